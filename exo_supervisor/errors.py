@@ -1,0 +1,26 @@
+"""What is raised on purpose, one class per thing that a caller can do about it."""
+
+
+class SupervisorError(Exception):
+    """The root of all errors that this package raises on purpose."""
+
+
+class BadRequestError(SupervisorError):
+    """A client's request cannot be served as it stands; the client gets `status` and `code`."""
+
+    def __init__(
+        self, code: str, message: str, *, param: str | None = None, status: int = 400
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+        self.status = status
+
+
+class RestartsSpentError(SupervisorError):
+    """A service crashed too often to be restarted by its own supervisor."""
+
+
+class StartError(SupervisorError):
+    """The service cannot start on this machine as it is; the text says why and what to do."""

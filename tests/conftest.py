@@ -1,0 +1,30 @@
+"""Who owns time in a test, and what no test may do."""
+
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import settings
+from trio.testing import MockClock
+
+settings.register_profile("suite", max_examples=60, deadline=None)
+settings.register_profile("deep", max_examples=5000, deadline=None)
+settings.load_profile("suite")
+
+
+@pytest.fixture
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object]]:
+    """Virtual time on trio; a test that opens sockets says `real_time` and gets asyncio."""
+    if request.node.get_closest_marker("real_time"):
+        return "asyncio", {}
+    return "trio", {"clock": MockClock(autojump_threshold=0)}
+
+
+@pytest.fixture(autouse=True)
+def no_blocking(request: pytest.FixtureRequest) -> Iterator[BlockBuster | None]:
+    """A blocking call on the loop fails the real-time test in which our code makes it."""
+    if not request.node.get_closest_marker("real_time"):
+        yield None
+        return
+    with blockbuster_ctx("exo_supervisor") as guard:
+        yield guard
