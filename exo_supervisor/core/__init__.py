@@ -1,0 +1,1 @@
+"""Decides: pure automata and tables; the clock is an argument, and no I/O happens here."""

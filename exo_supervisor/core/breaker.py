@@ -1,0 +1,157 @@
+"""One circuit breaker. Pure: the clock is an argument and the answer is a value.
+
+Consecutive failures trip it. A trip starts an epoch, and an outcome that quotes an older epoch
+changes nothing, so a straggler from before the trip can neither close nor extend it. Rests double
+up to a cap while probes keep failing. Half-open lets exactly one attempt through; if nothing can
+be learnt from it, the slot goes back.
+"""
+
+from enum import Enum
+
+from msgspec import Struct, structs
+
+
+class Mark(Enum):
+    """What one attempt says to one breaker."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    ABANDONED = "abandoned"
+
+
+class Reason(Enum):
+    """The rule that made the last transition."""
+
+    NONE = "none"
+    TRIP_AFTER = "trip_after"
+    PROBE_FAILED = "probe_failed"
+    PROBE_SENT = "probe_sent"
+    OPERATOR = "operator"
+
+
+class Rules(Struct, frozen=True):
+    """When to trip (failures in a row) and how long to rest (seconds)."""
+
+    trip_after: int = 3
+    rest: float = 10.0
+    rest_max: float = 120.0
+
+
+class Closed(Struct, frozen=True, tag="closed"):
+    """Traffic flows; failures in a row are counted."""
+
+    epoch: int = 0
+    failures: int = 0
+
+
+class Open(Struct, frozen=True, tag="open"):
+    """Traffic is refused; from `until` on, one probe may pass. `trips` rests came before."""
+
+    epoch: int
+    until: float
+    trips: int = 1
+    reason: Reason = Reason.TRIP_AFTER
+
+
+class HalfOpen(Struct, frozen=True, tag="half_open"):
+    """One probe is out, and its outcome decides. `until` is when the rest ended, or would have."""
+
+    epoch: int
+    until: float
+    trips: int
+
+
+Breaker = Closed | Open | HalfOpen
+
+
+def may_admit(b: Breaker, now: float) -> bool:
+    """Say whether `admit` would grant a permit."""
+    return isinstance(b, Closed) or (isinstance(b, Open) and now >= b.until)
+
+
+def admit(b: Breaker, now: float) -> tuple[Breaker, int | None]:
+    """Ask for one attempt. The permit is the epoch its outcome must quote; None is a refusal."""
+    match b:
+        case Closed():
+            return b, b.epoch
+        case Open(until=until) if now >= until:
+            return probe(b)
+        case Open() | HalfOpen():
+            return b, None
+
+
+def probe(b: Breaker) -> tuple[Breaker, int | None]:
+    """Ask for one attempt although the rest is not over; None while another probe is out."""
+    match b:
+        case Closed():
+            return b, b.epoch
+        case Open():
+            return HalfOpen(b.epoch, b.until, b.trips), b.epoch
+        case HalfOpen():
+            return b, None
+
+
+def settle(
+    b: Breaker, permit: int, mark: Mark, now: float, *, rules: Rules, jitter: float
+) -> Breaker:
+    """Record what an attempt says. `jitter`, in [0, 1), lengthens a rest by up to a fifth."""
+    match b, mark:
+        case _ if permit != b.epoch:
+            return b
+        case Closed(failures=n), Mark.FAILURE if n + 1 < rules.trip_after:
+            return Closed(b.epoch, n + 1)
+        case Closed(), Mark.FAILURE:
+            return Open(b.epoch + 1, now + _rest(0, rules, jitter))
+        case HalfOpen(trips=n), Mark.FAILURE:
+            until = max(b.until, now + _rest(n, rules, jitter))  # a failure never shortens a rest
+            return Open(b.epoch + 1, until, n + 1, Reason.PROBE_FAILED)
+        case HalfOpen(), Mark.ABANDONED:  # nothing was learnt: the next request may probe
+            return rested(b)
+        case ((Closed() | HalfOpen()), Mark.SUCCESS):
+            return Closed(b.epoch)
+        case (Closed(), Mark.ABANDONED) | (Open(), _):
+            return b
+
+
+def hasten(b: Breaker, now: float) -> Breaker:
+    """End a rest early, because a cheap check has seen the target come back."""
+    match b:
+        case Open(until=until) if until > now:
+            return Open(b.epoch, now, b.trips, b.reason)
+        case _:
+            return b
+
+
+def rested(b: Breaker) -> Breaker:
+    """Take back a probe that taught nothing, or that belongs to another breaker."""
+    match b:
+        case HalfOpen(trips=n):
+            reason = Reason.PROBE_FAILED if n > 1 else Reason.TRIP_AFTER
+            return Open(b.epoch, b.until, n, reason)
+        case _:
+            return b
+
+
+def worse(a: Breaker, b: Breaker) -> Breaker:
+    """Keep the sicker of two when the things they guard become one."""
+    return max(a, b, key=_badness)
+
+
+def succeed(b: Breaker, other: Breaker) -> Breaker:
+    """Put a breaker in another's place: the permits of both are of an older epoch from now on."""
+    return structs.replace(b, epoch=max(b.epoch, other.epoch) + 1)
+
+
+def _badness(b: Breaker) -> tuple[int, float]:
+    match b:
+        case Closed(failures=n):
+            return 0, n
+        case HalfOpen():
+            return 1, b.until
+        case Open():
+            return 2, b.until
+
+
+def _rest(trips: int, rules: Rules, jitter: float) -> float:
+    grown = rules.rest * 2.0 ** min(trips, 32)
+    return min(rules.rest_max, grown * (1.0 + 0.2 * jitter))

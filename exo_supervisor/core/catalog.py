@@ -1,0 +1,118 @@
+"""What a client's model name stands for: which ids, at whom, in which order they are tried."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Literal
+
+from msgspec import Struct
+
+from exo_supervisor.core.clouds import Clouds
+from exo_supervisor.core.names import ModelId, ProviderName, Side
+from exo_supervisor.core.policy import ModelRule, Policy
+from exo_supervisor.core.registry import Registry
+
+SCAN = 5000
+"""Names that a search for near matches looks at, at most."""
+
+LONGEST = 200
+"""Characters of a name that is still compared with others; a comparison costs by length."""
+
+
+class Tier(Struct, frozen=True):
+    """Targets of equal standing: all of Exo, or one provider."""
+
+    side: Side
+    models: tuple[ModelId, ...]
+    provider: ProviderName | None = None
+
+
+class Route(Struct, frozen=True):
+    """The tiers of a name in order; `first` is where its traffic belongs when all is well."""
+
+    name: str
+    tiers: tuple[Tier, ...]
+    first: Side
+    local_only: bool
+
+
+Lookup = Route | Literal["unknown", "card"]
+
+
+class Catalog:
+    """Resolves names from the configuration and from what nodes and providers have told."""
+
+    def __init__(self, policy: Policy, registry: Registry, clouds: Clouds) -> None:
+        self._policy = policy
+        self._registry = registry
+        self._clouds = clouds
+        self._rules = {rule.name: rule for rule in policy.models}
+
+    def lookup(self, name: str) -> Lookup:
+        """Resolve a name: a configured one, then PROVIDER/ID, then an id as targets know it."""
+        if (rule := self._rules.get(name)) is not None:
+            return self._by_rule(rule)
+        head, _, tail = name.partition("/")
+        model = ModelId(name)
+        provider = self._clouds.get(head)
+        if provider is not None and tail:
+            only = ModelId(tail)
+            if provider.cloud.models and only not in provider.cloud.models:
+                return "unknown"
+            return self._route(name, (), ((provider.cloud.name, only),), local_only=False)
+        at_exo = model in self._registry.known
+        at_clouds = self._clouds.with_model(model)
+        if not at_exo and not at_clouds:
+            return "card" if model in self._registry.cards else "unknown"
+        pairs = tuple((provider_name, model) for provider_name in at_clouds)
+        return self._route(name, (model,) if at_exo else (), pairs, local_only=False)
+
+    def names(self) -> Iterator[str]:
+        """List every name that can be resolved, configured ones first, none twice."""
+        seen: set[str] = set()
+        for name in self._all_names():
+            if name not in seen:
+                seen.add(name)
+                yield name
+
+    def similar(self, name: str) -> list[str]:
+        """Find at most three names near an unknown one."""
+        pool = [known for known, _ in zip(self.names(), range(SCAN), strict=False)]
+        if len(name) > LONGEST:
+            return []
+        folded = {known.casefold(): known for known in reversed(pool)}
+        if name.casefold() in folded:
+            return [folded[name.casefold()]]
+        return get_close_matches(name, pool, n=3, cutoff=0.5)
+
+    def _all_names(self) -> Iterator[str]:
+        yield from self._rules
+        yield from self._registry.known
+        for provider in self._clouds.providers.values():
+            yield from provider.listed
+
+    def _by_rule(self, rule: ModelRule) -> Route:
+        return self._route(rule.name, rule.exo, rule.cloud, local_only=rule.local_only)
+
+    def _route(
+        self,
+        name: str,
+        exo: tuple[ModelId, ...],
+        cloud: tuple[tuple[ProviderName, ModelId], ...],
+        *,
+        local_only: bool,
+    ) -> Route:
+        tiers: list[Tier] = []
+        by_side: dict[Side, list[Tier]] = {
+            "exo": [Tier("exo", exo)] if exo else [],
+            "cloud": list(self._cloud_tiers(cloud)),
+        }
+        for side in self._policy.order:
+            tiers += by_side[side]
+        first: Side = tiers[0].side if tiers else self._policy.order[0]
+        return Route(name, tuple(tiers), first, local_only or self._policy.local_only)
+
+    def _cloud_tiers(self, pairs: tuple[tuple[ProviderName, ModelId], ...]) -> Iterator[Tier]:
+        for name in self._clouds.providers:
+            models = tuple(model for provider, model in pairs if provider == name)
+            if models:
+                yield Tier("cloud", models, name)

@@ -1,0 +1,348 @@
+"""Requests: from the moment one arrives until its last permit is back.
+
+Owns the flights. Each event of a request changes its flight, is booked, and asks
+`flights.advance` what to do next.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+from exo_supervisor.core.books import Books
+from exo_supervisor.core.catalog import Catalog, Route
+from exo_supervisor.core.effects import (
+    CancelAttempt,
+    Effect,
+    ReadPlacement,
+    Refuse,
+    StartAttempt,
+    Timers,
+)
+from exo_supervisor.core.events import (
+    AttemptQuieted,
+    AttemptSettled,
+    ContentSeen,
+    RequestArrived,
+    RequestEnded,
+)
+from exo_supervisor.core.flights import Attempt, Fail, Flight, Start, Wait, advance
+from exo_supervisor.core.moves import Moves
+from exo_supervisor.core.names import Address, ClusterKey, ProviderName, RequestId, Scope
+from exo_supervisor.core.options import Option, Seen, Tables
+from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Outcome
+from exo_supervisor.core.refusals import must_stay, not_found, not_placed
+from exo_supervisor.core.retry import Budget
+
+COLD_LOAD = 900.0
+"""Seconds that generation A may need to load a model that it was not seen to answer with yet."""
+DEADLINE = Fail(504, "deadline", "the deadline passed before an answer began")
+
+Wake = Callable[[float, RequestId], None]
+
+
+class Dispatch:
+    """Owns every request in flight and everything that is remembered between requests."""
+
+    def __init__(self, tables: Tables, catalog: Catalog, wake: Wake) -> None:
+        self.flights: dict[RequestId, Flight] = {}
+        self.waiting: dict[RequestId, None] = {}
+        self.counts: Counter[str] = Counter()
+        self.looked = False
+        self._tables = tables
+        self._catalog = catalog
+        self._wake = wake
+        self._books = Books(tables)
+        self._moves = Moves()
+        self._budget = Budget(tables.policy.budget)
+        self._quiet: dict[RequestId, None] = {}
+
+    def arrived(self, event: RequestArrived, now: float) -> list[Effect]:
+        """Resolve a new request's model, and start it, make it wait, or refuse it."""
+        self.counts["total"] += 1
+        route = self._catalog.lookup(event.model)
+        if not isinstance(route, str):
+            return self._launch(event, route, now)
+        if not self.looked:  # nobody has had the time to name this model yet
+            empty = Route(event.model, (), "exo", local_only=False)
+            return self._park(Flight(event=event, route=empty, tiers=(), arrived=now))
+        self.counts["failed"] += 1
+        if route == "card":
+            return [not_placed(event, self._tables.registry.ready_models())]
+        return [not_found(event, self._catalog.similar(event.model))]
+
+    def content(self, event: ContentSeen, now: float) -> list[Effect]:
+        """Take in that an attempt brought its first content."""
+        found = self._find(event.request, event.attempt)
+        if found is None:
+            return []
+        flight, attempt = found
+        self._quiet.pop(event.request, None)
+        effects = self._books.content(flight, attempt, event.ttft, now)
+        moved = None
+        if not flight.forced:
+            moved = self._moves.answered(
+                flight.route.name,
+                attempt.side,
+                home=flight.route.first,
+                shift=flight.shift,
+                target=attempt.option.target,
+            )
+        return effects if moved is None else [*effects, moved]
+
+    def quieted(self, event: AttemptQuieted, now: float) -> list[Effect]:
+        """Ask the state about an attempt without progress; end it if nobody vouches for it."""
+        found = self._find(event.request, event.attempt)
+        if found is None or found[1].option.generation is None:
+            return []
+        _, attempt = found
+        node = self._tables.registry.nodes.get(Address(attempt.option.target))
+        if node is None:
+            return [_cancel(event.request, attempt, Fault.STATE_LOST)]
+        if attempt.quiet_since is None:
+            attempt.quiet_since = now
+        self._quiet[event.request] = None
+        cluster = None if node.cluster is None else self._tables.registry.clusters[node.cluster]
+        unread = cluster is None or cluster.read_at < attempt.quiet_since
+        patience = self._tables.policy.timers(attempt.option.generation or "C").first_content
+        if unread and not event.begun and event.silence >= patience:
+            return [_cancel(event.request, attempt, Fault.FIRST_CONTENT_TIMEOUT)]
+        return [ReadPlacement(node=node.address)]
+
+    def state_read(self, cluster: ClusterKey) -> list[Effect]:
+        """End the quiet attempts of a cluster whose state says that they can never finish."""
+        effects: list[Effect] = []
+        for request in list(self._quiet):
+            flight = self.flights.get(request)
+            attempt = None if flight is None else flight.attempt
+            if attempt is None:
+                del self._quiet[request]
+            elif self._is_lost(attempt, cluster):
+                del self._quiet[request]
+                effects.append(_cancel(request, attempt, Fault.STATE_LOST))
+        return effects
+
+    def settled(self, event: AttemptSettled, now: float) -> list[Effect]:
+        """Book an attempt's end and decide what its request does next."""
+        found = self._find(event.request, event.attempt)
+        if found is None:
+            return []
+        flight, attempt = found
+        flight.attempt = None
+        self._quiet.pop(event.request, None)
+        effects = self._books.settle(flight, attempt, event, now)
+        effects += self._after(flight, attempt, event, now)
+        if attempt.option.generation == "A":
+            effects += self._wake_next(attempt.option.scope, now)
+        return effects
+
+    def ended(self, event: RequestEnded, now: float) -> list[Effect]:
+        """Give everything back that a request still holds: its client left."""
+        flight = self.flights.get(event.request)
+        if flight is None:
+            return []
+        if flight.attempt is None:
+            return self._close(flight, "abandoned", now)
+        settled = AttemptSettled(
+            request=event.request,
+            attempt=flight.attempt.number,
+            fault=event.fault,
+            draw=event.draw,
+            committed=True,
+        )
+        return self.settled(settled, now)
+
+    def due(self, request: RequestId, now: float) -> list[Effect]:
+        """Look at a waiting request again, because its time has come."""
+        flight = self.flights.get(request)
+        if flight is None or flight.waiting_until is None or now < flight.waiting_until:
+            return []
+        return self._resume(flight, now)
+
+    def wake_all(self, now: float) -> list[Effect]:
+        """Look at every waiting request again, because the house has changed."""
+        effects: list[Effect] = []
+        for request in list(self.waiting):
+            effects += self._resume(self.flights[request], now)
+        return effects
+
+    def _wake_next(self, scope: Scope, now: float) -> list[Effect]:
+        """Let the longest waiting request that can take a free turn of a cluster do so."""
+        effects: list[Effect] = []
+        for request in list(self.waiting):
+            if scope in self._tables.one_at_a_time:
+                break
+            effects += self._resume(self.flights[request], now)
+        return effects
+
+    def _launch(self, event: RequestArrived, route: Route, now: float) -> list[Effect]:
+        tiers = route.tiers
+        if event.local_only or route.local_only:
+            tiers = tuple(tier for tier in tiers if tier.side == "exo")
+            if event.route == "cloud" or (route.tiers and not tiers):
+                self.counts["failed"] += 1
+                return [must_stay(event)]
+        if event.route is not None:
+            tiers = tuple(tier for tier in tiers if tier.side == event.route)
+        seen = Seen(set(), set(), event.demands)
+        flight = Flight(event=event, route=route, tiers=tiers, arrived=now, seen=seen)
+        flight.forced = event.route is not None
+        if flight.forced and event.route != route.first:
+            flight.shift = "route"
+        if not self.looked:
+            return self._park(flight)
+        self._budget.saw_request(now)
+        self.flights[event.request] = flight
+        return self._go(flight, now)
+
+    def _park(self, flight: Flight) -> list[Effect]:
+        """Keep a request until the first look is over."""
+        flight.first_look = True
+        self.flights[flight.event.request] = flight
+        return self._wait(flight, flight.event.deadline)
+
+    def _resume(self, flight: Flight, now: float) -> list[Effect]:
+        if flight.first_look:
+            if not self.looked and now < flight.event.deadline:
+                return []
+            if now < flight.event.deadline:
+                self._drop(flight)
+                self.counts["total"] -= 1
+                return self.arrived(flight.event, now)
+        return self._go(flight, now)
+
+    def _go(self, flight: Flight, now: float) -> list[Effect]:
+        if now >= flight.event.deadline:
+            return self._refuse(flight, DEADLINE, now)
+        step = advance(flight, self._tables, self._budget, now)
+        match step:
+            case Start():
+                return self._start(flight, step, now)
+            case Wait(until=until):
+                return self._wait(flight, min(until, flight.event.deadline))
+            case Fail():
+                return self._refuse(flight, step, now)
+
+    def _start(self, flight: Flight, step: Start, now: float) -> list[Effect]:
+        permits, effects = self._books.begin(step.option, now, early=step.early)
+        flight.attempts += 1
+        flight.attempts_here += 1
+        if flight.shift is None and flight.faults and step.option.target != flight.faults[0][0]:
+            flight.shift = "busy" if flight.faults[0][1] is Fault.BUSY else "attempt_failed"
+        flight.attempt = Attempt(flight.attempts, step.option, step.side, permits, now)
+        flight.waiting_until = None
+        self.waiting.pop(flight.event.request, None)
+        return [*effects, self._describe(flight, flight.attempt)]
+
+    def _describe(self, flight: Flight, attempt: Attempt) -> StartAttempt:
+        option, tables = attempt.option, self._tables
+        if option.generation is None:
+            cloud = tables.clouds.providers[ProviderName(option.target)].cloud
+            url, timers, cancellable = cloud.url, cloud.timers, False
+        else:
+            node = tables.registry.nodes[Address(option.target)]
+            url, timers, cancellable = node.url, self._node_timers(option), node.state_paths
+            attempt.node_id = node.node_id
+            attempt.index = tables.registry.clusters[ClusterKey(option.scope)].index
+        return StartAttempt(
+            request=flight.event.request,
+            attempt=attempt.number,
+            target=option.target,
+            url=url,
+            model=option.model,
+            generation=option.generation,
+            timers=timers,
+            shift=flight.shift,
+            cancellable=cancellable,
+        )
+
+    def _node_timers(self, option: Option) -> Timers:
+        timers = self._tables.policy.timers(option.generation or "C")
+        if option.generation != "A" or self._tables.meters.knows(option.target, option.model):
+            return timers
+        cold = max(COLD_LOAD, timers.first_content)
+        return Timers(timers.connect, timers.headers, cold, cold, timers.stall)
+
+    def _after(
+        self, flight: Flight, attempt: Attempt, event: AttemptSettled, now: float
+    ) -> list[Effect]:
+        verdict = VERDICTS[event.fault]
+        if event.fault is Fault.NONE:
+            return self._close(flight, attempt.side, now)
+        if event.committed or event.fault is Fault.CLIENT_LEFT:
+            left = verdict.outcome is Outcome.ABANDONED
+            return self._close(flight, "abandoned" if left else "failed", now)
+        if event.fault is Fault.DEADLINE:
+            return self._refuse(flight, DEADLINE, now)
+        flight.faults.append((attempt.option.target, event.fault))
+        if event.fault in (Fault.REJECTED, Fault.CONTEXT_LENGTH):
+            flight.rejected = event.status or 400, event.message
+        if verdict.next is Next.NOWHERE:
+            fail = Fail(event.status or 400, "upstream_rejected", event.message)
+            return self._refuse(flight, fail, now)
+        if verdict.in_band and self._is_poison(flight):
+            text = "two targets failed this request alike: the request itself seems to kill"
+            return self._refuse(flight, Fail(502, "poison_request", text), now)
+        if verdict.next is Next.SAME_ONCE:
+            flight.once = attempt.option
+        return self._go(flight, now)
+
+    def _is_poison(self, flight: Flight) -> bool:
+        if not flight.held:
+            return False
+        last = flight.held[-1]
+        return any(held.scope != last.scope and held.fault is last.fault for held in flight.held)
+
+    def _is_lost(self, attempt: Attempt, key: ClusterKey) -> bool:
+        """Say whether the state that was just read has no place for an attempt any more."""
+        registry = self._tables.registry
+        node = registry.nodes.get(Address(attempt.option.target))
+        if node is None or node.node_id != attempt.node_id:
+            return True
+        if node.cluster != key:
+            return False
+        cluster = registry.clusters[key]
+        placed = cluster.models.get(attempt.option.model)
+        if placed is None or not placed.ready:
+            return True
+        before, index = attempt.index, cluster.index
+        return before is not None and index is not None and index < before
+
+    def _wait(self, flight: Flight, until: float) -> list[Effect]:
+        request = flight.event.request
+        self.waiting.setdefault(request)
+        if flight.waiting_until != until:
+            flight.waiting_until = until
+            self._wake(until, request)
+        return []
+
+    def _refuse(self, flight: Flight, fail: Fail, now: float) -> list[Effect]:
+        refusal = Refuse(
+            request=flight.event.request,
+            status=fail.status,
+            code=fail.code,
+            message=fail.message,
+            param=fail.param,
+            retry_after=fail.retry_after,
+        )
+        return [*self._close(flight, "failed", now), refusal]
+
+    def _close(self, flight: Flight, end: str, now: float) -> list[Effect]:
+        self._drop(flight)
+        self.counts[end] += 1
+        return self._books.give_back(flight, now)
+
+    def _drop(self, flight: Flight) -> None:
+        request = flight.event.request
+        self.waiting.pop(request, None)
+        self._quiet.pop(request, None)
+        self.flights.pop(request, None)
+
+    def _find(self, request: RequestId, number: int) -> tuple[Flight, Attempt] | None:
+        """Find the attempt that an event speaks of; a late event finds nothing."""
+        flight = self.flights.get(request)
+        if flight is None or flight.attempt is None or flight.attempt.number != number:
+            return None
+        return flight, flight.attempt
+
+
+def _cancel(request: RequestId, attempt: Attempt, fault: Fault) -> CancelAttempt:
+    return CancelAttempt(request=request, attempt=attempt.number, fault=fault)

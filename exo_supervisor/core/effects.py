@@ -1,0 +1,91 @@
+"""What is to be done: the only way in which a decision acts on the world."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from exo_supervisor.core.names import Address, Generation, ModelId, RequestId, Target
+from exo_supervisor.core.outcomes import Fault
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class BaseEffect(Struct, frozen=True, kw_only=True, tag_field="effect", tag=True):
+    """The class name is the tag, as with events."""
+
+
+class Timers(Struct, frozen=True):
+    """How long each stage of one attempt may take, in seconds; None: no limit of its own."""
+
+    connect: float
+    headers: float | None
+    first_content: float
+    first_content_max: float
+    stall: float
+
+
+class WatchNode(BaseEffect, frozen=True, kw_only=True):
+    """Begin to ask a node how it is."""
+
+    node: Address
+    url: str
+
+
+class UnwatchNode(BaseEffect, frozen=True, kw_only=True):
+    """Stop asking a node."""
+
+    node: Address
+
+
+class ReadPlacement(BaseEffect, frozen=True, kw_only=True):
+    """Ask a node, soon, what its cluster runs; `cards`: and which models Exo knows of."""
+
+    node: Address
+    cards: bool = False
+
+
+class StartAttempt(BaseEffect, frozen=True, kw_only=True):
+    """Send a request to a target; a `generation` of None means a provider.
+
+    `shift` is why this is not the first choice; `node_id` is whom we expect to answer.
+    """
+
+    request: RequestId
+    attempt: int
+    target: Target
+    url: str
+    model: ModelId
+    generation: Generation | None
+    timers: Timers
+    shift: str | None
+    cancellable: bool = False
+
+
+class CancelAttempt(BaseEffect, frozen=True, kw_only=True):
+    """End an attempt that can never finish."""
+
+    request: RequestId
+    attempt: int
+    fault: Fault
+
+
+class Refuse(BaseEffect, frozen=True, kw_only=True):
+    """Answer a request with an error; `retry_after` in seconds."""
+
+    request: RequestId
+    status: int
+    code: str
+    message: str
+    param: str | None = None
+    retry_after: float | None = None
+
+
+class Announce(BaseEffect, frozen=True, kw_only=True):
+    """Tell the views: a log line's level, name (past tense) and facts."""
+
+    level: Level
+    name: str
+    facts: dict[str, object]
+
+
+Effect = WatchNode | UnwatchNode | ReadPlacement | StartAttempt | CancelAttempt | Refuse | Announce

@@ -1,0 +1,179 @@
+"""What happened, in the past tense. Only one of these can change the supervisor's mind."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from exo_supervisor.core.names import Address, Generation, ModelId, NodeId, ProviderName, RequestId
+from exo_supervisor.core.outcomes import Fault
+
+Why = Literal[
+    "refused", "timeout", "no_route", "dns", "tls", "reset", "not_exo", "bad_answer", "bad_key"
+]
+"""Why a look at somebody failed: refused, timed out and wrong answer are three stories."""
+
+
+class BaseEvent(Struct, frozen=True, kw_only=True, tag_field="event", tag=True):
+    """The class name is the tag, so that an event logs, streams and replays as itself."""
+
+
+class NodeSighted(BaseEvent, frozen=True, kw_only=True):
+    """A discovery source saw a node; `seeded` means that a person named it."""
+
+    node: Address
+    url: str
+    source: str
+    seeded: bool = False
+
+
+class ProbeAnswered(BaseEvent, frozen=True, kw_only=True):
+    """A node said who it is; `latency` in seconds. `state_paths`: it has `/state/{path}`."""
+
+    node: Address
+    generation: Generation
+    node_id: NodeId | None
+    latency: float
+    state_paths: bool = True
+    version: str | None = None
+
+
+class ProbeFailed(BaseEvent, frozen=True, kw_only=True):
+    """A node did not say who it is; `detail` says what answered instead."""
+
+    node: Address
+    why: Why
+    detail: str = ""
+
+
+class Placed(Struct, frozen=True):
+    """One model on one cluster: ready only if every runner of an instance is."""
+
+    model: ModelId
+    ready: bool
+    why: str = ""
+    progress: str | None = None
+
+
+class PlacementRead(BaseEvent, frozen=True, kw_only=True):
+    """A node told what its cluster runs; `listed` are the node ids that it knows of."""
+
+    node: Address
+    listed: tuple[NodeId, ...]
+    models: tuple[Placed, ...]
+    index: int | None = None
+    node_id: NodeId | None = None
+
+
+class PlacementFailed(BaseEvent, frozen=True, kw_only=True):
+    """A node that is up did not tell what its cluster runs."""
+
+    node: Address
+    why: Why
+
+
+class CardsRead(BaseEvent, frozen=True, kw_only=True):
+    """A node told which models Exo knows of, placed or not."""
+
+    node: Address
+    cards: tuple[ModelId, ...]
+
+
+class ProviderListed(BaseEvent, frozen=True, kw_only=True):
+    """A provider told which models it has."""
+
+    provider: ProviderName
+    models: tuple[ModelId, ...]
+
+
+class ProviderFailed(BaseEvent, frozen=True, kw_only=True):
+    """A provider did not tell which models it has."""
+
+    provider: ProviderName
+    why: Why
+    detail: str = ""
+
+
+class RequestArrived(BaseEvent, frozen=True, kw_only=True):
+    """A client wants an answer.
+
+    `deadline` is an instant, by which the answer must have begun; `demands` are the fields that
+    change the answer and that some target ignores; `draw` is a random number in [0, 1).
+    """
+
+    request: RequestId
+    model: str
+    deadline: float
+    draw: float
+    route: Literal["exo", "cloud"] | None = None
+    local_only: bool = False
+    demands: frozenset[str] = frozenset()
+
+
+class ContentSeen(BaseEvent, frozen=True, kw_only=True):
+    """An attempt brought its first content, `ttft` seconds after it began."""
+
+    request: RequestId
+    attempt: int
+    ttft: float
+    committed: bool
+
+
+class AttemptQuieted(BaseEvent, frozen=True, kw_only=True):
+    """An attempt has made no progress for `silence` seconds, nor content if not `begun`."""
+
+    request: RequestId
+    attempt: int
+    silence: float
+    begun: bool
+
+
+class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
+    """An attempt ended; every permit ever granted comes back in exactly one of these."""
+
+    request: RequestId
+    attempt: int
+    fault: Fault
+    draw: float
+    retry_after: float | None = None
+    status: int = 0
+    message: str = ""
+    committed: bool = False
+
+
+class RequestEnded(BaseEvent, frozen=True, kw_only=True):
+    """The client left, or its answer is over, whatever stage the request was in."""
+
+    request: RequestId
+    fault: Fault
+    draw: float
+
+
+class BreakerForced(BaseEvent, frozen=True, kw_only=True):
+    """An operator decreed a breaker's state; None returns it to the automaton."""
+
+    target: str
+    model: ModelId | None
+    forced: Literal["open", "closed"] | None
+
+
+class Ticked(BaseEvent, frozen=True, kw_only=True):
+    """An instant that the core had asked for went by."""
+
+
+Event = (
+    NodeSighted
+    | ProbeAnswered
+    | ProbeFailed
+    | PlacementRead
+    | PlacementFailed
+    | CardsRead
+    | ProviderListed
+    | ProviderFailed
+    | RequestArrived
+    | ContentSeen
+    | AttemptQuieted
+    | AttemptSettled
+    | RequestEnded
+    | BreakerForced
+    | Ticked
+)

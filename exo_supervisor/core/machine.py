@@ -1,0 +1,213 @@
+"""The one automaton: events in, effects out, and an instant at which it wants to be asked again.
+
+`handle(event, now)` is the only way in which anything changes. The machine mutates its tables in
+place, since copying them would make the cost of an event grow with the load; nobody else may.
+"""
+
+from heapq import heapify, heappop, heappush
+from typing import Literal
+
+from exo_supervisor.core.books import announce_change
+from exo_supervisor.core.breakers import Change, Key
+from exo_supervisor.core.catalog import Catalog
+from exo_supervisor.core.dispatch import Dispatch
+from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
+from exo_supervisor.core.events import (
+    AttemptQuieted,
+    AttemptSettled,
+    BreakerForced,
+    CardsRead,
+    ContentSeen,
+    Event,
+    NodeSighted,
+    PlacementFailed,
+    PlacementRead,
+    ProbeAnswered,
+    ProbeFailed,
+    ProviderFailed,
+    ProviderListed,
+    RequestArrived,
+    RequestEnded,
+    Ticked,
+)
+from exo_supervisor.core.names import Address, ClusterKey, RequestId, Scope
+from exo_supervisor.core.options import Tables
+from exo_supervisor.core.policy import Policy
+from exo_supervisor.core.watch import Watch
+
+SWEEP = 60.0
+"""Seconds between two looks for nodes that may be forgotten."""
+
+ALARMS = 64
+"""Stale alarms that are not worth a clean-up."""
+
+Kind = Literal["request", "cluster", "look", "sweep"]
+Alarm = tuple[float, Kind, str]
+
+
+class Machine:
+    """Decides everything; it has no clock, does no I/O and never waits."""
+
+    def __init__(self, policy: Policy, now: float) -> None:
+        self.started = now
+        self.tables = Tables(policy)
+        self.catalog = Catalog(policy, self.tables.registry, self.tables.clouds)
+        self.dispatch = Dispatch(self.tables, self.catalog, self._wake)
+        self._watch = Watch(self.tables)
+        self._alarms: list[Alarm] = []
+        self._scheduled: set[ClusterKey] = set()
+        self._set(now + policy.first_look, "look")
+        self._set(now + SWEEP, "sweep")
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take one event in and say what is to be done."""
+        match event:
+            case RequestArrived():
+                return self.dispatch.arrived(event, now)
+            case ContentSeen():
+                return self.dispatch.content(event, now)
+            case AttemptSettled():
+                return self.dispatch.settled(event, now)
+            case RequestEnded():
+                return self.dispatch.ended(event, now)
+            case AttemptQuieted():
+                return self.dispatch.quieted(event, now)
+            case Ticked():
+                return self._tick(now)
+            case BreakerForced():
+                return self._force(event, now)
+            case _:
+                return self._hear(event, now)
+
+    def deadline(self) -> float | None:
+        """Tell when the machine wants a `Ticked`, if nothing happens before."""
+        return self._alarms[0][0] if self._alarms else None
+
+    def looked(self) -> bool:
+        """Say whether the first look at seeds and providers is over."""
+        return self.dispatch.looked
+
+    def can_serve(self, now: float) -> bool:
+        """Say whether any target could take a request now."""
+        if next(self.tables.registry.ready_models(), None) is not None:
+            return True
+        return any(provider.usable(now) for provider in self.tables.clouds.providers.values())
+
+    def _hear(
+        self,
+        event: NodeSighted
+        | ProbeAnswered
+        | ProbeFailed
+        | PlacementRead
+        | PlacementFailed
+        | CardsRead
+        | ProviderListed
+        | ProviderFailed,
+        now: float,
+    ) -> list[Effect]:
+        watch = self._watch
+        match event:
+            case NodeSighted():
+                return watch.sighted(event, now)
+            case CardsRead():
+                return watch.cards(event)
+            case ProbeAnswered():
+                effects = watch.answered(event, now)
+            case ProbeFailed():
+                effects = watch.missed(event, now)
+            case PlacementRead():
+                effects = watch.read(event, now)
+                effects += self._follow(event, now)
+            case PlacementFailed():
+                effects = watch.unread(event)
+            case ProviderListed():
+                effects = watch.listed(event)
+            case ProviderFailed():
+                effects = watch.unlisted(event, now)
+        return effects + self._rouse(now)
+
+    def _follow(self, event: PlacementRead, now: float) -> list[Effect]:
+        """Keep every cluster's state fresh, and end the streams that it disowns."""
+        registry = self.tables.registry
+        for key in registry.clusters:
+            if key not in self._scheduled:
+                self._scheduled.add(key)
+                self._set(now + self.tables.policy.ready_interval, "cluster", key)
+        node = registry.nodes.get(event.node)
+        if node is None or node.cluster is None:
+            return []
+        return self.dispatch.state_read(node.cluster)
+
+    def _rouse(self, now: float, *, over: bool = False) -> list[Effect]:
+        """Let waiting requests look again; the first look may just have ended."""
+        effects: list[Effect] = []
+        if not self.dispatch.looked and (over or self._watch.looked()):
+            self.dispatch.looked = True
+            effects.append(self._announce_look(now))
+        if self.dispatch.waiting and self.dispatch.looked:
+            effects += self.dispatch.wake_all(now)
+        return effects
+
+    def _announce_look(self, now: float) -> Announce:
+        registry, ready = self.tables.registry, self.can_serve(now)
+        facts: dict[str, object] = {
+            "ready": ready,
+            "nodes": sum(node.up for node in registry.nodes.values()),
+            "providers": sum(p.usable(now) for p in self.tables.clouds.providers.values()),
+            "looked": sorted(registry.nodes),
+        }
+        return Announce(level="info" if ready else "warning", name="first_look_done", facts=facts)
+
+    def _tick(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        while self._alarms and self._alarms[0][0] <= now:
+            _, kind, key = heappop(self._alarms)
+            match kind:
+                case "request":
+                    effects += self.dispatch.due(RequestId(key), now)
+                case "cluster":
+                    effects += self._reread(ClusterKey(key), now)
+                case "look":
+                    effects += self._rouse(now, over=True)
+                case "sweep":
+                    self._set(now + SWEEP, "sweep")
+                    effects += self._watch.forget_silent(now)
+        return effects
+
+    def _reread(self, key: ClusterKey, now: float) -> list[Effect]:
+        cluster = self.tables.registry.clusters.get(key)
+        if cluster is None:
+            self._scheduled.discard(key)
+            return []
+        self._set(now + self.tables.policy.ready_interval, "cluster", key)
+        node = self.tables.registry.reader(cluster)
+        return [] if node is None else [ReadPlacement(node=node)]
+
+    def _force(self, event: BreakerForced, now: float) -> list[Effect]:
+        if event.model is None:
+            key: Key = (Address(event.target), None)
+        else:
+            key = (self.scope_of(event.target), event.model)
+        changes: list[Change] = []
+        self.tables.breakers.force(key, event.forced, now, changes)
+        return [announce_change(change, now) for change in changes] + self._rouse(now)
+
+    def scope_of(self, target: str) -> Scope:
+        """Find the scope that a target's models live in; a cluster's key stands for itself."""
+        node = self.tables.registry.nodes.get(Address(target))
+        return ClusterKey(target) if node is None or node.cluster is None else node.cluster
+
+    def _wake(self, when: float, request: RequestId) -> None:
+        self._set(when, "request", request)
+
+    def _set(self, when: float, kind: Kind, key: str = "") -> None:
+        heappush(self._alarms, (when, kind, key))
+        if kind == "request":
+            self._thin_out()
+
+    def _thin_out(self) -> None:
+        """Drop the alarms of requests that wait no more, before they outnumber the others."""
+        waiting = self.dispatch.waiting
+        if len(self._alarms) > ALARMS + 2 * (len(waiting) + len(self._scheduled)):
+            self._alarms = [a for a in self._alarms if a[1] != "request" or a[2] in waiting]
+            heapify(self._alarms)

@@ -1,0 +1,71 @@
+"""How fast each target has been of late: a peak-sensitive moving average of first contents."""
+
+from math import exp
+
+from msgspec import Struct
+
+from exo_supervisor.core.names import ModelId, Target
+
+DECAY = 10.0
+"""Seconds in which an old measurement loses most of its weight."""
+
+
+class Meter(Struct, frozen=True):
+    """One target's time to first content for one model, in seconds, and when it was measured."""
+
+    ttft: float
+    at: float
+
+
+def measure(meter: Meter | None, ttft: float, now: float) -> Meter:
+    """Take one measurement in: a slower one counts at once, a faster one with time."""
+    if meter is None or ttft >= meter.ttft:
+        return Meter(ttft, now)
+    old = exp(-max(0.0, now - meter.at) / DECAY)
+    return Meter(meter.ttft * old + ttft * (1.0 - old), now)
+
+
+class Meters:
+    """The house's measurements, one per target and model; they leave with their target."""
+
+    def __init__(self) -> None:
+        self._meters: dict[Target, dict[ModelId, Meter]] = {}
+        self._in_flight: dict[Target, int] = {}
+
+    def began(self, target: Target) -> None:
+        """Count an attempt at a target."""
+        self._in_flight[target] = self._in_flight.get(target, 0) + 1
+
+    def ended(self, target: Target) -> None:
+        """Count an attempt at a target out."""
+        left = self._in_flight.get(target, 0) - 1
+        if left > 0:
+            self._in_flight[target] = left
+        else:
+            self._in_flight.pop(target, None)
+
+    def in_flight(self, target: Target) -> int:
+        """Tell how many attempts a target has."""
+        return self._in_flight.get(target, 0)
+
+    def saw(self, target: Target, model: ModelId, ttft: float, now: float) -> None:
+        """Take a first content's time in."""
+        meters = self._meters.setdefault(target, {})
+        meters[model] = measure(meters.get(model), ttft, now)
+
+    def knows(self, target: Target, model: ModelId) -> bool:
+        """Say whether a target was seen to answer with a model."""
+        return model in self._meters.get(target, {})
+
+    def load(self, target: Target, model: ModelId) -> tuple[float, int]:
+        """Score a target, lower is better: expected wait, then attempts in flight.
+
+        A target that was never measured scores as instant, so that it gets measured.
+        """
+        meter = self._meters.get(target, {}).get(model)
+        busy = self._in_flight.get(target, 0)
+        return (0.0 if meter is None else meter.ttft * (busy + 1), busy)
+
+    def forget(self, target: Target) -> None:
+        """Drop the measurements of a target that is gone."""
+        self._meters.pop(target, None)

@@ -1,0 +1,106 @@
+"""How an attempt can end, and what each end means for the breakers and for the next step."""
+
+from enum import Enum
+
+from msgspec import Struct
+
+
+class Outcome(Enum):
+    """What an attempt's end says of whoever was asked."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    BUSY = "busy"
+    NEUTRAL = "neutral"
+    ABANDONED = "abandoned"
+
+
+class Blame(Enum):
+    """Which of the two breakers a failure counts at."""
+
+    TARGET = "target"
+    MODEL = "model"
+    NOBODY = "nobody"
+
+
+class Next(Enum):
+    """Where a request may go after this end of an attempt, before its commit."""
+
+    NOWHERE = "nowhere"
+    ELSEWHERE = "elsewhere"
+    SAME_ONCE = "same_once"
+
+
+class Verdict(Struct, frozen=True):
+    """One row of the table of faults; `in_band` means that the target answered, badly."""
+
+    outcome: Outcome
+    blame: Blame
+    next: Next
+    in_band: bool = False
+
+
+class Fault(Enum):
+    """Everything that can end an attempt, under the name that logs and answers use."""
+
+    NONE = "none"
+    CONNECT = "connect"
+    CONNECT_TIMEOUT = "connect_timeout"
+    TLS = "tls"
+    RESET = "reset"
+    RESET_EARLY = "reset_early"
+    HEADERS_TIMEOUT = "headers_timeout"
+    CONTENT_TYPE = "content_type"
+    BAD_STATUS = "bad_status"
+    PAYLOAD = "payload"
+    OVERSIZED = "oversized"
+    SERVER_ERROR = "server_error"
+    ERROR_EVENT = "error_event"
+    EMPTY = "empty"
+    UNFINISHED = "unfinished"
+    FIRST_CONTENT_TIMEOUT = "first_content_timeout"
+    STALL = "stall"
+    WRONG_MODEL = "wrong_model"
+    STATE_LOST = "state_lost"
+    BUSY = "busy"
+    NOT_PLACED = "not_placed"
+    BAD_KEY = "bad_key"
+    CONTEXT_LENGTH = "context_length"
+    REJECTED = "rejected"
+    CLIENT_LEFT = "client_left"
+    DEADLINE = "deadline"
+
+
+_AT_TARGET = Verdict(Outcome.FAILURE, Blame.TARGET, Next.ELSEWHERE)
+_AT_MODEL = Verdict(Outcome.FAILURE, Blame.MODEL, Next.ELSEWHERE)
+_IN_BAND = Verdict(Outcome.FAILURE, Blame.MODEL, Next.ELSEWHERE, in_band=True)
+_LEFT = Verdict(Outcome.ABANDONED, Blame.NOBODY, Next.NOWHERE)
+
+VERDICTS: dict[Fault, Verdict] = {
+    Fault.NONE: Verdict(Outcome.SUCCESS, Blame.NOBODY, Next.NOWHERE),
+    Fault.CONNECT: _AT_TARGET,
+    Fault.CONNECT_TIMEOUT: _AT_TARGET,
+    Fault.TLS: _AT_TARGET,
+    Fault.RESET: _AT_TARGET,
+    Fault.RESET_EARLY: Verdict(Outcome.FAILURE, Blame.TARGET, Next.SAME_ONCE),
+    Fault.HEADERS_TIMEOUT: _AT_TARGET,
+    Fault.CONTENT_TYPE: _AT_TARGET,
+    Fault.BAD_STATUS: _AT_TARGET,
+    Fault.PAYLOAD: _AT_TARGET,
+    Fault.OVERSIZED: _AT_TARGET,
+    Fault.SERVER_ERROR: Verdict(Outcome.FAILURE, Blame.MODEL, Next.SAME_ONCE, in_band=True),
+    Fault.ERROR_EVENT: _IN_BAND,
+    Fault.EMPTY: _IN_BAND,
+    Fault.UNFINISHED: _AT_MODEL,
+    Fault.FIRST_CONTENT_TIMEOUT: _AT_MODEL,
+    Fault.STALL: _AT_MODEL,
+    Fault.WRONG_MODEL: _AT_MODEL,
+    Fault.STATE_LOST: _AT_MODEL,
+    Fault.BUSY: Verdict(Outcome.BUSY, Blame.NOBODY, Next.ELSEWHERE),
+    Fault.NOT_PLACED: Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.ELSEWHERE),
+    Fault.BAD_KEY: Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.ELSEWHERE),
+    Fault.CONTEXT_LENGTH: Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.ELSEWHERE),
+    Fault.REJECTED: Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.NOWHERE),
+    Fault.CLIENT_LEFT: _LEFT,
+    Fault.DEADLINE: _LEFT,
+}

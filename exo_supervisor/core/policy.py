@@ -1,0 +1,67 @@
+"""What the machine is told of the configuration: plain values, already checked."""
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+from exo_supervisor.core.breaker import Rules
+from exo_supervisor.core.effects import Timers
+from exo_supervisor.core.names import Address, Generation, ModelId, ProviderName, Side
+
+_ANY_TIMERS = Timers(
+    connect=2.0, headers=8.0, first_content=30.0, first_content_max=300.0, stall=20.0
+)
+
+
+def _nothing_ignored() -> dict[Generation, frozenset[str]]:
+    return {"A": frozenset(), "B": frozenset(), "C": frozenset()}
+
+
+class Cloud(Struct, frozen=True):
+    """One provider: where it is, when it is tried, and what it may be asked for.
+
+    `keyed` is False when it has no key and needs one; `models`, where not empty, is all it has.
+    """
+
+    name: ProviderName
+    url: str
+    priority: int = 1
+    models: tuple[ModelId, ...] = ()
+    timers: Timers = _ANY_TIMERS
+    keyed: bool = True
+    why_off: str = ""
+
+
+class ModelRule(Struct, frozen=True):
+    """One configured name and what it stands for; `cloud` holds (provider, id) pairs."""
+
+    name: str
+    exo: tuple[ModelId, ...] = ()
+    cloud: tuple[tuple[ProviderName, ModelId], ...] = ()
+    local_only: bool = False
+
+
+class Policy(Struct, frozen=True):
+    """Everything that decisions depend on and that does not change while the service runs."""
+
+    order: tuple[Side, ...] = ("exo", "cloud")
+    balance: Literal["fastest", "round_robin"] = "fastest"
+    local_only: bool = False
+    patience: float = 5.0
+    attempts: int = 3
+    budget: float = 0.2
+    rules: Rules = Rules()
+    seeds: tuple[tuple[Address, str], ...] = ()
+    clouds: tuple[Cloud, ...] = ()
+    models: tuple[ModelRule, ...] = ()
+    timers_a: Timers = _ANY_TIMERS
+    timers_bc: Timers = _ANY_TIMERS
+    ignored: dict[Generation, frozenset[str]] = field(default_factory=_nothing_ignored)
+    """Fields that change an answer and that a generation silently drops."""
+    ready_interval: float = 10.0
+    first_look: float = 4.0
+    """Seconds for which requests may wait until every seed was looked at once."""
+
+    def timers(self, generation: Generation) -> Timers:
+        """Pick a generation's timers; A sends no byte before its first token."""
+        return self.timers_a if generation == "A" else self.timers_bc

@@ -1,0 +1,306 @@
+"""Who is there: nodes, the clusters they form, and which models are ready where.
+
+The registry owns these tables and empties them; it answers `where is this model ready` from an
+index that is kept up to date as things change, so that a question costs the same in a large house.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from msgspec import Struct, field
+
+from exo_supervisor.core.clusters import Grouping, regroup
+from exo_supervisor.core.events import Placed, PlacementRead, ProbeAnswered, Why
+from exo_supervisor.core.names import Address, ClusterKey, Generation, ModelId, NodeId
+
+Rung = Literal["seen", "reachable", "identified", "clustered", "placed", "ready"]
+
+MAX_NODES = 2048
+"""Nodes that are remembered at once; further sightings are dropped, and counted."""
+MISSES = 3
+"""Failed probes in a row that take a node down."""
+RETURNS = 2
+"""Answered probes in a row that bring a node back; a new one needs a single answer."""
+EMPTY_LIST = 15.0
+"""Seconds for which an empty list of nodes keeps the last grouping: clusters form slowly."""
+FORGET = 600.0
+"""Seconds after which a silent node that no person named is forgotten."""
+
+
+class Node(Struct):
+    """One Exo API endpoint."""
+
+    address: Address
+    url: str
+    since: float
+    seeded: bool = False
+    sources: set[str] = field(default_factory=set[str])
+    generation: Generation | None = None
+    node_id: NodeId | None = None
+    state_paths: bool = False
+    version: str | None = None
+    up: bool = False
+    was_up: bool = False
+    misses: int = 0
+    returns: int = 0
+    heard: float = 0.0
+    looked: bool = False
+    why: Why | None = None
+    detail: str = ""
+    latency: float = 0.0
+    alias_of: Address | None = None
+    cluster: ClusterKey | None = None
+    listed: tuple[NodeId, ...] = ()
+    listed_at: float | None = None
+    rung: Rung = "seen"
+
+
+class Cluster(Struct):
+    """Nodes that share one state, and the last that was read of it."""
+
+    key: ClusterKey
+    members: tuple[Address, ...]
+    generation: Generation
+    models: dict[ModelId, Placed] = field(default_factory=dict[ModelId, Placed])
+    index: int | None = None
+    read_at: float = -1.0
+    turn: int = 0
+
+
+class Registry:
+    """Owns nodes and clusters; every method leaves the index true."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[Address, Node] = {}
+        self.clusters: dict[ClusterKey, Cluster] = {}
+        self.known: dict[ModelId, None] = {}
+        self.cards: dict[ModelId, None] = {}
+        self._ids: dict[NodeId, Address] = {}
+        self._ready: dict[ModelId, list[Address]] = {}
+
+    def where_ready(self, model: ModelId) -> list[Address]:
+        """List the nodes that can answer for a model now."""
+        return self._ready.get(model, [])
+
+    def ready_models(self) -> Iterator[ModelId]:
+        """List the models that some node can answer for now."""
+        return iter(self._ready)
+
+    def where_placed(self, model: ModelId) -> Iterator[tuple[Cluster, Placed]]:
+        """List the clusters in which a model stands, ready or not."""
+        for cluster in self.clusters.values():
+            if (placed := cluster.models.get(model)) is not None:
+                yield cluster, placed
+
+    def any_up(self) -> bool:
+        """Say whether any node answers."""
+        return any(node.up for node in self.nodes.values())
+
+    def sight(self, address: Address, url: str, source: str, now: float, *, seeded: bool) -> bool:
+        """Take a sighting in; True if the node is new and is to be watched."""
+        node = self.nodes.get(address)
+        if node is None:
+            if len(self.nodes) >= MAX_NODES:
+                return False
+            self.nodes[address] = Node(address, url, now, seeded, {source}, heard=now)
+            return True
+        node.sources.add(source)
+        node.seeded = node.seeded or seeded
+        node.heard = max(node.heard, now)
+        return False
+
+    def answered(self, event: ProbeAnswered, now: float) -> Literal["up", "restarted", "same"]:
+        """Take a probe's answer in, and tell what it changed."""
+        node = self.nodes[event.node]
+        restarted = node.node_id is not None and node.node_id != event.node_id
+        if node.node_id is not None and restarted and self._ids.get(node.node_id) == node.address:
+            del self._ids[node.node_id]
+        node.generation, node.version = event.generation, event.version
+        node.node_id, node.state_paths = event.node_id, event.state_paths
+        node.latency, node.heard = event.latency, now
+        node.why, node.detail, node.misses = None, "", 0
+        node.returns += 1
+        alias_of = node.alias_of
+        self._claim_id(node)
+        came_up = not node.up and (not node.was_up or restarted or node.returns >= RETURNS)
+        if came_up:
+            node.up = node.was_up = True
+            node.looked = node.looked or node.alias_of is not None
+        if restarted:
+            self._forget_state(node)
+        self._settle(node, now, moved=came_up or node.alias_of != alias_of)
+        if came_up:
+            return "up"
+        return "restarted" if restarted else "same"
+
+    def missed(self, address: Address, why: Why, detail: str, now: float) -> bool:
+        """Take a failed probe in; True if the node went down by it."""
+        node = self.nodes[address]
+        node.misses, node.returns = node.misses + 1, 0
+        node.why, node.detail, node.looked = why, detail, True
+        fell = node.up and node.misses >= MISSES
+        if fell:
+            node.up = False
+            if node.node_id is not None and self._ids.get(node.node_id) == address:
+                del self._ids[node.node_id]
+        self._settle(node, now, moved=fell)
+        return fell
+
+    def read(self, event: PlacementRead, now: float) -> Grouping | None:
+        """Take what a node told of its cluster in; the new grouping, where it changed one."""
+        node = self.nodes[event.node]
+        node.looked = True
+        if node.alias_of is not None or node.generation is None:
+            return None
+        grouping = self._list(node, event.listed, now)
+        if node.cluster is None:
+            return grouping
+        cluster = self.clusters[node.cluster]
+        old = cluster.models
+        cluster.models = {placed.model: placed for placed in event.models}
+        cluster.index, cluster.read_at = event.index, now
+        for model in cluster.models:
+            self.known.setdefault(model)
+        if old != cluster.models:
+            self._reindex(cluster, old.keys() | cluster.models.keys(), now)
+        return grouping
+
+    def unplace(self, address: Address, model: ModelId, now: float) -> None:
+        """Believe a node that says a model is not placed, until its state is read again."""
+        node = self.nodes.get(address)
+        if node is None or node.cluster is None:
+            return
+        cluster = self.clusters[node.cluster]
+        if model in cluster.models:
+            cluster.models[model] = Placed(model, ready=False, why="not_placed")
+            self._reindex(cluster, {model}, now)
+
+    def reader(self, cluster: Cluster) -> Address | None:
+        """Pick the member to ask next; they take turns, so that a deaf one cannot hide a state."""
+        up = [member for member in cluster.members if self.nodes[member].up]
+        cluster.turn += 1
+        return up[cluster.turn % len(up)] if up else None
+
+    def forgettable(self, now: float) -> list[Address]:
+        """List the nodes that no person named and that have been silent for long."""
+        return [
+            node.address
+            for node in self.nodes.values()
+            if not node.seeded and not node.up and now - node.heard >= FORGET
+        ]
+
+    def forget(self, address: Address, now: float) -> Grouping | None:
+        """Drop a node; the new grouping, where it belonged to one."""
+        node = self.nodes.pop(address)
+        if node.node_id is not None and self._ids.get(node.node_id) == address:
+            del self._ids[node.node_id]
+        return self._group(now) if node.cluster is not None else None
+
+    def address_of(self, node_id: NodeId) -> Address | None:
+        """Find the node that goes by an id now."""
+        return self._ids.get(node_id)
+
+    def _claim_id(self, node: Node) -> None:
+        """Let the first address of a node stand for it; its other addresses are aliases."""
+        if node.node_id is None:
+            return
+        holder = self._ids.setdefault(node.node_id, node.address)
+        node.alias_of = None if holder == node.address else holder
+
+    def _forget_state(self, node: Node) -> None:
+        """Drop what a node told before it got a new id: its state is empty now."""
+        node.listed, node.listed_at = (), None
+        if node.cluster is None:
+            return
+        cluster = self.clusters[node.cluster]
+        if cluster.members == (node.address,):
+            old, cluster.models = cluster.models, {}
+            self._reindex(cluster, old.keys(), node.heard)
+        else:  # the others' state is not its own until it says so itself
+            cluster.members = tuple(m for m in cluster.members if m != node.address)
+            node.cluster = None
+            self._reindex(cluster, cluster.models.keys(), node.heard)
+
+    def _list(self, node: Node, listed: tuple[NodeId, ...], now: float) -> Grouping | None:
+        """Take a node's list in; an empty one keeps the last grouping for a while."""
+        last = now if node.listed_at is None else node.listed_at
+        if node.listed and not listed and now - last < EMPTY_LIST:
+            return None
+        changed = node.cluster is None or node.listed != listed
+        node.listed, node.listed_at = listed, now if listed else last
+        return self._group(now) if changed else None
+
+    def _group(self, now: float) -> Grouping:
+        """Group all nodes that have told their state, and carry the clusters over."""
+        told = [n for n in self.nodes.values() if n.listed_at is not None or n.cluster is not None]
+        edges = {n.address: self._edges(n, told) for n in told if n.alias_of is None}
+        old = {n.address: n.cluster for n in told if n.cluster is not None}
+        grouping = regroup(edges, old)
+        before, self.clusters = self.clusters, {}
+        parents = dict(grouping.born)
+        for key, members in grouping.members.items():
+            known = before.get(key) or before.get(parents.get(key, key))
+            cluster = Cluster(key, members, self.nodes[members[0]].generation or "C")
+            if known is not None:
+                cluster.models, cluster.index = dict(known.models), known.index
+                cluster.read_at = known.read_at
+            self.clusters[key] = cluster
+            for member in members:
+                self.nodes[member].cluster = key
+        touched = {model for cluster in before.values() for model in cluster.models}
+        for model in touched:
+            self._rebuild(model)
+        for node in told:
+            if node.alias_of is not None:
+                node.cluster = None
+            self._climb(node, now)
+        return grouping
+
+    def _edges(self, node: Node, told: Iterable[Node]) -> list[Address]:
+        if node.generation == "A":  # an A node does not say which of the listed it is itself
+            seen = set(node.listed)
+            return [n.address for n in told if n.generation == "A" and seen & set(n.listed)]
+        found = (self._ids.get(node_id) for node_id in node.listed)
+        return [address for address in found if address is not None]
+
+    def _settle(self, node: Node, now: float, *, moved: bool) -> None:
+        if moved and node.cluster is not None:
+            cluster = self.clusters[node.cluster]
+            self._reindex(cluster, cluster.models.keys(), now)
+        self._climb(node, now)
+
+    def _reindex(self, cluster: Cluster, models: Iterable[ModelId], now: float) -> None:
+        for model in list(models):
+            self._rebuild(model)
+        for member in cluster.members:
+            self._climb(self.nodes[member], now)
+
+    def _rebuild(self, model: ModelId) -> None:
+        ready = [
+            member
+            for cluster, placed in self.where_placed(model)
+            if placed.ready
+            for member in cluster.members
+            if self.nodes[member].up and self.nodes[member].alias_of is None
+        ]
+        if ready:
+            self._ready[model] = ready
+        else:
+            self._ready.pop(model, None)
+
+    def _climb(self, node: Node, now: float) -> None:
+        rung = self._rung(node)
+        if rung != node.rung:
+            node.rung, node.since = rung, now
+
+    def _rung(self, node: Node) -> Rung:
+        if not node.up:
+            return "reachable" if node.why in ("not_exo", "bad_answer") else "seen"
+        if node.cluster is None:
+            return "identified"
+        models = self.clusters[node.cluster].models.values()
+        if any(placed.ready for placed in models):
+            return "ready"
+        if node.generation == "A":
+            return "identified"
+        return "placed" if models else "clustered"

@@ -1,0 +1,176 @@
+"""Nodes and providers: what is heard of them, told to the tables and to whoever listens."""
+
+from collections.abc import Iterator
+
+from exo_supervisor.core.clusters import Grouping
+from exo_supervisor.core.effects import (
+    Announce,
+    Effect,
+    Level,
+    ReadPlacement,
+    UnwatchNode,
+    WatchNode,
+)
+from exo_supervisor.core.events import (
+    CardsRead,
+    NodeSighted,
+    PlacementFailed,
+    PlacementRead,
+    ProbeAnswered,
+    ProbeFailed,
+    ProviderFailed,
+    ProviderListed,
+)
+from exo_supervisor.core.names import ModelId
+from exo_supervisor.core.options import Tables
+
+MAX_CARDS = 20_000
+"""Cards that are remembered; they only serve to tell a 404 from another."""
+
+
+class Watch:
+    """Takes in what discovery and health hear."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._registry = tables.registry
+
+    def sighted(self, event: NodeSighted, now: float) -> list[Effect]:
+        """Begin to look at a node that was never seen before."""
+        new = self._registry.sight(event.node, event.url, event.source, now, seeded=event.seeded)
+        if not new:
+            return []
+        seen = _say("debug", "node_sighted", node=event.node, source=event.source)
+        return [WatchNode(node=event.node, url=event.url), seen]
+
+    def answered(self, event: ProbeAnswered, now: float) -> list[Effect]:
+        """Take in that a node said who it is."""
+        if event.node not in self._registry.nodes:
+            return []
+        node = self._registry.nodes[event.node]
+        missed = node.misses > 0
+        change = self._registry.answered(event, now)
+        effects: list[Effect] = []
+        if change != "same":
+            name = "node_up" if change == "up" else "node_restarted"
+            facts: dict[str, object] = {"node": event.node, "generation": event.generation}
+            effects.append(Announce(level="info", name=name, facts=facts))
+        if change != "same" or missed:  # a cheap check saw it come back: its rest may end
+            self._tables.breakers.hasten((event.node, None), now)
+        if node.up and node.alias_of is None and (change != "same" or node.cluster is None):
+            effects.append(ReadPlacement(node=event.node, cards=True))
+        return effects
+
+    def missed(self, event: ProbeFailed, now: float) -> list[Effect]:
+        """Take in that a node did not say who it is."""
+        if event.node not in self._registry.nodes:
+            return []
+        node = self._registry.nodes[event.node]
+        first = not node.looked
+        if self._registry.missed(event.node, event.why, event.detail, now):
+            return [_say("warning", "node_down", node=event.node, why=event.why)]
+        if first and not node.was_up:
+            return [_say("info", "node_silent", node=event.node, why=event.why)]
+        return []
+
+    def read(self, event: PlacementRead, now: float) -> list[Effect]:
+        """Take in what a node told of its cluster."""
+        node = self._registry.nodes.get(event.node)
+        if node is None:
+            return []
+        before = None if node.cluster is None else self._registry.clusters[node.cluster]
+        index = None if before is None else before.index
+        was_ready = set(self._registry.ready_models())
+        grouping = self._registry.read(event, now)
+        effects = list(self._carry_over(grouping))
+        fell = index is not None and event.index is not None and event.index < index
+        if fell:
+            effects.append(_say("warning", "cluster_re_elected", cluster=node.cluster))
+        effects += _ready_changes(was_ready, set(self._registry.ready_models()))
+        return effects
+
+    def unread(self, event: PlacementFailed) -> list[Effect]:
+        """Take in that a node did not tell of its cluster: it has been looked at all the same."""
+        node = self._registry.nodes.get(event.node)
+        if node is not None:
+            node.looked = True
+        return []
+
+    def cards(self, event: CardsRead) -> list[Effect]:
+        """Remember which models Exo merely knows."""
+        for card in event.cards:
+            if len(self._registry.cards) < MAX_CARDS:
+                self._registry.cards.setdefault(card)
+        return []
+
+    def listed(self, event: ProviderListed) -> list[Effect]:
+        """Take in a provider's list of models."""
+        provider = self._tables.clouds.get(event.provider)
+        if provider is None:
+            return []
+        first = provider.reached is not True
+        self._tables.clouds.listed(event.provider, event.models)
+        count = len(provider.listed)
+        if not first:
+            return []
+        return [_say("info", "provider_reached", provider=event.provider, models=count)]
+
+    def unlisted(self, event: ProviderFailed, now: float) -> list[Effect]:
+        """Take in that a provider did not give its list."""
+        provider = self._tables.clouds.get(event.provider)
+        if provider is None:
+            return []
+        first = provider.reached is not False
+        self._tables.clouds.failed(event.provider, event.detail or event.why)
+        if event.why == "bad_key":
+            self._tables.clouds.refused_key(event.provider, now)
+        if not first:
+            return []
+        return [_say("warning", "provider_unreached", provider=event.provider, why=event.why)]
+
+    def forget_silent(self, now: float) -> list[Effect]:
+        """Drop the nodes that have been silent for long and that no person named."""
+        effects: list[Effect] = []
+        for address in self._registry.forgettable(now):
+            effects += self._carry_over(self._registry.forget(address, now))
+            self._tables.meters.forget(address)
+            self._tables.busy.pop(address, None)
+            effects.append(UnwatchNode(node=address))
+        clouds = self._tables.clouds.providers
+        targets, scopes = {*self._registry.nodes, *clouds}, {*self._registry.clusters, *clouds}
+        self._tables.breakers.prune(targets, scopes)
+        return effects
+
+    def looked(self) -> bool:
+        """Say whether every seed, and every provider with a key, was looked at once."""
+        nodes = self._registry.nodes
+        seeds = (nodes.get(address) for address, _ in self._tables.policy.seeds)
+        if not all(node is not None and node.looked for node in seeds):
+            return False
+        providers = self._tables.clouds.providers.values()
+        return all(provider.looked for provider in providers if provider.cloud.keyed)
+
+    def _carry_over(self, grouping: Grouping | None) -> Iterator[Effect]:
+        """Let breakers follow their clusters through splits and merges."""
+        if grouping is None:
+            return
+        breakers = self._tables.breakers
+        for child, parent in grouping.born:
+            breakers.copy(parent, child)
+            yield _say("info", "cluster_split", cluster=child, parent=parent)
+        for key, heir in grouping.gone:
+            if heir is not None:
+                breakers.copy(key, heir)
+            breakers.forget(key, models=True)
+            yield _say("info", "cluster_ended", cluster=key, heir=heir)
+
+
+def _ready_changes(was: set[ModelId], now: set[ModelId]) -> Iterator[Effect]:
+    for model in sorted(now - was):
+        yield _say("info", "model_ready", model=model)
+    for model in sorted(was - now):
+        yield _say("warning", "model_lost", model=model)
+
+
+def _say(level: Level, name: str, **facts: object) -> Announce:
+    return Announce(level=level, name=name, facts=facts)
