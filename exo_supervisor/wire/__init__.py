@@ -1,0 +1,1 @@
+"""Translates between bytes and meaning: pure and incremental, one module per dialect."""

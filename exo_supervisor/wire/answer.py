@@ -1,0 +1,113 @@
+"""One upstream answer as the stream that a client of OpenAI's dialect expects."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import Raw
+
+from exo_supervisor.wire.chunks import Choice, Delta
+from exo_supervisor.wire.reading import Reading
+from exo_supervisor.wire.shapes import as_list, as_object
+
+DONE = b"data: [DONE]\n\n"
+
+_ROLE = b'{"role":"assistant",'
+_FIRST = b'"choices":[{"index":0,"delta":'
+
+_members = msgspec.json.Decoder(dict[str, Raw])
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer(Reading):
+    """Turns an upstream's events into chunks of ours, as they come.
+
+    Deltas of clouds and of generation C are copied as they came, except that an index's first
+    chunk alone carries the role where Exo repeats it, and that tool calls lose the `id` which
+    Exo puts into `function`. Those of A and B are written anew without their nulls. Usage is
+    one last chunk, if the client asked and there is any: an upstream of B, C or a cloud that
+    told none gets none invented.
+    """
+
+    _head: bytes = field(default=b"", init=False)
+    _head_of: str | None = field(default=None, init=False)
+    _begun: set[int] = field(default_factory=set[int], init=False)
+    _held: bytes = field(default=b"", init=False)
+
+    def take(self, choice: Choice, delta: Delta) -> bytes:
+        """Write one chunk; what comes before the first content waits for it."""
+        if self._head_of != self.served_model or not self._head:
+            self._head_of = self.served_model
+            self._head = self._envelope()
+        index = choice.index
+        text = self._delta(index, choice.delta, delta)
+        if index == 0 and choice.finish_reason is None and choice.logprobs is None:
+            chunk = b'%b%b%b,"finish_reason":null}]}\n\n' % (self._head, _FIRST, text)
+        else:
+            chunk = self._rare(choice, text)
+        if not self.content:
+            self._held += chunk
+            return b""
+        if self._held:
+            chunk, self._held = self._held + chunk, b""
+        return chunk
+
+    def end(self) -> bytes:
+        """Write the tail: the usage, if it was asked for and is known, and `[DONE]`."""
+        usage = self.usage_text() if self.include_usage else b""
+        if not usage:
+            return DONE
+        return b'%b"choices":[],"usage":%b}\n\n%b' % (self._head, usage, DONE)
+
+    def _envelope(self) -> bytes:
+        fields = {
+            "id": self.id,
+            "object": "chat.completion.chunk",
+            "created": self.created,
+            "model": self.served_model or self.model or self.asked,
+        }
+        return b"data: %b," % msgspec.json.encode(fields)[:-1]
+
+    def _rare(self, choice: Choice, text: bytes | Raw) -> bytes:
+        """Write a chunk of another index, with a finish reason, or with logprobs."""
+        logprobs = b""
+        if choice.logprobs is not None:
+            logprobs = b',"logprobs":%b' % msgspec.json.encode(choice.logprobs)
+        finish = msgspec.json.encode(choice.finish_reason)
+        return b'%b"choices":[{"index":%d,"delta":%b%b,"finish_reason":%b}]}\n\n' % (
+            self._head,
+            choice.index,
+            text,
+            logprobs,
+            finish,
+        )
+
+    def _delta(self, index: int, raw: Raw, delta: Delta) -> bytes | Raw:
+        if index not in self._begun:
+            self._begun.add(index)
+            if delta.role is None:
+                delta.role = "assistant"
+                raw = _with_role(raw)
+        elif self.generation is not None:
+            delta.role = None
+            text = bytes(raw)
+            if text.startswith(_ROLE):
+                raw = Raw(b"{" + text[len(_ROLE) :])
+        if self.generation is None:
+            return raw
+        if delta.tool_calls is not None:
+            _drop_function_ids(delta)
+        elif self.generation == "C":
+            return raw
+        return msgspec.json.encode(delta)
+
+
+def _with_role(raw: Raw) -> Raw:
+    members = _members.decode(raw)
+    role = {"role": Raw(b'"assistant"')}
+    return Raw(msgspec.json.encode(role | members | role))
+
+
+def _drop_function_ids(delta: Delta) -> None:
+    """Exo puts the call's `id` into `function` too, which OpenAI's schema does not know."""
+    for call in as_list(delta.tool_calls):
+        as_object(as_object(call).get("function")).pop("id", None)

@@ -1,0 +1,73 @@
+"""Generation A's own formats: its topology, its model list and its datagrams."""
+
+import msgspec
+from msgspec import Struct
+
+from exo_supervisor.core.names import ModelId, NodeId
+from exo_supervisor.wire.faults import WireError
+from exo_supervisor.wire.shapes import UNREADABLE
+
+_LONGEST_DATAGRAM = 65536
+_LONGEST_ID = 256
+
+
+class _Topology(Struct):
+    nodes: dict[str, object]
+
+
+class Capabilities(Struct, frozen=True):
+    """What a node of generation A says of its machine; `memory` in MB."""
+
+    model: str
+    chip: str
+    memory: int
+
+
+class _Datagram(Struct):
+    type: str
+    node_id: str
+    grpc_port: int
+    device_capabilities: Capabilities
+
+
+class Announcement(Struct, frozen=True):
+    """One node's discovery datagram; the port is that of its peers, not of its API."""
+
+    node_id: NodeId
+    grpc_port: int
+    capabilities: Capabilities
+
+
+_topology = msgspec.json.Decoder(_Topology)
+_models = msgspec.json.Decoder(dict[str, object])
+_datagram = msgspec.json.Decoder(_Datagram)
+
+
+def read_topology_a(body: bytes) -> tuple[NodeId, ...]:
+    """Read who is in the asked node's cluster (`GET /v1/topology`); raises WireError."""
+    try:
+        return tuple(NodeId(node) for node in _topology.decode(body).nodes)
+    except UNREADABLE:
+        raise WireError("not a topology of generation A") from None
+
+
+def read_models_a(body: bytes) -> tuple[ModelId, ...]:
+    """Read what the node's engine can run (`GET /initial_models`); raises WireError."""
+    try:
+        return tuple(ModelId(model) for model in _models.decode(body))
+    except UNREADABLE:
+        raise WireError("not a model list of generation A") from None
+
+
+def read_discovery_datagram(data: bytes) -> Announcement | None:
+    """Read what v0.0.15 and older broadcast on UDP port 5678, or None for anything else."""
+    if len(data) > _LONGEST_DATAGRAM:
+        return None
+    try:
+        read = _datagram.decode(data)
+    except UNREADABLE:
+        return None
+    sound = 0 < len(read.node_id) <= _LONGEST_ID and read.node_id.isprintable()
+    if read.type != "discovery" or not sound or not 0 < read.grpc_port < 65536:  # noqa: PLR2004
+        return None
+    return Announcement(NodeId(read.node_id), read.grpc_port, read.device_capabilities)

@@ -1,0 +1,18 @@
+"""JSON whose shape nobody promised, looked at without trusting it."""
+
+from typing import cast
+
+import msgspec
+
+UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""All that decoding hostile bytes can raise."""
+
+
+def as_object(value: object) -> dict[str, object]:
+    """Return a JSON object as it is, and an empty one for anything else."""
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> list[object]:
+    """Return a JSON list as it is, and an empty one for anything else."""
+    return cast("list[object]", value) if isinstance(value, list) else []

@@ -1,0 +1,118 @@
+"""Server-sent events out of bytes, however the network cut them (WHATWG HTML, section 9.2)."""
+
+from msgspec import Struct
+
+from exo_supervisor.errors import SupervisorError
+
+_MARK = b"\xef\xbb\xbf"
+
+
+class OversizedEventError(SupervisorError):
+    """One event of the stream is larger than the reader was told to hold."""
+
+
+class Message(Struct, gc=False):
+    """One dispatched event: its data lines joined by line feeds, and its `event` field."""
+
+    data: bytes
+    event: bytes = b""
+
+
+class Comment(Struct, gc=False):
+    """One comment line, without its colon and the space after it."""
+
+    text: bytes
+
+
+class SseReader:
+    """Cuts a byte stream into messages and comments; the work is linear in the bytes fed.
+
+    An event may hold at most `max_event` bytes of lines; fields other than `data` and `event`
+    are ignored.
+    """
+
+    def __init__(self, max_event: int = 8 * 1024 * 1024) -> None:
+        self._max = max_event
+        self._line: list[bytes] = []
+        self._data: list[bytes] = []
+        self._event = b""
+        self._size = 0
+        self._held = 0
+        self._after_return = False
+        self._at_start = True
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes of an unfinished event remain."""
+        return bool(self._line or self._data or self._event)
+
+    def feed(self, data: bytes) -> list[Message | Comment]:
+        """Take the next bytes and return what they complete; raises OversizedEventError."""
+        if self._after_return or b"\r" in data:
+            data = self._plain(data)
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        if not lines:
+            self._keep(rest)
+            return []
+        if self._line:
+            self._line.append(lines[0])
+            lines[0] = b"".join(self._line)
+            self._line.clear()
+        self._size = 0
+        if self._at_start:
+            self._at_start = False
+            lines[0] = lines[0].removeprefix(_MARK)
+        found = self._read(lines)
+        self._keep(rest)
+        return found
+
+    def _plain(self, data: bytes) -> bytes:
+        """All three line ends as line feeds; a CR and its LF may come in two pieces."""
+        if self._after_return and data:
+            data = data.removeprefix(b"\n")
+            self._after_return = False
+        if data.endswith(b"\r"):
+            self._after_return = True
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _keep(self, rest: bytes) -> None:
+        """Put the start of a line aside; joined once, when its end arrives."""
+        if rest:
+            self._line.append(rest)
+            self._size += len(rest)
+            self._bound(self._size)
+
+    def _bound(self, size: int) -> None:
+        if size + self._held > self._max:
+            raise OversizedEventError(f"one event is larger than {self._max} bytes")
+
+    def _read(self, lines: list[bytes]) -> list[Message | Comment]:
+        found: list[Message | Comment] = []
+        for line in lines:
+            if not line:
+                if self._data:
+                    data = self._data
+                    found.append(
+                        Message(data[0] if len(data) == 1 else b"\n".join(data), self._event)
+                    )
+                    data.clear()
+                    self._held = 0
+                self._event = b""
+            elif line.startswith(b"data:"):
+                self._bound(len(line))
+                self._held += len(line)
+                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+            elif line.startswith(b":"):
+                self._bound(len(line))
+                found.append(Comment(line[2:] if line.startswith(b": ") else line[1:]))
+            elif line.startswith(b"event:"):
+                self._bound(len(line))
+                self._event = line[7:] if line.startswith(b"event: ") else line[6:]
+            elif line == b"data":
+                self._held += 1
+                self._bound(0)
+                self._data.append(b"")
+            elif line == b"event":
+                self._event = b""
+        return found

@@ -1,0 +1,63 @@
+"""What providers are asked, and how they list their models."""
+
+import json
+
+import pytest
+
+from exo_supervisor.wire.faults import WireError
+from exo_supervisor.wire.openai import read_chat
+from exo_supervisor.wire.providers import (
+    chat_url,
+    encode_chat,
+    models_url,
+    read_models,
+    request_headers,
+)
+
+ASK = {"model": "m", "messages": [{"role": "user", "content": "é"}], "max_completion_tokens": 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "merged"),
+    [
+        ({}, {"include_usage": True}),
+        ({"stream_options": None}, {"include_usage": True}),
+        ({"stream_options": {"include_usage": False, "x": [1]}}, {"include_usage": True, "x": [1]}),
+    ],
+)
+def test_a_provider_is_asked_to_stream_with_usage(
+    options: dict[str, object], merged: dict[str, object]
+) -> None:
+    body = encode_chat(read_chat(json.dumps(ASK | options).encode()), "gpt")
+    assert json.loads(body) == ASK | {"model": "gpt", "stream": True, "stream_options": merged}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"object":"list","data":[{"id":"a"},{"id":"b"},{"id":"a"},{"x":1},5]}',
+        b'[{"id":"a"},"b"]',
+        b'{"models":[{"name":"a"},{"id":"b"}]}',
+    ],
+)
+def test_lists_of_every_known_shape_are_read(body: bytes) -> None:
+    assert read_models(body) == ("a", "b")
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"5", b'{"data":{}}', b"\xff", b"[" * 100_000])
+def test_anything_else_is_no_list_of_models(body: bytes) -> None:
+    with pytest.raises(WireError):
+        read_models(body)
+
+
+@pytest.mark.parametrize("base", ["https://api.example/v1", "https://api.example/v1/"])
+def test_a_trailing_slash_makes_no_difference(base: str) -> None:
+    assert chat_url(base) == "https://api.example/v1/chat/completions"
+    assert models_url(base) == "https://api.example/v1/models"
+
+
+def test_the_key_is_sent_where_there_is_one() -> None:
+    assert "authorization" not in request_headers(None)
+    headers = request_headers("made-up")
+    assert headers["authorization"] == "Bearer made-up"
+    assert headers["accept-encoding"] == "identity"
