@@ -1,0 +1,68 @@
+"""A configuration while it is put together: what was accepted, from where, and what was not."""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from exo_supervisor.config.fault import ConfigFault, Kind, Place
+from exo_supervisor.config.rules import UnfitError, take
+from exo_supervisor.config.schema import Config
+from exo_supervisor.config.tables import KEYS, LISTED, SINGLE
+
+At = Callable[[int | None], Place]
+"Where a value stands, or the element of it with this index."
+
+
+class Draft:
+    """Accepted values by table (`health`, `provider[0]`); what is put later replaces the former."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, dict[str, object]] = {table: {} for table in SINGLE}
+        self.places: dict[str, At] = {}
+        self.tables: dict[str, Place] = {}
+        "The listed tables, by label, in the order of the file, and where each begins."
+        self.provider_names: set[str] = set()
+        "All names given, those of refused providers too, so that one fault is told once."
+        self.faults: list[ConfigFault] = []
+
+    def put(self, label: str, key: str, value: object, at: At) -> None:
+        table = label.partition("[")[0]
+        dotted = f"{label}.{key}"
+        try:
+            taken = take(table, KEYS[table][key], value)
+        except UnfitError as error:
+            for unfit in error.found:
+                element = "" if unfit.index is None else f"[{unfit.index}]"
+                self.refuse(
+                    at(unfit.index), dotted + element, unfit.kind, unfit.message, unfit.hint
+                )
+            return
+        self.values[label][key] = taken
+        self.places[dotted] = at
+
+    def refuse(self, place: Place, key: str, kind: Kind, message: str, hint: str = "") -> None:
+        self.faults.append(place.fault(key, kind, message, hint))
+
+    def get(self, label: str, key: str) -> object:
+        """Promise the value put last, else the default; None where there is neither."""
+        info = KEYS[label.partition("[")[0]][key]
+        default = None if info.required else info.default
+        return self.values[label].get(key, default)
+
+    def listed(self, table: str) -> list[str]:
+        return [label for label in self.tables if label.startswith(f"{table}[")]
+
+    def config(self) -> Config:
+        tree: dict[str, object] = {table: self.values[table] for table in SINGLE}
+        for table in LISTED:
+            tree[table] = [self.values[label] for label in self.listed(table)]
+        return msgspec.convert(tree, Config, strict=True)
+
+    def origins(self) -> Mapping[str, str]:
+        labels = [*SINGLE, *self.tables]
+        origins: dict[str, str] = {}
+        for label in labels:
+            for key in KEYS[label.partition("[")[0]]:
+                at = self.places.get(f"{label}.{key}")
+                origins[f"{label}.{key}"] = at(None).origin if at else "default"
+        return origins

@@ -1,0 +1,44 @@
+"""What the file may ask for and this version does not do."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from exo_supervisor.config.literal import literal
+from exo_supervisor.config.schema import Config
+
+_BUILT: Mapping[str, tuple[object, ...]] = MappingProxyType(
+    {
+        "server.tcp": ("",),
+        "discovery.namespaces": ((),),
+        "discovery.interfaces": ((),),
+        "discovery.ranges": ((),),
+        "discovery.manual_file": ("",),
+        "discovery.advertise": (False,),
+        "routing.policy": ("fastest", "round_robin"),
+        "provider.dialect": ("openai",),
+        "model.keep": (False,),
+        "model.on_demand": (False,),
+        "model.continue": (False,),
+        "model.commit": ("content",),
+    }
+)
+"Of these keys only these values can be served; every other key is served whole."
+
+
+def refusal(key: str, value: object) -> str | None:
+    """Promise a hint that names the values that are built, if this one is not."""
+    built = _BUILT.get(key)
+    if built is None or value in built:
+        return None
+    return "allowed now: " + ", ".join(map(literal, built))
+
+
+def not_yet(config: Config) -> tuple[str, ...]:
+    """Promise the names of what is on in `config`, is accepted, and does nothing yet."""
+    discovery = config.discovery
+    on = {
+        "mdns": discovery.mdns,
+        "multicast": discovery.multicast,
+        "broadcast raw": discovery.broadcast == "raw",
+    }
+    return tuple(name for name, wanted in on.items() if wanted)

@@ -1,0 +1,177 @@
+"""From a file's text, the environment and flags to one configuration that can be trusted."""
+
+import tomllib
+from collections.abc import Mapping
+from math import inf
+from types import MappingProxyType
+from typing import cast
+
+from msgspec import Struct
+
+from exo_supervisor.config.agree import agree
+from exo_supervisor.config.document import Document
+from exo_supervisor.config.draft import At, Draft
+from exo_supervisor.config.fault import ConfigError, ConfigFault, Place
+from exo_supervisor.config.literal import printable
+from exo_supervisor.config.schema import Config
+from exo_supervisor.config.tables import KEYS, LISTED, SINGLE, VARIABLES, heading, similar
+
+_PREFIX = "EXO_SUPERVISOR_"
+_LONGEST = 16_384  # characters of one variable that are read as TOML
+_NO_FLAGS: Mapping[str, object] = MappingProxyType({})
+
+
+class Settings(Struct, frozen=True):
+    """A configuration, and for each dotted key `default`, FILE:LINE, a variable or a flag."""
+
+    config: Config
+    origins: Mapping[str, str]
+    file: str | None
+
+
+def read(
+    text: str | None,
+    *,
+    file: str,
+    environ: Mapping[str, str],
+    flags: Mapping[str, object] = _NO_FLAGS,
+) -> Settings:
+    """Promise the settings that flags, environment, text and defaults give, in that precedence.
+
+    `text` is None where there is no file; `flags` maps dotted keys to values.
+
+    :raises ConfigError: with every fault found: those of the file first, in its order.
+    """
+    draft = Draft()
+    if text is not None:
+        _read_document(draft, Document(text, file))
+    for name in sorted(environ):
+        if name.startswith(_PREFIX) and "__" in name.removeprefix(_PREFIX):
+            _read_variable(draft, name, environ[name])
+    for dotted, value in flags.items():
+        table, _, key = dotted.partition(".")
+        draft.put(table, key, value, _flag(key))
+    agree(draft)
+    if draft.faults:
+        raise ConfigError(tuple(sorted(draft.faults, key=_order)))
+    return Settings(draft.config(), draft.origins(), None if text is None else file)
+
+
+def _order(fault: ConfigFault) -> tuple[float, int]:
+    return fault.line or inf, fault.column or 0
+
+
+def _flag(key: str) -> At:
+    place = Place("--" + key.replace("_", "-"))
+    return lambda _index: place
+
+
+def _read_document(draft: Draft, document: Document) -> None:
+    for name, value in document.tables.items():
+        if name in LISTED:
+            _read_listed(draft, document, name, value)
+        elif name not in SINGLE:
+            _refuse_name(draft, document, name, value)
+        elif isinstance(value, dict):
+            _read_table(draft, document, (name,), cast("dict[str, object]", value))
+        else:
+            message = f"`{name}` wants to be a table"
+            hint = f"write [{name}] on a line of its own, once"
+            draft.refuse(document.key((name,)), name, "wrong_type", message, hint)
+
+
+def _refuse_name(draft: Draft, document: Document, name: str, value: object) -> None:
+    if isinstance(value, dict | list):
+        hint = similar(name, KEYS, "table")
+        message = f"unknown table `{_short(name)}`"
+    else:
+        hint = _home(name) or "every key stands below the [table] it belongs to"
+        message = f"unknown key `{_short(name)}` outside every table"
+    draft.refuse(document.key((name,)), name, "unknown_key", message, hint)
+
+
+def _read_listed(draft: Draft, document: Document, table: str, value: object) -> None:
+    hint = f"write [[{table}]] on a line of its own, once for each"
+    if not isinstance(value, list):
+        message = f"`{table}` wants to be a list of tables"
+        draft.refuse(document.key((table,)), table, "wrong_type", message, hint)
+        return
+    for index, entry in enumerate(cast("list[object]", value)):
+        label, place = f"{table}[{index}]", document.key((table, index))
+        if not isinstance(entry, dict):
+            message = f"`{label}` wants to be a table"
+            draft.refuse(place, label, "wrong_type", message, hint)
+            continue
+        entries = cast("dict[str, object]", entry)
+        name = entries.get("name")
+        if table == "provider" and isinstance(name, str):
+            draft.provider_names.add(name)
+        draft.values[label] = {}
+        draft.tables[label] = place
+        _read_table(draft, document, (table, index), entries)
+        for key, info in KEYS[table].items():
+            if info.required and key not in entries:
+                message = f"[[{table}]] has no `{key}`, which every one needs"
+                draft.refuse(place, f"{label}.{key}", "bad_value", message)
+
+
+def _read_table(
+    draft: Draft, document: Document, path: tuple[str | int, ...], table: dict[str, object]
+) -> None:
+    name = str(path[0])
+    label = name if len(path) == 1 else f"{name}[{path[1]}]"
+    for key, value in table.items():
+        here = (*path, key)
+        if key in KEYS[name]:
+            draft.put(label, key, value, _in(document, here))
+            continue
+        hint = similar(key, KEYS[name]) or _home(key)
+        if name == "provider" and any(word in key.lower() for word in ("key", "token", "secret")):
+            hint = "a key stays out of this file: name its variable in `key_env`"
+        message = f"unknown key `{_short(key)}` in {heading(name)}"
+        draft.refuse(document.key(here), f"{label}.{key}", "unknown_key", message, hint)
+
+
+def _in(document: Document, path: tuple[str | int, ...]) -> At:
+    return lambda index: document.value(path if index is None else (*path, index))
+
+
+def _home(key: str) -> str:
+    found = [heading(table) for table, keys in KEYS.items() if key in keys]
+    return f"`{key}` belongs in {' or '.join(found)}" if found else ""
+
+
+def _short(name: str) -> str:
+    return printable(name[:64]) + ("..." if len(name) > len(name[:64]) else "")
+
+
+def _read_variable(draft: Draft, name: str, raw: str) -> None:
+    place = Place(printable(name))
+    if name not in VARIABLES:
+        table = name.removeprefix(_PREFIX).partition("__")[0].lower()
+        hint = similar(name, VARIABLES, "variable")
+        if table in LISTED:
+            hint = f"[[{table}]] stands in the file only"
+        draft.refuse(place, "", "unknown_key", "names no key that can be set here", hint)
+        return
+    table, key = VARIABLES[name]
+    try:
+        value = _toml_value(raw)
+    except (ValueError, RecursionError):
+        if raw[:1] in ('"', "'"):
+            message = f"{table}.{key} got a quoted string that does not end as it began"
+            draft.refuse(place, f"{table}.{key}", "syntax", message)
+            return
+        # A word or a path needs no quotes of TOML's own: shells and unit files eat them.
+        value = raw
+    draft.put(table, key, value, lambda _index: place)
+
+
+def _toml_value(raw: str) -> object:
+    """Read one TOML value; ValueError if it is none, or more than one, or too long to be meant."""
+    if len(raw) > _LONGEST:
+        raise ValueError("too long")
+    read_back: dict[str, object] = tomllib.loads(f"value = {raw}")
+    if len(read_back) != 1:
+        raise ValueError("more than a value")
+    return read_back["value"]

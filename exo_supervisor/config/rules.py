@@ -1,0 +1,193 @@
+"""Whether one value fits its key, decided value by value so that every fault can be told."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal, cast, get_args, get_origin
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import FieldInfo
+
+from exo_supervisor.config.fault import Kind
+from exo_supervisor.config.literal import literal, shown
+from exo_supervisor.config.not_yet import refusal
+from exo_supervisor.config.tables import unwrap, wants
+
+_SOCKET_PATH = 107  # bytes; sockaddr_un holds 108 with the closing NUL, unix(7)
+_HOST = re.compile(r"[^\s/?#@:\[\]%\\]+")
+_URL_EXAMPLE = 'for example "http://192.168.1.7:52415"'
+_RESERVED = frozenset({"api-token", ".", ".."})
+
+# A secret may stand where its variable's name, or a bare URL, belongs: these are not repeated.
+_UNSAID = frozenset(
+    {"server.token_env", "provider.key_env", "discovery.static", "provider.base_url"}
+)
+
+Problem = tuple[str, str]
+"What is wrong, said after the key's name, and a hint."
+
+
+class Unfit(Struct, frozen=True):
+    """One thing that does not fit; `index` says which element of a list."""
+
+    kind: Kind
+    message: str
+    hint: str = ""
+    index: int | None = None
+
+
+class UnfitError(Exception):
+    """A value does not fit; `found` says all that is wrong with it."""
+
+    def __init__(self, *found: Unfit) -> None:
+        super().__init__(found)
+        self.found = found
+
+
+def take(table: str, field: FieldInfo, value: object) -> object:
+    """Promise the value as its struct holds it.
+
+    :raises UnfitError: it has the wrong type, is out of range, or asks for what is not built.
+    """
+    key = f"{table}.{field.encode_name}"
+    plain, _ = unwrap(field.type)
+    taken: object
+    if get_origin(plain) is tuple:
+        taken = _take_list(key, get_args(plain)[0], value)
+    else:
+        taken = _take_one(key, field.type, value)
+    if isinstance(taken, Unfit):
+        raise UnfitError(taken)
+    if (hint := refusal(key, taken)) is not None:
+        raise UnfitError(Unfit("not_built", f"{key} asks for what is not built yet", hint))
+    return taken
+
+
+def _take_list(key: str, kind: object, value: object) -> object:
+    if key == "model.exo" and isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list | tuple):
+        message = f"{key} wants a list{_got(key, value)}"
+        return Unfit("wrong_type", message, _example(kind, "[]"))
+    items = cast("Sequence[object]", value)
+    taken = tuple(_take_one(key, kind, item, index) for index, item in enumerate(items))
+    if wrong := [item for item in taken if isinstance(item, Unfit)]:
+        raise UnfitError(*wrong)
+    if key == "routing.order" and (not taken or len(set(taken)) < len(taken)):
+        message = f"{key} wants each tier once, at least one"
+        return Unfit("bad_value", message, 'allowed: "exo", "cloud", in the order to try')
+    return taken
+
+
+def _take_one(key: str, kind: object, value: object, index: int | None = None) -> object:
+    plain, meta = unwrap(kind)
+    where = key if index is None else f"{key}[{index}]"
+    simple = str if get_origin(plain) is Literal else plain
+    if type(value) is not simple and not (simple is float and type(value) is int):
+        message = f"{where} wants {wants(kind)}{_got(key, value)}"
+        return Unfit("wrong_type", message, _example(kind), index)
+    if not _converts(value, kind):
+        message = f"{where} wants {wants(kind)}{_limit(meta, value)}{_got(key, value)}"
+        return Unfit("bad_value", message, _example(kind), index)
+    if isinstance(value, str) and (problem := _text_problem(key, value)):
+        return Unfit("bad_value", f"{where} {problem[0]}", problem[1], index)
+    return float(cast("int", value)) if simple is float else value
+
+
+def _converts(value: object, kind: object) -> bool:
+    try:
+        msgspec.convert(value, type=kind, strict=True)
+    except (msgspec.ValidationError, OverflowError):
+        return False
+    return True
+
+
+def _limit(meta: msgspec.Meta | None, value: object) -> str:
+    if meta is None:
+        return ""
+    if isinstance(value, str) and meta.max_length is not None and len(value) > meta.max_length:
+        return f", at most {meta.max_length} characters"
+    above = isinstance(value, int | float) and meta.gt is not None and value > meta.gt
+    return f", at most {meta.le:g}" if above and meta.le is not None else ""
+
+
+def _got(key: str, value: object) -> str:
+    return "" if key in _UNSAID else f", got {shown(value)}"
+
+
+def _example(kind: object, brackets: str = "") -> str:
+    _, meta = unwrap(kind)
+    if meta is None or not meta.examples:
+        return ""
+    text = literal(meta.examples[0])
+    return f"for example {brackets[:1]}{text}{brackets[1:]}"
+
+
+def _text_problem(key: str, value: str) -> Problem | None:
+    if any(ord(char) < 0x20 or ord(char) == 0x7F for char in value):  # noqa: PLR2004 - ASCII's own bounds
+        return "holds a control character", "remove it"
+    if any(0xD800 <= ord(char) <= 0xDFFF for char in value):  # noqa: PLR2004 - surrogates, Unicode 3.9
+        return "is not valid UTF-8", "write it in UTF-8"
+    check = _CHECKS.get(key)
+    return check(value) if check else None
+
+
+def _socket_problem(path: str) -> Problem | None:
+    size = len(path.encode())
+    if size > _SOCKET_PATH:
+        return f"is {size} bytes long", f"a Unix socket's path has at most {_SOCKET_PATH}"
+    return None
+
+
+def _seed_problem(url: str) -> Problem | None:
+    if problem := _url_problem(url):
+        return problem
+    if url.rstrip("/").endswith("/v1"):
+        return "ends in /v1, but wants a node's base URL", "remove /v1"
+    return None
+
+
+def _url_problem(url: str) -> Problem | None:
+    """Find what keeps a URL from being a plain base, without repeating any part of it."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "is no URL that can be read", _URL_EXAMPLE
+    if parts.scheme not in ("http", "https"):
+        return "wants a URL that begins with http:// or https://", _URL_EXAMPLE
+    if "@" in parts.netloc:
+        return "holds a user name or password", "remove what stands before the @"
+    if "?" in url or "#" in url:
+        return "wants a base URL without a query or fragment", "remove what follows ? or #"
+    if port == 0 or not _is_host(host, bracketed="[" in parts.netloc):
+        return "names no host and port that can be reached", _URL_EXAMPLE
+    return None
+
+
+def _is_host(host: str, *, bracketed: bool) -> bool:
+    if not bracketed:
+        return _HOST.fullmatch(host) is not None
+    try:
+        return ipaddress.ip_address(host).version == 6  # noqa: PLR2004 - the only kind in brackets, RFC 3986 3.2.2
+    except ValueError:
+        return False
+
+
+def _provider_problem(name: str) -> Problem | None:
+    if name in _RESERVED:
+        return f"cannot be `{name}`, which has a meaning of its own", 'for example "openrouter"'
+    return None
+
+
+_CHECKS: Mapping[str, Callable[[str], Problem | None]] = MappingProxyType(
+    {
+        "server.socket": _socket_problem,
+        "discovery.static": _seed_problem,
+        "provider.base_url": _url_problem,
+        "provider.name": _provider_problem,
+    }
+)

@@ -1,0 +1,205 @@
+"""What `supervisor.toml` may say: one struct per table, its defaults, and what each value may be.
+
+Field names are the file's keys (`continue_` stands for `continue`, a word Python keeps), and every
+duration is in seconds. A type's description completes the sentence "KEY wants ...".
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+_WEEK = 604_800.0
+_LARGEST_BODY = 268_435_456  # 256 MiB: what all bodies in flight may hold together
+
+Seconds = Annotated[float, Meta(gt=0, le=_WEEK, description="seconds above 0", examples=[5.0])]
+Wait = Annotated[float, Meta(ge=0, le=_WEEK, description="seconds, 0 or more", examples=[5.0])]
+Share = Annotated[float, Meta(ge=0, le=1, description="a share from 0 to 1", examples=[0.2])]
+Port = Annotated[int, Meta(ge=1, le=65_535, description="a port from 1 to 65535", examples=[52415])]
+Tries = Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100", examples=[3])]
+InFlight = Annotated[
+    int, Meta(ge=1, le=100_000, description="a whole number from 1 to 100000", examples=[1000])
+]
+BodyBytes = Annotated[
+    int,
+    Meta(ge=1, le=_LARGEST_BODY, description="bytes from 1 to 268435456", examples=[33_554_432]),
+]
+Rank = Annotated[
+    int,
+    Meta(ge=-1000, le=1000, description="a whole number from -1000 to 1000", examples=[1]),
+]
+Text = Annotated[str, Meta(description="a string", max_length=4096)]
+Id = Annotated[
+    str, Meta(min_length=1, max_length=512, description="a model's id", examples=["llama-3.2-3b"])
+]
+CloudId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=512,
+        description="PROVIDER/MODEL",
+        examples=["openrouter/meta-llama/llama-3.2-3b-instruct"],
+    ),
+]
+Mode = Annotated[
+    str,
+    Meta(pattern=r"^0[0-7]{3}\Z", description="an octal mode in quotes", examples=["0660"]),
+]
+Variable = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z",
+        max_length=128,
+        description="the name of an environment variable, not its content",
+        examples=["OPENROUTER_API_KEY"],
+    ),
+]
+MaybeVariable = Annotated[
+    str,
+    Meta(
+        pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?\Z",
+        max_length=128,
+        description="the name of an environment variable, not its content",
+        examples=["OPENROUTER_API_KEY"],
+    ),
+]
+ProviderName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9._-]+\Z",
+        max_length=64,
+        description="a name of letters, digits, `.`, `_`, `-`",
+        examples=["openrouter"],
+    ),
+]
+NodeUrl = Annotated[
+    str, Meta(description="a node's base URL", examples=["http://192.168.1.7:52415"])
+]
+CloudUrl = Annotated[
+    str, Meta(description="an API's base URL", examples=["https://openrouter.ai/api/v1"])
+]
+Tier = Literal["exo", "cloud"]
+Privacy = Literal["any", "local_only"]
+
+
+class Server(Struct, frozen=True):
+    """`[server]`: where clients come in, and how much is let in."""
+
+    socket: Text = ""
+    "Empty means: chosen by place, when the service starts."
+    socket_mode: Mode = "0660"
+    socket_group: Text = ""
+    tcp: Text = ""
+    token_env: Variable = "EXO_SUPERVISOR_TOKEN"  # noqa: S105 - the name of a variable
+    drain_timeout: Wait = 30.0
+    max_body_bytes: BodyBytes = 33_554_432
+    max_requests: InFlight = 1000
+    head: Seconds = 15.0
+
+
+class Discovery(Struct, frozen=True):
+    """`[discovery]`: where Exo nodes are looked for."""
+
+    static: tuple[NodeUrl, ...] = ("http://127.0.0.1:52415",)
+    broadcast: Literal["raw", "bind", "off"] = "raw"
+    mdns: bool = True
+    multicast: bool = True
+    crawl: bool = True
+    api_ports: tuple[Port, ...] = (52_415,)
+    namespaces: tuple[Text, ...] = ()
+    interfaces: tuple[Text, ...] = ()
+    ranges: tuple[Text, ...] = ()
+    manual_file: Text = ""
+    advertise: bool = False
+
+
+class Health(Struct, frozen=True):
+    """`[health]`: how often nodes are asked whether they are well."""
+
+    interval: Seconds = 5.0
+    timeout: Seconds = 2.0
+    ready_interval: Seconds = 10.0
+
+
+class BreakerPolicy(Struct, frozen=True):
+    """`[breaker]`: when a target is given a rest, and for how long."""
+
+    trip_after: Tries = 3
+    rest: Seconds = 10.0
+    rest_max: Seconds = 120.0
+
+
+class Retry(Struct, frozen=True):
+    """`[retry]`: how often one request may be tried again."""
+
+    attempts: Tries = 3
+    budget: Share = 0.2
+
+
+class Timeouts(Struct, frozen=True):
+    """`[timeouts]`: how long each part of an attempt may take."""
+
+    connect: Seconds = 2.0
+    headers: Seconds = 8.0
+    first_content: Seconds = 30.0
+    first_content_max: Seconds = 300.0
+    stall: Seconds = 20.0
+    total: Seconds = 900.0
+
+
+class Routing(Struct, frozen=True):
+    """`[routing]`: who is asked first, and what may leave the house."""
+
+    order: tuple[Tier, ...] = ("exo", "cloud")
+    policy: Literal["fastest", "least_busy", "round_robin", "weighted", "cheapest"] = "fastest"
+    privacy: Privacy = "any"
+    patience: Wait = 5.0
+
+
+class Provider(Struct, frozen=True, kw_only=True):
+    """`[[provider]]`: one cloud; a timer that is None is the service's own."""
+
+    name: ProviderName
+    dialect: Literal["openai", "anthropic"] = "openai"
+    base_url: CloudUrl
+    key_env: MaybeVariable = ""
+    priority: Rank = 1
+    models: tuple[Id, ...] = ()
+    connect: Seconds | None = None
+    headers: Seconds | None = None
+    first_content: Seconds | None = None
+    stall: Seconds | None = None
+
+
+class Model(Struct, frozen=True):
+    """`[[model]]`: a name that clients use, and what serves it in Exo and in the cloud."""
+
+    name: Id
+    exo: tuple[Id, ...] = ()
+    cloud: tuple[CloudId, ...] = ()
+    privacy: Privacy = "any"
+    keep: bool = False
+    on_demand: bool = False
+    continue_: bool = field(default=False, name="continue")
+    commit: Literal["content", "answer"] = "content"
+
+
+class Log(Struct, frozen=True):
+    """`[log]`: how much is said on standard error, and in which form."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console", "auto"] = "auto"
+
+
+class Config(Struct, frozen=True):
+    """The whole file, every key with its value."""
+
+    server: Server = Server()
+    discovery: Discovery = Discovery()
+    health: Health = Health()
+    breaker: BreakerPolicy = BreakerPolicy()
+    retry: Retry = Retry()
+    timeouts: Timeouts = Timeouts()
+    routing: Routing = Routing()
+    providers: tuple[Provider, ...] = field(default=(), name="provider")
+    models: tuple[Model, ...] = field(default=(), name="model")
+    log: Log = Log()
