@@ -1,0 +1,139 @@
+"""What a request wishes for, and the bytes of a healthy answer to it."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+TEXT: Final = (
+    "A river keeps no promise yet it arrives at the sea "
+    "because every stone it meets only shows it another way"
+)
+THOUGHTS: Final = 3
+
+JsonObject = dict[str, Any]
+
+
+def told(count: int) -> tuple[str, ...]:
+    """Return `count` tokens of text, the same ones each time."""
+    words = itertools.islice(itertools.cycle(TEXT.split()), count)
+    return tuple(word if at == 0 else f" {word}" for at, word in enumerate(words))
+
+
+def text(count: int) -> str:
+    """Return the whole text of an answer of `count` tokens."""
+    return "".join(told(count))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the answer to one request shall hold."""
+
+    id: str
+    model: str
+    tokens: tuple[str, ...]
+    finish: str = "stop"
+    stream: bool = False
+    thoughts: int = 0
+    tool: str | None = None
+    logprobs: bool = False
+    top_logprobs: int = 0
+    usage: bool = False
+    prompt_tokens: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The bytes of a healthy answer, cut where a disease may strike.
+
+    `events` holds one event a token, and the last one carries the finish reason; `open_end` is
+    that last one without it. `early` servers send their headers before the first token.
+    `whole`, `partial` (of so many tokens) and `failed_whole` (status, body) answer a request
+    that asked for no stream.
+    """
+
+    stream: bool
+    early: bool
+    content_type: str
+    opening: tuple[bytes, ...] = ()
+    events: tuple[bytes, ...]
+    open_end: bytes
+    closing: tuple[bytes, ...]
+    failure: tuple[bytes, ...]
+    keepalive: bytes | None = None
+    progress: Callable[[int, int], bytes] | None = None
+    whole: bytes
+    partial: Callable[[int], bytes]
+    failed_whole: tuple[int, bytes]
+
+
+class Chat(msgspec.Struct):
+    """The fields of a chat request that change an answer; the rest is accepted and ignored."""
+
+    model: str | None = None
+    messages: list[JsonObject] = []
+    stream: bool | None = False
+    max_tokens: int | None = None
+    stop: str | list[str] | None = None
+    tools: list[JsonObject] | None = None
+    logprobs: bool | None = False
+    top_logprobs: int | None = None
+    enable_thinking: bool | None = None
+    reasoning_effort: str | None = None
+    stream_options: JsonObject | None = None
+
+
+def wish(chat: Chat, *, id_: str, model: str, count: int, bulk: int = 0) -> Wish:
+    """Say what the answer holds: `count` tokens if nothing limits it, the first grown by `bulk`.
+
+    Tools are called whenever the request offers some and brings no result of one yet.
+    """
+    tokens = told(count)
+    if bulk:
+        tokens = ("x" * bulk, *tokens[1:])
+    tokens, finish = limited(tokens, chat.max_tokens, chat.stop)
+    thinks = chat.enable_thinking or chat.reasoning_effort not in {None, "none"}
+    return Wish(
+        id=id_,
+        model=model,
+        tokens=tokens,
+        finish=finish,
+        stream=bool(chat.stream),
+        thoughts=min(THOUGHTS, len(tokens) - 1) if thinks else 0,
+        tool=_tool(chat),
+        logprobs=bool(chat.logprobs),
+        top_logprobs=chat.top_logprobs or 0,
+        usage=bool((chat.stream_options or {}).get("include_usage")),
+        prompt_tokens=sum(len(str(message.get("content"))) for message in chat.messages) // 4 + 1,
+    )
+
+
+def limited(
+    tokens: tuple[str, ...], max_tokens: int | None, stop: str | list[str] | None
+) -> tuple[tuple[str, ...], str]:
+    """Apply `max_tokens`, then `stop`: the tokens left, and the reason to finish."""
+    finish = "stop"
+    if max_tokens is not None and max_tokens <= len(tokens):
+        tokens, finish = tokens[: max(max_tokens, 1)], "length"
+    whole = "".join(tokens)
+    marks = [stop] if isinstance(stop, str) else stop or []
+    found = [whole.find(mark) for mark in marks if mark and mark in whole]
+    return (_shortened(tokens, min(found)), "stop") if found else (tokens, finish)
+
+
+def _shortened(tokens: tuple[str, ...], length: int) -> tuple[str, ...]:
+    kept: list[str] = []
+    for token in tokens:
+        if length <= 0:
+            break
+        kept.append(token[:length])
+        length -= len(token)
+    return tuple(kept) or ("",)
+
+
+def _tool(chat: Chat) -> str | None:
+    if not chat.tools or any(message.get("role") == "tool" for message in chat.messages):
+        return None
+    return str(chat.tools[0].get("function", {}).get("name", "f"))

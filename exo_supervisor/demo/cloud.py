@@ -1,0 +1,181 @@
+"""An OpenAI-style provider."""
+
+import json
+import time
+import uuid
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from exo_supervisor.demo import refusals
+from exo_supervisor.demo.answers import Answer, Chat, JsonObject, Wish, wish
+from exo_supervisor.demo.course import DONE
+from exo_supervisor.demo.server import DemoServer, Stream
+
+
+class Cloud(DemoServer):
+    """A real HTTP server that behaves as an OpenAI-style cloud; start it with `async with`.
+
+    With a `key`, requests need it as bearer token. Models that are not in `models` get a 404.
+    Other arguments: see DemoServer.
+    """
+
+    signature = "demo-cloud"
+
+    def __init__(
+        self,
+        key: str | None = None,
+        models: tuple[str, ...] = ("gpt-demo", "gpt-demo-mini"),
+        **server: Any,  # noqa: ANN401 - handed on to DemoServer, which names the types
+    ) -> None:
+        super().__init__(**server)
+        self.key, self.models = key, models
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.url}/v1"
+
+    @property
+    def seen(self) -> int:
+        """How many chat requests arrived, with a right key or not."""
+        return self.requests["/v1/chat/completions"]
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/v1/models", self.list_models),
+            web.post("/v1/chat/completions", self.chat),
+            web.route("*", "/{rest:.*}", self.unknown),
+        ]
+
+    async def unknown(self, request: web.Request) -> web.Response:
+        return said(404, f"Invalid URL ({request.method} {request.path})", code=None)
+
+    async def list_models(self, request: web.Request) -> web.Response:
+        refusal = self._stranger(request)
+        if refusal is not None:
+            return refusal
+        data = [
+            {"id": model, "object": "model", "created": 1795410301, "owned_by": "demo"}
+            for model in self.models
+        ]
+        return web.json_response({"object": "list", "data": data})
+
+    def _stranger(self, request: web.Request) -> web.Response | None:
+        if self.key is None or request.headers.get("Authorization") == f"Bearer {self.key}":
+            return None
+        return said(401, "Incorrect API key provided", code="invalid_api_key")
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        refusal = self._stranger(request)
+        if refusal is not None:
+            return refusal
+        try:
+            body: JsonObject = msgspec.json.decode(await request.read(), type=dict[str, Any])
+            chat = msgspec.convert(body, Chat)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return said(400, "We could not parse the JSON body of your request", code=None)
+        self.note(request, body)
+        ill = self.disease
+        refusal = refusals.refusal(ill, reason=None, spell=_error)
+        if refusal is not None:
+            refusal.headers["x-request-id"] = f"req_{uuid.uuid4().hex}"
+            return refusal
+        if chat.model not in self.models or ill.name == "instance_gone":
+            words = f"The model `{chat.model}` does not exist or you do not have access to it."
+            return said(404, words, code="model_not_found")
+        chat.max_tokens = body.get("max_completion_tokens", chat.max_tokens)
+        stream = Stream(f"chatcmpl-{uuid.uuid4().hex}")
+        wanted = wish(
+            chat,
+            id_=stream.id,
+            model="somebody/else" if ill.name == "wrong_model" else chat.model,
+            count=self.tokens,
+            bulk=ill.size if ill.name == "huge_event" else 0,
+        )
+        return await self.perform(request, answer(wanted), stream, ill, chat.model)
+
+
+def _error(
+    status: int, message: str, kind: str = "invalid_request_error", code: str | None = None
+) -> JsonObject:
+    kinds = {402: "insufficient_quota", 429: "rate_limit_error", 529: "overloaded_error"}
+    kind = kinds.get(status, "server_error" if status >= 500 else kind)  # noqa: PLR2004 - HTTP's 5xx
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+def said(status: int, message: str, *, code: str | None) -> web.Response:
+    """Answer with an error as OpenAI spells it."""
+    headers = {"x-request-id": f"req_{uuid.uuid4().hex}"}
+    return web.json_response(_error(status, message, code=code), status=status, headers=headers)
+
+
+def answer(wish: Wish) -> Answer:
+    """Return a cloud's answer: a role first, `[DONE]` last, usage in a chunk of its own."""
+    base = {"id": wish.id, "created": int(time.time()), "model": wish.model}
+
+    def chunk(delta: JsonObject, finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        value = {**base, "object": "chat.completion.chunk", "choices": [choice]}
+        return b"data: " + _json(value | ({"usage": None} if wish.usage else {})) + b"\n\n"
+
+    def whole(count: int, finish: str | None) -> bytes:
+        message = {"role": "assistant", "content": "".join(wish.tokens[:count]), "refusal": None}
+        if wish.tool:
+            message |= {"content": None, "tool_calls": [_call(wish)]}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
+        value = {**base, "object": "chat.completion", "choices": [choice], "usage": _usage(wish)}
+        return _json(value)
+
+    usage: JsonObject = {
+        **base,
+        "object": "chat.completion.chunk",
+        "choices": [],
+        "usage": _usage(wish),
+    }
+    contents = [{"content": token} for token in wish.tokens]
+    deltas = [{"tool_calls": [call]} for call in _call_parts(wish)] if wish.tool else contents
+    finish = "tool_calls" if wish.tool else wish.finish
+    failed = _json(_error(500, "The server had an error while processing your request"))
+    return Answer(
+        stream=wish.stream,
+        early=wish.stream,
+        content_type="text/event-stream" if wish.stream else "application/json",
+        opening=(chunk({"role": "assistant", "content": "", "refusal": None}),),
+        events=(*(chunk(delta) for delta in deltas), chunk({}, finish)),
+        open_end=chunk({}),
+        closing=(*((b"data: " + _json(usage) + b"\n\n",) if wish.usage else ()), DONE),
+        failure=(b"data: " + failed + b"\n\n",),
+        whole=whole(len(wish.tokens), finish),
+        partial=lambda count: whole(count, None),
+        failed_whole=(200, failed),
+    )
+
+
+def _call(wish: Wish) -> JsonObject:
+    function = {"name": wish.tool, "arguments": '{"city": "Paris"}'}
+    return {"id": f"call_{wish.id[-8:]}", "type": "function", "function": function}
+
+
+def _call_parts(wish: Wish) -> list[JsonObject]:
+    """Return a call as a stream brings it: the name first, the arguments in pieces."""
+    call = _call(wish)
+    start = {"name": wish.tool, "arguments": ""}
+    pieces = ('{"city"', ': "Paris"}')
+    return [
+        {**call, "index": 0, "function": start},
+        *({"index": 0, "function": {"arguments": piece}} for piece in pieces),
+    ]
+
+
+def _usage(wish: Wish) -> JsonObject:
+    completion = len(wish.tokens)
+    return {
+        "prompt_tokens": wish.prompt_tokens,
+        "completion_tokens": completion,
+        "total_tokens": wish.prompt_tokens + completion,
+    }
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,212 @@
+"""What the nodes of one Exo cluster share: members, instances, tasks, illness, elections."""
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Literal
+
+import anyio
+
+from exo_supervisor.demo.answers import JsonObject
+from exo_supervisor.demo.diseases import HEALTHY, SHARED, Disease
+from exo_supervisor.demo.server import DemoServer
+
+Generation = Literal["A", "B", "C"]
+TASKS_KEPT = 256
+
+
+@dataclass
+class Instance:
+    """A model placed on one node; it can serve from `ready_at` on, unless it failed meanwhile."""
+
+    model: str
+    host_id: str
+    ready_at: float
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    runner: str = field(default_factory=lambda: str(uuid.uuid4()))
+    failed_until: float = 0.0
+
+
+@dataclass
+class Task:
+    """A request as the replicated state keeps it, prompt and all."""
+
+    command: str
+    instance: str
+    body: JsonObject
+    status: str = "Running"
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+class Member(DemoServer):
+    """A demo Exo node as its cluster sees it; `node_id` changes at every start from B on."""
+
+    cluster: "ExoCluster"
+    node_id: str = ""
+    left_at: float | None = None
+
+    @property
+    def illness(self) -> Disease:
+        """Its own disease, or one that its cluster shares."""
+        return self.disease if self.disease.name != "none" else self.cluster.illness
+
+    def loading(self, model: str) -> bool:
+        return self.cluster.loading(model)
+
+
+class ExoCluster:
+    """Nodes that share one state.
+
+    `models` are placed and ready from the start; a model placed later is ready after
+    `load_seconds`; a dead member stays in the topology for `silence` seconds, as Exo's master
+    drops a node after 30 s without a word.
+    """
+
+    def __init__(
+        self,
+        generation: Generation = "C",
+        models: tuple[str, ...] = (),
+        *,
+        load_seconds: float = 0.1,
+        crash_seconds: float = 1.3,
+        silence: float = 30.0,
+    ) -> None:
+        self.generation: Generation = generation
+        self.models = models
+        self.load_seconds, self.crash_seconds, self.silence = load_seconds, crash_seconds, silence
+        self.members: list[Member] = []
+        self.instances: dict[str, Instance] = {}
+        self.tasks: dict[str, Task] = {}
+        self.ghosts: list[str] = []
+        self.elected_until = 0.0
+        self._session_start = 0.0
+        self._events = 0
+        self._running = False
+
+    @property
+    def illness(self) -> Disease:
+        for member in self.members:
+            if member.alive and member.disease.name in SHARED:
+                return member.disease
+        return HEALTHY
+
+    @property
+    def listed(self) -> list[Member]:
+        """The members that the topology still names."""
+        now = anyio.current_time()
+        return [
+            member
+            for member in self.members
+            if member.left_at is None or now - member.left_at < self.silence
+        ]
+
+    @property
+    def last_event(self) -> int:
+        """The index of the last event applied: grows by one a second and member, -1 in election."""
+        now = anyio.current_time()
+        if now < self.elected_until:
+            return -1
+        return self._events + int((now - self._session_start) * max(1, len(self.listed)))
+
+    def join(self, member: Member, former: str) -> None:
+        """Take in a member that has started, `former` its id before; the first opens a session."""
+        if member not in self.members:
+            self.members.append(member)
+        elif former != member.node_id:
+            self.ghosts = [*self.ghosts[-31:], former]
+        member.left_at = None
+        if not self._running:
+            self._running = True
+            self.restore()
+
+    def leave(self, member: Member) -> None:
+        """Note that a member died; with the last one the session ends."""
+        member.left_at = anyio.current_time()
+        self._running = any(other.alive for other in self.members)
+
+    def restore(self) -> None:
+        """Open a fresh session with every configured model placed and ready."""
+        self._open_session()
+        now = anyio.current_time()
+        for model in self.models:
+            self.place(model, ready_at=now)
+
+    def _open_session(self) -> None:
+        self.instances.clear()
+        self.tasks.clear()
+        self._session_start = max(anyio.current_time(), self.elected_until)
+        self._events = 4
+
+    def elect(self, seconds: float) -> None:
+        """Let a new master win: state is empty, running answers are forgotten, POSTs pause."""
+        self.elected_until = anyio.current_time() + seconds
+        self._open_session()
+        self._events = 0
+        for member in self.members:
+            for stream in list(member.streams.values()):
+                stream.turn("forgotten")
+
+    def place(self, model: str, *, ready_at: float | None = None) -> Instance:
+        """Place one more instance of `model` on the first living member."""
+        now = anyio.current_time()
+        host = next((member for member in self.members if member.alive), self.members[0])
+        instance = Instance(
+            model, host.node_id, now + self.load_seconds if ready_at is None else ready_at
+        )
+        self.instances[instance.id] = instance
+        self._events += 1
+        return instance
+
+    def remove(self, instance_id: str) -> None:
+        """Delete an instance: its running answers end cleanly, without a finish reason."""
+        del self.instances[instance_id]
+        self._events += 1
+        for member in self.members:
+            for stream in list(member.streams.values()):
+                task = self.tasks.get(stream.id)
+                if task is not None and task.instance == instance_id:
+                    stream.turn("ends")
+
+    def serving(self, model: str) -> Instance | None:
+        """Return the instance that answers for `model`, ready or not."""
+        if self.illness.name == "instance_gone":
+            return None
+        return next((one for one in self.instances.values() if one.model == model), None)
+
+    def loading(self, model: str) -> bool:
+        instance = self.serving(model)
+        return instance is None or self.status(instance)[0] in {"RunnerLoading", "RunnerFailed"}
+
+    def status(self, instance: Instance) -> tuple[str, JsonObject]:
+        """Return the state of an instance's runner: its tag and what the tag holds."""
+        now, newer = anyio.current_time(), self.generation == "C"
+        if self.illness.name == "runner_failed" or now < instance.failed_until:
+            why = {"errorMessage": "Terminated (signal=9 (Killed))"}
+            return "RunnerFailed", why | ({"diagnostics": []} if newer else {})
+        if self.illness.name == "loading" or now < instance.ready_at:
+            return "RunnerLoading", {"layersLoaded": 1, "totalLayers": 4}
+        running = any(
+            task.instance == instance.id and task.status == "Running"
+            for task in self.tasks.values()
+        )
+        if running:
+            return "RunnerRunning", {}
+        return "RunnerReady", {"prefillServerPort": None} if newer else {}
+
+    def crash(self, instance: Instance) -> None:
+        """Let the runner fail; it is started again and ready after `crash_seconds`."""
+        instance.failed_until = anyio.current_time() + self.crash_seconds
+
+    def begin(self, command: str, instance: Instance, body: JsonObject) -> Task:
+        while len(self.tasks) >= TASKS_KEPT:
+            del self.tasks[next(iter(self.tasks))]
+        self.tasks[command] = Task(command, instance.id, body)
+        self._events += 1
+        return self.tasks[command]
+
+    def settle(self, command: str, *, cancelled: bool) -> None:
+        """Forget an answered request; one whose client left stays, as Exo leaks it."""
+        self._events += 1
+        if not cancelled:
+            self.tasks.pop(command, None)
+        elif command in self.tasks:
+            self.tasks[command].status = "Cancelled"

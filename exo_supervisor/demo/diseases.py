@@ -1,0 +1,64 @@
+"""What a demo server can suffer from."""
+
+from typing import Final, Literal, get_args
+
+import msgspec
+
+Name = Literal[
+    "none",
+    "dead",
+    "silent",
+    "silent_chat",
+    "slow",
+    "headers_then_silent",
+    "keepalives_only",
+    "error_event",
+    "empty_200",
+    "unfinished",
+    "cut",
+    "stall",
+    "timeout_408",
+    "status",
+    "redirect",
+    "wrong_model",
+    "wrong_content_type",
+    "bad_json_event",
+    "instance_gone",
+    "loading",
+    "runner_failed",
+    "re_election",
+    "no_done",
+    "done_without_finish",
+    "bytes_after_done",
+    "prefill_then_content",
+    "trickle",
+    "huge_event",
+    "crlf",
+    "split_bytes",
+]
+
+NAMES: Final[tuple[Name, ...]] = get_args(Name)
+
+# What one node suffers from and every node of its cluster shows, as they share one state.
+SHARED: Final = frozenset({"instance_gone", "loading", "runner_failed", "re_election"})
+
+
+class Disease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One disease and its measures.
+
+    `after` counts tokens sent well before it breaks out; `seconds` is the wait of `slow`,
+    `prefill_then_content` and between the tokens of `trickle`, and the length of the pause of
+    `re_election`; `status`, `retry_after` (a header's value) and `body` belong to `status`;
+    `size` is the bytes of `huge_event`.
+    """
+
+    name: Name = "none"
+    after: int = 0
+    seconds: float = 3.0
+    status: int = 500
+    retry_after: str | int | None = None
+    body: Literal["json", "text", "html"] = "json"
+    size: int = 1 << 20
+
+
+HEALTHY: Final = Disease()

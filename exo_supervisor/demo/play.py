@@ -1,0 +1,157 @@
+"""One answer on its way to one client: performs the steps of its course."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import anyio
+from aiohttp import web
+
+from exo_supervisor.demo.answers import Answer
+from exo_supervisor.demo.course import (
+    Abort,
+    Head,
+    Idle,
+    Mute,
+    Pause,
+    Raw,
+    Step,
+    UntilCured,
+    Write,
+    course,
+)
+from exo_supervisor.demo.diseases import Disease
+
+LOADING_LOOK = 0.02
+
+
+class Stage(Protocol):
+    """The server that an answer is performed on."""
+
+    reason: str | None
+    pace: float
+    keepalive_every: float
+
+    def sent(self, tokens: int) -> None: ...
+    def loading(self, model: str) -> bool: ...
+
+
+@dataclass
+class Stream:
+    """One running answer, and what befell it from outside: an end, or to be forgotten."""
+
+    id: str
+    fate: Literal["runs", "ends", "forgotten"] = "runs"
+    dropped: bool = False
+    turned: anyio.Event = field(default_factory=anyio.Event)
+    ended: anyio.Event = field(default_factory=anyio.Event)
+
+    def turn(self, fate: Literal["ends", "forgotten"]) -> None:
+        self.fate = fate
+        self.turned.set()
+
+
+@dataclass
+class Play:
+    """One answer on its way to one client."""
+
+    stage: Stage
+    request: web.Request
+    answer: Answer
+    stream: Stream
+    ill: Disease
+    model: str
+    response: web.StreamResponse | None = None
+    sent: int = 0
+
+    async def run(self) -> web.StreamResponse:
+        steps = course(self.answer, self.ill, self.stage.pace)
+        for step in steps:
+            if self.stream.fate == "runs":
+                await self._do(step)
+            if self.stream.fate != "runs":
+                await self._turned()
+                break
+        response = self.response or await self._head(Head(200, self.answer.content_type))
+        await response.write_eof()
+        return response
+
+    async def _do(self, step: Step) -> None:
+        match step:
+            case Head():
+                await self._head(step)
+            case Write():
+                await self._write(step)
+            case Pause():
+                await self._rest(step.seconds)
+            case Idle():
+                await self._rest(None)
+            case UntilCured():
+                await self._until_ready()
+            case Mute():
+                await anyio.sleep_forever()
+            case Raw():
+                transport = self._last_transport()
+                transport.write(step.data)
+                transport.close()
+                await anyio.sleep_forever()
+            case Abort():
+                self._last_transport().abort()
+                await anyio.sleep_forever()
+
+    def _last_transport(self) -> asyncio.Transport:
+        transport = self.request.transport
+        if transport is None:
+            raise ConnectionResetError
+        self.stream.dropped = True
+        return transport
+
+    async def _head(self, step: Head) -> web.StreamResponse:
+        headers = {"Content-Type": step.content_type}
+        if self.answer.stream and step.length is None:
+            headers["Cache-Control"] = "no-cache"
+        response = web.StreamResponse(status=step.status, reason=self.stage.reason, headers=headers)
+        response.content_length = step.length
+        if self.answer.stream and self.answer.keepalive is not None:
+            response.headers["X-Accel-Buffering"] = "no"
+            response.force_close()
+        self.response = response
+        await response.prepare(self.request)
+        return response
+
+    async def _write(self, step: Write) -> None:
+        if self.response is not None and step.data:
+            await self.response.write(step.data)
+        self.sent += step.tokens
+        self.stage.sent(step.tokens)
+
+    async def _keepalive(self) -> None:
+        if self.answer.stream and self.answer.keepalive is not None:
+            await self._write(Write(self.answer.keepalive))
+
+    async def _rest(self, seconds: float | None) -> None:
+        every = self.stage.keepalive_every
+        left = float("inf") if seconds is None else seconds
+        while left > 0 and self.stream.fate == "runs":
+            with anyio.move_on_after(min(left, every)):
+                await self.stream.turned.wait()
+            left -= every
+            if left > 0 and self.stream.fate == "runs":
+                await self._keepalive()
+
+    async def _until_ready(self) -> None:
+        waited = 0.0
+        while self.stage.loading(self.model) and self.stream.fate == "runs":
+            await anyio.sleep(LOADING_LOOK)
+            waited += LOADING_LOOK
+            if waited >= self.stage.keepalive_every:
+                waited = 0.0
+                await self._keepalive()
+
+    async def _turned(self) -> None:
+        if self.stream.fate == "forgotten":
+            while True:
+                await anyio.sleep(self.stage.keepalive_every)
+                await self._keepalive()
+        if not self.answer.stream:
+            await self._write(Write(self.answer.partial(self.sent)))
