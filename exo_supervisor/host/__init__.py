@@ -1,0 +1,1 @@
+"""Meets the machine: systemd, logs, credentials, limits."""

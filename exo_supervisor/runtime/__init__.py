@@ -1,0 +1,1 @@
+"""Runs: channels, supervision and the conductor, on anyio alone, so that tests own its time."""

@@ -1,0 +1,79 @@
+"""The only writer of state: takes events in, one at a time, and carries the effects out.
+
+Two doors lead here. The inbox is a channel for whoever needs no answer: discovery, health,
+listings. `ask` is a synchronous call for the request path: same loop, same thread, no task switch.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from exo_supervisor.core.effects import Effect
+from exo_supervisor.core.events import Event, Ticked
+from exo_supervisor.core.machine import Machine
+
+INBOX = 1024
+"""Events that may wait in the inbox; a full one makes its senders wait, never the conductor."""
+
+
+class Conductor:
+    """Turns the machine: on every event, and at every instant that it asks for.
+
+    `perform` carries one effect out without waiting or raising; `beat` is called at each turn,
+    and at least every `idle` seconds, which shows that the loop turns.
+    """
+
+    name = "conductor"
+
+    def __init__(
+        self,
+        machine: Machine,
+        inbox: MemoryObjectReceiveStream[Event],
+        perform: Callable[[Effect], None],
+        *,
+        beat: Callable[[], None],
+        idle: float,
+    ) -> None:
+        self._machine, self._inbox, self._perform = machine, inbox, perform
+        self._beat, self._idle = beat, idle
+        self._raised: deque[Event] = deque()
+        self._busy = False
+        self._nap = anyio.CancelScope()
+
+    def ask(self, event: Event) -> None:
+        """Take an event in and carry out what follows.
+
+        An event that is raised while effects are carried out waits for its turn: the machine is
+        never re-entered.
+        """
+        self._raised.append(event)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._raised:
+                now = anyio.current_time()
+                for effect in self._machine.handle(self._raised.popleft(), now):
+                    self._perform(effect)
+        finally:
+            self._busy = False
+        due = self._machine.deadline()
+        if due is not None and due < self._nap.deadline:
+            self._nap.deadline = due
+
+    async def run(self) -> None:
+        """Turn until cancelled."""
+        while True:
+            self._beat()
+            event = await self._next()
+            self.ask(Ticked() if event is None else event)
+
+    async def _next(self) -> Event | None:
+        """Wait for the next event; None when the machine's own instant came first."""
+        until = anyio.current_time() + self._idle
+        due = self._machine.deadline()
+        with anyio.CancelScope(deadline=until if due is None else min(due, until)) as self._nap:
+            return await self._inbox.receive()
+        return None

@@ -1,0 +1,37 @@
+"""What the house asks of an HTTP client: one GET that is bounded in time and in size."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Protocol
+
+from exo_supervisor.core.events import Why
+from exo_supervisor.errors import SupervisorError
+from exo_supervisor.wire.exo import Reply
+
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class GetError(SupervisorError):
+    """A GET got no answer that could be used; `detail` is short and repeats nothing received."""
+
+    def __init__(self, why: Why, detail: str = "") -> None:
+        super().__init__(detail or why)
+        self.why: Why = why
+        self.detail = detail
+
+
+class Get(Protocol):
+    """Asks a URL once and returns the answer, whatever its status; redirects are answers too.
+
+    `timeout` (seconds) covers everything from the name's look-up to the body's last byte, `limit`
+    (bytes) the body. Raises GetError for whatever goes wrong.
+    """
+
+    async def __call__(
+        self,
+        url: str,
+        *,
+        timeout: float,  # noqa: ASYNC109 - whoever asks knows how long the answer is worth a wait
+        limit: int,
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> Reply: ...

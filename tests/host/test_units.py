@@ -1,0 +1,49 @@
+"""The units are what systemd accepts and what the program expects."""
+
+import configparser
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from exo_supervisor.host.listen import BACKLOG
+
+UNITS = Path(__file__).parents[2] / "systemd"
+
+
+def unit(kind: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(strict=True, interpolation=None)
+    parser.read(UNITS / f"exo-supervisor.{kind}")
+    return parser
+
+
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed")
+    program = tmp_path / "exo-supervisor"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    service = (UNITS / "exo-supervisor.service").read_text()
+    installed = "ExecStart=/usr/local/bin/exo-supervisor run\n"
+    assert installed in service
+    service = service.replace(installed, f"ExecStart={program} run\n")
+    (tmp_path / "exo-supervisor.service").write_text(service)
+    shutil.copy(UNITS / "exo-supervisor.socket", tmp_path)
+    units = [str(tmp_path / f"exo-supervisor.{kind}") for kind in ("service", "socket")]
+    verified = subprocess.run(  # noqa: S603 - our own command
+        [analyze, "verify", "--man=no", *units], capture_output=True, text=True, check=False
+    )
+    assert (verified.returncode, verified.stderr) == (0, "")
+
+
+def test_the_units_and_the_program_agree() -> None:
+    service, opened = unit("service")["Service"], unit("socket")["Socket"]
+    assert service["Type"] == "notify", "READY=1 is sent"
+    assert float(service["TimeoutStopSec"]) > 30.0, "a drain may take its 30 seconds"
+    assert service["RestartPreventExitStatus"] == "78", "a wrong configuration stays wrong"
+    assert opened["ListenStream"] == f"/run/{service['RuntimeDirectory']}/api.sock"
+    assert service["RuntimeDirectoryPreserve"] == "yes", "the socket's file outlasts a restart"
+    assert int(opened["Backlog"]) == BACKLOG
+    assert opened["SocketMode"] == "0660"

@@ -1,0 +1,55 @@
+"""The network's border in virtual time: URLs with scripted answers, and a note of every GET."""
+
+from collections.abc import Mapping
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from exo_supervisor.core.events import Event
+from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
+from exo_supervisor.wire.exo import Reply
+
+MISSING = Reply(404, b'{"detail":"Not Found"}')
+
+
+async def note(inbox: MemoryObjectReceiveStream[Event], into: list[tuple[float, Event]]) -> None:
+    """Receive for ever, and note each event with its instant."""
+    while True:
+        event = await inbox.receive()
+        into.append((anyio.current_time(), event))
+
+
+class FakeGet:
+    """Answers each URL with what it was told to, after its delay; any other URL is a 404."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Reply | GetError] = {}
+        self.delays: dict[str, float] = {}
+        self.asked: list[tuple[float, str]] = []
+        self.headers: list[Mapping[str, str]] = []
+
+    def say(self, url: str, body: bytes | str, status: int = 200) -> None:
+        data = body.encode() if isinstance(body, str) else body
+        self.answers[url] = Reply(status, data)
+
+    async def __call__(
+        self,
+        url: str,
+        *,
+        timeout: float,  # noqa: ASYNC109 - see Get
+        limit: int,
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> Reply:
+        self.asked.append((anyio.current_time(), url))
+        self.headers.append(headers)
+        try:
+            with anyio.fail_after(timeout):
+                await anyio.sleep(self.delays.get(url, 0.0))
+        except TimeoutError:
+            raise GetError("timeout", "no answer in time") from None
+        answer = self.answers.get(url, MISSING)
+        if isinstance(answer, GetError):
+            raise answer
+        if len(answer.body) > limit:
+            raise GetError("bad_answer", "too long")
+        return answer
