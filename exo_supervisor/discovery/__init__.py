@@ -1,0 +1,1 @@
+"""Finds: each source of sightings is one supervised task."""

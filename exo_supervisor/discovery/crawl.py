@@ -1,0 +1,137 @@
+"""Asks the clusters that are known which nodes they know.
+
+What a node tells is a stranger's word: it leads to private addresses only, and to few at a time.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address
+from urllib.parse import urlsplit
+
+import anyio
+import structlog
+from anyio.streams.memory import MemoryObjectSendStream
+from msgspec import Struct
+
+from exo_supervisor.core.events import Event, NodeSighted
+from exo_supervisor.core.names import Address, NodeId
+from exo_supervisor.discovery.recent import Recent
+from exo_supervisor.discovery.vicinity import in_the_house, on_docker_bridge
+from exo_supervisor.runtime.fetch import Get, GetError
+from exo_supervisor.wire.addresses import read_addresses, read_state_addresses
+from exo_supervisor.wire.faults import WireError
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+EAGER = 1.0
+"""Seconds between two looks for a cluster to ask, while none is known."""
+REPEAT = 300.0
+"""Seconds before an address is told of again, which keeps it from being forgotten."""
+MOST_AT_ONCE = 64
+"""New sightings in one round; the rest has its turn in the next."""
+
+_LONGEST = 32 * 2**20
+_OK = 200
+
+
+class CrawlPoint(Struct, frozen=True):
+    """One member of a B or C cluster; those that a person named are asked first."""
+
+    url: str
+    state_paths: bool
+    seeded: bool
+
+
+class Crawl:
+    """Sends a sighting for each address that a cluster tells of; times in seconds."""
+
+    name = "crawl"
+
+    def __init__(
+        self,
+        get: Get,
+        inbox: MemoryObjectSendStream[Event],
+        members: Callable[[], Sequence[CrawlPoint]],
+        api_ports: Sequence[int],
+        *,
+        interval: float = 30.0,
+        timeout: float = 5.0,
+    ) -> None:
+        self._get, self._inbox, self._members = get, inbox, members
+        self._api_ports, self._interval, self._timeout = api_ports, interval, timeout
+        self._recent = Recent(REPEAT)
+
+    async def run(self) -> None:
+        """Crawl until cancelled."""
+        await anyio.sleep(EAGER)
+        while True:
+            points = sorted(self._members(), key=lambda point: not point.seeded)
+            left = MOST_AT_ONCE
+            for point in points:
+                left -= await self._crawl(point, left)
+            await anyio.sleep(self._interval if points else EAGER)
+
+    async def _crawl(self, point: CrawlPoint, most: int) -> int:
+        """Ask one cluster and tell of at most so many addresses; return how many it were."""
+        try:
+            told = await self._ask(point)
+        except GetError as fault:
+            log.debug("crawl_failed", url=point.url, why=fault.why)
+            return 0
+        except WireError:
+            log.debug("crawl_failed", url=point.url, why="bad_answer")
+            return 0
+        new = 0
+        loopback = _is_loopback(urlsplit(point.url).hostname or "")
+        for address in candidates(told, self._api_ports, loopback=loopback):
+            if new >= most:
+                break
+            if self._recent.take(address, anyio.current_time()):
+                new += 1
+                seen = NodeSighted(node=address, url=f"http://{address}", source=self.name)
+                await self._inbox.send(seen)
+        return new
+
+    async def _ask(self, point: CrawlPoint) -> dict[NodeId, tuple[str, ...]]:
+        state = f"{point.url.rstrip('/')}/state"
+        if not point.state_paths:
+            return read_state_addresses(await self._body(state))
+        network = await self._body(f"{state}/nodeNetwork")
+        topology = await self._body(f"{state}/topology")
+        return read_addresses(network, topology)
+
+    async def _body(self, url: str) -> bytes:
+        reply = await self._get(url, timeout=self._timeout, limit=_LONGEST)
+        if reply.status != _OK:
+            raise GetError("bad_answer", f"status {reply.status}")
+        return reply.body
+
+
+def candidates(
+    told: Mapping[NodeId, Sequence[str]], api_ports: Sequence[int], *, loopback: bool
+) -> Iterator[Address]:
+    """List the addresses worth a look, the likelier ones first.
+
+    First where one node reached another, then every interface at every usual port; link-local
+    ones come last, and this machine's own only on `loopback`.
+    """
+    reached: dict[str, IPv4Address] = {}
+    bare: dict[str, IPv4Address] = {}
+    for text in (text for each in told.values() for text in each):
+        host, colon, _ = text.partition(":")
+        ip = IPv4Address(host)
+        if not in_the_house(ip, loopback=loopback):
+            continue
+        if colon:
+            reached[text] = ip
+        elif not on_docker_bridge(ip):
+            bare |= {f"{host}:{port}": ip for port in api_ports}
+    likely = [*reached.items(), *bare.items()]
+    yield from dict.fromkeys(Address(text) for text, ip in likely if not ip.is_link_local)
+    yield from dict.fromkeys(Address(text) for text, ip in likely if ip.is_link_local)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return IPv4Address(host).is_loopback
+    except ValueError:
+        return host in {"localhost", "::1"}
