@@ -1,0 +1,1 @@
+"""Carries: the HTTP of clients, nodes and providers, and nothing that decides."""

@@ -1,0 +1,95 @@
+"""What a person should do next, in sentences: about one node, and about the house."""
+
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.registry import Node
+
+_WHY = {
+    "refused": "the host is up, but nothing listens there",
+    "timeout": "nothing answers there",
+    "no_route": "no route leads there",
+    "dns": "its name is not known",
+    "tls": "TLS failed",
+    "reset": "it cut the connection",
+    "not_exo": "what answers there is no Exo",
+    "bad_answer": "what answers there is no Exo that we understand",
+    "bad_key": "it asks for a key",
+}
+_TRY = {
+    "refused": "start Exo there, or put the port of its --api-port into discovery.static",
+    "timeout": "allow its TCP port in the firewall, or switch the host on",
+    "no_route": "check the network, or take it out of discovery.static",
+    "dns": "use its IP address in discovery.static",
+    "tls": "Exo itself speaks http: write http:// in discovery.static",
+    "not_exo": "put Exo's own port into discovery.static",
+    "bad_answer": "put Exo's own port into discovery.static",
+}
+MOST = 5
+"""Lines of advice, at most."""
+
+
+def explain(node: Node) -> str:
+    """Say in one sentence what keeps a node from its next rung."""
+    if not node.up:
+        if node.why is None:
+            return f"{node.address}: not looked at yet"
+        reason = _WHY.get(node.why, node.why)
+        if node.detail:
+            reason += f" ({node.detail})"
+        return f"{node.address}: {reason}"
+    if node.rung == "identified":
+        if node.generation == "A":
+            return f"{node.address}: generation A lists no model that it supports"
+        return f"{node.address}: its state was not read yet"
+    if node.rung == "placed":
+        return f"{node.address}: no placed model is ready"
+    return f"{node.address}: no model is placed"
+
+
+def advise(machine: Machine, now: float, *, only: Node | None = None) -> list[str]:
+    """Say what to do, the most useful first; `only` asks about one node."""
+    registry, clouds = machine.tables.registry, machine.tables.clouds
+    if only is not None:
+        found = _about(only)
+        return [] if found is None else [found]
+    lines = [
+        f"{provider.cloud.name} refused its key: set a new one and restart"
+        for provider in clouds.providers.values()
+        if provider.state(now) == "bad_key"
+    ]
+    if machine.looked() and not machine.can_serve(now):
+        if not registry.any_up():
+            lines.append('start Exo here, or set discovery.static = ["http://HOST:52415"]')
+        if not clouds.providers:
+            lines.append("or add a [[provider]] and set its key")
+        lines.append("or watch it work without either: exo-supervisor demo")
+    for node in registry.nodes.values():
+        about = _about(node)
+        if about is not None and node.alias_of is None and (node.seeded or node.up):
+            lines.append(f"{node.address}: {about}")
+    return lines[:MOST]
+
+
+def sum_up(machine: Machine, now: float) -> str:
+    """Say in a few words who serves."""
+    if not machine.looked():
+        return "looking at the nodes for the first time"
+    local = next(machine.tables.registry.ready_models(), None) is not None
+    cloud = any(provider.usable(now) for provider in machine.tables.clouds.providers.values())
+    if local:
+        return "Exo serves, cloud stands by" if cloud else "Exo serves"
+    if cloud:
+        return "cloud serves, no Exo model is ready"
+    up = machine.tables.registry.any_up()
+    return (
+        "no model is ready, no provider has a key"
+        if up
+        else ("no Exo node found, no provider has a key")
+    )
+
+
+def _about(node: Node) -> str | None:
+    if not node.up:
+        return None if node.why is None else _TRY.get(node.why)
+    if node.rung == "clustered":
+        return f"no model is placed: launch one at {node.url}"
+    return None

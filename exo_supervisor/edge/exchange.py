@@ -1,0 +1,272 @@
+"""One request from its body to its end: asks the core, does as it says, and tells what came of it.
+
+Nothing is decided here. An exchange is the only task of its request; when its client leaves, the
+server cancels it, and whatever it holds is given back without another wait.
+"""
+
+import random
+from collections.abc import Callable
+from math import inf
+from urllib.parse import quote
+
+import anyio
+from msgspec import Struct
+
+from exo_supervisor.core.effects import Refuse, StartAttempt
+from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
+from exo_supervisor.core.names import RequestId
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.edge.keepalive import Keepalive
+from exo_supervisor.edge.mailbox import Mailbox, Mailboxes
+from exo_supervisor.edge.parting import Parting
+from exo_supervisor.edge.relay import Relay
+from exo_supervisor.edge.reply import ClientLeftError, Reply, Served
+from exo_supervisor.edge.upstream import Opened, Upstream, UpstreamError
+from exo_supervisor.edge.wishes import Wishes
+from exo_supervisor.wire.aggregate import Aggregate
+from exo_supervisor.wire.answer import Answer
+from exo_supervisor.wire.openai import ChatRequest
+from exo_supervisor.wire.reading import Reading
+from exo_supervisor.wire.whole import Whole
+
+
+class House(Struct, frozen=True):
+    """What every exchange shares."""
+
+    ask: Callable[[Event], None]
+    mailboxes: Mailboxes
+    upstream: Upstream
+    keepalive: Keepalive
+    parting: Parting
+    total: float
+
+
+class Account(Struct):
+    """What is known of a request at its end, for its one line in the log."""
+
+    request_id: str
+    model: str | None = None
+    served_model: str | None = None
+    target: str | None = None
+    attempts: int = 0
+    shift: str | None = None
+    outcome: str = "refused"
+    code: str | None = None
+    ttft: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Exchange:
+    """Serves one chat request; `account` is filled in as things happen."""
+
+    def __init__(
+        self, house: House, chat: ChatRequest, wishes: Wishes, reply: Reply, account: Account,
+        created: int,
+    ) -> None:  # fmt: skip
+        self._house, self._chat, self._wishes = house, chat, wishes
+        self._reply, self._account, self._created = reply, account, created
+        self._request = RequestId(account.request_id)
+        self._began = anyio.current_time()
+        self._limit = inf if wishes.deadline is None else self._began + wishes.deadline
+        self._until = min(self._limit, self._began + house.total)
+
+    async def run(self) -> None:
+        """Serve the request to its end. Raises ClientLeftError."""
+        fault = Fault.CLIENT_LEFT
+        with self._house.mailboxes.open(self._request) as mailbox:
+            if self._chat.stream:
+                self._house.keepalive.watch(self._reply)
+            try:
+                self._house.ask(self._arrived())
+                await self._obey(mailbox)
+                fault = Fault.NONE
+            finally:
+                self._house.keepalive.forget(self._reply)
+                if fault is not Fault.NONE:
+                    if self._account.outcome == "refused":
+                        self._account.outcome = "abandoned"
+                    ended = RequestEnded(request=self._request, fault=fault, draw=random.random())  # noqa: S311
+                    self._house.ask(ended)
+
+    def _arrived(self) -> RequestArrived:
+        return RequestArrived(
+            request=self._request,
+            model=self._chat.model,
+            deadline=self._until,
+            draw=random.random(),  # noqa: S311 -- spreads load, guards nothing
+            route=self._wishes.route,
+            local_only=self._wishes.local_only,
+            demands=self._chat.demands,
+        )
+
+    async def _obey(self, mailbox: Mailbox) -> None:
+        while True:
+            order = await mailbox.take()
+            if isinstance(order, Refuse):
+                self._house.keepalive.forget(self._reply)
+                self._account.outcome = _outcome_of(order, self._account)
+                self._account.code = order.code
+                await self._reply.refuse(order)
+                return
+            if await self._attempt(order, mailbox):
+                return
+
+    async def _attempt(self, start: StartAttempt, mailbox: Mailbox) -> bool:
+        """Make one attempt; True when the request is over with it."""
+        account = self._account
+        account.target, account.attempts, account.shift = start.target, start.attempt, start.shift
+        reading = self._new_reading(start)
+        stream = Stream(self._reply, self._house.keepalive, start, reading)
+        relay = Relay(
+            start,
+            reading,
+            stream if self._chat.stream else None,
+            mailbox,
+            self._house.ask,
+            began=anyio.current_time(),
+            until=self._until,
+            limit=self._limit,
+        )
+        error: UpstreamError | None = None
+        try:
+            opened = await self._open(start, mailbox)
+            fault = await self._carry(start, opened, relay, reading)
+        except UpstreamError as caught:
+            error, fault, opened = caught, caught.fault, None
+        self._note(reading, relay)
+        if fault is Fault.NONE:
+            account.outcome = "success"
+        self._settle(start, relay, reading, fault, error)
+        if fault is not Fault.NONE and relay.committed:
+            await self._break_off(start, reading, fault)
+        if fault is Fault.NONE and opened is not None:
+            await opened.see_out()
+            opened.close()
+        return fault is Fault.NONE or relay.committed
+
+    async def _carry(
+        self, start: StartAttempt, opened: Opened, relay: Relay, reading: Reading
+    ) -> Fault:
+        """Carry the answer over, and hand it out whole; what is not wanted is left behind."""
+        whole = False
+        try:
+            translator = reading if opened.is_stream else Whole(reading)
+            fault = await relay.carry(opened, translator)
+            if fault is Fault.NONE:
+                await self._hand_out(start, reading)
+            whole = fault is Fault.NONE and not reading.enough
+        finally:
+            if not whole:
+                self._house.parting.leave(opened, _cancel_url(start, reading))
+        return fault
+
+    async def _hand_out(self, start: StartAttempt, reading: Reading) -> None:
+        if isinstance(reading, Aggregate):
+            self._house.keepalive.forget(self._reply)
+            await self._reply.whole(reading.result(), _served(start, reading))
+        await self._reply.finish()
+
+    async def _open(self, start: StartAttempt, mailbox: Mailbox) -> Opened:
+        now, timers = anyio.current_time(), start.timers
+        limit = timers.first_content if timers.headers is None else timers.headers
+        with anyio.CancelScope(deadline=min(now + limit, self._until)) as scope:
+            mailbox.scope = scope
+            return await self._house.upstream.open(start, self._chat)
+        if mailbox.cancelled is not None:
+            raise UpstreamError(mailbox.cancelled)
+        if anyio.current_time() >= self._until:
+            raise UpstreamError(Fault.DEADLINE)
+        silent = Fault.FIRST_CONTENT_TIMEOUT if timers.headers is None else Fault.HEADERS_TIMEOUT
+        raise UpstreamError(silent)
+
+    def _new_reading(self, start: StartAttempt) -> Reading:
+        chat = self._chat
+        kind = Answer if chat.stream else Aggregate
+        return kind(
+            id=f"chatcmpl-{self._request}",
+            created=self._created,
+            generation=start.generation,
+            include_usage=chat.include_usage,
+            max_tokens=chat.max_tokens,
+            stop=chat.stop,
+            asked=start.model,
+        )
+
+    def _settle(
+        self,
+        start: StartAttempt,
+        relay: Relay,
+        reading: Reading,
+        fault: Fault,
+        error: UpstreamError | None,
+    ) -> None:
+        self._house.ask(
+            AttemptSettled(
+                request=self._request,
+                attempt=start.attempt,
+                fault=fault,
+                draw=random.random(),  # noqa: S311 -- jitter
+                retry_after=reading.retry_after if error is None else error.retry_after,
+                status=0 if error is None else error.status,
+                message=reading.message if error is None else error.message,
+                committed=relay.committed or fault is Fault.NONE,
+            )
+        )
+
+    def _note(self, reading: Reading, relay: Relay) -> None:
+        account = self._account
+        if relay.ttft is not None:
+            account.ttft = relay.began - self._began + relay.ttft
+        account.served_model = reading.served_model
+        account.prompt_tokens = reading.prompt_tokens
+        account.completion_tokens = reading.completion_tokens
+
+    async def _break_off(self, start: StartAttempt, reading: Reading, fault: Fault) -> None:
+        account = self._account
+        if fault is Fault.CLIENT_LEFT:
+            raise ClientLeftError
+        late = fault is Fault.DEADLINE
+        account.outcome = "abandoned" if late else "failure"
+        account.code = "deadline" if late else "attempts_failed"
+        after = f"after {reading.tokens} pieces of its answer"
+        text = f"{start.target} broke off {after} ({fault.value}): this answer is not whole"
+        if late:
+            text = f"the deadline passed {after}: this answer is not whole"
+        await self._reply.break_off(504 if late else 502, account.code, text)
+
+
+class Stream:
+    """A streaming client as a sink: the answer's first content commits it."""
+
+    def __init__(
+        self, reply: Reply, keepalive: Keepalive, start: StartAttempt, reading: Reading
+    ) -> None:
+        self._reply, self._keepalive = reply, keepalive
+        self._start, self._reading = start, reading
+        self.write = reply.write
+        self.drain = reply.drain
+
+    async def begin(self) -> None:
+        """Commit: tell who answers, for the answer begins."""
+        self._keepalive.forget(self._reply)
+        await self._reply.commit(_served(self._start, self._reading))
+
+
+def _served(start: StartAttempt, reading: Reading) -> Served:
+    model = reading.served_model or start.model
+    return Served(start.target, start.attempt, start.shift, model)
+
+
+def _cancel_url(start: StartAttempt, reading: Reading) -> str | None:
+    if not start.cancellable or reading.upstream_id is None:
+        return None
+    return f"{start.url}/v1/cancel/{quote(reading.upstream_id, safe='')}"
+
+
+def _outcome_of(refusal: Refuse, account: Account) -> str:
+    if refusal.code == "upstream_rejected":
+        return "neutral"
+    if refusal.code == "deadline":
+        return "abandoned"
+    return "failure" if account.attempts else "refused"

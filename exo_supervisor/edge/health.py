@@ -1,0 +1,204 @@
+"""Asks each node how it is, on a beat, and what its cluster runs, when the conductor wants to know.
+
+A beat is one cheap GET: `/node_id` of generations B and C, `/healthcheck` of A. Which generation
+answers is found out at first, after every failure, and whenever the answer is not the usual one.
+"""
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectSendStream
+
+from exo_supervisor.core.effects import ReadPlacement, UnwatchNode, WatchNode
+from exo_supervisor.core.events import (
+    CardsRead,
+    Event,
+    PlacementFailed,
+    ProbeAnswered,
+    ProbeFailed,
+)
+from exo_supervisor.core.names import Address
+from exo_supervisor.core.registry import MISSES
+from exo_supervisor.edge.probe import Found, Prober
+from exo_supervisor.edge.reading import read_cards_of, read_placement
+from exo_supervisor.runtime.fetch import Get, GetError
+from exo_supervisor.wire.faults import WireError
+
+QUICK = 1.0
+"""Seconds to the next look when a node has just gone or come back."""
+
+
+class Health:
+    """Owns one poller a node, from WatchNode to UnwatchNode; the table of nodes is its bound.
+
+    `interval` is the beat, `timeout` is for one probe, `state_timeout` for one reading of a
+    cluster's placement; all in seconds.
+    """
+
+    name = "health"
+
+    def __init__(
+        self,
+        get: Get,
+        inbox: MemoryObjectSendStream[Event],
+        *,
+        interval: float,
+        timeout: float,
+        state_timeout: float = 5.0,
+    ) -> None:
+        self._get, self._inbox = get, inbox
+        self._interval, self._timeout, self._state_timeout = interval, timeout, state_timeout
+        self._pollers: dict[Address, _Poller] = {}
+        self._tasks: TaskGroup | None = None
+
+    def __len__(self) -> int:
+        return len(self._pollers)
+
+    async def run(self) -> None:
+        """Poll until cancelled; a second run goes on with the nodes of the first."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            try:
+                for poller in self._pollers.values():
+                    tasks.start_soon(poller.run)
+                await anyio.sleep_forever()
+            finally:
+                self._tasks = None
+
+    def watch(self, effect: WatchNode) -> None:
+        """Begin to poll a node, at once; before `run`, as soon as that begins."""
+        if effect.node in self._pollers:
+            return
+        poller = _Poller(
+            effect.node,
+            Prober(self._get, effect.url.rstrip("/"), self._timeout),
+            self._inbox,
+            interval=self._interval,
+            state_timeout=self._state_timeout,
+        )
+        self._pollers[effect.node] = poller
+        if self._tasks is not None:
+            self._tasks.start_soon(poller.run)
+
+    def unwatch(self, effect: UnwatchNode) -> None:
+        """Stop polling a node, in the middle of a GET if need be."""
+        poller = self._pollers.pop(effect.node, None)
+        if poller is not None:
+            poller.stop()
+
+    def read(self, effect: ReadPlacement) -> None:
+        """Have a node's placement read soon; what was wanted before and not begun is replaced."""
+        poller = self._pollers.get(effect.node)
+        if poller is not None:
+            poller.want(effect)
+
+
+class _Poller:
+    """One node's beat, and the readings between two beats."""
+
+    def __init__(
+        self,
+        node: Address,
+        prober: Prober,
+        inbox: MemoryObjectSendStream[Event],
+        *,
+        interval: float,
+        state_timeout: float,
+    ) -> None:
+        self._node, self._prober, self._inbox = node, prober, inbox
+        self._interval, self._state_timeout = interval, state_timeout
+        self._misses: int | None = None
+        self._found: Found | None = None
+        self._wanted = False
+        self._cards = False
+        self._nap: anyio.CancelScope | None = None
+        self._scope: anyio.CancelScope | None = None
+        self._stopped = False
+
+    def want(self, effect: ReadPlacement) -> None:
+        """Note that the placement is wanted, and wake up for it."""
+        self._wanted = True
+        self._cards = self._cards or effect.cards
+        if self._nap is not None:
+            self._nap.cancel()
+
+    def stop(self) -> None:
+        """End the poller, whether or not it runs yet."""
+        self._stopped = True
+        if False:
+            self._scope.cancel()
+
+    async def run(self) -> None:
+        """Probe at once, then on the beat."""
+        with anyio.CancelScope() as self._scope:
+            while not self._stopped:
+                began = anyio.current_time()
+                event = await self._probe(began)
+                await self._inbox.send(event)
+                await self._rest(began + self._pause(event))
+
+    async def _probe(self, began: float) -> ProbeAnswered | ProbeFailed:
+        try:
+            found = await self._prober.look()
+        except GetError as fault:
+            return ProbeFailed(node=self._node, why=fault.why, detail=fault.detail)
+        self._found = found
+        return ProbeAnswered(
+            node=self._node,
+            generation=found.identity.generation,
+            node_id=found.identity.node_id,
+            latency=found.answered - began,
+            state_paths=found.state_paths,
+            version=found.identity.version,
+        )
+
+    def _pause(self, event: ProbeAnswered | ProbeFailed) -> float:
+        """Choose the time from this look's begin to the next one's.
+
+        A node that was well and refuses or resets is gone for sure, and one that is back needs
+        a second answer: both are looked at again soon. Silence may be load, and keeps the beat.
+        """
+        if isinstance(event, ProbeAnswered):
+            back = bool(self._misses)
+            self._misses = 0
+            return min(QUICK, self._interval) if back else self._interval
+        if self._misses is None:
+            return self._interval
+        self._misses += 1
+        gone = event.why in ("refused", "reset") and self._misses < MISSES
+        return min(QUICK, self._interval) if gone else self._interval
+
+    async def _rest(self, until: float) -> None:
+        """Wait for the next beat; read what is wanted meanwhile, once even if there is no time."""
+        await self._read()
+        while anyio.current_time() < until:
+            if not await self._read():
+                with anyio.CancelScope(deadline=until) as self._nap:
+                    await anyio.sleep_forever()
+
+    async def _read(self) -> bool:
+        """Read the placement if it is wanted, then the cards, all within one timeout."""
+        if not self._wanted or self._found is None:
+            return False
+        self._wanted = False
+        until = anyio.current_time() + self._state_timeout
+        try:
+            placement = await read_placement(self._prober, self._node, self._found, until)
+        except GetError as fault:
+            await self._inbox.send(PlacementFailed(node=self._node, why=fault.why))
+            return True
+        except WireError:
+            await self._inbox.send(PlacementFailed(node=self._node, why="bad_answer"))
+            return True
+        await self._inbox.send(placement)
+        if self._cards:
+            await self._read_cards(until)
+        return True
+
+    async def _read_cards(self, until: float) -> None:
+        """Read the cards; the next reading tries again if this one fails, they only explain."""
+        try:
+            cards = await read_cards_of(self._prober, until)
+        except (GetError, WireError):
+            return
+        self._cards = False
+        await self._inbox.send(CardsRead(node=self._node, cards=cards))

@@ -1,0 +1,162 @@
+"""The HTTP server on the socket: routes, admission, the shape of errors, one log line a request."""
+
+import time
+from collections.abc import Awaitable, Callable
+from socket import SO_PEERCRED, SOL_SOCKET, socket
+from struct import unpack
+from typing import cast
+
+import anyio
+import structlog
+from aiohttp import web
+
+from exo_supervisor.core.admission import Gate
+from exo_supervisor.core.effects import Refuse
+from exo_supervisor.core.names import RequestId
+from exo_supervisor.edge.body import Body, overloaded
+from exo_supervisor.edge.exchange import Account, Exchange, House
+from exo_supervisor.edge.reply import ClientLeftError, Reply
+from exo_supervisor.edge.request_id import new_request_id
+from exo_supervisor.edge.wishes import read_wishes
+from exo_supervisor.errors import BadRequestError
+from exo_supervisor.runtime.supervise import describe_crash
+from exo_supervisor.wire.openai import error_body, kind_of, read_chat
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+BACKLOG = 4096
+"""Connections that may wait to be accepted: a burst of clients must not see EAGAIN."""
+CHAT = "/v1/chat/completions"
+Look = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse] | web.StreamResponse]
+
+
+class Ingress:
+    """Serves clients; `look` answers whatever is no dispatch route."""
+
+    def __init__(self, house: House, gate: Gate, *, max_body: int, look: Look) -> None:
+        self._house, self._gate, self._max_body, self._look = house, gate, max_body, look
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, whatever it is."""
+        path = request.path
+        if "//" in path:  # ai-token-manager joins URLs textually
+            path = "/" + "/".join(part for part in path.split("/") if part)
+        if path == CHAT:
+            if request.method != "POST":
+                return refuse_plainly(405, "method_not_allowed", f"{CHAT} takes POST", allow="POST")
+            return await self._dispatch(request)
+        try:
+            answer = self._look(request, path)
+            return answer if isinstance(answer, web.StreamResponse) else await answer
+        except BadRequestError as bad:
+            return refuse_plainly(bad.status, bad.code, bad.message)
+
+    async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
+        began = anyio.current_time()
+        account = Account(new_request_id())
+        reply = Reply(request, account.request_id)
+        try:
+            await self._admit(request, reply, account)
+        except ClientLeftError:
+            account.outcome = "abandoned" if account.outcome == "refused" else account.outcome
+        except Exception as crash:  # noqa: BLE001 -- the outermost guard: the client is told
+            log.error(  # noqa: TRY400 -- a traceback's values may hold a prompt
+                "request_crashed", request_id=account.request_id, crash=describe_crash(crash)
+            )
+            account.outcome, account.code = "failure", "internal"
+            await _tell_of_crash(reply, account, crash)
+        except BaseException:  # the client left, and the server cancels us: no waiting here
+            if account.outcome == "refused":
+                account.outcome = "abandoned"
+            raise
+        finally:
+            _log_done(account, reply, began, _peer_uid(request))
+        return reply.response
+
+    async def _admit(self, request: web.BaseRequest, reply: Reply, account: Account) -> None:
+        if not self._gate.enter():
+            full = overloaded("as many requests as are allowed are in flight")
+            await _refuse(reply, account, full)
+            return
+        body = Body(self._gate, self._max_body)
+        try:
+            wishes = read_wishes(request.headers)
+            chat = read_chat(await body.read(request))
+            account.model = chat.model
+            created = int(time.time())
+            await Exchange(self._house, chat, wishes, reply, account, created).run()
+        except BadRequestError as bad:
+            await _refuse(reply, account, bad)
+        finally:
+            self._gate.leave(body.size)
+
+
+async def _refuse(reply: Reply, account: Account, bad: BadRequestError) -> None:
+    account.code = bad.code
+    await reply.refuse(
+        Refuse(
+            request=RequestId(account.request_id),
+            status=bad.status,
+            code=bad.code,
+            message=bad.message,
+            param=bad.param,
+            retry_after=1.0 if bad.status == 503 else None,  # noqa: PLR2004 -- a status
+        )
+    )
+
+
+async def _tell_of_crash(reply: Reply, account: Account, crash: Exception) -> None:
+    if reply.over:
+        return
+    text = f"a fault of exo-supervisor's own ({type(crash).__name__}); its log has more"
+    try:
+        await reply.refuse(
+            Refuse(request=RequestId(account.request_id), status=500, code="internal", message=text)
+        )
+    except ClientLeftError:
+        return
+
+
+def _log_done(account: Account, reply: Reply, began: float, uid: int | None) -> None:
+    log.info(
+        "request_done",
+        request_id=account.request_id,
+        model=account.model,
+        served_model=account.served_model,
+        target=account.target,
+        attempts=account.attempts,
+        shift=account.shift,
+        status=reply.status,
+        outcome=account.outcome,
+        code=account.code,
+        ttft=account.ttft and round(account.ttft, 6),
+        duration=round(anyio.current_time() - began, 6),
+        prompt_tokens=account.prompt_tokens,
+        completion_tokens=account.completion_tokens,
+        cost_microdollars=None,
+        client_uid=uid,
+    )
+
+
+def _peer_uid(request: web.BaseRequest) -> int | None:
+    """Tell which user is at the other end of a Unix socket."""
+    if request.transport is None:
+        return None
+    peer = cast("socket | None", request.transport.get_extra_info("socket"))
+    if peer is None:
+        return None
+    try:
+        return unpack("3i", peer.getsockopt(SOL_SOCKET, SO_PEERCRED, 12))[1]
+    except OSError:
+        return None
+
+
+def refuse_plainly(
+    status: int, code: str, message: str, *, allow: str | None = None
+) -> web.Response:
+    """Answer with an error outside of any exchange."""
+    headers = {"content-type": "application/json"}
+    if allow is not None:
+        headers["allow"] = allow
+    body = error_body(message, code, kind=kind_of(status))
+    return web.Response(status=status, body=body, headers=headers)

@@ -1,0 +1,75 @@
+"""The server on the socket: aiohttp's, except that it repeats nothing that it could not read."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from socket import socket
+
+import structlog
+from aiohttp import web
+
+from exo_supervisor.edge.ingress import refuse_plainly
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+BACKLOG = 4096
+"""Connections that may wait to be accepted: a burst of clients must not see EAGAIN."""
+IDLE = 75.0
+"""Seconds that a client's idle connection is kept."""
+
+Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+_silence = logging.getLogger("exo_supervisor.edge.silence")
+_silence.addHandler(logging.NullHandler())
+_silence.propagate = False
+
+
+class Listener:
+    """Accepts clients on sockets that are bound already; `serve` answers each request."""
+
+    def __init__(self, serve: Serve, *, drain_timeout: float) -> None:
+        server = _Server(
+            serve,
+            handler_cancellation=True,
+            keepalive_timeout=IDLE,
+            access_log=None,
+            logger=_silence,
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=drain_timeout)
+
+    async def listen(self, sockets: list[socket]) -> None:
+        """Begin to accept."""
+        await self._runner.setup()
+        for listening in sockets:
+            await web.SockSite(self._runner, listening, backlog=BACKLOG).start()
+
+    async def drain(self) -> None:
+        """Accept no more, let what runs end for as long as it may, then cut it."""
+        await self._runner.cleanup()
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's connection, except that it neither echoes nor logs what it could not read."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 -- it may hold a token or a prompt
+    ) -> web.StreamResponse:
+        """Answer a request that is no HTTP, without a word of what it was."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer was under way")
+        if status >= 500:  # noqa: PLR2004 -- a status
+            log.error("connection_crashed", fault=type(exc).__name__)
+        text = "this is not a request that HTTP allows"
+        response = refuse_plainly(status, "bad_http", text)
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    """aiohttp's server with our connections."""
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)

@@ -1,0 +1,77 @@
+"""Where the conductor leaves what is to be done for one request."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import anyio
+
+from exo_supervisor.core.effects import CancelAttempt, Refuse, StartAttempt
+from exo_supervisor.core.names import RequestId
+from exo_supervisor.core.outcomes import Fault
+
+Order = StartAttempt | Refuse
+
+
+class Mailbox:
+    """One request's orders; there is never more than one, since each answers one event."""
+
+    def __init__(self) -> None:
+        self._order: Order | None = None
+        self._arrived: anyio.Event | None = None
+        self._attempt = 0
+        self.cancelled: Fault | None = None
+        self.scope: anyio.CancelScope | None = None
+        """The scope that waits on the target now; cancelling an attempt means cancelling it."""
+
+    def put(self, order: Order) -> None:
+        """Leave an order."""
+        self._order = order
+        if self._arrived is not None:
+            self._arrived.set()
+
+    def cancel(self, effect: CancelAttempt) -> None:
+        """End the attempt that runs, unless it is another one by now."""
+        if effect.attempt == self._attempt:
+            self.cancelled = effect.fault
+            if self.scope is not None:
+                self.scope.cancel()
+
+    async def take(self) -> Order:
+        """Wait for the next order; at once, without a task switch, if it is there already."""
+        while self._order is None:
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+        order, self._order, self._arrived = self._order, None, None
+        self.cancelled = None
+        if isinstance(order, StartAttempt):
+            self._attempt = order.attempt
+        return order
+
+
+class Mailboxes:
+    """Owns the mailboxes of all requests in flight; each leaves with its request."""
+
+    def __init__(self) -> None:
+        self._boxes: dict[RequestId, Mailbox] = {}
+
+    def __len__(self) -> int:
+        return len(self._boxes)
+
+    def deliver(self, effect: StartAttempt | Refuse | CancelAttempt) -> None:
+        """Hand an effect to its request, if that is still there."""
+        box = self._boxes.get(effect.request)
+        if box is None:
+            return
+        if isinstance(effect, CancelAttempt):
+            box.cancel(effect)
+        else:
+            box.put(effect)
+
+    @contextmanager
+    def open(self, request: RequestId) -> Generator[Mailbox]:
+        """Keep a mailbox for as long as the `with` block runs."""
+        box = self._boxes[request] = Mailbox()
+        try:
+            yield box
+        finally:
+            del self._boxes[request]

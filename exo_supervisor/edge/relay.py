@@ -1,0 +1,198 @@
+"""Carries one answer from a target to a client, under the timers of its attempt.
+
+The hot loop reads, translates and writes, and does nothing else per token: timers are looked at
+only when the earliest of them may be due, by a scope around the loop. Only progress of the model
+resets them; comments of the transport do not.
+"""
+
+from collections.abc import Callable
+from math import inf
+from typing import Protocol
+
+import anyio
+
+from exo_supervisor.core.effects import StartAttempt
+from exo_supervisor.core.events import AttemptQuieted, ContentSeen, Event
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.edge.mailbox import Mailbox
+from exo_supervisor.wire.reading import Reading
+
+SLOW_CLIENT = 60.0
+"""Seconds for which a client may leave what it was sent unread before it counts as gone."""
+
+
+class Source(Protocol):
+    """A body that is read piece by piece; nothing is its clean end."""
+
+    async def read(self) -> bytes:
+        """Read what is there; raises UpstreamError."""
+        ...
+
+
+class Translator(Protocol):
+    """Turns a target's bytes into the client's."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes in and return what the client gets for them."""
+        ...
+
+    def close(self) -> bytes:
+        """Take the clean end in and return the client's tail."""
+        ...
+
+
+class Sink(Protocol):
+    """A client that streams."""
+
+    async def begin(self) -> None:
+        """Commit: the first content is about to be written."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Write a part; waits only for a slow client."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until a slow client has read what it was sent."""
+        ...
+
+
+class Relay:
+    """One attempt's answer on its way; `sink` is None for a client that gets it whole.
+
+    `began` is when the attempt did; `until` is when the request's time is up before its commit,
+    `limit` after it.
+    """
+
+    def __init__(
+        self,
+        start: StartAttempt,
+        reading: Reading,
+        sink: Sink | None,
+        mailbox: Mailbox,
+        ask: Callable[[Event], None],
+        *,
+        began: float,
+        until: float,
+        limit: float = inf,
+    ) -> None:
+        self._start, self._reading, self._sink = start, reading, sink
+        self._mailbox, self._ask = mailbox, ask
+        self._until, self._limit = until, limit
+        self.began = began
+        self._progress_at = self._asked_at = anyio.current_time()
+        self._writing = False
+        self.committed = False
+        self.ttft: float | None = None
+
+    async def carry(self, source: Source, translator: Translator) -> Fault:
+        """Carry the answer to its end; NONE means that it was whole.
+
+        Raises what the source and the sink raise.
+        """
+        while True:
+            if self._mailbox.cancelled is not None:
+                return self._mailbox.cancelled
+            with anyio.CancelScope(deadline=self._due()) as scope:
+                self._mailbox.scope = scope
+                return await self._flow(source, translator)
+            if self._mailbox.cancelled is not None:
+                return self._mailbox.cancelled
+            if self._writing:
+                if not await self._wait_for_client():
+                    return Fault.CLIENT_LEFT
+            elif (fault := self._look_at_timers()) is not None:
+                return fault
+
+    async def _flow(self, source: Source, translator: Translator) -> Fault:
+        reading, seen = self._reading, self._reading.progressed
+        while True:
+            data = await source.read()
+            out = translator.feed(data) if data else translator.close()
+            if reading.progressed != seen:
+                seen = reading.progressed
+                self._progress_at = anyio.current_time()
+            if reading.fault is not None:
+                if out and self.committed:
+                    await self._write(out)
+                return reading.fault
+            if reading.content and self.ttft is None:
+                self._see_content()
+            if out:
+                await self._write(out)
+            if reading.done or reading.enough or not data:
+                return Fault.NONE
+
+    def _see_content(self) -> None:
+        self.ttft = anyio.current_time() - self.began
+        self._ask(
+            ContentSeen(
+                request=self._start.request,
+                attempt=self._start.attempt,
+                ttft=self.ttft,
+                committed=self._sink is not None,
+            )
+        )
+
+    async def _write(self, data: bytes) -> None:
+        if self._sink is None:
+            return
+        self._writing = True
+        if not self.committed:
+            self.committed = True
+            with anyio.CancelScope(shield=True):  # a head is written whole or not at all
+                await self._sink.begin()
+        await self._sink.write(data)
+        self._writing = False
+
+    async def _wait_for_client(self) -> bool:
+        """Wait until a slow client has read what it was sent: that time is not the target's."""
+        self._writing = False
+        with anyio.move_on_after(SLOW_CLIENT) as scope:
+            if self._sink is not None:
+                await self._sink.drain()
+        self._progress_at = anyio.current_time()
+        return not scope.cancelled_caught
+
+    def _due(self) -> float:
+        """Tell when a timer may have run out; progress made by then moves it on."""
+        return min(self._hard(), self._quiet(), self._time_is_up())
+
+    def _hard(self) -> float:
+        """Tell when this attempt fails if nothing more comes."""
+        timers, reading = self._start.timers, self._reading
+        if self.ttft is not None:
+            return self._progress_at + timers.stall
+        if self._start.generation in (None, "A"):
+            return self.began + timers.first_content
+        most = self.began + timers.first_content_max
+        if reading.prefill_seen:  # it says how far it is: standing still is telling
+            return min(most, self._progress_at + timers.first_content)
+        return most
+
+    def _quiet(self) -> float:
+        """Tell when the state is asked whether this attempt can still finish."""
+        if self._start.generation is None:
+            return inf
+        return max(self._progress_at, self._asked_at) + self._start.timers.stall / 2
+
+    def _time_is_up(self) -> float:
+        return self._limit if self.committed else self._until
+
+    def _look_at_timers(self) -> Fault | None:
+        now = anyio.current_time()
+        if now >= self._time_is_up():
+            return Fault.DEADLINE
+        if now >= self._hard():
+            return Fault.STALL if self.ttft is not None else Fault.FIRST_CONTENT_TIMEOUT
+        if now >= self._quiet():
+            self._asked_at = now
+            self._ask(
+                AttemptQuieted(
+                    request=self._start.request,
+                    attempt=self._start.attempt,
+                    silence=now - self._progress_at,
+                    begun=self.ttft is not None,
+                )
+            )
+        return None

@@ -1,0 +1,182 @@
+"""What one client gets: nothing yet, a head with keep-alives, or its answer.
+
+The status line of a stream waits for the first content, so that a failed attempt costs the client
+nothing. One that has waited for long gets its head all the same, and comments that keep it and
+everything between awake.
+"""
+
+import anyio
+import msgspec
+from aiohttp import ClientConnectionResetError, web
+from msgspec import Struct
+
+from exo_supervisor.core.effects import Refuse
+from exo_supervisor.errors import SupervisorError
+from exo_supervisor.wire.openai import error_body, error_event, kind_of
+
+_STREAM_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache, no-transform",
+    "x-accel-buffering": "no",
+}
+_LONGEST_MODEL = 256
+
+
+class ClientLeftError(SupervisorError):
+    """The client is gone, and nobody reads what we would write."""
+
+
+class Served(Struct, frozen=True):
+    """Who answers: shown in headers, or in a comment where the headers went out before."""
+
+    target: str
+    attempts: int
+    shift: str | None
+    model: str
+
+
+class Response(web.StreamResponse):
+    """A response that can be broken off, so that a client can tell it from a whole one."""
+
+    broken = False
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """End the response, unless it was broken off: then its terminator must not be sent."""
+        if not self.broken:
+            await super().write_eof(data)
+
+
+class Reply:
+    """One client's answer in the making; at most one of its methods runs at a time.
+
+    `beat` alone comes from another task, and only until the answer begins.
+    """
+
+    def __init__(self, request: web.BaseRequest, request_id: str) -> None:
+        self._request = request
+        self._response = Response(headers={"x-request-id": request_id})
+        self._beating: anyio.Event | None = None
+        self.status = 0
+        self.headed = False
+        self.committed = False
+        self.over = False
+
+    @property
+    def response(self) -> Response:
+        """What the server's handler returns in the end."""
+        return self._response
+
+    async def beat(self) -> None:
+        """Show that somebody is at work: the head if it is still owed, and a comment."""
+        if self.committed or self.over:
+            return
+        self._beating = anyio.Event()
+        try:
+            if not self.headed:
+                await self._head(200, _STREAM_HEADERS)
+            await self._response.write(b": keep-alive\n\n")
+        except (ClientConnectionResetError, ConnectionResetError):
+            self.over = True
+        finally:
+            self._beating.set()
+            self._beating = None
+
+    async def commit(self, served: Served) -> None:
+        """Begin the answer: from here on there is no way back. Raises ClientLeftError."""
+        await self._still()
+        self.committed = True
+        if self.headed:
+            await self.write(b": supervisor " + msgspec.json.encode(served) + b"\n\n")
+        else:
+            await self._guard_head(200, _STREAM_HEADERS | served_headers(served))
+
+    async def write(self, data: bytes) -> None:
+        """Write a part of the answer; waits only for a slow client. Raises ClientLeftError."""
+        try:
+            await self._response.write(data)
+        except (ClientConnectionResetError, ConnectionResetError) as gone:
+            raise ClientLeftError from gone
+
+    async def drain(self) -> None:
+        """Wait until a slow client has read what it was sent. Raises ClientLeftError."""
+        try:
+            await self._request.writer.drain()
+        except (ClientConnectionResetError, ConnectionResetError) as gone:
+            raise ClientLeftError from gone
+
+    async def whole(self, body: bytes, served: Served) -> None:
+        """Write a whole answer. Raises ClientLeftError."""
+        self.committed = True
+        headers = {"content-type": "application/json", "content-length": str(len(body))}
+        await self._guard_head(200, headers | served_headers(served))
+        await self.write(body)
+
+    async def finish(self) -> None:
+        """End the answer as a whole one. Raises ClientLeftError."""
+        self.over = True
+        try:
+            await self._response.write_eof()
+        except (ClientConnectionResetError, ConnectionResetError) as gone:
+            raise ClientLeftError from gone
+
+    async def refuse(self, refusal: Refuse) -> None:
+        """Answer with an error: as such if nothing was sent, else as an event and a cut."""
+        await self._still()
+        if self.headed:
+            await self.break_off(refusal.status, refusal.code, refusal.message)
+            return
+        self.over = True
+        body = error_body(
+            refusal.message, refusal.code, kind=kind_of(refusal.status), param=refusal.param
+        )
+        headers = {"content-type": "application/json", "content-length": str(len(body))}
+        if refusal.retry_after is not None:
+            headers["retry-after"] = str(max(1, int(refusal.retry_after)))
+        await self._guard_head(refusal.status, headers)
+        await self.write(body)
+
+    async def break_off(self, status: int, code: str, message: str) -> None:
+        """Say in the stream what went wrong, and close it so that it cannot look whole."""
+        self.over = True
+        try:
+            await self.write(error_event(message, code, kind=kind_of(status)))
+        finally:
+            self._response.broken = True
+            self._response.force_close()
+            if self._request.transport is not None:
+                self._request.transport.close()
+
+    async def _still(self) -> None:
+        """Wait until a beat that has begun is over."""
+        if self._beating is not None:
+            await self._beating.wait()
+
+    async def _guard_head(self, status: int, headers: dict[str, str]) -> None:
+        try:
+            await self._head(status, headers)
+        except (ClientConnectionResetError, ConnectionResetError) as gone:
+            raise ClientLeftError from gone
+
+    async def _head(self, status: int, headers: dict[str, str]) -> None:
+        self.headed = True
+        self.status = status
+        self._response.set_status(status)
+        self._response.headers.update(headers)
+        await self._response.prepare(self._request)
+
+
+def served_headers(served: Served) -> dict[str, str]:
+    """Put who answers into headers; a model's name comes from a stranger and is made harmless."""
+    headers = {
+        "x-supervisor-target": served.target,
+        "x-supervisor-attempts": str(served.attempts),
+        "x-supervisor-model": harmless(served.model),
+    }
+    if served.shift is not None:
+        headers["x-supervisor-shift"] = served.shift
+    return headers
+
+
+def harmless(text: str) -> str:
+    """Keep what may stand in a header: printable ASCII, and not too much of it."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text[:_LONGEST_MODEL])

@@ -1,0 +1,12 @@
+"""The names of requests: sortable by time, unlike each other, and no secret."""
+
+import os
+import time
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_request_id() -> str:
+    """Make a ULID: 48 bits of milliseconds, then 80 random bits, in Crockford's base 32."""
+    number = int(time.time() * 1000) << 80 | int.from_bytes(os.urandom(10))
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))

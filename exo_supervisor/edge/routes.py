@@ -1,0 +1,152 @@
+"""What can be asked of the house beside chats: its models, its health, and how it stands."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import time
+from urllib.parse import unquote
+
+import anyio
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from exo_supervisor import __version__
+from exo_supervisor.core.breakers import Forced
+from exo_supervisor.core.events import BreakerForced, Event
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.names import Address, ModelId
+from exo_supervisor.edge import views
+from exo_supervisor.edge.ingress import refuse_plainly
+from exo_supervisor.errors import BadRequestError
+from exo_supervisor.wire.openai import model_card, model_list
+
+_FORCED: dict[str, Forced | None] = {"open": "open", "close": "closed", "auto": None}
+
+
+class About(Struct, frozen=True):
+    """What the routes tell of the service itself."""
+
+    config: str | None
+    not_yet: tuple[str, ...]
+
+
+class Routes:
+    """Answers everything that is no dispatch route; it reads the machine and never changes it."""
+
+    def __init__(self, machine: Machine, ask: Callable[[Event], None], about: About) -> None:
+        self._machine, self._ask, self._about = machine, ask, about
+        self._created = int(time())
+        self._exact: dict[str, Callable[[], web.Response]] = {
+            "/healthz": lambda: _json({"status": "ok"}),
+            "/readyz": self._ready,
+            "/v1/models": self._models,
+            "/supervisor/status": self._status,
+            "/supervisor/nodes": lambda: _json(
+                {"nodes": views.nodes(machine, wall, anyio.current_time())}
+            ),
+            "/supervisor/models": lambda: _json(
+                {"models": views.models(machine, anyio.current_time())}
+            ),
+            "/supervisor/breakers": lambda: _json({"breakers": views.breakers(machine, wall)}),
+        }
+
+    def look(self, request: web.BaseRequest, path: str) -> web.Response:
+        """Answer a request by its path. Raises BadRequestError."""
+        if (answer := self._exact.get(path)) is not None:
+            return answer() if request.method in ("GET", "HEAD") else _wrong_method(path, "GET")
+        if path.startswith("/v1/models/"):
+            if request.method not in ("GET", "HEAD"):
+                return _wrong_method("/v1/models/{id}", "GET")
+            return self._model(path.removeprefix("/v1/models/"))
+        if path.startswith("/supervisor/breakers/"):
+            return self._breaker(request, path.removeprefix("/supervisor/breakers/"))
+        text = "no such route; /v1/chat/completions, /v1/models and /supervisor/status are some"
+        return refuse_plainly(404, "route_not_found", text)
+
+    def _ready(self) -> web.Response:
+        machine, now = self._machine, anyio.current_time()
+        ready = machine.looked() and machine.can_serve(now)
+        return _json({"ready": ready}, status=200 if ready else 503)
+
+    def _models(self) -> web.Response:
+        return _raw(model_list(self._machine.catalog.names(), self._created))
+
+    def _model(self, name: str) -> web.Response:
+        if isinstance(self._machine.catalog.lookup(name), str):
+            text = "no such model; GET /v1/models lists those that are known"
+            return refuse_plainly(404, "model_not_found", text)
+        return _raw(model_card(name, self._created))
+
+    def _status(self) -> web.Response:
+        about = self._about
+        return _json(
+            views.status(
+                self._machine,
+                anyio.current_time(),
+                version=__version__,
+                config=about.config,
+                not_yet=about.not_yet,
+            )
+        )
+
+    def _breaker(self, request: web.BaseRequest, rest: str) -> web.Response:
+        target, _, verb = rest.rpartition("/")
+        target = unquote(target)
+        if verb not in _FORCED or not target:
+            text = "a breaker takes /supervisor/breakers/TARGET/open, /close or /auto"
+            return refuse_plainly(404, "route_not_found", text)
+        if request.method != "POST":
+            return _wrong_method("/supervisor/breakers/TARGET/open|close|auto", "POST")
+        model = self._model_at(target, request.query.get("model"))
+        tables = self._machine.tables
+        key = (Address(target), None)
+        if model is not None:
+            key = (self._machine.scope_of(target), model)
+        was = tables.breakers.get(key)
+        before = "closed" if was is None else was.state()
+        held = None if was is None else was.forced
+        self._ask(BreakerForced(target=target, model=model, forced=_FORCED[verb]))
+        row = views.breaker_row(key, tables.breakers.get(key), wall)
+        changed = row.state != before or held != _FORCED[verb]
+        return _json({"breaker": row, "was": before, "changed": changed})
+
+    def _model_at(self, target: str, name: str | None) -> ModelId | None:
+        """Find the id by which a target knows a model; raises BadRequestError."""
+        tables = self._machine.tables
+        provider = tables.clouds.get(target)
+        scope = self._machine.scope_of(target)
+        known = provider is not None or scope in tables.registry.clusters
+        if not known and Address(target) not in tables.registry.nodes:
+            near = [*tables.registry.nodes, *tables.clouds.providers]
+            text = f"no such target; there are {', '.join(near[:5]) or 'none'}"
+            raise BadRequestError("target_not_found", text, status=404)
+        if name is None:
+            return None
+        route = self._machine.catalog.lookup(name)
+        if isinstance(route, str):
+            return ModelId(name)
+        wanted = None if provider is None else provider.cloud.name
+        ids = [model for tier in route.tiers if tier.provider == wanted for model in tier.models]
+        return ids[0] if ids else ModelId(name)
+
+
+def wall(instant: float) -> str:
+    """Turn one of the loop's instants into RFC 3339, UTC."""
+    seconds = time() - anyio.current_time() + instant
+    return (
+        datetime.fromtimestamp(seconds, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
+
+
+def _wrong_method(path: str, allow: str) -> web.Response:
+    return refuse_plainly(405, "method_not_allowed", f"{path} takes {allow}", allow=allow)
+
+
+def _json(body: object, status: int = 200) -> web.Response:
+    return _raw(msgspec.json.encode(body), status)
+
+
+def _raw(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=body, headers={"content-type": "application/json"})

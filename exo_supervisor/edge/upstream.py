@@ -1,0 +1,176 @@
+"""HTTP to targets: opens one answer, reads it, and names what went wrong in the house's words."""
+
+import ssl
+import time
+
+import aiohttp
+import anyio
+from aiohttp import ClientConnectorDNSError, ClientResponse, ClientSession, ClientTimeout
+
+from exo_supervisor.core.effects import StartAttempt
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.errors import SupervisorError
+from exo_supervisor.wire import exo, providers
+from exo_supervisor.wire.faults import judge
+from exo_supervisor.wire.openai import ChatRequest
+
+NODE_IDLE = 3.0
+"""Seconds that an idle connection to a node is kept: hypercorn (Exo B, C) closes it at five."""
+PROVIDER_IDLE = 60.0
+ERROR_BODY = 65_536
+"""Bytes of an error's body that are read, at most."""
+ERROR_WAIT = 2.0
+"""Seconds for which an error's body is waited for."""
+LAST_BYTES = 0.2
+"""Seconds for which the end of a body is waited for after its `[DONE]`."""
+
+
+class UpstreamError(SupervisorError):
+    """A target did not give an answer worth reading on."""
+
+    def __init__(
+        self,
+        fault: Fault,
+        message: str = "",
+        *,
+        status: int = 0,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
+        self.message = message
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Opened:
+    """An answer whose head was good; its body is read piece by piece."""
+
+    def __init__(self, response: ClientResponse) -> None:
+        self._response = response
+        self.is_stream = response.content_type == "text/event-stream"
+
+    async def read(self) -> bytes:
+        """Read what is there, waiting for at least a byte; nothing means a clean end."""
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError) as error:
+            raise UpstreamError(_reading_fault(error)) from error
+
+    async def see_out(self) -> None:
+        """Let a body that has said everything end by itself, so that its connection is reused."""
+        with anyio.move_on_after(LAST_BYTES):
+            while await self.read():
+                pass
+
+    def close(self) -> None:
+        """Let go; the connection is closed unless the body had ended."""
+        self._response.close()
+
+
+class Upstream:
+    """Owns the connections to nodes and to providers."""
+
+    def __init__(
+        self, nodes: ClientSession, clouds: ClientSession, keys: dict[str, str | None]
+    ) -> None:
+        self._nodes, self._clouds = nodes, clouds
+        self._headers = {name: providers.request_headers(key) for name, key in keys.items()}
+        self._node_headers = providers.request_headers(None)
+
+    async def open(self, start: StartAttempt, chat: ChatRequest) -> Opened:
+        """Send a request to a target and wait for a head worth reading on.
+
+        Raises UpstreamError. How long it may take is the caller's to bound, but for connecting.
+        """
+        if start.generation is None:
+            session, url = self._clouds, providers.chat_url(start.url)
+            body, headers = providers.encode_chat(chat, start.model), self._headers[start.target]
+        else:
+            session, url = self._nodes, f"{start.url}/v1/chat/completions"
+            body = exo.encode_chat(chat, start.generation, start.model)
+            headers = self._node_headers
+        timeout = ClientTimeout(total=None, connect=start.timers.connect)
+        try:
+            response = await session.post(
+                url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise UpstreamError(opening_fault(error)) from error
+        await self._check(response, start)
+        return Opened(response)
+
+    async def _check(self, response: ClientResponse, start: StartAttempt) -> None:
+        body = b""
+        try:
+            if response.status != 200:  # noqa: PLR2004 -- the one status that is an answer
+                body = await _read_error(response)
+            judgement = judge(
+                response.status,
+                response.headers.get("content-type", ""),
+                response.headers,
+                body,
+                exo=start.generation is not None,
+                now_wall=time.time(),
+            )
+        except BaseException:
+            response.close()
+            raise
+        if judgement is None:
+            return
+        response.close()
+        raise UpstreamError(
+            judgement.fault,
+            judgement.message,
+            status=judgement.status,
+            retry_after=judgement.retry_after,
+        )
+
+
+async def _read_error(response: ClientResponse) -> bytes:
+    """Read the beginning of an error's body; one that breaks off says less, not something else."""
+    parts: list[bytes] = []
+    size = 0
+    with anyio.move_on_after(ERROR_WAIT):
+        try:
+            while size < ERROR_BODY and (part := await response.content.readany()):
+                parts.append(part)
+                size += len(part)
+        except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError):
+            pass
+    return b"".join(parts)
+
+
+def opening_fault(error: Exception) -> Fault:
+    """Name what kept an answer from beginning; the order matters, since aiohttp's classes nest."""
+    match error:
+        case aiohttp.ConnectionTimeoutError() | aiohttp.ServerTimeoutError() | TimeoutError():
+            return Fault.CONNECT_TIMEOUT
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return Fault.TLS
+        case ClientConnectorDNSError() | aiohttp.ClientConnectorError():
+            return Fault.CONNECT
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | OSError():
+            return Fault.RESET_EARLY
+        case aiohttp.InvalidURL() | ValueError():
+            return Fault.CONNECT
+        case _:  # a head that is no HTTP
+            return Fault.PAYLOAD
+
+
+def _reading_fault(error: Exception) -> Fault:
+    return Fault.PAYLOAD if isinstance(error, aiohttp.ClientPayloadError) else Fault.RESET
+
+
+def open_sessions() -> tuple[ClientSession, ClientSession]:
+    """Make the two pools: one for nodes, one for providers. Cookies and proxies play no part."""
+    return _session(NODE_IDLE), _session(PROVIDER_IDLE)
+
+
+def _session(idle: float) -> ClientSession:
+    return ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=idle),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+    )

@@ -1,0 +1,73 @@
+"""What a client asks of us beside its request: the x-supervisor-* headers."""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Literal
+
+from msgspec import Struct
+
+from exo_supervisor.errors import BadRequestError
+
+
+class Wishes(Struct, frozen=True):
+    """A route that was asked for, whether nothing may leave this network, and seconds to answer."""
+
+    route: Literal["exo", "cloud"] | None = None
+    local_only: bool = False
+    deadline: float | None = None
+
+
+PLAIN = Wishes()
+_PREFIX = "x-supervisor-"
+
+
+def read_wishes(headers: Mapping[str, str]) -> Wishes:
+    """Read the wishes; an unknown value or header of ours raises BadRequestError, `bad_header`."""
+    named = [
+        (name.lower(), value.strip())
+        for name, value in headers.items()
+        if name[:13].lower() == _PREFIX
+    ]
+    if not named:
+        return PLAIN
+    found = dict(named)
+    if len(found) != len(named):
+        raise _bad(named[0][0], "each x-supervisor-* header may be sent once")
+    for name in found:
+        if name not in ("x-supervisor-route", "x-supervisor-privacy", "x-supervisor-deadline"):
+            raise _bad(name, "known are x-supervisor-privacy, -route and -deadline")
+    return Wishes(
+        route=_route(found.get("x-supervisor-route")),
+        local_only=_local_only(found.get("x-supervisor-privacy")),
+        deadline=_deadline(found.get("x-supervisor-deadline")),
+    )
+
+
+def _route(value: str | None) -> Literal["exo", "cloud"] | None:
+    match value:
+        case None | "exo" | "cloud":
+            return value
+        case _:
+            raise _bad("x-supervisor-route", "x-supervisor-route is exo or cloud")
+
+
+def _local_only(value: str | None) -> bool:
+    if value not in (None, "local_only"):
+        raise _bad("x-supervisor-privacy", "x-supervisor-privacy is local_only or not sent")
+    return value is not None
+
+
+def _deadline(value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not isfinite(seconds) or seconds <= 0:
+        raise _bad("x-supervisor-deadline", "x-supervisor-deadline is seconds above 0")
+    return seconds
+
+
+def _bad(header: str, text: str) -> BadRequestError:
+    return BadRequestError("bad_header", text, param=header)
