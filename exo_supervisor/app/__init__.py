@@ -1,0 +1,1 @@
+"""Composes the service out of its rooms."""

@@ -1,0 +1,77 @@
+"""Where the configuration and the keys are on this machine."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from exo_supervisor.config import Config, Settings, decode, read
+from exo_supervisor.errors import StartError
+from exo_supervisor.host.credentials import Secret, read_secret
+
+SYSTEM_FILE = Path("/etc/exo-supervisor/supervisor.toml")
+SYSTEM_RUNTIME = Path("/run/exo-supervisor")
+LARGEST_FILE = 1024 * 1024
+
+
+class NoFileError(StartError):
+    """A configuration file that was named is not there, or cannot be read."""
+
+
+def load(named: str | None, socket: str | None, environ: Mapping[str, str]) -> Settings:
+    """Read the configuration that is in force; raises ConfigError or NoFileError.
+
+    A file that was named must be there; without one, the user's own comes before the system's.
+    """
+    flags: dict[str, object] = {} if socket is None else {"server.socket": socket}
+    path = find(named, environ)
+    if path is None:
+        return read(None, file="defaults", environ=environ, flags=flags)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE + 1)
+    except OSError as fault:
+        reason = (fault.strerror or type(fault).__name__).lower()
+        raise NoFileError(f"the configuration {path} cannot be read: {reason}") from fault
+    return read(decode(raw, str(path)), file=str(path), environ=environ, flags=flags)
+
+
+def find(named: str | None, environ: Mapping[str, str]) -> Path | None:
+    """Find the configuration file: named, the user's, the system's, or none."""
+    if chosen := named or environ.get("EXO_SUPERVISOR_CONFIG"):
+        return Path(chosen)
+    home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/")) / ".config")
+    own = Path(home) / "exo-supervisor" / "supervisor.toml"
+    return next((path for path in (own, SYSTEM_FILE) if path.exists()), None)
+
+
+def socket_path(config: Config, environ: Mapping[str, str]) -> str:
+    """Choose where to listen; raises StartError if no place is ours."""
+    if config.server.socket:
+        return config.server.socket
+    if runtime := environ.get("RUNTIME_DIRECTORY"):
+        return str(Path(runtime.partition(":")[0]) / "api.sock")
+    if os.geteuid() == 0:
+        return str(SYSTEM_RUNTIME / "api.sock")
+    if own := environ.get("XDG_RUNTIME_DIR"):
+        return str(Path(own) / "exo-supervisor" / "api.sock")
+    raise StartError(
+        "there is no place for the socket: XDG_RUNTIME_DIR is not set; "
+        "try: exo-supervisor run --socket PATH"
+    )
+
+
+def keys(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, Secret], dict[str, str]]:
+    """Read every provider's key: the keys, and why each provider without one is off.
+
+    Raises StartError for a credential that is there but cannot be read.
+    """
+    found: dict[str, Secret] = {}
+    why_off: dict[str, str] = {}
+    for provider in config.providers:
+        secret = read_secret(provider.key_env, provider.name, environ)
+        if secret is not None:
+            found[provider.name] = secret
+            continue
+        variable = f"{provider.key_env} is not set" if provider.key_env else "key_env is not set"
+        why_off[provider.name] = f"{variable}, no credential {provider.name!r}"
+    return found, why_off

@@ -1,0 +1,76 @@
+"""The configuration as the core wants it: plain values, every default in its place."""
+
+from collections.abc import Mapping
+
+from exo_supervisor.config import Config, Model, Provider
+from exo_supervisor.core.breaker import Rules
+from exo_supervisor.core.effects import Timers
+from exo_supervisor.core.names import ModelId, ProviderName
+from exo_supervisor.core.policy import Cloud, ModelRule, Policy
+from exo_supervisor.discovery.static import address_of
+from exo_supervisor.wire.exo import IGNORED
+
+CLOUD_CONNECT = 10.0
+CLOUD_FIRST_CONTENT = 120.0
+LEGACY_FIRST_CONTENT = 120.0
+"""Seconds, at least: a cloud's TLS and queue, and generation A's silence, take their time."""
+
+
+def policy_of(config: Config, why_off: Mapping[str, str]) -> Policy:
+    """Make the core's policy; `why_off` names the providers without a key, and why."""
+    timeouts, routing = config.timeouts, config.routing
+    legacy_first = max(timeouts.first_content, LEGACY_FIRST_CONTENT)
+    return Policy(
+        order=tuple(routing.order),
+        balance="round_robin" if routing.policy == "round_robin" else "fastest",
+        local_only=routing.privacy == "local_only",
+        patience=routing.patience,
+        attempts=config.retry.attempts,
+        budget=config.retry.budget,
+        rules=Rules(config.breaker.trip_after, config.breaker.rest, config.breaker.rest_max),
+        seeds=tuple((address_of(url), url) for url in config.discovery.static),
+        clouds=tuple(_cloud(each, config, why_off) for each in config.providers),
+        models=tuple(_rule(each) for each in config.models),
+        timers_a=Timers(timeouts.connect, None, legacy_first, legacy_first, timeouts.stall),
+        timers_bc=Timers(
+            timeouts.connect,
+            timeouts.headers,
+            timeouts.first_content,
+            timeouts.first_content_max,
+            timeouts.stall,
+        ),
+        ignored=dict(IGNORED),
+        ready_interval=config.health.ready_interval,
+        first_look=config.health.timeout + timeouts.connect,
+    )
+
+
+def _cloud(provider: Provider, config: Config, why_off: Mapping[str, str]) -> Cloud:
+    timeouts = config.timeouts
+    first = CLOUD_FIRST_CONTENT if provider.first_content is None else provider.first_content
+    connect = max(timeouts.connect, CLOUD_CONNECT)
+    return Cloud(
+        name=ProviderName(provider.name),
+        url=provider.base_url,
+        priority=provider.priority,
+        models=tuple(ModelId(model) for model in provider.models),
+        timers=Timers(
+            connect=connect if provider.connect is None else provider.connect,
+            headers=timeouts.headers if provider.headers is None else provider.headers,
+            first_content=first,
+            first_content_max=first,
+            stall=timeouts.stall if provider.stall is None else provider.stall,
+        ),
+        keyed=provider.name not in why_off,
+        why_off=why_off.get(provider.name, ""),
+    )
+
+
+def _rule(model: Model) -> ModelRule:
+    pairs = (entry.partition("/") for entry in model.cloud)
+    return ModelRule(
+        name=model.name,
+        exo=tuple(ModelId(each) for each in model.exo),
+        cloud=tuple((ProviderName(provider), ModelId(rest)) for provider, _, rest in pairs),
+        local_only=model.privacy == "local_only",
+    )

@@ -1,0 +1,102 @@
+"""`exo-supervisor run`: meets the machine, then serves until it is told to stop."""
+
+import os
+import sys
+from signal import SIGINT, SIGTERM
+from typing import Protocol
+
+import anyio
+import structlog
+
+from exo_supervisor.app import files
+from exo_supervisor.app.service import Given, serve
+from exo_supervisor.config import ConfigError, Settings
+from exo_supervisor.errors import RestartsSpentError, StartError
+from exo_supervisor.host import limits, listen, logs, systemd
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
+
+FAILED, BAD_CONFIG = 1, 78
+FILES = 65_536
+"""File descriptors that we ask for: every client and every target takes one."""
+LAST_LINES = 2.0
+"""Seconds that the log's last lines have to get out."""
+
+
+class Asked(Protocol):
+    """What the command line says."""
+
+    @property
+    def config(self) -> str | None: ...
+
+    @property
+    def socket(self) -> str | None: ...
+
+
+def run(asked: Asked) -> int:
+    """Run the service; the exit code says how it ended."""
+    try:
+        settings = files.load(asked.config, asked.socket, os.environ)
+        keys, why_off = files.keys(settings.config, os.environ)
+    except ConfigError as faults:
+        _tell(str(faults))
+        return BAD_CONFIG
+    except StartError as fault:
+        _tell(f"error: {fault}")
+        return BAD_CONFIG
+    writer = logs.configure(settings.config.log.level, settings.config.log.format)
+    try:
+        sockets = _sockets(settings)
+    except StartError as fault:
+        writer.close(LAST_LINES)
+        _tell(f"error: {fault}")
+        return FAILED
+    limits.raise_file_limit(FILES)
+    given = Given(
+        config=settings.config,
+        file=settings.file,
+        sockets=[each.socket for each in sockets],
+        keys=keys,
+        why_off=why_off,
+    )
+    try:
+        anyio.run(_serve, given, backend_options={"use_uvloop": sys.platform == "linux"})
+    except RestartsSpentError as spent:
+        log.error("service_failed", why=str(spent))  # noqa: TRY400 -- its text says it all
+        return FAILED
+    finally:
+        for each in sockets:
+            each.close()
+        writer.close(LAST_LINES)
+    return 0
+
+
+async def _serve(given: Given) -> None:
+    with anyio.open_signal_receiver(SIGINT, SIGTERM) as signals:
+        async with anyio.create_task_group() as tasks:
+            asked = anyio.Event()
+
+            async def hear() -> None:
+                async for _ in signals:
+                    if asked.is_set():  # the second one hurries
+                        log.warning("drain_cut")
+                        tasks.cancel_scope.cancel()
+                    asked.set()
+
+            tasks.start_soon(hear)
+            await serve(given, asked.wait)
+            tasks.cancel_scope.cancel()
+
+
+def _sockets(settings: Settings) -> list[listen.ListeningSocket]:
+    """Take the sockets that systemd passed, else make our own."""
+    passed = systemd.passed_sockets()
+    if passed:
+        return [listen.adopt(each) for each in passed]
+    server = settings.config.server
+    path = files.socket_path(settings.config, os.environ)
+    return [listen.open_socket(path, mode=int(server.socket_mode, 8), group=server.socket_group)]
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(text + "\n")

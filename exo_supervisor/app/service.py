@@ -1,0 +1,203 @@
+"""The composition root: which tasks there are, and which channels join them."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from socket import socket
+from typing import Protocol
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectSendStream
+from msgspec import Struct
+
+from exo_supervisor.app.policy import policy_of
+from exo_supervisor.config import Config, not_yet
+from exo_supervisor.core.admission import Gate
+from exo_supervisor.core.effects import (
+    Announce,
+    CancelAttempt,
+    Effect,
+    ReadPlacement,
+    Refuse,
+    StartAttempt,
+    UnwatchNode,
+    WatchNode,
+)
+from exo_supervisor.core.events import Event
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.names import ProviderName
+from exo_supervisor.core.restarts import Restarts
+from exo_supervisor.discovery.broadcast import Broadcast
+from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
+from exo_supervisor.discovery.static import Static
+from exo_supervisor.edge.exchange import House
+from exo_supervisor.edge.fetch import Fetcher
+from exo_supervisor.edge.health import Health
+from exo_supervisor.edge.ingress import Ingress
+from exo_supervisor.edge.keepalive import Keepalive
+from exo_supervisor.edge.listener import Listener
+from exo_supervisor.edge.listing import Listing
+from exo_supervisor.edge.mailbox import Mailboxes
+from exo_supervisor.edge.parting import Parting
+from exo_supervisor.edge.routes import About, Routes
+from exo_supervisor.edge.upstream import Upstream, open_sessions
+from exo_supervisor.host import systemd
+from exo_supervisor.host.credentials import Secret
+from exo_supervisor.runtime.conductor import INBOX, Conductor
+from exo_supervisor.runtime.supervise import Service, supervise
+
+announce_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("announce")
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
+
+IDLE = 30.0
+"""Seconds after which an idle conductor turns all the same, where no watchdog asks for less."""
+
+
+class Given(Struct, frozen=True):
+    """What the machine that we run on gives: sockets, keys, and what to say of the file read."""
+
+    config: Config
+    file: str | None
+    sockets: Sequence[socket]
+    keys: Mapping[str, Secret]
+    why_off: Mapping[str, str]
+
+
+async def serve(
+    given: Given, stop: Callable[[], Awaitable[None]], started: Callable[[], None] = lambda: None
+) -> None:
+    """Run the whole service until `stop` returns, and then drain.
+
+    Raises RestartsSpentError, or whatever ended the conductor: both are ours to be told of.
+    """
+    config = given.config
+    machine = Machine(policy_of(config, given.why_off), anyio.current_time())
+    send, receive = anyio.create_memory_object_stream[Event](INBOX)
+    nodes, clouds = open_sessions()
+    async with nodes, clouds, send, receive:
+        fetch = Fetcher(nodes)
+        mailboxes = Mailboxes()
+        health = Health(fetch, send, interval=config.health.interval, timeout=config.health.timeout)
+        period = systemd.watchdog_period()
+        conductor = Conductor(
+            machine,
+            receive,
+            Performer(health, mailboxes).perform,
+            beat=lambda: systemd.notify("WATCHDOG=1"),
+            idle=IDLE if period is None else period / 2,
+        )
+        keepalive, parting = Keepalive(config.server.head), Parting(nodes)
+        house = House(
+            ask=conductor.ask,
+            mailboxes=mailboxes,
+            upstream=Upstream(nodes, clouds, {n: s.reveal() for n, s in given.keys.items()}),
+            keepalive=keepalive,
+            parting=parting,
+            total=config.timeouts.total,
+        )
+        routes = Routes(machine, conductor.ask, About(given.file, not_yet(config)))
+        ingress = Ingress(
+            house,
+            Gate(config.server.max_requests),
+            max_body=config.server.max_body_bytes,
+            look=routes.look,
+        )
+        listener = Listener(ingress.serve, drain_timeout=config.server.drain_timeout)
+        services = [
+            health,
+            keepalive,
+            parting,
+            _listing(given, Fetcher(clouds), send),
+            *_sources(config, machine, fetch, send),
+        ]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(conductor.run)
+            _start(tasks, services)
+            await listener.listen(list(given.sockets))
+            _say_started(given)
+            started()
+            await stop()
+            systemd.notify("STOPPING=1")
+            log.info("drain_started", in_flight=len(mailboxes))
+            await listener.drain()
+            tasks.cancel_scope.cancel()
+    log.info("service_stopped")
+
+
+def _start(tasks: TaskGroup, services: Sequence[Service]) -> None:
+    """Start what may crash and come back, each under its own supervision."""
+    for service in services:
+        tasks.start_soon(supervise, service, Restarts(essential=False), name=service.name)
+
+
+def _listing(given: Given, fetch: Fetcher, send: MemoryObjectSendStream[Event]) -> Listing:
+    keyed = [each for each in given.config.providers if each.name in given.keys]
+    providers = [
+        (ProviderName(each.name), each.base_url, given.keys[each.name].reveal) for each in keyed
+    ]
+    return Listing(fetch, send, providers)
+
+
+def _sources(
+    config: Config, machine: Machine, fetch: Fetcher, send: MemoryObjectSendStream[Event]
+) -> list[Service]:
+    """List the discovery sources that the configuration asks for."""
+    discovery = config.discovery
+    sources: list[Service] = [Static(send, machine.tables.policy.seeds)]
+    if discovery.crawl:
+        sources.append(Crawl(fetch, send, lambda: _crawl_points(machine), discovery.api_ports))
+    if discovery.broadcast == "bind":
+        sources.append(Broadcast(send, discovery.api_ports))
+    return sources
+
+
+def _crawl_points(machine: Machine) -> list[CrawlPoint]:
+    """Name one member of each cluster that can be asked for the others."""
+    registry = machine.tables.registry
+    points: list[CrawlPoint] = []
+    for cluster in registry.clusters.values():
+        up = (registry.nodes[member] for member in cluster.members)
+        node = next((each for each in up if each.up and each.generation != "A"), None)
+        if node is not None:
+            points.append(CrawlPoint(node.url, node.state_paths, node.seeded))
+    return points
+
+
+def _say_started(given: Given) -> None:
+    for provider, why in given.why_off.items():
+        log.warning("provider_off", provider=provider, why=why)
+    later = not_yet(given.config)
+    sockets = [str(each.getsockname()) for each in given.sockets]
+    log.info("service_listening", sockets=sockets, config=given.file, not_yet=list(later))
+    systemd.notify("READY=1")
+
+
+class Watcher(Protocol):
+    """Whoever looks at nodes for the core."""
+
+    def watch(self, effect: WatchNode) -> None: ...
+
+    def unwatch(self, effect: UnwatchNode) -> None: ...
+
+    def read(self, effect: ReadPlacement) -> None: ...
+
+
+class Performer:
+    """Carries effects out: each is a direct call on its owner, and none waits."""
+
+    def __init__(self, health: Watcher, mailboxes: Mailboxes) -> None:
+        self._health, self._mailboxes = health, mailboxes
+
+    def perform(self, effect: Effect) -> None:
+        """Carry one effect out."""
+        match effect:
+            case StartAttempt() | Refuse() | CancelAttempt():
+                self._mailboxes.deliver(effect)
+            case Announce():
+                getattr(announce_log, effect.level)(effect.name, **effect.facts)
+            case WatchNode():
+                self._health.watch(effect)
+            case UnwatchNode():
+                self._health.unwatch(effect)
+            case ReadPlacement():
+                self._health.read(effect)
