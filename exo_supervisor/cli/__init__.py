@@ -1,0 +1,90 @@
+"""The verbs of `exo-supervisor`: each answers at once, and fails with a reason and a next step."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import cast
+
+from exo_supervisor.cli import usage
+from exo_supervisor.cli.errors import FAILED, USAGE, VerbError
+from exo_supervisor.cli.parse import Arguments, parse
+from exo_supervisor.cli.term import DIM, RED, clean, paint, remark, say
+from exo_supervisor.cli.verbs import VERBS
+from exo_supervisor.errors import SupervisorError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code; a signal that ends it ends the process.
+
+    Codes: 0 done, 1 failed, 2 usage, 69 service not reachable, 78 bad configuration.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _answer(given)
+    except KeyboardInterrupt:
+        return _die_of(signal.SIGINT)
+    except BrokenPipeError:
+        return _die_of(signal.SIGPIPE)
+    except SupervisorError as error:
+        return _fail(error, as_json="--json" in given)
+
+
+def _answer(given: Sequence[str]) -> int:
+    arguments = parse(given)
+    verb = VERBS.get(arguments.verb)
+    if arguments.help:
+        say(usage.of_verb(verb) if verb else usage.overview())
+        return 0
+    if verb is None:
+        remark(usage.overview())
+        return USAGE
+    # Imported when called: a look at the socket must not pay for the whole service.
+    module = import_module(f"exo_supervisor.cli.{verb.module}")
+    return cast("Callable[[Arguments], int]", getattr(module, verb.name))(arguments)
+
+
+def _fail(error: SupervisorError, *, as_json: bool) -> int:
+    known = error if isinstance(error, VerbError) else VerbError(str(error))
+    with suppress(BrokenPipeError, VerbError):
+        if not as_json:
+            _tell(known)
+        elif known.body:
+            remark(known.body.decode("utf-8", "replace").rstrip("\n"))
+        else:
+            said = {"message": known.message, "code": known.code}
+            remark(json.dumps({"error": {**said, "why": known.why, "try": known.hint}}))
+    # What standard output could not take would be tried again at exit, and change the code.
+    with suppress(OSError, ValueError):
+        _flush_or_drop()
+    return known.exit_code or FAILED
+
+
+def _tell(error: VerbError) -> None:
+    remark(f"{paint('error:', RED, sys.stderr)} {clean(error.message)}")
+    for place, reason in enumerate(error.why):
+        label = paint("why:", DIM, sys.stderr) if place == 0 else "    "
+        remark(f"  {label} {clean(reason)}")
+    if error.hint:
+        remark(f"  {paint('try:', DIM, sys.stderr)} {clean(error.hint)}")
+
+
+def _flush_or_drop() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _die_of(number: signal.Signals) -> int:
+    """End as the shell expects of a program that a signal ended."""
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    return 128 + number

@@ -1,0 +1,98 @@
+"""The verbs that look at a running service, or hold one of its breakers."""
+
+import sys
+import time
+from collections.abc import Callable
+from urllib.parse import quote, urlencode
+
+from exo_supervisor.cli import tables
+from exo_supervisor.cli.body import Fields, fields, objects, parse_object, texts, word
+from exo_supervisor.cli.errors import misuse
+from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.cli.term import clean, note, raw, say
+
+_ACTS = ("open", "close", "auto")
+
+
+def status(arguments: Arguments) -> int:
+    """Say whether the service can serve, and what to do if not; not ready is no failure."""
+    return _show(arguments, "/supervisor/status", lambda body: tables.status(body, sys.stdout))
+
+
+def nodes(arguments: Arguments) -> int:
+    """List the nodes, and for each that is stuck why and what to do."""
+    return _show(
+        arguments, "/supervisor/nodes", lambda body: tables.nodes(body, time.time(), sys.stdout)
+    )
+
+
+def models(arguments: Arguments) -> int:
+    """List the models and who serves each."""
+
+    def text(body: Fields) -> str:
+        if objects(body.get("models")):
+            return tables.models(body, sys.stdout)
+        known = objects(parse_object(fetch(arguments, "/supervisor/nodes")).get("nodes"))
+        urls = [url for node in known for url in texts(node.get("url"))]
+        if urls:
+            return f"No model is placed: launch one at {urls[0]}"
+        return "No model is known: exo-supervisor status says why"
+
+    return _show(arguments, "/supervisor/models", text)
+
+
+def breaker(arguments: Arguments) -> int:
+    """List the breakers that are not closed, or hold one open or closed, or let it go."""
+    if not arguments.words:
+        if arguments.model:
+            raise misuse(
+                "--model belongs to one breaker",
+                f"exo-supervisor breaker TARGET open --model {arguments.model}",
+            )
+        return _show(
+            arguments,
+            "/supervisor/breakers",
+            lambda body: tables.breakers(body, time.time(), sys.stdout),
+        )
+    target, act = [*arguments.words, ""][:2]
+    if act not in _ACTS:
+        raise misuse(
+            f"breaker wants open, close or auto after the target, got `{act}`"
+            if act
+            else "breaker wants open, close or auto after the target",
+            f"exo-supervisor breaker {target} open",
+        )
+    return _hold(arguments, target, act)
+
+
+def _show(arguments: Arguments, path: str, text: Callable[[Fields], str]) -> int:
+    body = fetch(arguments, path)
+    if arguments.json:
+        raw(body)
+    else:
+        say(text(parse_object(body)))
+    return 0
+
+
+def _hold(arguments: Arguments, target: str, act: str) -> int:
+    query = "?" + urlencode({"model": arguments.model}) if arguments.model else ""
+    # Lone surrogates (a shell word that is no UTF-8) go as the bytes that they stand for.
+    name = quote(target.encode("utf-8", "surrogateescape"), safe=":")
+    body = fetch(arguments, f"/supervisor/breakers/{name}/{act}{query}", "POST")
+    if arguments.json:
+        raw(body)
+        return 0
+    answer = parse_object(body)
+    now = fields(answer.get("breaker"))
+    state = word(now.get("state"))
+    held = ", held by the operator" if now.get("forced") else ""
+    named = clean(target) + (f" {clean(arguments.model)}" if arguments.model else "")
+    if answer.get("changed") is False:
+        say(f"{named}: already {state}{held}")
+        return 0
+    say(f"{named}: {word(answer.get('was'))} -> {state}{held}")
+    if act != "auto":
+        finer = f" --model {arguments.model}" if arguments.model else ""
+        note(f"undo: exo-supervisor breaker {target} auto{finer}")
+    return 0

@@ -1,0 +1,128 @@
+"""From the words of a command line to `Arguments`, or to a usage error that names the nearest."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from exo_supervisor.cli.errors import VerbError, misuse
+from exo_supervisor.cli.verbs import EVERYWHERE, FLAGS, PROGRAM, VERBS, Flag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What the person asked for; `deadline` is in seconds, `None` means not said."""
+
+    verb: str = ""
+    words: tuple[str, ...] = ()
+    config: str | None = None
+    socket: str | None = None
+    json: bool = False
+    help: bool = False
+    strict: bool = False
+    keep: bool = False
+    model: str | None = None
+    privacy: str | None = None
+    route: str | None = None
+    deadline: float | None = None
+
+
+def parse(argv: Sequence[str]) -> Arguments:
+    """Read flags wherever they stand, `--` ending them; raises `VerbError` for what is unknown."""
+    switches: set[str] = set()
+    values: dict[str, str] = {}
+    words: list[str] = []
+    rest = iter(argv)
+    for word in rest:
+        if word == "--":
+            words.extend(rest)
+        elif not word.startswith("-") or word == "-":
+            words.append(word)
+        else:
+            name, equals, value = ("--help" if word == "-h" else word).partition("=")
+            flag = _flag(name)
+            if not flag.value:
+                _no_value(flag, equals)
+                switches.add(flag.name)
+            else:
+                values[flag.name] = _value(flag, value if equals else None, rest)
+    verb = words[0] if words else ""
+    helped = "help" in switches
+    if verb and not helped:
+        _fits(verb, words[1:], [*switches, *values])
+    return Arguments(
+        verb=verb if verb in VERBS else "",
+        words=tuple(words[1:]),
+        config=values.get("config"),
+        socket=values.get("socket"),
+        json="json" in switches,
+        help=helped,
+        strict="strict" in switches,
+        keep="keep" in switches,
+        model=values.get("model"),
+        privacy=values.get("privacy"),
+        route=values.get("route"),
+        deadline=_seconds(values.get("deadline")),
+    )
+
+
+def similar(word: str, known: Sequence[str]) -> str:
+    """Name the nearest known words in a statement, or nothing."""
+    near = get_close_matches(word, known, n=3, cutoff=0.6)
+    return ", similar: " + ", ".join(f"`{name}`" for name in near) if near else ""
+
+
+def _flag(name: str) -> Flag:
+    flag = FLAGS.get(name[2:]) if name.startswith("--") else None
+    if flag is None:
+        near = similar(name, [*(f"--{known}" for known in FLAGS), *VERBS])
+        raise misuse(
+            f"unknown flag `{name}`{near}",
+            f"{PROGRAM} --help, or -- before words that start with a dash",
+        )
+    return flag
+
+
+def _no_value(flag: Flag, equals: str) -> None:
+    if equals:
+        raise misuse(f"--{flag.name} takes no value", f"--{flag.name}")
+
+
+def _value(flag: Flag, given: str | None, rest: Iterator[str]) -> str:
+    value = next(rest, None) if given is None else given
+    if not value or (given is None and value.startswith("--")):
+        raise misuse(f"--{flag.name} wants a value", f"--{flag.name} {flag.value}")
+    if flag.choices and value not in flag.choices:
+        wanted = " or ".join(f"`{choice}`" for choice in flag.choices)
+        raise misuse(
+            f"--{flag.name} wants {wanted}, got `{value}`", f"--{flag.name} {flag.choices[0]}"
+        )
+    return value
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise misuse(f"--deadline wants seconds above 0, got `{text}`", "--deadline 60")
+    return seconds
+
+
+def _fits(name: str, words: Sequence[str], flags: Sequence[str]) -> None:
+    verb = VERBS.get(name)
+    if verb is None:
+        raise misuse(f"unknown verb `{name}`{similar(name, list(VERBS))}", f"{PROGRAM} --help")
+    hint = f"{PROGRAM} {name} --help"
+    if len(words) > verb.most:
+        raise _too_many(name, words[verb.most], hint)
+    for flag in flags:
+        if flag not in verb.flags and flag not in EVERYWHERE:
+            raise misuse(f"{name} has no flag --{flag}", hint)
+
+
+def _too_many(name: str, word: str, hint: str) -> VerbError:
+    return misuse(f"{name} does not take the word `{word}`", hint)

@@ -1,0 +1,187 @@
+"""The service's answers as text for eyes: status, nodes, models, breakers.
+
+Each function takes the decoded body, the stream that will show it, and the time now (seconds
+since 1970) where it tells time relative to it; it returns the text. The shapes are those of the
+service's answers under `/supervisor/`.
+"""
+
+from textwrap import wrap
+from typing import TextIO
+
+from exo_supervisor.cli.body import Fields, count, fields, objects, seconds, stamp, texts, values
+from exo_supervisor.cli.body import word as w
+from exo_supervisor.cli.term import (
+    DIM,
+    moment,
+    number,
+    paint,
+    relative,
+    span,
+    table,
+    tint,
+)
+
+WIDTH = 78
+_RUNGS = ("ready", "placed", "clustered", "identified", "reachable", "seen")
+
+
+def status(body: Fields, stream: TextIO) -> str:
+    """Say in the first line whether it serves, and last what to do."""
+    ready = body.get("ready") is True
+    counts = _rung_counts(body)
+    rows = [("ready" if ready else "not ready", [_summary(body, ready=ready)])]
+    if counts:
+        rows.append(("nodes", [", ".join(f"{many} {rung}" for rung, many in counts)]))
+    elif ready:
+        rows.append(("nodes", ["none found"]))
+    rows.append(("requests", _requests(fields(body.get("requests")), stream)))
+    rows.append(("cloud", _clouds(body)))
+    if not ready:
+        rows.append(("looked", _joined(body.get("looked"), "; ")))
+    rows.append(("not yet", _joined(body.get("not_yet"), ", ")))
+    advice = [f"{at} {text}" for at, text in enumerate(texts(body.get("advice")), 1)]
+    rows.append(("advice", advice))
+    rows = [(label, lines) for label, lines in rows if lines]
+    width = max(len(label) for label, _ in rows) + 2
+    lines: list[str] = []
+    for label, entries in rows:
+        for place, entry in enumerate(entries):
+            lines.append(_label(label if place == 0 else "", width, stream) + entry)
+    version = f"{w(body.get('version'))}, up {span(seconds(body.get('uptime')))}"
+    plain = width + len(rows[0][1][0])
+    lines[0] += " " * max(2, WIDTH - plain - len(version)) + paint(version, DIM, stream)
+    return "\n".join(lines)
+
+
+def nodes(body: Fields, now: float, stream: TextIO) -> str:
+    """List the nodes, then say of each that is held back for how long, why, and what to do."""
+    known = objects(body.get("nodes"))
+    if not known:
+        return "No Exo node found: exo-supervisor status says where it looked"
+    rows = [["ID", "GENERATION", "CLUSTER", "RUNG", "BREAKER", "MODELS"]]
+    told: list[str] = []
+    for node in known:
+        identity, rung = w(node.get("id")), w(node.get("rung"))
+        placed = len(values(node.get("models")))
+        state = w(fields(node.get("breaker")).get("state"))
+        place = [w(node.get("generation")), w(node.get("cluster"))]
+        rows.append([identity, *place, rung, state, str(placed) if placed else "-"])
+        told += _held_back(node, identity, rung, now)
+    return "\n".join([table(rows, stream, tinted=(3, 4)), *told])
+
+
+def models(body: Fields, stream: TextIO) -> str:
+    """List the models, one line for each target that serves or will serve one."""
+    rows = [["ID", "STATE", "TARGET", "READY"]]
+    for model in objects(body.get("models")):
+        head = [w(model.get("id")), w(model.get("state"))]
+        for where in objects(model.get("where")) or [{}]:
+            rows.append([*head, w(where.get("target")), _readiness(where) if where else "-"])
+            head = ["", ""]
+    return table(rows, stream, tinted=(1, 3))
+
+
+def breakers(body: Fields, now: float, stream: TextIO) -> str:
+    """List the breakers that are not closed or are held by hand; one line if all are well."""
+    known = objects(body.get("breakers"))
+    if not known:
+        return "No breaker yet: each target gets one when it is found"
+    loud = [each for each in known if each.get("state") != "closed" or each.get("forced")]
+    if not loud:
+        return f"All {len(known)} closed."
+    rows = [["TARGET", "MODEL", "STATE", "SINCE", "UNTIL", "REASON"]]
+    for each in loud:
+        since, until = (relative(stamp(each.get(key)), now) for key in ("since", "until"))
+        named = [w(each.get(key)) for key in ("target", "model", "state")]
+        rows.append([*named, since, until, w(each.get("reason"))])
+    quiet = len(known) - len(loud)
+    others = {0: "", 1: "1 other closed. "}.get(quiet, f"{quiet} others closed. ")
+    after = "An open one is tried again by itself at UNTIL."
+    if any(each.get("forced") for each in loud):
+        after += "\nOne held by the operator stays: exo-supervisor breaker TARGET auto lets it go."
+    return f"{table(rows, stream, tinted=(2,))}\n{others}{after}"
+
+
+def progress(where: Fields) -> str:
+    """Say how far a model is at one target, as the service says it; empty where it does not."""
+    how_far = where.get("progress")
+    if isinstance(how_far, (int, float)) and not isinstance(how_far, bool):
+        how_far = f"{round(how_far * 100)} % loaded" if 0 <= how_far <= 1 else None
+    said = [text for value in (where.get("why"), how_far) for text in texts(value)]
+    return ", ".join(dict.fromkeys(said))
+
+
+def _label(label: str, width: int, stream: TextIO) -> str:
+    painted = tint(label, stream) if label in {"ready", "not ready"} else paint(label, DIM, stream)
+    return painted + " " * (width - len(label))
+
+
+def _joined(value: object, glue: str) -> list[str]:
+    known = texts(value)
+    return [glue.join(known)] if known else []
+
+
+def _rung_counts(body: Fields) -> list[tuple[str, int]]:
+    """Count the nodes by rung, the highest first, then rungs that we do not know."""
+    found = fields(body.get("nodes"))
+    names = [*_RUNGS, *(name for name in found if name not in _RUNGS)]
+    return [(w(name), many) for name in names if (many := count(found.get(name))) > 0]
+
+
+def _summary(body: Fields, *, ready: bool) -> str:
+    said = texts(body.get("summary"))
+    if said:
+        return said[0]
+    nodes_ready = count(fields(body.get("nodes")).get("ready"))
+    providers = objects(body.get("providers"))
+    clouds_ready = any(each.get("state") == "ready" for each in providers)
+    if ready and nodes_ready:
+        return "Exo serves, cloud stands by" if clouds_ready else "Exo serves, no cloud stands by"
+    if ready:
+        return "cloud serves, no Exo node is ready" if clouds_ready else "it can serve"
+    exo = "no Exo node is ready" if _rung_counts(body) else "no Exo node found"
+    return f"{exo}, no provider is " + ("ready" if providers else "configured")
+
+
+def _requests(requests: Fields, stream: TextIO) -> list[str]:
+    if not any(count(requests.get(name)) for name in ("in_flight", "total")):
+        return []
+    now, total, exo, cloud, failed = (
+        number(count(requests.get(name)), stream)
+        for name in ("in_flight", "total", "exo", "cloud", "failed")
+    )
+    return [f"{now} now; since start {total}: Exo {exo}, cloud {cloud}, failed {failed}"]
+
+
+def _clouds(body: Fields) -> list[str]:
+    told: list[str] = []
+    for provider in objects(body.get("providers")):
+        why = texts(provider.get("why"))
+        told.append(", ".join([f"{w(provider.get('name'))} {w(provider.get('state'))}", *why]))
+    return ["; ".join(told)] if told else []
+
+
+def _held_back(node: Fields, identity: str, rung: str, now: float) -> list[str]:
+    why, advice = texts(node.get("why")), texts(node.get("advice"))
+    if not why and not advice:
+        return []
+    at = moment(stamp(node.get("since")))
+    lasting = f" for {span(now - at)}" if at is not None else ""
+    stuck = f'{identity} stuck at "{rung}"' if rung != "ready" else f"{identity} ready"
+    return [stuck + lasting, *_part("why", why), *_part("try", advice)]
+
+
+def _part(label: str, said: list[str]) -> list[str]:
+    lines = [
+        line
+        for text in said
+        for line in wrap(text, WIDTH - 7, break_long_words=False, break_on_hyphens=False)
+    ]
+    return [f"  {label + ':' if place == 0 else '':<4} {line}" for place, line in enumerate(lines)]
+
+
+def _readiness(where: Fields) -> str:
+    if where.get("ready") is True:
+        return "yes"
+    how_far = progress(where)
+    return f"no, {how_far}" if how_far else "no"

@@ -1,0 +1,159 @@
+"""Text on its way to a person: colour, tables, relative time, and no control characters."""
+
+import os
+import sys
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import TextIO
+
+from exo_supervisor.cli.errors import VerbError
+
+GREEN, YELLOW, RED, DIM = "32", "33", "31", "2"
+_TINTS = {
+    "ready": GREEN, "ok": GREEN, "yes": GREEN,
+    "loading": YELLOW, "placed": YELLOW, "seen": YELLOW, "half_open": YELLOW, "warn": YELLOW,
+    "not ready": YELLOW, "open": RED, "down": RED, "fail": RED,
+}  # fmt: skip
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+# C0 without newline and tab, DEL, C1, and the marks that turn the direction of text around.
+_UNSAFE = dict.fromkeys(
+    [
+        *(point for point in range(32) if point not in (9, 10)),
+        *range(0x7F, 0xA0),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    ]
+)
+
+
+def on_terminal(stream: TextIO | None) -> bool:
+    """Tell whether a person watches this stream."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def paint(text: str, colour: str, stream: TextIO) -> str:
+    """Colour a text where the stream shows colour (no-color.org; a dumb terminal has none)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    if not text or plain or not on_terminal(stream):
+        return text
+    return f"\x1b[{colour}m{text}\x1b[0m"
+
+
+def clean(text: str) -> str:
+    """Drop control characters other than newline and tab, and marks that reverse text."""
+    return text.translate(_UNSAFE)
+
+
+def cell(text: str) -> str:
+    """Make a text fit one cell of a table: clean, and on one line."""
+    return " ".join(clean(text).split())
+
+
+def write(text: str) -> None:
+    """Write what was asked for to standard output, at once.
+
+    Raises `BrokenPipeError` when nobody reads any more, `VerbError` when it cannot be written.
+    """
+    _put(text, sys.stdout)
+
+
+def say(text: str) -> None:
+    """Write one line, or several, of what was asked for."""
+    write(text + "\n")
+
+
+def raw(body: bytes) -> None:
+    """Write a JSON body unchanged plus a newline; a terminal gets no control characters."""
+    text = body.decode("utf-8", "replace")
+    if on_terminal(sys.stdout) or not hasattr(sys.stdout, "buffer"):
+        say(clean(text))
+        return
+    try:
+        sys.stdout.buffer.write(body + b"\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritten(error) from error
+
+
+def remark(text: str) -> None:
+    """Write one line, or several, about the work to standard error."""
+    _put(text + "\n", sys.stderr)
+
+
+def note(text: str) -> None:
+    """Remark in passing: clean and dimmed."""
+    remark(paint(clean(text), DIM, sys.stderr))
+
+
+def _put(text: str, stream: TextIO | None) -> None:
+    if stream is None:  # the shell closed it: `>&-`
+        return
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        # What the encoding lacks becomes `?`; an answer must not end in a traceback.
+        stream.write(text.encode(encoding, "replace").decode(encoding, "replace"))
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritten(error) from error
+
+
+def _unwritten(error: OSError) -> VerbError:
+    return VerbError("cannot write the output", why=[(error.strerror or str(error)).lower()])
+
+
+def tint(text: str, stream: TextIO) -> str:
+    """Colour a word of state by what it means."""
+    return paint(text, _TINTS.get(text, ""), stream) if text in _TINTS else text
+
+
+def table(rows: Sequence[Sequence[str]], stream: TextIO, tinted: Collection[int] = ()) -> str:
+    """Lay out rows of one length in columns two spaces apart; the columns `tinted` hold states."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines: list[str] = []
+    for row in rows:
+        padded = [
+            (tint(text, stream) if column in tinted else text) + " " * (width - len(text))
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def number(value: int, stream: TextIO) -> str:
+    """Write a count, its thousands separated where a person reads it."""
+    return f"{value:,}" if on_terminal(stream) else str(value)
+
+
+def span(seconds: float) -> str:
+    """Write a duration in two units at most."""
+    left = max(0, int(seconds))
+    for place, (unit, size) in enumerate(_UNITS):
+        if left >= size:
+            count, rest = divmod(left, size)
+            smaller, step = _UNITS[min(place + 1, len(_UNITS) - 1)]
+            second = f" {rest // step} {smaller}" if step < size and rest >= step else ""
+            return f"{count} {unit}{second}"
+    return "0 s"
+
+
+def moment(stamp: str | None) -> float | None:
+    """Read an RFC 3339 time as seconds since 1970, `None` where it is none."""
+    if not stamp:
+        return None
+    try:
+        time = datetime.fromisoformat(stamp)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def relative(stamp: str | None, now: float) -> str:
+    """Write an RFC 3339 time as `4 min ago` or `in 8 s`, `-` where there is none."""
+    at = moment(stamp)
+    if at is None:
+        return cell(stamp) if stamp else "-"
+    return f"in {span(at - now)}" if at - now >= 1 else f"{span(now - at)} ago"

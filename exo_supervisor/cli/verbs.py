@@ -1,0 +1,135 @@
+"""The one table of verbs and flags; parsing, dispatch and help are made from it."""
+
+from typing import NamedTuple
+
+PROGRAM = "exo-supervisor"
+SENTENCE = "Whole answers or honest errors, from an Exo cluster or from the cloud."
+
+
+class Flag(NamedTuple):
+    """One flag: `value` is the word that stands for its value, empty for a switch."""
+
+    name: str
+    value: str
+    help: str
+    choices: tuple[str, ...] = ()
+
+
+class Verb(NamedTuple):
+    """One verb: `module` holds the function of the same name, `most` bounds its words."""
+
+    name: str
+    group: str
+    module: str
+    help: str
+    examples: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+    words: str = ""
+    most: int = 0
+
+
+FLAGS = {
+    flag.name: flag
+    for flag in (
+        Flag("config", "FILE", "read this supervisor.toml"),
+        Flag("socket", "PATH", "the service's Unix socket"),
+        Flag("json", "", "print the service's own JSON, unchanged"),
+        Flag("help", "", "show this, or the help of a verb"),
+        Flag("strict", "", "a warning is a failure too"),
+        Flag("keep", "", "stay up afterwards, and say how to send requests"),
+        Flag("model", "NAME", "the model (chat: else the only ready one)"),
+        Flag("privacy", "local_only", "never leave the own Exo", ("local_only",)),
+        Flag("route", "exo|cloud", "let only these serve", ("exo", "cloud")),
+        Flag("deadline", "SECONDS", "give up after this time"),
+    )
+}
+EVERYWHERE = ("config", "socket", "json", "help")
+EXAMPLES = ("demo", "run", 'chat "Name three rivers."')
+GROUPS = ("start", "look", "act")
+UNBOUNDED = 1_000_000
+
+VERBS = {
+    verb.name: verb
+    for verb in (
+        Verb(
+            "demo",
+            "start",
+            "service",
+            "watch it work with pretend Exo nodes and a pretend cloud",
+            ("demo", "demo --keep"),
+            flags=("keep",),
+        ),
+        Verb(
+            "run",
+            "start",
+            "service",
+            "start the service",
+            ("run", "run --config ./supervisor.toml", "run --socket /tmp/exo.sock"),
+        ),
+        Verb(
+            "check",
+            "start",
+            "service",
+            "validate the configuration, try each node and provider",
+            ("check", "check --strict", "check --config ./supervisor.toml"),
+            flags=("strict",),
+        ),
+        Verb(
+            "config",
+            "start",
+            "service",
+            "print every setting and where its value came from",
+            ("config", "config --config ./supervisor.toml"),
+        ),
+        Verb(
+            "status",
+            "look",
+            "look",
+            "say whether it can serve, and what to do if not",
+            ("status", "status --json"),
+        ),
+        Verb(
+            "nodes",
+            "look",
+            "look",
+            "list the Exo nodes, and what holds one back",
+            ("nodes", "nodes --json"),
+        ),
+        Verb(
+            "models",
+            "look",
+            "look",
+            "list the models, and who serves each",
+            ("models", "models --json"),
+        ),
+        Verb("version", "look", "version", "print the version", ("version", "version --json")),
+        Verb(
+            "chat",
+            "act",
+            "chat",
+            "ask one question; the answer says who served it",
+            (
+                'chat "Name three rivers."',
+                'chat --model llama-3.2-3b --privacy local_only "Hello"',
+                "chat < question.txt > answer.txt",
+            ),
+            flags=("model", "privacy", "route", "deadline"),
+            words="[PROMPT]",
+            most=UNBOUNDED,
+        ),
+        Verb(
+            "breaker",
+            "act",
+            "look",
+            "list the breakers that are not closed, or hold one",
+            (
+                "breaker",
+                "breaker 192.168.1.6:52415 open",
+                "breaker openrouter auto --model llama-3.2-3b",
+            ),
+            flags=("model",),
+            words="[TARGET open|close|auto]",
+            most=2,
+        ),
+    )
+}

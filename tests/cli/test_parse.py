@@ -1,0 +1,109 @@
+"""A command line is understood wherever its flags stand, or refused with the nearest word."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exo_supervisor.cli import main
+from exo_supervisor.cli.errors import USAGE, VerbError
+from exo_supervisor.cli.parse import Arguments, parse
+from exo_supervisor.cli.verbs import VERBS
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--json", "--socket", "/s", "status"],
+        ["status", "--socket=/s", "--json"],
+        ["--socket", "/s", "--json", "--", "status"],
+    ],
+)
+def test_flags_may_stand_before_or_after_the_verb(argv: list[str]) -> None:
+    assert parse(argv) == Arguments(verb="status", socket="/s", json=True)
+
+
+def test_a_prompt_is_made_of_all_words_and_a_double_dash_protects_them() -> None:
+    found = parse(["chat", "--model", "m", "what", "is", "--", "--json"])
+    assert found == Arguments(verb="chat", words=("what", "is", "--json"), model="m")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["stats"], "unknown verb `stats`, similar: `status`"),
+        (["status", "--jsn"], "unknown flag `--jsn`, similar: `--json`"),
+        (["--version"], "unknown flag `--version`, similar: `version`"),
+        (["-x"], "unknown flag `-x`"),
+        (["status", "now"], "status does not take the word `now`"),
+        (["models", "place", "m"], "models does not take the word `place`"),
+        (["status", "--model", "m"], "status has no flag --model"),
+        (["chat", "--model"], "--model wants a value"),
+        (["chat", "--model", "--json"], "--model wants a value"),
+        (["status", "--socket="], "--socket wants a value"),
+        (["status", "--json=yes"], "--json takes no value"),
+        (["chat", "--route", "moon"], "--route wants `exo` or `cloud`, got `moon`"),
+        (["chat", "--privacy", "any"], "--privacy wants `local_only`, got `any`"),
+        (["chat", "--deadline", "soon"], "--deadline wants seconds above 0, got `soon`"),
+        (["chat", "--deadline", "-5"], "--deadline wants seconds above 0, got `-5`"),
+        (["chat", "--deadline", "inf"], "--deadline wants seconds above 0, got `inf`"),
+    ],
+)
+def test_what_is_not_understood_is_named(argv: list[str], message: str) -> None:
+    with pytest.raises(VerbError) as caught:
+        parse(argv)
+    assert caught.value.message.startswith(message)
+    assert caught.value.exit_code == USAGE
+
+
+@given(st.lists(st.text(max_size=12) | st.sampled_from(["--json", "chat", "-h", "--", "--route"])))
+def test_any_words_are_understood_or_refused(argv: list[str]) -> None:
+    """Nothing but a known verb or a usage error ever comes out of a command line."""
+    try:
+        found = parse(argv).verb
+    except VerbError as error:
+        found = error.exit_code
+    assert found in {"", USAGE, *VERBS}
+
+
+def test_no_verb_shows_the_help_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "start  demo" in err
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["-h"], *([verb, "-h"] for verb in VERBS)])
+def test_help_fits_one_screen(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24
+    assert max(len(line) for line in lines) <= 80
+
+
+def test_help_is_given_at_any_place(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["chat", "why", "--help"]) == 0
+    assert "usage: exo-supervisor chat [PROMPT]" in capsys.readouterr().out
+
+
+def test_a_usage_error_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["breakers"]) == USAGE
+    assert capsys.readouterr() == (
+        "",
+        "error: unknown verb `breakers`, similar: `breaker`\n  try: exo-supervisor --help\n",
+    )
+
+
+def test_an_error_under_json_is_one_object_on_standard_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--json", "nope"]) == USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith('{"error": {"message": "unknown verb `nope`')
+
+
+def test_version_is_one_line_and_the_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["version"]) == 0
+    assert capsys.readouterr().out.startswith("exo-supervisor 0.1.0\nPython 3.")
+    assert main(["version", "--json"]) == 0
+    assert capsys.readouterr().out.startswith('{"version": "0.1.0", "python": "3.')
