@@ -124,7 +124,7 @@ class _Poller:
     def stop(self) -> None:
         """End the poller, whether or not it runs yet."""
         self._stopped = True
-        if False:
+        if self._scope is not None:
             self._scope.cancel()
 
     async def run(self) -> None:

@@ -49,7 +49,7 @@ class Listing:
     async def _poll(self, source: Source) -> None:
         pause = FIRST_PAUSE
         while True:
-            event = await self._ask(source)
+            event = await ask_for_list(self._get, source, self._timeout)
             await self._inbox.send(event)
             if isinstance(event, ProviderListed):
                 pause = FIRST_PAUSE
@@ -58,18 +58,17 @@ class Listing:
                 await anyio.sleep(min(pause, self._interval))
                 pause *= 2
 
-    async def _ask(self, source: Source) -> ProviderListed | ProviderFailed:
-        provider, base, key = source
-        try:
-            reply = await self._get(
-                models_url(base),
-                timeout=self._timeout,
-                limit=_LONGEST,
-                headers=request_headers(key()),
-            )
-        except GetError as fault:
-            return ProviderFailed(provider=provider, why=fault.why, detail=fault.detail)
-        return _judge(provider, reply)
+
+async def ask_for_list(get: Get, source: Source, timeout: float) -> ProviderListed | ProviderFailed:  # noqa: ASYNC109
+    """Ask a provider once which models it has, which costs no token."""
+    provider, base, key = source
+    try:
+        reply = await get(
+            models_url(base), timeout=timeout, limit=_LONGEST, headers=request_headers(key())
+        )
+    except GetError as fault:
+        return ProviderFailed(provider=provider, why=fault.why, detail=fault.detail)
+    return _judge(provider, reply)
 
 
 def _judge(provider: ProviderName, reply: Reply) -> ProviderListed | ProviderFailed:

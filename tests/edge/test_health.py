@@ -1,0 +1,520 @@
+"""Health keeps its beat whatever nodes do, and tells the conductor what it heard."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+
+from exo_supervisor.core.effects import ReadPlacement, UnwatchNode, WatchNode
+from exo_supervisor.core.events import (
+    CardsRead,
+    Event,
+    Placed,
+    PlacementFailed,
+    PlacementRead,
+    ProbeAnswered,
+    ProbeFailed,
+)
+from exo_supervisor.core.names import Address, ModelId, NodeId
+from exo_supervisor.edge.health import Health
+from exo_supervisor.runtime.fetch import GetError
+from tests.runtime.fake_get import FakeGet, note
+
+URL = "http://10.0.0.1:52415"
+NODE = Address("10.0.0.1:52415")
+B = NodeId("12D3KooWMd6PiVf3yFGt9pBGfY9Fzh1TBCuC19pgsXT2kCD5fVuR")
+C = NodeId("a9ba47ffaa43bca4f14ab539becbbaff")
+C2 = NodeId("89dad7651307910ac827b7769463953")
+M = ModelId("mlx-community/tiny")
+REFUSED = GetError("refused", "nothing listens there")
+PROMPT = "a secret prompt"
+
+INSTANCES = (
+    b'{"i1":{"MlxRingInstance":{"shardAssignments":{"modelId":"mlx-community/tiny",'
+    b'"runnerToShard":{"r1":{}},"nodeToRunner":{"n1":"r1"}}}}}'
+)
+RUNNERS = b'{"r1":{"RunnerReady":{}}}'
+TOPOLOGY = b'{"nodes":["n1"],"connections":{}}'
+
+
+def well(
+    generation: str = "C",
+    node_id: NodeId | None = C,
+    version: str | None = "> 1.0.71",
+    *,
+    latency: float = 0.0,
+    state_paths: bool = True,
+) -> ProbeAnswered:
+    assert generation in {"A", "B", "C"}
+    return ProbeAnswered(
+        node=NODE,
+        generation=generation,  # pyright: ignore[reportArgumentType]
+        node_id=node_id,
+        latency=latency,
+        state_paths=state_paths,
+        version=version,
+    )
+
+
+def refused() -> ProbeFailed:
+    return ProbeFailed(node=NODE, why="refused", detail="nothing listens there")
+
+
+def silent() -> ProbeFailed:
+    return ProbeFailed(node=NODE, why="timeout", detail="no answer in time")
+
+
+def answers_c(get: FakeGet, node_id: NodeId = C) -> None:
+    get.say(f"{URL}/node_id", f'"{node_id}"')
+    get.say(f"{URL}/state/instances", INSTANCES)
+    get.say(f"{URL}/state/runners", RUNNERS)
+    get.say(f"{URL}/state/topology", TOPOLOGY)
+    get.say(f"{URL}/state/lastEventAppliedIdx", b"7")
+    get.say(f"{URL}/v1/models", b'{"data":[{"id":"card","hugging_face_id":"org/card"}]}')
+
+
+def answers_a(get: FakeGet) -> None:
+    get.say(f"{URL}/node_id", b"", 404)
+    get.say(f"{URL}/healthcheck", b'{"status": "ok"}')
+    get.say(f"{URL}/v1/topology", b'{"nodes":{"a1":{}}}')
+    get.say(f"{URL}/initial_models", b'{"llama-3.2-1b":{"loading":true}}')
+    get.say(f"{URL}/v1/models", b'{"data":[{"id":"llama-3.2-1b"},{"id":"dummy"}]}')
+
+
+@asynccontextmanager
+async def polling(
+    get: FakeGet, *, interval: float = 5.0
+) -> AsyncGenerator[tuple[Health, list[tuple[float, Event]]]]:
+    """Run health beside a listener that notes each event with its instant."""
+    send, inbox = anyio.create_memory_object_stream[Event](64)
+    health = Health(get, send, interval=interval, timeout=2.0)
+    heard: list[tuple[float, Event]] = []
+
+    async with send, inbox, anyio.create_task_group() as tasks:
+        tasks.start_soon(note, inbox, heard)
+        tasks.start_soon(health.run)
+        await anyio.wait_all_tasks_blocked()
+        yield health, heard
+        tasks.cancel_scope.cancel()
+
+
+def watch(health: Health) -> None:
+    health.watch(WatchNode(node=NODE, url=URL))
+
+
+async def test_a_node_of_c_is_asked_at_once_and_then_once_a_beat() -> None:
+    get = FakeGet()
+    answers_c(get)
+    get.delays[f"{URL}/node_id"] = 0.25
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(12.0)
+    assert heard == [(0.25 + beat, well(latency=0.25)) for beat in (0.0, 5.0, 10.0)]
+    assert get.asked == [(beat, f"{URL}/node_id") for beat in (0.0, 5.0, 10.0)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "index", "version", "state_paths", "asked"),
+    [
+        (200, 404, "> 1.0.71", True, ["/node_id", "/v1/feature-flags"]),
+        (404, 200, "<= 1.0.71", True, ["/node_id", "/v1/feature-flags", "/state/last"]),
+        (404, 404, "<= 1.0.71", False, ["/node_id", "/v1/feature-flags", "/state/last"]),
+    ],
+)
+async def test_versions_of_b_are_told_apart_once(
+    flags: int, index: int, version: str, asked: list[str], *, state_paths: bool
+) -> None:
+    get = FakeGet()
+    get.say(f"{URL}/node_id", f'"{B}"')
+    get.say(f"{URL}/v1/feature-flags", b"{}", flags)
+    get.say(f"{URL}/state/lastEventAppliedIdx", b"1", index)
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(6.0)
+    known = well("B", B, version, state_paths=state_paths)
+    assert heard == [(0.0, known), (5.0, known)]
+    paths = [url.removeprefix(URL).replace("EventAppliedIdx", "") for _, url in get.asked]
+    assert paths == [*asked, "/node_id"]
+
+
+async def test_what_a_fingerprint_could_not_learn_is_asked_again() -> None:
+    get = FakeGet()
+    get.say(f"{URL}/node_id", f'"{B}"')
+    get.answers[f"{URL}/v1/feature-flags"] = GetError("reset")
+    get.say(f"{URL}/state/lastEventAppliedIdx", b"1")
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        get.say(f"{URL}/v1/feature-flags", b"{}")
+        await anyio.sleep(5.0)
+    assert [event for _, event in heard] == [well("B", B, None), well("B", B)]
+
+
+async def test_after_a_failure_the_fingerprint_is_taken_again() -> None:
+    get = FakeGet()
+    get.say(f"{URL}/node_id", f'"{B}"')
+    get.say(f"{URL}/v1/feature-flags", b"{}")
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        node_id = get.answers[f"{URL}/node_id"]
+        get.answers[f"{URL}/node_id"] = GetError("timeout")
+        await anyio.sleep(5.0)
+        get.answers[f"{URL}/node_id"] = node_id
+        get.say(f"{URL}/v1/feature-flags", b"", 404)
+        await anyio.sleep(5.0)
+    assert [event for _, event in heard] == [
+        well("B", B),
+        ProbeFailed(node=NODE, why="timeout"),
+        well("B", B, "<= 1.0.71", state_paths=False),
+    ]
+
+
+async def test_generation_a_is_asked_for_its_healthcheck_after_the_fingerprint() -> None:
+    get = FakeGet()
+    answers_a(get)
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(6.0)
+    known = well("A", None, "<= 0.0.15", state_paths=False)
+    assert heard == [(0.0, known), (5.0, known)]
+    assert [url.removeprefix(URL) for _, url in get.asked] == [
+        "/node_id",
+        "/healthcheck",
+        "/healthcheck",
+    ]
+
+
+async def test_a_hanging_node_costs_its_timeout_and_the_beat_goes_on() -> None:
+    get = FakeGet()
+    answers_c(get)
+    get.delays[f"{URL}/node_id"] = 1000.0
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(12.5)
+    assert heard == [(2.0, silent()), (7.0, silent()), (12.0, silent())]
+
+
+async def test_silence_after_health_keeps_the_beat() -> None:
+    get = FakeGet()
+    answers_c(get)
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        get.delays[f"{URL}/node_id"] = 1000.0
+        await anyio.sleep(12.0)
+    assert heard == [(0.0, well()), (7.0, silent()), (12.0, silent())]
+
+
+async def test_a_killed_node_is_down_two_seconds_after_the_beat_that_missed_it() -> None:
+    """Refusals are looked at again after 1 s until they are three, then once a beat."""
+    get = FakeGet()
+    answers_c(get)
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        get.answers[f"{URL}/node_id"] = REFUSED
+        await anyio.sleep(17.0)
+    assert heard == [(0.0, well()), *((at, refused()) for at in (5.0, 6.0, 7.0, 12.0, 17.0))]
+
+
+async def test_a_node_that_is_back_is_asked_for_its_second_answer_soon() -> None:
+    get = FakeGet()
+    answers_c(get)
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        get.answers[f"{URL}/node_id"] = REFUSED
+        await anyio.sleep(7.5)
+        answers_c(get, C2)
+        await anyio.sleep(10.0)
+    assert heard[4:] == [(at, well(node_id=C2)) for at in (12.0, 13.0, 18.0)]
+
+
+async def test_a_node_that_was_never_well_is_asked_once_a_beat() -> None:
+    get = FakeGet()
+    get.answers[f"{URL}/node_id"] = REFUSED
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(11.0)
+    assert heard == [(at, refused()) for at in (0.0, 5.0, 10.0)]
+
+
+async def test_a_beat_shorter_than_a_second_is_never_stretched() -> None:
+    get = FakeGet()
+    answers_c(get)
+    async with polling(get, interval=0.5) as (health, heard):
+        watch(health)
+        await anyio.sleep(0.25)
+        get.answers[f"{URL}/node_id"] = REFUSED
+        await anyio.sleep(1.5)
+    assert heard == [(0.0, well()), *((at, refused()) for at in (0.5, 1.0, 1.5))]
+
+
+async def test_something_else_than_exo_is_told_from_a_node_that_fails() -> None:
+    get = FakeGet()
+    get.say(f"{URL}/node_id", b"<html>hello</html>")
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        get.say(f"{URL}/node_id", b"Bad Gateway", 502)
+        await anyio.sleep(5.0)
+        get.say(f"{URL}/node_id", b"nginx", 404)
+        await anyio.sleep(5.0)
+        get.say(f"{URL}/node_id", b"x" * 100_000)
+        await anyio.sleep(5.0)
+    found = [event for _, event in heard]
+    assert [event.why for event in found if isinstance(event, ProbeFailed)] == [
+        "not_exo",
+        "bad_answer",
+        "not_exo",
+        "bad_answer",
+    ]
+    assert all("hello" not in repr(event) for event in found)
+
+
+async def test_another_generation_at_the_same_address_is_recognised_in_one_beat() -> None:
+    get = FakeGet()
+    answers_a(get)
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        get.answers.clear()
+        answers_c(get)
+        await anyio.sleep(5.0)
+        get.answers.clear()
+        answers_a(get)
+        await anyio.sleep(5.0)
+    generations = [event.generation for _, event in heard if isinstance(event, ProbeAnswered)]
+    assert generations == ["A", "C", "A"]
+
+
+async def test_an_unwatched_node_is_left_alone_even_in_the_middle_of_a_probe() -> None:
+    get = FakeGet()
+    answers_c(get)
+    get.delays[f"{URL}/node_id"] = 1.0
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(0.5)
+        health.unwatch(UnwatchNode(node=NODE))
+        await anyio.sleep(20.0)
+        assert len(health) == 0
+    assert heard == []
+    assert len(get.asked) == 1
+
+
+async def test_a_node_unwatched_and_watched_again_has_one_poller() -> None:
+    get = FakeGet()
+    answers_c(get)
+    async with polling(get) as (health, heard):
+        watch(health)
+        watch(health)
+        health.unwatch(UnwatchNode(node=NODE))
+        watch(health)
+        await anyio.sleep(1.0)
+    assert heard == [(0.0, well())]
+
+
+async def test_what_is_watched_before_the_start_is_polled_and_survives_a_restart() -> None:
+    get = FakeGet()
+    answers_c(get)
+    send, inbox = anyio.create_memory_object_stream[Event](64)
+    health = Health(get, send, interval=5.0, timeout=2.0)
+    watch(health)
+    health.read(ReadPlacement(node=NODE))
+    with send, inbox:
+        for _ in range(2):
+            with anyio.move_on_after(1.0):
+                await health.run()
+        heard = [inbox.receive_nowait() for _ in range(inbox.statistics().current_buffer_used)]
+    assert heard == [well(), placed(), well()]
+
+
+def placed(*, ready: bool = True, why: str = "") -> PlacementRead:
+    return PlacementRead(
+        node=NODE,
+        listed=(NodeId("n1"),),
+        models=(Placed(M, ready, why),),
+        index=7,
+        node_id=C,
+    )
+
+
+async def test_a_wanted_placement_is_read_at_once_by_four_small_paths() -> None:
+    get = FakeGet()
+    answers_c(get)
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(5.0)
+    assert heard == [(0.0, well()), (1.0, placed()), (5.0, well())]
+    assert [url.removeprefix(URL) for at, url in get.asked if at == 1.0] == [
+        "/state/instances",
+        "/state/runners",
+        "/state/topology",
+        "/state/lastEventAppliedIdx",
+    ]
+
+
+async def test_cards_are_read_when_wanted_and_tried_again_when_they_fail() -> None:
+    get = FakeGet()
+    answers_c(get)
+    cards = get.answers.pop(f"{URL}/v1/models")
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        health.read(ReadPlacement(node=NODE, cards=True))
+        await anyio.sleep(1.0)
+        get.answers[f"{URL}/v1/models"] = cards
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(1.0)
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(1.0)
+    read = CardsRead(node=NODE, cards=(ModelId("card"), ModelId("org/card")))
+    assert heard == [
+        (0.0, well()),
+        (1.0, placed()),
+        (2.0, placed()),
+        (2.0, read),
+        (3.0, placed()),
+    ]
+
+
+async def test_an_old_b_tells_its_placement_in_its_whole_state() -> None:
+    get = FakeGet()
+    get.say(f"{URL}/node_id", f'"{B}"')
+    state = (
+        b'{"instances":' + INSTANCES + b',"runners":{"r1":{"RunnerLoading":{"layersLoaded":3,'
+        b'"totalLayers":9}}},"topology":' + TOPOLOGY + b',"lastEventAppliedIdx":4,'
+        b'"tasks":{"t":{"TextGeneration":{"prompt":"' + PROMPT.encode() + b'"}}}}'
+    )
+    get.say(f"{URL}/state", state)
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(1.0)
+    loading = Placed(M, ready=False, why="loading", progress="3 of 9 layers loaded")
+    assert heard[1:] == [
+        (
+            1.0,
+            PlacementRead(node=NODE, listed=(NodeId("n1"),), models=(loading,), index=4, node_id=B),
+        )
+    ]
+    assert PROMPT not in repr(heard)
+
+
+@pytest.mark.parametrize(
+    ("topology", "ready", "why"),
+    [
+        (b'{"nodes":{"a1":{}}}', True, "loads at first request"),
+        (b'{"nodes":{}}', False, "its topology is empty"),
+    ],
+)
+async def test_generation_a_is_ready_for_all_that_it_can_load(
+    topology: bytes, why: str, *, ready: bool
+) -> None:
+    get = FakeGet()
+    answers_a(get)
+    get.say(f"{URL}/v1/topology", topology)
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        health.read(ReadPlacement(node=NODE, cards=True))
+        await anyio.sleep(1.0)
+    listed = (NodeId("a1"),) if ready else ()
+    models = (Placed(ModelId("llama-3.2-1b"), ready, why),)
+    assert [event for _, event in heard[1:]] == [
+        PlacementRead(node=NODE, listed=listed, models=models),
+        CardsRead(node=NODE, cards=(ModelId("llama-3.2-1b"), ModelId("dummy"))),
+    ]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}garbage", b"[" * 100_000, b'"\xff"'])
+async def test_no_state_that_a_node_sends_ends_its_poller(body: bytes) -> None:
+    get = FakeGet()
+    answers_c(get)
+    get.say(f"{URL}/state/instances", body)
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(5.0)
+    failed = PlacementFailed(node=NODE, why="bad_answer")
+    assert heard == [(0.0, well()), (1.0, failed), (5.0, well())]
+
+
+async def test_a_state_that_never_comes_delays_the_beat_by_its_timeout_at_most() -> None:
+    get = FakeGet()
+    answers_c(get)
+    get.delays[f"{URL}/state/runners"] = 1000.0
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(4.0)
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(6.5)
+    failed = PlacementFailed(node=NODE, why="timeout")
+    assert heard == [(0.0, well()), (9.0, failed), (9.0, well())]
+
+
+async def test_a_reading_wanted_during_a_reading_follows_it_and_several_are_one() -> None:
+    get = FakeGet()
+    answers_c(get)
+    get.delays[f"{URL}/state/instances"] = 0.5
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(0.25)
+        for _ in range(5):
+            health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(2.0)
+    assert heard == [(0.0, well()), (1.5, placed()), (2.0, placed())]
+
+
+async def test_a_node_slower_than_its_beat_still_gets_its_placement_read() -> None:
+    get = FakeGet()
+    answers_c(get)
+    get.delays[f"{URL}/node_id"] = 0.75
+    async with polling(get, interval=0.5) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(1.0)
+    assert (1.5, placed()) in heard
+
+
+async def test_a_reading_wanted_before_the_node_is_known_waits_for_its_first_answer() -> None:
+    get = FakeGet()
+    answers_c(get)
+    get.delays[f"{URL}/node_id"] = 1.0
+    async with polling(get) as (health, heard):
+        watch(health)
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(2.0)
+    assert heard == [(1.0, well(latency=1.0)), (1.0, placed())]
+
+
+async def test_a_reading_of_an_unknown_node_is_ignored() -> None:
+    async with polling(FakeGet()) as (health, heard):
+        health.read(ReadPlacement(node=NODE))
+        health.unwatch(UnwatchNode(node=NODE))
+        await anyio.sleep(1.0)
+    assert heard == []
+
+
+async def test_a_full_inbox_makes_health_wait_and_never_lose() -> None:
+    """The conductor may be slow: nothing is dropped, and the polling calls never block."""
+    get = FakeGet()
+    answers_c(get)
+    send, inbox = anyio.create_memory_object_stream[Event](0)
+    health = Health(get, send, interval=5.0, timeout=2.0)
+    async with send, inbox, anyio.create_task_group() as tasks:
+        tasks.start_soon(health.run)
+        watch(health)
+        await anyio.sleep(8.0)
+        health.read(ReadPlacement(node=NODE))
+        assert [await inbox.receive() for _ in range(3)] == [well(), placed(), well()]
+        tasks.cancel_scope.cancel()
