@@ -17,6 +17,10 @@ class NoFileError(StartError):
     """A configuration file that was named is not there, or cannot be read."""
 
 
+class CredentialError(StartError):
+    """A provider's key is there, but cannot be used."""
+
+
 def load(named: str | None, socket: str | None, environ: Mapping[str, str]) -> Settings:
     """Read the configuration that is in force; raises ConfigError or NoFileError.
 
@@ -63,12 +67,15 @@ def socket_path(config: Config, environ: Mapping[str, str]) -> str:
 def keys(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, Secret], dict[str, str]]:
     """Read every provider's key: the keys, and why each provider without one is off.
 
-    Raises StartError for a credential that is there but cannot be read.
+    Raises CredentialError for one that is there but cannot be used.
     """
     found: dict[str, Secret] = {}
     why_off: dict[str, str] = {}
     for provider in config.providers:
-        secret = read_secret(provider.key_env, provider.name, environ)
+        try:
+            secret = read_secret(provider.key_env, provider.name, environ)
+        except StartError as fault:
+            raise CredentialError(str(fault)) from fault
         if secret is not None:
             found[provider.name] = secret
             continue

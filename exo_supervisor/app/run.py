@@ -10,13 +10,13 @@ import structlog
 
 from exo_supervisor.app import files
 from exo_supervisor.app.service import Given, serve
-from exo_supervisor.config import ConfigError, Settings
+from exo_supervisor.config import Settings
 from exo_supervisor.errors import RestartsSpentError, StartError
 from exo_supervisor.host import limits, listen, logs, systemd
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
-FAILED, BAD_CONFIG = 1, 78
+FAILED = 1
 FILES = 65_536
 """File descriptors that we ask for: every client and every target takes one."""
 LAST_LINES = 2.0
@@ -34,23 +34,15 @@ class Asked(Protocol):
 
 
 def run(asked: Asked) -> int:
-    """Run the service; the exit code says how it ended."""
-    try:
-        settings = files.load(asked.config, asked.socket, os.environ)
-        keys, why_off = files.keys(settings.config, os.environ)
-    except ConfigError as faults:
-        _tell(str(faults))
-        return BAD_CONFIG
-    except StartError as fault:
-        _tell(f"error: {fault}")
-        return BAD_CONFIG
+    """Run the service; the exit code says how it ended. Raises ConfigError and StartError."""
+    settings = files.load(asked.config, asked.socket, os.environ)
+    keys, why_off = files.keys(settings.config, os.environ)
     writer = logs.configure(settings.config.log.level, settings.config.log.format)
     try:
         sockets = _sockets(settings)
-    except StartError as fault:
+    except StartError:
         writer.close(LAST_LINES)
-        _tell(f"error: {fault}")
-        return FAILED
+        raise
     limits.raise_file_limit(FILES)
     given = Given(
         config=settings.config,
@@ -96,7 +88,3 @@ def _sockets(settings: Settings) -> list[listen.ListeningSocket]:
     server = settings.config.server
     path = files.socket_path(settings.config, os.environ)
     return [listen.open_socket(path, mode=int(server.socket_mode, 8), group=server.socket_group)]
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(text + "\n")

@@ -110,6 +110,12 @@ def tint(text: str, stream: TextIO) -> str:
     return paint(text, _TINTS.get(text, ""), stream) if text in _TINTS else text
 
 
+def tint_word(well: bool) -> str:  # noqa: FBT001 -- the word is the value
+    """Say `ok` or `fail` on standard output, four characters wide."""
+    word = "ok" if well else "fail"
+    return tint(word, sys.stdout) + " " * (4 - len(word))
+
+
 def table(rows: Sequence[Sequence[str]], stream: TextIO, tinted: Collection[int] = ()) -> str:
     """Lay out rows of one length in columns two spaces apart; the columns `tinted` hold states."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

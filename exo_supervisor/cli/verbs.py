@@ -54,7 +54,7 @@ VERBS = {
         Verb(
             "demo",
             "start",
-            "service",
+            "demo",
             "watch it work with pretend Exo nodes and a pretend cloud",
             ("demo", "demo --keep"),
             flags=("keep",),
@@ -62,14 +62,14 @@ VERBS = {
         Verb(
             "run",
             "start",
-            "service",
+            "run",
             "start the service",
             ("run", "run --config ./supervisor.toml", "run --socket /tmp/exo.sock"),
         ),
         Verb(
             "check",
             "start",
-            "service",
+            "check",
             "validate the configuration, try each node and provider",
             ("check", "check --strict", "check --config ./supervisor.toml"),
             flags=("strict",),
@@ -77,7 +77,7 @@ VERBS = {
         Verb(
             "config",
             "start",
-            "service",
+            "config",
             "print every setting and where its value came from",
             ("config", "config --config ./supervisor.toml"),
         ),

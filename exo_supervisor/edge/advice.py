@@ -27,22 +27,21 @@ MOST = 5
 """Lines of advice, at most."""
 
 
+def reason_of(why: str, detail: str = "") -> str:
+    """Say why a look failed: refused, timed out and wrong answer are three stories."""
+    reason = _WHY.get(why, why)
+    return f"{reason} ({detail})" if detail and detail not in reason else reason
+
+
 def explain(node: Node) -> str:
     """Say in one sentence what keeps a node from its next rung."""
     if not node.up:
-        if node.why is None:
-            return f"{node.address}: not looked at yet"
-        reason = _WHY.get(node.why, node.why)
-        if node.detail:
-            reason += f" ({node.detail})"
-        return f"{node.address}: {reason}"
+        return "not looked at yet" if node.why is None else reason_of(node.why, node.detail)
     if node.rung == "identified":
         if node.generation == "A":
-            return f"{node.address}: generation A lists no model that it supports"
-        return f"{node.address}: its state was not read yet"
-    if node.rung == "placed":
-        return f"{node.address}: no placed model is ready"
-    return f"{node.address}: no model is placed"
+            return "generation A lists no model that it supports"
+        return "its state was not read yet"
+    return "no placed model is ready" if node.rung == "placed" else "no model is placed"
 
 
 def advise(machine: Machine, now: float, *, only: Node | None = None) -> list[str]:

@@ -164,7 +164,9 @@ def status(
         summary=sum_up(machine, now),
         config=config,
         advice=advise(machine, now),
-        looked=[explain(node) for node in registry.nodes.values() if not node.up],
+        looked=[
+            f"{node.address} {explain(node)}" for node in registry.nodes.values() if not node.up
+        ],
         nodes={rung: rungs[rung] for rung in rows},
         providers=[
             ProviderSeen(name, p.state(now), (p.cloud.why_off or p.why) or None)

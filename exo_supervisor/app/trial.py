@@ -1,0 +1,87 @@
+"""Tries each seed and provider of a configuration once, and spends no token."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import anyio
+from msgspec import Struct
+
+from exo_supervisor.config import Config, Provider
+from exo_supervisor.core.events import ProviderListed
+from exo_supervisor.core.names import ProviderName
+from exo_supervisor.discovery.static import address_of
+from exo_supervisor.edge.advice import reason_of
+from exo_supervisor.edge.fetch import Fetcher
+from exo_supervisor.edge.listing import ask_for_list
+from exo_supervisor.edge.probe import Prober
+from exo_supervisor.edge.reading import read_placement
+from exo_supervisor.edge.upstream import open_sessions
+from exo_supervisor.host.credentials import Secret
+from exo_supervisor.runtime.fetch import GetError
+from exo_supervisor.wire.faults import WireError
+
+LIST_WAIT = 10.0
+STATE_WAIT = 5.0
+
+
+class Finding(Struct, frozen=True):
+    """One thing that was tried and what came of it."""
+
+    state: Literal["ok", "warn", "off"]
+    kind: Literal["config", "node", "provider"]
+    text: str
+
+
+async def try_all(
+    config: Config, keys: Mapping[str, Secret], why_off: Mapping[str, str]
+) -> list[Finding]:
+    """Try everything at once; findings come in the order of the file."""
+    nodes, clouds = open_sessions()
+    found: dict[int, Finding] = {}
+    async with nodes, clouds, anyio.create_task_group() as tasks:
+
+        async def node(place: int, url: str) -> None:
+            found[place] = await _try_node(Fetcher(nodes), url, config.health.timeout)
+
+        async def provider(place: int, each: Provider) -> None:
+            found[place] = await _try_provider(Fetcher(clouds), each, keys, why_off)
+
+        for place, url in enumerate(config.discovery.static):
+            tasks.start_soon(node, place, url)
+        for place, each in enumerate(config.providers, start=len(config.discovery.static)):
+            tasks.start_soon(provider, place, each)
+    return [found[place] for place in sorted(found)]
+
+
+async def _try_node(fetch: Fetcher, url: str, wait: float) -> Finding:
+    address, began = address_of(url), anyio.current_time()
+    prober = Prober(fetch, url, wait)
+    try:
+        seen = await prober.look()
+        took = anyio.current_time() - began
+        read = await read_placement(prober, address, seen, anyio.current_time() + STATE_WAIT)
+    except GetError as fault:
+        return Finding("warn", "node", f"{address}, {reason_of(fault.why, fault.detail)}")
+    except WireError as fault:
+        return Finding("warn", "node", f"{address}, its state cannot be read: {fault}")
+    ready = sum(placed.ready for placed in read.models)
+    models = f"{ready} model{'' if ready == 1 else 's'} ready"
+    text = f"{address}, generation {seen.identity.generation}, {models}, {took * 1000:.0f} ms"
+    return Finding("ok" if ready else "warn", "node", text)
+
+
+async def _try_provider(
+    fetch: Fetcher, provider: Provider, keys: Mapping[str, Secret], why_off: Mapping[str, str]
+) -> Finding:
+    name = ProviderName(provider.name)
+    if name in why_off:
+        return Finding("off", "provider", f"{name}, {why_off[name]}")
+    source = (name, provider.base_url, keys[name].reveal)
+    told = await ask_for_list(fetch, source, LIST_WAIT)
+    if not isinstance(told, ProviderListed):
+        return Finding("warn", "provider", f"{name}, {told.detail or reason_of(told.why)}")
+    bare = await ask_for_list(fetch, (name, provider.base_url, lambda: None), LIST_WAIT)
+    proven = "list is public, key not proven"
+    if not isinstance(bare, ProviderListed) and bare.why == "bad_key":
+        proven = "key accepted"
+    return Finding("ok", "provider", f"{name}, lists {len(told.models)} models; {proven}")

@@ -1,0 +1,60 @@
+"""`demo`: a short true story in the terminal, with nothing real but the service."""
+
+import json
+import signal
+
+import anyio
+
+from exo_supervisor.app.stage import MODEL, Stage, set_up
+from exo_supervisor.app.story import Step, tell
+from exo_supervisor.cli.errors import FAILED
+from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.cli.term import cell, remark, say, tint_word
+
+_BEFORE = "Pretend Exo nodes and a pretend cloud on loopback; the service is the real one."
+_AFTER = "Every answer was whole or a clear error."
+
+
+def demo(arguments: Arguments) -> int:
+    """Tell the story; exit 0 only if each step really happened."""
+    return anyio.run(_demo, arguments)
+
+
+async def _demo(arguments: Arguments) -> int:
+    steps: list[Step] = []
+    if not arguments.json:
+        say(_BEFORE)
+    async with set_up() as stage:
+        async for step in tell(stage):
+            steps.append(step)
+            if not arguments.json:
+                say(f"{step.at:5.1f} s  {tint_word(step.ok)}  {step.name:<16}  {cell(step.text)}")
+        ok = all(step.ok for step in steps)
+        if arguments.json:
+            rows = [
+                {"at": step.at, "ok": step.ok, "step": step.name, "text": step.text}
+                for step in steps
+            ]
+            say(json.dumps({"ok": ok, "steps": rows, "socket": stage.socket, "log": stage.log}))
+        elif ok:
+            say(_AFTER if arguments.keep else f"{_AFTER} Next: exo-supervisor demo --keep")
+        if ok and arguments.keep:
+            await _keep(stage)
+        if not ok:
+            remark(f"error: demo failed at step {len(steps)}; its log is {stage.log}")
+    return 0 if ok else FAILED
+
+
+async def _keep(stage: Stage) -> None:
+    """Stay up until Ctrl-C, and say how to send requests."""
+    body = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]})
+    remark(f"It stays up until Ctrl-C; its log is {stage.log}. From another terminal:")
+    for line in (
+        f"exo-supervisor chat --socket {stage.socket} --model {MODEL} Hello",
+        f"exo-supervisor status --socket {stage.socket}",
+        f"curl --unix-socket {stage.socket} http://localhost/v1/chat/completions -d '{body}'",
+    ):
+        remark(f"  {line}")
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            return

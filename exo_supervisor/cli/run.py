@@ -1,0 +1,10 @@
+"""`run`: the service itself."""
+
+from exo_supervisor.app.run import run as run_service
+from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.cli.settings import guarded
+
+
+def run(arguments: Arguments) -> int:
+    """Run the service until it is told to stop."""
+    return guarded(lambda: run_service(arguments))
