@@ -156,9 +156,10 @@ def _crawl_points(machine: Machine) -> list[CrawlPoint]:
     registry = machine.tables.registry
     points: list[CrawlPoint] = []
     for cluster in registry.clusters.values():
-        up = (registry.nodes[member] for member in cluster.members)
-        node = next((each for each in up if each.up and each.generation != "A"), None)
-        if node is not None:
+        nodes = (registry.nodes[member] for member in cluster.members)
+        up = [each for each in nodes if each.up and each.generation != "A"]
+        if up:
+            node = max(up, key=lambda each: each.seeded)  # a person's own word comes first
             points.append(CrawlPoint(node.url, node.state_paths, node.seeded))
     return points
 

@@ -111,20 +111,19 @@ def candidates(
 ) -> Iterator[Address]:
     """List the addresses worth a look, the likelier ones first.
 
-    First where one node reached another, then every interface at every usual port; link-local
-    ones come last, and this machine's own only on `loopback`.
+    Of a node that another one reached, where it was reached; of the others, every interface at
+    every usual port. Link-local addresses come last, and this machine's own only on `loopback`.
     """
     reached: dict[str, IPv4Address] = {}
     bare: dict[str, IPv4Address] = {}
-    for text in (text for each in told.values() for text in each):
-        host, colon, _ = text.partition(":")
-        ip = IPv4Address(host)
-        if not in_the_house(ip, loopback=loopback):
-            continue
-        if colon:
-            reached[text] = ip
-        elif not on_docker_bridge(ip):
-            bare |= {f"{host}:{port}": ip for port in api_ports}
+    for each in told.values():
+        usable = {text: IPv4Address(text.partition(":")[0]) for text in each}
+        usable = {t: ip for t, ip in usable.items() if in_the_house(ip, loopback=loopback)}
+        tried = {text: ip for text, ip in usable.items() if ":" in text}
+        reached |= tried
+        for host, ip in usable.items() if not tried else ():
+            if not on_docker_bridge(ip) and not ip.is_loopback:
+                bare |= {f"{host}:{port}": ip for port in api_ports}
     likely = [*reached.items(), *bare.items()]
     yield from dict.fromkeys(Address(text) for text, ip in likely if not ip.is_link_local)
     yield from dict.fromkeys(Address(text) for text, ip in likely if ip.is_link_local)

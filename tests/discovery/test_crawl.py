@@ -61,7 +61,7 @@ async def test_a_cluster_is_asked_after_a_second_and_every_thirty() -> None:
     get = FakeGet()
     tells(get, ["10.0.0.2"], ["/ip4/10.0.0.3/tcp/8000"])
     crawling = Crawling(get, POINT)
-    assert await crawling.last(62.0) == [(1.0, "10.0.0.3:8000"), (1.0, "10.0.0.2:52415")]
+    assert await crawling.last(62.0) == [(1.0, "10.0.0.3:8000")]
     assert crawling.told[0][1] == NodeSighted(
         node=Address("10.0.0.3:8000"), url="http://10.0.0.3:8000", source="crawl"
     )
@@ -125,7 +125,9 @@ async def test_a_cluster_that_does_not_tell_hinders_no_other(trouble: str) -> No
 
 
 def listed(*told: str, loopback: bool = False, ports: tuple[int, ...] = (52415,)) -> list[str]:
-    return list(candidates({N: told}, ports, loopback=loopback))
+    """List the candidates where each address is told of a node of its own."""
+    nodes = {NodeId(str(place)): (text,) for place, text in enumerate(told)}
+    return list(candidates(nodes, ports, loopback=loopback))
 
 
 def test_tried_addresses_come_first_and_interfaces_are_tried_at_each_usual_port() -> None:
@@ -134,6 +136,11 @@ def test_tried_addresses_come_first_and_interfaces_are_tried_at_each_usual_port(
         "192.168.1.2:52415",
         "192.168.1.2:8000",
     ]
+
+
+def test_interfaces_of_a_node_that_another_one_reached_are_left_alone() -> None:
+    told = {N: ("10.0.0.3:9000", "192.168.1.2"), NodeId("m"): ("127.0.0.1:1", "10.0.0.4")}
+    assert list(candidates(told, [52415], loopback=False)) == ["10.0.0.3:9000", "10.0.0.4:52415"]
 
 
 def test_link_local_addresses_come_last() -> None:
@@ -155,10 +162,7 @@ def test_dockers_bridge_counts_only_where_a_node_reached_another_on_it() -> None
 
 def test_loopback_counts_only_where_the_asked_node_is_on_it() -> None:
     assert listed("127.0.0.1", "127.0.0.1:52416") == []
-    assert listed("127.0.0.1", "127.0.0.1:52416", loopback=True) == [
-        "127.0.0.1:52416",
-        "127.0.0.1:52415",
-    ]
+    assert listed("127.0.0.1", "127.0.0.1:52416", loopback=True) == ["127.0.0.1:52416"]
 
 
 @pytest.mark.parametrize(
