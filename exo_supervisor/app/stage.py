@@ -61,7 +61,10 @@ class Stage(Struct, frozen=True):
 
 @asynccontextmanager
 async def set_up() -> AsyncGenerator[Stage]:
-    """Start everything on loopback and in a new folder, and take it down afterwards."""
+    """Start everything on loopback and in a new folder, and take it down afterwards.
+
+    The folder stays if the story fails, for the log in it.
+    """
     folder = Path(tempfile.mkdtemp(prefix="exo-demo-"))
     log, path = folder / "service.log", str(folder / "api.sock")
     async with AsyncExitStack() as stack:

@@ -1,7 +1,9 @@
 """`demo`: a short true story in the terminal, with nothing real but the service."""
 
 import json
+import shutil
 import signal
+from pathlib import Path
 
 import anyio
 
@@ -17,10 +19,16 @@ _AFTER = "Every answer was whole or a clear error."
 
 def demo(arguments: Arguments) -> int:
     """Tell the story; exit 0 only if each step really happened."""
-    return anyio.run(_demo, arguments)
+    failed_at, log = anyio.run(_demo, arguments)
+    if failed_at is None:
+        shutil.rmtree(Path(log).parent, ignore_errors=True)
+        return 0
+    remark(f"error: demo failed at step {failed_at}; its log is {log}")
+    return FAILED
 
 
-async def _demo(arguments: Arguments) -> int:
+async def _demo(arguments: Arguments) -> tuple[int | None, str]:
+    """Play the story: the number of the step that failed, if one did, and the log's path."""
     steps: list[Step] = []
     if not arguments.json:
         say(_BEFORE)
@@ -40,9 +48,7 @@ async def _demo(arguments: Arguments) -> int:
             say(_AFTER if arguments.keep else f"{_AFTER} Next: exo-supervisor demo --keep")
         if ok and arguments.keep:
             await _keep(stage)
-        if not ok:
-            remark(f"error: demo failed at step {len(steps)}; its log is {stage.log}")
-    return 0 if ok else FAILED
+    return None if ok else len(steps), stage.log
 
 
 async def _keep(stage: Stage) -> None:

@@ -9,6 +9,7 @@ from aiohttp import ClientConnectorDNSError, ClientResponse, ClientSession, Clie
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.edge.resolver import Resolver
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.wire import exo, providers
 from exo_supervisor.wire.faults import judge
@@ -169,7 +170,7 @@ def open_sessions() -> tuple[ClientSession, ClientSession]:
 
 def _session(idle: float) -> ClientSession:
     return ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=idle),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=idle, resolver=Resolver()),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
