@@ -30,7 +30,7 @@ class Books:
         )
         tables.meters.began(option.target)
         if option.generation == "A":
-            tables.one_at_a_time[option.scope] = tables.one_at_a_time.get(option.scope, 0) + 1
+            tables.one_at_a_time.add(option.scope)
         return permits, [announce_change(change, now) for change in changes]
 
     def content(self, flight: Flight, attempt: Attempt, ttft: float, now: float) -> list[Effect]:
@@ -112,11 +112,7 @@ class Books:
         tables = self._tables
         tables.meters.ended(option.target)
         if option.generation == "A":
-            left = tables.one_at_a_time.get(option.scope, 0) - 1
-            if left > 0:
-                tables.one_at_a_time[option.scope] = left
-            else:
-                tables.one_at_a_time.pop(option.scope, None)
+            tables.one_at_a_time.discard(option.scope)
 
     def _mark(
         self,

@@ -14,6 +14,9 @@ Key = tuple[Target | Scope, ModelId | None]
 
 Forced = Literal["open", "closed"]
 
+MAX_ROWS = 8192
+"""Rows at most: clients choose the model ids of a provider, and must not fill our memory."""
+
 UNCOUNTED = -1
 """The permit of an attempt that passes by decree where the automaton rests: no epoch is its own."""
 
@@ -118,6 +121,7 @@ class Breakers:
         if cell is None:
             if mark is not Mark.FAILURE:
                 return
+            self._make_room()
             cell = self._cells[key] = Cell(Closed(), now)
         if mark is Mark.FAILURE and permit == cell.breaker.epoch:
             cell.last = last
@@ -155,6 +159,8 @@ class Breakers:
                 twin.forced = there.forced or cell.forced
                 twin.breaker = breaker.succeed(twin.breaker, there.breaker)
                 self._cells[new, model] = twin
+            else:
+                there.forced = there.forced or cell.forced
 
     def forget(self, where: Target | Scope, *, models: bool) -> None:
         """Drop the rows of a target, or of a scope's models, that is gone."""
@@ -166,6 +172,13 @@ class Breakers:
         for where, model in list(self._cells):
             if where not in (targets if model is None else scopes):
                 del self._cells[where, model]
+
+    def _make_room(self) -> None:
+        """Drop the oldest row that no operator holds, once the table is full."""
+        if len(self._cells) >= MAX_ROWS:
+            oldest = next((key for key, cell in self._cells.items() if not cell.forced), None)
+            if oldest is not None:
+                del self._cells[oldest]
 
     def _move(
         self, key: Key, cell: Cell, moved: Breaker, now: float, changes: list[Change]

@@ -53,7 +53,7 @@ class Dispatch:
         self._books = Books(tables)
         self._moves = Moves()
         self._budget = Budget(tables.policy.budget)
-        self._quiet: dict[RequestId, None] = {}
+        self._quiet: dict[RequestId, Attempt] = {}
 
     def arrived(self, event: RequestArrived, now: float) -> list[Effect]:
         """Resolve a new request's model, and start it, make it wait, or refuse it."""
@@ -99,7 +99,7 @@ class Dispatch:
             return [_cancel(event.request, attempt, Fault.STATE_LOST)]
         if attempt.quiet_since is None:
             attempt.quiet_since = now
-        self._quiet[event.request] = None
+        self._quiet[event.request] = attempt
         cluster = None if node.cluster is None else self._tables.registry.clusters[node.cluster]
         unread = cluster is None or cluster.read_at < attempt.quiet_since
         patience = self._tables.policy.timers(attempt.option.generation or "C").first_content
@@ -110,12 +110,8 @@ class Dispatch:
     def state_read(self, cluster: ClusterKey) -> list[Effect]:
         """End the quiet attempts of a cluster whose state says that they can never finish."""
         effects: list[Effect] = []
-        for request in list(self._quiet):
-            flight = self.flights.get(request)
-            attempt = None if flight is None else flight.attempt
-            if attempt is None:
-                del self._quiet[request]
-            elif self._is_lost(attempt, cluster):
+        for request, attempt in list(self._quiet.items()):
+            if self._is_lost(attempt, cluster):
                 del self._quiet[request]
                 effects.append(_cancel(request, attempt, Fault.STATE_LOST))
         return effects
@@ -200,13 +196,10 @@ class Dispatch:
         return self._wait(flight, flight.event.deadline)
 
     def _resume(self, flight: Flight, now: float) -> list[Effect]:
-        if flight.first_look:
-            if not self.looked and now < flight.event.deadline:
-                return []
-            if now < flight.event.deadline:
-                self._drop(flight)
-                self.counts["total"] -= 1
-                return self.arrived(flight.event, now)
+        if flight.first_look and now < flight.event.deadline:
+            self._drop(flight)
+            self.counts["total"] -= 1
+            return self.arrived(flight.event, now)
         return self._go(flight, now)
 
     def _go(self, flight: Flight, now: float) -> list[Effect]:
@@ -333,7 +326,6 @@ class Dispatch:
     def _drop(self, flight: Flight) -> None:
         request = flight.event.request
         self.waiting.pop(request, None)
-        self._quiet.pop(request, None)
         self.flights.pop(request, None)
 
     def _find(self, request: RequestId, number: int) -> tuple[Flight, Attempt] | None:

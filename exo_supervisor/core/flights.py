@@ -134,14 +134,14 @@ def _within_tier(
     if flight.attempts_here < tables.policy.attempts:
         free = _free(flight, tier, tables, now, blocks)
         if free:
-            option = pick(free, tables, flight.event.draw)
+            option = pick(_failover_first(flight, free, tables), tables, flight.event.draw)
             if _affordable(flight, option, tables, budget, now):
                 return Start(option, tier.side)
         elif (step := _again(flight, tables, budget, now)) is not None:
             return step
         elif (until := _worth_waiting(flight, tier, tables, now)) is not None:
             return Wait(until)
-    reason = why_none(tier, blocks, tables)
+    reason = why_none(blocks, tables)
     flight.reasons.append(reason)
     if flight.shift is None:
         flight.shift = reason.value
@@ -167,6 +167,17 @@ def _free(
     return []
 
 
+def _failover_first(flight: Flight, free: list[Option], tables: Tables) -> list[Option]:
+    """Prefer a failover that is free to a rested breaker's probe, which is not."""
+    if flight.attempts_here == 0 or not flight.free_failover:
+        return free
+    return [option for option in free if _is_closed(option, tables)] or free
+
+
+def _is_closed(option: Option, tables: Tables) -> bool:
+    return all(tables.breakers.is_closed(key) for key in option.guards())
+
+
 def _affordable(flight: Flight, option: Option, tables: Tables, budget: Budget, now: float) -> bool:
     """Say whether this attempt is free or within the budget.
 
@@ -179,8 +190,7 @@ def _affordable(flight: Flight, option: Option, tables: Tables, budget: Budget, 
         return True  # paid for when the pause was granted
     if option.target in flight.busy_tries:
         return budget.spend(now)
-    closed = all(tables.breakers.is_closed(key) for key in option.guards())
-    if flight.free_failover and closed:
+    if flight.free_failover and _is_closed(option, tables):
         flight.free_failover = False
         return True
     return budget.spend(now)
@@ -238,6 +248,8 @@ def _panic(flight: Flight, tables: Tables, now: float) -> Step | None:
     for tier in flight.tiers:
         for option in options(tier, tables, flight.event.draw, every=False):
             if block(option, flight.seen, tables, now) is not Block.BREAKER:
+                continue
+            if option.scope in tables.one_at_a_time:
                 continue
             if not all(tables.breakers.may_probe(key) for key in option.guards()):
                 continue

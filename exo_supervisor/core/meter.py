@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from exo_supervisor.core.names import ModelId, Target
 
+MAX_MODELS = 256
+"""Models that are measured per target, at most; the one measured first makes room."""
 DECAY = 10.0
 """Seconds in which an old measurement loses most of its weight."""
 
@@ -51,6 +53,8 @@ class Meters:
     def saw(self, target: Target, model: ModelId, ttft: float, now: float) -> None:
         """Take a first content's time in."""
         meters = self._meters.setdefault(target, {})
+        if model not in meters and len(meters) >= MAX_MODELS:
+            del meters[next(iter(meters))]
         meters[model] = measure(meters.get(model), ttft, now)
 
     def knows(self, target: Target, model: ModelId) -> bool:

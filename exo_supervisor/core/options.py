@@ -10,13 +10,17 @@ from exo_supervisor.core.breakers import Breakers, Key
 from exo_supervisor.core.catalog import Tier
 from exo_supervisor.core.clouds import Clouds
 from exo_supervisor.core.meter import Meters
-from exo_supervisor.core.names import Address, Generation, ModelId, ProviderName, Scope, Target
+from exo_supervisor.core.names import (
+    Address,
+    ClusterKey,
+    Generation,
+    ModelId,
+    ProviderName,
+    Scope,
+    Target,
+)
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.registry import Registry
-
-ONE_AT_A_TIME = 1
-"""Attempts that a cluster of generation A bears at once: more evict each other's KV cache
-(exo#453)."""
 
 
 class Block(Enum):
@@ -61,7 +65,9 @@ class Tables:
         self.breakers = Breakers(policy.rules)
         self.meters = Meters()
         self.busy: dict[Target, Busy] = {}
-        self.one_at_a_time: dict[Scope, int] = {}
+        self.one_at_a_time: set[Scope] = set()
+        """Clusters of generation A that have their attempt: a second one at once evicts its KV
+        cache (exo#453)."""
         self.turn = 0
 
 
@@ -87,8 +93,7 @@ def options(tier: Tier, tables: Tables, draw: float, *, every: bool) -> Iterator
         ready = registry.where_ready(model)
         for address in ready if every else sample(ready, draw):
             node = registry.nodes[address]
-            if node.cluster is not None:
-                yield Option(address, node.cluster, model, node.generation)
+            yield Option(address, node.cluster or ClusterKey(address), model, node.generation)
 
 
 def block(option: Option, seen: Seen, tables: Tables, now: float) -> Block | None:
@@ -108,7 +113,7 @@ def block(option: Option, seen: Seen, tables: Tables, now: float) -> Block | Non
     mark = tables.busy.get(option.target)
     if mark is not None and now < mark.until:
         return Block.BUSY
-    if option.generation == "A" and tables.one_at_a_time.get(option.scope, 0) >= ONE_AT_A_TIME:
+    if option.scope in tables.one_at_a_time:
         return Block.BUSY
     return None
 
@@ -136,11 +141,9 @@ def pick(free: list[Option], tables: Tables, draw: float) -> Option:
     return by_target[chosen]
 
 
-def why_none(tier: Tier, blocks: set[Block], tables: Tables) -> Block:
+def why_none(blocks: set[Block], tables: Tables) -> Block:
     """Name the one reason that stands for a tier in which nothing can be taken."""
     for reason in (Block.FAILED, Block.BUSY, Block.BREAKER, Block.FIELD, Block.CLOUD):
         if reason in blocks:
             return reason
-    if tier.side == "cloud":
-        return Block.CLOUD
     return Block.NOT_READY if tables.registry.any_up() else Block.DOWN

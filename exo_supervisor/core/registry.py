@@ -17,6 +17,8 @@ Rung = Literal["seen", "reachable", "identified", "clustered", "placed", "ready"
 
 MAX_NODES = 2048
 """Nodes that are remembered at once; further sightings are dropped, and counted."""
+MAX_KNOWN = 10_000
+"""Models that were ever placed and are remembered; they serve to tell a 503 from a 404."""
 MISSES = 3
 """Failed probes in a row that take a node down."""
 RETURNS = 2
@@ -113,8 +115,8 @@ class Registry:
         """Take a probe's answer in, and tell what it changed."""
         node = self.nodes[event.node]
         restarted = node.node_id is not None and node.node_id != event.node_id
-        if node.node_id is not None and restarted and self._ids.get(node.node_id) == node.address:
-            del self._ids[node.node_id]
+        if restarted:
+            self._release_id(node)
         node.generation, node.version = event.generation, event.version
         node.node_id, node.state_paths = event.node_id, event.state_paths
         node.latency, node.heard = event.latency, now
@@ -141,8 +143,8 @@ class Registry:
         fell = node.up and node.misses >= MISSES
         if fell:
             node.up = False
-            if node.node_id is not None and self._ids.get(node.node_id) == address:
-                del self._ids[node.node_id]
+        if node.misses >= MISSES:  # another address of it may be well
+            self._release_id(node)
         self._settle(node, now, moved=fell)
         return fell
 
@@ -160,7 +162,8 @@ class Registry:
         cluster.models = {placed.model: placed for placed in event.models}
         cluster.index, cluster.read_at = event.index, now
         for model in cluster.models:
-            self.known.setdefault(model)
+            if len(self.known) < MAX_KNOWN:
+                self.known.setdefault(model)
         if old != cluster.models:
             self._reindex(cluster, old.keys() | cluster.models.keys(), now)
         return grouping
@@ -192,8 +195,7 @@ class Registry:
     def forget(self, address: Address, now: float) -> Grouping | None:
         """Drop a node; the new grouping, where it belonged to one."""
         node = self.nodes.pop(address)
-        if node.node_id is not None and self._ids.get(node.node_id) == address:
-            del self._ids[node.node_id]
+        self._release_id(node)
         return self._group(now) if node.cluster is not None else None
 
     def address_of(self, node_id: NodeId) -> Address | None:
@@ -206,6 +208,10 @@ class Registry:
             return
         holder = self._ids.setdefault(node.node_id, node.address)
         node.alias_of = None if holder == node.address else holder
+
+    def _release_id(self, node: Node) -> None:
+        if node.node_id is not None and self._ids.get(node.node_id) == node.address:
+            del self._ids[node.node_id]
 
     def _forget_state(self, node: Node) -> None:
         """Drop what a node told before it got a new id: its state is empty now."""

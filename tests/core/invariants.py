@@ -1,0 +1,109 @@
+"""What must hold after every event, whatever happened before it."""
+
+from collections import Counter
+
+from exo_supervisor.core.breaker import HalfOpen
+from exo_supervisor.core.breakers import Key
+from exo_supervisor.core.effects import Effect, StartAttempt
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.names import Address, ModelId, RequestId
+from exo_supervisor.core.registry import Registry
+from tests.core.simulation import Client, House
+
+
+def check(house: House) -> None:
+    """Compare the machine's books with what is really going on in a house."""
+    machine = house.machine
+    check_flights(machine, house.clients, house.now)
+    check_probes(machine)
+    check_counters(machine)
+    check_index(machine.tables.registry)
+    check_clusters(machine.tables.registry)
+    check_alarms(machine)
+
+
+def check_start(effect: Effect, house: House) -> None:
+    """Check that nobody starts past a deadline, and nothing that must stay at a provider."""
+    if not isinstance(effect, StartAttempt):
+        return
+    client, machine, now = house.clients[effect.request], house.machine, house.now
+    assert now < client.event.deadline, "started past its deadline"
+    private = client.event.local_only or client.event.model == "private"
+    assert not (private and effect.generation is None), "local_only went to a cloud"
+    assert not (client.event.route == "exo" and effect.generation is None), "route ignored"
+    flight = machine.dispatch.flights[client.event.request]
+    assert flight.attempts_here <= machine.tables.policy.attempts, "too many attempts in a tier"
+
+
+def check_flights(machine: Machine, clients: dict[RequestId, Client], now: float) -> None:
+    """Check that requests are where their clients think, and that whoever waits will be woken."""
+    dispatch, alarm = machine.dispatch, machine.deadline()
+    assert set(dispatch.flights) == set(clients), "somebody was forgotten, or answered twice"
+    for request, flight in dispatch.flights.items():
+        start = clients[request].attempt
+        number = None if flight.attempt is None else flight.attempt.number
+        assert number == (None if start is None else start.attempt), "attempts differ"
+        assert (number is None) == (request in dispatch.waiting), "neither waits nor tries"
+        if number is None:
+            until = flight.waiting_until
+            assert until is not None
+            assert until <= flight.event.deadline, "waits past its deadline"
+            assert alarm is not None
+            assert alarm <= max(until, now), "nothing will wake it"
+
+
+def check_probes(machine: Machine) -> None:
+    """Check that a half-open breaker has its probe out: nothing else could ever move it again."""
+    holders: Counter[tuple[Key, int]] = Counter()
+    for flight in machine.dispatch.flights.values():
+        holders.update(held.model for held in flight.held)
+        if flight.attempt is not None:
+            holders.update((flight.attempt.permits.target, flight.attempt.permits.model))
+    for key, cell in machine.tables.breakers:
+        if isinstance(cell.breaker, HalfOpen):
+            assert holders[key, cell.breaker.epoch] == 1, f"probes out at {key}"
+
+
+def check_counters(machine: Machine) -> None:
+    """Check counters against the attempts that are out; generation A takes one at a time."""
+    out = [f.attempt.option for f in machine.dispatch.flights.values() if f.attempt is not None]
+    at = Counter(option.target for option in out)
+    tables = machine.tables
+    for target in {*tables.registry.nodes, *tables.clouds.providers, *at}:
+        assert tables.meters.in_flight(target) == at[target], f"in-flight count of {target}"
+    turns = Counter(option.scope for option in out if option.generation == "A")
+    assert tables.one_at_a_time == set(turns), "turns at generation A"
+    assert all(times == 1 for times in turns.values()), "two at once at generation A"
+
+
+def check_index(registry: Registry) -> None:
+    """Check that the readiness index says what a look at every node and cluster would say."""
+    naive: dict[ModelId, set[Address]] = {}
+    for cluster in registry.clusters.values():
+        for model, placed in cluster.models.items():
+            for member in cluster.members:
+                node = registry.nodes[member]
+                if placed.ready and node.up and node.alias_of is None:
+                    naive.setdefault(model, set()).add(member)
+    index = {model: registry.where_ready(model) for model in registry.ready_models()}
+    assert {model: set(nodes) for model, nodes in index.items()} == naive
+    assert all(len(set(nodes)) == len(nodes) for nodes in index.values()), "a node twice"
+
+
+def check_clusters(registry: Registry) -> None:
+    """Check that a node is in one cluster at most, and that both sides of the table agree."""
+    members = Counter(m for cluster in registry.clusters.values() for m in cluster.members)
+    assert all(times == 1 for times in members.values()), "a node in two clusters"
+    for key, cluster in registry.clusters.items():
+        assert key == cluster.key
+        assert cluster.members, "a cluster of nobody"
+        assert all(registry.nodes[member].cluster == key for member in cluster.members)
+    for node in registry.nodes.values():
+        assert node.cluster is None or node.address in registry.clusters[node.cluster].members
+
+
+def check_alarms(machine: Machine) -> None:
+    """Check that no request leaves its alarms behind: those who can ring bound the clock."""
+    alarms = len(vars(machine)["_alarms"])
+    bound = 70 + 2 * (len(machine.dispatch.waiting) + len(machine.tables.registry.nodes))
+    assert alarms <= bound, f"{alarms} alarms"

@@ -1,0 +1,241 @@
+"""Tells the machine a story by hand: who is there, who asks, how attempts end.
+
+Each verb feeds one event and returns its effects, announcements left out (`said` keeps those).
+"""
+
+from typing import Literal
+
+from exo_supervisor.core.effects import Announce, Effect, Refuse, StartAttempt, Timers
+from exo_supervisor.core.events import (
+    AttemptQuieted,
+    AttemptSettled,
+    BreakerForced,
+    CardsRead,
+    ContentSeen,
+    Event,
+    NodeSighted,
+    Placed,
+    PlacementRead,
+    ProbeAnswered,
+    ProbeFailed,
+    ProviderListed,
+    RequestArrived,
+    RequestEnded,
+    Ticked,
+)
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.names import Address, Generation, ModelId, NodeId, ProviderName, RequestId
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.policy import Cloud, ModelRule, Policy
+
+M, X = ModelId("m"), ModelId("x")
+P, Q = ProviderName("p"), ProviderName("q")
+CLOUDS = (Cloud(P, "https://p.example", 1), Cloud(Q, "https://q.example", 2))
+CHAT = ModelRule("chat", exo=(M,), cloud=((P, X), (Q, X)))
+ANY = Timers(2.0, 8.0, 30.0, 300.0, 20.0)
+BOTH = Policy(clouds=CLOUDS, models=(CHAT,))
+LOCAL = Policy(models=(CHAT,))
+
+
+class Story:
+    """A machine, a clock that only we turn, and what was said."""
+
+    def __init__(self, policy: Policy = BOTH, *nodes: str, generation: Generation = "C") -> None:
+        """Begin after the first look, with nodes that each are a cluster of their own."""
+        self.now = 0.0
+        self.machine = Machine(policy, 0.0)
+        self.said: list[Announce] = []
+        for cloud in policy.clouds:
+            self.tell(ProviderListed(provider=cloud.name, models=(X,)))
+        for node in nodes:
+            self.up(node, generation=generation)
+            self.read(node, M)
+        self.tick(5.0)
+
+    def tell(self, event: Event) -> list[Effect]:
+        """Feed an event."""
+        effects = self.machine.handle(event, self.now)
+        self.said += [effect for effect in effects if isinstance(effect, Announce)]
+        return [effect for effect in effects if not isinstance(effect, Announce)]
+
+    def tick(self, until: float) -> list[Effect]:
+        """Let time pass, ringing each alarm at its time."""
+        effects: list[Effect] = []
+        while (alarm := self.machine.deadline()) is not None and alarm <= until:
+            self.now = max(self.now, alarm)
+            effects += self.tell(Ticked())
+        self.now = until
+        return effects
+
+    def wait(self, seconds: float) -> list[Effect]:
+        """Let some seconds pass."""
+        return self.tick(self.now + seconds)
+
+    def up(self, node: str, *, generation: Generation = "C", born: int = 0) -> list[Effect]:
+        """Let a node be found, and say who it is."""
+        at = Address(node)
+        self.tell(NodeSighted(node=at, url=f"http://{node}", source="test"))
+        name = None if generation == "A" else NodeId(f"{node}#{born}")
+        return self.tell(ProbeAnswered(node=at, generation=generation, node_id=name, latency=0.01))
+
+    def down(self, node: str) -> list[Effect]:
+        """Let a node miss three probes."""
+        missed = ProbeFailed(node=Address(node), why="refused")
+        return self.tell(missed) + self.tell(missed) + self.tell(missed)
+
+    def read(
+        self, node: str, *ready: str, loading: str = "", mates: str = "", index: int | None = None
+    ) -> list[Effect]:
+        """Let a node tell its state; `mates` are nodes it lists, besides itself."""
+        models = [Placed(ModelId(model), ready=True) for model in ready]
+        models += [Placed(ModelId(model), ready=False) for model in loading.split()]
+        listed = tuple(NodeId(f"{name}#0") for name in (node, *mates.split()))
+        at = Address(node)
+        return self.tell(PlacementRead(node=at, listed=listed, models=tuple(models), index=index))
+
+    def cards(self, node: str, *cards: str) -> list[Effect]:
+        """Let a node tell which models Exo knows of."""
+        return self.tell(CardsRead(node=Address(node), cards=tuple(map(ModelId, cards))))
+
+    def ask(
+        self,
+        request: str,
+        model: str = "chat",
+        *,
+        deadline: float = 900.0,
+        draw: float = 0.0,
+        route: Literal["exo", "cloud"] | None = None,
+        local_only: bool = False,
+        demands: tuple[str, ...] = (),
+    ) -> list[Effect]:
+        """Let a client ask; the deadline is in seconds from now."""
+        return self.tell(
+            RequestArrived(
+                request=RequestId(request),
+                model=model,
+                deadline=self.now + deadline,
+                draw=draw,
+                route=route,
+                local_only=local_only,
+                demands=frozenset(demands),
+            )
+        )
+
+    def fail(
+        self,
+        request: str,
+        fault: Fault,
+        *,
+        retry_after: float | None = None,
+        status: int = 0,
+        message: str = "",
+        committed: bool = False,
+    ) -> list[Effect]:
+        """End a request's attempt."""
+        return self.tell(
+            AttemptSettled(
+                request=RequestId(request),
+                attempt=self.number(request),
+                fault=fault,
+                draw=0.0,
+                retry_after=retry_after,
+                status=status,
+                message=message,
+                committed=committed,
+            )
+        )
+
+    def begin(self, request: str, *, committed: bool = True) -> list[Effect]:
+        """Let a request's attempt bring its first content."""
+        seen = ContentSeen(
+            request=RequestId(request), attempt=self.number(request), ttft=0.5, committed=committed
+        )
+        return self.tell(seen)
+
+    def succeed(self, request: str) -> list[Effect]:
+        """Let a request's attempt begin and end well."""
+        return self.begin(request) + self.fail(request, Fault.NONE, committed=True)
+
+    def quiet(self, request: str, silence: float, *, begun: bool = False) -> list[Effect]:
+        """Let a request's attempt be silent."""
+        number = self.number(request)
+        return self.tell(
+            AttemptQuieted(request=RequestId(request), attempt=number, silence=silence, begun=begun)
+        )
+
+    def leave(self, request: str, fault: Fault = Fault.CLIENT_LEFT) -> list[Effect]:
+        """Let a client leave."""
+        return self.tell(RequestEnded(request=RequestId(request), fault=fault, draw=0.0))
+
+    def force(
+        self, target: str, forced: Literal["open", "closed"] | None, model: str | None = None
+    ) -> list[Effect]:
+        """Let the operator decree."""
+        finer = None if model is None else ModelId(model)
+        return self.tell(BreakerForced(target=target, model=finer, forced=forced))
+
+    def number(self, request: str) -> int:
+        """Tell the number of the attempt that a request has out."""
+        flight = self.machine.dispatch.flights.get(RequestId(request))
+        return 0 if flight is None or flight.attempt is None else flight.attempt.number
+
+    def waits(self, request: str) -> bool:
+        """Say whether a request waits."""
+        return RequestId(request) in self.machine.dispatch.waiting
+
+    def state(self, target: str, model: str | None = None) -> str:
+        """Name a breaker's state."""
+        finer = None if model is None else ModelId(model)
+        cell = self.machine.tables.breakers.get((Address(target), finer))
+        return "closed" if cell is None else cell.state()
+
+    def failures(self, target: str, model: str | None = None) -> int:
+        """Tell how many failures in a row a closed breaker has seen."""
+        finer = None if model is None else ModelId(model)
+        cell = self.machine.tables.breakers.get((Address(target), finer))
+        return 0 if cell is None else getattr(cell.breaker, "failures", -1)
+
+    def names(self) -> list[str]:
+        """List the names of what was said since the last call."""
+        names = [announced.name for announced in self.said]
+        self.said.clear()
+        return names
+
+    def idle(self) -> bool:
+        """Say whether nothing is left of any request."""
+        machine = self.machine
+        return not (
+            machine.dispatch.flights
+            or machine.dispatch.waiting
+            or vars(machine.dispatch)["_quiet"]
+            or machine.tables.one_at_a_time
+            or vars(machine.tables.meters)["_in_flight"]
+        )
+
+
+def told(effects: list[Effect]) -> list[str]:
+    """Put effects into short words: `start a:1 m`, with `/shift`; `refuse 503 no_target`."""
+    return [word(effect) for effect in effects]
+
+
+def word(effect: Effect) -> str:
+    """Put one effect into short words."""
+    match effect:
+        case StartAttempt():
+            shift = "" if effect.shift is None else f" /{effect.shift}"
+            return f"start {effect.target} {effect.model}{shift}"
+        case Refuse():
+            return f"refuse {effect.status} {effect.code}"
+        case Announce():
+            return effect.name
+        case _:
+            fault = getattr(effect, "fault", None)
+            at = getattr(effect, "node", None)
+            name = type(effect).__name__
+            return f"{name} {at or getattr(fault, 'value', fault)}"
+
+
+def refusal(effects: list[Effect]) -> Refuse:
+    """Pick the one refusal among effects."""
+    [found] = [effect for effect in effects if isinstance(effect, Refuse)]
+    return found

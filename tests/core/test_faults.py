@@ -1,0 +1,214 @@
+"""What each end of an attempt does to the breakers, and where the request goes from there."""
+
+import pytest
+
+from exo_supervisor.core.outcomes import VERDICTS, Blame, Fault, Next, Outcome
+from tests.core.story import BOTH, LOCAL, Story, refusal, told
+
+AT_TARGET = (
+    Fault.CONNECT, Fault.CONNECT_TIMEOUT, Fault.TLS, Fault.RESET, Fault.RESET_EARLY,
+    Fault.HEADERS_TIMEOUT, Fault.CONTENT_TYPE, Fault.BAD_STATUS, Fault.PAYLOAD, Fault.OVERSIZED,
+)  # fmt: skip
+AT_MODEL = (
+    Fault.SERVER_ERROR, Fault.ERROR_EVENT, Fault.EMPTY, Fault.UNFINISHED,
+    Fault.FIRST_CONTENT_TIMEOUT, Fault.STALL, Fault.WRONG_MODEL, Fault.STATE_LOST,
+)  # fmt: skip
+NO_FAILURE = (Fault.BUSY, Fault.NOT_PLACED, Fault.BAD_KEY, Fault.CONTEXT_LENGTH, Fault.REJECTED)
+
+
+def test_every_fault_has_its_verdict() -> None:
+    assert set(VERDICTS) == set(Fault)
+    for fault, verdict in VERDICTS.items():
+        assert (verdict.outcome is Outcome.FAILURE) == (verdict.blame is not Blame.NOBODY)
+        assert (verdict.next is Next.SAME_ONCE) == (
+            fault in (Fault.RESET_EARLY, Fault.SERVER_ERROR)
+        )
+        assert not verdict.in_band or verdict.blame is Blame.MODEL
+
+
+@pytest.mark.parametrize("fault", AT_TARGET)
+def test_a_target_is_blamed_at_once(fault: Fault) -> None:
+    story = Story(LOCAL, "a:1")
+    story.ask("r")
+    story.fail("r", fault)
+    assert (story.failures("a:1"), story.failures("a:1", "m")) == (1, 0)
+
+
+@pytest.mark.parametrize("fault", AT_MODEL)
+def test_a_model_is_blamed_when_another_target_answers(fault: Fault) -> None:
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    story.fail("r", fault)
+    story.wait(0.2)
+    if fault is Fault.SERVER_ERROR:
+        story.fail("r", Fault.CONNECT)
+    assert story.failures("a:1", "m") == 0
+    story.begin("r")
+    assert story.failures("a:1", "m") == 1
+    story.fail("r", Fault.NONE, committed=True)
+    assert (story.failures("a:1", "m"), story.idle()) == (1, True)
+
+
+@pytest.mark.parametrize("fault", [f for f in AT_MODEL if not VERDICTS[f].in_band])
+def test_a_model_is_not_blamed_when_nobody_answers(fault: Fault) -> None:
+    story = Story(LOCAL, "a:1", "b:1")
+    story.ask("r")
+    story.fail("r", fault)
+    assert told(story.fail("r", fault)) == ["refuse 502 attempts_failed"]
+    assert story.failures("a:1", "m") == story.failures("b:1", "m") == 0
+
+
+def test_a_model_that_fails_and_then_answers_itself_is_not_blamed() -> None:
+    story = Story(LOCAL, "a:1")
+    story.ask("r")
+    story.fail("r", Fault.SERVER_ERROR)
+    assert told(story.wait(0.2)) == ["start a:1 m"]
+    story.begin("r")
+    assert story.failures("a:1", "m") == 0
+    story.fail("r", Fault.NONE, committed=True)
+    assert story.idle()
+
+
+@pytest.mark.parametrize("fault", AT_MODEL)
+def test_a_model_is_blamed_at_once_after_the_commit(fault: Fault) -> None:
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    story.begin("r")
+    assert story.fail("r", fault, committed=True) == []
+    assert (story.failures("a:1", "m"), story.failures("a:1")) == (1, 0)
+    assert story.machine.dispatch.counts == {"total": 1, "failed": 1}
+    assert story.idle()
+
+
+def test_what_fails_after_uncommitted_content_still_goes_elsewhere() -> None:
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    story.begin("r", committed=False)
+    assert told(story.fail("r", Fault.STALL)) == ["start p x /attempt_failed"]
+    assert story.failures("a:1", "m") == 1
+
+
+@pytest.mark.parametrize("fault", NO_FAILURE)
+def test_what_is_no_failure_counts_nowhere(fault: Fault) -> None:
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    story.fail("r", fault, retry_after=60.0)
+    assert (story.failures("a:1"), story.failures("a:1", "m")) == (0, 0)
+
+
+def test_two_targets_that_fail_alike_in_band_say_that_the_request_kills() -> None:
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    story.fail("r", Fault.ERROR_EVENT)
+    assert told(story.fail("r", Fault.ERROR_EVENT)) == ["refuse 502 poison_request"]
+    assert (story.failures("a:1", "m"), story.failures("p", "x"), story.idle()) == (0, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(Fault.ERROR_EVENT, Fault.EMPTY, id="not alike"),
+        pytest.param(Fault.STALL, Fault.STALL, id="not in band"),
+        pytest.param(Fault.CONNECT, Fault.ERROR_EVENT, id="only one"),
+    ],
+)
+def test_other_pairs_are_no_poison(first: Fault, second: Fault) -> None:
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    story.fail("r", first)
+    assert told(story.fail("r", second)) == ["start q x /attempt_failed"]
+
+
+def test_the_same_model_twice_is_no_poison() -> None:
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    story.fail("r", Fault.SERVER_ERROR)
+    story.wait(0.2)
+    assert told(story.fail("r", Fault.SERVER_ERROR)) == ["start p x /attempt_failed"]
+
+
+@pytest.mark.parametrize(("status", "expected"), [(422, 422), (0, 400)])
+def test_a_rejected_request_is_not_multiplied(status: int, expected: int) -> None:
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    answer = refusal(story.fail("r", Fault.REJECTED, status=status, message="bad tools"))
+    assert (answer.status, answer.code, answer.message) == (
+        expected, "upstream_rejected", "bad tools",
+    )  # fmt: skip
+
+
+def test_not_placed_marks_the_model_and_goes_on() -> None:
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    assert told(story.fail("r", Fault.NOT_PLACED)) == [
+        "ReadPlacement a:1", "start p x /attempt_failed",
+    ]  # fmt: skip
+    assert told(story.ask("s")) == ["start p x /model_not_ready"]
+    story.read("a:1", "m")
+    assert told(story.ask("t")) == ["start a:1 m"]
+
+
+def test_a_refused_key_marks_the_provider_and_goes_on() -> None:
+    story = Story(BOTH)
+    story.ask("r")
+    story.names()
+    assert told(story.fail("r", Fault.BAD_KEY, status=401)) == ["start q x /exo_down"]
+    assert story.names() == ["provider_key_refused"]
+    assert told(story.ask("s")) == ["start q x /exo_down"]
+    assert told(story.fail("s", Fault.BAD_KEY)) == ["refuse 503 no_target"]
+    story.wait(300.0)
+    assert told(story.ask("t")) == ["start p x /exo_down"]
+    story.begin("t")
+    assert story.machine.tables.clouds.providers[story.machine.tables.policy.clouds[0].name].usable(
+        story.now
+    )
+
+
+def test_a_refused_key_at_a_node_marks_no_provider() -> None:
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    assert told(story.fail("r", Fault.BAD_KEY)) == ["start p x /attempt_failed"]
+
+
+def test_too_long_a_context_goes_to_another_model_never_to_its_mates() -> None:
+    story = Story(BOTH)
+    for node in ("a:1", "b:1"):
+        story.up(node)
+        story.read(node, "m", mates="a:1 b:1")
+    story.ask("r")
+    assert told(story.fail("r", Fault.CONTEXT_LENGTH, status=400, message="too long")) == [
+        "start p x /attempt_failed"
+    ]
+    story.fail("r", Fault.CONNECT)
+    answer = refusal(story.fail("r", Fault.CONNECT))
+    assert (answer.status, answer.code, answer.message) == (400, "upstream_rejected", "too long")
+
+
+def test_too_long_a_context_without_a_status_is_a_400() -> None:
+    story = Story(LOCAL, "a:1")
+    story.ask("r")
+    assert refusal(story.fail("r", Fault.CONTEXT_LENGTH)).status == 400
+
+
+@pytest.mark.parametrize("stage", ["waiting", "attempting", "streaming", "held"])
+def test_a_client_may_leave_at_any_stage(stage: str) -> None:
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    if stage == "waiting":
+        story.fail("r", Fault.BUSY, retry_after=3.0)
+    if stage == "streaming":
+        story.begin("r")
+    if stage == "held":
+        story.fail("r", Fault.ERROR_EVENT)
+    assert story.leave("r") == []
+    assert story.idle()
+    assert (story.failures("a:1"), story.failures("a:1", "m")) == (0, 0)
+    assert story.machine.dispatch.counts == {"total": 1, "abandoned": 1}
+
+
+def test_an_attempt_that_ends_because_its_client_left_is_answered_by_nobody() -> None:
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    assert story.fail("r", Fault.CLIENT_LEFT) == []
+    assert story.idle()
+    assert story.machine.dispatch.counts == {"total": 1, "abandoned": 1}

@@ -1,0 +1,121 @@
+"""Until every seed was looked at once, requests wait: the first must not go to the cloud."""
+
+import pytest
+from msgspec import structs
+
+from exo_supervisor.core.events import (
+    NodeSighted,
+    PlacementFailed,
+    ProbeFailed,
+    ProviderFailed,
+    ProviderListed,
+    RequestArrived,
+)
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.names import Address, RequestId
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.policy import Policy
+from tests.core.story import BOTH, P, Q, Story, X, told
+
+SEED = Address("a:1")
+SEEDED = structs.replace(BOTH, seeds=((SEED, "http://a:1"),))
+
+
+class Young(Story):
+    """A story that begins before the first look, when the seed was merely sighted."""
+
+    def __init__(self, policy: Policy = SEEDED) -> None:
+        super().__init__(Policy())
+        self.now, self.machine = 0.0, Machine(policy, 0.0)
+        self.tell(NodeSighted(node=SEED, url="http://a:1", source="static", seeded=True))
+
+    def hear_clouds(self) -> list[str]:
+        self.tell(ProviderListed(provider=P, models=(X,)))
+        return told(self.tell(ProviderFailed(provider=Q, why="timeout")))
+
+
+def test_requests_wait_and_then_go_to_exo() -> None:
+    story = Young()
+    assert story.ask("r") == []
+    assert story.waits("r")
+    assert not story.machine.looked()
+    story.hear_clouds()
+    assert told(story.up("a:1")) == ["ReadPlacement a:1"]
+    assert story.waits("r"), "the node answered but did not tell what it runs"
+    assert told(story.read("a:1", "m")) == ["start a:1 m"]
+    assert story.machine.looked()
+    assert "first_look_done" in story.names()
+    assert story.machine.dispatch.counts["total"] == 1
+
+
+@pytest.mark.parametrize("name", ["m", "nobody"])
+def test_a_name_that_nobody_has_told_yet_waits_too(name: str) -> None:
+    story = Young()
+    assert story.ask("r", name) == []
+    story.hear_clouds()
+    story.up("a:1")
+    last = story.read("a:1", "m")
+    assert told(last) == (["start a:1 m"] if name == "m" else ["refuse 404 model_not_found"])
+
+
+def test_a_seed_that_is_silent_was_looked_at() -> None:
+    story = Young()
+    story.ask("r")
+    story.tell(ProbeFailed(node=SEED, why="refused"))
+    assert story.hear_clouds() == ["start p x /exo_down"]
+    assert "node_silent" in story.names()
+
+
+def test_a_seed_that_keeps_its_state_to_itself_was_looked_at() -> None:
+    story = Young()
+    story.ask("r")
+    story.hear_clouds()
+    story.up("a:1")
+    assert told(story.tell(PlacementFailed(node=SEED, why="timeout"))) == [
+        "start p x /model_not_ready"
+    ]
+    assert story.tell(PlacementFailed(node=Address("stranger:1"), why="timeout")) == []
+
+
+def test_the_look_ends_by_itself() -> None:
+    story = Young()
+    story.ask("r")
+    assert story.tick(3.9) == []
+    assert told(story.tick(4.0)) == ["start p x /exo_down"]
+
+
+def test_a_deadline_passes_while_the_look_goes_on() -> None:
+    story = Young()
+    story.ask("r", deadline=1.0)
+    story.up("a:1")
+    assert story.waits("r")
+    assert told(story.tick(1.0)) == ["refuse 504 deadline"]
+    assert story.idle()
+
+
+def test_a_client_leaves_while_the_look_goes_on() -> None:
+    story = Young()
+    story.ask("r")
+    assert story.leave("r") == []
+    assert story.idle()
+    assert story.tick(10.0) == []
+    assert story.machine.dispatch.counts == {"total": 1, "abandoned": 1}
+
+
+def test_readiness_to_serve_is_exo_or_a_provider_with_a_key() -> None:
+    assert Young().machine.can_serve(0.0)
+    story = Young(structs.replace(SEEDED, clouds=()))
+    assert not story.machine.can_serve(0.0)
+    story.up("a:1")
+    story.read("a:1", "m")
+    assert story.machine.can_serve(0.0)
+
+
+def test_a_late_alarm_looks_at_nobody_who_left() -> None:
+    """An alarm outlives its request, and a request's older alarm rings too early."""
+    story = Young()
+    event = RequestArrived(request=RequestId("r"), model="chat", deadline=2.0, draw=0.0)
+    story.tell(event)
+    assert story.machine.dispatch.due(RequestId("r"), 1.0) == []
+    story.leave("r", Fault.DEADLINE)
+    assert story.machine.dispatch.due(RequestId("r"), 2.0) == []
