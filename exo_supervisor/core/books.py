@@ -37,6 +37,8 @@ class Books:
         """Book the first content as success, and the held failures of others as failures."""
         attempt.content = True
         option, tables, changes = attempt.option, self._tables, list[Change]()
+        target, model = option.guards()
+        attempt.owed = tables.breakers.failures(target), tables.breakers.failures(model)
         self._mark(attempt.permits.target, Mark.SUCCESS, now, changes)
         self._mark(attempt.permits.model, Mark.SUCCESS, now, changes)
         for held in flight.held:  # only another's answer tells that the request was not to blame
@@ -57,12 +59,13 @@ class Books:
         verdict, last, changes = VERDICTS[event.fault], event.fault.value, list[Change]()
         rest = Mark.SUCCESS if event.fault is Fault.NONE else Mark.ABANDONED
         target = Mark.FAILURE if verdict.blame is Blame.TARGET else rest
-        self._mark(attempt.permits.target, target, now, changes, event.draw, last)
+        owed_target, owed_model = attempt.owed
+        self._mark(attempt.permits.target, target, now, changes, event.draw, last, owed_target)
         model = attempt.permits.model
         if verdict.blame is not Blame.MODEL:
             self._mark(model, rest, now, changes, event.draw, last)
         elif event.committed or attempt.content:
-            self._mark(model, Mark.FAILURE, now, changes, event.draw, last)
+            self._mark(model, Mark.FAILURE, now, changes, event.draw, last, owed_model)
         else:
             flight.held.append(Held(attempt.option.scope, event.fault, model, event.draw))
         self._count_out(attempt.option)
@@ -122,9 +125,10 @@ class Books:
         changes: list[Change],
         draw: float = 0.0,
         last: str = "",
+        owed: int = 0,
     ) -> None:
         key, epoch = permit
-        self._tables.breakers.settle(key, epoch, mark, now, draw, changes, last)
+        self._tables.breakers.settle(key, epoch, mark, now, draw, changes, last=last, owed=owed)
 
 
 def announce_change(change: Change, now: float) -> Announce:

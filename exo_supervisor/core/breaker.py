@@ -92,9 +92,15 @@ def probe(b: Breaker) -> tuple[Breaker, int | None]:
 
 
 def settle(
-    b: Breaker, permit: int, mark: Mark, now: float, *, rules: Rules, jitter: float
+    b: Breaker, permit: int, mark: Mark, now: float, *, rules: Rules, jitter: float, owed: int = 0
 ) -> Breaker:
-    """Record what an attempt says. `jitter`, in [0, 1), lengthens a rest by up to a fifth."""
+    """Record what an attempt says. `jitter`, in [0, 1), lengthens a rest by up to a fifth.
+
+    `owed` are the failures that this very attempt's first content had wiped out: if it then dies,
+    they count again, or a target that dies in every answer would never trip.
+    """
+    if mark is Mark.FAILURE and isinstance(b, Closed) and b.failures < owed:
+        b = Closed(b.epoch, owed)
     match b, mark:
         case _ if permit != b.epoch:
             return b

@@ -114,7 +114,7 @@ class Breakers:
 
     def settle(
         self, key: Key, permit: int, mark: Mark, now: float, jitter: float, changes: list[Change],
-        last: str = "",
+        *, last: str = "", owed: int = 0,
     ) -> None:  # fmt: skip
         """Record what the holder of a permit learnt."""
         cell = self._cells.get(key)
@@ -125,9 +125,16 @@ class Breakers:
             cell = self._cells[key] = Cell(Closed(), now)
         if mark is Mark.FAILURE and permit == cell.breaker.epoch:
             cell.last = last
-        moved = breaker.settle(cell.breaker, permit, mark, now, rules=self._rules, jitter=jitter)
+        moved = breaker.settle(
+            cell.breaker, permit, mark, now, rules=self._rules, jitter=jitter, owed=owed
+        )
         self._move(key, cell, moved, now, changes)
         self._drop_if_well(key, cell)
+
+    def failures(self, key: Key) -> int:
+        """Tell how many failures in a row a closed breaker has counted."""
+        cell = self._cells.get(key)
+        return cell.breaker.failures if cell and isinstance(cell.breaker, Closed) else 0
 
     def hasten(self, key: Key, now: float) -> None:
         """End a target's rest early: a cheap check has seen it come back."""

@@ -30,11 +30,15 @@ from exo_supervisor.core.names import Address, ClusterKey, ProviderName, Request
 from exo_supervisor.core.options import Option, Seen, Tables
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Outcome
 from exo_supervisor.core.refusals import must_stay, not_found, not_placed
+from exo_supervisor.core.registry import fell
 from exo_supervisor.core.retry import Budget
 
 COLD_LOAD = 900.0
 """Seconds that generation A may need to load a model that it was not seen to answer with yet."""
 DEADLINE = Fail(504, "deadline", "the deadline passed before an answer began")
+
+_SHIFTS = {Fault.BUSY: "busy", Fault.NOT_PLACED: "model_not_ready"}
+"""Why a request went elsewhere after an attempt, where that attempt did not simply fail."""
 
 Wake = Callable[[float, RequestId], None]
 
@@ -95,13 +99,14 @@ class Dispatch:
             return []
         _, attempt = found
         node = self._tables.registry.nodes.get(Address(attempt.option.target))
-        if node is None:
+        if node is None or node.node_id != attempt.node_id:
             return [_cancel(event.request, attempt, Fault.STATE_LOST)]
-        if attempt.quiet_since is None:
-            attempt.quiet_since = now
         self._quiet[event.request] = attempt
         cluster = None if node.cluster is None else self._tables.registry.clusters[node.cluster]
-        unread = cluster is None or cluster.read_at < attempt.quiet_since
+        asked = attempt.asked_at
+        unread = asked is not None and (cluster is None or cluster.read_at < asked)
+        if not unread:
+            attempt.asked_at = now
         patience = self._tables.policy.timers(attempt.option.generation or "C").first_content
         if unread and not event.begun and event.silence >= patience:
             return [_cancel(event.request, attempt, Fault.FIRST_CONTENT_TIMEOUT)]
@@ -219,7 +224,7 @@ class Dispatch:
         flight.attempts += 1
         flight.attempts_here += 1
         if flight.shift is None and flight.faults and step.option.target != flight.faults[0][0]:
-            flight.shift = "busy" if flight.faults[0][1] is Fault.BUSY else "attempt_failed"
+            flight.shift = _SHIFTS.get(flight.faults[0][1], "attempt_failed")
         flight.attempt = Attempt(flight.attempts, step.option, step.side, permits, now)
         flight.waiting_until = None
         self.waiting.pop(flight.event.request, None)
@@ -296,8 +301,7 @@ class Dispatch:
         placed = cluster.models.get(attempt.option.model)
         if placed is None or not placed.ready:
             return True
-        before, index = attempt.index, cluster.index
-        return before is not None and index is not None and index < before
+        return fell(attempt.index, cluster.index)
 
     def _wait(self, flight: Flight, until: float) -> list[Effect]:
         request = flight.event.request

@@ -43,7 +43,10 @@ class Attempt(Struct):
     index: int | None = None
     node_id: str | None = None
     content: bool = False
-    quiet_since: float | None = None
+    owed: tuple[int, int] = (0, 0)
+    """Failures at target and model that this attempt's first content wiped out."""
+    asked_at: float | None = None
+    """When the state was asked about its silence, and has not been read since."""
 
 
 class Held(Struct, frozen=True):
@@ -272,8 +275,8 @@ def _fail(flight: Flight, tables: Tables, now: float) -> Fail:
     name = flight.route.name
     if faults - {Fault.BUSY, Fault.NOT_PLACED, Fault.BAD_KEY}:
         return Fail(502, "attempts_failed", f"every attempt for {name!r} failed ({tried})")
-    if Fault.BUSY in faults:
-        text = f"every target of {name!r} is busy ({tried})"
+    if Fault.BUSY in faults or set(flight.reasons) == {Block.BUSY}:
+        text = f"every target of {name!r} is busy" + (f" ({tried})" if tried else "")
         return Fail(503, "overloaded", text, retry_after=retry_after)
     blocks = set(flight.reasons)
     if blocks == {Block.FIELD}:

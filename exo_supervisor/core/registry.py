@@ -310,3 +310,11 @@ class Registry:
         if node.generation == "A":
             return "identified"
         return "placed" if models else "clustered"
+
+
+def fell(before: int | None, index: int | None) -> bool:
+    """Say whether a cluster's event index began anew, which tells a re-election (Exo B and C).
+
+    Members lag behind each other by a few events: only a fall by half counts.
+    """
+    return before is not None and index is not None and index < before // 2

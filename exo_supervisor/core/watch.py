@@ -23,6 +23,7 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.names import ModelId
 from exo_supervisor.core.options import Tables
+from exo_supervisor.core.registry import fell
 
 MAX_CARDS = 20_000
 """Cards that are remembered; they only serve to tell a 404 from another."""
@@ -66,9 +67,10 @@ class Watch:
         if event.node not in self._registry.nodes:
             return []
         node = self._registry.nodes[event.node]
-        first = not node.looked
+        first, was_ready = not node.looked, set(self._registry.ready_models())
         if self._registry.missed(event.node, event.why, event.detail, now):
-            return [_say("warning", "node_down", node=event.node, why=event.why)]
+            lost = _ready_changes(was_ready, set(self._registry.ready_models()))
+            return [_say("warning", "node_down", node=event.node, why=event.why), *lost]
         if first and not node.was_up:
             return [_say("info", "node_silent", node=event.node, why=event.why)]
         return []
@@ -83,8 +85,7 @@ class Watch:
         was_ready = set(self._registry.ready_models())
         grouping = self._registry.read(event, now)
         effects = list(self._carry_over(grouping))
-        fell = index is not None and event.index is not None and event.index < index
-        if fell:
+        if fell(index, event.index):
             effects.append(_say("warning", "cluster_re_elected", cluster=node.cluster))
         effects += _ready_changes(was_ready, set(self._registry.ready_models()))
         return effects

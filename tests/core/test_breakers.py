@@ -15,7 +15,7 @@ def ill(table: Breakers, key: Key, times: int = 2, now: float = 0.0) -> list[Cha
     changes: list[Change] = []
     for _ in range(times):
         permit = table.take(key, now, changes)
-        table.settle(key, permit, Mark.FAILURE, now, 0.0, changes, "reset")
+        table.settle(key, permit, Mark.FAILURE, now, 0.0, changes, last="reset")
     return changes
 
 
@@ -56,7 +56,7 @@ def test_a_whole_circle_is_told_with_its_rules() -> None:
     permit = table.take(NODE, 10.0, changes)
     assert (cell.state(), cell.reason, cell.rest_ends()) == ("half_open", Reason.PROBE_SENT, None)
     assert not table.may_probe(NODE)
-    table.settle(NODE, permit, Mark.FAILURE, 11.0, 0.0, changes, "connect")
+    table.settle(NODE, permit, Mark.FAILURE, 11.0, 0.0, changes, last="connect")
     assert (cell.state(), cell.reason, cell.last) == ("open", Reason.PROBE_FAILED, "connect")
     permit = table.take(NODE, 12.0, changes, early=True)
     table.settle(NODE, permit, Mark.SUCCESS, 13.0, 0.0, changes)
@@ -70,7 +70,7 @@ def test_a_whole_circle_is_told_with_its_rules() -> None:
 def test_a_late_failure_does_not_rename_the_last_one() -> None:
     table = Breakers(RULES)
     ill(table, NODE)
-    table.settle(NODE, 0, Mark.FAILURE, 1.0, 0.0, [], "late")
+    table.settle(NODE, 0, Mark.FAILURE, 1.0, 0.0, [], last="late")
     cell = table.get(NODE)
     assert cell is not None
     assert cell.last == "reset"

@@ -212,3 +212,27 @@ def test_an_attempt_that_ends_because_its_client_left_is_answered_by_nobody() ->
     assert story.fail("r", Fault.CLIENT_LEFT) == []
     assert story.idle()
     assert story.machine.dispatch.counts == {"total": 1, "abandoned": 1}
+
+
+def test_a_target_that_dies_in_every_answer_trips() -> None:
+    story = Story(LOCAL, "a:1")
+    for request in ("r", "s", "t"):
+        story.ask(request)
+        story.begin(request)
+        story.fail(request, Fault.PAYLOAD, committed=True)
+    assert story.state("a:1") == "open"
+
+
+def test_a_whole_answer_between_two_deaths_makes_them_two() -> None:
+    story = Story(LOCAL, "a:1")
+    for request in ("r", "s"):
+        story.ask(request)
+        story.begin(request)
+        story.fail(request, Fault.PAYLOAD, committed=True)
+    story.ask("t")
+    story.begin("t")
+    story.succeed("t")
+    story.ask("u")
+    story.begin("u")
+    story.fail("u", Fault.PAYLOAD, committed=True)
+    assert story.state("a:1") == "closed"

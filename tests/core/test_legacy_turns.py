@@ -77,7 +77,7 @@ def test_with_no_other_tier_the_wait_is_long_but_ends() -> None:
     story.ask("s")
     assert told(story.wait(LAST_RESORT - 1.0)) == ["ReadPlacement a:1"] * 30
     last = story.wait(1.0)
-    assert refusal(last).code == "no_target"
+    assert refusal(last).code == "overloaded"
 
 
 def test_a_cold_load_has_its_own_time() -> None:

@@ -32,7 +32,7 @@ def test_what_the_state_vouches_for_goes_on() -> None:
     [
         pytest.param("", "", 8, id="the model is gone"),
         pytest.param("", "m", 8, id="the model is not ready"),
-        pytest.param("m", "", 6, id="a re-election: the index fell"),
+        pytest.param("m", "", 2, id="a re-election: the index fell"),
     ],
 )
 def test_what_the_state_disowns_is_ended(ready: str, loading: str, index: int) -> None:
@@ -126,14 +126,23 @@ def test_a_node_that_was_forgotten_meanwhile_vouches_for_nothing() -> None:
     assert told(story.read("b:1")) == LOST
 
 
-def test_a_node_outside_of_any_cluster_has_no_state_to_be_read() -> None:
+def test_a_node_that_was_started_anew_has_forgotten_its_attempts() -> None:
     story = Story(BOTH)
     for node in ("a:1", "b:1"):
         story.up(node)
         story.read(node, "m", mates="a:1 b:1")
     story.ask("r")
     story.up("a:1", born=1)
-    assert told(story.quiet("r", 30.0)) == LATE
+    assert told(story.quiet("r", 30.0)) == LOST
+
+
+def test_a_state_that_was_read_vouches_until_it_is_asked_again() -> None:
+    story = asked()
+    story.read("a:1", "m")
+    story.wait(20.0)
+    assert told(story.quiet("r", 30.0)) == ["ReadPlacement a:1"]
+    story.wait(10.0)
+    assert told(story.quiet("r", 40.0)) == LATE
 
 
 def test_a_request_that_left_is_asked_about_no_more() -> None:
