@@ -1,5 +1,6 @@
 """`exo-supervisor run`: meets the machine, then serves until it is told to stop."""
 
+import gc
 import os
 import sys
 from signal import SIGINT, SIGTERM
@@ -19,6 +20,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 FAILED = 1
 FILES = 65_536
 """File descriptors that we ask for: every client and every target takes one."""
+YOUNG = 20_000
+"""New objects between two looks of the collector: a request makes hundreds, and few cycles."""
 LAST_LINES = 2.0
 """Seconds that the log's last lines have to get out."""
 
@@ -44,6 +47,8 @@ def run(asked: Asked) -> int:
         writer.close(LAST_LINES)
         raise
     limits.raise_file_limit(FILES)
+    gc.freeze()  # what the start has made stays for good: the collector need not look at it
+    gc.set_threshold(YOUNG)
     given = Given(
         config=settings.config,
         file=settings.file,

@@ -1,28 +1,36 @@
 """Reads a request's body, as far as the house has room for it."""
 
-from aiohttp import web
+import anyio
+from aiohttp import HttpVersion11, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from exo_supervisor.core.admission import Gate
 from exo_supervisor.errors import BadRequestError
+
+BODY_WAIT = 30.0
+"""Seconds for which the next part of a body is waited for."""
 
 
 class Body:
     """One request's body; `size` is what was admitted and is to be counted out again."""
 
-    def __init__(self, gate: Gate, limit: int) -> None:
-        self._gate, self._limit = gate, limit
+    def __init__(self, gate: Gate, limit: int, *, wait: float = BODY_WAIT) -> None:
+        self._gate, self._limit, self._wait = gate, limit, wait
         self.size = 0
 
     async def read(self, request: web.BaseRequest) -> bytes:
-        """Read it whole; raises BadRequestError: `body_too_large` or `overloaded`."""
+        """Read it whole.
+
+        Raises BadRequestError: `body_too_large`, `overloaded`, or `bad_http` where it is broken or
+        does not go on.
+        """
         length = request.content_length
         if length is not None and length > self._limit:
             raise self._too_large()
-        expects = request.headers.get("expect", "").lower() == "100-continue"
-        if expects and request.transport is not None:
+        if waits_for_continue(request) and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         parts: list[bytes] = []
-        while part := await request.content.readany():
+        while part := await self._next_part(request):
             if self.size + len(part) > self._limit:
                 raise self._too_large()
             if not self._gate.take(len(part)):
@@ -31,9 +39,30 @@ class Body:
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    async def _next_part(self, request: web.BaseRequest) -> bytes:
+        """Read what is there; nothing is the end.
+
+        The words of aiohttp repeat the client's bytes, so they are left out. It does not always
+        say that a chunk is broken (3.14), so that a wait without an end may be one, too.
+        """
+        text = "the body is not what its transfer-encoding or content-encoding says"
+        try:
+            with anyio.move_on_after(self._wait):
+                return await request.content.readany()
+            text = f"nothing more of the body came for {self._wait:g} seconds"
+        except (web.RequestPayloadError, HttpProcessingError):
+            pass
+        raise BadRequestError("bad_http", text)
+
     def _too_large(self) -> BadRequestError:
         text = f"the body is larger than {self._limit} bytes (server.max_body_bytes)"
         return BadRequestError("body_too_large", text, status=413)
+
+
+def waits_for_continue(request: web.BaseRequest) -> bool:
+    """Say whether the client asked to be told before it sends its body (RFC 9110, 10.1.1)."""
+    expects = request.headers.get("expect", "").lower() == "100-continue"
+    return expects and request.version >= HttpVersion11
 
 
 def overloaded(why: str) -> BadRequestError:

@@ -19,7 +19,7 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.edge.keepalive import Keepalive
 from exo_supervisor.edge.mailbox import Mailbox, Mailboxes
 from exo_supervisor.edge.parting import Parting
-from exo_supervisor.edge.relay import Relay
+from exo_supervisor.edge.relay import SLOW_CLIENT, Relay
 from exo_supervisor.edge.reply import ClientLeftError, Reply, Served
 from exo_supervisor.edge.upstream import Opened, Upstream, UpstreamError
 from exo_supervisor.edge.wishes import Wishes
@@ -141,8 +141,10 @@ class Exchange:
         if fault is not Fault.NONE and relay.committed:
             await self._break_off(start, reading, fault)
         if fault is Fault.NONE and opened is not None:
-            await opened.see_out()
-            opened.close()
+            try:
+                await opened.see_out()
+            finally:  # a client that has its answer may leave meanwhile
+                opened.close()
         return fault is Fault.NONE or relay.committed
 
     async def _carry(
@@ -162,10 +164,13 @@ class Exchange:
         return fault
 
     async def _hand_out(self, start: StartAttempt, reading: Reading) -> None:
-        if isinstance(reading, Aggregate):
-            self._house.keepalive.forget(self._reply)
-            await self._reply.whole(reading.result(), _served(start, reading))
-        await self._reply.finish()
+        with anyio.move_on_after(SLOW_CLIENT):
+            if isinstance(reading, Aggregate):
+                self._house.keepalive.forget(self._reply)
+                await self._reply.whole(reading.result(), _served(start, reading))
+            await self._reply.finish()
+            return
+        raise ClientLeftError
 
     async def _open(self, start: StartAttempt, mailbox: Mailbox) -> Opened:
         now, timers = anyio.current_time(), start.timers

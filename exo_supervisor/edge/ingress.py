@@ -58,6 +58,7 @@ class Ingress:
         try:
             await self._admit(request, reply, account)
         except ClientLeftError:
+            reply.drop()
             account.outcome = "abandoned" if account.outcome == "refused" else account.outcome
         except Exception as crash:  # noqa: BLE001 -- the outermost guard: the client is told
             log.error(  # noqa: TRY400 -- a traceback's values may hold a prompt

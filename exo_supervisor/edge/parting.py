@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 from exo_supervisor.edge.upstream import Opened
 
 PATIENCE = 0.2
-"""Seconds that a target has to hear of it before its connection is closed."""
+"""Seconds that a target has to hear of it and to end its answer; then it is closed."""
 MAX_PARTINGS = 256
 """Partings at once; beyond that a connection is closed without a word."""
 
@@ -28,8 +28,11 @@ class Parting:
 
     async def run(self) -> None:
         """Be there for partings until cancelled."""
-        async with anyio.create_task_group() as self._tasks:
-            await anyio.sleep_forever()
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                await anyio.sleep_forever()
+        finally:
+            self._tasks, self._count = None, 0
 
     def leave(self, opened: Opened, cancel_url: str | None) -> None:
         """Let go of an answer; never waits and never raises."""
@@ -44,6 +47,7 @@ class Parting:
             with anyio.move_on_after(PATIENCE):
                 async with self._session.post(url, allow_redirects=False):
                     pass
+                await opened.see_out()
         except (aiohttp.ClientError, OSError):
             pass  # the close below says the same, less politely
         finally:

@@ -49,7 +49,7 @@ class Sink(Protocol):
         ...
 
     async def write(self, data: bytes) -> None:
-        """Write a part; waits only for a slow client."""
+        """Write a part: take it at once, and then wait only for a slow client."""
         ...
 
     async def drain(self) -> None:
@@ -98,30 +98,27 @@ class Relay:
                 return await self._flow(source, translator)
             if self._mailbox.cancelled is not None:
                 return self._mailbox.cancelled
-            if self._writing:
-                if not await self._wait_for_client():
-                    return Fault.CLIENT_LEFT
-            elif (fault := self._look_at_timers()) is not None:
+            fault = await self._wait_for_client() if self._writing else self._look_at_timers()
+            if fault is not None:
                 return fault
 
     async def _flow(self, source: Source, translator: Translator) -> Fault:
         reading, seen = self._reading, self._reading.progressed
-        while True:
+        while reading.fault is None and not (reading.done or reading.enough):
             data = await source.read()
             out = translator.feed(data) if data else translator.close()
             if reading.progressed != seen:
                 seen = reading.progressed
                 self._progress_at = anyio.current_time()
-            if reading.fault is not None:
-                if out and self.committed:
-                    await self._write(out)
-                return reading.fault
+            if reading.fault is not None and not self.committed:
+                break
             if reading.content and self.ttft is None:
                 self._see_content()
             if out:
                 await self._write(out)
-            if reading.done or reading.enough or not data:
-                return Fault.NONE
+            if not data:
+                break
+        return reading.fault or Fault.NONE  # a slow client may have kept us from saying so
 
     def _see_content(self) -> None:
         self.ttft = anyio.current_time() - self.began
@@ -145,14 +142,20 @@ class Relay:
         await self._sink.write(data)
         self._writing = False
 
-    async def _wait_for_client(self) -> bool:
+    async def _wait_for_client(self) -> Fault | None:
         """Wait until a slow client has read what it was sent: that time is not the target's."""
         self._writing = False
-        with anyio.move_on_after(SLOW_CLIENT) as scope:
+        patience = anyio.current_time() + SLOW_CLIENT
+        with anyio.CancelScope(deadline=min(patience, self._time_is_up())) as scope:
+            self._mailbox.scope = scope
             if self._sink is not None:
                 await self._sink.drain()
+        if self._mailbox.cancelled is not None:
+            return self._mailbox.cancelled
         self._progress_at = anyio.current_time()
-        return not scope.cancelled_caught
+        if not scope.cancelled_caught:
+            return None
+        return Fault.CLIENT_LEFT if self._progress_at >= patience else Fault.DEADLINE
 
     def _due(self) -> float:
         """Tell when a timer may have run out; progress made by then moves it on."""

@@ -5,12 +5,15 @@ nothing. One that has waited for long gets its head all the same, and comments t
 everything between awake.
 """
 
+from math import ceil
+
 import anyio
 import msgspec
 from aiohttp import ClientConnectionResetError, web
 from msgspec import Struct
 
 from exo_supervisor.core.effects import Refuse
+from exo_supervisor.edge.body import waits_for_continue
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.wire.openai import error_body, error_event, kind_of
 
@@ -20,6 +23,8 @@ _STREAM_HEADERS = {
     "x-accel-buffering": "no",
 }
 _LONGEST_MODEL = 256
+LAST_WORDS = 1.0
+"""Seconds for which a client may take to read what went wrong, before it is cut off."""
 
 
 class ClientLeftError(SupervisorError):
@@ -126,25 +131,42 @@ class Reply:
             await self.break_off(refusal.status, refusal.code, refusal.message)
             return
         self.over = True
+        if waits_for_continue(self._request) and not self._request.content.is_eof():
+            self._response.force_close()  # the next bytes may be its body, or its next request
         body = error_body(
             refusal.message, refusal.code, kind=kind_of(refusal.status), param=refusal.param
         )
         headers = {"content-type": "application/json", "content-length": str(len(body))}
         if refusal.retry_after is not None:
-            headers["retry-after"] = str(max(1, int(refusal.retry_after)))
+            headers["retry-after"] = str(max(1, ceil(refusal.retry_after)))
         await self._guard_head(refusal.status, headers)
         await self.write(body)
 
     async def break_off(self, status: int, code: str, message: str) -> None:
         """Say in the stream what went wrong, and close it so that it cannot look whole."""
         self.over = True
+        read = False
         try:
-            await self.write(error_event(message, code, kind=kind_of(status)))
+            with anyio.move_on_after(LAST_WORDS):
+                await self.write(error_event(message, code, kind=kind_of(status)))
+                read = True
         finally:
-            self._response.broken = True
-            self._response.force_close()
-            if self._request.transport is not None:
-                self._request.transport.close()
+            self._break(flush=read)
+
+    def drop(self) -> None:
+        """Cut the connection of a client that does not read: it may not see an end to its answer.
+
+        Never waits; what was not sent yet is lost.
+        """
+        self.over = True
+        self._break(flush=False)
+
+    def _break(self, *, flush: bool) -> None:
+        self._response.broken = True
+        self._response.force_close()
+        transport = self._request.transport
+        if transport is not None:
+            _ = transport.close() if flush else transport.abort()
 
     async def _still(self) -> None:
         """Wait until a beat that has begun is over."""

@@ -2,6 +2,9 @@
 
 import ssl
 import time
+from asyncio import Future
+from contextlib import suppress
+from io import BytesIO
 
 import aiohttp
 import anyio
@@ -18,12 +21,16 @@ from exo_supervisor.wire.openai import ChatRequest
 NODE_IDLE = 3.0
 """Seconds that an idle connection to a node is kept: hypercorn (Exo B, C) closes it at five."""
 PROVIDER_IDLE = 60.0
+LARGE_BODY = 2**20
+"""Bytes from which on a body is written in parts."""
 ERROR_BODY = 65_536
 """Bytes of an error's body that are read, at most."""
 ERROR_WAIT = 2.0
 """Seconds for which an error's body is waited for."""
 LAST_BYTES = 0.2
 """Seconds for which the end of a body is waited for after its `[DONE]`."""
+_BROKEN = (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError, RuntimeError)
+"""What reading a body raises; RuntimeError is aiohttp's word for a connection that is gone."""
 
 
 class UpstreamError(SupervisorError):
@@ -50,23 +57,52 @@ class Opened:
     def __init__(self, response: ClientResponse) -> None:
         self._response = response
         self.is_stream = response.content_type == "text/event-stream"
+        connection = response.connection
+        protocol = None if connection is None else connection.protocol
+        self._closed = None if protocol is None else protocol.closed
+        if self._closed is not None:
+            self._closed.remove_done_callback(_take_note)
+            self._closed.add_done_callback(_take_note)
+            self._closed.add_done_callback(self._tell_reader)
 
     async def read(self) -> bytes:
         """Read what is there, waiting for at least a byte; nothing means a clean end."""
         try:
             return await self._response.content.readany()
-        except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError) as error:
+        except _BROKEN as error:
             raise UpstreamError(_reading_fault(error)) from error
 
     async def see_out(self) -> None:
-        """Let a body that has said everything end by itself, so that its connection is reused."""
-        with anyio.move_on_after(LAST_BYTES):
+        """Let a body that has said everything end by itself, so that its connection is reused.
+
+        How it ends is nobody's business any more: never raises.
+        """
+        if self._response.content.at_eof():
+            return
+        with anyio.move_on_after(LAST_BYTES), suppress(UpstreamError):
             while await self.read():
                 pass
 
     def close(self) -> None:
         """Let go; the connection is closed unless the body had ended."""
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._tell_reader)
         self._response.close()
+
+    def _tell_reader(self, _: Future[None]) -> None:
+        """End a read whose connection is gone: of a body whose framing breaks aiohttp tells nobody.
+
+        Generation A writes a second answer into its chunks when a request takes too long.
+        """
+        content = self._response.content
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError("the framing of the body broke"))
+
+
+def _take_note(closed: Future[None]) -> None:
+    """Look at how a connection ended, since a future whose error nobody sees is logged."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 class Upstream:
@@ -94,7 +130,7 @@ class Upstream:
         timeout = ClientTimeout(total=None, connect=start.timers.connect)
         try:
             response = await session.post(
-                url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+                url, data=_sendable(body), headers=headers, timeout=timeout, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise UpstreamError(opening_fault(error)) from error
@@ -128,6 +164,11 @@ class Upstream:
         )
 
 
+def _sendable(body: bytes) -> bytes | BytesIO:
+    """Let a large body be written part by part: aiohttp writes bytes whole, and warns of it."""
+    return body if len(body) <= LARGE_BODY else BytesIO(body)
+
+
 async def _read_error(response: ClientResponse) -> bytes:
     """Read the beginning of an error's body; one that breaks off says less, not something else."""
     parts: list[bytes] = []
@@ -137,7 +178,7 @@ async def _read_error(response: ClientResponse) -> bytes:
             while size < ERROR_BODY and (part := await response.content.readany()):
                 parts.append(part)
                 size += len(part)
-        except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError):
+        except _BROKEN:
             pass
     return b"".join(parts)
 

@@ -1,5 +1,6 @@
 """What a client asks of us beside its request: the x-supervisor-* headers."""
 
+from collections import Counter
 from collections.abc import Mapping
 from math import isfinite
 from typing import Literal
@@ -32,7 +33,8 @@ def read_wishes(headers: Mapping[str, str]) -> Wishes:
         return PLAIN
     found = dict(named)
     if len(found) != len(named):
-        raise _bad(named[0][0], "each x-supervisor-* header may be sent once")
+        [(twice, _), *_] = Counter(name for name, _ in named).most_common(1)
+        raise _bad(twice, "each x-supervisor-* header may be sent once")
     for name in found:
         if name not in ("x-supervisor-route", "x-supervisor-privacy", "x-supervisor-deadline"):
             raise _bad(name, "known are x-supervisor-privacy, -route and -deadline")

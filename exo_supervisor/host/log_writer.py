@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 MOST_LINES = 10_000  # waiting to be written
 _MOST_BATCH = 256  # lines in one write
+_GATHER = 0.02  # seconds for which lines gather: waking a thread for each would slow the loop
 
 
 class LogWriter:
@@ -36,6 +37,7 @@ class LogWriter:
         self._lock = threading.RLock()
         self._dropped = 0
         self._closed = False
+        self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -51,6 +53,7 @@ class LogWriter:
         if not self._closed:
             self._closed = True
             self._lines.put(None)
+            self._hurry.set()
         self._thread.join(timeout)
 
     def _drop(self, lines: int) -> None:
@@ -82,6 +85,7 @@ class LogWriter:
         lines: list[bytes] = []
         with suppress(Empty):
             line = self._lines.get()
+            self._hurry.wait(_GATHER)
             while line is not None:
                 lines.append(line)
                 if len(lines) == _MOST_BATCH:

@@ -27,7 +27,7 @@ class _Merged:
 
     def add(self, members: dict[str, object], growing: frozenset[str]) -> None:
         for name, value in members.items():
-            if isinstance(value, str) and name in growing:
+            if name in growing and isinstance(value, str):
                 self.texts.setdefault(name, []).append(value)
             elif as_list(value):
                 self.lists.setdefault(name, []).extend(as_list(value))
@@ -117,12 +117,15 @@ class Aggregate(Reading):
         if self._size > _MOST_BYTES:
             self.fail(Fault.OVERSIZED, f"the answer is larger than {_MOST_BYTES} bytes")
             return b""
-        told = self._told.setdefault(choice.index, _Told())
+        told = self._told.get(choice.index)
+        if told is None:
+            told = self._told[choice.index] = _Told()
         if self.generation == "A":
             told.add({"content": delta.content})
         else:
             told.add(_members.decode(choice.delta))
-        told.logprobs.add(as_object(choice.logprobs), frozenset())
+        if choice.logprobs is not None:
+            told.logprobs.add(as_object(choice.logprobs), frozenset())
         told.finish = choice.finish_reason or told.finish
         return b""
 

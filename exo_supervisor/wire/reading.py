@@ -141,6 +141,8 @@ class Reading(ABC):
             choices = chunk.choices
             if not choices or self.fault is not None:
                 return b""
+            if len(choices) == 1:
+                return self._read_choice(choices[0], read_delta(choices[0]))
             deltas = [read_delta(choice) for choice in choices]
             return b"".join(map(self._read_choice, choices, deltas))
         except UNREADABLE:

@@ -44,7 +44,7 @@ def read_whole(body: bytes, into: Reading) -> bytes:
     except UNREADABLE:
         into.fail(Fault.PAYLOAD, "the answer is not valid JSON of a chat completion")
         return b""
-    if whole.error is not None:
+    if whole.error:
         return into.read_event(msgspec.json.encode({"error": whole.error}))
     written: list[bytes] = []
     for event in _events(whole):
@@ -89,13 +89,18 @@ class Whole:
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes in; there is nothing for the client before the end."""
+        if self._into.fault is not None:
+            return b""
         self._size += len(data)
-        if self._size > MOST_BYTES:
-            self._into.fail(Fault.OVERSIZED, f"the answer is larger than {MOST_BYTES} bytes")
-        else:
+        if self._size <= MOST_BYTES:
             self._parts.append(data)
+        else:
+            self._parts.clear()
+            self._into.fail(Fault.OVERSIZED, f"the answer is larger than {MOST_BYTES} bytes")
         return b""
 
     def close(self) -> bytes:
         """Take the end in and return all that a streaming client gets."""
+        if self._into.fault is not None:
+            return b""
         return read_whole(b"".join(self._parts), self._into)

@@ -1,0 +1,39 @@
+"""Our own listener on loopback, for tests that look at the bytes."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from socket import socket
+
+from aiohttp import web
+
+from exo_supervisor.edge.listener import Listener, Serve
+from exo_supervisor.edge.reply import ClientLeftError, Reply
+
+HOST = "127.0.0.1"
+
+
+@asynccontextmanager
+async def listening(serve: Serve) -> AsyncGenerator[int]:
+    """Serve on loopback; the port is what comes back."""
+    listener = Listener(serve, drain_timeout=0.2)
+    bound = socket()
+    bound.bind((HOST, 0))
+    await listener.listen([bound])
+    try:
+        yield bound.getsockname()[1]
+    finally:
+        await listener.drain()
+
+
+def replying(talk: Callable[[Reply], Awaitable[None]]) -> Serve:
+    """Answer each request by talking to its client."""
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        reply = Reply(request, "req-1")
+        try:
+            await talk(reply)
+        except ClientLeftError:
+            reply.drop()
+        return reply.response
+
+    return serve

@@ -1,0 +1,150 @@
+"""A client may leave at any moment: the target hears of it, and everything is given back."""
+
+import asyncio
+import json
+
+import anyio
+import pytest
+import uvloop
+from anyio.abc import SocketStream
+from structlog.testing import capture_logs
+
+from exo_supervisor.core.events import AttemptSettled, RequestEnded
+from exo_supervisor.core.outcomes import Fault
+from tests.demo.raw import exchanged, taken_apart
+from tests.edge.listening import HOST
+from tests.edge.talking import DONE, HEAD, STOP, TERMINATOR, Housed, Node, Talk, housed, talking
+from tests.edge.talking import text as said
+
+pytestmark = pytest.mark.real_time
+
+SOON = 0.3
+"""Seconds in which a target must hear that its client left."""
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object]]:
+    """Both loops, since they cancel at different moments."""
+    assert uvloop.Loop is not asyncio.SelectorEventLoop
+    return "asyncio", {"use_uvloop": request.param == "uvloop"}
+
+
+def chat(*, stream: bool, close: bool = True) -> bytes:
+    body = json.dumps(
+        {"model": "m", "stream": stream, "messages": [{"role": "user", "content": "hi"}]}
+    ).encode()
+    connection = b"connection: close\r\n" if close else b""
+    return (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n%scontent-length: %d\r\n\r\n"
+        % (connection, len(body))
+    ) + body
+
+
+def says(*parts: bytes) -> Talk:
+    async def talk(stream: SocketStream) -> None:
+        for part in parts:
+            await stream.send(part)
+
+    return talk
+
+
+async def leaves(house: Housed, node: Node, after: bytes, *, stream: bool) -> float:
+    """Ask, leave once `after` was heard and all is quiet, and tell how long the target waited."""
+    async with await anyio.connect_tcp(HOST, house.port) as client:
+        await client.send(chat(stream=stream))
+        received = b""
+        while after not in received:
+            received += await client.receive()
+        await anyio.sleep(0.05)
+    left = anyio.current_time()
+    with anyio.fail_after(2.0):
+        while node.open or not house.empty:  # noqa: ASYNC110 -- nobody tells
+            await anyio.sleep(0.005)
+    return max(0.0, node.closed_at - left)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (),
+        (HEAD[:20],),
+        (HEAD,),
+        (b"HTTP/1.1 500 X\r\ncontent-length: 9\r\n\r\nhalf",),
+        (HEAD, said("a")),
+    ],
+    ids=["no head", "half a head", "a head", "half an error", "content"],
+)
+@pytest.mark.parametrize("cancellable", [True, False])
+async def test_who_leaves_takes_everything_along(
+    parts: tuple[bytes, ...], *, stream: bool, cancellable: bool
+) -> None:
+    async with talking(says(*parts)) as node, housed(node, cancellable=cancellable) as house:
+        heard = b'"a"' if stream and said("a") in parts else b""
+        assert await leaves(house, node, heard, stream=stream) < SOON
+        ends = [told for told in house.told if told in ("AttemptSettled", "RequestEnded")]
+        assert ends == ["RequestEnded"], house.told
+        end = house.events[-1]
+        assert isinstance(end, RequestEnded)
+        assert end.fault is Fault.CLIENT_LEFT
+        told = ["POST /v1/cancel/cmd%2F1"] if cancellable and said("a") in parts else []
+        assert node.lines[1:] == told
+
+
+async def test_who_leaves_while_it_waits_for_an_order_is_told_of() -> None:
+    async with talking(says()) as node, housed(node, start=False) as house:
+        await leaves(house, node, b"", stream=True)
+        assert house.told == ["RequestArrived", "RequestEnded"]
+
+
+async def test_who_leaves_after_a_keepalive_is_forgotten() -> None:
+    async with talking(says(HEAD)) as node, housed(node, head=0.05) as house:
+        await leaves(house, node, b": keep-alive", stream=True)
+        assert house.told[-1] == "RequestEnded"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_is_whole_even_if_its_connection_never_ends(*, stream: bool) -> None:
+    """Its client has it at once, and may leave: the connection is closed all the same."""
+    parts = (HEAD, said("a"), STOP, DONE)
+    with capture_logs() as lines:
+        async with talking(says(*parts)) as node, housed(node) as house:
+            assert await leaves(house, node, b"200 OK", stream=stream) < SOON
+    settled = [event for event in house.events if isinstance(event, AttemptSettled)]
+    assert [event.fault for event in settled] == [Fault.NONE]
+    assert [(line["event"], line["outcome"]) for line in lines] == [("request_done", "success")]
+
+
+@pytest.mark.parametrize("rest", [b"zz\r\n", b""], ids=["garbage", "a cut"])
+async def test_trouble_after_the_end_of_an_answer_is_no_trouble(rest: bytes) -> None:
+    async def talk(stream: SocketStream) -> None:
+        await stream.send(HEAD + said("a") + STOP + DONE)
+        await anyio.sleep(0.05)
+        if rest:
+            await stream.send(rest)
+        else:
+            await stream.aclose()
+
+    with capture_logs() as lines:
+        async with talking(talk) as node, housed(node) as house:
+            raw = await exchanged(chat(stream=True), HOST, house.port)
+            assert taken_apart(raw).whole
+            assert taken_apart(raw).body.endswith(b"data: [DONE]\n\n")
+            assert house.empty
+    assert [(line["event"], line["outcome"]) for line in lines] == [("request_done", "success")]
+
+
+async def test_a_target_that_dies_in_the_middle_leaves_no_end_behind() -> None:
+    async def talk(stream: SocketStream) -> None:
+        await stream.send(HEAD + said("a"))
+        await anyio.sleep(0.05)
+        await stream.aclose()
+
+    async with talking(talk) as node, housed(node) as house:
+        raw = await exchanged(chat(stream=True, close=False), HOST, house.port)
+        told = taken_apart(raw)
+        assert house.empty
+    assert not told.whole
+    assert TERMINATOR not in raw
+    assert b"[DONE]" not in told.body
+    assert b"attempts_failed" in told.body

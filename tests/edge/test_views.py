@@ -1,0 +1,133 @@
+"""What the house shows of itself is what is so."""
+
+import msgspec
+
+from exo_supervisor.core.names import Address
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.policy import Policy
+from exo_supervisor.edge import views
+from tests.core.story import BOTH, LOCAL, M, P, Story, X
+
+
+def wall(instant: float) -> str:
+    return f"t{instant:g}"
+
+
+def shown(story: Story) -> views.Status:
+    return views.status(story.machine, story.now, version="1", config="f", not_yet=("mdns",))
+
+
+def test_a_node_is_shown_with_its_cluster_its_models_and_its_breaker() -> None:
+    story = Story(LOCAL, "n:1")
+    story.read("n:1", M, loading="other")
+    [node] = views.nodes(story.machine, wall, story.now)
+    assert (node.id, node.url, node.generation, node.cluster) == ("n:1", "http://n:1", "C", "n:1")
+    assert (node.rung, node.why, node.advice) == ("ready", None, None)
+    assert [(model.id, model.ready) for model in node.models] == [("m", True), ("other", False)]
+    assert (node.breaker.state, node.sources, node.latency) == ("closed", ["test"], 0.01)
+
+
+def test_a_node_that_is_down_shows_why_and_no_models() -> None:
+    story = Story(LOCAL, "n:1")
+    story.down("n:1")
+    [node] = views.nodes(story.machine, wall, story.now)
+    assert (node.models, node.latency, node.rung) == ([], None, "seen")
+    assert node.why == "the host is up, but nothing listens there"
+    assert shown(story).looked == ["n:1 the host is up, but nothing listens there"]
+
+
+def test_another_address_of_a_node_is_no_second_node() -> None:
+    story = Story(LOCAL, "n:1")
+    story.up("n:1")
+    registry = story.machine.tables.registry
+    twin = registry.nodes[Address("n:1")]
+    registry.nodes[Address("n:2")] = msgspec.structs.replace(
+        twin, address=Address("n:2"), alias_of=Address("n:1")
+    )
+    assert [node.id for node in views.nodes(story.machine, wall, 9.0)] == ["n:1"]
+    assert [row.target for row in views.breakers(story.machine, wall)] == ["n:1"]
+    assert sum(shown(story).nodes.values()) == 1
+
+
+def test_every_target_has_a_breaker_and_models_only_with_a_past() -> None:
+    story = Story(BOTH, "n:1")
+    assert [(row.target, row.model, row.state) for row in views.breakers(story.machine, wall)] == [
+        ("n:1", None, "closed"),
+        ("p", None, "closed"),
+        ("q", None, "closed"),
+    ]
+    story.ask("r")
+    story.fail("r", Fault.RESET)
+    story.begin("r")
+    [row, *_] = views.breakers(story.machine, wall)
+    assert (row.target, row.state, row.failures, row.last) == ("n:1", "closed", 1, "reset")
+
+
+def test_a_forced_breaker_says_who_did_it_and_since_when() -> None:
+    story = Story(LOCAL, "n:1")
+    story.wait(7.0)
+    story.force("n:1", "open")
+    [row] = views.breakers(story.machine, wall)
+    assert (row.state, row.forced, row.reason, row.until) == ("open", True, "operator", None)
+    assert row.since == wall(story.now)
+    story.force("n:1", None)
+    [row] = views.breakers(story.machine, wall)
+    assert (row.state, row.forced, row.since) == ("closed", False, None)
+
+
+def test_models_stand_where_they_stand() -> None:
+    story = Story(BOTH, "n:1")
+    rows = {row.id: row for row in views.models(story.machine, story.now)}
+    assert next(iter(rows)) == "chat"
+    assert rows["chat"].state == "ready"
+    assert [(at.target, at.model, at.ready) for at in rows["chat"].where] == [
+        ("n:1", M, True),
+        ("p", X, True),
+        ("q", X, True),
+    ]
+    assert rows["x"].state == "cloud"
+    story.read("n:1", loading=M)
+    rows = {row.id: row for row in views.models(story.machine, story.now)}
+    assert rows["m"].state == "placed"
+    assert not rows["m"].where[0].ready
+    story.down("n:1")
+    rows = {row.id: row for row in views.models(story.machine, story.now)}
+    assert rows["chat"].state == "cloud"
+
+
+def test_a_provider_whose_key_was_refused_is_shown_with_its_reason() -> None:
+    story = Story(BOTH)
+    story.machine.tables.clouds.refused_key(P, story.now)
+    rows = {row.id: row for row in views.models(story.machine, story.now)}
+    assert [(at.target, at.ready, at.why) for at in rows["chat"].where] == [
+        ("p", False, "bad_key"),
+        ("q", True, ""),
+    ]
+    assert [(seen.name, seen.state) for seen in shown(story).providers] == [
+        ("p", "bad_key"),
+        ("q", "ready"),
+    ]
+
+
+def test_the_status_counts_requests_and_nodes() -> None:
+    story = Story(BOTH, "n:1")
+    story.ask("done")
+    story.succeed("done")
+    story.ask("open")
+    status = shown(story)
+    assert (status.ready, status.uptime, status.config) == (True, 5.0, "f")
+    assert status.requests["in_flight"] == 1
+    assert status.requests["total"] == 2
+    assert list(status.nodes) == ["seen", "reachable", "identified", "clustered", "placed", "ready"]
+    assert status.nodes["ready"] == 1
+    assert status.not_yet == ["mdns"]
+    assert msgspec.json.decode(msgspec.json.encode(status), type=views.Status) == status
+
+
+def test_an_empty_house_has_a_status_too() -> None:
+    story = Story(Policy())
+    status = shown(story)
+    assert (status.ready, status.providers, sum(status.nodes.values())) == (False, [], 0)
+    assert views.nodes(story.machine, wall, 5.0) == []
+    assert views.models(story.machine, 5.0) == []
+    assert views.breakers(story.machine, wall) == []
