@@ -1,5 +1,6 @@
 """The composition root: which tasks there are, and which channels join them."""
 
+from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from socket import socket
 from typing import Protocol
@@ -71,7 +72,8 @@ async def serve(
     Raises RestartsSpentError, or whatever ended the conductor: both are ours to be told of.
     """
     config = given.config
-    machine = Machine(policy_of(config, given.why_off), anyio.current_time())
+    clock = get_running_loop().time  # what anyio.current_time asks, without its detour
+    machine = Machine(policy_of(config, given.why_off), clock())
     send, receive = anyio.create_memory_object_stream[Event](INBOX)
     nodes, clouds = open_sessions()
     async with nodes, clouds, send, receive:
@@ -85,6 +87,7 @@ async def serve(
             Performer(health, mailboxes).perform,
             beat=lambda: systemd.notify("WATCHDOG=1"),
             idle=IDLE if period is None else period / 2,
+            clock=clock,
         )
         keepalive, parting = Keepalive(config.server.head), Parting(nodes)
         house = House(
@@ -94,6 +97,7 @@ async def serve(
             keepalive=keepalive,
             parting=parting,
             total=config.timeouts.total,
+            clock=clock,
         )
         routes = Routes(machine, conductor.ask, About(given.file, not_yet(config)))
         ingress = Ingress(

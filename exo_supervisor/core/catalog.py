@@ -45,12 +45,12 @@ class Catalog:
         self._policy = policy
         self._registry = registry
         self._clouds = clouds
-        self._rules = {rule.name: rule for rule in policy.models}
+        self._rules = {rule.name: self._by_rule(rule) for rule in policy.models}
 
     def lookup(self, name: str) -> Lookup:
         """Resolve a name: a configured one, then PROVIDER/ID, then an id as targets know it."""
-        if (rule := self._rules.get(name)) is not None:
-            return self._by_rule(rule)
+        if (configured := self._rules.get(name)) is not None:
+            return configured
         head, _, tail = name.partition("/")
         model = ModelId(name)
         provider = self._clouds.get(head)

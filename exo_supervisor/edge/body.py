@@ -47,6 +47,8 @@ class Body:
         """
         text = "the body is not what its transfer-encoding or content-encoding says"
         try:
+            if request.content.is_eof():  # all of it has come: nothing is waited for
+                return await request.content.readany()
             with anyio.move_on_after(self._wait):
                 return await request.content.readany()
             text = f"nothing more of the body came for {self._wait:g} seconds"

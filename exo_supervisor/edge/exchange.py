@@ -19,8 +19,8 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.edge.keepalive import Keepalive
 from exo_supervisor.edge.mailbox import Mailbox, Mailboxes
 from exo_supervisor.edge.parting import Parting
-from exo_supervisor.edge.relay import SLOW_CLIENT, Relay
-from exo_supervisor.edge.reply import ClientLeftError, Reply, Served
+from exo_supervisor.edge.relay import SLOW_CLIENT, Bounds, Relay
+from exo_supervisor.edge.reply import SMALL, ClientLeftError, Reply, Served
 from exo_supervisor.edge.upstream import Opened, Upstream, UpstreamError
 from exo_supervisor.edge.wishes import Wishes
 from exo_supervisor.wire.aggregate import Aggregate
@@ -39,6 +39,7 @@ class House(Struct, frozen=True):
     keepalive: Keepalive
     parting: Parting
     total: float
+    clock: Callable[[], float] = anyio.current_time
 
 
 class Account(Struct):
@@ -67,7 +68,7 @@ class Exchange:
         self._house, self._chat, self._wishes = house, chat, wishes
         self._reply, self._account, self._created = reply, account, created
         self._request = RequestId(account.request_id)
-        self._began = anyio.current_time()
+        self._began = self._house.clock()
         self._limit = inf if wishes.deadline is None else self._began + wishes.deadline
         self._until = min(self._limit, self._began + house.total)
 
@@ -124,9 +125,8 @@ class Exchange:
             stream if self._chat.stream else None,
             mailbox,
             self._house.ask,
-            began=anyio.current_time(),
-            until=self._until,
-            limit=self._limit,
+            Bounds(self._house.clock(), self._until, self._limit),
+            self._house.clock,
         )
         error: UpstreamError | None = None
         try:
@@ -155,7 +155,7 @@ class Exchange:
         try:
             translator = reading if opened.is_stream else Whole(reading)
             fault = await relay.carry(opened, translator)
-            if fault is Fault.NONE:
+            if fault is Fault.NONE and not relay.finished:
                 await self._hand_out(start, reading)
             whole = fault is Fault.NONE and not reading.enough
         finally:
@@ -164,23 +164,28 @@ class Exchange:
         return fault
 
     async def _hand_out(self, start: StartAttempt, reading: Reading) -> None:
-        with anyio.move_on_after(SLOW_CLIENT):
-            if isinstance(reading, Aggregate):
-                self._house.keepalive.forget(self._reply)
-                await self._reply.whole(reading.result(), _served(start, reading))
+        """Give a client its whole answer; one that leaves it unread has left."""
+        if not isinstance(reading, Aggregate):
             await self._reply.finish()
+            return
+        body = reading.result()
+        if len(body) <= SMALL and not self._reply.behind:
+            await self._reply.whole(body, _served(start, reading))
+            return
+        with anyio.move_on_after(SLOW_CLIENT):
+            await self._reply.whole(body, _served(start, reading))
             return
         raise ClientLeftError
 
     async def _open(self, start: StartAttempt, mailbox: Mailbox) -> Opened:
-        now, timers = anyio.current_time(), start.timers
+        now, timers = self._house.clock(), start.timers
         limit = timers.first_content if timers.headers is None else timers.headers
         with anyio.CancelScope(deadline=min(now + limit, self._until)) as scope:
             mailbox.scope = scope
             return await self._house.upstream.open(start, self._chat)
         if mailbox.cancelled is not None:
             raise UpstreamError(mailbox.cancelled)
-        if anyio.current_time() >= self._until:
+        if self._house.clock() >= self._until:
             raise UpstreamError(Fault.DEADLINE)
         silent = Fault.FIRST_CONTENT_TIMEOUT if timers.headers is None else Fault.HEADERS_TIMEOUT
         raise UpstreamError(silent)
@@ -249,8 +254,7 @@ class Stream:
     ) -> None:
         self._reply, self._keepalive = reply, keepalive
         self._start, self._reading = start, reading
-        self.write = reply.write
-        self.drain = reply.drain
+        self.write, self.finish, self.drain = reply.write, reply.finish, reply.drain
 
     async def begin(self) -> None:
         """Commit: tell who answers, for the answer begins."""

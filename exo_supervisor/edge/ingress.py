@@ -22,7 +22,7 @@ from exo_supervisor.errors import BadRequestError
 from exo_supervisor.runtime.supervise import describe_crash
 from exo_supervisor.wire.openai import error_body, kind_of, read_chat
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("ingress")
 
 BACKLOG = 4096
 """Connections that may wait to be accepted: a burst of clients must not see EAGAIN."""

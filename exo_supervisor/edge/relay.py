@@ -10,6 +10,7 @@ from math import inf
 from typing import Protocol
 
 import anyio
+from msgspec import Struct
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.events import AttemptQuieted, ContentSeen, Event
@@ -52,17 +53,25 @@ class Sink(Protocol):
         """Write a part: take it at once, and then wait only for a slow client."""
         ...
 
+    async def finish(self, data: bytes) -> None:
+        """Write the last part, and end the answer as a whole one."""
+        ...
+
     async def drain(self) -> None:
         """Wait until a slow client has read what it was sent."""
         ...
 
 
-class Relay:
-    """One attempt's answer on its way; `sink` is None for a client that gets it whole.
+class Bounds(Struct, frozen=True):
+    """When an attempt began, and when its request's time is up: `until` its commit, and after."""
 
-    `began` is when the attempt did; `until` is when the request's time is up before its commit,
-    `limit` after it.
-    """
+    began: float
+    until: float
+    limit: float = inf
+
+
+class Relay:
+    """One attempt's answer on its way; `sink` is None for a client that gets it whole."""
 
     def __init__(
         self,
@@ -71,18 +80,17 @@ class Relay:
         sink: Sink | None,
         mailbox: Mailbox,
         ask: Callable[[Event], None],
-        *,
-        began: float,
-        until: float,
-        limit: float = inf,
+        bounds: Bounds,
+        clock: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._start, self._reading, self._sink = start, reading, sink
         self._mailbox, self._ask = mailbox, ask
-        self._until, self._limit = until, limit
-        self.began = began
-        self._progress_at = self._asked_at = anyio.current_time()
+        self._until, self._limit = bounds.until, bounds.limit
+        self._clock = clock
+        self.began = bounds.began
+        self._progress_at = self._asked_at = self._clock()
         self._writing = False
-        self.committed = False
+        self.committed = self.finished = False
         self.ttft: float | None = None
 
     async def carry(self, source: Source, translator: Translator) -> Fault:
@@ -109,19 +117,19 @@ class Relay:
             out = translator.feed(data) if data else translator.close()
             if reading.progressed != seen:
                 seen = reading.progressed
-                self._progress_at = anyio.current_time()
+                self._progress_at = self._clock()
             if reading.fault is not None and not self.committed:
                 break
             if reading.content and self.ttft is None:
                 self._see_content()
             if out:
-                await self._write(out)
+                await self._write(out, last=reading.done and reading.fault is None)
             if not data:
                 break
         return reading.fault or Fault.NONE  # a slow client may have kept us from saying so
 
     def _see_content(self) -> None:
-        self.ttft = anyio.current_time() - self.began
+        self.ttft = self._clock() - self.began
         self._ask(
             ContentSeen(
                 request=self._start.request,
@@ -131,7 +139,7 @@ class Relay:
             )
         )
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self, data: bytes, *, last: bool) -> None:
         if self._sink is None:
             return
         self._writing = True
@@ -139,20 +147,24 @@ class Relay:
             self.committed = True
             with anyio.CancelScope(shield=True):  # a head is written whole or not at all
                 await self._sink.begin()
-        await self._sink.write(data)
+        if last:
+            self.finished = True
+            await self._sink.finish(data)
+        else:
+            await self._sink.write(data)
         self._writing = False
 
     async def _wait_for_client(self) -> Fault | None:
         """Wait until a slow client has read what it was sent: that time is not the target's."""
         self._writing = False
-        patience = anyio.current_time() + SLOW_CLIENT
+        patience = self._clock() + SLOW_CLIENT
         with anyio.CancelScope(deadline=min(patience, self._time_is_up())) as scope:
             self._mailbox.scope = scope
             if self._sink is not None:
                 await self._sink.drain()
         if self._mailbox.cancelled is not None:
             return self._mailbox.cancelled
-        self._progress_at = anyio.current_time()
+        self._progress_at = self._clock()
         if not scope.cancelled_caught:
             return None
         return Fault.CLIENT_LEFT if self._progress_at >= patience else Fault.DEADLINE
@@ -183,7 +195,7 @@ class Relay:
         return self._limit if self.committed else self._until
 
     def _look_at_timers(self) -> Fault | None:
-        now = anyio.current_time()
+        now = self._clock()
         if now >= self._time_is_up():
             return Fault.DEADLINE
         if now >= self._hard():

@@ -23,6 +23,8 @@ _STREAM_HEADERS = {
     "x-accel-buffering": "no",
 }
 _LONGEST_MODEL = 256
+SMALL = 16_384
+"""Bytes that a client who has read all before is sure to be handed without a wait."""
 LAST_WORDS = 1.0
 """Seconds for which a client may take to read what went wrong, before it is cut off."""
 
@@ -44,6 +46,7 @@ class Response(web.StreamResponse):
     """A response that can be broken off, so that a client can tell it from a whole one."""
 
     broken = False
+    _send_headers_immediately = False  # aiohttp then sends the head with the first bytes after it
 
     async def write_eof(self, data: bytes = b"") -> None:
         """End the response, unless it was broken off: then its terminator must not be sent."""
@@ -65,6 +68,12 @@ class Reply:
         self.headed = False
         self.committed = False
         self.over = False
+
+    @property
+    def behind(self) -> bool:
+        """Whether the client has yet to take what it was sent."""
+        transport = self._request.transport
+        return transport is not None and transport.get_write_buffer_size() > 0
 
     @property
     def response(self) -> Response:
@@ -116,11 +125,17 @@ class Reply:
         await self._guard_head(200, headers | served_headers(served))
         await self.write(body)
 
-    async def finish(self) -> None:
-        """End the answer as a whole one. Raises ClientLeftError."""
+    async def finish(self, data: bytes = b"") -> None:
+        """End the answer as a whole one, its last part included. Raises ClientLeftError.
+
+        Where the client keeps up, part and end are one write.
+        """
         self.over = True
+        if data and (self.behind or len(data) > SMALL):
+            await self.write(data)
+            data = b""
         try:
-            await self._response.write_eof()
+            await self._response.write_eof(data)
         except (ClientConnectionResetError, ConnectionResetError) as gone:
             raise ClientLeftError from gone
 

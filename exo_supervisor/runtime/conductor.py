@@ -35,9 +35,10 @@ class Conductor:
         *,
         beat: Callable[[], None],
         idle: float,
+        clock: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._machine, self._inbox, self._perform = machine, inbox, perform
-        self._beat, self._idle = beat, idle
+        self._beat, self._idle, self._clock = beat, idle, clock
         self._raised: deque[Event] = deque()
         self._busy = False
         self._nap = anyio.CancelScope()
@@ -54,7 +55,7 @@ class Conductor:
         self._busy = True
         try:
             while self._raised:
-                now = anyio.current_time()
+                now = self._clock()
                 for effect in self._machine.handle(self._raised.popleft(), now):
                     self._perform(effect)
         finally:

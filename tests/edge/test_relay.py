@@ -13,7 +13,7 @@ from exo_supervisor.core.events import AttemptQuieted, ContentSeen, Event
 from exo_supervisor.core.names import Address, Generation, ModelId, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.edge.mailbox import Mailbox
-from exo_supervisor.edge.relay import SLOW_CLIENT, Relay
+from exo_supervisor.edge.relay import SLOW_CLIENT, Bounds, Relay
 from exo_supervisor.edge.reply import ClientLeftError
 from exo_supervisor.edge.upstream import UpstreamError
 from exo_supervisor.errors import SupervisorError
@@ -71,6 +71,7 @@ class Client:
 
     blocks: dict[int, float] = field(default_factory=dict[int, float])
     begun: int = 0
+    ends: int = 0
     got: list[bytes] = field(default_factory=list[bytes])
     free_at: float = 0.0
     gone: bool = False
@@ -87,6 +88,10 @@ class Client:
         self.free_at = anyio.current_time() + self.blocks.get(len(self.got), 0.0)
         self.got.append(data)
         await self.drain()
+
+    async def finish(self, data: bytes) -> None:
+        self.ends += 1
+        await self.write(data)
 
     async def drain(self) -> None:
         if self.free_at > anyio.current_time():
@@ -157,9 +162,7 @@ async def ride(
         client if stream else None,
         mailbox,
         ask,
-        began=began,
-        until=began + until,
-        limit=began + limit,
+        Bounds(began, began + until, began + limit),
     )
     script = Script(steps)
     end: Fault | SupervisorError = Fault.NONE
@@ -383,7 +386,7 @@ async def test_a_cancel_before_the_first_read_reads_nothing() -> None:
     await mailbox.take()
     mailbox.cancel(CancelAttempt(request=REQUEST, attempt=1, fault=Fault.STATE_LOST))
     reading = Answer(id="i", created=0, generation="C", include_usage=False)
-    relay = Relay(start, reading, Client(), mailbox, lambda _: None, began=0.0, until=inf)
+    relay = Relay(start, reading, Client(), mailbox, lambda _: None, Bounds(0.0, inf))
     assert await relay.carry(Told(()), reading) is Fault.STATE_LOST
     assert mailbox_was_told == []
 

@@ -1,0 +1,1 @@
+"""What the service costs beside a bare pass-through: `python -m tests.benchmarks [--quick]`."""
