@@ -15,6 +15,7 @@ from exo_supervisor.core.events import RequestArrived
 from exo_supervisor.core.names import Scope, Side, Target
 from exo_supervisor.core.options import Block, Option, Seen, Tables, block, options, pick, why_none
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.refusals import short
 from exo_supervisor.core.retry import Budget
 
 PAUSE = 0.05
@@ -272,7 +273,7 @@ def _fail(flight: Flight, tables: Tables, now: float) -> Fail:
     retry_after = _retry_after(flight, tables, now)
     tried = ", ".join(f"{target}: {fault.value}" for target, fault in flight.faults)
     faults = {fault for _, fault in flight.faults}
-    name = flight.route.name
+    name = short(flight.route.name)
     if faults - {Fault.BUSY, Fault.NOT_PLACED, Fault.BAD_KEY}:
         return Fail(502, "attempts_failed", f"every attempt for {name!r} failed ({tried})")
     if Fault.BUSY in faults or set(flight.reasons) == {Block.BUSY}:

@@ -15,7 +15,7 @@ from exo_supervisor.core.effects import Refuse
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.edge.body import Body, overloaded
 from exo_supervisor.edge.exchange import Account, Exchange, House
-from exo_supervisor.edge.reply import ClientLeftError, Reply
+from exo_supervisor.edge.reply import JSON_HEADERS, ClientLeftError, Reply
 from exo_supervisor.edge.request_id import new_request_id
 from exo_supervisor.edge.wishes import read_wishes
 from exo_supervisor.errors import BadRequestError
@@ -156,8 +156,6 @@ def refuse_plainly(
     status: int, code: str, message: str, *, allow: str | None = None
 ) -> web.Response:
     """Answer with an error outside of any exchange."""
-    headers = {"content-type": "application/json"}
-    if allow is not None:
-        headers["allow"] = allow
+    headers = JSON_HEADERS if allow is None else JSON_HEADERS | {"allow": allow}
     body = error_body(message, code, kind=kind_of(status))
     return web.Response(status=status, body=body, headers=headers)

@@ -17,6 +17,8 @@ from exo_supervisor.edge.body import waits_for_continue
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.wire.openai import error_body, error_event, kind_of
 
+SERVER = "exo-supervisor"
+JSON_HEADERS = {"content-type": "application/json", "server": SERVER}
 _STREAM_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache, no-transform",
@@ -62,7 +64,7 @@ class Reply:
 
     def __init__(self, request: web.BaseRequest, request_id: str) -> None:
         self._request = request
-        self._response = Response(headers={"x-request-id": request_id})
+        self._response = Response(headers={"x-request-id": request_id, "server": SERVER})
         self._beating: anyio.Event | None = None
         self.status = 0
         self.headed = False

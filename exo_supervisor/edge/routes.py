@@ -17,6 +17,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.edge import views
 from exo_supervisor.edge.ingress import refuse_plainly
+from exo_supervisor.edge.reply import JSON_HEADERS
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.wire.openai import model_card, model_list
 
@@ -122,12 +123,16 @@ class Routes:
             raise BadRequestError("target_not_found", text, status=404)
         if name is None:
             return None
-        route = self._machine.catalog.lookup(name)
-        if isinstance(route, str):
+        if tables.breakers.get((scope, ModelId(name))) is not None:
             return ModelId(name)
+        route = self._machine.catalog.lookup(name)
+        tiers = () if isinstance(route, str) else route.tiers
         wanted = None if provider is None else provider.cloud.name
-        ids = [model for tier in route.tiers if tier.provider == wanted for model in tier.models]
-        return ids[0] if ids else ModelId(name)
+        ids = [model for tier in tiers if tier.provider == wanted for model in tier.models]
+        if not ids:
+            text = f"{target} has no such model; GET /supervisor/models lists what is where"
+            raise BadRequestError("model_not_found", text, status=404)
+        return ids[0]
 
 
 def wall(instant: float) -> str:
@@ -149,4 +154,4 @@ def _json(body: object, status: int = 200) -> web.Response:
 
 
 def _raw(body: bytes, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=body, headers={"content-type": "application/json"})
+    return web.Response(status=status, body=body, headers=JSON_HEADERS)

@@ -22,6 +22,8 @@ from tests.demo.raw import Reply
 
 pytestmark = pytest.mark.real_time
 
+SOON = 5.0
+"""Seconds: less than any timer that would end a hanging read."""
 GENERATIONS: list[Any] = ["A", "B", "C"]
 
 
@@ -152,6 +154,8 @@ async def test_a_408_inside_as_body_is_no_part_of_an_answer(after: int) -> None:
         assert b"Request timed out" not in reply.body
         assert reply.whole == (after == 0)
         assert (b"[DONE]" in reply.body) == (after == 0)
+        lines = await world.lines("request_done", 2)
+        assert max(line["duration"] for line in lines) < SOON
 
 
 async def test_two_slashes_in_a_path_count_as_one() -> None:
