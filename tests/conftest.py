@@ -22,7 +22,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object
 
 @pytest.fixture(autouse=True)
 def no_blocking(request: pytest.FixtureRequest) -> Iterator[BlockBuster | None]:
-    """A blocking call on the loop fails the real-time test in which our code makes it."""
+    """Fail the real-time test in which our code makes a blocking call on the loop."""
     if not request.node.get_closest_marker("real_time"):
         yield None
         return

@@ -4,7 +4,6 @@ import gc
 import os
 import sys
 from signal import SIGINT, SIGTERM
-from typing import Protocol
 
 import anyio
 import structlog
@@ -12,8 +11,9 @@ import structlog
 from exo_supervisor.app import files
 from exo_supervisor.app.service import Given, serve
 from exo_supervisor.config import Settings
-from exo_supervisor.errors import RestartsSpentError, StartError
+from exo_supervisor.errors import StartError
 from exo_supervisor.host import limits, listen, logs, systemd
+from exo_supervisor.runtime.supervise import describe_crash
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
@@ -26,19 +26,12 @@ LAST_LINES = 2.0
 """Seconds that the log's last lines have to get out."""
 
 
-class Asked(Protocol):
-    """What the command line says."""
+def run(named: str | None, socket: str | None) -> int:
+    """Run the service; the exit code says how it ended. Raises ConfigError and StartError.
 
-    @property
-    def config(self) -> str | None: ...
-
-    @property
-    def socket(self) -> str | None: ...
-
-
-def run(asked: Asked) -> int:
-    """Run the service; the exit code says how it ended. Raises ConfigError and StartError."""
-    settings = files.load(asked.config, asked.socket, os.environ)
+    `named` is the configuration's file, `socket` the path to listen at, where somebody said so.
+    """
+    settings = files.load(named, socket, os.environ)
     keys, why_off = files.keys(settings.config, os.environ)
     writer = logs.configure(settings.config.log.level, settings.config.log.format)
     try:
@@ -58,8 +51,8 @@ def run(asked: Asked) -> int:
     )
     try:
         anyio.run(_serve, given, backend_options={"use_uvloop": sys.platform == "linux"})
-    except RestartsSpentError as spent:
-        log.error("service_failed", why=str(spent))  # noqa: TRY400 -- its text says it all
+    except ExceptionGroup as crashes:  # the conductor's, or the listener's
+        log.error("service_failed", crash=describe_crash(crashes))  # noqa: TRY400 -- a text may leak
         return FAILED
     finally:
         for each in sockets:

@@ -3,7 +3,6 @@
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from socket import socket
-from typing import Protocol
 
 import anyio
 import structlog
@@ -12,7 +11,8 @@ from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Struct
 
 from exo_supervisor.app.policy import policy_of
-from exo_supervisor.config import Config, not_yet
+from exo_supervisor.app.sources import Sources
+from exo_supervisor.config import Config
 from exo_supervisor.core.admission import Gate
 from exo_supervisor.core.effects import (
     Announce,
@@ -28,9 +28,6 @@ from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.core.restarts import Restarts
-from exo_supervisor.discovery.broadcast import Broadcast
-from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
-from exo_supervisor.discovery.static import Static
 from exo_supervisor.edge.exchange import House
 from exo_supervisor.edge.fetch import Fetcher
 from exo_supervisor.edge.health import Health
@@ -69,7 +66,7 @@ async def serve(
 ) -> None:
     """Run the whole service until `stop` returns, and then drain.
 
-    Raises RestartsSpentError, or whatever ended the conductor: both are ours to be told of.
+    Raises an ExceptionGroup of whatever ended the conductor or kept us from listening.
     """
     config = given.config
     clock = get_running_loop().time  # what anyio.current_time asks, without its detour
@@ -99,7 +96,9 @@ async def serve(
             total=config.timeouts.total,
             clock=clock,
         )
-        routes = Routes(machine, conductor.ask, About(given.file, not_yet(config)))
+        sources = Sources(config, machine, fetch, send)
+        about = About(given.file, sources.quiet)
+        routes = Routes(machine, conductor.ask, about)
         ingress = Ingress(
             house,
             Gate(config.server.max_requests),
@@ -112,7 +111,7 @@ async def serve(
             keepalive,
             parting,
             _listing(given, Fetcher(clouds), send),
-            *_sources(config, machine, fetch, send),
+            *sources.services,
         ]
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
@@ -142,55 +141,18 @@ def _listing(given: Given, fetch: Fetcher, send: MemoryObjectSendStream[Event]) 
     return Listing(fetch, send, providers)
 
 
-def _sources(
-    config: Config, machine: Machine, fetch: Fetcher, send: MemoryObjectSendStream[Event]
-) -> list[Service]:
-    """List the discovery sources that the configuration asks for."""
-    discovery = config.discovery
-    sources: list[Service] = [Static(send, machine.tables.policy.seeds)]
-    if discovery.crawl:
-        sources.append(Crawl(fetch, send, lambda: _crawl_points(machine), discovery.api_ports))
-    if discovery.broadcast == "bind":
-        sources.append(Broadcast(send, discovery.api_ports))
-    return sources
-
-
-def _crawl_points(machine: Machine) -> list[CrawlPoint]:
-    """Name one member of each cluster that can be asked for the others."""
-    registry = machine.tables.registry
-    points: list[CrawlPoint] = []
-    for cluster in registry.clusters.values():
-        nodes = (registry.nodes[member] for member in cluster.members)
-        up = [each for each in nodes if each.up and each.generation != "A"]
-        if up:
-            node = max(up, key=lambda each: each.seeded)  # a person's own word comes first
-            points.append(CrawlPoint(node.url, node.state_paths, node.seeded))
-    return points
-
-
 def _say_started(given: Given) -> None:
     for provider, why in given.why_off.items():
         log.warning("provider_off", provider=provider, why=why)
-    later = not_yet(given.config)
     sockets = [str(each.getsockname()) for each in given.sockets]
-    log.info("service_listening", sockets=sockets, config=given.file, not_yet=list(later))
+    log.info("service_listening", sockets=sockets, config=given.file)
     systemd.notify("READY=1")
-
-
-class Watcher(Protocol):
-    """Whoever looks at nodes for the core."""
-
-    def watch(self, effect: WatchNode) -> None: ...
-
-    def unwatch(self, effect: UnwatchNode) -> None: ...
-
-    def read(self, effect: ReadPlacement) -> None: ...
 
 
 class Performer:
     """Carries effects out: each is a direct call on its owner, and none waits."""
 
-    def __init__(self, health: Watcher, mailboxes: Mailboxes) -> None:
+    def __init__(self, health: Health, mailboxes: Mailboxes) -> None:
         self._health, self._mailboxes = health, mailboxes
 
     def perform(self, effect: Effect) -> None:

@@ -13,8 +13,8 @@ from exo_supervisor.discovery.static import address_of
 from exo_supervisor.edge.advice import reason_of
 from exo_supervisor.edge.fetch import Fetcher
 from exo_supervisor.edge.listing import ask_for_list
+from exo_supervisor.edge.placement import read_placement
 from exo_supervisor.edge.probe import Prober
-from exo_supervisor.edge.reading import read_placement
 from exo_supervisor.edge.upstream import open_sessions
 from exo_supervisor.host.credentials import Secret
 from exo_supervisor.runtime.fetch import GetError

@@ -2,7 +2,6 @@
 
 from exo_supervisor.config.document import decode
 from exo_supervisor.config.fault import ConfigError, ConfigFault
-from exo_supervisor.config.not_yet import not_yet
 from exo_supervisor.config.read import Settings, read
 from exo_supervisor.config.render import render
 from exo_supervisor.config.schema import (
@@ -35,7 +34,6 @@ __all__ = [
     "Settings",
     "Timeouts",
     "decode",
-    "not_yet",
     "read",
     "render",
 ]

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from exo_supervisor.config.literal import literal
-from exo_supervisor.config.schema import Config
 
 _BUILT: Mapping[str, tuple[object, ...]] = MappingProxyType(
     {
@@ -31,14 +30,3 @@ def refusal(key: str, value: object) -> str | None:
     if built is None or value in built:
         return None
     return "allowed now: " + ", ".join(map(literal, built))
-
-
-def not_yet(config: Config) -> tuple[str, ...]:
-    """Promise the names of what is on in `config`, is accepted, and does nothing yet."""
-    discovery = config.discovery
-    on = {
-        "mdns": discovery.mdns,
-        "multicast": discovery.multicast,
-        "broadcast raw": discovery.broadcast == "raw",
-    }
-    return tuple(name for name, wanted in on.items() if wanted)

@@ -156,7 +156,7 @@ class Routing(Struct, frozen=True):
 
 
 class Provider(Struct, frozen=True, kw_only=True):
-    """`[[provider]]`: one cloud; a timer that is None is the service's own."""
+    """`[[provider]]`: one cloud; for a timer that is None the service chooses."""
 
     name: ProviderName
     dialect: Literal["openai", "anthropic"] = "openai"

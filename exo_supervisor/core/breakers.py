@@ -143,7 +143,10 @@ class Breakers:
 
     def force(self, key: Key, forced: Forced | None, now: float, changes: list[Change]) -> None:
         """Do as the operator says; None returns to the automaton."""
-        cell = self._cells.setdefault(key, Cell(Closed(), now))
+        cell = self._cells.get(key)
+        if cell is None:
+            self._make_room()
+            cell = self._cells[key] = Cell(Closed(), now)
         was = cell.state()
         cell.forced = forced
         if cell.state() != was:
@@ -181,11 +184,10 @@ class Breakers:
                 del self._cells[where, model]
 
     def _make_room(self) -> None:
-        """Drop the oldest row that no operator holds, once the table is full."""
+        """Drop the oldest row once the table is full; one that is held only if all are."""
         if len(self._cells) >= MAX_ROWS:
-            oldest = next((key for key, cell in self._cells.items() if not cell.forced), None)
-            if oldest is not None:
-                del self._cells[oldest]
+            free = (key for key, cell in self._cells.items() if not cell.forced)
+            del self._cells[next(free, next(iter(self._cells)))]
 
     def _move(
         self, key: Key, cell: Cell, moved: Breaker, now: float, changes: list[Change]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from itertools import islice
 from typing import Literal
 
 from msgspec import Struct
@@ -46,6 +47,12 @@ class Catalog:
         self._registry = registry
         self._clouds = clouds
         self._rules = {rule.name: self._by_rule(rule) for rule in policy.models}
+        self._private = {
+            model
+            for rule in policy.models
+            if rule.local_only
+            for model in (*rule.exo, *(model for _, model in rule.cloud))
+        }
 
     def lookup(self, name: str) -> Lookup:
         """Resolve a name: a configured one, then PROVIDER/ID, then an id as targets know it."""
@@ -58,13 +65,15 @@ class Catalog:
             only = ModelId(tail)
             if provider.cloud.models and only not in provider.cloud.models:
                 return "unknown"
-            return self._route(name, (), ((provider.cloud.name, only),), local_only=False)
+            pair = (provider.cloud.name, only)
+            return self._route(name, (), (pair,), local_only=only in self._private)
         at_exo = model in self._registry.known
         at_clouds = self._clouds.with_model(model)
         if not at_exo and not at_clouds:
             return "card" if model in self._registry.cards else "unknown"
         pairs = tuple((provider_name, model) for provider_name in at_clouds)
-        return self._route(name, (model,) if at_exo else (), pairs, local_only=False)
+        local_only = model in self._private  # what must stay stays under its other names, too
+        return self._route(name, (model,) if at_exo else (), pairs, local_only=local_only)
 
     def names(self) -> Iterator[str]:
         """List every name that can be resolved, configured ones first, none twice."""
@@ -76,9 +85,9 @@ class Catalog:
 
     def similar(self, name: str) -> list[str]:
         """Find at most three names near an unknown one."""
-        pool = [known for known, _ in zip(self.names(), range(SCAN), strict=False)]
         if len(name) > LONGEST:
             return []
+        pool = list(islice(self.names(), SCAN))
         folded = {known.casefold(): known for known in reversed(pool)}
         if name.casefold() in folded:
             return [folded[name.casefold()]]

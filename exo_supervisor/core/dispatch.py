@@ -9,14 +9,7 @@ from collections.abc import Callable
 
 from exo_supervisor.core.books import Books
 from exo_supervisor.core.catalog import Catalog, Route
-from exo_supervisor.core.effects import (
-    CancelAttempt,
-    Effect,
-    ReadPlacement,
-    Refuse,
-    StartAttempt,
-    Timers,
-)
+from exo_supervisor.core.effects import Effect, Refuse, StartAttempt, Timers
 from exo_supervisor.core.events import (
     AttemptQuieted,
     AttemptSettled,
@@ -29,8 +22,8 @@ from exo_supervisor.core.moves import Moves
 from exo_supervisor.core.names import Address, ClusterKey, ProviderName, RequestId, Scope
 from exo_supervisor.core.options import Option, Seen, Tables
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Outcome
+from exo_supervisor.core.quiet import Quiet
 from exo_supervisor.core.refusals import must_stay, not_found, not_placed
-from exo_supervisor.core.registry import fell
 from exo_supervisor.core.retry import Budget
 
 COLD_LOAD = 900.0
@@ -57,7 +50,7 @@ class Dispatch:
         self._books = Books(tables)
         self._moves = Moves()
         self._budget = Budget(tables.policy.budget)
-        self._quiet: dict[RequestId, Attempt] = {}
+        self._quiet = Quiet(tables)
 
     def arrived(self, event: RequestArrived, now: float) -> list[Effect]:
         """Resolve a new request's model, and start it, make it wait, or refuse it."""
@@ -79,7 +72,7 @@ class Dispatch:
         if found is None:
             return []
         flight, attempt = found
-        self._quiet.pop(event.request, None)
+        self._quiet.forget(event.request)
         effects = self._books.content(flight, attempt, event.ttft, now)
         moved = None
         if not flight.forced:
@@ -93,33 +86,15 @@ class Dispatch:
         return effects if moved is None else [*effects, moved]
 
     def quieted(self, event: AttemptQuieted, now: float) -> list[Effect]:
-        """Ask the state about an attempt without progress; end it if nobody vouches for it."""
+        """Ask the state about an attempt at a node that makes no progress."""
         found = self._find(event.request, event.attempt)
         if found is None or found[1].option.generation is None:
             return []
-        _, attempt = found
-        node = self._tables.registry.nodes.get(Address(attempt.option.target))
-        if node is None or node.node_id != attempt.node_id:
-            return [_cancel(event.request, attempt, Fault.STATE_LOST)]
-        self._quiet[event.request] = attempt
-        cluster = None if node.cluster is None else self._tables.registry.clusters[node.cluster]
-        asked = attempt.asked_at
-        unread = asked is not None and (cluster is None or cluster.read_at < asked)
-        if not unread:
-            attempt.asked_at = now
-        patience = self._tables.policy.timers(attempt.option.generation or "C").first_content
-        if unread and not event.begun and event.silence >= patience:
-            return [_cancel(event.request, attempt, Fault.FIRST_CONTENT_TIMEOUT)]
-        return [ReadPlacement(node=node.address)]
+        return self._quiet.quieted(found[1], event, now)
 
     def state_read(self, cluster: ClusterKey) -> list[Effect]:
-        """End the quiet attempts of a cluster whose state says that they can never finish."""
-        effects: list[Effect] = []
-        for request, attempt in list(self._quiet.items()):
-            if self._is_lost(attempt, cluster):
-                del self._quiet[request]
-                effects.append(_cancel(request, attempt, Fault.STATE_LOST))
-        return effects
+        """End the attempts of a cluster whose state says that they can never finish."""
+        return self._quiet.state_read(cluster)
 
     def settled(self, event: AttemptSettled, now: float) -> list[Effect]:
         """Book an attempt's end and decide what its request does next."""
@@ -128,7 +103,7 @@ class Dispatch:
             return []
         flight, attempt = found
         flight.attempt = None
-        self._quiet.pop(event.request, None)
+        self._quiet.forget(event.request)
         effects = self._books.settle(flight, attempt, event, now)
         effects += self._after(flight, attempt, event, now)
         if attempt.option.generation == "A":
@@ -145,9 +120,8 @@ class Dispatch:
         settled = AttemptSettled(
             request=event.request,
             attempt=flight.attempt.number,
-            fault=event.fault,
-            draw=event.draw,
-            committed=True,
+            fault=Fault.CLIENT_LEFT,
+            draw=0.0,  # nobody is to blame, so no rest begins
         )
         return self.settled(settled, now)
 
@@ -225,7 +199,7 @@ class Dispatch:
         flight.attempts_here += 1
         if flight.shift is None and flight.faults and step.option.target != flight.faults[0][0]:
             flight.shift = _SHIFTS.get(flight.faults[0][1], "attempt_failed")
-        flight.attempt = Attempt(flight.attempts, step.option, step.side, permits, now)
+        flight.attempt = Attempt(flight.attempts, step.option, step.side, permits)
         flight.waiting_until = None
         self.waiting.pop(flight.event.request, None)
         return [*effects, self._describe(flight, flight.attempt)]
@@ -289,20 +263,6 @@ class Dispatch:
         last = flight.held[-1]
         return any(held.scope != last.scope and held.fault is last.fault for held in flight.held)
 
-    def _is_lost(self, attempt: Attempt, key: ClusterKey) -> bool:
-        """Say whether the state that was just read has no place for an attempt any more."""
-        registry = self._tables.registry
-        node = registry.nodes.get(Address(attempt.option.target))
-        if node is None or node.node_id != attempt.node_id:
-            return True
-        if node.cluster != key:
-            return False
-        cluster = registry.clusters[key]
-        placed = cluster.models.get(attempt.option.model)
-        if placed is None or not placed.ready:
-            return True
-        return fell(attempt.index, cluster.index)
-
     def _wait(self, flight: Flight, until: float) -> list[Effect]:
         request = flight.event.request
         self.waiting.setdefault(request)
@@ -338,7 +298,3 @@ class Dispatch:
         if flight is None or flight.attempt is None or flight.attempt.number != number:
             return None
         return flight, flight.attempt
-
-
-def _cancel(request: RequestId, attempt: Attempt, fault: Fault) -> CancelAttempt:
-    return CancelAttempt(request=request, attempt=attempt.number, fault=fault)

@@ -47,7 +47,7 @@ class ReadPlacement(BaseEffect, frozen=True, kw_only=True):
 class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     """Send a request to a target; a `generation` of None means a provider.
 
-    `shift` is why this is not the first choice; `node_id` is whom we expect to answer.
+    `shift` is why this is not the first choice; `cancellable`: it takes `POST /v1/cancel/{id}`.
     """
 
     request: RequestId

@@ -18,12 +18,16 @@ class BaseEvent(Struct, frozen=True, kw_only=True, tag_field="event", tag=True):
 
 
 class NodeSighted(BaseEvent, frozen=True, kw_only=True):
-    """A discovery source saw a node; `seeded` means that a person named it."""
+    """A discovery source saw a node; `seeded` means that a person named it.
+
+    `claimed` is who the source says it is, where others than Exo may speak by the same name.
+    """
 
     node: Address
     url: str
     source: str
     seeded: bool = False
+    claimed: NodeId | None = None
 
 
 class ProbeAnswered(BaseEvent, frozen=True, kw_only=True):
@@ -61,7 +65,6 @@ class PlacementRead(BaseEvent, frozen=True, kw_only=True):
     listed: tuple[NodeId, ...]
     models: tuple[Placed, ...]
     index: int | None = None
-    node_id: NodeId | None = None
 
 
 class PlacementFailed(BaseEvent, frozen=True, kw_only=True):
@@ -115,7 +118,6 @@ class ContentSeen(BaseEvent, frozen=True, kw_only=True):
     request: RequestId
     attempt: int
     ttft: float
-    committed: bool
 
 
 class AttemptQuieted(BaseEvent, frozen=True, kw_only=True):
@@ -141,11 +143,9 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
 
 
 class RequestEnded(BaseEvent, frozen=True, kw_only=True):
-    """The client left, or its answer is over, whatever stage the request was in."""
+    """The client left, whatever stage its request was in."""
 
     request: RequestId
-    fault: Fault
-    draw: float
 
 
 class BreakerForced(BaseEvent, frozen=True, kw_only=True):

@@ -40,7 +40,6 @@ class Attempt(Struct):
     option: Option
     side: Side
     permits: Permits
-    started: float
     index: int | None = None
     node_id: str | None = None
     content: bool = False

@@ -30,7 +30,7 @@ from exo_supervisor.core.events import (
     RequestEnded,
     Ticked,
 )
-from exo_supervisor.core.names import Address, ClusterKey, RequestId, Scope
+from exo_supervisor.core.names import Address, ClusterKey, ModelId, RequestId, Scope
 from exo_supervisor.core.options import Tables
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.watch import Watch
@@ -184,13 +184,14 @@ class Machine:
         return [] if node is None else [ReadPlacement(node=node)]
 
     def _force(self, event: BreakerForced, now: float) -> list[Effect]:
-        if event.model is None:
-            key: Key = (Address(event.target), None)
-        else:
-            key = (self.scope_of(event.target), event.model)
         changes: list[Change] = []
+        key = self.breaker_key(event.target, event.model)
         self.tables.breakers.force(key, event.forced, now, changes)
         return [announce_change(change, now) for change in changes] + self._rouse(now)
+
+    def breaker_key(self, target: str, model: ModelId | None) -> Key:
+        """Name the breaker of a target, or of a model where that target's models live."""
+        return (Address(target), None) if model is None else (self.scope_of(target), model)
 
     def scope_of(self, target: str) -> Scope:
         """Find the scope that a target's models live in; a cluster's key stands for itself."""

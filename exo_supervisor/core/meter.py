@@ -40,7 +40,7 @@ class Meters:
 
     def ended(self, target: Target) -> None:
         """Count an attempt at a target out."""
-        left = self._in_flight.get(target, 0) - 1
+        left = self.in_flight(target) - 1
         if left > 0:
             self._in_flight[target] = left
         else:
@@ -67,7 +67,7 @@ class Meters:
         A target that was never measured scores as instant, so that it gets measured.
         """
         meter = self._meters.get(target, {}).get(model)
-        busy = self._in_flight.get(target, 0)
+        busy = self.in_flight(target)
         return (0.0 if meter is None else meter.ttft * (busy + 1), busy)
 
     def forget(self, target: Target) -> None:

@@ -72,7 +72,7 @@ class Tables:
 
 
 class Seen(Struct):
-    """What one request has met so far in its tier."""
+    """What one request has met so far; `demands` are its own."""
 
     failed: set[Target]
     skipped: set[Scope]

@@ -10,15 +10,15 @@ from typing import Literal
 from msgspec import Struct, field
 
 from exo_supervisor.core.clusters import Grouping, regroup
-from exo_supervisor.core.events import Placed, PlacementRead, ProbeAnswered, Why
+from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered, Why
 from exo_supervisor.core.names import Address, ClusterKey, Generation, ModelId, NodeId
 
 Rung = Literal["seen", "reachable", "identified", "clustered", "placed", "ready"]
 
 MAX_NODES = 2048
-"""Nodes that are remembered at once; further sightings are dropped, and counted."""
+"""Nodes that are remembered at once; further sightings are dropped."""
 MAX_KNOWN = 10_000
-"""Models that were ever placed and are remembered; they serve to tell a 503 from a 404."""
+"""Models that were placed and are remembered; they serve to tell a 503 from a 404."""
 MISSES = 3
 """Failed probes in a row that take a node down."""
 RETURNS = 2
@@ -27,16 +27,23 @@ EMPTY_LIST = 15.0
 """Seconds for which an empty list of nodes keeps the last grouping: clusters form slowly."""
 FORGET = 600.0
 """Seconds after which a silent node that no person named is forgotten."""
+MAX_CLAIMS = 32
+"""Ids that are remembered for one address: on a Docker bridge every host has the same one."""
 
 
 class Node(Struct):
-    """One Exo API endpoint."""
+    """One Exo API endpoint.
+
+    `claims` are the ids that its sources announced, None where an Exo of any id is welcome; `why`
+    is why it did not say who it is, `unread` why it did not tell its state.
+    """
 
     address: Address
     url: str
     since: float
     seeded: bool = False
     sources: set[str] = field(default_factory=set[str])
+    claims: dict[NodeId, None] | None = None
     generation: Generation | None = None
     node_id: NodeId | None = None
     state_paths: bool = False
@@ -49,6 +56,7 @@ class Node(Struct):
     looked: bool = False
     why: Why | None = None
     detail: str = ""
+    unread: Why | None = None
     latency: float = 0.0
     alias_of: Address | None = None
     cluster: ClusterKey | None = None
@@ -98,22 +106,35 @@ class Registry:
         """Say whether any node answers."""
         return any(node.up for node in self.nodes.values())
 
-    def sight(self, address: Address, url: str, source: str, now: float, *, seeded: bool) -> bool:
+    def sight(self, event: NodeSighted, now: float) -> bool:
         """Take a sighting in; True if the node is new and is to be watched."""
-        node = self.nodes.get(address)
+        node = self.nodes.get(event.node)
         if node is None:
             if len(self.nodes) >= MAX_NODES:
                 return False
-            self.nodes[address] = Node(address, url, now, seeded, {source}, heard=now)
+            node = Node(event.node, event.url, now, event.seeded, {event.source}, heard=now)
+            node.claims = None if event.claimed is None else {event.claimed: None}
+            self.nodes[event.node] = node
             return True
-        node.sources.add(source)
-        node.seeded = node.seeded or seeded
+        node.sources.add(event.source)
+        node.seeded = node.seeded or event.seeded
         node.heard = max(node.heard, now)
+        _claim(node, event.claimed)
         return False
+
+    def belied(self, event: ProbeAnswered) -> bool:
+        """Say whether somebody answers whom none of a node's sources announced there.
+
+        IPFS and others announce themselves as Exo 1.0 does, and a Docker bridge's address leads
+        from each host to another node. One that proved to be whom a source announced may restart.
+        """
+        claims = self.nodes[event.node].claims
+        return claims is not None and event.node_id not in claims
 
     def answered(self, event: ProbeAnswered, now: float) -> Literal["up", "restarted", "same"]:
         """Take a probe's answer in, and tell what it changed."""
         node = self.nodes[event.node]
+        node.claims = None
         restarted = node.node_id is not None and node.node_id != event.node_id
         if restarted:
             self._release_id(node)
@@ -151,7 +172,7 @@ class Registry:
     def read(self, event: PlacementRead, now: float) -> Grouping | None:
         """Take what a node told of its cluster in; the new grouping, where it changed one."""
         node = self.nodes[event.node]
-        node.looked = True
+        node.looked, node.unread = True, None
         if node.alias_of is not None or node.generation is None:
             return None
         grouping = self._list(node, event.listed, now)
@@ -161,12 +182,19 @@ class Registry:
         old = cluster.models
         cluster.models = {placed.model: placed for placed in event.models}
         cluster.index, cluster.read_at = event.index, now
-        for model in cluster.models:
-            if len(self.known) < MAX_KNOWN:
-                self.known.setdefault(model)
+        self._know(cluster.models)
         if old != cluster.models:
             self._reindex(cluster, old.keys() | cluster.models.keys(), now)
         return grouping
+
+    def _know(self, models: Iterable[ModelId]) -> None:
+        """Remember that models were placed; the one heard of longest ago makes room."""
+        for model in models:
+            if len(self.known) >= MAX_KNOWN:
+                self.known.pop(model, None)
+            self.known.setdefault(model)
+        while len(self.known) > MAX_KNOWN:
+            del self.known[next(iter(self.known))]
 
     def unplace(self, address: Address, model: ModelId, now: float) -> None:
         """Believe a node that says a model is not placed, until its state is read again."""
@@ -310,6 +338,17 @@ class Registry:
         if node.generation == "A":
             return "identified"
         return "placed" if models else "clustered"
+
+
+def _claim(node: Node, claimed: NodeId | None) -> None:
+    """Remember who a node is said to be; a source that claims nothing vouches for anyone."""
+    if claimed is None:
+        node.claims = None
+    elif node.claims is not None:
+        node.claims.pop(claimed, None)
+        node.claims[claimed] = None
+        if len(node.claims) > MAX_CLAIMS:
+            del node.claims[next(iter(node.claims))]
 
 
 def fell(before: int | None, index: int | None) -> bool:

@@ -38,8 +38,7 @@ class Watch:
 
     def sighted(self, event: NodeSighted, now: float) -> list[Effect]:
         """Begin to look at a node that was never seen before."""
-        new = self._registry.sight(event.node, event.url, event.source, now, seeded=event.seeded)
-        if not new:
+        if not self._registry.sight(event, now):
             return []
         seen = _say("debug", "node_sighted", node=event.node, source=event.source)
         return [WatchNode(node=event.node, url=event.url), seen]
@@ -48,6 +47,9 @@ class Watch:
         """Take in that a node said who it is."""
         if event.node not in self._registry.nodes:
             return []
+        if self._registry.belied(event):
+            detail = "another node answers than the one that was announced there"
+            return self.missed(ProbeFailed(node=event.node, why="not_exo", detail=detail), now)
         node = self._registry.nodes[event.node]
         missed = node.misses > 0
         change = self._registry.answered(event, now)
@@ -94,7 +96,7 @@ class Watch:
         """Take in that a node did not tell of its cluster: it has been looked at all the same."""
         node = self._registry.nodes.get(event.node)
         if node is not None:
-            node.looked = True
+            node.looked, node.unread = True, event.why
         return []
 
     def cards(self, event: CardsRead) -> list[Effect]:

@@ -2,13 +2,15 @@
 
 Exo v0.0.15 announces every 2.5 s on every interface; the datagram has no API port, and the address
 is where it came from. Exo itself binds the port without sharing it: whoever comes second fails, and
-a second Exo then silently finds nobody. So this is for machines on which no generation A runs.
+an Exo then silently finds nobody. So "raw" hears without binding, and needs CAP_NET_RAW; "bind" is
+for machines on which no generation A runs.
 """
 
 import errno
 import socket
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address
+from typing import Literal
 
 import anyio
 import structlog
@@ -17,9 +19,10 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address
+from exo_supervisor.discovery.raw import open_raw, payload
 from exo_supervisor.discovery.recent import Recent
 from exo_supervisor.discovery.vicinity import in_the_house
-from exo_supervisor.wire.exo import read_discovery_datagram
+from exo_supervisor.wire.legacy import read_discovery_datagram
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -37,7 +40,10 @@ _BREATH = 0.1
 
 
 class Broadcast:
-    """Sends a sighting for each source of an announcement; `retry` in seconds."""
+    """Sends a sighting for each source of an announcement; `retry` in seconds.
+
+    `why_quiet` says why nothing can be heard, None while something can.
+    """
 
     name = "broadcast"
 
@@ -46,22 +52,35 @@ class Broadcast:
         inbox: MemoryObjectSendStream[Event],
         api_ports: Sequence[int],
         *,
+        mode: Literal["raw", "bind"] = "bind",
         port: int = PORT,
         retry: float = 60.0,
     ) -> None:
         self._inbox, self._api_ports = inbox, api_ports
-        self._port, self._retry = port, retry
+        self._mode, self._port, self._retry = mode, port, retry
+        self.why_quiet: str | None = "it has not started yet"
         self._recent = Recent(REPEAT)
         self._bad = 0
         self._complained = -COMPLAIN
 
     async def run(self, *, task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Listen until cancelled; `started` tells the port that was bound."""
-        with await self._bind() as bound:
-            task_status.started(bound.getsockname()[1])
+        """Listen until cancelled; `started` tells the port that is heard.
+
+        Returns at once, quiet for good, where "raw" may not.
+        """
+        try:
+            ear = await self._open()
+        except PermissionError:
+            self.why_quiet = _NO_CAPABILITY
+            log.warning("broadcast_unavailable", port=self._port, why="eperm", advice=_CAPABILITY)
+            task_status.started(self._port)
+            return
+        with ear:
+            self.why_quiet = None
+            task_status.started(ear.getsockname()[1] if self._mode == "bind" else self._port)
             while True:
-                await anyio.wait_readable(bound)
-                for event in self._drain(bound):
+                await anyio.wait_readable(ear)
+                for event in self._drain(ear):
                     await self._inbox.send(event)
                 await anyio.sleep(_BREATH)
 
@@ -87,24 +106,37 @@ class Broadcast:
             log.info("broadcast_not_understood", datagrams=self._bad)
             self._bad, self._complained = 0, now
 
-    def _drain(self, bound: socket.socket) -> Iterator[NodeSighted]:
+    def _drain(self, ear: socket.socket) -> Iterator[NodeSighted]:
         for _ in range(_BURST):
             try:
-                datagram, (source, _port) = bound.recvfrom(_LONGEST)
+                datagram, (source, _port) = ear.recvfrom(_LONGEST)
             except (BlockingIOError, InterruptedError):
                 return
-            yield from self.hear(datagram, source, anyio.current_time())
+            told = payload(datagram, self._port) if self._mode == "raw" else datagram
+            if told is not None:
+                yield from self.hear(told, source, anyio.current_time())
 
-    async def _bind(self) -> socket.socket:
-        told = False
+    async def _open(self) -> socket.socket:
+        """Open the ear, however long it takes; raises PermissionError where "raw" may not."""
         while True:
             try:
-                return _bound(self._port)
+                return open_raw(self._port) if self._mode == "raw" else _bound(self._port)
             except OSError as fault:
-                if not told:
-                    _tell_unavailable(self._port, fault)
-                told = True
+                if self._mode == "raw" and isinstance(fault, PermissionError):
+                    raise
+                why, advice = _unavailable(fault)
+                quiet = f"UDP port {self._port} cannot be listened on: {why}"
+                if self.why_quiet != quiet:
+                    log.warning("broadcast_unavailable", port=self._port, why=why, advice=advice)
+                self.why_quiet = quiet
             await anyio.sleep(self._retry)
+
+
+_NO_CAPABILITY = "this service may not open a raw socket: it lacks CAP_NET_RAW"
+_CAPABILITY = (
+    "give the service CAP_NET_RAW (AmbientCapabilities= in its unit), name the nodes in "
+    'discovery.static, or set discovery.broadcast = "bind" if no exo of generation A runs here'
+)
 
 
 def _bound(port: int) -> socket.socket:
@@ -119,16 +151,12 @@ def _bound(port: int) -> socket.socket:
     return listener
 
 
-def _tell_unavailable(port: int, fault: OSError) -> None:
-    taken = fault.errno == errno.EADDRINUSE
-    log.warning(
-        "broadcast_unavailable",
-        port=port,
-        why="port_taken" if taken else errno.errorcode.get(fault.errno or 0, "unknown").lower(),
-        advice=(
+def _unavailable(fault: OSError) -> tuple[str, str]:
+    """Name why there is no ear, and say what to do."""
+    if fault.errno == errno.EADDRINUSE:
+        return "port_taken", (
             "another program listens there, perhaps an exo of generation A on this machine: "
             'name its nodes in discovery.static and set discovery.broadcast = "off"'
-            if taken
-            else 'set discovery.broadcast = "off", or let this service bind the port'
-        ),
-    )
+        )
+    why = errno.errorcode.get(fault.errno or 0, "unknown").lower()
+    return why, 'set discovery.broadcast = "off", or let this service listen'

@@ -26,6 +26,8 @@ EAGER = 1.0
 """Seconds between two looks for a cluster to ask, while none is known."""
 REPEAT = 300.0
 """Seconds before an address is told of again, which keeps it from being forgotten."""
+MOST_REMEMBERED = 2048
+"""Nodes whose addresses are remembered; the one heard of longest ago makes room."""
 MOST_AT_ONCE = 64
 """New sightings in one round; the rest has its turn in the next."""
 
@@ -59,6 +61,11 @@ class Crawl:
         self._get, self._inbox, self._members = get, inbox, members
         self._api_ports, self._interval, self._timeout = api_ports, interval, timeout
         self._recent = Recent(REPEAT)
+        self._told: dict[NodeId, tuple[str, ...]] = {}
+
+    def addresses(self, node_id: NodeId) -> tuple[str, ...]:
+        """Give what clusters told of a node: `ip:port` where it was reached, or a bare `ip`."""
+        return self._told.get(node_id, ())
 
     async def run(self) -> None:
         """Crawl until cancelled."""
@@ -80,6 +87,7 @@ class Crawl:
         except WireError:
             log.debug("crawl_failed", url=point.url, why="bad_answer")
             return 0
+        self._remember(told)
         new = 0
         loopback = _is_loopback(urlsplit(point.url).hostname or "")
         for address in candidates(told, self._api_ports, loopback=loopback):
@@ -90,6 +98,13 @@ class Crawl:
                 seen = NodeSighted(node=address, url=f"http://{address}", source=self.name)
                 await self._inbox.send(seen)
         return new
+
+    def _remember(self, told: Mapping[NodeId, tuple[str, ...]]) -> None:
+        for node_id, addresses in told.items():
+            self._told.pop(node_id, None)
+            self._told[node_id] = addresses
+        while len(self._told) > MOST_REMEMBERED:
+            del self._told[next(iter(self._told))]
 
     async def _ask(self, point: CrawlPoint) -> dict[NodeId, tuple[str, ...]]:
         state = f"{point.url.rstrip('/')}/state"

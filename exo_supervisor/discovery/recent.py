@@ -1,28 +1,26 @@
 """What was told already, so that a source does not repeat itself."""
 
-from exo_supervisor.core.names import Address
-
 MOST = 1024
-"""Addresses that are remembered; beyond that the oldest is forgotten."""
+"""Things that are remembered; beyond that the oldest is forgotten."""
 
 
 class Recent:
-    """Remembers when each address was last told of; `every` is in seconds."""
+    """Remembers when each thing was last told, mostly an address; `every` is in seconds."""
 
     def __init__(self, every: float) -> None:
         self._every = every
-        self._told: dict[Address, float] = {}
+        self._told: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._told)
 
-    def take(self, address: Address, now: float) -> bool:
-        """Say whether an address is to be told of now, and remember that it is."""
-        told = self._told.get(address)
+    def take(self, thing: str, now: float) -> bool:
+        """Say whether a thing is to be told now, and remember that it is."""
+        told = self._told.get(thing)
         if told is not None and now - told < self._every:
             return False
-        self._told.pop(address, None)
-        self._told[address] = now
+        self._told.pop(thing, None)
+        self._told[thing] = now
         if len(self._told) > MOST:
             del self._told[next(iter(self._told))]
         return True

@@ -37,34 +37,43 @@ def explain(node: Node) -> str:
     """Say in one sentence what keeps a node from its next rung."""
     if not node.up:
         return "not looked at yet" if node.why is None else reason_of(node.why, node.detail)
-    if node.rung == "identified":
-        if node.generation == "A":
-            return "generation A lists no model that it supports"
+    if node.unread is not None:
+        return f"its state cannot be read: {reason_of(node.unread)}"
+    if node.cluster is None:
         return "its state was not read yet"
+    if node.rung == "identified":
+        return "generation A lists no model that it supports"
     return "no placed model is ready" if node.rung == "placed" else "no model is placed"
 
 
-def advise(machine: Machine, now: float, *, only: Node | None = None) -> list[str]:
-    """Say what to do, the most useful first; `only` asks about one node."""
+def advise_on(node: Node) -> str | None:
+    """Say what leads a node to its next rung; None where a person can do nothing."""
+    if not node.up:
+        return None if node.why is None else _TRY.get(node.why)
+    if node.rung == "clustered":
+        return f"no model is placed: launch one at {node.url}"
+    return None
+
+
+def advise(machine: Machine, now: float) -> list[str]:
+    """Say what to do, the most useful first."""
     registry, clouds = machine.tables.registry, machine.tables.clouds
-    if only is not None:
-        found = _about(only)
-        return [] if found is None else [found]
     lines = [
         f"{provider.cloud.name} refused its key: set a new one and restart"
         for provider in clouds.providers.values()
         if provider.state(now) == "bad_key"
     ]
-    if machine.looked() and not machine.can_serve(now):
-        if not registry.any_up():
-            lines.append('start Exo here, or set discovery.static = ["http://HOST:52415"]')
-        if not clouds.providers:
-            lines.append("or add a [[provider]] and set its key")
-        lines.append("or watch it work without either: exo-supervisor demo")
+    stuck = machine.looked() and not machine.can_serve(now)
+    if stuck and not registry.any_up():
+        lines.append('start Exo here, or set discovery.static = ["http://HOST:52415"]')
     for node in registry.nodes.values():
-        about = _about(node)
+        about = advise_on(node)
         if about is not None and node.alias_of is None and (node.seeded or node.up):
             lines.append(f"{node.address}: {about}")
+    if stuck and not clouds.providers:
+        lines.append("or add a [[provider]] and set its key")
+    if stuck:
+        lines.append("or watch it work without either: exo-supervisor demo")
     return lines[:MOST]
 
 
@@ -78,17 +87,5 @@ def sum_up(machine: Machine, now: float) -> str:
         return "Exo serves, cloud stands by" if cloud else "Exo serves"
     if cloud:
         return "cloud serves, no Exo model is ready"
-    up = machine.tables.registry.any_up()
-    return (
-        "no model is ready, no provider has a key"
-        if up
-        else ("no Exo node found, no provider has a key")
-    )
-
-
-def _about(node: Node) -> str | None:
-    if not node.up:
-        return None if node.why is None else _TRY.get(node.why)
-    if node.rung == "clustered":
-        return f"no model is placed: launch one at {node.url}"
-    return None
+    exo = "no model is ready" if machine.tables.registry.any_up() else "no Exo node found"
+    return f"{exo}, no provider has a key"

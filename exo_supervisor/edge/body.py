@@ -69,4 +69,6 @@ def waits_for_continue(request: web.BaseRequest) -> bool:
 
 def overloaded(why: str) -> BadRequestError:
     """Say that the house is full."""
-    return BadRequestError("overloaded", f"{why}: try again in a moment", status=503)
+    return BadRequestError(
+        "overloaded", f"{why}: try again in a moment", status=503, retry_after=1.0
+    )

@@ -74,21 +74,18 @@ class Exchange:
 
     async def run(self) -> None:
         """Serve the request to its end. Raises ClientLeftError."""
-        fault = Fault.CLIENT_LEFT
+        left = True
         with self._house.mailboxes.open(self._request) as mailbox:
             if self._chat.stream:
                 self._house.keepalive.watch(self._reply)
             try:
                 self._house.ask(self._arrived())
                 await self._obey(mailbox)
-                fault = Fault.NONE
+                left = False
             finally:
                 self._house.keepalive.forget(self._reply)
-                if fault is not Fault.NONE:
-                    if self._account.outcome == "refused":
-                        self._account.outcome = "abandoned"
-                    ended = RequestEnded(request=self._request, fault=fault, draw=random.random())  # noqa: S311
-                    self._house.ask(ended)
+                if left:
+                    self._house.ask(RequestEnded(request=self._request))
 
     def _arrived(self) -> RequestArrived:
         return RequestArrived(
@@ -134,7 +131,8 @@ class Exchange:
             fault = await self._carry(start, opened, relay, reading)
         except UpstreamError as caught:
             error, fault, opened = caught, caught.fault, None
-        self._note(reading, relay)
+        finally:
+            self._note(reading, relay)
         if fault is Fault.NONE:
             account.outcome = "success"
         self._settle(start, relay, reading, fault, error)

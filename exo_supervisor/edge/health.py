@@ -18,8 +18,8 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.registry import MISSES
+from exo_supervisor.edge.placement import read_cards_of, read_placement
 from exo_supervisor.edge.probe import Found, Prober
-from exo_supervisor.edge.reading import read_cards_of, read_placement
 from exo_supervisor.runtime.fetch import Get, GetError
 from exo_supervisor.wire.faults import WireError
 

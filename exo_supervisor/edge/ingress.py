@@ -24,8 +24,6 @@ from exo_supervisor.wire.openai import error_body, kind_of, read_chat
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("ingress")
 
-BACKLOG = 4096
-"""Connections that may wait to be accepted: a burst of clients must not see EAGAIN."""
 CHAT = "/v1/chat/completions"
 Look = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse] | web.StreamResponse]
 
@@ -39,7 +37,7 @@ class Ingress:
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever it is."""
         path = request.path
-        if "//" in path:  # ai-token-manager joins URLs textually
+        if "//" in path:  # a client that joins a base URL and a path as texts
             path = "/" + "/".join(part for part in path.split("/") if part)
         if path == CHAT:
             if request.method != "POST":
@@ -101,7 +99,7 @@ async def _refuse(reply: Reply, account: Account, bad: BadRequestError) -> None:
             code=bad.code,
             message=bad.message,
             param=bad.param,
-            retry_after=1.0 if bad.status == 503 else None,  # noqa: PLR2004 -- a status
+            retry_after=bad.retry_after,
         )
     )
 

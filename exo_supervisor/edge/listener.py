@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from socket import socket
 
 import structlog
@@ -60,7 +61,7 @@ class _Connection(web.RequestHandler):
         """Answer a request that is no HTTP, without a word of what it was."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was under way")
-        if status >= 500:  # noqa: PLR2004 -- a status
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("connection_crashed", fault=type(exc).__name__)
         text = "this is not a request that HTTP allows"
         response = refuse_plainly(status, "bad_http", text)

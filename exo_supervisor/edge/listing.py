@@ -1,6 +1,7 @@
 """Asks each provider which models it has, at start and then every few minutes."""
 
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
@@ -16,7 +17,6 @@ FIRST_PAUSE = 10.0
 """Seconds before a provider that failed is asked again; it doubles up to the interval."""
 
 _LONGEST = 16 * 2**20
-_OK = 200
 _BAD_KEY = frozenset({401, 402, 403})
 
 Source = tuple[ProviderName, str, Callable[[], str | None]]
@@ -59,12 +59,12 @@ class Listing:
                 pause *= 2
 
 
-async def ask_for_list(get: Get, source: Source, timeout: float) -> ProviderListed | ProviderFailed:  # noqa: ASYNC109
-    """Ask a provider once which models it has, which costs no token."""
+async def ask_for_list(get: Get, source: Source, wait: float) -> ProviderListed | ProviderFailed:
+    """Ask a provider once which models it has, which costs no token; `wait` in seconds."""
     provider, base, key = source
     try:
         reply = await get(
-            models_url(base), timeout=timeout, limit=_LONGEST, headers=request_headers(key())
+            models_url(base), timeout=wait, limit=_LONGEST, headers=request_headers(key())
         )
     except GetError as fault:
         return ProviderFailed(provider=provider, why=fault.why, detail=fault.detail)
@@ -75,7 +75,7 @@ def _judge(provider: ProviderName, reply: Reply) -> ProviderListed | ProviderFai
     if reply.status in _BAD_KEY:
         detail = f"the key was refused with status {reply.status}"
         return ProviderFailed(provider=provider, why="bad_key", detail=detail)
-    if reply.status != _OK:
+    if reply.status != HTTPStatus.OK:
         detail = f"status {reply.status} instead of a list of models"
         return ProviderFailed(provider=provider, why="bad_answer", detail=detail)
     try:

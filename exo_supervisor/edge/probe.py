@@ -1,5 +1,7 @@
 """One look at a node: who answers at its address, and does it still."""
 
+from http import HTTPStatus
+
 import anyio
 from msgspec import Struct
 
@@ -8,10 +10,6 @@ from exo_supervisor.wire.exo import Identity, Reply, identify, why_not
 
 LONGEST = 65_536
 """Bytes of a small answer; another server's page for a missing path must fit, too."""
-
-_OK = 200
-_NOT_FOUND = 404
-_FAILING = 500
 
 
 class Found(Struct, frozen=True):
@@ -53,24 +51,24 @@ class Prober:
     async def body(self, path: str, until: float, limit: int = LONGEST) -> bytes:
         """Ask the node for a path that it must have; raises GetError."""
         reply = await self.get(path, until, limit)
-        if reply.status != _OK:
+        if reply.status != HTTPStatus.OK:
             raise GetError("bad_answer", f"status {reply.status} at {path}")
         return reply.body
 
     async def _identify(self, node_id: Reply, answered: float) -> Found:
         """Take the fingerprint; what follows `/node_id` has one more timeout, all in all."""
         until = anyio.current_time() + self._timeout
-        if node_id.status == _NOT_FOUND:
+        if node_id.status == HTTPStatus.NOT_FOUND:
             health = await self._try("/healthcheck", until)
             identity = identify(node_id, None, health)
             if identity is not None:
                 self._known = Found(identity, answered, state_paths=False)
                 return self._known
-            raise GetError("not_exo", why_not(node_id, None, health))
+            raise GetError("not_exo", why_not(node_id, health))
         identity = identify(node_id, None, None)
         if identity is None:
-            why = "bad_answer" if node_id.status >= _FAILING else "not_exo"
-            raise GetError(why, why_not(node_id, None, None))
+            why = "bad_answer" if node_id.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "not_exo"
+            raise GetError(why, why_not(node_id, None))
         if identity.generation == "C":
             self._known = Found(identity, answered, state_paths=True)
             return self._known
@@ -85,12 +83,12 @@ class Prober:
         """
         flags = await self._try("/v1/feature-flags", until)
         identity = identify(node_id, flags, None) or identity
-        newer = flags is not None and flags.status == _OK
+        newer = flags is not None and flags.status == HTTPStatus.OK
         index = None if newer else await self._try("/state/lastEventAppliedIdx", until)
         found = Found(
             identity,
             answered,
-            state_paths=newer or (index is not None and index.status == _OK),
+            state_paths=newer or (index is not None and index.status == HTTPStatus.OK),
         )
         if flags is not None and (newer or index is not None):
             self._known = found
@@ -105,8 +103,8 @@ class Prober:
 
 def _is_a(healthcheck: Reply) -> bool:
     return (
-        healthcheck.status == _OK
-        and identify(Reply(_NOT_FOUND, b""), None, healthcheck) is not None
+        healthcheck.status == HTTPStatus.OK
+        and identify(Reply(HTTPStatus.NOT_FOUND, b""), None, healthcheck) is not None
     )
 
 

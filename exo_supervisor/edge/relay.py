@@ -130,14 +130,8 @@ class Relay:
 
     def _see_content(self) -> None:
         self.ttft = self._clock() - self.began
-        self._ask(
-            ContentSeen(
-                request=self._start.request,
-                attempt=self._start.attempt,
-                ttft=self.ttft,
-                committed=self._sink is not None,
-            )
-        )
+        start = self._start
+        self._ask(ContentSeen(request=start.request, attempt=start.attempt, ttft=self.ttft))
 
     async def _write(self, data: bytes, *, last: bool) -> None:
         if self._sink is None:

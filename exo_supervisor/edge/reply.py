@@ -9,7 +9,7 @@ from math import ceil
 
 import anyio
 import msgspec
-from aiohttp import ClientConnectionResetError, web
+from aiohttp import web
 from msgspec import Struct
 
 from exo_supervisor.core.effects import Refuse
@@ -32,7 +32,10 @@ LAST_WORDS = 1.0
 
 
 class ClientLeftError(SupervisorError):
-    """The client is gone, and nobody reads what we would write."""
+    """The client is gone, and nobody reads what we would write.
+
+    Writing to it raises aiohttp's ClientConnectionResetError, which is a ConnectionResetError.
+    """
 
 
 class Served(Struct, frozen=True):
@@ -91,7 +94,7 @@ class Reply:
             if not self.headed:
                 await self._head(200, _STREAM_HEADERS)
             await self._response.write(b": keep-alive\n\n")
-        except (ClientConnectionResetError, ConnectionResetError):
+        except ConnectionResetError:
             self.over = True
         finally:
             self._beating.set()
@@ -110,14 +113,14 @@ class Reply:
         """Write a part of the answer; waits only for a slow client. Raises ClientLeftError."""
         try:
             await self._response.write(data)
-        except (ClientConnectionResetError, ConnectionResetError) as gone:
+        except ConnectionResetError as gone:
             raise ClientLeftError from gone
 
     async def drain(self) -> None:
         """Wait until a slow client has read what it was sent. Raises ClientLeftError."""
         try:
             await self._request.writer.drain()
-        except (ClientConnectionResetError, ConnectionResetError) as gone:
+        except ConnectionResetError as gone:
             raise ClientLeftError from gone
 
     async def whole(self, body: bytes, served: Served) -> None:
@@ -138,7 +141,7 @@ class Reply:
             data = b""
         try:
             await self._response.write_eof(data)
-        except (ClientConnectionResetError, ConnectionResetError) as gone:
+        except ConnectionResetError as gone:
             raise ClientLeftError from gone
 
     async def refuse(self, refusal: Refuse) -> None:
@@ -193,7 +196,7 @@ class Reply:
     async def _guard_head(self, status: int, headers: dict[str, str]) -> None:
         try:
             await self._head(status, headers)
-        except (ClientConnectionResetError, ConnectionResetError) as gone:
+        except ConnectionResetError as gone:
             raise ClientLeftError from gone
 
     async def _head(self, status: int, headers: dict[str, str]) -> None:

@@ -28,11 +28,11 @@ class About(Struct, frozen=True):
     """What the routes tell of the service itself."""
 
     config: str | None
-    not_yet: tuple[str, ...]
+    quiet: Callable[[], list[str]]
 
 
 class Routes:
-    """Answers everything that is no dispatch route; it reads the machine and never changes it."""
+    """Answers everything that is no dispatch route; it reads the machine and writes by events."""
 
     def __init__(self, machine: Machine, ask: Callable[[Event], None], about: About) -> None:
         self._machine, self._ask, self._about = machine, ask, about
@@ -42,9 +42,7 @@ class Routes:
             "/readyz": self._ready,
             "/v1/models": self._models,
             "/supervisor/status": self._status,
-            "/supervisor/nodes": lambda: _json(
-                {"nodes": views.nodes(machine, wall, anyio.current_time())}
-            ),
+            "/supervisor/nodes": lambda: _json({"nodes": views.nodes(machine, wall)}),
             "/supervisor/models": lambda: _json(
                 {"models": views.models(machine, anyio.current_time())}
             ),
@@ -86,7 +84,7 @@ class Routes:
                 anyio.current_time(),
                 version=__version__,
                 config=about.config,
-                not_yet=about.not_yet,
+                quiet=about.quiet(),
             )
         )
 
@@ -100,9 +98,7 @@ class Routes:
             return _wrong_method("/supervisor/breakers/TARGET/open|close|auto", "POST")
         model = self._model_at(target, request.query.get("model"))
         tables = self._machine.tables
-        key = (Address(target), None)
-        if model is not None:
-            key = (self._machine.scope_of(target), model)
+        key = self._machine.breaker_key(target, model)
         was = tables.breakers.get(key)
         before = "closed" if was is None else was.state()
         held = None if was is None else was.forced

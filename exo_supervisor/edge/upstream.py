@@ -4,6 +4,7 @@ import ssl
 import time
 from asyncio import Future
 from contextlib import suppress
+from http import HTTPStatus
 from io import BytesIO
 
 import aiohttp
@@ -125,7 +126,7 @@ class Upstream:
             body, headers = providers.encode_chat(chat, start.model), self._headers[start.target]
         else:
             session, url = self._nodes, f"{start.url}/v1/chat/completions"
-            body = exo.encode_chat(chat, start.generation, start.model)
+            body = exo.encode_chat(chat, start.model)
             headers = self._node_headers
         timeout = ClientTimeout(total=None, connect=start.timers.connect)
         try:
@@ -140,7 +141,7 @@ class Upstream:
     async def _check(self, response: ClientResponse, start: StartAttempt) -> None:
         body = b""
         try:
-            if response.status != 200:  # noqa: PLR2004 -- the one status that is an answer
+            if response.status != HTTPStatus.OK:
                 body = await _read_error(response)
             judgement = judge(
                 response.status,

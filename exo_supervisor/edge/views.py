@@ -8,12 +8,15 @@ from msgspec import Struct
 from exo_supervisor.core.breakers import Cell, Key
 from exo_supervisor.core.events import Placed
 from exo_supervisor.core.machine import Machine
-from exo_supervisor.core.names import Address, ModelId
+from exo_supervisor.core.names import Address, ModelId, ProviderName
 from exo_supervisor.core.registry import Node
-from exo_supervisor.edge.advice import advise, explain, sum_up
+from exo_supervisor.edge.advice import advise, advise_on, explain, sum_up
 
 Wall = Callable[[float], str]
 """Turns one of our instants into RFC 3339, UTC."""
+
+_LOADING = ("connecting", "connected", "loading", "loaded", "warming_up")
+"""Why a model is not ready although its runners are on their way to be."""
 
 
 class ModelSeen(Struct):
@@ -104,12 +107,13 @@ class Status(Struct):
     providers: list[ProviderSeen]
     requests: dict[str, int]
     not_yet: list[str]
+    """What is on and not built; nothing at present."""
 
 
-def nodes(machine: Machine, wall: Wall, now: float) -> list[NodeSeen]:
+def nodes(machine: Machine, wall: Wall) -> list[NodeSeen]:
     """List all nodes that are no other address of one in the list."""
     found = machine.tables.registry.nodes.values()
-    return [_node(machine, node, wall, now) for node in found if node.alias_of is None]
+    return [_node(machine, node, wall) for node in found if node.alias_of is None]
 
 
 def models(machine: Machine, now: float) -> list[ModelRow]:
@@ -133,7 +137,10 @@ def breaker_row(key: Key, cell: Cell | None, wall: Wall) -> BreakerRow:
     """Show one breaker; a missing cell is one that never failed."""
     target, model = key
     if cell is None:
-        return BreakerRow(target, model, "closed", False, "none", None, None, 0, None)  # noqa: FBT003
+        return BreakerRow(
+            target=target, model=model, state="closed", forced=False, reason="none",
+            since=None, until=None, failures=0, last=None,
+        )  # fmt: skip
     ends = cell.rest_ends()
     return BreakerRow(
         target=target,
@@ -149,7 +156,12 @@ def breaker_row(key: Key, cell: Cell | None, wall: Wall) -> BreakerRow:
 
 
 def status(
-    machine: Machine, now: float, *, version: str, config: str | None, not_yet: tuple[str, ...]
+    machine: Machine,
+    now: float,
+    *,
+    version: str,
+    config: str | None,
+    quiet: list[str],
 ) -> Status:
     """Sum the house up."""
     registry, clouds = machine.tables.registry, machine.tables.clouds
@@ -165,7 +177,8 @@ def status(
         config=config,
         advice=advise(machine, now),
         looked=[
-            f"{node.address} {explain(node)}" for node in registry.nodes.values() if not node.up
+            *(f"{n.address} {explain(n)}" for n in registry.nodes.values() if not n.up),
+            *quiet,
         ],
         nodes={rung: rungs[rung] for rung in rows},
         providers=[
@@ -176,11 +189,11 @@ def status(
             "in_flight": len(machine.dispatch.flights),
             **{name: counts[name] for name in ("total", "exo", "cloud", "failed", "abandoned")},
         },
-        not_yet=list(not_yet),
+        not_yet=[],
     )
 
 
-def _node(machine: Machine, node: Node, wall: Wall, now: float) -> NodeSeen:
+def _node(machine: Machine, node: Node, wall: Wall) -> NodeSeen:
     registry = machine.tables.registry
     cluster = None if node.cluster is None else registry.clusters[node.cluster]
     placed = [] if cluster is None or not node.up else sorted(cluster.models.items())
@@ -194,7 +207,7 @@ def _node(machine: Machine, node: Node, wall: Wall, now: float) -> NodeSeen:
         rung=node.rung,
         since=wall(node.since),
         why=explain(node) if node.rung != "ready" else None,
-        advice=next(iter(advise(machine, now, only=node)), None),
+        advice=advise_on(node),
         models=[ModelSeen(model, place.ready) for model, place in placed],
         breaker=BreakerSeen(row.state, row.reason, row.since, row.until),
         sources=sorted(node.sources),
@@ -221,22 +234,18 @@ def _model(machine: Machine, name: str, now: float) -> ModelRow:
     return ModelRow(name, state, where)
 
 
-_LOADING = ("loading", "connecting", "warming_up", "downloading")
-
-
 def _is_cloud(machine: Machine, target: str) -> bool:
     return machine.tables.clouds.get(target) is not None
 
 
 def _places(
-    machine: Machine, ids: tuple[ModelId, ...], provider: str | None, now: float
+    machine: Machine, ids: tuple[ModelId, ...], provider: ProviderName | None, now: float
 ) -> Iterator[Where]:
     if provider is not None:
-        cloud = machine.tables.clouds.get(provider)
-        for model in ids if cloud is not None else ():
-            usable = cloud is not None and cloud.usable(now)
-            why = "" if usable or cloud is None else cloud.state(now)
-            yield Where(provider, model, usable, why, None)
+        cloud = machine.tables.clouds.providers[provider]
+        usable = cloud.usable(now)
+        for model in ids:
+            yield Where(provider, model, usable, "" if usable else cloud.state(now), None)
         return
     for model in ids:
         for cluster, placed in machine.tables.registry.where_placed(model):

@@ -27,7 +27,7 @@ def read_wishes(headers: Mapping[str, str]) -> Wishes:
     named = [
         (name.lower(), value.strip())
         for name, value in headers.items()
-        if name[:13].lower() == _PREFIX
+        if name.lower().startswith(_PREFIX)
     ]
     if not named:
         return PLAIN

@@ -114,6 +114,8 @@ class Aggregate(Reading):
     def take(self, choice: Choice, delta: Delta) -> bytes:
         """Add what one chunk says; returns no bytes, since the client gets them at the end."""
         self._size += len(bytes(choice.delta))
+        if choice.logprobs is not None:
+            self._size += len(msgspec.json.encode(choice.logprobs))
         if self._size > _MOST_BYTES:
             self.fail(Fault.OVERSIZED, f"the answer is larger than {_MOST_BYTES} bytes")
             return b""

@@ -1,6 +1,7 @@
 """Exo's side of the dialect: which generation answers, and what it is asked."""
 
 import re
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -8,47 +9,8 @@ from msgspec import Raw, Struct
 
 from exo_supervisor.core.names import Generation, ModelId, NodeId
 from exo_supervisor.wire.faults import WireError
-from exo_supervisor.wire.legacy import (
-    Announcement,
-    Capabilities,
-    read_discovery_datagram,
-    read_models_a,
-    read_topology_a,
-)
 from exo_supervisor.wire.openai import ChatRequest
 from exo_supervisor.wire.shapes import UNREADABLE
-from exo_supervisor.wire.state import (
-    FullState,
-    Placement,
-    Readiness,
-    read_full_state,
-    read_state,
-)
-
-__all__ = [
-    "IGNORED",
-    "Announcement",
-    "Capabilities",
-    "Card",
-    "FullState",
-    "Identity",
-    "Placement",
-    "Readiness",
-    "Reply",
-    "encode_chat",
-    "identify",
-    "read_cards",
-    "read_discovery_datagram",
-    "read_full_state",
-    "read_models_a",
-    "read_node_id",
-    "read_state",
-    "read_topology_a",
-    "why_not",
-]
-
-_OK = 200
-_NOT_FOUND = 404
 
 _PEER_ID = re.compile(r"[1-9A-HJ-NP-Za-km-z]{40,64}")
 _ZENOH_ID = re.compile(r"[0-9a-f]{1,32}")
@@ -94,17 +56,15 @@ class Identity(Struct, frozen=True):
 
 
 class Card(Struct, frozen=True):
-    """A model that Exo knows of, whether or not it is placed; `context` in tokens."""
+    """A model that Exo knows of, whether or not it is placed."""
 
     id: ModelId
     alias: ModelId | None = None
-    context: int | None = None
 
 
 class _Card(Struct):
     id: str
     hugging_face_id: str | None = None
-    context_length: int | None = None
 
 
 class _Cards(Struct):
@@ -140,22 +100,22 @@ def identify(
     """
     if node_id is None:
         return None
-    if node_id.status == _OK:
+    if node_id.status == HTTPStatus.OK:
         known = read_node_id(node_id.body)
         if known is None:
             return None
         if _ZENOH_ID.fullmatch(known):
             return Identity("C", known, "> 1.0.71")
         return Identity("B", known, _version_of_b(flags))
-    if node_id.status == _NOT_FOUND and not node_id.body and _healthy(healthcheck):
+    if node_id.status == HTTPStatus.NOT_FOUND and not node_id.body and _healthy(healthcheck):
         return Identity("A", None, "<= 0.0.15")
     return None
 
 
 def _version_of_b(flags: Reply | None) -> str | None:
-    if flags is None or flags.status not in {_OK, _NOT_FOUND}:
+    if flags is None or flags.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
         return None
-    return "> 1.0.71" if flags.status == _OK else "<= 1.0.71"
+    return "> 1.0.71" if flags.status == HTTPStatus.OK else "<= 1.0.71"
 
 
 def _healthy(reply: Reply | None) -> bool:
@@ -165,14 +125,13 @@ def _healthy(reply: Reply | None) -> bool:
         return False
 
 
-def why_not(node_id: Reply | None, flags: Reply | None, healthcheck: Reply | None) -> str:
+def why_not(node_id: Reply | None, healthcheck: Reply | None) -> str:
     """Say what was found where `identify` found no Exo; repeats nothing that was received."""
-    del flags
     if node_id is None:
         return "nothing answered at /node_id"
-    if node_id.status == _OK:
+    if node_id.status == HTTPStatus.OK:
         return "something else than exo answers: its /node_id is no id of an exo node"
-    if node_id.status == _NOT_FOUND and healthcheck is None:
+    if node_id.status == HTTPStatus.NOT_FOUND and healthcheck is None:
         return "no /node_id there, and nothing answered at /healthcheck"
     return f"something else than exo answers: status {node_id.status} at /node_id"
 
@@ -190,17 +149,12 @@ def read_cards(body: bytes) -> tuple[Card, ...]:
         Card(
             id=ModelId(card.id),
             alias=ModelId(card.hugging_face_id) if card.hugging_face_id else None,
-            context=card.context_length,
         )
         for card in cards
     )
 
 
-def encode_chat(
-    request: ChatRequest,
-    generation: Generation,  # noqa: ARG001 - the adapters of all generations are asked alike
-    model: str,
-) -> bytes:
+def encode_chat(request: ChatRequest, model: str) -> bytes:
     """Write the request for Exo, always streamed; every field not named here is as it came.
 
     Exo drops `max_completion_tokens`, which B and C would answer with up to 32168 tokens, and

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 import msgspec
 from msgspec import Struct
@@ -35,11 +36,10 @@ class WireError(SupervisorError):
 
 
 class Said(Struct, frozen=True):
-    """An upstream's error in its own words: safe text, code and parameter."""
+    """An upstream's error in its own words, made safe."""
 
     message: str = ""
     code: str | None = None
-    param: str | None = None
     retry_after: float | None = None
 
 
@@ -50,8 +50,6 @@ class Judgement(Struct, frozen=True):
     status: int
     message: str
     retry_after: float | None = None
-    code: str | None = None
-    param: str | None = None
 
 
 def decode(body: bytes) -> object:
@@ -88,7 +86,6 @@ def said(error: object) -> Said:
     return Said(
         message=safe_text(fields.get("message", first)),
         code=safe_text(str(code)) if isinstance(code, str | int) else None,
-        param=safe_text(fields.get("param")) or None,
         retry_after=_seconds(str(fields.get("retry_after"))),
     )
 
@@ -101,7 +98,7 @@ def _detail(detail: object) -> Said:
     param = safe_text(".".join(str(p) for p in places if p != "body" and isinstance(p, str | int)))
     if param:
         message = safe_text(f"{param}: {message}")
-    return Said(message=message, code=safe_text(fields.get("type")) or None, param=param or None)
+    return Said(message=message, code=safe_text(fields.get("type")) or None)
 
 
 def in_band(error: Said, *, exo: bool, content: bool) -> Fault:
@@ -141,7 +138,7 @@ def judge(
     epoch, for a `Retry-After` that names a date (RFC 9110, section 10.2.3).
     """
     named = {name.lower(): value for name, value in headers.items()}
-    if status == 200:  # noqa: PLR2004 - the one status that is an answer
+    if status == HTTPStatus.OK:
         return _judge_ok(content_type, named)
     try:
         error = said(decode(body))
@@ -155,8 +152,6 @@ def judge(
         # a provider's words about a key may hold the key
         message="" if fault is Fault.BAD_KEY else error.message,
         retry_after=error.retry_after if rest is None else rest,
-        code=None if fault is Fault.BAD_KEY else error.code,
-        param=None if fault is Fault.BAD_KEY else error.param,
     )
 
 
@@ -174,9 +169,9 @@ def _judge_ok(content_type: str, headers: Mapping[str, str]) -> Judgement | None
 def _judge_status(status: int, error: Said, *, exo: bool) -> Fault:
     if status in BUSY_CODES:
         return Fault.BUSY
-    if status == 500:  # noqa: PLR2004 - statuses stand as themselves
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return Fault.SERVER_ERROR
-    if status == 404:  # noqa: PLR2004
+    if status == HTTPStatus.NOT_FOUND:
         return Fault.NOT_PLACED
     if status in _KEY_CODES and not exo:
         return Fault.BAD_KEY

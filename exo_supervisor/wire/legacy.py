@@ -9,6 +9,7 @@ from exo_supervisor.wire.shapes import UNREADABLE
 
 _LONGEST_DATAGRAM = 65536
 _LONGEST_ID = 256
+_LAST_PORT = 65_535
 
 
 class _Topology(Struct):
@@ -68,6 +69,6 @@ def read_discovery_datagram(data: bytes) -> Announcement | None:
     except UNREADABLE:
         return None
     sound = 0 < len(read.node_id) <= _LONGEST_ID and read.node_id.isprintable()
-    if read.type != "discovery" or not sound or not 0 < read.grpc_port < 65536:  # noqa: PLR2004
+    if read.type != "discovery" or not sound or not 0 < read.grpc_port <= _LAST_PORT:
         return None
     return Announcement(NodeId(read.node_id), read.grpc_port, read.device_capabilities)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 
 import msgspec
 from msgspec import Raw, Struct
@@ -151,7 +152,7 @@ def _value(name: str, raw: Raw) -> object:
 
 def kind_of(status: int) -> str:
     """OpenAI's `type` of an error that is answered with this status."""
-    if status >= 500:  # noqa: PLR2004 - where the server errors begin
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return "server_error"
     return _KINDS.get(status, "invalid_request_error")
 

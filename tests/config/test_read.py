@@ -12,11 +12,9 @@ from exo_supervisor.config import (
     Config,
     ConfigError,
     ConfigFault,
-    Discovery,
     Model,
     Provider,
     Routing,
-    not_yet,
     read,
     render,
 )
@@ -162,19 +160,7 @@ def test_what_asks_for_less_is_accepted() -> None:
         "crawl = false\napi_ports = []\n[server]\ndrain_timeout = 0\n[routing]\npatience = 0\n"
         'policy = "round_robin"\norder = ["exo"]\n[breaker]\nrest = 120\n'
     )
-    assert not_yet(config_of(text)) == ()
-
-
-@pytest.mark.parametrize(
-    ("discovery", "names"),
-    [
-        (Discovery(), ("mdns", "multicast", "broadcast raw")),
-        (Discovery(mdns=False, broadcast="bind"), ("multicast",)),
-        (Discovery(multicast=False, broadcast="off"), ("mdns",)),
-    ],
-)
-def test_what_is_on_and_not_built_is_listed(discovery: Discovery, names: tuple[str, ...]) -> None:
-    assert not_yet(Config(discovery=discovery)) == names
+    assert config_of(text).discovery.crawl is False
 
 
 def test_the_configuration_is_rendered_with_its_origins() -> None:

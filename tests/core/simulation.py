@@ -296,8 +296,7 @@ class House:
             return
         client.committed = client.streams
         request, number = client.event.request, start.attempt
-        seen = ContentSeen(request=request, attempt=number, ttft=ttft, committed=client.streams)
-        self.feed(seen)
+        self.feed(ContentSeen(request=request, attempt=number, ttft=ttft))
         broken = self.chance(self.trouble)
         end = self.random.choice(IN_MIDSTREAM) if broken else Fault.NONE
         self.later(self.random.random() * 20.0, lambda: self._settle(client, number, end))
@@ -328,7 +327,7 @@ class House:
         request = client.event.request
         client.attempt = None
         self.clients.pop(request, None)
-        self.feed(RequestEnded(request=request, fault=Fault.CLIENT_LEFT, draw=0.5))
+        self.feed(RequestEnded(request=request))
 
     def _expire(self, client: Client) -> None:
         if client.attempt is not None and not client.committed:

@@ -145,12 +145,10 @@ class Story:
             )
         )
 
-    def begin(self, request: str, *, committed: bool = True) -> list[Effect]:
+    def begin(self, request: str) -> list[Effect]:
         """Let a request's attempt bring its first content."""
-        seen = ContentSeen(
-            request=RequestId(request), attempt=self.number(request), ttft=0.5, committed=committed
-        )
-        return self.tell(seen)
+        attempt = self.number(request)
+        return self.tell(ContentSeen(request=RequestId(request), attempt=attempt, ttft=0.5))
 
     def succeed(self, request: str) -> list[Effect]:
         """Let a request's attempt begin and end well."""
@@ -163,9 +161,9 @@ class Story:
             AttemptQuieted(request=RequestId(request), attempt=number, silence=silence, begun=begun)
         )
 
-    def leave(self, request: str, fault: Fault = Fault.CLIENT_LEFT) -> list[Effect]:
+    def leave(self, request: str) -> list[Effect]:
         """Let a client leave."""
-        return self.tell(RequestEnded(request=RequestId(request), fault=fault, draw=0.0))
+        return self.tell(RequestEnded(request=RequestId(request)))
 
     def force(
         self, target: str, forced: Literal["open", "closed"] | None, model: str | None = None

@@ -232,3 +232,12 @@ def test_the_table_has_a_bound_and_an_operators_rows_stay() -> None:
     assert len(table) == MAX_ROWS
     assert table.get(NODE) is not None
     assert table.get((ClusterKey("a:1"), ModelId("m0"))) is None
+
+
+def test_holds_are_bounded_too() -> None:
+    """An operator's hold may name any model, so that a script could make any number of them."""
+    table = Breakers(RULES)
+    for n in range(MAX_ROWS + 1):
+        table.force((ClusterKey("a:1"), ModelId(f"m{n}")), "open", 0.0, [])
+    assert len(table) == MAX_ROWS
+    assert table.get((ClusterKey("a:1"), ModelId("m0"))) is None

@@ -113,3 +113,17 @@ def test_names_are_listed_once_and_cards_not_at_all() -> None:
 )
 def test_near_matches(name: str, near: list[str]) -> None:
     assert catalog().similar(name) == near
+
+
+def test_what_must_stay_stays_under_its_other_names_too() -> None:
+    m, x, p = ModelId("m"), ModelId("x"), ProviderName("p")
+    private = ModelRule("private", exo=(m,), cloud=((p, x),), local_only=True)
+    policy = Policy(clouds=(Cloud(p, "https://p.example"),), models=(private,))
+    registry, clouds = Registry(), Clouds(policy.clouds)
+    registry.known[m] = None
+    clouds.listed(p, (x,))
+    catalog = Catalog(policy, registry, clouds)
+    names = ("private", "m", "x", "p/x", "p/m", "p/other")
+    routes = {name: catalog.lookup(name) for name in names}
+    stays = {n: route.local_only for n, route in routes.items() if isinstance(route, Route)}
+    assert stays == dict.fromkeys(names, True) | {"p/other": False}

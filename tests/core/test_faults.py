@@ -83,7 +83,7 @@ def test_a_model_is_blamed_at_once_after_the_commit(fault: Fault) -> None:
 def test_what_fails_after_uncommitted_content_still_goes_elsewhere() -> None:
     story = Story(BOTH, "a:1")
     story.ask("r")
-    story.begin("r", committed=False)
+    story.begin("r")
     assert told(story.fail("r", Fault.STALL)) == ["start p x /attempt_failed"]
     assert story.failures("a:1", "m") == 1
 

@@ -13,7 +13,6 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, RequestId
-from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Policy
 from tests.core.story import BOTH, P, Q, Story, X, told
 
@@ -117,5 +116,5 @@ def test_a_late_alarm_looks_at_nobody_who_left() -> None:
     event = RequestArrived(request=RequestId("r"), model="chat", deadline=2.0, draw=0.0)
     story.tell(event)
     assert story.machine.dispatch.due(RequestId("r"), 1.0) == []
-    story.leave("r", Fault.DEADLINE)
+    story.leave("r")
     assert story.machine.dispatch.due(RequestId("r"), 2.0) == []

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import stateful as sm
 from hypothesis import strategies as st
 
-from exo_supervisor.core.events import Placed, PlacementRead, ProbeAnswered
+from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered
 from exo_supervisor.core.names import Address, Generation, ModelId, NodeId
-from exo_supervisor.core.registry import FORGET, MAX_KNOWN, MAX_NODES, Registry
+from exo_supervisor.core.registry import FORGET, MAX_CLAIMS, MAX_KNOWN, MAX_NODES, Registry
 from tests.core.invariants import check_clusters, check_index
 
 A, B, M, N = Address("a:1"), Address("b:1"), ModelId("m"), ModelId("n")
@@ -22,8 +22,13 @@ class House:
         for node in nodes:
             self.sight(node)
 
-    def sight(self, node: Address, now: float = 0.0, *, seeded: bool = False) -> bool:
-        return self.registry.sight(node, f"http://{node}", "test", now, seeded=seeded)
+    def sight(
+        self, node: Address, now: float = 0.0, *, seeded: bool = False, claimed: str | None = None
+    ) -> bool:
+        who = None if claimed is None else NodeId(claimed)
+        url = f"http://{node}"
+        seen = NodeSighted(node=node, url=url, source="test", seeded=seeded, claimed=who)
+        return self.registry.sight(seen, now)
 
     def answer(
         self,
@@ -35,6 +40,11 @@ class House:
         name = None if node_id is None else NodeId(node_id)
         event = ProbeAnswered(node=node, generation=generation, node_id=name, latency=0.1)
         return self.registry.answered(event, now)
+
+    def belies(self, node: Address, node_id: str | None) -> bool:
+        name = None if node_id is None else NodeId(node_id)
+        event = ProbeAnswered(node=node, generation="B", node_id=name, latency=0.1)
+        return self.registry.belied(event)
 
     def read(self, node: Address, listed: str = "", now: float = 0.0, **models: bool) -> None:
         placed = tuple(Placed(ModelId(model), ready) for model, ready in models.items())
@@ -302,6 +312,47 @@ def test_what_is_known_has_a_bound() -> None:
     house.answer(A, "x")
     house.read(A, "x", **{f"m{n}": False for n in range(MAX_KNOWN + 1)})
     assert len(house.registry.known) == MAX_KNOWN
+
+
+def test_a_node_that_was_only_announced_has_to_be_who_was_announced() -> None:
+    house = House()
+    house.sight(A, claimed="x")
+    assert [house.belies(A, each) for each in ("x", "y", None)] == [False, True, True]
+    house.sight(A, claimed="y")
+    assert [house.belies(A, each) for each in ("x", "y", "z")] == [False, False, True]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_source_that_claims_nothing_vouches_for_any_exo(*, first: bool) -> None:
+    house = House()
+    house.sight(A, claimed=None if first else "x")
+    house.sight(A, claimed="x" if first else None)
+    assert not house.belies(A, "y")
+    assert not house.belies(A, None)
+
+
+def test_one_that_proved_to_be_who_was_announced_may_start_again() -> None:
+    house = House()
+    house.sight(A, claimed="x")
+    house.answer(A, "x")
+    house.sight(A, claimed="x")
+    assert not house.belies(A, "y")
+    assert house.answer(A, "y") == "restarted"
+
+
+def test_the_claims_for_one_address_have_a_bound_and_the_newest_stay() -> None:
+    """Each host announces its own Docker bridge, which has the same address everywhere."""
+    house = House()
+    for n in range(MAX_CLAIMS + 1):
+        house.sight(A, claimed=f"n{n}")
+    house.sight(A, claimed="n1")
+    house.sight(A, claimed="last")
+    assert [house.belies(A, each) for each in ("n0", "n1", "n2", "n3", "last")] == [
+        True, False, True, False, False,
+    ]  # fmt: skip
+    claims = house.registry.nodes[A].claims
+    assert claims is not None
+    assert len(claims) == MAX_CLAIMS
 
 
 class AnyNews(sm.RuleBasedStateMachine):

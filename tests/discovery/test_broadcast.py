@@ -1,7 +1,9 @@
 """Announcements of generation A lead to their sources; whatever else comes costs nothing."""
 
 import json
+import os
 import socket
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +15,10 @@ from structlog.testing import capture_logs
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address
+from exo_supervisor.demo import ExoNode
+from exo_supervisor.demo.announce_a import AnnouncerA
 from exo_supervisor.discovery.broadcast import Broadcast
+from exo_supervisor.discovery.raw import open_raw
 from exo_supervisor.discovery.recent import MOST
 
 UDP = Path(__file__).parent.parent / "recordings/gen-a/cluster3/udp-received-by-supervisor.jsonl"
@@ -136,3 +141,114 @@ async def test_the_port_is_not_shared_with_an_exo() -> None:
                 with pytest.raises(OSError, match="in use"):
                     second.bind(("0.0.0.0", port))
             tasks.cancel_scope.cancel()
+
+
+def may_open_raw() -> bool:
+    try:
+        open_raw(5678).close()
+    except PermissionError:
+        return False
+    return True
+
+
+needs_raw = pytest.mark.skipif(not may_open_raw(), reason="a raw socket needs CAP_NET_RAW")
+
+
+def free_port() -> int:
+    with datagram_socket() as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[None]:
+    """Give up root, and with it CAP_NET_RAW, for the length of a test."""
+    if os.geteuid() != 0:
+        if may_open_raw():
+            pytest.skip("this user has CAP_NET_RAW and cannot give it up")
+        yield
+        return
+    os.seteuid(65_534)
+    yield
+    os.seteuid(0)
+
+
+async def meets(announcer: AnnouncerA, peer: bytes) -> None:
+    """Let a peer announce itself, and see that the announcer hears it."""
+    with datagram_socket() as sender, anyio.fail_after(5):
+        sender.sendto(peer, ("127.0.0.1", announcer.port))
+        await announcer.node.until(lambda: announcer.peers)
+
+
+@needs_raw
+@pytest.mark.real_time
+@pytest.mark.parametrize("exo_first", [True, False])
+async def test_an_exo_on_this_machine_is_found_and_still_finds_its_peers(
+    *, exo_first: bool
+) -> None:
+    """Whoever binds the port second is deaf, so only a listener that never binds is harmless."""
+    send, inbox = anyio.create_memory_object_stream[Event](8)
+    port = free_port()
+    announcer = AnnouncerA(ExoNode("A"), interfaces=["lo"], port=port, every=0.05)
+    broadcast = Broadcast(send, [52415], mode="raw", port=port)
+    with send, inbox:
+        async with anyio.create_task_group() as tasks:
+            if exo_first:
+                tasks.start_soon(announcer.run)
+                await anyio.wait_all_tasks_blocked()
+            with anyio.fail_after(5):
+                assert await tasks.start(broadcast.run) == port
+            if not exo_first:
+                tasks.start_soon(announcer.run)
+                await anyio.wait_all_tasks_blocked()
+            await meets(announcer, DATAGRAM)
+            with anyio.fail_after(5):
+                assert await inbox.receive() == sighted("127.0.0.1:52415")
+            assert (broadcast.why_quiet, announcer.deaf) == (None, False)
+            tasks.cancel_scope.cancel()
+
+
+@pytest.mark.real_time
+async def test_a_bound_port_leaves_an_exo_on_this_machine_deaf() -> None:
+    """The trap itself: it announces itself and finds nobody, and says nothing."""
+    send, inbox = anyio.create_memory_object_stream[Event](8)
+    with send, inbox:
+        async with anyio.create_task_group() as tasks:
+            port = await tasks.start(Broadcast(send, [52415], port=0).run)
+            announcer = AnnouncerA(ExoNode("A"), interfaces=["lo"], port=port, every=0.05)
+            tasks.start_soon(announcer.run)
+            with anyio.fail_after(5):
+                assert await inbox.receive() == sighted("127.0.0.1:52415")
+            assert (announcer.deaf, announcer.peers) == (True, {})
+            tasks.cancel_scope.cancel()
+
+
+@needs_raw
+@pytest.mark.real_time
+async def test_garbage_on_the_raw_port_is_counted_and_repeated_nowhere() -> None:
+    send, inbox = anyio.create_memory_object_stream[Event](8)
+    port = free_port()
+    with send, inbox, datagram_socket() as sender, capture_logs() as logs:
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(Broadcast(send, [52415], mode="raw", port=port).run)
+            for payload in (b"", b"garbage", b"\xff" * 60_000, DATAGRAM):
+                sender.sendto(payload, ("127.0.0.1", port))
+            with anyio.fail_after(5):
+                assert await inbox.receive() == sighted("127.0.0.1:52415")
+            tasks.cancel_scope.cancel()
+    assert [line["datagrams"] for line in logs if "datagrams" in line] == [1]
+    assert "garbage" not in repr(logs)
+
+
+@pytest.mark.real_time
+async def test_without_the_capability_raw_is_quiet_for_good_and_says_why(
+    unprivileged: None,
+) -> None:
+    del unprivileged
+    send, inbox = anyio.create_memory_object_stream[Event](8)
+    broadcast = Broadcast(send, [52415], mode="raw", port=5678)
+    with send, inbox, capture_logs() as logs, anyio.fail_after(5):
+        await broadcast.run()
+    assert [line["event"] for line in logs] == ["broadcast_unavailable"]
+    assert "CAP_NET_RAW" in logs[0]["advice"]
+    assert "CAP_NET_RAW" in (broadcast.why_quiet or "")

@@ -145,7 +145,7 @@ async def housed(node: Node, *, start: bool = True, cancellable: bool = False,
         house = House(ask, mailboxes, Upstream(nodes, clouds, {}), keepalive, parting, 900.0)
         tasks.start_soon(parting.run)
         tasks.start_soon(keepalive.run)
-        routes = Routes(Machine(Policy(), anyio.current_time()), ask, About(None, ()))
+        routes = Routes(Machine(Policy(), anyio.current_time()), ask, About(None, list))
         ingress = Ingress(house, gate, max_body=100_000, look=routes.look)
         async with listening(ingress.serve) as port:
             yield Housed(port, gate, mailboxes, keepalive, events)

@@ -5,11 +5,18 @@ from typing import get_args
 import pytest
 from msgspec import structs
 
-from exo_supervisor.core.events import NodeSighted, ProbeFailed, ProviderListed, Ticked, Why
+from exo_supervisor.core.events import (
+    NodeSighted,
+    PlacementFailed,
+    ProbeFailed,
+    ProviderListed,
+    Ticked,
+    Why,
+)
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId, ProviderName
 from exo_supervisor.core.policy import Cloud, Policy
-from exo_supervisor.edge.advice import MOST, advise, explain, reason_of, sum_up
+from exo_supervisor.edge.advice import MOST, advise, advise_on, explain, reason_of, sum_up
 from tests.core.story import BOTH, LOCAL, M, P, Story
 
 START = 'start Exo here, or set discovery.static = ["http://HOST:52415"]'
@@ -67,18 +74,30 @@ def test_a_node_without_a_model_is_told_where_to_launch_one() -> None:
     [node] = story.machine.tables.registry.nodes.values()
     assert explain(node) == "no model is placed"
     launch = "no model is placed: launch one at http://n:1"
-    assert advise(story.machine, 9.0, only=node) == [launch]
+    assert advise_on(node) == launch
     assert f"n:1: {launch}" in advise(story.machine, 9.0)
     story.read("n:1", loading=M)
     assert explain(node) == "no placed model is ready"
-    assert advise(story.machine, 9.0, only=node) == []
+    assert advise_on(node) is None
 
 
 def test_an_old_node_without_models_is_told_apart() -> None:
     story = Story(LOCAL)
     story.up("n:1", generation="A")
     [node] = story.machine.tables.registry.nodes.values()
+    assert explain(node) == "its state was not read yet"
+    story.read("n:1")
     assert explain(node) == "generation A lists no model that it supports"
+
+
+def test_a_node_whose_state_cannot_be_read_says_why_until_it_is() -> None:
+    story = Story(LOCAL)
+    story.up("n:1")
+    [node] = story.machine.tables.registry.nodes.values()
+    story.tell(PlacementFailed(node=node.address, why="timeout"))
+    assert explain(node) == "its state cannot be read: nothing answers there"
+    story.read("n:1")
+    assert explain(node) == "no model is placed"
 
 
 @pytest.mark.parametrize("why", get_args(Why))
@@ -106,7 +125,7 @@ def test_only_nodes_that_a_person_named_are_worth_a_line_when_down(
     machine.handle(ProbeFailed(node=at, why="refused"), 6.0)
     assert explain(node) == "the host is up, but nothing listens there"
     assert any(line.startswith("n:1: start Exo there") for line in advise(machine, 9.0)) == told
-    assert advise(machine, 9.0, only=node)[0].startswith("start Exo there")
+    assert (advise_on(node) or "").startswith("start Exo there")
 
 
 def test_advice_is_short_whatever_the_house() -> None:

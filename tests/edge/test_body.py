@@ -55,7 +55,7 @@ async def housed(gate: Gate) -> AsyncGenerator[int]:
     async with nodes, clouds:
         house = House(ask, Mailboxes(), Upstream(nodes, clouds, {}), Keepalive(15.0),
                       Parting(nodes), 900.0)  # fmt: skip
-        routes = Routes(Machine(Policy(), anyio.current_time()), ask, About(None, ()))
+        routes = Routes(Machine(Policy(), anyio.current_time()), ask, About(None, list))
         ingress = Ingress(house, gate, max_body=LIMIT, look=routes.look)
         async with listening(ingress.serve) as port:
             yield port

@@ -337,7 +337,6 @@ def placed(*, ready: bool = True, why: str = "") -> PlacementRead:
         listed=(NodeId("n1"),),
         models=(Placed(M, ready, why),),
         index=7,
-        node_id=C,
     )
 
 
@@ -400,7 +399,7 @@ async def test_an_old_b_tells_its_placement_in_its_whole_state() -> None:
     assert heard[1:] == [
         (
             1.0,
-            PlacementRead(node=NODE, listed=(NodeId("n1"),), models=(loading,), index=4, node_id=B),
+            PlacementRead(node=NODE, listed=(NodeId("n1"),), models=(loading,), index=4),
         )
     ]
     assert PROMPT not in repr(heard)

@@ -115,9 +115,8 @@ class Ride:
         return [(at, event.silence, event.begun) for at, event in told]
 
     @property
-    def seen(self) -> list[tuple[float, bool]]:
-        told = (event for _, event in self.events if isinstance(event, ContentSeen))
-        return [(event.ttft, event.committed) for event in told]
+    def seen(self) -> list[float]:
+        return [event.ttft for _, event in self.events if isinstance(event, ContentSeen)]
 
 
 Meanwhile = Callable[[Mailbox, float], Coroutine[None, None, None]]
@@ -200,7 +199,7 @@ async def test_a_whole_answer_is_carried_one_write_a_read_and_committed_once() -
     assert told.client.begun == 1
     assert [data.count(b"data: ") for data in told.client.got] == [2, 1, 2]
     assert told.client.got[-1].endswith(DONE)
-    assert told.seen == [(2.0, True)]
+    assert told.seen == [2.0]
     assert told.relay.committed
     assert told.relay.ttft == 2.0
 
@@ -218,7 +217,7 @@ async def test_an_end_is_an_end_even_if_more_would_come() -> None:
 
 async def test_a_client_that_does_not_stream_commits_nothing() -> None:
     told = await ride((1.0, text("a")), (1.0, STOP + DONE), stream=False)
-    assert (told.fault, told.seen) == (Fault.NONE, [(1.0, False)])
+    assert (told.fault, told.seen) == (Fault.NONE, [1.0])
     assert not told.relay.committed
     assert told.client.begun == 0
 
@@ -298,7 +297,7 @@ async def test_a_silent_prefill_has_the_longest_time_as_long_as_nobody_objects(
 async def test_a_prefill_that_moves_has_its_time_and_no_more_than_the_longest() -> None:
     moves = [(29.0, prefill(n)) for n in range(1, 9)]
     well = await ride(*moves, (29.0, text("a")), (1.0, STOP + DONE))
-    assert (well.fault, well.seen) == (Fault.NONE, [(261.0, True)])
+    assert (well.fault, well.seen) == (Fault.NONE, [261.0])
     endless = await ride(*[(29.0, prefill(n)) for n in range(1, 99)])
     assert (endless.fault, endless.at) == (Fault.FIRST_CONTENT_TIMEOUT, 300.0)
 

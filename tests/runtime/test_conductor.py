@@ -12,6 +12,7 @@ from exo_supervisor.core.events import Event, NodeSighted, RequestArrived
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, RequestId
 from exo_supervisor.core.policy import Policy
+from exo_supervisor.errors import BrokenMachineError
 from exo_supervisor.runtime.conductor import INBOX, Conductor
 
 IDLE = 7.0
@@ -105,7 +106,7 @@ async def test_events_that_effects_raise_wait_for_their_turn_and_keep_their_orde
         assert stage.watched() == ["a:1", "b:1", "c:1", "d:1", "e:1"]
 
 
-async def test_an_effect_that_cannot_be_carried_out_does_not_lock_the_door() -> None:
+async def test_after_an_effect_that_cannot_be_carried_out_nothing_is_decided_any_more() -> None:
     with staged() as stage:
 
         def fail(_effect: Effect) -> None:
@@ -116,8 +117,9 @@ async def test_an_effect_that_cannot_be_carried_out_does_not_lock_the_door() -> 
         with pytest.raises(ValueError):  # noqa: PT011 -- ours, a line above
             stage.conductor.ask(sighted("a:1"))
         stage.follow = lambda _effect: None
-        stage.conductor.ask(sighted("b:1"))
-        assert stage.watched() == ["a:1", "b:1"]
+        with pytest.raises(BrokenMachineError):
+            stage.conductor.ask(sighted("b:1"))
+        assert stage.watched() == ["a:1"]
 
 
 async def test_the_machine_is_woken_at_its_own_instant() -> None:
@@ -175,3 +177,23 @@ async def test_it_stays_responsive_under_ten_thousand_asks() -> None:
             tasks.cancel_scope.cancel()
         due = {f"r{place}": 10.0 + place % 100 / 8 for place in range(10_000)}
         assert stage.refused() == pytest.approx(due)
+
+
+async def test_what_breaks_the_machine_while_a_request_asks_ends_the_conductor_too() -> None:
+    """The request's own guard sees the crash first; nobody may decide on a half-changed state."""
+    send, inbox = anyio.create_memory_object_stream[Event](8)
+
+    def crash(_effect: object) -> None:
+        raise ZeroDivisionError
+
+    conductor = Conductor(Machine(Policy(), 0.0), inbox, crash, beat=lambda: None, idle=30.0)
+    seen = NodeSighted(node=Address("n:1"), url="http://n:1", source="test")
+    async with send, inbox:
+        with pytest.raises(ExceptionGroup) as ended:  # noqa: PT012 -- the group ends as a whole
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(conductor.run)
+                await anyio.sleep(1.0)
+                with pytest.raises(ZeroDivisionError):
+                    conductor.ask(seen)
+    assert ended.group_contains(BrokenMachineError)
+    assert anyio.current_time() == 1.0

@@ -152,6 +152,15 @@ def test_an_answer_over_the_bound_is_a_fault() -> None:
     assert reading.fault is Fault.OVERSIZED
 
 
+def test_logprobs_count_towards_the_bound() -> None:
+    reading = aggregate()
+    choice = {"index": 0, "delta": {"content": "x"}, "logprobs": {"content": ["x" * 4_000_000]}}
+    part = b"data: %b\n\n" % json.dumps({"choices": [choice]}).encode()
+    for _ in range(17):
+        reading.feed(part)
+    assert reading.fault is Fault.OVERSIZED
+
+
 WHOLE: Json = {
     "id": "theirs",
     "model": "m2",

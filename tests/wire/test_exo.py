@@ -67,7 +67,7 @@ def test_what_is_no_exo_is_told_apart(
     node_id: Reply | None, health: Reply | None, why: str
 ) -> None:
     assert identify(node_id, None, health) is None
-    assert why in why_not(node_id, None, health)
+    assert why in why_not(node_id, health)
 
 
 @pytest.mark.parametrize("body", [b"", b"5", b'""', b'"' + b"a" * 33 + b'"', b'"a b"', b'"\xff"'])
@@ -78,8 +78,8 @@ def test_a_node_id_is_a_peer_id_or_a_hexadecimal_number(body: bytes) -> None:
 def test_cards_of_every_version_are_read() -> None:
     cards = b'{"data":[{"id":"a/b","context_length":8},{"id":"s","hugging_face_id":"x/s","y":1}]}'
     assert read_cards(cards) == (
-        Card(ModelId("a/b"), None, 8),
-        Card(ModelId("s"), ModelId("x/s"), None),
+        Card(ModelId("a/b"), None),
+        Card(ModelId("s"), ModelId("x/s")),
     )
     with pytest.raises(WireError):
         read_cards(b"[]")
@@ -87,7 +87,7 @@ def test_cards_of_every_version_are_read() -> None:
 
 def sent(**more: object) -> dict[str, object]:
     request = read_chat(json.dumps({"model": "m", "messages": MESSAGES} | more).encode())
-    return json.loads(encode_chat(request, "B", "local/x"))
+    return json.loads(encode_chat(request, "local/x"))
 
 
 def test_exo_is_always_asked_to_stream_its_own_model() -> None:

@@ -115,21 +115,18 @@ def test_the_upstreams_own_words_are_kept_short_and_plain() -> None:
     found = judged(400, openai("a\x00\nb\u202e" + "c" * 400, "odd"))
     assert found.message.startswith("a b c")
     assert len(found.message) == 300
-    assert (found.code, found.param) == ("odd", None)
 
 
 def test_words_about_a_key_are_not_kept() -> None:
     found = judged(401, openai("wrong key: sk-made-up", "sk-made-up"))
-    assert (found.message, found.code, found.param) == ("", None, None)
+    assert found.message == ""
 
 
 def test_what_fastapi_echoes_is_left_out() -> None:
     recorded = (RECORDINGS / "gen-b/solo/pre-model-int.response.http").read_bytes()
     body = recorded.partition(b"\r\n\r\n")[2]
     found = judge(422, JSON, {}, body, exo=True, now_wall=0.0)
-    assert found == Judgement(
-        Fault.REJECTED, 422, "model: Input should be a valid string", None, "string_type", "model"
-    )
+    assert found == Judgement(Fault.REJECTED, 422, "model: Input should be a valid string")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Exo's state: what is placed and ready, and where the nodes are."""
+"""Exo's state: what is placed and ready."""
 
 import contextlib
 import json
@@ -26,7 +26,6 @@ def instance(model: str, runners: list[str]) -> dict[str, object]:
     shards: dict[str, object] = {
         "modelId": model,
         "runnerToShard": {runner: {"PipelineShardMetadata": {}} for runner in runners},
-        "nodeToRunner": {f"node-{runner}": runner for runner in runners},
     }
     return {"MlxRingInstance": {"shardAssignments": shards}}
 
@@ -51,34 +50,16 @@ def test_a_recorded_ready_instance_is_ready(generation: str) -> None:
     assert len(placement.nodes) == 1
     model = placement.models[next(iter(placement.models))]
     assert list(placement.models) == [TINY]
-    assert (model.ready, model.why, model.nodes) == (True, "ready", placement.nodes)
+    assert (model.ready, model.why) == (True, "ready")
 
 
 @pytest.mark.parametrize("path", FULL, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_every_recorded_state_is_read(path: Path) -> None:
-    state = read_full_state(path.read_bytes())
+    placement = read_full_state(path.read_bytes())
     raw = json.loads(path.read_bytes())
-    assert state.placement.nodes == tuple(raw["topology"]["nodes"])
-    assert state.placement.index == raw["lastEventAppliedIdx"]
-    assert set(state.names) <= set(state.placement.nodes)
-    assert bool(state.placement.models) == bool(raw["instances"])
-
-
-def test_a_recorded_cluster_tells_its_addresses() -> None:
-    state = read_full_state(part("gen-c/lan3/state-n1"))
-    assert {key[:4]: value for key, value in state.addresses.items()} == {
-        "11db": ("10.77.0.1:52415", "10.77.0.1"),
-        "89da": ("10.77.0.3:52415", "10.77.0.3"),
-        "a9ba": ("10.77.0.2:52415", "10.77.0.2"),
-    }
-    assert set(state.names.values()) == {"vm"}
-
-
-def test_names_of_the_dead_are_left_out() -> None:
-    state = read_full_state(part("gen-b/lan3-hostkill/state-after"))
-    assert len(state.placement.nodes) == 2
-    assert len(state.names) == 2
-    assert state.placement.models == {}
+    assert placement.nodes == tuple(raw["topology"]["nodes"])
+    assert placement.index == raw["lastEventAppliedIdx"]
+    assert bool(placement.models) == bool(raw["instances"])
 
 
 @pytest.mark.parametrize(
@@ -100,7 +81,6 @@ def test_names_of_the_dead_are_left_out() -> None:
 def test_an_instance_is_as_good_as_its_worst_runner(status: str, why: str) -> None:
     found = readiness({"r1": {"RunnerReady": {}}, "r2": {status: {}}})
     assert (found.ready, found.why, found.progress) == (why == "ready", why, None)
-    assert found.nodes == ("node-r1", "node-r2")
 
 
 def test_loading_tells_how_far_it_is() -> None:
@@ -127,8 +107,7 @@ def test_one_ready_instance_makes_the_model_ready() -> None:
         json.dumps(instances).encode(), json.dumps(runners).encode(), b'{"nodes":[]}', b"1"
     )
     (model,) = placement.models.values()
-    assert (model.ready, model.instances) == (True, ("i1", "i2"))
-    assert model.nodes == ("node-r1", "node-r2")
+    assert model == Readiness(ready=True, why="ready", progress=None)
 
 
 def old_state() -> dict[str, object]:
@@ -137,64 +116,15 @@ def old_state() -> dict[str, object]:
         "runners": {},
         "topology": {
             "nodes": [{"nodeId": "n1", "nodeProfile": {}}, {"nodeId": "n2"}],
-            "connections": [
-                {
-                    "localNodeId": "n1",
-                    "sendBackNodeId": "n2",
-                    "sendBackMultiaddr": {"address": "/ip4/192.168.1.2/tcp/52415"},
-                },
-                {"localNodeId": "n2", "sendBackNodeId": "n1", "sendBackMultiaddr": None},
-            ],
-        },
-        "nodeProfiles": {
-            "n1": {
-                "friendlyName": "desk\u0007",
-                "networkInterfaces": [
-                    {"name": "docker0", "ipAddress": "172.17.0.1"},
-                    {"name": "en1", "ipAddress": "169.254.3.4"},
-                    {"name": "en0", "ipAddress": "192.168.1.1"},
-                    {"name": "lo", "ipAddress": "127.0.0.1"},
-                    {"name": "x", "ipAddress": None},
-                    {"name": "y", "ipAddress": "fe80::1%en0"},
-                    {"name": "z", "ipAddress": "0.0.0.0"},
-                    {"name": "m", "ipAddress": "224.0.0.1"},
-                ],
-            }
+            "connections": [{"localNodeId": "n1", "sendBackNodeId": "n2"}],
         },
     }
 
 
 def test_the_first_versions_of_b_are_read() -> None:
-    state = read_full_state(json.dumps(old_state()).encode())
-    assert state.placement.nodes == ("n1", "n2")
-    assert state.placement.index is None
-    assert state.addresses == {
-        "n1": ("192.168.1.1", "172.17.0.1", "169.254.3.4"),
-        "n2": ("192.168.1.2:52415",),
-    }
-    assert state.names == {"n1": "desk"}
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "/ip4/127.0.0.1/tcp/52415",
-        "/ip4/999.1.1.1/tcp/52415",
-        "/ip4/10.0.0.1/tcp/99999",
-        "/ip4/10.0.0.1/udp/5",
-        "/ip6/::1/tcp/52415",
-        "",
-        None,
-    ],
-)
-def test_an_edge_that_leads_nowhere_is_left_out(address: str | None) -> None:
-    edges = [{"sinkMultiaddr": {"address": address}}, {"sourceRdmaIface": "a"}]
-    state: dict[str, object] = {
-        "instances": {},
-        "runners": {},
-        "topology": {"nodes": [], "connections": {"a": {"b": edges}}},
-    }
-    assert read_full_state(json.dumps(state).encode()).addresses == {}
+    placement = read_full_state(json.dumps(old_state()).encode())
+    assert placement.nodes == ("n1", "n2")
+    assert placement.index is None
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"instances":5}'])
@@ -208,10 +138,8 @@ def test_what_is_no_state_is_a_wire_error(body: bytes) -> None:
 SEED: dict[str, object] = {
     "instances": {"i": instance("m", ["r"])},
     "runners": {"r": {"RunnerLoading": {"layersLoaded": 1, "totalLayers": 4}}},
-    "topology": {"nodes": ["n"], "connections": {"n": {"o": [{"sinkMultiaddr": {}}]}}},
+    "topology": {"nodes": ["n"]},
     "lastEventAppliedIdx": 5,
-    "nodeNetwork": {"n": {"interfaces": [{"name": "lo", "ipAddress": "10.0.0.1"}]}},
-    "nodeIdentities": {"n": {"friendlyName": "x"}},
 }
 ODD = st.sampled_from([None, 5, -1.5, "x", [], {}, [5], {"x": 5}, True, "/ip4/1.2.3.4/tcp/5"])
 

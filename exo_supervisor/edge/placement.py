@@ -6,14 +6,9 @@ A state holds the prompts of other people's requests: no byte of it is logged or
 from exo_supervisor.core.events import Placed, PlacementRead
 from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.edge.probe import Found, Prober
-from exo_supervisor.wire.exo import (
-    Placement,
-    read_cards,
-    read_full_state,
-    read_models_a,
-    read_state,
-    read_topology_a,
-)
+from exo_supervisor.wire.exo import read_cards
+from exo_supervisor.wire.legacy import read_models_a, read_topology_a
+from exo_supervisor.wire.state import Placement, read_full_state, read_state
 
 _LONGEST = 32 * 2**20
 _LONGEST_LIST = 4 * 2**20
@@ -31,17 +26,13 @@ async def read_placement(
     if found.state_paths:
         placement = await _read_paths(prober, until)
     else:
-        placement = read_full_state(await prober.body("/state", until, _LONGEST)).placement
+        placement = read_full_state(await prober.body("/state", until, _LONGEST))
     models = (
         Placed(model, each.ready, "" if each.ready else each.why, each.progress)
         for model, each in placement.models.items()
     )
     return PlacementRead(
-        node=node,
-        listed=placement.nodes,
-        models=tuple(models),
-        index=placement.index,
-        node_id=found.identity.node_id,
+        node=node, listed=placement.nodes, models=tuple(models), index=placement.index
     )
 
 

@@ -1,0 +1,192 @@
+"""Asks who speaks libp2p on the LAN: generation B's nodes answer, and so do other programs.
+
+The answer says who listens on which addresses, not where the API is: what answers on an API port
+must call itself by the announced id. Nothing here ever answers for the service name, since Exo
+dials whatever it hears of. Nodes leave without a word: only a probe finds out.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from ipaddress import IPv4Address
+from itertools import islice
+
+import anyio
+import structlog
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from zeroconf import (
+    IPVersion,
+    NotRunningException,
+    RecordUpdate,
+    RecordUpdateListener,
+    Zeroconf,
+)
+from zeroconf._dns import DNSPointer, DNSQuestion, DNSRecord, DNSText
+from zeroconf._protocol.outgoing import DNSOutgoing
+from zeroconf.asyncio import AsyncZeroconf
+
+from exo_supervisor.core.events import Event, NodeSighted
+from exo_supervisor.core.names import Address, NodeId
+from exo_supervisor.discovery.ipv4 import own_addresses
+from exo_supervisor.discovery.recent import Recent
+from exo_supervisor.discovery.vicinity import in_the_house, on_docker_bridge
+from exo_supervisor.wire.mdns import SERVICE, read_record
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+REPEAT = 30.0
+"""Seconds before it is told again that a node is at an address."""
+SLOWEST = 120.0
+"""Seconds between two questions at last: each makes all nodes send all they have."""
+
+LOOK = 5.0
+"""Seconds between two looks at which interfaces there are."""
+
+_QUERY, _PTR, _IN = 0, 12, 1  # RFC 1035, sections 4.1.1, 3.2.2 and 3.2.4
+_WAITING = 128
+_MOST_CLAIMS = 16
+_BREATH = 0.01
+"""At most 100 answers a second are looked at, and of each the first addresses."""
+
+Claim = tuple[NodeId, IPv4Address]
+
+_ADVICE = "name the nodes in discovery.static, or set discovery.mdns = false"
+
+
+class Mdns:
+    """Sends a sighting for each address that a node announces.
+
+    `interfaces` are names, none stand for all; each `look` seconds it is seen which there are. The
+    loopback interface, and the address 127.0.0.1 that every node announces, are for `loopback`.
+    `why_quiet` says why nothing can be heard, None while something can.
+    """
+
+    name = "mdns"
+
+    def __init__(
+        self,
+        inbox: MemoryObjectSendStream[Event],
+        api_ports: Sequence[int],
+        *,
+        interfaces: Sequence[str] = (),
+        loopback: bool = False,
+        look: float = LOOK,
+    ) -> None:
+        self._inbox, self._api_ports = inbox, api_ports
+        self._interfaces, self._loopback, self._look = interfaces, loopback, look
+        self._recent = Recent(REPEAT)
+        self.why_quiet: str | None = None
+
+    async def run(self) -> None:
+        """Ask and listen until cancelled; begin anew whenever the own addresses change."""
+        while True:
+            here = self._here()
+            try:
+                if here:
+                    await self._listen(here)
+                    continue
+                why = "no interface that can multicast has an IPv4 address"
+            except (OSError, NotRunningException) as fault:
+                why = f"UDP port 5353 cannot be listened on: {type(fault).__name__}"
+            if self.why_quiet != why:
+                log.warning("mdns_unavailable", why=why, advice=_ADVICE)
+            self.why_quiet = why
+            await anyio.sleep(self._look)
+
+    def hear(self, claims: Iterable[Claim], now: float) -> Iterator[NodeSighted]:
+        """Turn what one answer claims into sightings, the likelier ones first."""
+        for node_id, ip in sorted(set(claims), key=lambda claim: on_docker_bridge(claim[1])):
+            if not in_the_house(ip, loopback=self._loopback):
+                continue
+            for port in self._api_ports:
+                address = Address(f"{ip}:{port}")
+                if self._recent.take(f"{node_id} {address}", now):
+                    yield NodeSighted(
+                        node=address, url=f"http://{address}", source=self.name, claimed=node_id
+                    )
+
+    def _here(self) -> tuple[IPv4Address, ...]:
+        return own_addresses(self._interfaces, loopback=self._loopback)
+
+    async def _listen(self, here: tuple[IPv4Address, ...]) -> None:
+        """Ask and listen until the own addresses are others."""
+        group = AsyncZeroconf(interfaces=[str(ip) for ip in here], ip_version=IPVersion.V4Only)
+        send, heard = anyio.create_memory_object_stream[list[Claim]](_WAITING)
+        try:
+            await group.zeroconf.async_wait_for_start()
+            group.zeroconf.async_add_listener(Ear(send), None)
+            self.why_quiet = None
+            log.info("mdns_listening", interfaces=len(here))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_ask, group.zeroconf)
+                tasks.start_soon(self._tell, heard)
+                await self._until_moved(here)
+                tasks.cancel_scope.cancel()
+        finally:
+            send.close()
+            heard.close()
+            with anyio.CancelScope(shield=True):
+                await group.async_close()
+
+    async def _until_moved(self, here: tuple[IPv4Address, ...]) -> None:
+        while True:
+            await anyio.sleep(self._look)
+            if self._here() != here:
+                return
+
+    async def _tell(self, heard: MemoryObjectReceiveStream[list[Claim]]) -> None:
+        async for claims in heard:
+            for event in self.hear(claims, anyio.current_time()):
+                await self._inbox.send(event)
+            await anyio.sleep(_BREATH)
+
+
+def questions() -> Iterator[float]:
+    """Say how many seconds to wait before each question: 0, 1, 2, 4 and on to 120, for ever."""
+    yield 0.0
+    pause = 1.0
+    while True:
+        yield pause
+        pause = min(2 * pause, SLOWEST)
+
+
+async def _ask(group: Zeroconf) -> None:
+    for pause in questions():
+        await anyio.sleep(pause)
+        question = DNSOutgoing(_QUERY)
+        question.add_question(DNSQuestion(SERVICE, _PTR, _IN))
+        group.async_send(question)
+
+
+class Ear(RecordUpdateListener):
+    """Hears every answer on the LAN, and lets the library remember none.
+
+    A libp2p program makes up a new name for each answer, and would have it remembered for 2500 s.
+    """
+
+    def __init__(self, heard: MemoryObjectSendStream[list[Claim]]) -> None:
+        self._heard = heard
+        self._passing: dict[DNSRecord, None] = {}
+
+    def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
+        """Take in one packet's records, before the library remembers them."""
+        del now
+        self._cache = zc.cache
+        self._passing = dict.fromkeys(update.new for update in records)
+        claims = read_claims(self._passing)
+        with suppress(anyio.WouldBlock):  # in a flood; who is real answers the next question too
+            if claims:
+                self._heard.send_nowait(claims)
+
+    def async_update_records_complete(self) -> None:
+        """Take them out of the library's memory again."""
+        self._cache.async_remove_records([r for r in self._passing if self._cache.get(r)])
+        self._passing = {}
+
+
+def read_claims(records: Iterable[DNSRecord]) -> list[Claim]:
+    """Read the TXT records of the names that the answer itself gives to the service."""
+    pointers = (record for record in records if isinstance(record, DNSPointer))
+    names = {pointer.alias for pointer in pointers if pointer.name == SERVICE}
+    texts = (r.text for r in records if isinstance(r, DNSText) and r.name in names)
+    read = (read_record(text) for text in texts)
+    return list(islice((claim for claim in read if claim is not None), _MOST_CLAIMS))

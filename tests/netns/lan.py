@@ -1,0 +1,109 @@
+"""Hosts as network namespaces on one switch, for root on Linux."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+ROOT = Path(__file__).parent.parent.parent
+SUBNET = "10.66.0"
+API_PORT = 52415
+
+
+def why_not() -> str | None:
+    """Say why this machine cannot have such hosts, or None."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return "network namespaces are for root"
+    if shutil.which("ip") is None:
+        return "network namespaces are made with ip, of iproute2"
+    probe = f"exo-probe-{os.getpid()}"
+    try:
+        run("ip", "netns", "add", probe)
+    except subprocess.CalledProcessError:
+        return "this machine allows no network namespaces"
+    run("ip", "netns", "del", probe)
+    return None
+
+
+def run(*words: str) -> None:
+    subprocess.run(words, check=True, capture_output=True)  # noqa: S603 - words of this file
+
+
+class Lan:
+    """A switch without a way out, and its hosts `10.66.0.1`, `10.66.0.2` and so on."""
+
+    def __init__(self, *hosts: str) -> None:
+        self._prefix = f"exo{os.getpid()}"
+        self.hosts = {host: f"{SUBNET}.{n}" for n, host in enumerate(hosts, 1)}
+
+    def __enter__(self) -> Self:
+        self._add("switch")
+        run("ip", "-n", self._name("switch"), "link", "add", "br0", "type", "bridge")
+        # Without spanning tree a port forwards at once.
+        run("ip", "-n", self._name("switch"), "link", "set", "br0", "up")
+        for host, ip in self.hosts.items():
+            self._add(host)
+            self._plug(host, ip)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for host in (*self.hosts, "switch"):
+            with suppress(subprocess.CalledProcessError):  # it was not reached
+                run("ip", "netns", "del", self._name(host))
+
+    def start(self, host: str, *words: str) -> subprocess.Popen[str]:
+        """Start Python on a host; its first output says that it is up."""
+        command = ["ip", "netns", "exec", self._name(host), sys.executable, "-m", *words]
+        return subprocess.Popen(  # noqa: S603 - words of these tests
+            command, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        )
+
+    def ask(self, host: str, *words: str) -> Any:  # noqa: ANN401 - any JSON
+        """Run Python on a host, and return the JSON that it prints last."""
+        with ended(self.start(host, *words)) as process:
+            out, _ = process.communicate(timeout=50)
+            assert process.returncode == 0
+        return json.loads(out.splitlines()[-1])
+
+    @contextmanager
+    def node(self, host: str, generation: str) -> Generator[None]:
+        """Have a demo node on a host, which announces itself."""
+        options = ["--generation", generation, "--announce", "--host", "0.0.0.0"]
+        demo = ("exo_supervisor.demo", *options, "--port", str(API_PORT))
+        with ended(self.start(host, *demo)) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("http://")
+            yield
+
+    def _name(self, host: str) -> str:
+        return f"{self._prefix}-{host}"
+
+    def _add(self, host: str) -> None:
+        run("ip", "netns", "add", self._name(host))
+        quick = ("net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0")
+        run("ip", "netns", "exec", self._name(host), "sysctl", "-qw", *quick)
+
+    def _plug(self, host: str, ip: str) -> None:
+        switch, here = self._name("switch"), self._name(host)
+        peer = ("peer", "name", f"to-{host}", "netns", switch)
+        run("ip", "-n", here, "link", "add", "eth0", "type", "veth", *peer)
+        run("ip", "-n", switch, "link", "set", f"to-{host}", "master", "br0", "up")
+        run("ip", "-n", here, "addr", "add", f"{ip}/24", "brd", "+", "dev", "eth0")
+        for link in ("lo", "eth0"):
+            run("ip", "-n", here, "link", "set", link, "up")
+        run("ip", "-n", here, "route", "add", "default", "dev", "eth0")
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Generator[subprocess.Popen[str]]:
+    """End a process that we started, however the test ends."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
