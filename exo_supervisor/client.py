@@ -1,12 +1,13 @@
 """The Python client: chats and looks over the service's Unix socket."""
 
 from collections.abc import AsyncGenerator
+from http import HTTPStatus
 from types import TracebackType
 from typing import Self, cast
 
 import aiohttp
 import msgspec
-from aiohttp import ClientSession, UnixConnector
+from aiohttp import ClientResponse, ClientSession, UnixConnector
 
 from exo_supervisor.errors import SupervisorError
 
@@ -29,12 +30,15 @@ class Piece(msgspec.Struct, frozen=True):
     headers: dict[str, str]
 
 
-class _Delta(msgspec.Struct):
+class _Text(msgspec.Struct):
     content: str | None = None
 
 
 class _Choice(msgspec.Struct):
-    delta: _Delta = msgspec.field(default_factory=_Delta)
+    """A choice of a stream has a `delta`, one of a whole answer a `message`."""
+
+    delta: _Text = msgspec.field(default_factory=_Text)
+    message: _Text = msgspec.field(default_factory=_Text)
 
 
 class _Error(msgspec.Struct):
@@ -42,7 +46,7 @@ class _Error(msgspec.Struct):
     code: str | None = None
 
 
-class _Chunk(msgspec.Struct):
+class _Answer(msgspec.Struct):
     choices: list[_Choice] = []
     error: _Error | None = None
 
@@ -77,49 +81,62 @@ class Client:
 
     async def stream(self, model: str, prompt: str) -> AsyncGenerator[Piece]:
         """Ask for a streamed answer, piece by piece; raises AnswerError if it is not whole."""
-        async with self._post(model, prompt, stream=True) as response:
-            headers = await _good_headers(response)
+        async with await self._ask(model, prompt, stream=True) as response:
+            headers = _headers(response)
             try:
                 async for line in response.content:
                     if line.startswith(b"data: [DONE]"):
                         return
                     if line.startswith(b"data: "):
                         yield Piece(_text(line[6:]), headers)
-            except aiohttp.ClientError as fault:
-                raise AnswerError("broken_off", type(fault).__name__, 200) from fault
-            raise AnswerError("broken_off", "the answer ended before its end", 200)
+            except (aiohttp.ClientError, OSError, ValueError) as fault:
+                raise AnswerError("broken_off", type(fault).__name__, response.status) from fault
+            raise AnswerError("broken_off", "the answer ended before its end", response.status)
 
     async def chat(self, model: str, prompt: str) -> Piece:
         """Ask for a whole answer; raises AnswerError."""
-        async with self._post(model, prompt, stream=False) as response:
-            headers = await _good_headers(response)
-            body = cast("dict[str, object]", msgspec.json.decode(await response.read()))
-            choices = cast("list[dict[str, dict[str, str]]]", body["choices"])
-            return Piece(choices[0]["message"]["content"], headers)
+        async with await self._ask(model, prompt, stream=False) as response:
+            answer = await _read(response)
+            text = "".join(choice.message.content or "" for choice in answer.choices)
+            return Piece(text, _headers(response))
 
-    def _post(
-        self, model: str, prompt: str, *, stream: bool
-    ) -> aiohttp.client._RequestContextManager:  # pyright: ignore[reportPrivateUsage]
+    async def _ask(self, model: str, prompt: str, *, stream: bool) -> ClientResponse:
+        """Send a chat and wait for the head of its answer. Raises AnswerError."""
         body = {
             "model": model,
             "messages": [{"role": "user", "content": prompt}],
             "stream": stream,
         }
-        return self._session.post(HOST + "/v1/chat/completions", json=body)
+        try:
+            response = await self._session.post(HOST + "/v1/chat/completions", json=body)
+        except (aiohttp.ClientError, OSError) as fault:
+            raise AnswerError("unreachable", type(fault).__name__, 0) from fault
+        if response.status == HTTPStatus.OK:
+            return response
+        async with response:
+            error = (await _read(response)).error or _Error()
+            raise AnswerError(error.code or "unknown", error.message, response.status)
+
+
+def _headers(response: ClientResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+async def _read(response: ClientResponse) -> _Answer:
+    """Read a whole answer, or the error in its place. Raises AnswerError."""
+    try:
+        return msgspec.json.decode(await response.read(), type=_Answer)
+    except (aiohttp.ClientError, OSError) as fault:
+        raise AnswerError("broken_off", type(fault).__name__, response.status) from fault
+    except msgspec.DecodeError as fault:
+        raise AnswerError("not_understood", "the body is no answer", response.status) from fault
 
 
 def _text(data: bytes) -> str:
-    chunk = msgspec.json.decode(data, type=_Chunk)
-    if chunk.error is not None:
-        raise AnswerError(chunk.error.code or "unknown", chunk.error.message, 200)
-    return "".join(choice.delta.content or "" for choice in chunk.choices)
-
-
-async def _good_headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    if response.status == 200:  # noqa: PLR2004 -- the one status that is an answer
-        return {name.lower(): value for name, value in response.headers.items()}
     try:
-        error = msgspec.json.decode(await response.read(), type=_Chunk).error or _Error()
-    except msgspec.DecodeError:
-        error = _Error()
-    raise AnswerError(error.code or "unknown", error.message, response.status)
+        chunk = msgspec.json.decode(data, type=_Answer)
+    except msgspec.DecodeError as fault:
+        raise AnswerError("not_understood", "an event is no chunk", HTTPStatus.OK) from fault
+    if chunk.error is not None:
+        raise AnswerError(chunk.error.code or "unknown", chunk.error.message, HTTPStatus.OK)
+    return "".join(choice.delta.content or "" for choice in chunk.choices)

@@ -6,16 +6,26 @@ class SupervisorError(Exception):
 
 
 class BadRequestError(SupervisorError):
-    """A client's request cannot be served as it stands; the client gets `status` and `code`."""
+    """A client's request cannot be served as it stands; the client gets `status` and `code`.
+
+    `retry_after`, in seconds, is for what mends itself.
+    """
 
     def __init__(
-        self, code: str, message: str, *, param: str | None = None, status: int = 400
+        self,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        status: int = 400,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.param = param
         self.status = status
+        self.retry_after = retry_after
 
 
 class RestartsSpentError(SupervisorError):
@@ -24,3 +34,7 @@ class RestartsSpentError(SupervisorError):
 
 class StartError(SupervisorError):
     """The service cannot start on this machine as it is; the text says why and what to do."""
+
+
+class BrokenMachineError(SupervisorError):
+    """The state may be half-changed: nothing more can be decided, and the process has to end."""

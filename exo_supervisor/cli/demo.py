@@ -9,7 +9,7 @@ import anyio
 
 from exo_supervisor.app.stage import MODEL, Stage, set_up
 from exo_supervisor.app.story import Step, tell
-from exo_supervisor.cli.errors import FAILED
+from exo_supervisor.cli.errors import VerbError
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import cell, remark, say, tint_word
 
@@ -18,13 +18,12 @@ _AFTER = "Every answer was whole or a clear error."
 
 
 def demo(arguments: Arguments) -> int:
-    """Tell the story; exit 0 only if each step really happened."""
+    """Tell the story; fails unless each step really happened."""
     failed_at, log = anyio.run(_demo, arguments)
     if failed_at is None:
         shutil.rmtree(Path(log).parent, ignore_errors=True)
         return 0
-    remark(f"error: demo failed at step {failed_at}; its log is {log}")
-    return FAILED
+    raise VerbError(f"demo failed at step {failed_at}; its log is {log}")
 
 
 async def _demo(arguments: Arguments) -> tuple[int | None, str]:

@@ -3,6 +3,7 @@
 import http.client
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 
 from exo_supervisor.cli import place
 from exo_supervisor.cli.body import fields, parse_object
@@ -14,7 +15,6 @@ ANSWER_TIMEOUT = 5.0
 MOST_BODY = 64 * 1024 * 1024
 MOST_LINE = 9 * 1024 * 1024
 _PIECE = 65536
-_OK = 200
 _NEXT = {
     "model_not_found": "exo-supervisor models",
     "model_not_placed": "exo-supervisor models",
@@ -104,7 +104,7 @@ def send(
         connection.close()
         raise
     answer = Answer(connection, response)
-    if response.status != _OK:
+    if response.status != HTTPStatus.OK:
         try:
             raise _refused(response.status, answer)
         finally:

@@ -7,4 +7,4 @@ from exo_supervisor.cli.settings import guarded
 
 def run(arguments: Arguments) -> int:
     """Run the service until it is told to stop."""
-    return guarded(lambda: run_service(arguments))
+    return guarded(lambda: run_service(arguments.config, arguments.socket), as_json=arguments.json)

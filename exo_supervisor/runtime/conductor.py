@@ -13,6 +13,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from exo_supervisor.core.effects import Effect
 from exo_supervisor.core.events import Event, Ticked
 from exo_supervisor.core.machine import Machine
+from exo_supervisor.errors import BrokenMachineError
 
 INBOX = 1024
 """Events that may wait in the inbox; a full one makes its senders wait, never the conductor."""
@@ -40,15 +41,18 @@ class Conductor:
         self._machine, self._inbox, self._perform = machine, inbox, perform
         self._beat, self._idle, self._clock = beat, idle, clock
         self._raised: deque[Event] = deque()
-        self._busy = False
+        self._busy = self._broken = False
         self._nap = anyio.CancelScope()
 
     def ask(self, event: Event) -> None:
         """Take an event in and carry out what follows.
 
         An event that is raised while effects are carried out waits for its turn: the machine is
-        never re-entered.
+        never re-entered. Whatever breaks here, whoever asked, ends `run` too: a half-changed
+        machine must not decide anything more.
         """
+        if self._broken:
+            raise BrokenMachineError("the machine is broken, and this process is ending")
         self._raised.append(event)
         if self._busy:
             return
@@ -58,17 +62,24 @@ class Conductor:
                 now = self._clock()
                 for effect in self._machine.handle(self._raised.popleft(), now):
                     self._perform(effect)
-        finally:
             self._busy = False
+        finally:
+            if self._busy:
+                self._broken = True
+                self._nap.cancel()
         due = self._machine.deadline()
         if due is not None and due < self._nap.deadline:
             self._nap.deadline = due
 
     async def run(self) -> None:
-        """Turn until cancelled."""
+        """Turn until cancelled. Raises BrokenMachineError, or what broke the machine."""
         while True:
             self._beat()
             event = await self._next()
+            if self._broken:
+                raise BrokenMachineError(
+                    "a request broke the machine; the log says which and where"
+                )
             self.ask(Ticked() if event is None else event)
 
     async def _next(self) -> Event | None:
