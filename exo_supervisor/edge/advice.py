@@ -68,6 +68,8 @@ def advise(machine: Machine, now: float) -> list[str]:
         lines.append('start Exo here, or set discovery.static = ["http://HOST:52415"]')
     for node in registry.nodes.values():
         about = advise_on(node)
+        if not stuck and not node.up and node.address.startswith("127."):
+            continue  # no Exo on this host, and none is missed
         if about is not None and node.alias_of is None and (node.seeded or node.up):
             lines.append(f"{node.address}: {about}")
     if stuck and not clouds.providers:

@@ -23,6 +23,8 @@ START = 'start Exo here, or set discovery.static = ["http://HOST:52415"]'
 ADD = "or add a [[provider]] and set its key"
 DEMO = "or watch it work without either: exo-supervisor demo"
 
+OWN = Address("127.0.0.1:52415")
+
 
 def looked(policy: Policy) -> Machine:
     machine = Machine(policy, 0.0)
@@ -140,3 +142,12 @@ def test_a_ready_house_needs_no_advice() -> None:
     story = Story(structs.replace(BOTH), "n:1")
     story.tell(ProviderListed(provider=ProviderName("p"), models=(ModelId("x"),)))
     assert advise(story.machine, story.now) == []
+
+
+def test_an_exo_that_is_not_on_this_host_is_missed_only_where_nothing_serves() -> None:
+    story = Story(LOCAL, "n:1")
+    story.tell(NodeSighted(node=OWN, url=f"http://{OWN}", source="static", seeded=True))
+    story.tell(ProbeFailed(node=OWN, why="refused"))
+    assert advise(story.machine, story.now) == []
+    story.down("n:1")
+    assert any(line.startswith(OWN) for line in advise(story.machine, story.now))

@@ -5,6 +5,9 @@ It takes root, iproute2 and the better part of a minute, so it runs where EXO_NE
 
 import json
 import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -32,7 +35,7 @@ def lan() -> Iterator[Lan]:
     if missing:
         pytest.skip(missing)
     with (
-        Lan(*HOMES, *OBSERVERS, "joins", *LATER, "trap-c", *TRAPPED_A) as lan,
+        Lan(*HOMES, *OBSERVERS, "new", "joins", *LATER, "trap-c", *TRAPPED_A) as lan,
         ExitStack() as nodes,
     ):
         for host, generation in HOMES.items():
@@ -71,6 +74,27 @@ def test_each_generation_is_found_in_time(lan: Lan) -> None:
         print(f"{generation}: p50 {median(seconds):.2f} s, worst {max(seconds):.2f} s")  # noqa: T201
         assert len(seconds) == TRIALS
         assert median(seconds) <= WITHIN[generation]
+
+
+def test_a_service_without_any_configuration_finds_them_all(lan: Lan) -> None:
+    """A person starts it beside a LAN of Exos, and it knows what is ready on each."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="s") as folder:
+        socket = f"{folder}/s"
+        began = time.monotonic()
+        with ended(lan.start("new", "exo_supervisor", "run", "--socket", socket)):
+            ready: dict[str, str] = {}
+            while len(ready) < len(HOMES):
+                assert time.monotonic() - began < 10.0, ready
+                ready = ready_nodes(socket)
+    assert ready == {f"{lan.hosts[host]}:{API_PORT}": home for host, home in HOMES.items()}
+
+
+def ready_nodes(socket: str) -> dict[str, str]:
+    """Ask a service for the nodes that are ready, each with its generation."""
+    verb = [sys.executable, "-m", "exo_supervisor", "nodes", "--json", "--socket", socket]
+    asked = subprocess.run(verb, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    rows: list[Any] = json.loads(asked.stdout)["nodes"] if asked.returncode == 0 else []
+    return {row["id"]: row["generation"] for row in rows if row["rung"] == "ready"}
 
 
 def test_a_host_that_joins_is_found_in_time(lan: Lan) -> None:
