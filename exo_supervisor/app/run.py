@@ -12,7 +12,7 @@ from exo_supervisor.app import files
 from exo_supervisor.app.service import Given, serve
 from exo_supervisor.config import Settings
 from exo_supervisor.errors import StartError
-from exo_supervisor.host import limits, listen, logs, systemd
+from exo_supervisor.host import descriptors, limits, listen, logs, systemd
 from exo_supervisor.runtime.supervise import describe_crash
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
@@ -31,6 +31,7 @@ def run(named: str | None, socket: str | None) -> int:
 
     `named` is the configuration's file, `socket` the path to listen at, where somebody said so.
     """
+    descriptors.fill_standard()
     settings = files.load(named, socket, os.environ)
     keys, why_off = files.keys(settings.config, os.environ)
     writer = logs.configure(settings.config.log.level, settings.config.log.format)

@@ -199,6 +199,7 @@ class Exchange:
             max_tokens=chat.max_tokens,
             stop=chat.stop,
             asked=start.model,
+            choices=chat.n or 1,
         )
 
     def _settle(

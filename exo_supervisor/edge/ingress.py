@@ -73,21 +73,25 @@ class Ingress:
         return reply.response
 
     async def _admit(self, request: web.BaseRequest, reply: Reply, account: Account) -> None:
-        if not self._gate.enter():
-            full = overloaded("as many requests as are allowed are in flight")
-            await _refuse(reply, account, full)
-            return
         body = Body(self._gate, self._max_body)
         try:
             wishes = read_wishes(request.headers)
             chat = read_chat(await body.read(request))
             account.model = chat.model
-            created = int(time.time())
-            await Exchange(self._house, chat, wishes, reply, account, created).run()
+            await self._enter(Exchange(self._house, chat, wishes, reply, account, int(time.time())))
         except BadRequestError as bad:
             await _refuse(reply, account, bad)
         finally:
-            self._gate.leave(body.size)
+            self._gate.let_go(body.size)
+
+    async def _enter(self, exchange: Exchange) -> None:
+        """Serve a request that has come whole, if there is a place left for it."""
+        if not self._gate.enter():
+            raise overloaded("as many requests as are allowed are in flight")
+        try:
+            await exchange.run()
+        finally:
+            self._gate.leave()
 
 
 async def _refuse(reply: Reply, account: Account, bad: BadRequestError) -> None:

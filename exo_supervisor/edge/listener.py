@@ -33,6 +33,7 @@ class Listener:
             handler_cancellation=True,
             keepalive_timeout=IDLE,
             access_log=None,
+            auto_decompress=False,
             logger=_silence,
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=drain_timeout)

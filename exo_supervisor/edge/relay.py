@@ -126,6 +126,9 @@ class Relay:
                 await self._write(out, last=reading.done and reading.fault is None)
             if not data:
                 break
+        if reading.fault is None and not reading.done:
+            fault = Fault.UNFINISHED if reading.content else Fault.EMPTY
+            reading.fail(fault, "the answer ended without an end")
         return reading.fault or Fault.NONE  # a slow client may have kept us from saying so
 
     def _see_content(self) -> None:

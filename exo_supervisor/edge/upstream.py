@@ -1,23 +1,29 @@
 """HTTP to targets: opens one answer, reads it, and names what went wrong in the house's words."""
 
+import os
 import ssl
 import time
 from asyncio import Future
 from contextlib import suppress
+from errno import EMFILE, ENFILE
 from http import HTTPStatus
 from io import BytesIO
+from math import inf
 
 import aiohttp
 import anyio
+import structlog
 from aiohttp import ClientConnectorDNSError, ClientResponse, ClientSession, ClientTimeout
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.edge.resolver import Resolver
+from exo_supervisor.edge.pool import Pool
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.wire import exo, providers
 from exo_supervisor.wire.faults import judge
 from exo_supervisor.wire.openai import ChatRequest
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("upstream")
 
 NODE_IDLE = 3.0
 """Seconds that an idle connection to a node is kept: hypercorn (Exo B, C) closes it at five."""
@@ -30,6 +36,10 @@ ERROR_WAIT = 2.0
 """Seconds for which an error's body is waited for."""
 LAST_BYTES = 0.2
 """Seconds for which the end of a body is waited for after its `[DONE]`."""
+EXHAUSTED_PAUSE = 1.0
+"""Seconds after which a request that found no descriptor left may be tried again."""
+EXHAUSTED_QUIET = 60.0
+"""Seconds between two lines in the log that say so."""
 _BROKEN = (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError, RuntimeError)
 """What reading a body raises; RuntimeError is aiohttp's word for a connection that is gone."""
 
@@ -115,6 +125,7 @@ class Upstream:
         self._nodes, self._clouds = nodes, clouds
         self._headers = {name: providers.request_headers(key) for name, key in keys.items()}
         self._node_headers = providers.request_headers(None)
+        self._quiet_until = -inf
 
     async def open(self, start: StartAttempt, chat: ChatRequest) -> Opened:
         """Send a request to a target and wait for a head worth reading on.
@@ -134,9 +145,18 @@ class Upstream:
                 url, data=_sendable(body), headers=headers, timeout=timeout, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise UpstreamError(opening_fault(error)) from error
+            raise self._not_opened(error) from error
         await self._check(response, start)
         return Opened(response)
+
+    def _not_opened(self, error: Exception) -> UpstreamError:
+        if not _is_exhausted(error):
+            return UpstreamError(opening_fault(error))
+        now = anyio.current_time()
+        if now >= self._quiet_until:
+            self._quiet_until = now + EXHAUSTED_QUIET
+            log.warning("descriptors_exhausted", advice="raise the limit of open files")
+        return UpstreamError(Fault.BUSY, retry_after=EXHAUSTED_PAUSE)
 
     async def _check(self, response: ClientResponse, start: StartAttempt) -> None:
         body = b""
@@ -184,6 +204,16 @@ async def _read_error(response: ClientResponse) -> bytes:
     return b"".join(parts)
 
 
+def _is_exhausted(error: Exception) -> bool:
+    """Say whether it was we who had no descriptor left: no target is to blame for that."""
+    if isinstance(error, ClientConnectorDNSError):  # a resolver hides why it failed
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY))
+        except OSError as refused:
+            error = refused
+    return isinstance(error, OSError) and error.errno in (EMFILE, ENFILE)
+
+
 def opening_fault(error: Exception) -> Fault:
     """Name what kept an answer from beginning; the order matters, since aiohttp's classes nest."""
     match error:
@@ -212,7 +242,7 @@ def open_sessions() -> tuple[ClientSession, ClientSession]:
 
 def _session(idle: float) -> ClientSession:
     return ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=idle, resolver=Resolver()),
+        connector=Pool.open(idle),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,

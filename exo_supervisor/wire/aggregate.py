@@ -3,40 +3,65 @@
 from dataclasses import dataclass, field
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.chunks import Choice, Delta, counted
+from exo_supervisor.wire.chunks import NULL, Choice, Delta, counted
 from exo_supervisor.wire.reading import Reading
-from exo_supervisor.wire.shapes import as_list, as_object
 
 _MOST_BYTES = 64 * 1024 * 1024
+_NAME_TAKES = 512
+"""Bytes of memory that a member's name takes over its JSON, about."""
+
 _TEXTS = frozenset({"content", "reasoning_content", "reasoning", "refusal"})
 _FUNCTION_TEXTS = frozenset({"arguments"})
+_NOTHING = frozenset({b"null", b'""', b"false", b"0", b"{}"})
 
-_members = msgspec.json.Decoder(dict[str, object])
+_members = msgspec.json.Decoder(dict[str, Raw])
+_calls = msgspec.json.Decoder(list[dict[str, Raw]] | None)
+_text = msgspec.json.Decoder(str)
+
+
+def _object(raw: Raw) -> dict[str, Raw]:
+    """Return the members of a JSON object, and none for anything else."""
+    return _members.decode(raw) if bytes(raw).startswith(b"{") else {}
 
 
 @dataclass(slots=True)
 class _Merged:
-    """One object whose members came in pieces: texts and lists grow, the rest came once."""
+    """One object whose members came in pieces: texts and lists grow, the rest came once.
+
+    What is no text stays JSON: decoded, it would take many times its bytes.
+    """
 
     texts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    lists: dict[str, list[object]] = field(default_factory=dict[str, list[object]])
-    others: dict[str, object] = field(default_factory=dict[str, object])
+    lists: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]])
+    others: dict[str, Raw] = field(default_factory=dict[str, Raw])
 
-    def add(self, members: dict[str, object], growing: frozenset[str]) -> None:
-        for name, value in members.items():
-            if name in growing and isinstance(value, str):
-                self.texts.setdefault(name, []).append(value)
-            elif as_list(value):
-                self.lists.setdefault(name, []).extend(as_list(value))
-            elif value and name not in self.others:
-                self.others[name] = value
+    def add(self, members: dict[str, Raw], growing: frozenset[str]) -> int:
+        """Add the members; returns how many of their names are new."""
+        before = self._names()
+        for name, raw in members.items():
+            value = bytes(raw)
+            if value.startswith(b"["):
+                inner = value[1:-1].strip()
+                if inner:
+                    self.lists.setdefault(name, []).append(inner)
+            elif name in growing:
+                if value.startswith(b'"'):
+                    self.texts.setdefault(name, []).append(_text.decode(value))
+            elif name not in self.others and value not in _NOTHING:
+                self.others[name] = Raw(value)
+        return self._names() - before
+
+    def _names(self) -> int:
+        return len(self.texts) + len(self.lists) + len(self.others)
 
     def whole(self) -> dict[str, object]:
+        lists = {name: Raw(b"[%b]" % b",".join(parts)) for name, parts in self.lists.items()}
         texts = {name: "".join(parts) for name, parts in self.texts.items()}
-        return {**self.others, **self.lists, **texts}
+        told = {name: text for name, text in texts.items() if text or name not in lists}
+        return {**self.others, **lists, **told}
 
 
 @dataclass(slots=True)
@@ -46,12 +71,11 @@ class _Call:
     call: _Merged = field(default_factory=_Merged)
     function: _Merged = field(default_factory=_Merged)
 
-    def add(self, members: dict[str, object]) -> None:
-        function = as_object(members.pop("function", None))
+    def add(self, members: dict[str, Raw]) -> int:
+        function = _object(members.pop("function", NULL))
         function.pop("id", None)
         members.pop("index", None)
-        self.call.add(members, frozenset())
-        self.function.add(function, _FUNCTION_TEXTS)
+        return self.call.add(members, frozenset()) + self.function.add(function, _FUNCTION_TEXTS)
 
     def whole(self) -> dict[str, object]:
         return {"type": "function", **self.call.whole(), "function": self.function.whole()}
@@ -67,17 +91,23 @@ class _Told:
     logprobs: _Merged = field(default_factory=_Merged)
     finish: str | None = None
 
-    def add(self, members: dict[str, object]) -> None:
+    def add(self, members: dict[str, Raw]) -> int:
+        """Add the members of a delta; returns how many names and calls are new."""
         members.pop("role", None)
-        for call in map(as_object, as_list(members.pop("tool_calls", None))):
-            place = call.get("index")
-            known = place if isinstance(place, int) else len(self.calls)
-            self.calls.setdefault(known, _Call()).add(call)
-        function = as_object(members.pop("function_call", None))
+        new = sum(map(self._add_call, _calls.decode(members.pop("tool_calls", NULL)) or []))
+        function = _object(members.pop("function_call", NULL))
         if function:
             self.function = self.function or _Merged()
-            self.function.add(function, _FUNCTION_TEXTS)
-        self.message.add(members, _TEXTS)
+            new += self.function.add(function, _FUNCTION_TEXTS)
+        return new + self.message.add(members, _TEXTS)
+
+    def _add_call(self, members: dict[str, Raw]) -> int:
+        place = msgspec.json.decode(members.get("index", NULL))
+        known = place if isinstance(place, int) else len(self.calls)
+        if known in self.calls:
+            return self.calls[known].add(members)
+        call = self.calls[known] = _Call()
+        return 2 + call.add(members)
 
     def whole(self, index: int) -> dict[str, object]:
         message: dict[str, object] = {"role": "assistant", "content": None}
@@ -100,7 +130,7 @@ class _Completion(Struct):
     created: int
     model: str
     choices: list[dict[str, object]]
-    usage: msgspec.Raw
+    usage: Raw
     object: str = "chat.completion"
 
 
@@ -111,24 +141,28 @@ class Aggregate(Reading):
     _told: dict[int, _Told] = field(default_factory=dict[int, _Told], init=False)
     _size: int = field(default=0, init=False)
 
-    def take(self, choice: Choice, delta: Delta) -> bytes:
-        """Add what one chunk says; returns no bytes, since the client gets them at the end."""
-        self._size += len(bytes(choice.delta))
-        if choice.logprobs is not None:
-            self._size += len(msgspec.json.encode(choice.logprobs))
+    def read_event(self, data: bytes, event: bytes = b"") -> bytes:
+        """Take one event's data, all of which counts towards the bound."""
+        self._grow(len(data))
+        return b"" if self.fault is not None else Reading.read_event(self, data, event)
+
+    def _grow(self, size: int) -> None:
+        self._size += size
         if self._size > _MOST_BYTES:
             self.fail(Fault.OVERSIZED, f"the answer is larger than {_MOST_BYTES} bytes")
-            return b""
+
+    def take(self, choice: Choice, delta: Delta) -> bytes:
+        """Add what one chunk says; returns no bytes, since the client gets them at the end."""
         told = self._told.get(choice.index)
         if told is None:
             told = self._told[choice.index] = _Told()
         if self.generation == "A":
-            told.add({"content": delta.content})
+            new = told.add({"content": Raw(msgspec.json.encode(delta.content))})
         else:
-            told.add(_members.decode(choice.delta))
-        if choice.logprobs is not None:
-            told.logprobs.add(as_object(choice.logprobs), frozenset())
+            new = told.add(_members.decode(choice.delta))
+        new += told.logprobs.add(_object(choice.logprobs), frozenset())
         told.finish = choice.finish_reason or told.finish
+        self._grow(new * _NAME_TAKES)
         return b""
 
     def end(self) -> bytes:
@@ -146,6 +180,6 @@ class Aggregate(Reading):
                 created=self.created,
                 model=self.served_model or self.model or self.asked,
                 choices=[told.whole(index) for index, told in sorted(self._told.items())],
-                usage=msgspec.Raw(self.usage_text() or counted(self.tokens)),
+                usage=Raw(self.usage_text() or counted(self.tokens)),
             )
         )

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import Raw
 
-from exo_supervisor.wire.chunks import Choice, Delta
+from exo_supervisor.wire.chunks import NULL, Choice, Delta
 from exo_supervisor.wire.reading import Reading
-from exo_supervisor.wire.shapes import as_list, as_object
+from exo_supervisor.wire.shapes import as_object
 
 DONE = b"data: [DONE]\n\n"
 
@@ -40,7 +40,7 @@ class Answer(Reading):
             self._head = self._envelope()
         index = choice.index
         text = self._delta(index, choice.delta, delta)
-        if index == 0 and choice.finish_reason is None and choice.logprobs is None:
+        if index == 0 and choice.finish_reason is None and choice.logprobs == NULL:
             chunk = b'%b%b%b,"finish_reason":null}]}\n\n' % (self._head, _FIRST, text)
         else:
             chunk = self._rare(choice, text)
@@ -70,8 +70,8 @@ class Answer(Reading):
     def _rare(self, choice: Choice, text: bytes | Raw) -> bytes:
         """Write a chunk of another index, with a finish reason, or with logprobs."""
         logprobs = b""
-        if choice.logprobs is not None:
-            logprobs = b',"logprobs":%b' % msgspec.json.encode(choice.logprobs)
+        if choice.logprobs != NULL:
+            logprobs = b',"logprobs":%b' % choice.logprobs
         finish = msgspec.json.encode(choice.finish_reason)
         return b'%b"choices":[{"index":%d,"delta":%b%b,"finish_reason":%b}]}\n\n' % (
             self._head,
@@ -109,5 +109,5 @@ def _with_role(raw: Raw) -> Raw:
 
 def _drop_function_ids(delta: Delta) -> None:
     """Exo puts the call's `id` into `function` too, which OpenAI's schema does not know."""
-    for call in as_list(delta.tool_calls):
-        as_object(as_object(call).get("function")).pop("id", None)
+    for call in delta.tool_calls or []:
+        as_object(call.get("function")).pop("id", None)

@@ -5,8 +5,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-_MOST_CHOICES = 128
-"""OpenAI's bound for `n`; an index beyond it is no answer to any request."""
+NULL = Raw(b"null")
+
+Index = Annotated[int, Meta(ge=0, lt=128)]
+"""The place of a choice; 128 is OpenAI's bound for `n`."""
+
+Calls = Annotated[list[dict[str, object]], Meta(max_length=1024)]
+"""Calls of tools in one delta; no model asks for as many at once."""
 
 
 class Delta(Struct, omit_defaults=True, gc=False):
@@ -18,7 +23,7 @@ class Delta(Struct, omit_defaults=True, gc=False):
     reasoning: object = None
     reasoning_details: object = None
     refusal: object = None
-    tool_calls: object = None
+    tool_calls: Calls | None = None
     function_call: object = None
     audio: object = None
     name: object = None
@@ -27,24 +32,24 @@ class Delta(Struct, omit_defaults=True, gc=False):
     def said(self) -> bool:
         """Whether it adds anything that a reader of the answer would miss."""
         return bool(
-            self.content
-            or self.reasoning_content
+            (self.content and isinstance(self.content, str | list))
+            or (self.reasoning_content and isinstance(self.reasoning_content, str))
             or self.tool_calls
-            or self.reasoning
-            or self.refusal
-            or self.function_call
-            or self.reasoning_details
-            or self.audio
+            or (self.reasoning and isinstance(self.reasoning, str))
+            or (self.refusal and isinstance(self.refusal, str))
+            or (self.function_call and isinstance(self.function_call, dict))
+            or (self.reasoning_details and isinstance(self.reasoning_details, list))
+            or (self.audio and isinstance(self.audio, dict))
         )
 
 
 class Choice(Struct, gc=False):
-    """One choice of a chunk, its delta still as it came."""
+    """One choice of a chunk, its delta and logprobs still as they came."""
 
-    delta: Raw = Raw(b"null")
-    index: Annotated[int, Meta(ge=0, lt=_MOST_CHOICES)] = 0
+    delta: Raw = NULL
+    index: Index = 0
     finish_reason: str | None = None
-    logprobs: object = None
+    logprobs: Raw = NULL
 
 
 class Chunk(Struct, gc=False):

@@ -23,7 +23,7 @@ class Cut:
 
     def __init__(self, max_tokens: int | None, stop: tuple[str, ...]) -> None:
         self._max = max_tokens
-        self._stop = stop
+        self._stops = [(text, _backs(text)) for text in stop]
         self._held = ""
         self._pieces = 0
         self.enough = False
@@ -36,7 +36,7 @@ class Cut:
                 piece = piece.removesuffix(mark)
         text = self._held + piece
         self._held = ""
-        places = [place for place in (text.find(stop) for stop in self._stop) if place >= 0]
+        places = [place for place in (text.find(stop) for stop, _ in self._stops) if place >= 0]
         if places:
             self.enough = True
             return text[: min(places)], "stop"
@@ -51,8 +51,26 @@ class Cut:
 
     def _begun(self, text: str) -> int:
         """How many characters at the end may be the beginning of a stop text."""
-        longest = min(max(map(len, self._stop), default=1) - 1, len(text))
-        for held in range(longest, 0, -1):
-            if any(stop.startswith(text[-held:]) for stop in self._stop):
-                return held
-        return 0
+        return max((_overlap(text, stop, backs) for stop, backs in self._stops), default=0)
+
+
+def _backs(stop: str) -> list[int]:
+    """Where reading goes on after a mismatch at each place (Knuth, Morris and Pratt)."""
+    backs = [0] * len(stop)
+    begun = 0
+    for place in range(1, len(stop)):
+        while begun and stop[place] != stop[begun]:
+            begun = backs[begun - 1]
+        begun += stop[place] == stop[begun]
+        backs[place] = begun
+    return backs
+
+
+def _overlap(text: str, stop: str, backs: list[int]) -> int:
+    """How long a beginning of `stop` the text ends with; the whole of it is not in there."""
+    begun = 0
+    for char in text[max(0, len(text) - len(stop) + 1) :]:
+        while begun and char != stop[begun]:
+            begun = backs[begun - 1]
+        begun += char == stop[begun]
+    return begun

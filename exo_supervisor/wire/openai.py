@@ -25,6 +25,7 @@ class ChatRequest(Struct, frozen=True):
     demands: frozenset[str]
     max_tokens: int | None
     stop: tuple[str, ...]
+    n: int | None
     fields: Fields
 
 
@@ -46,6 +47,7 @@ class _Known(Struct):
     max_completion_tokens: int | None = None
     max_tokens: int | None = None
     stop: str | list[str] | None = None
+    n: int | None = None
 
 
 _HARMLESS: dict[str, tuple[object, ...]] = {
@@ -64,6 +66,15 @@ _HARMLESS: dict[str, tuple[object, ...]] = {
 """Values that mean the same as leaving the field out; any other value is a demand."""
 
 _TOOL_RULES = frozenset({"tool_choice", "parallel_tool_calls"})
+_LONGEST_HARMLESS = 256
+_LARGE = object()
+"""Stands for a value that is too long to be harmless; nothing equals it."""
+
+_MOST_STOPS = 64
+_MOST_STOP_CHARS = 4096
+_MOST_STOP_BYTES = 64 * 1024
+"""More than the allowed stop texts can take as JSON, twelve bytes a character."""
+
 _KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
 
 _fields = msgspec.json.Decoder(Fields)
@@ -73,6 +84,8 @@ _known = msgspec.json.Decoder(_Known)
 def read_chat(body: bytes) -> ChatRequest:
     """Read the body of a chat request; raises BadRequestError, whose text holds no value of it."""
     fields = _read_fields(body)
+    if "stop" in fields and len(fields["stop"]) > _MOST_STOP_BYTES:
+        raise _too_much_stop()
     known = _read_known(body)
     if known.model is None:
         raise BadRequestError("missing_field", "the field model is missing", param="model")
@@ -86,6 +99,8 @@ def read_chat(body: bytes) -> ChatRequest:
         )
     limit = known.max_completion_tokens
     stop = [known.stop] if isinstance(known.stop, str) else known.stop or []
+    if len(stop) > _MOST_STOPS or sum(map(len, stop)) > _MOST_STOP_CHARS:
+        raise _too_much_stop()
     return ChatRequest(
         model=known.model,
         stream=bool(known.stream),
@@ -93,8 +108,14 @@ def read_chat(body: bytes) -> ChatRequest:
         demands=_read_demands(fields),
         max_tokens=known.max_tokens if limit is None else limit,
         stop=tuple(text for text in stop if text),
+        n=known.n,
         fields=fields,
     )
+
+
+def _too_much_stop() -> BadRequestError:
+    bound = f"{_MOST_STOPS} texts of {_MOST_STOP_CHARS} characters in all"
+    return BadRequestError("wrong_type", f"the field stop holds more than {bound}", param="stop")
 
 
 def _read_fields(body: bytes) -> Fields:
@@ -142,6 +163,8 @@ def _read_demands(fields: Fields) -> frozenset[str]:
 
 
 def _value(name: str, raw: Raw) -> object:
+    if len(raw) > _LONGEST_HARMLESS:
+        return _LARGE
     try:
         return msgspec.json.decode(raw)
     except msgspec.ValidationError:

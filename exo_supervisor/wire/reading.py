@@ -23,6 +23,8 @@ from exo_supervisor.wire.shapes import UNREADABLE
 from exo_supervisor.wire.sse import Message, OversizedEventError, SseReader
 
 _PREFILL = b"prefill_progress "
+_WORDLESS = frozenset({"length", "tool_calls", "function_call", "content_filter"})
+"""Finish reasons with which an answer may be whole without a word."""
 
 
 class _Prefill(Struct):
@@ -42,7 +44,8 @@ class Reading(ABC):
 
     `asked` is the model that was asked of the upstream; `model` is shown to the client only
     where the upstream names none. A `fault` ends the reading; `done` and `enough` say that no
-    more bytes are wanted. `progressed` grows with every sign of work.
+    more bytes are wanted. `progressed` grows with every sign of work. `choices` is how many
+    the client asked for: an answer with fewer is not whole.
     """
 
     id: str
@@ -53,6 +56,7 @@ class Reading(ABC):
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     asked: str = ""
+    choices: int = 1
 
     content: bool = field(default=False, init=False)
     progressed: int = field(default=0, init=False)
@@ -131,23 +135,28 @@ class Reading(ABC):
             if not data.isascii():
                 data.decode()
             chunk = read_chunk(data)
-            if chunk.error or event == b"error":
-                self._read_error(msgspec.json.decode(data))
-                return b""
-            if chunk.model != self.served_model or self.upstream_id is None:
-                self._read_envelope(chunk)
-            if chunk.usage is not None:
-                self._read_usage(chunk.usage)
-            choices = chunk.choices
-            if not choices or self.fault is not None:
-                return b""
-            if len(choices) == 1:
-                return self._read_choice(choices[0], read_delta(choices[0]))
-            deltas = [read_delta(choice) for choice in choices]
-            return b"".join(map(self._read_choice, choices, deltas))
+            if chunk.error is None and event != b"error":
+                return self._read_chunk(chunk)
+            self.read_error(msgspec.json.decode(data))
         except UNREADABLE:
-            self.malformed += 1
+            if event == b"error":
+                self.read_error(None)
+            else:
+                self.malformed += 1
+        return b""
+
+    def _read_chunk(self, chunk: Chunk) -> bytes:
+        if chunk.model != self.served_model or self.upstream_id is None:
+            self._read_envelope(chunk)
+        if chunk.usage is not None:
+            self._read_usage(chunk.usage)
+        choices = chunk.choices
+        if not choices or self.fault is not None:
             return b""
+        if len(choices) == 1:
+            return self._read_choice(choices[0], read_delta(choices[0]))
+        deltas = [read_delta(choice) for choice in choices]
+        return b"".join(map(self._read_choice, choices, deltas))
 
     def _read_choice(self, choice: Choice, delta: Delta) -> bytes:
         index = choice.index
@@ -180,8 +189,8 @@ class Reading(ABC):
         self.finished = all(self._ends.values())
         if reason == "error":
             self.fail(Fault.ERROR_EVENT, "the upstream ended the answer with an error")
-        elif reason != "stop" or self.enough:
-            # a stop without a word may turn out to be an empty answer
+        elif reason in _WORDLESS or self.enough:
+            # any other end without a word may turn out to be an empty answer
             self.content = True
 
     def _shorten(self, cut: Cut, choice: Choice, delta: Delta) -> None:
@@ -194,13 +203,14 @@ class Reading(ABC):
         self.done = True
         if not self.content:
             self.fail(Fault.EMPTY, "the answer was empty")
-        elif not self.finished:
+        elif not self.finished or len(self._ends) < self.choices:
             self.fail(Fault.UNFINISHED, "the answer ended in the middle")
         else:
             return self.end()
         return b""
 
-    def _read_error(self, error: object) -> None:
+    def read_error(self, error: object) -> None:
+        """End the reading with an upstream's error, in whatever shape it came."""
         words = said(error)
         self.fail(
             in_band(words, exo=self.generation is not None, content=self.content),

@@ -1,32 +1,41 @@
 """An upstream that was asked to stream and answered with one JSON object instead."""
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.chunks import NULL, Index
 from exo_supervisor.wire.reading import Reading
-from exo_supervisor.wire.shapes import UNREADABLE, as_list, as_object
+from exo_supervisor.wire.shapes import UNREADABLE
 
 MOST_BYTES = 64 * 1024 * 1024
 """Bytes of a whole answer, at most."""
 
+_MOST_VALUES = 2_000_000
+"""Values that are decoded of a whole answer, at most: each takes many times its bytes."""
 
-class _Choice(Struct):
-    index: int = 0
-    message: dict[str, object] | None = None
+_MOST_ASIDE = 64 * 1024
+"""Bytes of what stands beside the choices, at most; what is longer is left out."""
+
+
+class _Choice(Struct, gc=False):
+    index: Index = 0
+    message: Raw = NULL
     finish_reason: str | None = None
-    logprobs: object = None
+    logprobs: Raw = NULL
 
 
 class _Whole(Struct):
-    id: object = None
-    model: object = None
+    id: Raw = NULL
+    model: Raw = NULL
     choices: list[_Choice] | None = None
-    usage: object = None
-    error: object = None
+    usage: Raw = NULL
+    error: Raw = NULL
 
 
 _whole = msgspec.json.Decoder(_Whole)
+_members = msgspec.json.Decoder(dict[str, Raw])
+_calls = msgspec.json.Decoder(list[dict[str, Raw]])
 
 
 def read_whole(body: bytes, into: Reading) -> bytes:
@@ -37,39 +46,72 @@ def read_whole(body: bytes, into: Reading) -> bytes:
     if not body.strip():
         into.fail(Fault.EMPTY, "the answer was empty")
         return b""
+    if body.count(b"{") > _MOST_VALUES:
+        return _too_many(into)
     try:
         if not body.isascii():
             body.decode()
         whole = _whole.decode(body)
+        if whole.error != NULL:
+            into.read_error({"error": msgspec.json.decode(_aside(whole.error))})
+            return b""
+        choices = whole.choices or []
+        if any(_values(choice.message) > _MOST_VALUES for choice in choices):
+            return _too_many(into)
+        events = _events(whole, choices)
     except UNREADABLE:
-        into.fail(Fault.PAYLOAD, "the answer is not valid JSON of a chat completion")
-        return b""
-    if whole.error:
-        return into.read_event(msgspec.json.encode({"error": whole.error}))
+        return _unreadable(into)
+    if len({choice.index for choice in choices}) < len(choices):
+        return _unreadable(into)
+    return _replay(events, into)
+
+
+def _replay(events: list[bytes], into: Reading) -> bytes:
     written: list[bytes] = []
-    for event in _events(whole):
+    for event in events:
         written.append(into.read_event(event))
         if into.fault is not None:
             return b""
+        if into.malformed:
+            return _unreadable(into)
     return b"".join(written)
 
 
-def _events(whole: _Whole) -> list[bytes]:
+def _unreadable(into: Reading) -> bytes:
+    into.fail(Fault.PAYLOAD, "the answer is not valid JSON of a chat completion")
+    return b""
+
+
+def _too_many(into: Reading) -> bytes:
+    into.fail(Fault.OVERSIZED, f"the answer holds more than {_MOST_VALUES} values")
+    return b""
+
+
+def _values(raw: Raw) -> int:
+    """How many values it can hold at most, without decoding it."""
+    text = bytes(raw)
+    return sum(map(text.count, (b",", b"[", b"{")))
+
+
+def _aside(raw: Raw) -> Raw:
+    return raw if len(raw) <= _MOST_ASIDE else NULL
+
+
+def _events(whole: _Whole, choices: list[_Choice]) -> list[bytes]:
     """Return the same answer as the events of a stream: one for each choice, the usage, the end."""
-    head: dict[str, object] = {"id": whole.id, "model": whole.model}
-    chunks: list[dict[str, object]] = [
-        head | {"choices": [_chunk(choice)]} for choice in whole.choices or []
-    ]
-    chunks.append(head | {"choices": [], "usage": whole.usage})
+    head: dict[str, object] = {"id": _aside(whole.id), "model": _aside(whole.model)}
+    last: dict[str, object] = {"choices": list[object](), "usage": _aside(whole.usage)}
+    chunks = [*(head | {"choices": [_chunk(choice)]} for choice in choices), head | last]
     return [*(msgspec.json.encode(chunk) for chunk in chunks), b"[DONE]"]
 
 
 def _chunk(choice: _Choice) -> dict[str, object]:
-    delta = {name: value for name, value in (choice.message or {}).items() if value is not None}
-    calls = as_list(delta.get("tool_calls"))
-    if calls:
+    message = {} if choice.message == NULL else _members.decode(choice.message)
+    delta: dict[str, object] = {name: raw for name, raw in message.items() if raw != NULL}
+    if "tool_calls" in delta:
         delta["tool_calls"] = [
-            {"index": place, **as_object(call)} for place, call in enumerate(calls)
+            {"index": place, **call}
+            for place, call in enumerate(_calls.decode(message["tool_calls"]))
         ]
     return {
         "index": choice.index,

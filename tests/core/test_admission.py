@@ -3,21 +3,32 @@
 from hypothesis import stateful as sm
 from hypothesis import strategies as st
 
-from exo_supervisor.core.admission import BODIES, Gate
+from exo_supervisor.core.admission import BODIES, SENDING, Gate
 
-REQUESTS, BYTES = 4, 100
+REQUESTS, BYTES = 2, 100
 
 
 def test_the_house_is_full_at_its_last_request() -> None:
     gate = Gate(2)
     assert (gate.enter(), gate.enter(), gate.enter()) == (True, True, False)
-    gate.leave(0)
+    assert not gate.begin()
+    gate.leave()
+    assert gate.begin()
     assert gate.enter()
+
+
+def test_bodies_under_way_keep_no_whole_request_out() -> None:
+    gate = Gate(2)
+    while gate.begin():
+        pass
+    assert (gate.sending, gate.requests) == (2 * SENDING, 0)
+    assert gate.enter()
+    gate.end()
+    assert gate.begin()
 
 
 def test_bodies_have_all_the_room_and_not_a_byte_more() -> None:
     gate = Gate(2)
-    assert gate.enter()
     assert gate.take(BODIES - 1)
     assert not gate.take(2)
     assert gate.take(1)
@@ -25,55 +36,72 @@ def test_bodies_have_all_the_room_and_not_a_byte_more() -> None:
     assert gate.take(0)
 
 
-def test_nobody_enters_a_house_whose_bodies_fill_it() -> None:
+def test_nobody_begins_in_a_house_whose_bodies_fill_it_but_who_is_whole_may_enter() -> None:
     gate = Gate(9, BYTES)
-    assert gate.enter()
     assert gate.take(BYTES)
-    assert not gate.enter()
-    gate.leave(BYTES)
+    assert not gate.begin()
     assert gate.enter()
+    gate.let_go(BYTES)
+    assert gate.begin()
 
 
 def test_a_gate_without_places_lets_nobody_in() -> None:
+    assert not Gate(0).begin()
     assert not Gate(0).enter()
 
 
 class AnyTraffic(sm.RuleBasedStateMachine):
-    """Requests come, grow and leave in any order."""
+    """Bodies come and grow, and requests enter and leave, in any order."""
 
-    inside: sm.Bundle[list[int]] = sm.Bundle("inside")
+    sending: sm.Bundle[list[int]] = sm.Bundle("sending")
+    whole: sm.Bundle[list[int]] = sm.Bundle("whole")
 
     def __init__(self) -> None:
         super().__init__()
         self.gate = Gate(REQUESTS, BYTES)
-        self.bodies: list[list[int]] = []
+        self.coming: list[list[int]] = []
+        self.inside: list[list[int]] = []
 
-    @sm.rule(target=inside)
-    def enter(self) -> sm.MultipleResults[list[int]]:
-        room = len(self.bodies) < REQUESTS and self.taken() < BYTES
-        assert self.gate.enter() == room
+    @sm.rule(target=sending)
+    def begin(self) -> sm.MultipleResults[list[int]]:
+        full = len(self.inside) >= REQUESTS or self.taken() >= BYTES
+        room = not full and len(self.coming) < SENDING * REQUESTS
+        assert self.gate.begin() == room
         body: list[int] = []
-        self.bodies += [body] if room else []
+        self.coming += [body] if room else []
         return sm.multiple(*([body] if room else []))
 
-    @sm.rule(body=inside, size=st.integers(0, BYTES))
+    @sm.rule(body=sending, size=st.integers(0, BYTES))
     def take(self, body: list[int], size: int) -> None:
         fits = self.taken() + size <= BYTES
         assert self.gate.take(size) == fits
         body += [size] if fits else []
 
-    @sm.rule(body=sm.consumes(inside))
+    @sm.rule(target=whole, body=sm.consumes(sending))
+    def enter(self, body: list[int]) -> sm.MultipleResults[list[int]]:
+        self.gate.end()
+        self.coming = [other for other in self.coming if other is not body]
+        room = len(self.inside) < REQUESTS
+        assert self.gate.enter() == room
+        self.inside += [body] if room else []
+        if not room:
+            self.gate.let_go(sum(body))
+        return sm.multiple(*([body] if room else []))
+
+    @sm.rule(body=sm.consumes(whole))
     def leave(self, body: list[int]) -> None:
-        self.gate.leave(sum(body))
-        self.bodies = [other for other in self.bodies if other is not body]
+        self.gate.leave()
+        self.gate.let_go(sum(body))
+        self.inside = [other for other in self.inside if other is not body]
 
     @sm.invariant()
-    def every_request_and_byte_is_counted(self) -> None:
-        assert self.gate.requests == len(self.bodies)
+    def everybody_and_every_byte_is_counted(self) -> None:
+        assert self.gate.sending == len(self.coming)
+        assert self.gate.requests == len(self.inside)
         assert self.gate.bytes == self.taken()
 
     def taken(self) -> int:
-        return sum(map(sum, self.bodies))
+        return sum(map(sum, self.coming + self.inside))
 
 
 TestAnyTraffic = AnyTraffic.TestCase

@@ -254,10 +254,10 @@ async def test_an_upstream_that_breaks_is_raised_and_a_client_that_leaves_too() 
         (b'{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}', Fault.NONE),
         (
             b'{"error":"","choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}',
-            Fault.NONE,
+            Fault.ERROR_EVENT,
         ),
-        (b'{"error":{}}', Fault.EMPTY),
-        (b'{"error":false}', Fault.EMPTY),
+        (b'{"error":null}', Fault.EMPTY),
+        (b'{"error":{}}', Fault.ERROR_EVENT),
         (b'{"error":"boom"}', Fault.ERROR_EVENT),
         (b"", Fault.EMPTY),
         (b"{", Fault.PAYLOAD),
@@ -388,6 +388,26 @@ async def test_a_cancel_before_the_first_read_reads_nothing() -> None:
     relay = Relay(start, reading, Client(), mailbox, lambda _: None, Bounds(0.0, inf))
     assert await relay.carry(Told(()), reading) is Fault.STATE_LOST
     assert mailbox_was_told == []
+
+
+@pytest.mark.parametrize(("content", "fault"), [(True, Fault.UNFINISHED), (False, Fault.EMPTY)])
+async def test_an_end_that_nobody_judged_is_no_success(*, content: bool, fault: Fault) -> None:
+    class Mute:
+        def feed(self, data: bytes) -> bytes:
+            return data
+
+        def close(self) -> bytes:
+            return b""
+
+    start = StartAttempt(
+        request=REQUEST, attempt=1, target=Address("n:1"), url="", model=ModelId("m"),
+        generation="C", timers=TIMERS, shift=None,
+    )  # fmt: skip
+    reading = Answer(id="i", created=0, generation="C", include_usage=False)
+    reading.content = content
+    relay = Relay(start, reading, Client(), Mailbox(), lambda _: None, Bounds(0.0, inf))
+    assert await relay.carry(Script(((0.0, END),)), Mute()) is fault
+    assert reading.message == "the answer ended without an end"
 
 
 async def test_a_cancel_reaches_an_attempt_whose_client_reads_nothing() -> None:

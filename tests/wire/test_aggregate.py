@@ -1,6 +1,7 @@
 """One upstream answer, gathered for a client that did not stream."""
 
 import json
+import tracemalloc
 from typing import cast
 
 import pytest
@@ -161,6 +162,60 @@ def test_logprobs_count_towards_the_bound() -> None:
     assert reading.fault is Fault.OVERSIZED
 
 
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b'{"choices":[{"delta":{"content":"x"},"logprobs":{"content":[%b{}]}}]}'
+        % (b"{}," * 900_000),
+        b'{"choices":[{"delta":{"tool_calls":[%b{}]}}]}' % (b"{}," * 1_000),
+        b'{"choices":[{"delta":{"content":"x"}}],"unknown":[%b0]}' % (b"0," * 1_400_000),
+        b": %b" % (b"x" * 3_000_000),
+    ],
+    ids=["logprobs", "calls", "unknown", "malformed"],
+)
+def test_whatever_an_answer_is_made_of_its_memory_is_bounded(piece: bytes) -> None:
+    reading, event, fed = aggregate(), b"data: " + piece + b"\n\n", 0
+    tracemalloc.start()
+    while reading.fault is None:
+        fed += len(event)
+        reading.feed(event)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (reading.fault, fed < 80_000_000) == (Fault.OVERSIZED, True)
+    assert peak < 400_000_000
+
+
+def test_what_is_gathered_takes_about_its_bytes() -> None:
+    reading = aggregate()
+    details = b'data: {"choices":[{"delta":{"reasoning_details":[%b{}]}}]}\n\n' % (b"{}," * 300_000)
+    tracemalloc.start()
+    for _ in range(8):
+        reading.feed(details)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (reading.fault, reading.content) == (None, True)
+    assert (held < 10_000_000, peak < 50_000_000) == (True, True)
+
+
+def test_names_cost_more_than_their_json() -> None:
+    reading = aggregate()
+    for part in range(20):
+        named = {f"{part}-{name}": 1 for name in range(10_000)}
+        reading.feed(chunk({"content": "x"} | named))
+    assert reading.fault is Fault.OVERSIZED
+
+
+def test_a_member_that_is_no_text_where_one_belongs_is_left_out() -> None:
+    reading = aggregate()
+    reading.feed(
+        chunk({"content": [{"type": "text", "text": "a"}], "tool_calls": None})
+        + chunk({"content": "", "reasoning": 5, "annotations": list[str]()}, "stop")
+        + DONE
+    )
+    found = first(json.loads(reading.result()))["message"]
+    assert found == {"role": "assistant", "content": [{"type": "text", "text": "a"}]}
+
+
 WHOLE: Json = {
     "id": "theirs",
     "model": "m2",
@@ -220,6 +275,7 @@ def test_a_whole_answer_becomes_a_stream_for_who_wants_one() -> None:
         (b'{"choices":[{}]}', Fault.EMPTY),
         (b'{"choices":[{"message":{"content":"a"}}]}', Fault.UNFINISHED),
         (b'{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}', Fault.EMPTY),
+        (b'{"choices":[{"message":{"tool_calls":{}},"finish_reason":"stop"}]}', Fault.PAYLOAD),
         (b'{"error":{"message":"boom"}}', Fault.ERROR_EVENT),
         (b'{"error":{"message":"boom","code":429}}', Fault.BUSY),
     ],

@@ -124,6 +124,7 @@ def test_the_id_inside_a_function_is_dropped_for_exo_only() -> None:
     "delta",
     [
         {"content": "a"},
+        {"content": [{"type": "text", "text": "a"}]},
         {"reasoning_content": "a"},
         {"reasoning": "a"},
         {"reasoning_details": [{"text": "a"}]},
@@ -137,6 +138,28 @@ def test_whatever_is_said_is_content(delta: Json) -> None:
     reading = answer()
     assert reading.feed(chunk(delta))
     assert (reading.content, reading.progressed, reading.tokens) == (True, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"content": 5},
+        {"content": {"x": 1}},
+        {"content": list[str]()},
+        {"reasoning_content": ["a"]},
+        {"reasoning": True},
+        {"refusal": {"x": 1}},
+        {"tool_calls": list[str]()},
+        {"function_call": "x"},
+        {"function_call": dict[str, str]()},
+        {"reasoning_details": "x"},
+        {"audio": "x"},
+    ],
+)
+def test_what_no_reader_could_use_is_no_content(delta: Json) -> None:
+    reading = answer()
+    assert reading.feed(chunk(delta) + chunk({}, "stop") + DONE) == b""
+    assert (reading.fault, reading.tokens, reading.malformed) == (Fault.EMPTY, 0, 0)
 
 
 def test_after_content_an_empty_delta_is_progress_and_passes() -> None:
@@ -249,7 +272,11 @@ def test_a_last_event_without_its_blank_line_counts_at_a_clean_end() -> None:
         (text("a"), Fault.UNFINISHED),
         (text("a") + DONE, Fault.UNFINISHED),
         (event({"choices": None}) + event({}), Fault.EMPTY),
+        (chunk({}, "eos") + DONE, Fault.EMPTY),
+        (chunk({}, "weird"), Fault.EMPTY),
+        (text("a", "eos"), None),
         (chunk({}, "length"), None),
+        (chunk({}, "function_call"), None),
         (chunk({}, "tool_calls"), None),
         (chunk({}, "content_filter") + DONE, None),
         (chunk({}, "stop") + text("a", "stop", 1), None),
@@ -308,6 +335,35 @@ def test_an_event_named_error_is_one() -> None:
     assert silent.message == "the upstream reported an error"
 
 
+@pytest.mark.parametrize("before", [b"", text("a", "stop")])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *(event({"error": nothing}) for nothing in ("", False, 0, dict[str, str](), list[str]())),
+        b"event: error\ndata: out of memory\n\n",
+        b'event: error\ndata: {"error":null}\n\n',
+        b"event: error\ndata: \xff\n\n",
+    ],
+)
+def test_an_error_is_one_by_being_there(before: bytes, bad: bytes) -> None:
+    reading = answer()
+    assert not reading.feed(before + bad + DONE).endswith(DONE)
+    assert (reading.fault, reading.malformed) == (Fault.ERROR_EVENT, 0)
+    assert reading.message == "the upstream reported an error"
+
+
+def test_an_error_that_is_null_is_none() -> None:
+    told = answer().feed(chunk({"content": "a"}, "stop", error=None) + DONE)
+    assert told.endswith(DONE)
+
+
+@pytest.mark.parametrize(("asked", "fault"), [(1, None), (2, None), (3, Fault.UNFINISHED)])
+def test_fewer_choices_than_asked_are_no_whole_answer(asked: int, fault: Fault | None) -> None:
+    reading = Answer(id="i", created=7, generation=None, include_usage=False, choices=asked)
+    told = reading.feed(text("a", "stop") + text("b", "stop", 1) + DONE)
+    assert (reading.fault, told.endswith(DONE)) == (fault, fault is None)
+
+
 def test_words_about_a_key_are_not_kept() -> None:
     reading = answer()
     reading.feed(event({"error": {"message": "wrong key sk-made-up", "code": 401}}))
@@ -324,6 +380,9 @@ def test_words_about_a_key_are_not_kept() -> None:
         b'data: {"choices":[{"delta":{"content":"x","odd":"\xff"}}]}\n\n',
         b'data: {"choices":5}\n\n',
         b'data: {"choices":[{"delta":"x"}]}\n\n',
+        chunk({"tool_calls": "x"}),
+        chunk({"tool_calls": [None]}),
+        chunk({"tool_calls": [dict[str, str]()] * 1025}),
         b'data: {"choices":[{"delta":{"content":"x"}},{"delta":5}]}\n\n',
         b"data: " + b"[" * 100_000 + b"\n\n",
         text("x", index=-1),

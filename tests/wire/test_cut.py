@@ -1,5 +1,7 @@
 """Ending a text of generation A as the client asked."""
 
+from time import process_time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +43,16 @@ def test_what_may_begin_a_stop_waits_and_is_not_lost() -> None:
     assert cut.push("EN", "length") == ("EN", "length")
 
 
+def test_many_stops_over_a_text_that_almost_holds_them_are_quick() -> None:
+    stop = "a" * 4_030 + "b"
+    cut = Cut(None, (stop, *("c" * 1 for _ in range(63))))
+    began = process_time()
+    for _ in range(100):
+        cut.push("a" * 50, None)
+    assert process_time() - began < 2.0
+    assert cut.push("b", None)[1] == "stop"
+
+
 @given(
     pieces=st.lists(st.text("ab", max_size=3), min_size=1, max_size=12),
     stops=st.lists(st.text("ab", min_size=1, max_size=4), max_size=3),
@@ -57,3 +69,18 @@ def test_the_text_ends_before_the_earliest_stop(pieces: list[str], stops: list[s
     assert whole.startswith(text)
     assert any(whole.startswith(stop, len(text)) for stop in stops)
     assert not any(stop in text for stop in stops)
+
+
+@given(
+    pieces=st.lists(st.text("ab", max_size=4), max_size=12),
+    stops=st.lists(st.text("ab", min_size=1, max_size=7), max_size=4),
+)
+def test_nothing_waits_longer_than_it_may_begin_a_stop(pieces: list[str], stops: list[str]) -> None:
+    cut, read, shown = Cut(None, tuple(stops)), "", ""
+    for piece in pieces:
+        text, reason = cut.push(piece, None)
+        if reason:
+            return
+        read, shown = read + piece, shown + text
+        held = [n for stop in stops for n in range(len(stop)) if read.endswith(stop[:n])]
+        assert len(read) - len(shown) == max(held, default=0)

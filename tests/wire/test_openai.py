@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -87,6 +88,11 @@ def test_nulls_are_as_good_as_absent() -> None:
         (ask(max_tokens=True), "wrong_type", "max_tokens"),
         (ask(max_completion_tokens=1.5), "wrong_type", "max_completion_tokens"),
         (ask(stop=[5]), "wrong_type", "stop"),
+        (ask(stop=["secret"] * 65), "wrong_type", "stop"),
+        (ask(stop="x" * 4097), "wrong_type", "stop"),
+        (ask(stop=["x" * 2048, "x" * 2049]), "wrong_type", "stop"),
+        (ask(stop=["x"] * 20_000), "wrong_type", "stop"),
+        (ask(n="secret"), "wrong_type", "n"),
         (ask()[:-1] + b',"logit_bias":{"1":1e999}}', "wrong_type", "logit_bias"),
     ],
 )
@@ -103,6 +109,35 @@ def test_the_message_names_the_place() -> None:
     reason = "has the wrong type: expected `object`, got `int`"
     assert error.message == f"the field messages[1] {reason}"
     assert refusal(b'{"model": nope}').message == "the body is not valid JSON (byte 11)"
+
+
+def test_as_many_stops_are_read_as_can_be_looked_for() -> None:
+    stops = ("\U0001f600" * 64,) * 64
+    assert read_chat(ask(stop=stops)).stop == stops
+    error = refusal(ask(stop=["x"] * 65))
+    assert error.message == "the field stop holds more than 64 texts of 4096 characters in all"
+
+
+def test_a_long_list_of_stops_is_refused_before_it_is_decoded() -> None:
+    body = ask(stop=["x"] * 2_000_000)
+    tracemalloc.start()
+    error = refusal(body)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (error.param, peak < 1_000_000) == ("stop", True)
+
+
+def test_a_long_value_is_a_demand_without_being_decoded() -> None:
+    body = ask(tools=[dict[str, str]()] * 1_000_000, logit_bias={"1": 2})
+    tracemalloc.start()
+    demands = read_chat(body).demands
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (demands, peak < 1_000_000) == ({"tools", "logit_bias"}, True)
+
+
+def test_the_number_of_choices_is_read() -> None:
+    assert [read_chat(ask(**more)).n for more in ({}, {"n": None}, {"n": 3})] == [None, None, 3]
 
 
 @pytest.mark.parametrize(
