@@ -1,12 +1,13 @@
 """Requests: from the moment one arrives until its last permit is back.
 
 Owns the flights. Each event of a request changes its flight, is booked, and asks
-`flights.advance` what to do next.
+`advance` what to do next.
 """
 
 from collections import Counter
 from collections.abc import Callable
 
+from exo_supervisor.core.advance import Fail, Start, Wait, advance
 from exo_supervisor.core.books import Books
 from exo_supervisor.core.catalog import Catalog, Route
 from exo_supervisor.core.effects import Effect, Refuse, StartAttempt, Timers
@@ -17,7 +18,7 @@ from exo_supervisor.core.events import (
     RequestArrived,
     RequestEnded,
 )
-from exo_supervisor.core.flights import Attempt, Fail, Flight, Start, Wait, advance
+from exo_supervisor.core.flights import Attempt, Flight
 from exo_supervisor.core.moves import Moves
 from exo_supervisor.core.names import Address, ClusterKey, ProviderName, RequestId, Scope
 from exo_supervisor.core.options import Option, Seen, Tables

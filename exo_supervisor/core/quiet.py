@@ -8,9 +8,9 @@ from exo_supervisor.core.effects import CancelAttempt, Effect, ReadPlacement
 from exo_supervisor.core.events import AttemptQuieted
 from exo_supervisor.core.flights import Attempt
 from exo_supervisor.core.names import Address, ClusterKey, RequestId
+from exo_supervisor.core.nodes import fell
 from exo_supervisor.core.options import Tables
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.registry import fell
 
 
 class Quiet:

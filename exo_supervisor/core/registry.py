@@ -7,13 +7,10 @@ index that is kept up to date as things change, so that a question costs the sam
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from msgspec import Struct, field
-
 from exo_supervisor.core.clusters import Grouping, regroup
 from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered, Why
-from exo_supervisor.core.names import Address, ClusterKey, Generation, ModelId, NodeId
-
-Rung = Literal["seen", "reachable", "identified", "clustered", "placed", "ready"]
+from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
+from exo_supervisor.core.nodes import Cluster, Node, claim, rung_of
 
 MAX_NODES = 2048
 """Nodes that are remembered at once; further sightings are dropped."""
@@ -27,54 +24,6 @@ EMPTY_LIST = 15.0
 """Seconds for which an empty list of nodes keeps the last grouping: clusters form slowly."""
 FORGET = 600.0
 """Seconds after which a silent node that no person named is forgotten."""
-MAX_CLAIMS = 32
-"""Ids that are remembered for one address: on a Docker bridge every host has the same one."""
-
-
-class Node(Struct):
-    """One Exo API endpoint.
-
-    `claims` are the ids that its sources announced, None where an Exo of any id is welcome; `why`
-    is why it did not say who it is, `unread` why it did not tell its state.
-    """
-
-    address: Address
-    url: str
-    since: float
-    seeded: bool = False
-    sources: set[str] = field(default_factory=set[str])
-    claims: dict[NodeId, None] | None = None
-    generation: Generation | None = None
-    node_id: NodeId | None = None
-    state_paths: bool = False
-    version: str | None = None
-    up: bool = False
-    was_up: bool = False
-    misses: int = 0
-    returns: int = 0
-    heard: float = 0.0
-    looked: bool = False
-    why: Why | None = None
-    detail: str = ""
-    unread: Why | None = None
-    latency: float = 0.0
-    alias_of: Address | None = None
-    cluster: ClusterKey | None = None
-    listed: tuple[NodeId, ...] = ()
-    listed_at: float | None = None
-    rung: Rung = "seen"
-
-
-class Cluster(Struct):
-    """Nodes that share one state, and the last that was read of it."""
-
-    key: ClusterKey
-    members: tuple[Address, ...]
-    generation: Generation
-    models: dict[ModelId, Placed] = field(default_factory=dict[ModelId, Placed])
-    index: int | None = None
-    read_at: float = -1.0
-    turn: int = 0
 
 
 class Registry:
@@ -119,7 +68,7 @@ class Registry:
         node.sources.add(event.source)
         node.seeded = node.seeded or event.seeded
         node.heard = max(node.heard, now)
-        _claim(node, event.claimed)
+        claim(node, event.claimed)
         return False
 
     def belied(self, event: ProbeAnswered) -> bool:
@@ -323,37 +272,7 @@ class Registry:
             self._ready.pop(model, None)
 
     def _climb(self, node: Node, now: float) -> None:
-        rung = self._rung(node)
+        cluster = None if node.cluster is None else self.clusters[node.cluster]
+        rung = rung_of(node, cluster)
         if rung != node.rung:
             node.rung, node.since = rung, now
-
-    def _rung(self, node: Node) -> Rung:
-        if not node.up:
-            return "reachable" if node.why in ("not_exo", "bad_answer") else "seen"
-        if node.cluster is None:
-            return "identified"
-        models = self.clusters[node.cluster].models.values()
-        if any(placed.ready for placed in models):
-            return "ready"
-        if node.generation == "A":
-            return "identified"
-        return "placed" if models else "clustered"
-
-
-def _claim(node: Node, claimed: NodeId | None) -> None:
-    """Remember who a node is said to be; a source that claims nothing vouches for anyone."""
-    if claimed is None:
-        node.claims = None
-    elif node.claims is not None:
-        node.claims.pop(claimed, None)
-        node.claims[claimed] = None
-        if len(node.claims) > MAX_CLAIMS:
-            del node.claims[next(iter(node.claims))]
-
-
-def fell(before: int | None, index: int | None) -> bool:
-    """Say whether a cluster's event index began anew, which tells a re-election (Exo B and C).
-
-    Members lag behind each other by a few events: only a fall by half counts.
-    """
-    return before is not None and index is not None and index < before // 2

@@ -22,8 +22,8 @@ from exo_supervisor.core.events import (
     ProviderListed,
 )
 from exo_supervisor.core.names import ModelId
+from exo_supervisor.core.nodes import fell
 from exo_supervisor.core.options import Tables
-from exo_supervisor.core.registry import fell
 
 MAX_CARDS = 20_000
 """Cards that are remembered; they only serve to tell a 404 from another."""

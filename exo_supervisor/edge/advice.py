@@ -1,7 +1,7 @@
 """What a person should do next, in sentences: about one node, and about the house."""
 
 from exo_supervisor.core.machine import Machine
-from exo_supervisor.core.registry import Node
+from exo_supervisor.core.nodes import Node
 
 _WHY = {
     "refused": "the host is up, but nothing listens there",

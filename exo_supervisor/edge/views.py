@@ -9,7 +9,7 @@ from exo_supervisor.core.breakers import Cell, Key
 from exo_supervisor.core.events import Placed
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId, ProviderName
-from exo_supervisor.core.registry import Node
+from exo_supervisor.core.nodes import Node
 from exo_supervisor.edge.advice import advise, advise_on, explain, sum_up
 
 Wall = Callable[[float], str]

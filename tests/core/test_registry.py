@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered
 from exo_supervisor.core.names import Address, Generation, ModelId, NodeId
-from exo_supervisor.core.registry import FORGET, MAX_CLAIMS, MAX_KNOWN, MAX_NODES, Registry
+from exo_supervisor.core.nodes import MAX_CLAIMS
+from exo_supervisor.core.registry import FORGET, MAX_KNOWN, MAX_NODES, Registry
 from tests.core.invariants import check_clusters, check_index
 
 A, B, M, N = Address("a:1"), Address("b:1"), ModelId("m"), ModelId("n")
