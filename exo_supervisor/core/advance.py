@@ -208,6 +208,9 @@ def _fail(flight: Flight, tables: Tables, now: float) -> Fail:
     tried = ", ".join(f"{target}: {fault.value}" for target, fault in flight.faults)
     faults = {fault for _, fault in flight.faults}
     name = short(flight.route.name)
+    if faults == {Fault.NOT_PLACED} and not flight.route.known:
+        text = f"the provider has no such model as {name!r}"
+        return Fail(404, "model_not_found", text, param="model")
     if faults - {Fault.BUSY, Fault.NOT_PLACED, Fault.BAD_KEY}:
         return Fail(502, "attempts_failed", f"every attempt for {name!r} failed ({tried})")
     if Fault.BUSY in faults or set(flight.reasons) == {Block.BUSY}:

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from exo_supervisor.core.clouds import Clouds
 from exo_supervisor.core.names import ModelId, ProviderName, Side
@@ -28,12 +28,16 @@ class Tier(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True):
-    """The tiers of a name in order; `first` is where its traffic belongs when all is well."""
+    """The tiers of a name in order; `first` is where its traffic belongs when all is well.
+
+    `known` is False for an id of a provider that does not list it: the provider may still have it.
+    """
 
     name: str
     tiers: tuple[Tier, ...]
     first: Side
     local_only: bool
+    known: bool = True
 
 
 Lookup = Route | Literal["unknown", "card"]
@@ -66,7 +70,8 @@ class Catalog:
             if provider.cloud.models and only not in provider.cloud.models:
                 return "unknown"
             pair = (provider.cloud.name, only)
-            return self._route(name, (), (pair,), local_only=only in self._private)
+            route = self._route(name, (), (pair,), local_only=only in self._private)
+            return structs.replace(route, known=provider.has(only))
         at_exo = model in self._registry.known
         at_clouds = self._clouds.with_model(model)
         if not at_exo and not at_clouds:

@@ -236,3 +236,10 @@ def test_a_whole_answer_between_two_deaths_makes_them_two() -> None:
     story.begin("u")
     story.fail("u", Fault.PAYLOAD, committed=True)
     assert story.state("a:1") == "closed"
+
+
+@pytest.mark.parametrize(("name", "code"), [("p/x", "no_target"), ("p/nope", "model_not_found")])
+def test_a_model_that_its_provider_neither_lists_nor_has_is_not_found(name: str, code: str) -> None:
+    story = Story(BOTH)
+    story.ask("r", name)
+    assert refusal(story.fail("r", Fault.NOT_PLACED)).code == code
