@@ -4,7 +4,15 @@ from typing import Literal
 
 from msgspec import Struct
 
-from exo_supervisor.core.names import Address, Generation, ModelId, NodeId, ProviderName, RequestId
+from exo_supervisor.core.names import (
+    Address,
+    Generation,
+    InstanceId,
+    ModelId,
+    NodeId,
+    ProviderName,
+    RequestId,
+)
 from exo_supervisor.core.outcomes import Fault
 
 Why = Literal[
@@ -49,13 +57,24 @@ class ProbeFailed(BaseEvent, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class Instance(Struct, frozen=True):
+    """One copy of a model: ready only if each of its runners is; `hosts` are who runs them."""
+
+    id: InstanceId
+    ready: bool
+    why: str = ""
+    progress: str | None = None
+    hosts: tuple[NodeId, ...] = ()
+
+
 class Placed(Struct, frozen=True):
-    """One model on one cluster: ready only if every runner of an instance is."""
+    """One model on one cluster: as good as the best of its instances."""
 
     model: ModelId
     ready: bool
     why: str = ""
     progress: str | None = None
+    instances: tuple[Instance, ...] = ()
 
 
 class PlacementRead(BaseEvent, frozen=True, kw_only=True):

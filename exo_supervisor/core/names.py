@@ -20,6 +20,9 @@ Scope = ClusterKey | ProviderName
 ModelId = NewType("ModelId", str)
 """A model's id as one target knows it."""
 
+InstanceId = NewType("InstanceId", str)
+"""One copy of a model on a cluster; a session that begins anew knows none of the old ids."""
+
 RequestId = NewType("RequestId", str)
 NodeId = NewType("NodeId", str)
 """What a node calls itself: a peer id, a hexadecimal number or a UUID."""
