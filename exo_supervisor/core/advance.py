@@ -12,7 +12,16 @@ from msgspec import Struct
 from exo_supervisor.core.catalog import Tier
 from exo_supervisor.core.flights import Flight
 from exo_supervisor.core.names import Side
-from exo_supervisor.core.options import Block, Option, Tables, block, options, pick, why_none
+from exo_supervisor.core.options import (
+    Block,
+    Option,
+    Tables,
+    block,
+    crowded,
+    options,
+    pick,
+    why_none,
+)
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.refusals import short
 from exo_supervisor.core.retry import Budget
@@ -164,9 +173,11 @@ def _worth_waiting(flight: Flight, tier: Tier, tables: Tables, now: float) -> fl
         if mark is not None and now < mark.until:
             if mark.until <= patience:
                 soonest = min(soonest, mark.until)
-        else:  # it takes one at a time: its turn comes when another request ends
+        elif (more := crowded(option, tables, now)) == inf:  # a seat comes when another ends
             turn = flight.arrived + LAST_RESORT if flight.last_tier() else patience
             soonest = min(soonest, turn)
+        elif more is not None and flight.last_tier():  # it has just recovered: all in good time
+            soonest = min(soonest, more)
     return soonest if now < soonest < inf else None
 
 
@@ -187,7 +198,8 @@ def _panic(flight: Flight, tables: Tables, now: float) -> Step | None:
         for option in options(tier, tables, flight.event.draw, every=False):
             if block(option, flight.seen, tables, now) is not Block.BREAKER:
                 continue
-            if option.scope in tables.one_at_a_time:
+            bench = option.bench()
+            if bench is not None and not tables.seats.free(bench, option.seats):
                 continue
             if not all(tables.breakers.may_probe(key) for key in option.guards()):
                 continue

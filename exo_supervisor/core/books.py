@@ -29,8 +29,8 @@ class Books:
             (model, tables.breakers.take(model, now, changes, early=early)),
         )
         tables.meters.began(option.target)
-        if option.generation == "A":
-            tables.one_at_a_time.add(option.scope)
+        if (bench := option.bench()) is not None:
+            tables.seats.sit(bench)
         return permits, [announce_change(change, now) for change in changes]
 
     def content(self, flight: Flight, attempt: Attempt, ttft: float, now: float) -> list[Effect]:
@@ -114,8 +114,8 @@ class Books:
     def _count_out(self, option: Option) -> None:
         tables = self._tables
         tables.meters.ended(option.target)
-        if option.generation == "A":
-            tables.one_at_a_time.discard(option.scope)
+        if (bench := option.bench()) is not None:
+            tables.seats.rise(bench)
 
     def _mark(
         self,

@@ -17,6 +17,10 @@ Forced = Literal["open", "closed"]
 MAX_ROWS = 8192
 """Rows at most: clients choose the model ids of a provider, and must not fill our memory."""
 
+RAMP_STEP = 5.0
+RAMP_STEPS = 3
+"""A breaker that has closed lets 1, 2, then 4 attempts at a time through, each for this long."""
+
 UNCOUNTED = -1
 """The permit of an attempt that passes by decree where the automaton rests: no epoch is its own."""
 
@@ -58,6 +62,13 @@ class Change(Struct, frozen=True):
     cell: Cell
 
 
+class Ramp(Struct, frozen=True):
+    """How many attempts at a time may pass one that has just recovered, and until when."""
+
+    at_once: int
+    until: float
+
+
 class Breakers:
     """Owns every breaker. One that never tripped and has no failure is a missing row, epoch 0."""
 
@@ -91,6 +102,16 @@ class Breakers:
         """Tell when an open breaker may be probed; None if it is not merely resting."""
         cell = self._cells.get(key)
         return None if cell is None else cell.rest_ends()
+
+    def ramp(self, key: Key, now: float) -> Ramp | None:
+        """Tell how slowly a breaker that has just closed starts; None: as many pass as come."""
+        cell = self._cells.get(key)
+        if cell is None or cell.forced is not None or not isinstance(cell.breaker, Closed):
+            return None
+        step = int((now - cell.since) / RAMP_STEP)
+        if cell.breaker.epoch == 0 or step >= RAMP_STEPS:
+            return None
+        return Ramp(2**step, cell.since + (step + 1) * RAMP_STEP)
 
     def may_probe(self, key: Key) -> bool:
         """Say whether an attempt may pass before the rest is over: no probe is out already."""

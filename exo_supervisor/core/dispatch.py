@@ -20,12 +20,13 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.flights import Attempt, Flight
 from exo_supervisor.core.moves import Moves
-from exo_supervisor.core.names import Address, ClusterKey, ProviderName, RequestId, Scope
-from exo_supervisor.core.options import Option, Seen, Tables
+from exo_supervisor.core.names import Address, ClusterKey, ProviderName, RequestId
+from exo_supervisor.core.options import Option, Seen, Tables, crowded
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Outcome
 from exo_supervisor.core.quiet import Quiet
 from exo_supervisor.core.refusals import must_stay, not_found, not_placed
 from exo_supervisor.core.retry import Budget
+from exo_supervisor.core.waiting import Waiting
 
 COLD_LOAD = 900.0
 """Seconds that generation A may need to load a model that it was not seen to answer with yet."""
@@ -42,7 +43,7 @@ class Dispatch:
 
     def __init__(self, tables: Tables, catalog: Catalog, wake: Wake) -> None:
         self.flights: dict[RequestId, Flight] = {}
-        self.waiting: dict[RequestId, None] = {}
+        self.waiting = Waiting()
         self.counts: Counter[str] = Counter()
         self.looked = False
         self._tables = tables
@@ -107,9 +108,7 @@ class Dispatch:
         self._quiet.forget(event.request)
         effects = self._books.settle(flight, attempt, event, now)
         effects += self._after(flight, attempt, event, now)
-        if attempt.option.generation == "A":
-            effects += self._wake_next(attempt.option.scope, now)
-        return effects
+        return effects + self._wake_next(attempt.option, now)
 
     def ended(self, event: RequestEnded, now: float) -> list[Effect]:
         """Give everything back that a request still holds: its client left."""
@@ -136,15 +135,17 @@ class Dispatch:
     def wake_all(self, now: float) -> list[Effect]:
         """Look at every waiting request again, because the house has changed."""
         effects: list[Effect] = []
-        for request in list(self.waiting):
+        for request in self.waiting:
             effects += self._resume(self.flights[request], now)
         return effects
 
-    def _wake_next(self, scope: Scope, now: float) -> list[Effect]:
-        """Let the longest waiting request that can take a free turn of a cluster do so."""
-        effects: list[Effect] = []
-        for request in list(self.waiting):
-            if scope in self._tables.one_at_a_time:
+    def _wake_next(self, option: Option, now: float) -> list[Effect]:
+        """Let the longest waiting requests that can take a free seat do so."""
+        bench, effects = option.bench(), list[Effect]()
+        if bench is None:
+            return effects
+        for request in self.waiting.for_model(bench[1]):
+            if crowded(option, self._tables, now) is not None:
                 break
             effects += self._resume(self.flights[request], now)
         return effects
@@ -202,7 +203,7 @@ class Dispatch:
             flight.shift = _SHIFTS.get(flight.faults[0][1], "attempt_failed")
         flight.attempt = Attempt(flight.attempts, step.option, step.side, permits)
         flight.waiting_until = None
-        self.waiting.pop(flight.event.request, None)
+        self.waiting.remove(flight.event.request)
         return [*effects, self._describe(flight, flight.attempt)]
 
     def _describe(self, flight: Flight, attempt: Attempt) -> StartAttempt:
@@ -265,11 +266,10 @@ class Dispatch:
         return any(held.scope != last.scope and held.fault is last.fault for held in flight.held)
 
     def _wait(self, flight: Flight, until: float) -> list[Effect]:
-        request = flight.event.request
-        self.waiting.setdefault(request)
+        self.waiting.add(flight)
         if flight.waiting_until != until:
             flight.waiting_until = until
-            self._wake(until, request)
+            self._wake(until, flight.event.request)
         return []
 
     def _refuse(self, flight: Flight, fail: Fail, now: float) -> list[Effect]:
@@ -290,7 +290,7 @@ class Dispatch:
 
     def _drop(self, flight: Flight) -> None:
         request = flight.event.request
-        self.waiting.pop(request, None)
+        self.waiting.remove(request)
         self.flights.pop(request, None)
 
     def _find(self, request: RequestId, number: int) -> tuple[Flight, Attempt] | None:

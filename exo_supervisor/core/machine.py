@@ -105,7 +105,7 @@ class Machine:
         | ProviderFailed,
         now: float,
     ) -> list[Effect]:
-        watch = self._watch
+        watch, version = self._watch, self.tables.registry.version
         match event:
             case NodeSighted():
                 return watch.sighted(event, now)
@@ -124,7 +124,8 @@ class Machine:
                 effects = watch.listed(event)
             case ProviderFailed():
                 effects = watch.unlisted(event, now)
-        return effects + self._rouse(now)
+        changed = version != self.tables.registry.version
+        return effects + self._rouse(now, changed=changed or isinstance(event, ProviderListed))
 
     def _follow(self, event: PlacementRead, now: float) -> list[Effect]:
         """Keep every cluster's state fresh, and end the streams that it disowns."""
@@ -138,13 +139,17 @@ class Machine:
             return []
         return self.dispatch.state_read(node.cluster)
 
-    def _rouse(self, now: float, *, over: bool = False) -> list[Effect]:
-        """Let waiting requests look again; the first look may just have ended."""
+    def _rouse(self, now: float, *, changed: bool, over: bool = False) -> list[Effect]:
+        """Let waiting requests look again if it is worth it; the first look may just have ended.
+
+        Most of what is heard changes nothing: a large house must not cost its waiting requests a
+        look at every probe.
+        """
         effects: list[Effect] = []
         if not self.dispatch.looked and (over or self._watch.looked()):
-            self.dispatch.looked = True
+            self.dispatch.looked = changed = True
             effects.append(self._announce_look(now))
-        if self.dispatch.waiting and self.dispatch.looked:
+        if changed and self.dispatch.looked:
             effects += self.dispatch.wake_all(now)
         return effects
 
@@ -168,7 +173,7 @@ class Machine:
                 case "cluster":
                     effects += self._reread(ClusterKey(key), now)
                 case "look":
-                    effects += self._rouse(now, over=True)
+                    effects += self._rouse(now, changed=False, over=True)
                 case "sweep":
                     self._set(now + SWEEP, "sweep")
                     effects += self._watch.forget_silent(now)
@@ -187,7 +192,7 @@ class Machine:
         changes: list[Change] = []
         key = self.breaker_key(event.target, event.model)
         self.tables.breakers.force(key, event.forced, now, changes)
-        return [announce_change(change, now) for change in changes] + self._rouse(now)
+        return [announce_change(change, now) for change in changes] + self._rouse(now, changed=True)
 
     def breaker_key(self, target: str, model: ModelId | None) -> Key:
         """Name the breaker of a target, or of a model where that target's models live."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from enum import Enum
+from math import inf
 
 from msgspec import Struct
 
@@ -21,6 +22,7 @@ from exo_supervisor.core.names import (
 )
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.registry import Registry
+from exo_supervisor.core.seats import Bench, Seats, bench_of, seats_of
 
 
 class Block(Enum):
@@ -36,16 +38,23 @@ class Block(Enum):
 
 
 class Option(Struct, frozen=True):
-    """One target for one model, and the two breakers that guard it."""
+    """One target for one model, the two breakers that guard it, and the seats it has there."""
 
     target: Target
     scope: Scope
     model: ModelId
     generation: Generation | None
+    seats: int = 0
 
     def guards(self) -> tuple[Key, Key]:
         """Name the breakers of the target and of the model."""
         return (self.target, None), (self.scope, self.model)
+
+    def bench(self) -> Bench | None:
+        """Name what limits how many are at work at once; a provider knows its own limit."""
+        if self.generation is None:
+            return None
+        return bench_of(self.generation, self.scope, self.model)
 
 
 class Busy(Struct, frozen=True):
@@ -65,9 +74,7 @@ class Tables:
         self.breakers = Breakers(policy.rules)
         self.meters = Meters()
         self.busy: dict[Target, Busy] = {}
-        self.one_at_a_time: set[Scope] = set()
-        """Clusters of generation A that have their attempt: a second one at once evicts its KV
-        cache (exo#453)."""
+        self.seats = Seats({})
         self.turn = 0
 
 
@@ -92,8 +99,17 @@ def options(tier: Tier, tables: Tables, draw: float, *, every: bool) -> Iterator
     for model in tier.models:
         ready = registry.where_ready(model)
         for address in ready if every else sample(ready, draw):
-            node = registry.nodes[address]
-            yield Option(address, node.cluster or ClusterKey(address), model, node.generation)
+            yield _at_node(registry, address, model)
+
+
+def _at_node(registry: Registry, address: Address, model: ModelId) -> Option:
+    node = registry.nodes[address]
+    generation, scope = node.generation or "C", node.cluster or ClusterKey(address)
+    cluster = registry.clusters.get(scope)
+    placed = None if cluster is None else cluster.models.get(model)
+    ready = 0 if placed is None else sum(instance.ready for instance in placed.instances)
+    seats = seats_of(generation, state_paths=node.state_paths, instances=ready)
+    return Option(address, scope, model, generation, seats)
 
 
 def block(option: Option, seen: Seen, tables: Tables, now: float) -> Block | None:
@@ -113,9 +129,28 @@ def block(option: Option, seen: Seen, tables: Tables, now: float) -> Block | Non
     mark = tables.busy.get(option.target)
     if mark is not None and now < mark.until:
         return Block.BUSY
-    if option.scope in tables.one_at_a_time:
+    if crowded(option, tables, now) is not None:
         return Block.BUSY
     return None
+
+
+def crowded(option: Option, tables: Tables, now: float) -> float | None:
+    """Say whether no more may be at work there at once: until when at most, inf for a free seat.
+
+    One that has just recovered gets its traffic back step by step.
+    """
+    bench = option.bench()
+    if bench is None:
+        return None
+    if not tables.seats.free(bench, option.seats):
+        return inf
+    at_work = tables.meters.in_flight(option.target), tables.seats.taken.get(bench, 0)
+    ramps = [
+        ramp.until
+        for key, many in zip(option.guards(), at_work, strict=True)
+        if (ramp := tables.breakers.ramp(key, now)) is not None and many >= ramp.at_once
+    ]
+    return max(ramps, default=None)
 
 
 def _usable(target: Target, tables: Tables, now: float) -> bool:

@@ -36,6 +36,8 @@ class Registry:
         self.cards: dict[ModelId, None] = {}
         self._ids: dict[NodeId, Address] = {}
         self._ready: dict[ModelId, list[Address]] = {}
+        self.version = 0
+        """Grows with every change of who is ready for what."""
 
     def where_ready(self, model: ModelId) -> list[Address]:
         """List the nodes that can answer for a model now."""
@@ -266,10 +268,13 @@ class Registry:
             for member in cluster.members
             if self.nodes[member].up and self.nodes[member].alias_of is None
         ]
+        if ready == self._ready.get(model, []):
+            return
+        self.version += 1
         if ready:
             self._ready[model] = ready
         else:
-            self._ready.pop(model, None)
+            del self._ready[model]
 
     def _climb(self, node: Node, now: float) -> None:
         cluster = None if node.cluster is None else self.clusters[node.cluster]

@@ -65,15 +65,17 @@ def check_probes(machine: Machine) -> None:
 
 
 def check_counters(machine: Machine) -> None:
-    """Check counters against the attempts that are out; generation A takes one at a time."""
+    """Check counters and seats against the attempts that are out."""
     out = [f.attempt.option for f in machine.dispatch.flights.values() if f.attempt is not None]
     at = Counter(option.target for option in out)
     tables = machine.tables
     for target in {*tables.registry.nodes, *tables.clouds.providers, *at}:
         assert tables.meters.in_flight(target) == at[target], f"in-flight count of {target}"
-    turns = Counter(option.scope for option in out if option.generation == "A")
-    assert tables.one_at_a_time == set(turns), "turns at generation A"
-    assert all(times == 1 for times in turns.values()), "two at once at generation A"
+    sitting = Counter(bench for option in out if (bench := option.bench()) is not None)
+    assert tables.seats.taken == sitting, "seats taken"
+    for option in out:
+        if (bench := option.bench()) is not None:
+            assert sitting[bench] <= option.seats, f"more than {option.seats} at once at {bench}"
 
 
 def check_index(registry: Registry) -> None:

@@ -206,7 +206,7 @@ class Story:
             machine.dispatch.flights
             or machine.dispatch.waiting
             or vars(machine.dispatch)["_quiet"]
-            or machine.tables.one_at_a_time
+            or machine.tables.seats.taken
             or vars(machine.tables.meters)["_in_flight"]
         )
 

@@ -109,7 +109,7 @@ def empty(house: House) -> None:
     assert not dispatch.flights
     assert not dispatch.waiting
     assert not vars(dispatch)["_quiet"]
-    assert not machine.tables.one_at_a_time
+    assert not machine.tables.seats.taken
     assert not vars(machine.tables.meters)["_in_flight"]
     counts = dispatch.counts
     assert counts["total"] == sum(counts.values()) - counts["total"], "ends and arrivals differ"
