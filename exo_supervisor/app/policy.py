@@ -41,6 +41,7 @@ def policy_of(config: Config, why_off: Mapping[str, str]) -> Policy:
         ),
         ignored=dict(IGNORED),
         ready_interval=config.health.ready_interval,
+        load_wait=timeouts.first_content_max,
         first_look=config.health.timeout + timeouts.connect,
     )
 
@@ -73,4 +74,6 @@ def _rule(model: Model) -> ModelRule:
         exo=tuple(ModelId(each) for each in model.exo),
         cloud=tuple((ProviderName(provider), ModelId(rest)) for provider, _, rest in pairs),
         local_only=model.privacy == "local_only",
+        keep=model.keep,
+        on_demand=model.on_demand,
     )

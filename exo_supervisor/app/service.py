@@ -18,8 +18,10 @@ from exo_supervisor.core.effects import (
     Announce,
     CancelAttempt,
     Effect,
+    PlaceModel,
     ReadPlacement,
     Refuse,
+    RemoveModel,
     StartAttempt,
     UnwatchNode,
     WatchNode,
@@ -37,6 +39,7 @@ from exo_supervisor.edge.listener import Listener
 from exo_supervisor.edge.listing import Listing
 from exo_supervisor.edge.mailbox import Mailboxes
 from exo_supervisor.edge.parting import Parting
+from exo_supervisor.edge.placer import Placer
 from exo_supervisor.edge.routes import About, Routes
 from exo_supervisor.edge.upstream import Upstream, open_sessions
 from exo_supervisor.host import systemd
@@ -77,11 +80,12 @@ async def serve(
         fetch = Fetcher(nodes)
         mailboxes = Mailboxes()
         health = Health(fetch, send, interval=config.health.interval, timeout=config.health.timeout)
+        placer = Placer(fetch, fetch.command, send)
         period = systemd.watchdog_period()
         conductor = Conductor(
             machine,
             receive,
-            Performer(health, mailboxes).perform,
+            Performer(health, placer, mailboxes).perform,
             beat=lambda: systemd.notify("WATCHDOG=1"),
             idle=IDLE if period is None else period / 2,
             clock=clock,
@@ -110,6 +114,7 @@ async def serve(
             health,
             keepalive,
             parting,
+            placer,
             _listing(given, Fetcher(clouds), send),
             *sources.services,
         ]
@@ -152,8 +157,8 @@ def _say_started(given: Given) -> None:
 class Performer:
     """Carries effects out: each is a direct call on its owner, and none waits."""
 
-    def __init__(self, health: Health, mailboxes: Mailboxes) -> None:
-        self._health, self._mailboxes = health, mailboxes
+    def __init__(self, health: Health, placer: Placer, mailboxes: Mailboxes) -> None:
+        self._health, self._placer, self._mailboxes = health, placer, mailboxes
 
     def perform(self, effect: Effect) -> None:
         """Carry one effect out."""
@@ -168,3 +173,7 @@ class Performer:
                 self._health.unwatch(effect)
             case ReadPlacement():
                 self._health.read(effect)
+            case PlaceModel():
+                self._placer.place(effect)
+            case RemoveModel():
+                self._placer.remove(effect)

@@ -15,8 +15,6 @@ _BUILT: Mapping[str, tuple[object, ...]] = MappingProxyType(
         "discovery.advertise": (False,),
         "routing.policy": ("fastest", "round_robin"),
         "provider.dialect": ("openai",),
-        "model.keep": (False,),
-        "model.on_demand": (False,),
         "model.continue": (False,),
         "model.commit": ("content",),
     }

@@ -70,7 +70,11 @@ def advance(flight: Flight, tables: Tables, budget: Budget, now: float) -> Step:
         if step is not None:
             return step
         _leave_tier(flight)
-    return _panic(flight, tables, now) or _fail(flight, tables, now)
+    return (
+        _panic(flight, tables, now)
+        or _await_model(flight, tables, now)
+        or _fail(flight, tables, now)
+    )
 
 
 def _within_tier(
@@ -210,6 +214,20 @@ def _panic(flight: Flight, tables: Tables, now: float) -> Step | None:
         return None
     flight.shift = "panic"
     return Start(best[1], best[2], early=True)
+
+
+def _await_model(flight: Flight, tables: Tables, now: float) -> Step | None:
+    """Where nothing else can serve, wait for a model that is being placed, within limits."""
+    until = flight.arrived + tables.policy.load_wait
+    if now >= until or flight.rejected is not None:
+        return None
+    tiers = [tier for tier in flight.tiers if tier.side == "exo"]
+    if not any(tables.keeper.expects(tier.models) for tier in tiers):
+        return None
+    if any(tables.registry.where_ready(model) for tier in tiers for model in tier.models):
+        return None  # it is there, and could not be used: waiting would not help
+    flight.start_over()
+    return Wait(until)
 
 
 def _fail(flight: Flight, tables: Tables, now: float) -> Fail:

@@ -38,6 +38,11 @@ class Route(Struct, frozen=True):
     first: Side
     local_only: bool
     known: bool = True
+    on_demand: bool = False
+
+    def exo_models(self) -> tuple[ModelId, ...]:
+        """List the ids under which Exo may serve the name."""
+        return next((tier.models for tier in self.tiers if tier.side == "exo"), ())
 
 
 Lookup = Route | Literal["unknown", "card"]
@@ -105,7 +110,8 @@ class Catalog:
             yield from provider.listed
 
     def _by_rule(self, rule: ModelRule) -> Route:
-        return self._route(rule.name, rule.exo, rule.cloud, local_only=rule.local_only)
+        route = self._route(rule.name, rule.exo, rule.cloud, local_only=rule.local_only)
+        return structs.replace(route, on_demand=rule.on_demand)
 
     def _route(
         self,

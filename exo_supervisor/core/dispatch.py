@@ -162,13 +162,22 @@ class Dispatch:
         seen = Seen(set(), set(), event.demands)
         flight = Flight(event=event, route=route, tiers=tiers, arrived=now, seen=seen)
         flight.forced = event.route is not None
-        if flight.forced and event.route != route.first:
-            flight.shift = "route"
+        flight.shift = flight.shift_by_route()
         if not self.looked:
             return self._park(flight)
         self._budget.saw_request(now)
         self.flights[event.request] = flight
-        return self._go(flight, now)
+        return [*self._demand(flight, now), *self._go(flight, now)]
+
+    def _demand(self, flight: Flight, now: float) -> list[Effect]:
+        """Have a model placed that is to stand when somebody asks for it."""
+        registry, route = self._tables.registry, flight.route
+        models = route.exo_models()
+        if not route.on_demand or not models or flight.event.route == "cloud":
+            return []
+        if any(registry.where_ready(model) for model in models):
+            return []
+        return self._tables.keeper.demand(models, now)
 
     def _park(self, flight: Flight) -> list[Effect]:
         """Keep a request until the first look is over."""

@@ -4,7 +4,14 @@ from typing import Literal
 
 from msgspec import Struct
 
-from exo_supervisor.core.names import Address, Generation, ModelId, RequestId, Target
+from exo_supervisor.core.names import (
+    Address,
+    ClusterKey,
+    Generation,
+    ModelId,
+    RequestId,
+    Target,
+)
 from exo_supervisor.core.outcomes import Fault
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -42,6 +49,31 @@ class ReadPlacement(BaseEffect, frozen=True, kw_only=True):
 
     node: Address
     cards: bool = False
+
+
+class PlaceModel(BaseEffect, frozen=True, kw_only=True):
+    """Ask a node to place a model on its cluster, unless one of its ids stands there already.
+
+    `models` are its ids, the preferred one first, `key` names it and `ticket` this try.
+    """
+
+    key: ModelId
+    ticket: int
+    node: Address
+    url: str
+    state_paths: bool
+    models: tuple[ModelId, ...]
+
+
+class RemoveModel(BaseEffect, frozen=True, kw_only=True):
+    """Ask a node to delete every instance of some ids of one model from its cluster."""
+
+    model: ModelId
+    cluster: ClusterKey
+    node: Address
+    url: str
+    state_paths: bool
+    models: tuple[ModelId, ...]
 
 
 class StartAttempt(BaseEffect, frozen=True, kw_only=True):
@@ -88,4 +120,14 @@ class Announce(BaseEffect, frozen=True, kw_only=True):
     facts: dict[str, object]
 
 
-Effect = WatchNode | UnwatchNode | ReadPlacement | StartAttempt | CancelAttempt | Refuse | Announce
+Effect = (
+    WatchNode
+    | UnwatchNode
+    | ReadPlacement
+    | PlaceModel
+    | RemoveModel
+    | StartAttempt
+    | CancelAttempt
+    | Refuse
+    | Announce
+)

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from exo_supervisor.core.names import (
     Address,
+    ClusterKey,
     Generation,
     InstanceId,
     ModelId,
@@ -100,6 +101,34 @@ class CardsRead(BaseEvent, frozen=True, kw_only=True):
     cards: tuple[ModelId, ...]
 
 
+class PlacementSettled(BaseEvent, frozen=True, kw_only=True):
+    """A node was asked to place a model: what it said, or that its answer was lost.
+
+    `stands`: it has one already; `unfit`: it cannot take it now. `detail` is short and says why.
+    """
+
+    key: ModelId
+    ticket: int
+    told: Literal["accepted", "stands", "lost", "unfit", "failed"]
+    detail: str = ""
+
+
+class ModelRemoved(BaseEvent, frozen=True, kw_only=True):
+    """A cluster was asked to delete so many instances of a model; `why` says why not all went."""
+
+    model: ModelId
+    cluster: ClusterKey
+    count: int
+    why: str = ""
+
+
+class ModelOrdered(BaseEvent, frozen=True, kw_only=True):
+    """A person wants a model placed once, or removed; `models` are its ids at Exo."""
+
+    models: tuple[ModelId, ...]
+    order: Literal["place", "remove"]
+
+
 class ProviderListed(BaseEvent, frozen=True, kw_only=True):
     """A provider told which models it has."""
 
@@ -186,6 +215,9 @@ Event = (
     | PlacementRead
     | PlacementFailed
     | CardsRead
+    | PlacementSettled
+    | ModelRemoved
+    | ModelOrdered
     | ProviderListed
     | ProviderFailed
     | RequestArrived

@@ -71,6 +71,16 @@ class Flight(Struct):
     rejected: tuple[int, str] | None = None
     attempt: Attempt | None = None
 
+    def start_over(self) -> None:
+        """Begin again at the first tier; what failed for this request stays excluded."""
+        self.place, self.attempts_here = 0, 0
+        self.reasons.clear()
+        self.shift = self.shift_by_route()
+
+    def shift_by_route(self) -> str | None:
+        """Tell the shift that the client itself asked for, if it did."""
+        return "route" if self.forced and self.event.route != self.route.first else None
+
     def last_tier(self) -> bool:
         """Say whether no other tier is left."""
         return self.place + 1 >= len(self.tiers)

@@ -5,6 +5,7 @@ place, since copying them would make the cost of an event grow with the load; no
 """
 
 from heapq import heapify, heappop, heappush
+from math import inf
 from typing import Literal
 
 from exo_supervisor.core.books import announce_change
@@ -19,9 +20,12 @@ from exo_supervisor.core.events import (
     CardsRead,
     ContentSeen,
     Event,
+    ModelOrdered,
+    ModelRemoved,
     NodeSighted,
     PlacementFailed,
     PlacementRead,
+    PlacementSettled,
     ProbeAnswered,
     ProbeFailed,
     ProviderFailed,
@@ -41,7 +45,7 @@ SWEEP = 60.0
 ALARMS = 64
 """Stale alarms that are not worth a clean-up."""
 
-Kind = Literal["request", "cluster", "look", "sweep"]
+Kind = Literal["request", "cluster", "keeper", "look", "sweep"]
 Alarm = tuple[float, Kind, str]
 
 
@@ -50,11 +54,12 @@ class Machine:
 
     def __init__(self, policy: Policy, now: float) -> None:
         self.started = now
-        self.tables = Tables(policy)
+        self._alarms: list[Alarm] = []
+        self._keeper_at = inf
+        self.tables = Tables(policy, self._wake_keeper)
         self.catalog = Catalog(policy, self.tables.registry, self.tables.clouds)
         self.dispatch = Dispatch(self.tables, self.catalog, self._wake)
         self._watch = Watch(self.tables)
-        self._alarms: list[Alarm] = []
         self._scheduled: set[ClusterKey] = set()
         self._set(now + policy.first_look, "look")
         self._set(now + SWEEP, "sweep")
@@ -76,6 +81,8 @@ class Machine:
                 return self._tick(now)
             case BreakerForced():
                 return self._force(event, now)
+            case PlacementSettled() | ModelRemoved() | ModelOrdered():
+                return self._place(event, now)
             case _:
                 return self._hear(event, now)
 
@@ -115,9 +122,11 @@ class Machine:
                 effects = watch.answered(event, now)
             case ProbeFailed():
                 effects = watch.missed(event, now)
+                if effects:  # a node fell, and what stood on it may have to stand elsewhere
+                    effects += self.tables.keeper.turn(now)
             case PlacementRead():
                 effects = watch.read(event, now)
-                effects += self._follow(event, now)
+                effects += self._follow(event, now) + self.tables.keeper.turn(now)
             case PlacementFailed():
                 effects = watch.unread(event)
             case ProviderListed():
@@ -126,6 +135,20 @@ class Machine:
                 effects = watch.unlisted(event, now)
         changed = version != self.tables.registry.version
         return effects + self._rouse(now, changed=changed or isinstance(event, ProviderListed))
+
+    def _place(
+        self, event: PlacementSettled | ModelRemoved | ModelOrdered, now: float
+    ) -> list[Effect]:
+        """Let the keeper take in what became of a model, and those who wait for it look again."""
+        keeper = self.tables.keeper
+        match event:
+            case PlacementSettled():
+                effects = keeper.settled(event, now)
+            case ModelRemoved():
+                effects = keeper.removed(event)
+            case ModelOrdered(models=models, order=order):
+                effects = keeper.order(models, order, now)
+        return effects + self._rouse(now, changed=True)
 
     def _follow(self, event: PlacementRead, now: float) -> list[Effect]:
         """Keep every cluster's state fresh, and end the streams that it disowns."""
@@ -172,12 +195,26 @@ class Machine:
                     effects += self.dispatch.due(RequestId(key), now)
                 case "cluster":
                     effects += self._reread(ClusterKey(key), now)
+                case "keeper":
+                    effects += self._turn_keeper(now)
                 case "look":
                     effects += self._rouse(now, changed=False, over=True)
                 case "sweep":
                     self._set(now + SWEEP, "sweep")
                     effects += self._watch.forget_silent(now)
         return effects
+
+    def _turn_keeper(self, now: float) -> list[Effect]:
+        if now < self._keeper_at:
+            return []  # an earlier alarm had taken this one's place
+        self._keeper_at = inf
+        effects = self.tables.keeper.turn(now)
+        return effects + self._rouse(now, changed=bool(effects))
+
+    def _wake_keeper(self, when: float) -> None:
+        if when < self._keeper_at:
+            self._keeper_at = when
+            self._set(when, "keeper")
 
     def _reread(self, key: ClusterKey, now: float) -> list[Effect]:
         cluster = self.tables.registry.clusters.get(key)

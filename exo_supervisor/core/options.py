@@ -1,6 +1,6 @@
 """Who could take an attempt now, and why the others could not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from math import inf
 
@@ -10,6 +10,7 @@ from exo_supervisor.core.balance import choose, sample
 from exo_supervisor.core.breakers import Breakers, Key
 from exo_supervisor.core.catalog import Tier
 from exo_supervisor.core.clouds import Clouds
+from exo_supervisor.core.keeper import Keeper
 from exo_supervisor.core.meter import Meters
 from exo_supervisor.core.names import (
     Address,
@@ -67,9 +68,10 @@ class Busy(Struct, frozen=True):
 class Tables:
     """What decisions look at; the machine alone changes it."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, wake_keeper: Callable[[float], None]) -> None:
         self.policy = policy
         self.registry = Registry()
+        self.keeper = Keeper(policy.models, self.registry, wake_keeper)
         self.clouds = Clouds(policy.clouds)
         self.breakers = Breakers(policy.rules)
         self.meters = Meters()

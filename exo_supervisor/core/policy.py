@@ -39,6 +39,8 @@ class ModelRule(Struct, frozen=True):
     exo: tuple[ModelId, ...] = ()
     cloud: tuple[tuple[ProviderName, ModelId], ...] = ()
     local_only: bool = False
+    keep: bool = False
+    on_demand: bool = False
 
 
 class Policy(Struct, frozen=True):
@@ -59,6 +61,8 @@ class Policy(Struct, frozen=True):
     ignored: dict[Generation, frozenset[str]] = field(default_factory=_nothing_ignored)
     """Fields that change an answer and that a generation silently drops."""
     ready_interval: float = 10.0
+    load_wait: float = 300.0
+    """Seconds that a request waits for a model that is being placed, where nothing else serves."""
     first_look: float = 4.0
     """Seconds for which requests may wait until every seed was looked at once."""
 

@@ -1,9 +1,10 @@
-"""One GET over the network, with every way in which it fails told apart."""
+"""A GET or a command over the network, with every way in which it fails told apart."""
 
 import errno
 import socket
 import ssl
 from collections.abc import Mapping
+from typing import Literal
 
 import aiohttp
 import anyio
@@ -11,6 +12,9 @@ import anyio
 from exo_supervisor.core.events import Why
 from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
 from exo_supervisor.wire.exo import Reply
+
+_Request = tuple[str, str, bytes | None]
+"""A method, a URL and a body."""
 
 _UNTIMED = aiohttp.ClientTimeout(total=None)
 _PLAIN = {"", "identity"}
@@ -34,7 +38,7 @@ _DETAILS: dict[Why, str] = {
 
 
 class Fetcher:
-    """The `Get` of this process: no redirects, no compression, never more than the limit."""
+    """The `Get` and the `Command` of this process: no redirects, no compression, never too much."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -47,17 +51,42 @@ class Fetcher:
         limit: int,
         headers: Mapping[str, str] = NO_HEADERS,
     ) -> Reply:
+        return await self._bounded(("GET", url, None), headers, timeout, limit)
+
+    async def command(
+        self,
+        method: Literal["POST", "DELETE"],
+        url: str,
+        body: bytes,
+        *,
+        timeout: float,  # noqa: ASYNC109 - see Command
+        limit: int,
+    ) -> Reply:
+        """Be the `Command` of this process."""
+        headers = {"content-type": "application/json"} if body else NO_HEADERS
+        return await self._bounded((method, url, body or None), headers, timeout, limit)
+
+    async def _bounded(
+        self, what: _Request, headers: Mapping[str, str], wait: float, limit: int
+    ) -> Reply:
         try:
-            with anyio.fail_after(timeout):
-                return await self._ask(url, {**headers, "accept-encoding": "identity"}, limit)
+            with anyio.fail_after(wait):
+                return await self._ask(what, {**headers, "accept-encoding": "identity"}, limit)
         except (aiohttp.ClientError, OSError, ValueError) as fault:
             why = tell_apart(fault)
         # Outside the handler, so that the cause's text, which may hold a key, is not chained.
         raise GetError(why, _DETAILS.get(why, ""))
 
-    async def _ask(self, url: str, headers: Mapping[str, str], limit: int) -> Reply:
-        asked = self._session.get(
-            url, headers=headers, allow_redirects=False, auto_decompress=False, timeout=_UNTIMED
+    async def _ask(self, what: _Request, headers: Mapping[str, str], limit: int) -> Reply:
+        method, url, data = what
+        asked = self._session.request(
+            method,
+            url,
+            data=data,
+            headers=headers,
+            allow_redirects=False,
+            auto_decompress=False,
+            timeout=_UNTIMED,
         )
         async with asked as response:
             if response.headers.get("content-encoding", "").strip().lower() not in _PLAIN:

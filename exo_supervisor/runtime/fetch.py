@@ -1,8 +1,8 @@
-"""What the house asks of an HTTP client: one GET that is bounded in time and in size."""
+"""What the house asks of an HTTP client: a GET, or a command, bounded in time and in size."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from exo_supervisor.core.events import Why
 from exo_supervisor.errors import SupervisorError
@@ -18,6 +18,23 @@ class GetError(SupervisorError):
         super().__init__(detail or why)
         self.why: Why = why
         self.detail = detail
+
+
+class Command(Protocol):
+    """Sends a POST or a DELETE once, as `Get` does a GET; it may have arrived even if this raises.
+
+    Only a GetError whose `why` is `refused`, `dns`, `no_route` or `tls` means that it did not.
+    """
+
+    async def __call__(
+        self,
+        method: Literal["POST", "DELETE"],
+        url: str,
+        body: bytes,
+        *,
+        timeout: float,  # noqa: ASYNC109 - as in Get
+        limit: int,
+    ) -> Reply: ...
 
 
 class Get(Protocol):

@@ -16,8 +16,10 @@ from exo_supervisor.core.effects import (
     Announce,
     CancelAttempt,
     Effect,
+    PlaceModel,
     ReadPlacement,
     Refuse,
+    RemoveModel,
     StartAttempt,
     UnwatchNode,
     WatchNode,
@@ -214,7 +216,7 @@ class House:
                 self.later(0.0, lambda: self._settle(client, number, fault))
             case Refuse(request=request):
                 self.clients.pop(request).refusal = effect
-            case Announce():
+            case Announce() | PlaceModel() | RemoveModel():
                 pass
 
     def _node(self, at: str) -> Node:

@@ -1,0 +1,95 @@
+"""Models are kept ready on Exo: restored after an election, placed on demand, never twice."""
+
+import json
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from exo_supervisor.demo import Cloud, Disease, ExoCluster, ExoNode
+from tests.app.world import (
+    CHAT,
+    CLOUD_MODEL,
+    EXO_MODEL,
+    KEY,
+    MODEL,
+    World,
+    asking,
+    events,
+    in_process,
+    until,
+)
+
+pytestmark = [pytest.mark.real_time, pytest.mark.timeout(50)]
+STORY = (
+    "cluster_re_elected",
+    "model_lost",
+    "traffic_shifted",
+    "placement_started",
+    "placement_accepted",
+    "placement_done",
+    "traffic_shifted",
+)
+
+
+def rule(*cloud: str, **more: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - values of TOML
+    return [{"name": MODEL, "exo": [EXO_MODEL], "cloud": list(cloud), **more}]
+
+
+def told(log: bytes) -> list[str]:
+    """List the names of all events in the log, in order."""
+    return [json.loads(line)["event"] for line in log.splitlines() if line.endswith(b"}")]
+
+
+def in_order(story: tuple[str, ...], names: list[str]) -> bool:
+    """Say whether names tell a story, whatever else they tell."""
+    rest = iter(names)
+    return all(name in rest for name in story)
+
+
+async def hung_stream(world: World, ends: list[float]) -> None:
+    """Read a stream until it is cut, and note how long that took since the last byte."""
+    last = anyio.current_time()
+    try:
+        async with world.http.stream("POST", CHAT, json=asking(stream=True), timeout=30) as got:
+            async for data in got.aiter_bytes():
+                if b'"error"' not in data:
+                    last = anyio.current_time()
+    except httpx.RemoteProtocolError:
+        ends.append(anyio.current_time() - last)
+
+
+async def test_a_kept_model_comes_back_after_an_election_and_so_does_its_traffic() -> None:
+    cluster = ExoCluster("C", (EXO_MODEL,), load_seconds=0.5)
+    async with (
+        ExoNode("C", cluster=cluster, pace=0.2, tokens=200) as exo,
+        Cloud(KEY, (CLOUD_MODEL,)) as cloud,
+        in_process(exo, cloud=cloud, model=rule(f"house-cloud/{CLOUD_MODEL}", keep=True)) as world,
+    ):
+        await world.ready()
+        ends: list[float] = []
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(hung_stream, world, ends)
+            await exo.until(lambda: exo.tokens_sent >= 6)
+            exo.disease = Disease("re_election", seconds=1.0)
+            await world.lines("cluster_re_elected")
+            answer = await world.chat()
+            assert answer.headers["x-supervisor-target"] == "house-cloud"
+            assert answer.headers["x-supervisor-shift"] == "model_not_ready"
+            await world.lines("placement_done")
+            assert len(cluster.instances) == 1
+            exo.pace = 0.0
+
+            async def asked() -> str:
+                return (await world.chat()).headers["x-supervisor-target"]
+
+            await until(asked, lambda target: target == exo.address)
+        assert len(ends) == 3
+        assert max(ends) <= 12.0
+        assert in_order(STORY, told(world.log()))
+        (shifted, back) = events(world.log(), "traffic_shifted")
+        assert (shifted["reason"], back["reason"]) == ("model_not_ready", "recovered")
+    assert len(cluster.instances) == 1
+    assert exo.requests["/instance"] == 1
