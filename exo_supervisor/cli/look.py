@@ -6,7 +6,7 @@ from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 from exo_supervisor.cli import tables
-from exo_supervisor.cli.body import Fields, fields, objects, parse_object, texts, word
+from exo_supervisor.cli.body import Fields, fields, parse_object, word
 from exo_supervisor.cli.errors import misuse
 from exo_supervisor.cli.http import fetch
 from exo_supervisor.cli.parse import Arguments
@@ -17,29 +17,14 @@ _ACTS = ("open", "close", "auto")
 
 def status(arguments: Arguments) -> int:
     """Say whether the service can serve, and what to do if not; not ready is no failure."""
-    return _show(arguments, "/supervisor/status", lambda body: tables.status(body, sys.stdout))
+    return show(arguments, "/supervisor/status", lambda body: tables.status(body, sys.stdout))
 
 
 def nodes(arguments: Arguments) -> int:
     """List the nodes, and for each that is stuck why and what to do."""
-    return _show(
+    return show(
         arguments, "/supervisor/nodes", lambda body: tables.nodes(body, time.time(), sys.stdout)
     )
-
-
-def models(arguments: Arguments) -> int:
-    """List the models and who serves each."""
-
-    def text(body: Fields) -> str:
-        if objects(body.get("models")):
-            return tables.models(body, sys.stdout)
-        known = objects(parse_object(fetch(arguments, "/supervisor/nodes")).get("nodes"))
-        urls = [url for node in known for url in texts(node.get("url"))]
-        if urls:
-            return f"No model is placed: launch one at {urls[0]}"
-        return "No model is known: exo-supervisor status says why"
-
-    return _show(arguments, "/supervisor/models", text)
 
 
 def breaker(arguments: Arguments) -> int:
@@ -50,7 +35,7 @@ def breaker(arguments: Arguments) -> int:
                 "--model belongs to one breaker",
                 f"exo-supervisor breaker TARGET open --model {arguments.model}",
             )
-        return _show(
+        return show(
             arguments,
             "/supervisor/breakers",
             lambda body: tables.breakers(body, time.time(), sys.stdout),
@@ -66,7 +51,8 @@ def breaker(arguments: Arguments) -> int:
     return _hold(arguments, target, act)
 
 
-def _show(arguments: Arguments, path: str, text: Callable[[Fields], str]) -> int:
+def show(arguments: Arguments, path: str, text: Callable[[Fields], str]) -> int:
+    """Ask the service for a view and print it: unchanged, or as text for eyes."""
     body = fetch(arguments, path)
     if arguments.json:
         raw(body)

@@ -21,6 +21,7 @@ class Arguments:
     help: bool = False
     strict: bool = False
     keep: bool = False
+    yes: bool = False
     model: str | None = None
     privacy: str | None = None
     route: str | None = None
@@ -59,6 +60,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         help=helped,
         strict="strict" in switches,
         keep="keep" in switches,
+        yes="yes" in switches,
         model=values.get("model"),
         privacy=values.get("privacy"),
         route=values.get("route"),

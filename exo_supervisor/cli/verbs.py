@@ -40,6 +40,7 @@ FLAGS = {
         Flag("model", "NAME", "the model (chat: else the only ready one)"),
         Flag("privacy", "local_only", "never leave the own Exo", ("local_only",)),
         Flag("route", "exo|cloud", "let only these serve", ("exo", "cloud")),
+        Flag("yes", "", "do not ask before what cannot be undone"),
         Flag("deadline", "SECONDS", "give up after this time"),
     )
 }
@@ -98,9 +99,12 @@ VERBS = {
         Verb(
             "models",
             "look",
-            "look",
-            "list the models, and who serves each",
-            ("models", "models --json"),
+            "models",
+            "list models and who serves each; place or remove one",
+            ("models", "models place llama-3.2-3b", "models remove llama-3.2-3b"),
+            flags=("yes",),
+            words="[place|remove NAME]",
+            most=2,
         ),
         Verb("version", "look", "version", "print the version", ("version", "version --json")),
         Verb(

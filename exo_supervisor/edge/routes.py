@@ -17,6 +17,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.edge import views
 from exo_supervisor.edge.ingress import refuse_plainly
+from exo_supervisor.edge.orders import ORDERS, Orders
 from exo_supervisor.edge.reply import JSON_HEADERS
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.wire.openai import model_card, model_list
@@ -36,6 +37,7 @@ class Routes:
 
     def __init__(self, machine: Machine, ask: Callable[[Event], None], about: About) -> None:
         self._machine, self._ask, self._about = machine, ask, about
+        self._orders = Orders(machine, ask)
         self._created = int(time())
         self._exact: dict[str, Callable[[], web.Response]] = {
             "/healthz": lambda: _json({"status": "ok"}),
@@ -44,7 +46,7 @@ class Routes:
             "/supervisor/status": self._status,
             "/supervisor/nodes": lambda: _json({"nodes": views.nodes(machine, wall)}),
             "/supervisor/models": lambda: _json(
-                {"models": views.models(machine, anyio.current_time())}
+                {"models": views.models(machine, anyio.current_time(), wall)}
             ),
             "/supervisor/breakers": lambda: _json({"breakers": views.breakers(machine, wall)}),
         }
@@ -59,6 +61,8 @@ class Routes:
             return self._model(path.removeprefix("/v1/models/"))
         if path.startswith("/supervisor/breakers/"):
             return self._breaker(request, path.removeprefix("/supervisor/breakers/"))
+        if path.startswith("/supervisor/models/"):
+            return self._order(request, path.removeprefix("/supervisor/models/"))
         text = "no such route; /v1/chat/completions, /v1/models and /supervisor/status are some"
         return refuse_plainly(404, "route_not_found", text)
 
@@ -106,6 +110,22 @@ class Routes:
         row = views.breaker_row(key, tables.breakers.get(key), wall)
         changed = row.state != before or held != _FORCED[verb]
         return _json({"breaker": row, "was": before, "changed": changed})
+
+    def _order(self, request: web.BaseRequest, rest: str) -> web.Response:
+        """Show one model, or take an order for it. Raises BadRequestError."""
+        name, _, verb = rest.rpartition("/")
+        order = ORDERS.get(verb)
+        name = unquote(name if order is not None else rest)
+        if order is None and request.method not in ("GET", "HEAD"):
+            return _wrong_method("/supervisor/models/NAME", "GET")
+        if order is not None and request.method != "POST":
+            return _wrong_method("/supervisor/models/NAME/place and /remove", "POST")
+        if order is not None:
+            self._orders.give(name, order)
+        elif self._machine.catalog.lookup(name) == "unknown":
+            text = "no such model; GET /supervisor/models lists those that are known"
+            raise BadRequestError("model_not_found", text, status=404)
+        return _json({"model": views.model(self._machine, name, anyio.current_time(), wall)})
 
     def _model_at(self, target: str, name: str | None) -> ModelId | None:
         """Find the id by which a target knows a model; raises BadRequestError."""

@@ -11,6 +11,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId, ProviderName
 from exo_supervisor.core.nodes import Node
 from exo_supervisor.edge.advice import advise, advise_on, explain, sum_up
+from exo_supervisor.edge.orders import PlacementSeen, placement_of
 
 Wall = Callable[[float], str]
 """Turns one of our instants into RFC 3339, UTC."""
@@ -83,6 +84,7 @@ class ModelRow(Struct):
     id: str
     state: str
     where: list[Where]
+    placement: PlacementSeen | None = None
 
 
 class ProviderSeen(Struct):
@@ -116,9 +118,9 @@ def nodes(machine: Machine, wall: Wall) -> list[NodeSeen]:
     return [_node(machine, node, wall) for node in found if node.alias_of is None]
 
 
-def models(machine: Machine, now: float) -> list[ModelRow]:
+def models(machine: Machine, now: float, wall: Wall) -> list[ModelRow]:
     """List every known name, with each place in which it stands."""
-    return [_model(machine, name, now) for name in machine.catalog.names()]
+    return [model(machine, name, now, wall) for name in machine.catalog.names()]
 
 
 def breakers(machine: Machine, wall: Wall) -> list[BreakerRow]:
@@ -215,23 +217,27 @@ def _node(machine: Machine, node: Node, wall: Wall) -> NodeSeen:
     )
 
 
-def _model(machine: Machine, name: str, now: float) -> ModelRow:
+def model(machine: Machine, name: str, now: float, wall: Wall) -> ModelRow:
+    """Show one model: where it stands, and what is done so that it does."""
     route = machine.catalog.lookup(name)
     if isinstance(route, str):
-        return ModelRow(name, "down", [])
+        placement = placement_of(machine, (ModelId(name),), wall)
+        return ModelRow(name, "loading" if placement else "down", [], placement)
     where = [
         place for tier in route.tiers for place in _places(machine, tier.models, tier.provider, now)
     ]
+    placement = placement_of(machine, route.exo_models(), wall)
+    under_way = placement is not None and placement.state in ("asked", "awaited", "loading")
     at_exo = [place for place in where if not _is_cloud(machine, place.target)]
     if any(place.ready for place in at_exo):
         state = "ready"
-    elif any(place.progress or place.why in _LOADING for place in at_exo):
+    elif under_way or any(place.progress or place.why in _LOADING for place in at_exo):
         state = "loading"
     elif at_exo:
         state = "placed"
     else:
         state = "cloud" if any(place.ready for place in where) else "down"
-    return ModelRow(name, state, where)
+    return ModelRow(name, state, where, placement)
 
 
 def _is_cloud(machine: Machine, target: str) -> bool:

@@ -93,3 +93,61 @@ async def test_a_kept_model_comes_back_after_an_election_and_so_does_its_traffic
         assert (shifted["reason"], back["reason"]) == ("model_not_ready", "recovered")
     assert len(cluster.instances) == 1
     assert exo.requests["/instance"] == 1
+
+
+async def test_the_first_request_places_a_model_and_waits_in_the_open() -> None:
+    """A streaming client sees keep-alives meanwhile; a plain one waits as long."""
+    cluster = ExoCluster("C", load_seconds=2.0)
+    async with (
+        ExoNode("C", cluster=cluster, pace=0.0) as exo,
+        in_process(exo, model=rule(on_demand=True), server={"head": 0.3}) as world,
+    ):
+        await world.until("/supervisor/nodes", lambda body: body["nodes"][0]["rung"] == "clustered")
+        got: dict[bool, httpx.Response] = {}
+
+        async def ask(*, stream: bool) -> None:
+            got[stream] = await world.http.post(CHAT, json=asking(stream=stream), timeout=30)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: ask(stream=True))
+            tasks.start_soon(lambda: ask(stream=False))
+        assert got[False].headers["x-supervisor-target"] == exo.address
+        assert "x-supervisor-shift" not in got[False].headers
+        assert got[True].content.startswith(b": keep-alive\n\n")
+        assert got[True].content.endswith(b"data: [DONE]\n\n")
+        assert len(cluster.instances) == 1
+
+
+async def test_a_person_places_and_removes_through_the_socket() -> None:
+    cluster = ExoCluster("C", (EXO_MODEL,), load_seconds=0.1)
+    name = f"/supervisor/models/{MODEL}"
+    async with ExoNode("C", cluster=cluster) as exo, in_process(exo, model=rule()) as world:
+        await world.ready()
+        removed = await world.http.post(f"{name}/remove")
+        assert removed.json()["model"]["placement"]["state"] == "removing"
+        await world.until(name, lambda body: body["model"]["state"] == "down")
+        assert cluster.instances == {}
+        assert (await world.http.post(f"{name}/place")).status_code == 200
+        shown = await world.until(name, lambda body: body["model"]["state"] == "ready")
+        assert shown["model"]["placement"] is None
+        assert len(cluster.instances) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/supervisor/models/nobody", 404, "model_not_found"),
+        ("POST", "/supervisor/models/nobody/place", 404, "model_not_found"),
+        ("POST", f"/supervisor/models/{MODEL}", 405, "method_not_allowed"),
+        ("GET", f"/supervisor/models/{MODEL}/place", 405, "method_not_allowed"),
+        ("POST", f"/supervisor/models/house-cloud%2F{CLOUD_MODEL}/place", 404, "model_not_found"),
+        ("POST", f"/supervisor/models/{MODEL}/place", 503, "no_target"),
+    ],
+)
+async def test_orders_that_cannot_be_given(method: str, path: str, status: int, code: str) -> None:
+    async with (
+        Cloud(KEY, (CLOUD_MODEL,)) as cloud,
+        in_process(cloud=cloud, model=rule(f"house-cloud/{CLOUD_MODEL}")) as world,
+    ):
+        answer = await world.http.request(method, path)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)

@@ -35,7 +35,7 @@ def test_a_prompt_is_made_of_all_words_and_a_double_dash_protects_them() -> None
         (["--version"], "unknown flag `--version`, similar: `version`"),
         (["-x"], "unknown flag `-x`"),
         (["status", "now"], "status does not take the word `now`"),
-        (["models", "place", "m"], "models does not take the word `place`"),
+        (["models", "place", "m", "n"], "models does not take the word `n`"),
         (["status", "--model", "m"], "status has no flag --model"),
         (["chat", "--model"], "--model wants a value"),
         (["chat", "--model", "--json"], "--model wants a value"),

@@ -77,7 +77,7 @@ def test_a_forced_breaker_says_who_did_it_and_since_when() -> None:
 
 def test_models_stand_where_they_stand() -> None:
     story = Story(BOTH, "n:1")
-    rows = {row.id: row for row in views.models(story.machine, story.now)}
+    rows = {row.id: row for row in views.models(story.machine, story.now, wall)}
     assert next(iter(rows)) == "chat"
     assert rows["chat"].state == "ready"
     assert [(at.target, at.model, at.ready) for at in rows["chat"].where] == [
@@ -87,18 +87,18 @@ def test_models_stand_where_they_stand() -> None:
     ]
     assert rows["x"].state == "cloud"
     story.read("n:1", loading=M)
-    rows = {row.id: row for row in views.models(story.machine, story.now)}
+    rows = {row.id: row for row in views.models(story.machine, story.now, wall)}
     assert rows["m"].state == "placed"
     assert not rows["m"].where[0].ready
     story.down("n:1")
-    rows = {row.id: row for row in views.models(story.machine, story.now)}
+    rows = {row.id: row for row in views.models(story.machine, story.now, wall)}
     assert rows["chat"].state == "cloud"
 
 
 def test_a_provider_whose_key_was_refused_is_shown_with_its_reason() -> None:
     story = Story(BOTH)
     story.machine.tables.clouds.refused_key(P, story.now)
-    rows = {row.id: row for row in views.models(story.machine, story.now)}
+    rows = {row.id: row for row in views.models(story.machine, story.now, wall)}
     assert [(at.target, at.ready, at.why) for at in rows["chat"].where] == [
         ("p", False, "bad_key"),
         ("q", True, ""),
@@ -129,5 +129,5 @@ def test_an_empty_house_has_a_status_too() -> None:
     status = shown(story)
     assert (status.ready, status.providers, sum(status.nodes.values())) == (False, [], 0)
     assert views.nodes(story.machine, wall) == []
-    assert views.models(story.machine, 5.0) == []
+    assert views.models(story.machine, 5.0, wall) == []
     assert views.breakers(story.machine, wall) == []

@@ -1,0 +1,113 @@
+"""The verb that lists models, has one placed on Exo, or has one removed from it."""
+
+import sys
+import time
+from urllib.parse import quote
+
+from exo_supervisor.cli import tables
+from exo_supervisor.cli.body import Fields, fields, objects, parse_object, texts, word
+from exo_supervisor.cli.errors import VerbError, misuse
+from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.look import show
+from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.cli.term import clean, note, on_terminal, raw, say
+from exo_supervisor.cli.waiting import Waiting
+
+_ORDERS = ("place", "remove")
+_UNDER_WAY = ("resting", "asked", "awaited", "removing")
+PATIENCE = 45.0
+"""Seconds for which an order's outcome is waited for: an election may hold it up."""
+PAUSE = 0.25
+
+
+def models(arguments: Arguments) -> int:
+    """List the models and who serves each, or carry out an order for one."""
+    if not arguments.words:
+        return show(arguments, "/supervisor/models", lambda body: _listed(arguments, body))
+    order, name = [*arguments.words, ""][:2]
+    if order not in _ORDERS or not name:
+        raise misuse(
+            f"models wants place or remove and a name, got `{order}`",
+            "exo-supervisor models place NAME",
+        )
+    path = f"/supervisor/models/{quote(name.encode('utf-8', 'surrogateescape'), safe='')}"
+    if order == "remove":
+        _agree(arguments, name, fields(parse_object(fetch(arguments, path)).get("model")))
+    return _give(arguments, order, name, path)
+
+
+def _listed(arguments: Arguments, body: Fields) -> str:
+    if objects(body.get("models")):
+        return tables.models(body, sys.stdout)
+    known = objects(parse_object(fetch(arguments, "/supervisor/nodes")).get("nodes"))
+    urls = [url for node in known for url in texts(node.get("url"))]
+    if urls:
+        return f"No model is placed: launch one at {urls[0]}"
+    return "No model is known: exo-supervisor status says why"
+
+
+def _agree(arguments: Arguments, name: str, row: Fields) -> None:
+    """Ask before a model is taken from everybody who uses it; raises VerbError for a no."""
+    if arguments.yes or arguments.json:
+        return
+    at = ", ".join(word(place.get("target")) for place in _at_exo(row)) or "no node"
+    if not (on_terminal(sys.stdin) and on_terminal(sys.stderr)):
+        raise misuse(
+            f"{clean(name)} runs at {at}: removing it ends its answers there",
+            f"exo-supervisor models remove {clean(name)} --yes",
+        )
+    sys.stderr.write(f"{clean(name)} runs at {at}; its answers end. Remove it? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise VerbError("nothing was removed")
+
+
+def _give(arguments: Arguments, order: str, name: str, path: str) -> int:
+    before = fields(parse_object(fetch(arguments, path)).get("model"))
+    body = fetch(arguments, f"{path}/{order}", "POST")
+    if arguments.json:
+        raw(body)
+        return 0
+    row = fields(parse_object(body).get("model"))
+    until = time.monotonic() + PATIENCE
+    with Waiting(lambda: f"waiting for Exo to {order} it, {PATIENCE:.0f} s at most"):
+        while _state(row) in _UNDER_WAY and time.monotonic() < until:
+            time.sleep(PAUSE)
+            row = fields(parse_object(fetch(arguments, path)).get("model"))
+    return _tell(order, clean(name), before, row)
+
+
+def _tell(order: str, name: str, before: Fields, row: Fields) -> int:
+    """Say what came of an order, old state to new."""
+    was, now, placement = word(before.get("state")), word(row.get("state")), _state(row)
+    why = "; ".join(texts(fields(row.get("placement")).get("why")))
+    at = ", ".join(word(place.get("target")) for place in _at_exo(row))
+    if order == "remove":
+        if at:
+            hint = "the log's model_removed says why"
+            raise VerbError(f"{name} still stands at {at}", hint=hint)
+        if not _at_exo(before):
+            say(f"{name}: already on no node")
+            return 0
+        say(f"{name}: {was} -> {now}")
+        note(f"undo: exo-supervisor models place {name}")
+        return 0
+    if placement in ("resting", "given_up"):
+        raise VerbError(f"{name} was not placed", why=[why] if why else [])
+    if not at:
+        hint = "exo-supervisor models"
+        raise VerbError(f"{name} was ordered, and nothing shows of it yet", hint=hint)
+    say(f"{name}: already {now} at {at}" if _at_exo(before) else f"{name}: {was} -> {now} at {at}")
+    return 0
+
+
+def _state(row: Fields) -> str:
+    """Name the stage of a model's placement; a rest after a failure is an end."""
+    placement = fields(row.get("placement"))
+    state = word(placement.get("state")) if placement else ""
+    return "given_up" if state == "resting" and placement.get("failures") else state
+
+
+def _at_exo(row: Fields) -> list[Fields]:
+    """List the nodes at which a model stands: a node has a port, a provider has not."""
+    return [place for place in objects(row.get("where")) if ":" in word(place.get("target"))]
