@@ -79,12 +79,18 @@ class Placed(Struct, frozen=True):
 
 
 class PlacementRead(BaseEvent, frozen=True, kw_only=True):
-    """A node told what its cluster runs; `listed` are the node ids that it knows of."""
+    """A node told what its cluster runs; `listed` are the node ids that it knows of.
+
+    `runners` are how many its instances have; `orphans` are those of no instance that are shutting
+    down, by their ids.
+    """
 
     node: Address
     listed: tuple[NodeId, ...]
     models: tuple[Placed, ...]
     index: int | None = None
+    runners: int = 0
+    orphans: tuple[str, ...] = ()
 
 
 class PlacementFailed(BaseEvent, frozen=True, kw_only=True):

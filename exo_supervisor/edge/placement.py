@@ -3,9 +3,12 @@
 A state holds the prompts of other people's requests: no byte of it is logged or handed on.
 """
 
+from contextlib import suppress
+
 from exo_supervisor.core.events import Placed, PlacementRead
 from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.edge.probe import Found, Prober
+from exo_supervisor.runtime.fetch import GetError
 from exo_supervisor.wire.exo import read_cards
 from exo_supervisor.wire.legacy import read_models_a, read_topology_a
 from exo_supervisor.wire.state import Placement, read_full_state, read_state
@@ -27,12 +30,13 @@ async def read_placement(
         placement = await _read_paths(prober, until)
     else:
         placement = read_full_state(await prober.body("/state", until, _LONGEST))
-    models = (
-        Placed(model, each.ready, "" if each.ready else each.why, each.progress)
-        for model, each in placement.models.items()
-    )
     return PlacementRead(
-        node=node, listed=placement.nodes, models=tuple(models), index=placement.index
+        node=node,
+        listed=placement.nodes,
+        models=placement.models,
+        index=placement.index,
+        runners=placement.runners,
+        orphans=placement.orphans,
     )
 
 
@@ -47,7 +51,10 @@ async def _read_paths(prober: Prober, until: float) -> Placement:
     runners = await prober.body("/state/runners", until, _LONGEST)
     topology = await prober.body("/state/topology", until, _LONGEST)
     index = await prober.body("/state/lastEventAppliedIdx", until)
-    return read_state(instances, runners, topology, index)
+    seen = b"null"
+    with suppress(GetError):  # it only tells who is silent
+        seen = await prober.body("/state/lastSeen", until, _LONGEST_LIST)
+    return read_state(instances, runners, topology, index, seen)
 
 
 async def _read_a(prober: Prober, node: Address, until: float) -> PlacementRead:

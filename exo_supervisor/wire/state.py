@@ -1,11 +1,22 @@
-"""Exo's replicated state, read for what is placed and what is ready."""
+"""Exo's replicated state, read for what is placed, what is ready, and who has fallen silent."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from msgspec import Raw, Struct
 
-from exo_supervisor.core.names import ModelId, NodeId
+from exo_supervisor.core.events import Instance, Placed
+from exo_supervisor.core.names import InstanceId, ModelId, NodeId
 from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.shapes import UNREADABLE
+
+SILENT = timedelta(seconds=15)
+"""A host that the master heard of this much later than of another may have left: the master
+stamps each about once a second, and drops one only after 30 to 40 s."""
+MAX_ORPHANS = 1024
+"""Orphans that are told of, the newest; a state may hold any number."""
 
 _PHASES = {
     "RunnerIdle": "idle",
@@ -21,6 +32,7 @@ _PHASES = {
     "RunnerFailed": "runner_failed",
 }
 _RANK = (
+    "host_silent",
     "runner_failed",
     "no_runners",
     "shutting_down",
@@ -36,25 +48,24 @@ _RANK = (
 """From worst to best: an instance is as good as its worst runner, a model as its best instance."""
 
 
-class Readiness(Struct, frozen=True):
-    """Whether a cluster can serve a model now; `why` is one word of a closed set."""
-
-    ready: bool
-    why: str
-    progress: str | None
-
-
 class Placement(Struct, frozen=True):
-    """What a cluster holds; `index` counts the events applied and falls with a new session."""
+    """What a cluster holds; `index` counts the events applied and falls with a new session.
+
+    A model's `why` is one word, empty when it is ready; its instances stand best first. `runners`
+    are how many the instances have, `orphans` those of no instance that are shutting down.
+    """
 
     index: int | None
     nodes: tuple[NodeId, ...]
-    models: dict[ModelId, Readiness]
+    models: tuple[Placed, ...]
+    runners: int = 0
+    orphans: tuple[str, ...] = ()
 
 
 class _Shards(Struct, rename="camel"):
     model_id: str
     runner_to_shard: dict[str, object] = {}
+    node_to_runner: Raw = Raw(b"null")
 
 
 class _Instance(Struct, rename="camel"):
@@ -85,6 +96,7 @@ class _State(Struct, rename="camel"):
     runners: _Runners
     topology: _Topology
     last_event_applied_idx: int | None = None
+    last_seen: Raw = Raw(b"null")
 
 
 _state = msgspec.json.Decoder(_State)
@@ -92,21 +104,28 @@ _instances = msgspec.json.Decoder(_Instances)
 _runners = msgspec.json.Decoder(_Runners)
 _topology = msgspec.json.Decoder(_Topology)
 _index = msgspec.json.Decoder(int | None)
-_runner = msgspec.json.Decoder(dict[str, Raw])
 _loading = msgspec.json.Decoder(_Loading)
+_map = msgspec.json.Decoder(dict[str, Raw])
+_stamp = msgspec.json.Decoder(str)
 
 
-def read_state(instances: bytes, runners: bytes, topology: bytes, index: bytes) -> Placement:
-    """Read the bodies of `/state/instances`, `/runners`, `/topology`, `/lastEventAppliedIdx`.
+def read_state(
+    instances: bytes, runners: bytes, topology: bytes, index: bytes, last_seen: bytes = b"null"
+) -> Placement:
+    """Read `/state/instances`, `runners`, `topology`, `lastEventAppliedIdx`, `lastSeen`.
 
-    Exo has these from 1.0.70 on. Raises WireError if one has another shape.
+    Exo has these from 1.0.70 on. Raises WireError if one has another shape; only who was seen
+    when may be missing or odd, and then nobody is silent.
     """
     try:
         return _placement(
-            _instances.decode(instances),
-            _runners.decode(runners),
-            _topology.decode(topology),
-            _index.decode(index),
+            _State(
+                _instances.decode(instances),
+                _runners.decode(runners),
+                _topology.decode(topology),
+                _index.decode(index),
+                Raw(last_seen),
+            )
         )
     except UNREADABLE:
         raise WireError("not a state of exo") from None
@@ -118,51 +137,80 @@ def read_full_state(body: bytes) -> Placement:
     Everything else in it, the prompts of running tasks above all, is not even looked at.
     """
     try:
-        state = _state.decode(body)
-        return _placement(
-            state.instances, state.runners, state.topology, state.last_event_applied_idx
-        )
+        return _placement(_state.decode(body))
     except UNREADABLE:
         raise WireError("not a state of exo") from None
 
 
-def _placement(
-    instances: _Instances, runners: _Runners, topology: _Topology, index: int | None
-) -> Placement:
-    found: dict[ModelId, list[Readiness]] = {}
-    for tagged in instances.values():
+def _placement(state: _State) -> Placement:
+    statuses = {runner: _mapped(status) for runner, status in state.runners.items()}
+    silent = _silent(state.last_seen)
+    found: dict[ModelId, list[Instance]] = {}
+    own: set[str] = set()
+    for key, tagged in state.instances.items():
         for instance in tagged.values():
             shards = instance.shard_assignments
-            found.setdefault(ModelId(shards.model_id), []).append(_readiness(shards, runners))
-    nodes = (n if isinstance(n, str) else n.node_id for n in topology.nodes)
+            own.update(shards.runner_to_shard)
+            read = _instance(InstanceId(key), shards, statuses, silent)
+            found.setdefault(ModelId(shards.model_id), []).append(read)
+    strays = ((runner, status) for runner, status in statuses.items() if runner not in own)
+    orphans = [runner for runner, status in strays if _phase(status) == "shutting_down"]
+    nodes = (n if isinstance(n, str) else n.node_id for n in state.topology.nodes)
     return Placement(
-        index=index,
+        index=state.last_event_applied_idx,
         nodes=tuple(dict.fromkeys(NodeId(node) for node in nodes)),
-        models={model: max(each, key=_rank) for model, each in found.items()},
+        models=tuple(_model(model, each) for model, each in found.items()),
+        runners=len(own),
+        orphans=tuple(orphans[-MAX_ORPHANS:]),
     )
 
 
-def _readiness(shards: _Shards, runners: _Runners) -> Readiness:
+def _phase(status: Mapping[str, object]) -> str:
+    """Name a runner's phase; one whose status has several tags is as bad as the worst."""
+    return min((_PHASES.get(tag, "unknown") for tag in status), key=_RANK.index, default="")
+
+
+def _instance(
+    key: InstanceId, shards: _Shards, statuses: Mapping[str, dict[str, Raw]], silent: set[str]
+) -> Instance:
     """Judge an instance by its own runners only: entries of deleted ones linger (Exo 2059)."""
-    whys: list[str] = []
-    loaded = total = 0
-    for runner in shards.runner_to_shard:
-        if runner not in runners:
-            whys.append("no_runners")
-            continue
-        for status, detail in _runner.decode(runners[runner]).items():
-            whys.append(_PHASES.get(status, "unknown"))
-            if status == "RunnerLoading":
-                layers = _loading.decode(detail)
-                loaded += layers.layers_loaded or 0
-                total += layers.total_layers or 0
-    why = min(whys, key=_RANK.index, default="no_runners")
-    return Readiness(
-        ready=why == "ready",
-        why=why,
-        progress=f"{loaded} of {total} layers loaded" if total and why == "loading" else None,
-    )
+    mine = [statuses.get(runner, {}) for runner in shards.runner_to_shard]
+    hosts = tuple(NodeId(host) for host in _mapped(shards.node_to_runner))
+    why = min((_phase(one) or "no_runners" for one in mine), key=_RANK.index, default="no_runners")
+    if not silent.isdisjoint(hosts):
+        why = "host_silent"
+    layers = [_loading.decode(one["RunnerLoading"]) for one in mine if "RunnerLoading" in one]
+    loaded = sum(one.layers_loaded or 0 for one in layers)
+    total = sum(one.total_layers or 0 for one in layers)
+    progress = f"{loaded} of {total} layers loaded" if total and why == "loading" else None
+    ready = why == "ready"
+    return Instance(key, ready=ready, why="" if ready else why, progress=progress, hosts=hosts)
 
 
-def _rank(readiness: Readiness) -> int:
-    return _RANK.index(readiness.why)
+def _model(model: ModelId, instances: list[Instance]) -> Placed:
+    best_first = tuple(sorted(instances, key=_rank, reverse=True))
+    best = best_first[0]
+    return Placed(model, best.ready, best.why, best.progress, best_first)
+
+
+def _rank(instance: Instance) -> int:
+    return _RANK.index(instance.why or "ready")
+
+
+def _silent(last_seen: Raw) -> set[str]:
+    """Name the nodes that the master has not heard of for long, measured by its own clock."""
+    seen: dict[str, datetime] = {}
+    for node, stamp in _mapped(last_seen).items():
+        with suppress(ValueError):  # msgspec's own errors are among them
+            at = datetime.fromisoformat(_stamp.decode(stamp))
+            seen[node] = at if at.tzinfo else at.replace(tzinfo=UTC)
+    latest = max(seen.values(), default=None)
+    return {node for node, at in seen.items() if latest is not None and latest - at > SILENT}
+
+
+def _mapped(value: Raw) -> dict[str, Raw]:
+    """Read a map that a state may lack or spell otherwise; then it says nothing."""
+    try:
+        return _map.decode(value)
+    except UNREADABLE:
+        return {}

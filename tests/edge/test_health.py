@@ -10,13 +10,14 @@ from exo_supervisor.core.effects import ReadPlacement, UnwatchNode, WatchNode
 from exo_supervisor.core.events import (
     CardsRead,
     Event,
+    Instance,
     Placed,
     PlacementFailed,
     PlacementRead,
     ProbeAnswered,
     ProbeFailed,
 )
-from exo_supervisor.core.names import Address, ModelId, NodeId
+from exo_supervisor.core.names import Address, InstanceId, ModelId, NodeId
 from exo_supervisor.edge.health import Health
 from exo_supervisor.runtime.fetch import GetError
 from tests.runtime.fake_get import FakeGet, note
@@ -331,29 +332,44 @@ async def test_what_is_watched_before_the_start_is_polled_and_survives_a_restart
     assert heard == [well(), placed(), well()]
 
 
+def stands(*, ready: bool = True, why: str = "", progress: str | None = None) -> Placed:
+    only = Instance(InstanceId("i1"), ready, why, progress, (NodeId("n1"),))
+    return Placed(M, ready, why, progress, (only,))
+
+
 def placed(*, ready: bool = True, why: str = "") -> PlacementRead:
-    return PlacementRead(
-        node=NODE,
-        listed=(NodeId("n1"),),
-        models=(Placed(M, ready, why),),
-        index=7,
-    )
+    models = (stands(ready=ready, why=why),)
+    return PlacementRead(node=NODE, listed=(NodeId("n1"),), models=models, index=7, runners=1)
 
 
-async def test_a_wanted_placement_is_read_at_once_by_four_small_paths() -> None:
+@pytest.mark.parametrize(
+    ("seen", "ready"),
+    [
+        (b'{"n1":"2026-11-23T05:46:24Z","n2":"2026-11-23T05:46:24Z"}', True),
+        (b'{"n1":"2026-11-23T05:46:08Z","n2":"2026-11-23T05:46:24Z"}', False),
+        (None, True),
+    ],
+)
+async def test_a_wanted_placement_is_read_at_once_by_five_small_paths(
+    seen: bytes | None, *, ready: bool
+) -> None:
     get = FakeGet()
     answers_c(get)
+    if seen is not None:
+        get.say(f"{URL}/state/lastSeen", seen)
     async with polling(get) as (health, heard):
         watch(health)
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE))
         await anyio.sleep(5.0)
-    assert heard == [(0.0, well()), (1.0, placed()), (5.0, well())]
+    told = placed(ready=ready, why="" if ready else "host_silent")
+    assert heard == [(0.0, well()), (1.0, told), (5.0, well())]
     assert [url.removeprefix(URL) for at, url in get.asked if at == 1.0] == [
         "/state/instances",
         "/state/runners",
         "/state/topology",
         "/state/lastEventAppliedIdx",
+        "/state/lastSeen",
     ]
 
 
@@ -395,13 +411,10 @@ async def test_an_old_b_tells_its_placement_in_its_whole_state() -> None:
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE))
         await anyio.sleep(1.0)
-    loading = Placed(M, ready=False, why="loading", progress="3 of 9 layers loaded")
-    assert heard[1:] == [
-        (
-            1.0,
-            PlacementRead(node=NODE, listed=(NodeId("n1"),), models=(loading,), index=4),
-        )
-    ]
+    loading = stands(ready=False, why="loading", progress="3 of 9 layers loaded")
+    listed = (NodeId("n1"),)
+    read = PlacementRead(node=NODE, listed=listed, models=(loading,), index=4, runners=1)
+    assert heard[1:] == [(1.0, read)]
     assert PROMPT not in repr(heard)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exo_supervisor.core.events import Instance, Placed
+from exo_supervisor.core.names import InstanceId, ModelId, NodeId
 from exo_supervisor.wire.faults import WireError
-from exo_supervisor.wire.state import Readiness, read_full_state, read_state
+from exo_supervisor.wire.state import MAX_ORPHANS, Placement, read_full_state, read_state
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 STATES = sorted(RECORDINGS.glob("gen-[bc]/**/*state*.trimmed.json"))
@@ -22,23 +25,26 @@ def part(name: str) -> bytes:
     return (RECORDINGS / f"{name}.trimmed.json").read_bytes()
 
 
-def instance(model: str, runners: list[str]) -> dict[str, object]:
+def instance(model: str, runners: list[str], hosts: str = "") -> dict[str, object]:
     shards: dict[str, object] = {
         "modelId": model,
         "runnerToShard": {runner: {"PipelineShardMetadata": {}} for runner in runners},
+        "nodeToRunner": dict(zip(hosts.split(), runners, strict=False)),
     }
     return {"MlxRingInstance": {"shardAssignments": shards}}
 
 
-def readiness(statuses: dict[str, object], runners: list[str] | None = None) -> Readiness:
+def read(
+    instances: Mapping[str, object], runners: Mapping[str, object], seen: object = None
+) -> Placement:
+    what, who, when = (json.dumps(part).encode() for part in (instances, runners, seen))
+    return read_state(what, who, b'{"nodes":[]}', b"1", when)
+
+
+def readiness(statuses: dict[str, object], runners: list[str] | None = None) -> Placed:
     names = list(statuses) if runners is None else runners
-    placement = read_state(
-        json.dumps({"i": instance("m", names)}).encode(),
-        json.dumps(statuses).encode(),
-        b'{"nodes":[]}',
-        b"null",
-    )
-    return next(iter(placement.models.values()))
+    [model] = read({"i": instance("m", names)}, statuses).models
+    return model
 
 
 @pytest.mark.parametrize("generation", ["gen-b", "gen-c"])
@@ -48,9 +54,11 @@ def test_a_recorded_ready_instance_is_ready(generation: str) -> None:
     placement = read_state(parts[0], parts[1], topology, b"12")
     assert placement.index == 12
     assert len(placement.nodes) == 1
-    model = placement.models[next(iter(placement.models))]
-    assert list(placement.models) == [TINY]
-    assert (model.ready, model.why) == (True, "ready")
+    [model] = placement.models
+    assert (model.model, model.ready, model.why) == (TINY, True, "")
+    [only] = model.instances
+    assert (only.ready, only.hosts) == (True, placement.nodes)
+    assert only.id in json.loads(parts[0])
 
 
 @pytest.mark.parametrize("path", FULL, ids=lambda path: f"{path.parent.name}-{path.name}")
@@ -80,7 +88,8 @@ def test_every_recorded_state_is_read(path: Path) -> None:
 )
 def test_an_instance_is_as_good_as_its_worst_runner(status: str, why: str) -> None:
     found = readiness({"r1": {"RunnerReady": {}}, "r2": {status: {}}})
-    assert (found.ready, found.why, found.progress) == (why == "ready", why, None)
+    ready = why == "ready"
+    assert (found.ready, found.why, found.progress) == (ready, "" if ready else why, None)
 
 
 def test_loading_tells_how_far_it_is() -> None:
@@ -103,11 +112,73 @@ def test_an_instance_without_runners_is_not_ready() -> None:
 def test_one_ready_instance_makes_the_model_ready() -> None:
     instances = {"i1": instance("m", ["r1"]), "i2": instance("m", ["r2"])}
     runners: dict[str, object] = {"r1": {"RunnerFailed": {}}, "r2": {"RunnerReady": {}}, "odd": 5}
-    placement = read_state(
-        json.dumps(instances).encode(), json.dumps(runners).encode(), b'{"nodes":[]}', b"1"
-    )
-    (model,) = placement.models.values()
-    assert model == Readiness(ready=True, why="ready", progress=None)
+    [model] = read(instances, runners).models
+    failed = Instance(InstanceId("i1"), ready=False, why="runner_failed")
+    ready = Instance(InstanceId("i2"), ready=True)
+    assert model == Placed(ModelId("m"), ready=True, instances=(ready, failed)), "the best first"
+
+
+def seen_at(**stamps: object) -> tuple[bool, str]:
+    instances: dict[str, object] = {"i": instance("m", ["r1", "r2"], "n1 n2")}
+    runners: dict[str, object] = {"r1": {"RunnerReady": {}}, "r2": {"RunnerReady": {}}}
+    [model] = read(instances, runners, stamps).models
+    assert model.instances[0].hosts == (NodeId("n1"), NodeId("n2"))
+    return model.ready, model.why
+
+
+@pytest.mark.parametrize(
+    ("last", "silent"),
+    [
+        ("2026-11-23T05:46:23.973407Z", False),
+        ("2026-11-23T05:46:09Z", False),
+        ("2026-11-23T05:46:08.999Z", True),
+        ("2026-11-23T05:46:08.999123456", True),
+        ("2026-11-23T07:46:20+02:00", False),
+        ("2026-11-23T05:46:20+02:00", True),
+        ("2026-11-23", True),
+        ("just now", False),
+        (1763876783.9, False),
+        (None, False),
+    ],
+)
+def test_a_host_that_the_master_has_not_heard_of_is_silent(last: object, *, silent: bool) -> None:
+    expected = (not silent, "host_silent" if silent else "")
+    assert seen_at(n1="2026-11-23T05:46:24Z", n2=last) == expected
+    assert seen_at(n1="2026-11-23T05:46:24", n2=last) == expected
+    assert seen_at(elsewhere="2026-11-23T05:46:24Z", n1="2026-11-23T05:46:24Z", n2=last) == expected
+
+
+def test_without_a_word_of_who_was_seen_nobody_is_silent() -> None:
+    assert seen_at() == (True, "")
+    assert seen_at(n1="2026-11-23T05:46:24Z") == (True, ""), "the other is not told of"
+    instances: dict[str, object] = {"i": instance("m", ["r"], "n")}
+    for seen in (None, ["n"], 5, "x"):
+        assert read(instances, {"r": {"RunnerReady": {}}}, seen).models[0].ready
+
+
+def test_a_silent_host_outweighs_what_its_runners_last_said() -> None:
+    seen = {"n1": "2026-11-23T05:46:24Z", "n2": "2026-11-23T05:45:24Z"}
+    instances: dict[str, object] = {"i": instance("m", ["r"], "n2"), "j": instance("m", ["s"])}
+    loading: dict[str, object] = {"RunnerLoading": {"layersLoaded": 1, "totalLayers": 4}}
+    [model] = read(instances, {"r": loading, "s": loading}, seen).models
+    assert (model.why, model.progress) == ("loading", "1 of 4 layers loaded")
+    assert [(one.why, one.progress) for one in model.instances][1] == ("host_silent", None)
+
+
+def test_only_runners_of_no_instance_that_shut_down_are_orphans() -> None:
+    runners: dict[str, object] = {
+        "own": {"RunnerShuttingDown": {}},
+        "leaving": {"RunnerShuttingDown": {}},
+        "left": {"RunnerShutdown": {}},
+        "lingering": {"RunnerRunning": {}},
+        "failed": {"RunnerFailed": {}},
+        "odd": 5,
+    }
+    placement = read({"i": instance("m", ["own", "unborn"])}, runners)
+    assert (placement.runners, placement.orphans) == (2, ("leaving", "left"))
+    leaving: object = {"RunnerShuttingDown": {}}
+    many = dict.fromkeys((f"r{n}" for n in range(MAX_ORPHANS + 1)), leaving)
+    assert read({}, many).orphans == tuple(many)[1:], "the newest of too many"
 
 
 def old_state() -> dict[str, object]:
@@ -136,10 +207,11 @@ def test_what_is_no_state_is_a_wire_error(body: bytes) -> None:
 
 
 SEED: dict[str, object] = {
-    "instances": {"i": instance("m", ["r"])},
+    "instances": {"i": instance("m", ["r"], "n")},
     "runners": {"r": {"RunnerLoading": {"layersLoaded": 1, "totalLayers": 4}}},
     "topology": {"nodes": ["n"]},
     "lastEventAppliedIdx": 5,
+    "lastSeen": {"n": "2026-11-23T05:46:24Z", "m": "2026-11-23T05:40:24Z"},
 }
 ODD = st.sampled_from([None, 5, -1.5, "x", [], {}, [5], {"x": 5}, True, "/ip4/1.2.3.4/tcp/5"])
 
