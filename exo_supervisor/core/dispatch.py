@@ -224,7 +224,8 @@ class Dispatch:
             node = tables.registry.nodes[Address(option.target)]
             url, timers, cancellable = node.url, self._node_timers(option), node.state_paths
             attempt.node_id = node.node_id
-            attempt.index = tables.registry.clusters[ClusterKey(option.scope)].index
+            cluster = tables.registry.clusters[ClusterKey(option.scope)]
+            attempt.index, attempt.instances = cluster.index, cluster.instances(option.model)
         return StartAttempt(
             request=flight.event.request,
             attempt=attempt.number,

@@ -45,10 +45,14 @@ class UnwatchNode(BaseEffect, frozen=True, kw_only=True):
 
 
 class ReadPlacement(BaseEffect, frozen=True, kw_only=True):
-    """Ask a node, soon, what its cluster runs; `cards`: and which models Exo knows of."""
+    """Ask a node, soon, what its cluster runs.
+
+    `cards`: and which models Exo knows of; `capacity`: and what the machines have and bear.
+    """
 
     node: Address
     cards: bool = False
+    capacity: bool = False
 
 
 class PlaceModel(BaseEffect, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from exo_supervisor.core.capacity import Capacity
 from exo_supervisor.core.names import (
     Address,
     ClusterKey,
@@ -91,6 +92,18 @@ class PlacementRead(BaseEvent, frozen=True, kw_only=True):
     index: int | None = None
     runners: int = 0
     orphans: tuple[str, ...] = ()
+
+
+class CapacityRead(BaseEvent, frozen=True, kw_only=True):
+    """A node told what the machines of its cluster have and bear; `own` is its own, if it says so.
+
+    `ghosts` are how many nodes its state still names that are in no cluster any more.
+    """
+
+    node: Address
+    capacities: dict[NodeId, Capacity]
+    own: Capacity | None = None
+    ghosts: int = 0
 
 
 class PlacementFailed(BaseEvent, frozen=True, kw_only=True):
@@ -220,6 +233,7 @@ Event = (
     | ProbeFailed
     | PlacementRead
     | PlacementFailed
+    | CapacityRead
     | CardsRead
     | PlacementSettled
     | ModelRemoved

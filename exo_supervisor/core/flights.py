@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from exo_supervisor.core.breakers import Key
 from exo_supervisor.core.catalog import Route, Tier
 from exo_supervisor.core.events import RequestArrived
-from exo_supervisor.core.names import Scope, Side, Target
+from exo_supervisor.core.names import InstanceId, Scope, Side, Target
 from exo_supervisor.core.options import Block, Option, Seen
 from exo_supervisor.core.outcomes import Fault
 
@@ -27,6 +27,8 @@ class Attempt(Struct):
     side: Side
     permits: Permits
     index: int | None = None
+    instances: frozenset[InstanceId] = frozenset()
+    """The copies of its model that stood when it began; any of them may have taken it."""
     node_id: str | None = None
     content: bool = False
     owed: tuple[int, int] = (0, 0)

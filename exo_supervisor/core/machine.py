@@ -17,6 +17,7 @@ from exo_supervisor.core.events import (
     AttemptQuieted,
     AttemptSettled,
     BreakerForced,
+    CapacityRead,
     CardsRead,
     ContentSeen,
     Event,
@@ -41,6 +42,9 @@ from exo_supervisor.core.watch import Watch
 
 SWEEP = 60.0
 """Seconds between two looks for nodes that may be forgotten."""
+
+CAPACITY_EVERY = 3
+"""Readings of a placement of which one asks for the capacities, too: each path costs Exo 14 ms."""
 
 ALARMS = 64
 """Stale alarms that are not worth a clean-up."""
@@ -107,6 +111,7 @@ class Machine:
         | ProbeFailed
         | PlacementRead
         | PlacementFailed
+        | CapacityRead
         | CardsRead
         | ProviderListed
         | ProviderFailed,
@@ -118,6 +123,8 @@ class Machine:
                 return watch.sighted(event, now)
             case CardsRead():
                 return watch.cards(event)
+            case CapacityRead():
+                return watch.bore(event, now)
             case ProbeAnswered():
                 effects = watch.answered(event, now)
             case ProbeFailed():
@@ -201,7 +208,7 @@ class Machine:
                     effects += self._rouse(now, changed=False, over=True)
                 case "sweep":
                     self._set(now + SWEEP, "sweep")
-                    effects += self._watch.forget_silent(now)
+                    effects += self._watch.sweep(now)
         return effects
 
     def _turn_keeper(self, now: float) -> list[Effect]:
@@ -223,7 +230,8 @@ class Machine:
             return []
         self._set(now + self.tables.policy.ready_interval, "cluster", key)
         node = self.tables.registry.reader(cluster)
-        return [] if node is None else [ReadPlacement(node=node)]
+        capacity = cluster.turn % CAPACITY_EVERY == 0
+        return [] if node is None else [ReadPlacement(node=node, capacity=capacity)]
 
     def _force(self, event: BreakerForced, now: float) -> list[Effect]:
         changes: list[Change] = []

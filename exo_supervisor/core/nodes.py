@@ -1,11 +1,22 @@
 """A node, the cluster that it belongs to, and how far it has come."""
 
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
+from exo_supervisor.core.capacity import Capacity
+from exo_supervisor.core.clusters import Grouping
+from exo_supervisor.core.condition import Condition
 from exo_supervisor.core.events import Placed, Why
-from exo_supervisor.core.names import Address, ClusterKey, Generation, ModelId, NodeId
+from exo_supervisor.core.names import (
+    Address,
+    ClusterKey,
+    Generation,
+    InstanceId,
+    ModelId,
+    NodeId,
+)
 
 Rung = Literal["seen", "reachable", "identified", "clustered", "placed", "ready"]
 
@@ -17,7 +28,8 @@ class Node(Struct):
     """One Exo API endpoint.
 
     `claims` are the ids that its sources announced, None where an Exo of any id is welcome; `why`
-    is why it did not say who it is, `unread` why it did not tell its state.
+    is why it did not say who it is, `unread` why it did not tell its state. `restarted_at` is when
+    it was last found under a new id, `stuck_on` are the rungs on which it stood for long.
     """
 
     address: Address
@@ -45,18 +57,32 @@ class Node(Struct):
     listed: tuple[NodeId, ...] = ()
     listed_at: float | None = None
     rung: Rung = "seen"
+    restarted_at: float | None = None
+    stuck_on: frozenset[Rung] = frozenset()
+    capacity: Capacity | None = None
+    capacity_at: float = 0.0
 
 
 class Cluster(Struct):
-    """Nodes that share one state, and the last that was read of it."""
+    """Nodes that share one state, and the last that was read of it.
+
+    `told` is how its models stand as the state has it, `models` how they stand for us.
+    """
 
     key: ClusterKey
     members: tuple[Address, ...]
     generation: Generation
     models: dict[ModelId, Placed] = field(default_factory=dict[ModelId, Placed])
+    told: dict[ModelId, Placed] = field(default_factory=dict[ModelId, Placed])
+    condition: Condition = field(default_factory=Condition)
     index: int | None = None
     read_at: float = -1.0
     turn: int = 0
+
+    def instances(self, model: ModelId) -> frozenset[InstanceId]:
+        """Name the instances of a model, well or not."""
+        placed = self.told.get(model)
+        return frozenset() if placed is None else frozenset(one.id for one in placed.instances)
 
 
 def rung_of(node: Node, cluster: Cluster | None) -> Rung:
@@ -84,9 +110,26 @@ def claim(node: Node, claimed: NodeId | None) -> None:
             del node.claims[next(iter(node.claims))]
 
 
-def fell(before: int | None, index: int | None) -> bool:
-    """Say whether a cluster's event index began anew, which tells a re-election (Exo B and C).
+def mates(node: Node, told: Iterable[Node], ids: Mapping[NodeId, Address]) -> list[Address]:
+    """List the nodes that a node lists; one of A does not say which of the listed it is itself."""
+    if node.generation == "A":
+        seen = set(node.listed)
+        return [n.address for n in told if n.generation == "A" and seen & set(n.listed)]
+    found = (ids.get(node_id) for node_id in node.listed)
+    return [address for address in found if address is not None]
 
-    Members lag behind each other by a few events: only a fall by half counts.
-    """
-    return before is not None and index is not None and index < before // 2
+
+def carry_over(
+    before: Mapping[ClusterKey, Cluster], grouping: Grouping, nodes: Mapping[Address, Node]
+) -> dict[ClusterKey, Cluster]:
+    """Make the clusters of a new grouping: one that split off knows what its parent knew."""
+    parents, clusters = dict(grouping.born), dict[ClusterKey, Cluster]()
+    for key, members in grouping.members.items():
+        known = before.get(key) or before.get(parents.get(key, key))
+        cluster = Cluster(key, members, nodes[members[0]].generation or "C")
+        if known is not None:
+            cluster.models, cluster.told = dict(known.models), known.told
+            cluster.condition = structs.replace(known.condition)
+            cluster.index, cluster.read_at = known.index, known.read_at
+        clusters[key] = cluster
+    return clusters

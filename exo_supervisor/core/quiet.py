@@ -4,11 +4,11 @@ Exo keeps a stream open whose model is gone and sends keep-alives in it, so that
 tells nothing: only the state knows of an election, of a lost instance, of a restarted node.
 """
 
+from exo_supervisor.core.condition import fell
 from exo_supervisor.core.effects import CancelAttempt, Effect, ReadPlacement
 from exo_supervisor.core.events import AttemptQuieted
 from exo_supervisor.core.flights import Attempt
 from exo_supervisor.core.names import Address, ClusterKey, RequestId
-from exo_supervisor.core.nodes import fell
 from exo_supervisor.core.options import Tables
 from exo_supervisor.core.outcomes import Fault
 
@@ -66,6 +66,9 @@ class Quiet:
         placed = cluster.models.get(attempt.option.model)
         if placed is None or not placed.ready:
             return True
+        instances = cluster.instances(attempt.option.model)
+        if attempt.instances and attempt.instances.isdisjoint(instances):
+            return True  # what is ready now is a new copy, which has never heard of it
         return fell(attempt.index, cluster.index)
 
 

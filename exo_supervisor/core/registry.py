@@ -8,14 +8,16 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from exo_supervisor.core.clusters import Grouping, regroup
+from exo_supervisor.core.condition import Condition, Reading, Told, judge
 from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered, Why
+from exo_supervisor.core.hosts import Hosts
+from exo_supervisor.core.known import remember
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
-from exo_supervisor.core.nodes import Cluster, Node, claim, rung_of
+from exo_supervisor.core.nodes import Cluster, Node, carry_over, claim, mates, rung_of
+from exo_supervisor.core.ready import Ready
 
 MAX_NODES = 2048
 """Nodes that are remembered at once; further sightings are dropped."""
-MAX_KNOWN = 10_000
-"""Models that were placed and are remembered; they serve to tell a 503 from a 404."""
 MISSES = 3
 """Failed probes in a row that take a node down."""
 RETURNS = 2
@@ -35,17 +37,25 @@ class Registry:
         self.known: dict[ModelId, None] = {}
         self.cards: dict[ModelId, None] = {}
         self._ids: dict[NodeId, Address] = {}
-        self._ready: dict[ModelId, list[Address]] = {}
-        self.version = 0
-        """Grows with every change of who is ready for what."""
+        self._hosts = Hosts()
+        self._ready = Ready()
 
     def where_ready(self, model: ModelId) -> list[Address]:
         """List the nodes that can answer for a model now."""
-        return self._ready.get(model, [])
+        return self._ready.nodes(model)
 
     def ready_models(self) -> Iterator[ModelId]:
         """List the models that some node can answer for now."""
         return iter(self._ready)
+
+    @property
+    def version(self) -> int:
+        """A number that grows with every change of who is ready for what."""
+        return self._ready.version
+
+    def ready_changes(self) -> list[tuple[ModelId, bool]]:
+        """List the models that became ready, or ceased to be, since this was last asked."""
+        return self._ready.changes()
 
     def where_placed(self, model: ModelId) -> Iterator[tuple[Cluster, Placed]]:
         """List the clusters in which a model stands, ready or not."""
@@ -86,9 +96,11 @@ class Registry:
         """Take a probe's answer in, and tell what it changed."""
         node = self.nodes[event.node]
         node.claims = None
-        restarted = node.node_id is not None and node.node_id != event.node_id
+        former = node.node_id
+        restarted = former is not None and former != event.node_id
         if restarted:
             self._release_id(node)
+            node.restarted_at = now
         node.generation, node.version = event.generation, event.version
         node.node_id, node.state_paths = event.node_id, event.state_paths
         node.latency, node.heard = event.latency, now
@@ -103,6 +115,7 @@ class Registry:
         if restarted:
             self._forget_state(node)
         self._settle(node, now, moved=came_up or node.alias_of != alias_of)
+        self._follow_id(node, former, now)
         if came_up:
             return "up"
         return "restarted" if restarted else "same"
@@ -118,34 +131,26 @@ class Registry:
         if node.misses >= MISSES:  # another address of it may be well
             self._release_id(node)
         self._settle(node, now, moved=fell)
+        self._follow_id(node, node.node_id, now)
         return fell
 
-    def read(self, event: PlacementRead, now: float) -> Grouping | None:
-        """Take what a node told of its cluster in; the new grouping, where it changed one."""
+    def read(self, event: PlacementRead, now: float) -> Reading:
+        """Take what a node told of its cluster in, and say what it tells of the cluster."""
         node = self.nodes[event.node]
         node.looked, node.unread = True, None
         if node.alias_of is not None or node.generation is None:
-            return None
+            return Reading()
         grouping = self._list(node, event.listed, now)
         if node.cluster is None:
-            return grouping
+            return Reading(grouping)
         cluster = self.clusters[node.cluster]
-        old = cluster.models
-        cluster.models = {placed.model: placed for placed in event.models}
+        before = Told(cluster.index, cluster.told, first=cluster.read_at < 0)
+        told = {placed.model: placed for placed in event.models}
+        said = tuple(cluster.condition.take(before, event, cluster.key, now))
         cluster.index, cluster.read_at = event.index, now
-        self._know(cluster.models)
-        if old != cluster.models:
-            self._reindex(cluster, old.keys() | cluster.models.keys(), now)
-        return grouping
-
-    def _know(self, models: Iterable[ModelId]) -> None:
-        """Remember that models were placed; the one heard of longest ago makes room."""
-        for model in models:
-            if len(self.known) >= MAX_KNOWN:
-                self.known.pop(model, None)
-            self.known.setdefault(model)
-        while len(self.known) > MAX_KNOWN:
-            del self.known[next(iter(self.known))]
+        remember(self.known, told)
+        self._stand(cluster, told, now)
+        return Reading(grouping, said)
 
     def unplace(self, address: Address, model: ModelId, now: float) -> None:
         """Believe a node that says a model is not placed, until its state is read again."""
@@ -154,8 +159,8 @@ class Registry:
             return
         cluster = self.clusters[node.cluster]
         if model in cluster.models:
-            cluster.models[model] = Placed(model, ready=False, why="not_placed")
-            self._reindex(cluster, {model}, now)
+            told = Placed(model, ready=False, why="not_placed")
+            self._stand(cluster, {**cluster.told, model: told}, now)
 
     def reader(self, cluster: Cluster) -> Address | None:
         """Pick the member to ask next; they take turns, so that a deaf one cannot hide a state."""
@@ -175,6 +180,8 @@ class Registry:
         """Drop a node; the new grouping, where it belonged to one."""
         node = self.nodes.pop(address)
         self._release_id(node)
+        if node.node_id is not None:
+            self._hosts.left(node.node_id, address)
         return self._group(now) if node.cluster is not None else None
 
     def address_of(self, node_id: NodeId) -> Address | None:
@@ -192,6 +199,33 @@ class Registry:
         if node.node_id is not None and self._ids.get(node.node_id) == node.address:
             del self._ids[node.node_id]
 
+    def _follow_id(self, node: Node, former: NodeId | None, now: float) -> None:
+        """Judge anew what stands on an id that began or ceased to answer."""
+        moved: list[NodeId] = []
+        if former is not None and (former != node.node_id or not node.up):
+            moved += [former] if self._hosts.left(former, node.address) else []
+        if node.node_id is not None and node.up:
+            moved += [node.node_id] if self._hosts.answered(node.node_id, node.address) else []
+        for key, model in [stand for node_id in moved for stand in self._hosts.on(node_id)]:
+            cluster = self.clusters[key]
+            cluster.models[model] = self._judge(cluster, cluster.told[model])
+            cluster.condition.wait(cluster.models, now)
+            self._reindex(cluster, {model}, now)
+
+    def _judge(self, cluster: Cluster, told: Placed) -> Placed:
+        return judge(told, cluster.condition, self._hosts.is_gone)
+
+    def _stand(self, cluster: Cluster, told: dict[ModelId, Placed], now: float) -> None:
+        """Take in how a cluster's models stand, and keep every index true."""
+        if told != cluster.told:
+            self._hosts.stand(cluster.key, cluster.told, told)
+            cluster.told = told
+        old = cluster.models
+        cluster.models = {model: self._judge(cluster, placed) for model, placed in told.items()}
+        cluster.condition.wait(cluster.models, now)
+        if old != cluster.models:
+            self._reindex(cluster, old.keys() | cluster.models.keys(), now)
+
     def _forget_state(self, node: Node) -> None:
         """Drop what a node told before it got a new id: its state is empty now."""
         node.listed, node.listed_at = (), None
@@ -199,8 +233,8 @@ class Registry:
             return
         cluster = self.clusters[node.cluster]
         if cluster.members == (node.address,):
-            old, cluster.models = cluster.models, {}
-            self._reindex(cluster, old.keys(), node.heard)
+            cluster.index, cluster.condition = None, Condition()
+            self._stand(cluster, {}, node.heard)
         else:  # the others' state is not its own until it says so itself
             cluster.members = tuple(m for m in cluster.members if m != node.address)
             node.cluster = None
@@ -218,20 +252,17 @@ class Registry:
     def _group(self, now: float) -> Grouping:
         """Group all nodes that have told their state, and carry the clusters over."""
         told = [n for n in self.nodes.values() if n.listed_at is not None or n.cluster is not None]
-        edges = {n.address: self._edges(n, told) for n in told if n.alias_of is None}
+        edges = {n.address: mates(n, told, self._ids) for n in told if n.alias_of is None}
         old = {n.address: n.cluster for n in told if n.cluster is not None}
         grouping = regroup(edges, old)
-        before, self.clusters = self.clusters, {}
-        parents = dict(grouping.born)
-        for key, members in grouping.members.items():
-            known = before.get(key) or before.get(parents.get(key, key))
-            cluster = Cluster(key, members, self.nodes[members[0]].generation or "C")
-            if known is not None:
-                cluster.models, cluster.index = dict(known.models), known.index
-                cluster.read_at = known.read_at
-            self.clusters[key] = cluster
-            for member in members:
-                self.nodes[member].cluster = key
+        before, self.clusters = self.clusters, carry_over(self.clusters, grouping, self.nodes)
+        for cluster in self.clusters.values():
+            for member in cluster.members:
+                self.nodes[member].cluster = cluster.key
+        for cluster in before.values():
+            self._hosts.stand(cluster.key, cluster.told, {})
+        for cluster in self.clusters.values():
+            self._hosts.stand(cluster.key, {}, cluster.told)
         touched = {model for cluster in before.values() for model in cluster.models}
         for model in touched:
             self._rebuild(model)
@@ -240,13 +271,6 @@ class Registry:
                 node.cluster = None
             self._climb(node, now)
         return grouping
-
-    def _edges(self, node: Node, told: Iterable[Node]) -> list[Address]:
-        if node.generation == "A":  # an A node does not say which of the listed it is itself
-            seen = set(node.listed)
-            return [n.address for n in told if n.generation == "A" and seen & set(n.listed)]
-        found = (self._ids.get(node_id) for node_id in node.listed)
-        return [address for address in found if address is not None]
 
     def _settle(self, node: Node, now: float, *, moved: bool) -> None:
         if moved and node.cluster is not None:
@@ -268,13 +292,7 @@ class Registry:
             for member in cluster.members
             if self.nodes[member].up and self.nodes[member].alias_of is None
         ]
-        if ready == self._ready.get(model, []):
-            return
-        self.version += 1
-        if ready:
-            self._ready[model] = ready
-        else:
-            del self._ready[model]
+        self._ready.set(model, ready)
 
     def _climb(self, node: Node, now: float) -> None:
         cluster = None if node.cluster is None else self.clusters[node.cluster]

@@ -12,6 +12,7 @@ from exo_supervisor.core.effects import (
     WatchNode,
 )
 from exo_supervisor.core.events import (
+    CapacityRead,
     CardsRead,
     NodeSighted,
     PlacementFailed,
@@ -21,9 +22,8 @@ from exo_supervisor.core.events import (
     ProviderFailed,
     ProviderListed,
 )
-from exo_supervisor.core.names import ModelId
-from exo_supervisor.core.nodes import fell
 from exo_supervisor.core.options import Tables
+from exo_supervisor.core.stuck import stuck_models, stuck_nodes
 
 MAX_CARDS = 20_000
 """Cards that are remembered; they only serve to tell a 404 from another."""
@@ -61,18 +61,18 @@ class Watch:
         if change != "same" or missed:  # a cheap check saw it come back: its rest may end
             self._tables.breakers.hasten((event.node, None), now)
         if node.up and node.alias_of is None and (change != "same" or node.cluster is None):
-            effects.append(ReadPlacement(node=event.node, cards=True))
-        return effects
+            effects.append(ReadPlacement(node=event.node, cards=True, capacity=True))
+        return [*effects, *self._ready_changes()]
 
     def missed(self, event: ProbeFailed, now: float) -> list[Effect]:
         """Take in that a node did not say who it is."""
         if event.node not in self._registry.nodes:
             return []
         node = self._registry.nodes[event.node]
-        first, was_ready = not node.looked, set(self._registry.ready_models())
+        first = not node.looked
         if self._registry.missed(event.node, event.why, event.detail, now):
-            lost = _ready_changes(was_ready, set(self._registry.ready_models()))
-            return [_say("warning", "node_down", node=event.node, why=event.why), *lost]
+            down = _say("warning", "node_down", node=event.node, why=event.why)
+            return [down, *self._ready_changes()]
         if first and not node.was_up:
             return [_say("info", "node_silent", node=event.node, why=event.why)]
         return []
@@ -82,15 +82,26 @@ class Watch:
         node = self._registry.nodes.get(event.node)
         if node is None:
             return []
-        before = None if node.cluster is None else self._registry.clusters[node.cluster]
-        index = None if before is None else before.index
-        was_ready = set(self._registry.ready_models())
-        grouping = self._registry.read(event, now)
-        effects = list(self._carry_over(grouping))
-        if fell(index, event.index):
-            effects.append(_say("warning", "cluster_re_elected", cluster=node.cluster))
-        effects += _ready_changes(was_ready, set(self._registry.ready_models()))
-        return effects
+        reading = self._registry.read(event, now)
+        return [*self._carry_over(reading.grouping), *reading.said, *self._ready_changes()]
+
+    def bore(self, event: CapacityRead, now: float) -> list[Effect]:
+        """Take in what machines have and bear, and how many ghosts a cluster's state names."""
+        node = self._registry.nodes.get(event.node)
+        if node is None or node.cluster is None:
+            return []
+        if event.own is not None:
+            node.capacity, node.capacity_at = event.own, now
+        for node_id, capacity in event.capacities.items():
+            address = self._registry.address_of(node_id)
+            if address is not None:
+                bearer = self._registry.nodes[address]
+                bearer.capacity, bearer.capacity_at = capacity, now
+        condition = self._registry.clusters[node.cluster].condition
+        before, condition.ghosts = condition.ghosts, event.ghosts
+        if event.ghosts <= before:
+            return []
+        return [_say("info", "ghost_nodes_seen", cluster=node.cluster, ghosts=event.ghosts)]
 
     def unread(self, event: PlacementFailed) -> list[Effect]:
         """Take in that a node did not tell of its cluster: it has been looked at all the same."""
@@ -131,9 +142,10 @@ class Watch:
             return []
         return [_say("warning", "provider_unreached", provider=event.provider, why=event.why)]
 
-    def forget_silent(self, now: float) -> list[Effect]:
-        """Drop the nodes that have been silent for long and that no person named."""
-        effects: list[Effect] = []
+    def sweep(self, now: float) -> list[Effect]:
+        """Name what is stuck; drop the nodes that were silent for long and that no person named."""
+        effects: list[Effect] = [*stuck_nodes(self._registry, now)]
+        effects += stuck_models(self._registry, now)
         for address in self._registry.forgettable(now):
             effects += self._carry_over(self._registry.forget(address, now))
             self._tables.meters.forget(address)
@@ -153,6 +165,13 @@ class Watch:
         providers = self._tables.clouds.providers.values()
         return all(provider.looked for provider in providers if provider.cloud.keyed)
 
+    def _ready_changes(self) -> Iterator[Effect]:
+        for model, ready in self._registry.ready_changes():
+            if ready:
+                yield _say("info", "model_ready", model=model)
+            else:
+                yield _say("warning", "model_lost", model=model)
+
     def _carry_over(self, grouping: Grouping | None) -> Iterator[Effect]:
         """Let breakers follow their clusters through splits and merges."""
         if grouping is None:
@@ -166,13 +185,6 @@ class Watch:
                 breakers.copy(key, heir)
             breakers.forget(key, models=True)
             yield _say("info", "cluster_ended", cluster=key, heir=heir)
-
-
-def _ready_changes(was: set[ModelId], now: set[ModelId]) -> Iterator[Effect]:
-    for model in sorted(now - was):
-        yield _say("info", "model_ready", model=model)
-    for model in sorted(was - now):
-        yield _say("warning", "model_lost", model=model)
 
 
 def _say(level: Level, name: str, **facts: object) -> Announce:

@@ -4,9 +4,11 @@ from collections import Counter
 
 from exo_supervisor.core.breaker import HalfOpen
 from exo_supervisor.core.breakers import Key
+from exo_supervisor.core.condition import judge
 from exo_supervisor.core.effects import Effect, StartAttempt
+from exo_supervisor.core.hosts import Hosts
 from exo_supervisor.core.machine import Machine
-from exo_supervisor.core.names import Address, ModelId, RequestId
+from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, RequestId
 from exo_supervisor.core.registry import Registry
 from tests.core.simulation import Client, House
 
@@ -18,6 +20,7 @@ def check(house: House) -> None:
     check_probes(machine)
     check_counters(machine)
     check_index(machine.tables.registry)
+    check_judgement(machine.tables.registry)
     check_clusters(machine.tables.registry)
     check_alarms(machine)
 
@@ -90,6 +93,27 @@ def check_index(registry: Registry) -> None:
     index = {model: registry.where_ready(model) for model in registry.ready_models()}
     assert {model: set(nodes) for model, nodes in index.items()} == naive
     assert all(len(set(nodes)) == len(nodes) for nodes in index.values()), "a node twice"
+
+
+def check_judgement(registry: Registry) -> None:
+    """Check what is known of ids and hosts, and every model, against a fresh look at all of it."""
+    hosts: Hosts = vars(registry)["_hosts"]
+    at: dict[NodeId, set[Address]] = {}
+    for node in registry.nodes.values():
+        if node.up and node.node_id is not None:
+            at.setdefault(node.node_id, set()).add(node.address)
+    assert vars(hosts)["_at"] == at, "who answers by an id"
+    assert not any(hosts.is_gone(node_id) for node_id in at)
+    stands: dict[NodeId, set[tuple[ClusterKey, ModelId]]] = {}
+    for cluster in registry.clusters.values():
+        assert cluster.models.keys() == cluster.told.keys()
+        for model, told in cluster.told.items():
+            judged = judge(told, cluster.condition, hosts.is_gone)
+            assert cluster.models[model] == judged, "a judgement is stale"
+            assert (model in cluster.condition.pending) == (not judged.ready)
+            for host in {host for one in told.instances for host in one.hosts}:
+                stands.setdefault(host, set()).add((cluster.key, model))
+    assert vars(hosts)["_stands"] == stands, "what stands on a host"
 
 
 def check_clusters(registry: Registry) -> None:

@@ -241,7 +241,7 @@ class House:
         forming = self.chance(self.trouble / 2)
         mates = () if forming else tuple(n.node_id() for n in self.nodes if n.group is group)
         models = tuple(Placed(model, ready) for model, ready in group.models.items())
-        group.index += self.random.randrange(3)
+        group.index += 1 + self.random.randrange(3)
         self.feed(PlacementRead(node=at, listed=mates, models=models, index=group.index))
 
     def _list_cloud(self, name: ProviderName) -> None:

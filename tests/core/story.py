@@ -13,6 +13,7 @@ from exo_supervisor.core.events import (
     CardsRead,
     ContentSeen,
     Event,
+    Instance,
     NodeSighted,
     Placed,
     PlacementRead,
@@ -24,7 +25,15 @@ from exo_supervisor.core.events import (
     Ticked,
 )
 from exo_supervisor.core.machine import Machine
-from exo_supervisor.core.names import Address, Generation, ModelId, NodeId, ProviderName, RequestId
+from exo_supervisor.core.names import (
+    Address,
+    Generation,
+    InstanceId,
+    ModelId,
+    NodeId,
+    ProviderName,
+    RequestId,
+)
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 
@@ -92,6 +101,27 @@ class Story:
         listed = tuple(NodeId(f"{name}#0") for name in (node, *mates.split()))
         at = Address(node)
         return self.tell(PlacementRead(node=at, listed=listed, models=tuple(models), index=index))
+
+    def tells(
+        self,
+        node: str,
+        *models: Placed,
+        mates: str = "",
+        index: int | None = None,
+        runners: int = 1,
+        orphans: str = "",
+    ) -> list[Effect]:
+        """Let a node tell its state in full, each model with its instances (see `stand`)."""
+        return self.tell(
+            PlacementRead(
+                node=Address(node),
+                listed=tuple(NodeId(f"{name}#0") for name in (node, *mates.split())),
+                models=models,
+                index=index,
+                runners=runners,
+                orphans=tuple(orphans.split()),
+            )
+        )
 
     def cards(self, node: str, *cards: str) -> list[Effect]:
         """Let a node tell which models Exo knows of."""
@@ -209,6 +239,16 @@ class Story:
             or machine.tables.seats.taken
             or vars(machine.tables.meters)["_in_flight"]
         )
+
+
+def stand(model: str, *instances: str, why: str = "") -> Placed:
+    """Place a model: each instance is its id and its hosts, as `i1@a:1,b:1`."""
+    ready, found = not why, list[Instance]()
+    for one in instances:
+        name, _, hosts = one.partition("@")
+        ids = tuple(NodeId(f"{host}#0") for host in hosts.split(",") if host)
+        found.append(Instance(InstanceId(name), ready=ready, why=why, hosts=ids))
+    return Placed(ModelId(model), ready=ready, why=why, instances=tuple(found))
 
 
 def told(effects: list[Effect]) -> list[str]:

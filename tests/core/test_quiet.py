@@ -6,7 +6,7 @@ from msgspec import structs
 from exo_supervisor.core.events import PlacementFailed
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.outcomes import Fault
-from tests.core.story import BOTH, LOCAL, Story, told
+from tests.core.story import BOTH, LOCAL, Story, stand, told
 
 LOST, LATE = ["CancelAttempt state_lost"], ["CancelAttempt first_content_timeout"]
 
@@ -150,3 +150,16 @@ def test_a_request_that_left_is_asked_about_no_more() -> None:
     story.leave("r")
     assert story.read("a:1") == []
     assert story.idle()
+
+
+@pytest.mark.parametrize(
+    ("now", "lost"),
+    [("i2@a:1", True), ("i1@a:1", False)],
+    ids=["only a new copy is ready", "the copy it began on is there"],
+)
+def test_a_copy_that_was_placed_anew_has_never_heard_of_it(now: str, *, lost: bool) -> None:
+    story = Story(BOTH, "a:1")
+    story.tells("a:1", stand("m", "i1@a:1"), index=7)
+    story.ask("r")
+    story.quiet("r", 10.0)
+    assert told(story.tells("a:1", stand("m", now), index=8)) == (LOST if lost else [])

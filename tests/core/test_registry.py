@@ -7,10 +7,12 @@ from hypothesis import stateful as sm
 from hypothesis import strategies as st
 
 from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered
+from exo_supervisor.core.known import MAX_KNOWN
 from exo_supervisor.core.names import Address, Generation, ModelId, NodeId
 from exo_supervisor.core.nodes import MAX_CLAIMS
-from exo_supervisor.core.registry import FORGET, MAX_KNOWN, MAX_NODES, Registry
-from tests.core.invariants import check_clusters, check_index
+from exo_supervisor.core.registry import FORGET, MAX_NODES, Registry
+from tests.core.invariants import check_clusters, check_index, check_judgement
+from tests.core.story import stand
 
 A, B, M, N = Address("a:1"), Address("b:1"), ModelId("m"), ModelId("n")
 
@@ -361,7 +363,7 @@ class AnyNews(sm.RuleBasedStateMachine):
 
     nodes: ClassVar[list[Address]] = [Address(f"{name}:1") for name in "abcd"]
     some = st.sampled_from(nodes)
-    ids = st.sampled_from("wxyz")
+    ids = st.sampled_from(["w#0", "x#0", "y#0", "z#0"])
 
     def __init__(self) -> None:
         super().__init__()
@@ -387,6 +389,34 @@ class AnyNews(sm.RuleBasedStateMachine):
         if node in self.house.registry.nodes:
             self.house.read(node, " ".join(listed), self.now, m=m, n=n)
 
+    @sm.rule(
+        node=some,
+        listed=st.lists(ids, max_size=3),
+        index=st.integers(-1, 40) | st.none(),
+        copies=st.lists(st.tuples(st.sampled_from("mn"), st.lists(ids, max_size=2)), max_size=3),
+        orphans=st.sets(st.sampled_from("opqr")),
+    )
+    def tell(
+        self,
+        node: Address,
+        listed: list[str],
+        index: int | None,
+        copies: list[tuple[str, list[str]]],
+        orphans: set[str],
+    ) -> None:
+        if node not in self.house.registry.nodes:
+            return
+        found: dict[str, list[str]] = {}
+        for n, (model, hosts) in enumerate(copies):
+            at = ",".join(host.removesuffix("#0") for host in hosts)
+            found.setdefault(model, []).append(f"i{n}@{at}")
+        models = tuple(stand(model, *each) for model, each in found.items())
+        ids = tuple(NodeId(each) for each in listed)
+        event = PlacementRead(
+            node=node, listed=ids, models=models, index=index, runners=1, orphans=tuple(orphans)
+        )
+        self.house.registry.read(event, self.now)
+
     @sm.rule(node=some)
     def unplace(self, node: Address) -> None:
         self.house.registry.unplace(node, M, self.now)
@@ -404,6 +434,7 @@ class AnyNews(sm.RuleBasedStateMachine):
     def the_books_agree(self) -> None:
         check_index(self.house.registry)
         check_clusters(self.house.registry)
+        check_judgement(self.house.registry)
 
     @sm.invariant()
     def an_id_belongs_to_one_address_and_aliases_serve_nobody(self) -> None:

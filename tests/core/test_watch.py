@@ -2,7 +2,10 @@
 
 import pytest
 
+from exo_supervisor.core.capacity import Capacity
+from exo_supervisor.core.effects import ReadPlacement
 from exo_supervisor.core.events import (
+    CapacityRead,
     CardsRead,
     Event,
     NodeSighted,
@@ -27,6 +30,7 @@ GONE, NOBODY = Address("gone:1"), ProviderName("nobody")
     [
         ProbeAnswered(node=GONE, generation="C", node_id=None, latency=0.1),
         ProbeFailed(node=GONE, why="timeout"),
+        CapacityRead(node=GONE, capacities={}),
         PlacementRead(node=GONE, listed=(), models=()),
         PlacementFailed(node=GONE, why="timeout"),
         ProviderListed(provider=NOBODY, models=()),
@@ -58,8 +62,8 @@ def test_a_nodes_life_is_told() -> None:
     story.read("a:1")
     story.down("a:1")
     assert [name for name in story.names() if name != "first_look_done"] == [
-        "node_sighted", "node_up", "model_ready", "node_restarted", "model_ready",
-        "cluster_re_elected", "model_lost", "node_down",
+        "node_sighted", "node_up", "model_ready", "node_restarted", "model_lost",
+        "model_ready", "cluster_re_elected", "model_lost", "node_down",
     ]  # fmt: skip
 
 
@@ -164,3 +168,45 @@ def test_the_cluster_that_an_alias_leaves_behind_ends_without_an_heir() -> None:
     assert "cluster_ended" in story.names()
     assert told(story.ask("r")) == ["start b:1 m"]
     assert len(story.machine.tables.breakers) == 0
+
+
+def capacities(story: Story, node: str, ghosts: int = 0, **names: Capacity) -> list[str]:
+    story.said.clear()
+    found = {NodeId(name.replace("_", ":") + "#0"): one for name, one in names.items()}
+    at = Address(node)
+    assert story.tell(CapacityRead(node=at, capacities=found, ghosts=ghosts)) == []
+    return story.names()
+
+
+def test_what_machines_bear_is_kept_with_their_nodes() -> None:
+    story = Story(LOCAL)
+    for node in ("a:1", "b:1"):
+        story.up(node)
+        story.read(node, mates="a:1 b:1")
+    story.wait(3.0)
+    large, small = Capacity(memory_total=64), Capacity(memory_total=8)
+    assert capacities(story, "a:1", a_1=large, b_1=small, elsewhere=large) == []
+    nodes = story.machine.tables.registry.nodes
+    kept = [(node.capacity, node.capacity_at) for node in nodes.values()]
+    assert kept == [(large, story.now), (small, story.now)]
+    own = CapacityRead(node=Address("b:1"), capacities={}, own=large)
+    story.tell(own)
+    assert nodes[Address("b:1")].capacity == large
+
+
+def test_ghosts_are_named_when_they_grow() -> None:
+    story = Story(LOCAL, "a:1")
+    told = [capacities(story, "a:1", ghosts) for ghosts in (2, 2, 1, 3)]
+    assert told == [["ghost_nodes_seen"], [], [], ["ghost_nodes_seen"]]
+    story.up("b:1")
+    assert capacities(story, "b:1", 9) == [], "its state was not read yet"
+
+
+def test_capacities_are_asked_for_at_a_third_of_the_rate() -> None:
+    story = Story(LOCAL)
+    [first] = story.up("a:1")
+    assert isinstance(first, ReadPlacement)
+    assert first.capacity
+    story.read("a:1", "m")
+    asked = [each for each in story.tick(95.0) if isinstance(each, ReadPlacement)]
+    assert [each.capacity for each in asked] == [False, False, True] * 3

@@ -1,0 +1,72 @@
+"""What does not get any further is named, once."""
+
+from exo_supervisor.core.effects import Announce
+from exo_supervisor.core.events import NodeSighted, Placed, ProbeFailed
+from exo_supervisor.core.names import Address
+from tests.core.story import LOCAL, M, Story
+
+
+def said(story: Story, name: str) -> list[Announce]:
+    found = [each for each in story.said if each.name == name]
+    story.said.clear()
+    return found
+
+
+def loads(story: Story, progress: str) -> None:
+    model = Placed(M, ready=False, why="loading", progress=progress)
+    story.tells("a:1", model)
+
+
+def test_a_model_that_does_not_get_on_is_named_once() -> None:
+    story = Story(LOCAL, "a:1")
+    loads(story, "1 of 9")
+    story.tick(250.0)
+    loads(story, "2 of 9")
+    for _ in range(5):
+        story.wait(60.0)
+        loads(story, "2 of 9")
+    assert said(story, "model_stuck") == []
+    story.wait(60.0)
+    [stuck] = said(story, "model_stuck")
+    assert stuck.level == "warning"
+    facts = {"cluster": "a:1", "model": "m", "why": "loading", "progress": "2 of 9"}
+    assert stuck.facts == {**facts, "for": 350.0}
+    story.wait(600.0)
+    assert said(story, "model_stuck") == [], "only once"
+    story.read("a:1", "m")
+    assert story.machine.tables.registry.clusters.popitem()[1].condition.pending == {}
+
+
+def test_a_node_that_does_not_get_on_is_named_once_a_rung() -> None:
+    story = Story(LOCAL)
+    at = Address("10.0.0.1:1")
+    story.tell(NodeSighted(node=at, url="http://10.0.0.1:1", source="mdns", seeded=True))
+    story.tell(ProbeFailed(node=at, why="timeout"))
+    story.tick(239.0)
+    assert said(story, "node_stuck") == []
+    story.tick(700.0)
+    [stuck] = said(story, "node_stuck")
+    assert stuck.level == "warning"
+    facts = {"node": at, "rung": "seen", "sources": ["mdns"], "why": "timeout", "for": 295.0}
+    assert stuck.facts == facts
+    story.up("10.0.0.1:1")
+    story.read("10.0.0.1:1")
+    story.wait(300.0)
+    [stuck] = said(story, "node_stuck")
+    assert (stuck.level, stuck.facts["rung"], stuck.facts["why"]) == ("info", "clustered", None)
+    story.read("10.0.0.1:1", "m")
+    story.wait(300.0)
+    story.read("10.0.0.1:1")
+    story.wait(300.0)
+    assert len(said(story, "node_stuck")) == 1, "once more after it was ready"
+
+
+def test_an_own_host_without_an_exo_and_other_addresses_are_not_stuck() -> None:
+    story = Story(LOCAL)
+    own = Address("127.0.0.1:1")
+    story.tell(NodeSighted(node=own, url="http://127.0.0.1:1", source="static", seeded=True))
+    story.tell(ProbeFailed(node=own, why="refused"))
+    story.up("a:1")
+    story.machine.tables.registry.nodes[Address("a:1")].alias_of = Address("b:1")
+    story.wait(600.0)
+    assert said(story, "node_stuck") == []
