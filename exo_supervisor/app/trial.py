@@ -59,7 +59,7 @@ async def _try_node(fetch: Fetcher, url: str, wait: float) -> Finding:
     try:
         seen = await prober.look()
         took = anyio.current_time() - began
-        read = await read_placement(prober, address, seen, anyio.current_time() + STATE_WAIT)
+        read, _ = await read_placement(prober, address, seen, anyio.current_time() + STATE_WAIT)
     except GetError as fault:
         return Finding("warn", "node", f"{address}, {reason_of(fault.why, fault.detail)}")
     except WireError as fault:

@@ -18,7 +18,7 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.registry import MISSES
-from exo_supervisor.edge.placement import read_cards_of, read_placement
+from exo_supervisor.edge.placement import read_capacity, read_cards_of, read_placement
 from exo_supervisor.edge.probe import Found, Prober
 from exo_supervisor.runtime.fetch import Get, GetError
 from exo_supervisor.wire.faults import WireError
@@ -109,7 +109,7 @@ class _Poller:
         self._misses: int | None = None
         self._found: Found | None = None
         self._wanted = False
-        self._cards = False
+        self._cards = self._capacity = False
         self._nap: anyio.CancelScope | None = None
         self._scope: anyio.CancelScope | None = None
         self._stopped = False
@@ -118,6 +118,7 @@ class _Poller:
         """Note that the placement is wanted, and wake up for it."""
         self._wanted = True
         self._cards = self._cards or effect.cards
+        self._capacity = self._capacity or effect.capacity
         if self._nap is not None:
             self._nap.cancel()
 
@@ -176,13 +177,13 @@ class _Poller:
                     await anyio.sleep_forever()
 
     async def _read(self) -> bool:
-        """Read the placement if it is wanted, then the cards, all within one timeout."""
+        """Read the placement if it is wanted, then the rest of it, all within one timeout."""
         if not self._wanted or self._found is None:
             return False
         self._wanted = False
         until = anyio.current_time() + self._state_timeout
         try:
-            placement = await read_placement(self._prober, self._node, self._found, until)
+            placement, capacity = await read_placement(self._prober, self._node, self._found, until)
         except GetError as fault:
             await self._inbox.send(PlacementFailed(node=self._node, why=fault.why))
             return True
@@ -190,6 +191,11 @@ class _Poller:
             await self._inbox.send(PlacementFailed(node=self._node, why="bad_answer"))
             return True
         await self._inbox.send(placement)
+        if self._capacity and self._found.state_paths:
+            capacity = await read_capacity(self._prober, self._node, placement.listed, until)
+        self._capacity = False
+        if capacity is not None:
+            await self._inbox.send(capacity)
         if self._cards:
             await self._read_cards(until)
         return True

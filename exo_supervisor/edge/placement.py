@@ -1,14 +1,20 @@
-"""What a node tells of its cluster: which models are placed, which are ready, which it knows.
+"""What a node tells of its cluster: its models, placed, ready or known, and its machines.
 
 A state holds the prompts of other people's requests: no byte of it is logged or handed on.
 """
 
 from contextlib import suppress
 
-from exo_supervisor.core.events import Placed, PlacementRead
-from exo_supervisor.core.names import Address, ModelId
+from exo_supervisor.core.events import CapacityRead, Placed, PlacementRead
+from exo_supervisor.core.names import Address, ModelId, NodeId
 from exo_supervisor.edge.probe import Found, Prober
 from exo_supervisor.runtime.fetch import GetError
+from exo_supervisor.wire.capacity import (
+    Machines,
+    read_full_machines,
+    read_machine_a,
+    read_machines,
+)
 from exo_supervisor.wire.exo import read_cards
 from exo_supervisor.wire.legacy import read_models_a, read_topology_a
 from exo_supervisor.wire.state import Placement, read_full_state, read_state
@@ -19,25 +25,36 @@ _LONGEST_LIST = 4 * 2**20
 
 async def read_placement(
     prober: Prober, node: Address, found: Found, until: float
-) -> PlacementRead:
+) -> tuple[PlacementRead, CapacityRead | None]:
     """Ask a node for its placement, in the way of its generation, until an instant.
 
-    Raises GetError for an answer that does not come, WireError for one that cannot be read.
+    The capacities come along where that costs no further question. Raises GetError for an answer
+    that does not come, WireError for one that cannot be read.
     """
     if found.identity.generation == "A":
         return await _read_a(prober, node, until)
     if found.state_paths:
-        placement = await _read_paths(prober, until)
-    else:
-        placement = read_full_state(await prober.body("/state", until, _LONGEST))
-    return PlacementRead(
-        node=node,
-        listed=placement.nodes,
-        models=placement.models,
-        index=placement.index,
-        runners=placement.runners,
-        orphans=placement.orphans,
-    )
+        return _told(node, await _read_paths(prober, until)), None
+    state = await prober.body("/state", until, _LONGEST)
+    placement = read_full_state(state)
+    return _told(node, placement), _bear(node, read_full_machines(placement.nodes, state))
+
+
+async def read_capacity(
+    prober: Prober, node: Address, listed: tuple[NodeId, ...], until: float
+) -> CapacityRead | None:
+    """Ask a node that has `/state/{path}` what the machines of those it listed have and bear.
+
+    What is not answered is not known.
+    """
+    parts: list[bytes] = []
+    for path in ("/state/nodeMemory", "/state/nodeSystem", "/state/nodeIdentities"):
+        part = b"null"
+        with suppress(GetError):
+            part = await prober.body(path, until, _LONGEST_LIST)
+        parts.append(part)
+    memory, system, identities = parts
+    return _bear(node, read_machines(listed, memory, system, identities))
 
 
 async def read_cards_of(prober: Prober, until: float) -> tuple[ModelId, ...]:
@@ -57,13 +74,34 @@ async def _read_paths(prober: Prober, until: float) -> Placement:
     return read_state(instances, runners, topology, index, seen)
 
 
-async def _read_a(prober: Prober, node: Address, until: float) -> PlacementRead:
+async def _read_a(
+    prober: Prober, node: Address, until: float
+) -> tuple[PlacementRead, CapacityRead | None]:
     """Take every model that the engine can run as ready: generation A loads at first request.
 
     With an empty topology, it serves nothing.
     """
-    listed = read_topology_a(await prober.body("/v1/topology", until, _LONGEST_LIST))
+    topology = await prober.body("/v1/topology", until, _LONGEST_LIST)
+    listed, own = read_topology_a(topology), read_machine_a(topology)
     models = read_models_a(await prober.body("/initial_models", until, _LONGEST_LIST))
     why = "loads at first request" if listed else "its topology is empty"
     placed = tuple(Placed(model, bool(listed), why) for model in models)
-    return PlacementRead(node=node, listed=listed, models=placed)
+    told = PlacementRead(node=node, listed=listed, models=placed)
+    return told, None if own is None else CapacityRead(node=node, capacities={}, own=own)
+
+
+def _told(node: Address, placement: Placement) -> PlacementRead:
+    return PlacementRead(
+        node=node,
+        listed=placement.nodes,
+        models=placement.models,
+        index=placement.index,
+        runners=placement.runners,
+        orphans=placement.orphans,
+    )
+
+
+def _bear(node: Address, machines: Machines) -> CapacityRead | None:
+    if not machines.capacities and not machines.ghosts:
+        return None
+    return CapacityRead(node=node, capacities=machines.capacities, ghosts=machines.ghosts)

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
+from exo_supervisor.core.capacity import Capacity
 from exo_supervisor.core.effects import ReadPlacement, UnwatchNode, WatchNode
 from exo_supervisor.core.events import (
+    CapacityRead,
     CardsRead,
     Event,
     Instance,
@@ -371,6 +373,72 @@ async def test_a_wanted_placement_is_read_at_once_by_five_small_paths(
         "/state/lastEventAppliedIdx",
         "/state/lastSeen",
     ]
+
+
+MEMORY = b'{"n1":{"ramTotal":{"inBytes":64},"ramAvailable":{"inBytes":48}}}'
+
+
+def capable(ghosts: int = 0) -> CapacityRead:
+    return CapacityRead(node=NODE, capacities={NodeId("n1"): Capacity(64, 48)}, ghosts=ghosts)
+
+
+async def test_capacities_are_read_only_when_wanted_and_what_fails_is_not_known() -> None:
+    get = FakeGet()
+    answers_c(get)
+    get.say(f"{URL}/state/nodeMemory", MEMORY)
+    get.say(f"{URL}/state/nodeIdentities", b'{"n1":{},"ghost":{}}')
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        health.read(ReadPlacement(node=NODE, capacity=True))
+        await anyio.sleep(1.0)
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(1.0)
+        del get.answers[f"{URL}/state/nodeMemory"], get.answers[f"{URL}/state/nodeIdentities"]
+        health.read(ReadPlacement(node=NODE, capacity=True))
+        await anyio.sleep(1.0)
+    assert heard == [
+        (0.0, well()),
+        (1.0, placed()),
+        (1.0, capable(ghosts=1)),
+        (2.0, placed()),
+        (3.0, placed()),
+    ]
+    paths = [url.removeprefix(URL) for at, url in get.asked if at == 1.0]
+    assert paths[5:] == ["/state/nodeMemory", "/state/nodeSystem", "/state/nodeIdentities"]
+
+
+async def test_capacities_that_come_slowly_delay_nothing_that_was_read() -> None:
+    get = FakeGet()
+    answers_c(get)
+    get.delays[f"{URL}/state/nodeMemory"] = 1000.0
+    async with polling(get, interval=60.0) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        health.read(ReadPlacement(node=NODE, capacity=True))
+        await anyio.sleep(10.0)
+    assert heard == [(0.0, well()), (1.0, placed())]
+
+
+async def test_generation_a_and_an_old_b_tell_their_capacities_unasked() -> None:
+    get = FakeGet()
+    answers_a(get)
+    get.say(f"{URL}/v1/topology", b'{"nodes":{"a1":{"chip":"Apple M1","memory":2}}}')
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        health.read(ReadPlacement(node=NODE, capacity=True))
+        await anyio.sleep(1.0)
+        get.say(f"{URL}/node_id", f'"{B}"')
+        del get.answers[f"{URL}/healthcheck"]
+        await anyio.sleep(5.0)
+        state = b'{"instances":{},"runners":{},"topology":' + TOPOLOGY + b',"nodeMemory":'
+        get.say(f"{URL}/state", state + MEMORY + b"}")
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(1.0)
+    read = [event for _, event in heard if isinstance(event, CapacityRead)]
+    own = Capacity(memory_total=2 * 2**20, chip="Apple M1")
+    assert read == [CapacityRead(node=NODE, capacities={}, own=own), capable()]
 
 
 async def test_cards_are_read_when_wanted_and_tried_again_when_they_fail() -> None:
