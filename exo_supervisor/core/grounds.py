@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from exo_supervisor.core.names import Address, ClusterKey
-from exo_supervisor.core.nodes import Cluster, Node, fell
+from exo_supervisor.core.nodes import Cluster, Node
 from exo_supervisor.core.registry import Registry
 
 HOLD = 5.0
@@ -18,19 +18,20 @@ class Grounds:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._firm_at: dict[ClusterKey, float] = {}
-        self._index: dict[ClusterKey, int | None] = {}
+        self._elected: dict[ClusterKey, float | None] = {}
         self._members: dict[ClusterKey, tuple[Address, ...]] = {}
 
     def changed(self, now: float) -> bool:
         """Look at all clusters; say whether any is new, was re-elected or has other members."""
         clusters, changed = self._registry.clusters, False
         for key, cluster in clusters.items():
-            if key not in self._firm_at or fell(self._index[key], cluster.index):
+            elected_at = cluster.condition.elected_at
+            if key not in self._firm_at or self._elected[key] != elected_at:
                 self._firm_at[key] = now + HOLD
                 changed = True
-            self._index[key] = cluster.index
+            self._elected[key] = elected_at
         for key in [key for key in self._firm_at if key not in clusters]:
-            del self._firm_at[key], self._index[key]
+            del self._firm_at[key], self._elected[key]
         members = {key: cluster.members for key, cluster in clusters.items()}
         changed = changed or members != self._members
         self._members = members

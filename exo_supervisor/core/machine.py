@@ -87,6 +87,8 @@ class Machine:
                 return self._force(event, now)
             case PlacementSettled() | ModelRemoved() | ModelOrdered():
                 return self._place(event, now)
+            case NodeSighted() | CardsRead() | CapacityRead():
+                return self._note(event, now)
             case _:
                 return self._hear(event, now)
 
@@ -104,27 +106,28 @@ class Machine:
             return True
         return any(provider.usable(now) for provider in self.tables.clouds.providers.values())
 
+    def _note(self, event: NodeSighted | CardsRead | CapacityRead, now: float) -> list[Effect]:
+        """Take in what no request waits for."""
+        match event:
+            case NodeSighted():
+                return self._watch.sighted(event, now)
+            case CardsRead():
+                return self._watch.cards(event)
+            case CapacityRead():
+                return self._watch.bore(event, now)
+
     def _hear(
         self,
-        event: NodeSighted
-        | ProbeAnswered
+        event: ProbeAnswered
         | ProbeFailed
         | PlacementRead
         | PlacementFailed
-        | CapacityRead
-        | CardsRead
         | ProviderListed
         | ProviderFailed,
         now: float,
     ) -> list[Effect]:
         watch, version = self._watch, self.tables.registry.version
         match event:
-            case NodeSighted():
-                return watch.sighted(event, now)
-            case CardsRead():
-                return watch.cards(event)
-            case CapacityRead():
-                return watch.bore(event, now)
             case ProbeAnswered():
                 effects = watch.answered(event, now)
             case ProbeFailed():
