@@ -1,15 +1,21 @@
 """Which discovery sources run, as the configuration asks for them."""
 
+from collections.abc import Callable
+from ipaddress import IPv4Network
+
 from anyio.streams.memory import MemoryObjectSendStream
 
 from exo_supervisor.config import Config
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.names import ClusterKey
+from exo_supervisor.core.nodes import Node
 from exo_supervisor.discovery.broadcast import Broadcast
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
 from exo_supervisor.discovery.mdns import Mdns
 from exo_supervisor.discovery.multicast import Multicast
 from exo_supervisor.discovery.static import Static
+from exo_supervisor.discovery.vicinity import Vicinity
 from exo_supervisor.runtime.fetch import Get
 from exo_supervisor.runtime.supervise import Service
 
@@ -22,17 +28,28 @@ class Sources:
     ) -> None:
         discovery = config.discovery
         ports = discovery.api_ports
+        links = discovery.interfaces
+        vicinity = Vicinity([IPv4Network(each) for each in discovery.ranges], links)
         self.services: list[Service] = [Static(send, machine.tables.policy.seeds)]
         self._lan: list[Broadcast | Mdns | Multicast] = []
-        crawl = Crawl(get, send, lambda: crawl_points(machine), ports)
+        crawl = Crawl(get, send, lambda: crawl_points(machine, crawl.rooted), ports, vicinity)
         if discovery.crawl:
             self.services.append(crawl)
         if discovery.broadcast != "off":
-            self._lan.append(Broadcast(send, ports, mode=discovery.broadcast))
+            mode = discovery.broadcast
+            self._lan.append(Broadcast(send, ports, vicinity, mode=mode, interfaces=links))
         if discovery.mdns:
-            self._lan.append(Mdns(send, ports))
+            self._lan.append(Mdns(send, ports, vicinity, interfaces=links))
         if discovery.multicast:
-            self._lan.append(Multicast(send, ports, addresses=crawl.addresses))
+            multicast = Multicast(
+                send,
+                ports,
+                vicinity,
+                namespaces=discovery.namespaces,
+                interfaces=links,
+                addresses=crawl.addresses,
+            )
+            self._lan.append(multicast)
         self.services += self._lan
 
     def quiet(self) -> list[str]:
@@ -40,14 +57,19 @@ class Sources:
         return [f"{each.name} is quiet: {each.why_quiet}" for each in self._lan if each.why_quiet]
 
 
-def crawl_points(machine: Machine) -> list[CrawlPoint]:
-    """Name one member of each cluster that can be asked for the others."""
+def crawl_points(machine: Machine, rooted: Callable[[str], bool]) -> list[CrawlPoint]:
+    """Name one node of each cluster that can be asked for the others, at the best of its addresses.
+
+    That is one which a person named, else one to which such a node led; it counts although the
+    registry knows the node by another address first, since its own answer is what is believed.
+    """
     registry = machine.tables.registry
-    points: list[CrawlPoint] = []
-    for cluster in registry.clusters.values():
-        nodes = (registry.nodes[member] for member in cluster.members)
-        up = [each for each in nodes if each.up and each.generation != "A"]
-        if up:
-            node = max(up, key=lambda each: each.seeded)  # a person's own word comes first
-            points.append(CrawlPoint(node.url, node.state_paths, node.seeded))
-    return points
+    best: dict[ClusterKey, Node] = {}
+    for node in registry.nodes.values():
+        home = node if node.alias_of is None else registry.nodes.get(node.alias_of, node)
+        if not node.up or node.generation == "A" or home.cluster is None:
+            continue
+        rival = best.setdefault(home.cluster, node)
+        if (node.seeded, rooted(node.url)) > (rival.seeded, rooted(rival.url)):
+            best[home.cluster] = node
+    return [CrawlPoint(node.url, node.state_paths, node.seeded) for node in best.values()]

@@ -8,9 +8,6 @@ from exo_supervisor.config.literal import literal
 _BUILT: Mapping[str, tuple[object, ...]] = MappingProxyType(
     {
         "server.tcp": ("",),
-        "discovery.namespaces": ((),),
-        "discovery.interfaces": ((),),
-        "discovery.ranges": ((),),
         "discovery.manual_file": ("",),
         "discovery.advertise": (False,),
         "routing.policy": ("fastest", "round_robin"),

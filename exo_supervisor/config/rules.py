@@ -14,6 +14,12 @@ from msgspec.structs import FieldInfo
 from exo_supervisor.config.fault import Kind
 from exo_supervisor.config.literal import literal, shown
 from exo_supervisor.config.not_yet import refusal
+from exo_supervisor.config.places import (
+    Problem,
+    interface_problem,
+    namespace_problem,
+    range_problem,
+)
 from exo_supervisor.config.tables import unwrap, wants
 
 _SOCKET_PATH = 107  # bytes; sockaddr_un holds 108 with the closing NUL, unix(7)
@@ -25,9 +31,6 @@ _RESERVED = frozenset({"api-token", ".", ".."})
 _UNSAID = frozenset(
     {"server.token_env", "provider.key_env", "discovery.static", "provider.base_url"}
 )
-
-Problem = tuple[str, str]
-"What is wrong, said after the key's name, and a hint."
 
 
 class Unfit(Struct, frozen=True):
@@ -187,6 +190,9 @@ _CHECKS: Mapping[str, Callable[[str], Problem | None]] = MappingProxyType(
     {
         "server.socket": _socket_problem,
         "discovery.static": _seed_problem,
+        "discovery.namespaces": namespace_problem,
+        "discovery.interfaces": interface_problem,
+        "discovery.ranges": range_problem,
         "provider.base_url": _url_problem,
         "provider.name": _provider_problem,
     }

@@ -8,7 +8,9 @@ for machines on which no generation A runs.
 
 import errno
 import socket
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address
 from typing import Literal
 
@@ -21,7 +23,7 @@ from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address
 from exo_supervisor.discovery.raw import open_raw, payload
 from exo_supervisor.discovery.recent import Recent
-from exo_supervisor.discovery.vicinity import in_the_house
+from exo_supervisor.discovery.vicinity import Vicinity
 from exo_supervisor.wire.legacy import read_discovery_datagram
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -34,15 +36,21 @@ COMPLAIN = 60.0
 """Seconds between two log lines about datagrams that are no announcement."""
 
 _LONGEST = 65_536
+_PACKET_INFO = 8  # IP_PKTINFO, ip(7)
+_EXTRA = socket.CMSG_SPACE(12)
 _BURST = 64
 _BREATH = 0.1
 """At most 640 datagrams a second are looked at; the kernel drops the rest of a flood."""
 
 
+Mode = Literal["raw", "bind"]
+
+
 class Broadcast:
     """Sends a sighting for each source of an announcement; `retry` in seconds.
 
-    `why_quiet` says why nothing can be heard, None while something can.
+    `interfaces` are the only ones to listen on, none stand for all. `why_quiet` says why nothing
+    can be heard, None while something can.
     """
 
     name = "broadcast"
@@ -51,13 +59,17 @@ class Broadcast:
         self,
         inbox: MemoryObjectSendStream[Event],
         api_ports: Sequence[int],
+        vicinity: Vicinity,
         *,
-        mode: Literal["raw", "bind"] = "bind",
+        mode: Mode = "bind",
+        interfaces: Sequence[str] = (),
         port: int = PORT,
         retry: float = 60.0,
     ) -> None:
-        self._inbox, self._api_ports = inbox, api_ports
-        self._mode, self._port, self._retry = mode, port, retry
+        self._inbox, self._api_ports, self._vicinity = inbox, api_ports, vicinity
+        self._mode: Mode = mode
+        self._port, self._retry = port, retry
+        self._interfaces = interfaces
         self.why_quiet: str | None = "it has not started yet"
         self._recent = Recent(REPEAT)
         self._bad = 0
@@ -89,8 +101,9 @@ class Broadcast:
         if read_discovery_datagram(datagram) is None:
             self._count_bad(now)
             return []
+        ip = IPv4Address(source)
         # The kernel lets no datagram from 127/8 in but over loopback.
-        if not in_the_house(IPv4Address(source), loopback=True):
+        if not (ip.is_loopback or self._vicinity.allows(ip)):
             self._count_bad(now)
             return []
         addresses = [Address(f"{source}:{port}") for port in self._api_ports]
@@ -109,9 +122,11 @@ class Broadcast:
     def _drain(self, ear: socket.socket) -> Iterator[NodeSighted]:
         for _ in range(_BURST):
             try:
-                datagram, (source, _port) = ear.recvfrom(_LONGEST)
+                datagram, extra, _, (source, _port) = ear.recvmsg(_LONGEST, _EXTRA)
             except (BlockingIOError, InterruptedError):
                 return
+            if self._interfaces and _came_in_by(extra) not in self._interfaces:
+                continue
             told = payload(datagram, self._port) if self._mode == "raw" else datagram
             if told is not None:
                 yield from self.hear(told, source, anyio.current_time())
@@ -120,7 +135,7 @@ class Broadcast:
         """Open the ear, however long it takes; raises PermissionError where "raw" may not."""
         while True:
             try:
-                return open_raw(self._port) if self._mode == "raw" else _bound(self._port)
+                return _ear(self._mode, self._port)
             except OSError as fault:
                 if self._mode == "raw" and isinstance(fault, PermissionError):
                     raise
@@ -139,6 +154,13 @@ _CAPABILITY = (
 )
 
 
+def _ear(mode: Mode, port: int) -> socket.socket:
+    """Open what hears the port, and says of each datagram by which interface it came."""
+    ear = open_raw(port) if mode == "raw" else _bound(port)
+    ear.setsockopt(socket.IPPROTO_IP, _PACKET_INFO, 1)
+    return ear
+
+
 def _bound(port: int) -> socket.socket:
     """Bind without any REUSE flag: sharing the port would take datagrams away from an Exo."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -149,6 +171,15 @@ def _bound(port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _came_in_by(extra: list[tuple[int, int, bytes]]) -> str | None:
+    """Name the interface that a datagram came in by, as struct in_pktinfo tells it."""
+    for level, kind, data in extra:
+        if (level, kind) == (socket.IPPROTO_IP, _PACKET_INFO):
+            with suppress(OSError):  # it went away meanwhile
+                return socket.if_indextoname(int.from_bytes(data[:4], sys.byteorder))
+    return None
 
 
 def _unavailable(fault: OSError) -> tuple[str, str]:

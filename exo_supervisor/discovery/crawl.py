@@ -1,9 +1,13 @@
 """Asks the clusters that are known which nodes they know.
 
-What a node tells is a stranger's word: it leads to private addresses only, and to few at a time.
+What a node tells is a stranger's word: it leads to few addresses at a time, and only to those of
+our own links. What a crawl tells that began at a node which a person named, a seed, is *rooted* in
+that person's word: it leads to any private address, however many nodes stand in between, as long
+as each was named by the one before.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from ipaddress import IPv4Address
 from urllib.parse import urlsplit
 
@@ -15,7 +19,7 @@ from msgspec import Struct
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.discovery.recent import Recent
-from exo_supervisor.discovery.vicinity import in_the_house, on_docker_bridge
+from exo_supervisor.discovery.vicinity import Vicinity, on_docker_bridge
 from exo_supervisor.runtime.fetch import Get, GetError
 from exo_supervisor.wire.addresses import read_addresses, read_state_addresses
 from exo_supervisor.wire.faults import WireError
@@ -33,6 +37,13 @@ MOST_AT_ONCE = 64
 
 _LONGEST = 32 * 2**20
 _OK = 200
+
+
+class _Told(Struct, frozen=True):
+    """Where a node was said to be, and whether that goes back to a person's word."""
+
+    addresses: tuple[str, ...]
+    rooted: bool
 
 
 class CrawlPoint(Struct, frozen=True):
@@ -54,18 +65,32 @@ class Crawl:
         inbox: MemoryObjectSendStream[Event],
         members: Callable[[], Sequence[CrawlPoint]],
         api_ports: Sequence[int],
+        vicinity: Vicinity,
         *,
         interval: float = 30.0,
         timeout: float = 5.0,
     ) -> None:
         self._get, self._inbox, self._members = get, inbox, members
         self._api_ports, self._interval, self._timeout = api_ports, interval, timeout
+        self._vicinity = vicinity
         self._recent = Recent(REPEAT)
-        self._told: dict[NodeId, tuple[str, ...]] = {}
+        self._told: dict[NodeId, _Told] = {}
+        self._rooted: dict[str, None] = {}
 
     def addresses(self, node_id: NodeId) -> tuple[str, ...]:
-        """Give what clusters told of a node: `ip:port` where it was reached, or a bare `ip`."""
-        return self._told.get(node_id, ())
+        """Give what clusters told of a node: `ip:port` where it was reached, or a bare `ip`.
+
+        Only what may be looked at by the word of who told it.
+        """
+        told = self._told.get(node_id)
+        if told is None:
+            return ()
+        allowed = partial(self._vicinity.allows, rooted=told.rooted)
+        return tuple(text for text in told.addresses if allowed(_ip(text)))
+
+    def rooted(self, url: str) -> bool:
+        """Say whether a crawl that began at a seed led to the node of this URL."""
+        return url in self._rooted
 
     async def run(self) -> None:
         """Crawl until cancelled."""
@@ -87,22 +112,36 @@ class Crawl:
         except WireError:
             log.debug("crawl_failed", url=point.url, why="bad_answer")
             return 0
-        self._remember(told)
+        rooted = point.seeded or self.rooted(point.url)
+        self._remember(told, rooted=rooted)
         new = 0
         loopback = _is_loopback(urlsplit(point.url).hostname or "")
-        for address in candidates(told, self._api_ports, loopback=loopback):
+        allowed = partial(self._allows, rooted=rooted, loopback=loopback)
+        for address in candidates(told, self._api_ports, allowed):
             if new >= most:
                 break
+            url = f"http://{address}"
+            if rooted:
+                self._root(url)
             if self._recent.take(address, anyio.current_time()):
                 new += 1
-                seen = NodeSighted(node=address, url=f"http://{address}", source=self.name)
-                await self._inbox.send(seen)
+                await self._inbox.send(NodeSighted(node=address, url=url, source=self.name))
         return new
 
-    def _remember(self, told: Mapping[NodeId, tuple[str, ...]]) -> None:
+    def _allows(self, ip: IPv4Address, *, rooted: bool, loopback: bool) -> bool:
+        return (loopback and ip.is_loopback) or self._vicinity.allows(ip, rooted=rooted)
+
+    def _root(self, url: str) -> None:
+        self._rooted.pop(url, None)
+        self._rooted[url] = None
+        if len(self._rooted) > MOST_REMEMBERED:
+            del self._rooted[next(iter(self._rooted))]
+
+    def _remember(self, told: Mapping[NodeId, tuple[str, ...]], *, rooted: bool) -> None:
         for node_id, addresses in told.items():
-            self._told.pop(node_id, None)
-            self._told[node_id] = addresses
+            before = self._told.pop(node_id, None)
+            keep = before is not None and before.rooted and not rooted
+            self._told[node_id] = before if before and keep else _Told(addresses, rooted)
         while len(self._told) > MOST_REMEMBERED:
             del self._told[next(iter(self._told))]
 
@@ -122,18 +161,19 @@ class Crawl:
 
 
 def candidates(
-    told: Mapping[NodeId, Sequence[str]], api_ports: Sequence[int], *, loopback: bool
+    told: Mapping[NodeId, Sequence[str]],
+    api_ports: Sequence[int],
+    allowed: Callable[[IPv4Address], bool],
 ) -> Iterator[Address]:
-    """List the addresses worth a look, the likelier ones first.
+    """List the addresses worth a look, of those that are allowed, the likelier ones first.
 
     Of a node that another one reached, where it was reached; of the others, every interface at
-    every usual port. Link-local addresses come last, and this machine's own only on `loopback`.
+    every usual port. Link-local addresses come last.
     """
     reached: dict[str, IPv4Address] = {}
     bare: dict[str, IPv4Address] = {}
     for each in told.values():
-        usable = {text: IPv4Address(text.partition(":")[0]) for text in each}
-        usable = {t: ip for t, ip in usable.items() if in_the_house(ip, loopback=loopback)}
+        usable = {text: ip for text in each if allowed(ip := _ip(text))}
         tried = {text: ip for text, ip in usable.items() if ":" in text}
         reached |= tried
         for host, ip in usable.items() if not tried else ():
@@ -142,6 +182,10 @@ def candidates(
     likely = [*reached.items(), *bare.items()]
     yield from dict.fromkeys(Address(text) for text, ip in likely if not ip.is_link_local)
     yield from dict.fromkeys(Address(text) for text, ip in likely if ip.is_link_local)
+
+
+def _ip(told: str) -> IPv4Address:
+    return IPv4Address(told.partition(":")[0])
 
 
 def _is_loopback(host: str) -> bool:

@@ -28,7 +28,7 @@ from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.discovery.ipv4 import own_addresses
 from exo_supervisor.discovery.recent import Recent
-from exo_supervisor.discovery.vicinity import in_the_house, on_docker_bridge
+from exo_supervisor.discovery.vicinity import Vicinity, on_docker_bridge
 from exo_supervisor.wire.mdns import SERVICE, read_record
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -66,12 +66,13 @@ class Mdns:
         self,
         inbox: MemoryObjectSendStream[Event],
         api_ports: Sequence[int],
+        vicinity: Vicinity,
         *,
         interfaces: Sequence[str] = (),
         loopback: bool = False,
         look: float = LOOK,
     ) -> None:
-        self._inbox, self._api_ports = inbox, api_ports
+        self._inbox, self._api_ports, self._vicinity = inbox, api_ports, vicinity
         self._interfaces, self._loopback, self._look = interfaces, loopback, look
         self._recent = Recent(REPEAT)
         self.why_quiet: str | None = None
@@ -95,7 +96,7 @@ class Mdns:
     def hear(self, claims: Iterable[Claim], now: float) -> Iterator[NodeSighted]:
         """Turn what one answer claims into sightings, the likelier ones first."""
         for node_id, ip in sorted(set(claims), key=lambda claim: on_docker_bridge(claim[1])):
-            if not in_the_house(ip, loopback=self._loopback):
+            if not (self._loopback and ip.is_loopback) and not self._vicinity.allows(ip):
                 continue
             for port in self._api_ports:
                 address = Address(f"{ip}:{port}")

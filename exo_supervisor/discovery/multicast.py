@@ -22,6 +22,7 @@ from exo_supervisor.discovery.group import drain, open_ear, open_mouth, say
 from exo_supervisor.discovery.namespaces import Namespaces
 from exo_supervisor.discovery.neighbours import Link, read_links
 from exo_supervisor.discovery.recent import Recent
+from exo_supervisor.discovery.vicinity import Vicinity
 from exo_supervisor.discovery.whereabouts import Whereabouts
 from exo_supervisor.wire.hello import NONCE
 
@@ -57,6 +58,7 @@ class Multicast:
         self,
         inbox: MemoryObjectSendStream[Event],
         api_ports: Sequence[int],
+        vicinity: Vicinity,
         *,
         namespaces: Sequence[str] = (),
         interfaces: Sequence[str] = (),
@@ -66,7 +68,7 @@ class Multicast:
         self._inbox, self._interfaces, self._links = inbox, interfaces, links
         self._namespaces = Namespaces(namespaces)
         self._told, self._placed = Recent(REPEAT), Recent(EVERY - _RETRY)
-        self._whereabouts = Whereabouts(api_ports, addresses)
+        self._whereabouts = Whereabouts(api_ports, addresses, vicinity)
         self.why_quiet: str | None = "it has not started yet"
 
     async def run(self) -> None:

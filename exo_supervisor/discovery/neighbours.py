@@ -3,11 +3,12 @@
 import socket
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
+    IPv4Network,
     IPv6Address,
     IPv6Interface,
     ip_address,
@@ -55,6 +56,20 @@ class Neighbour(Struct, frozen=True):
 def read_links() -> list[Link]:
     """List the interfaces that have an IPv6 address other than loopback's; raises OSError."""
     return list(links_of(parse_addresses(_dump(_GET_ADDRESS))))
+
+
+def read_networks(names: Sequence[str] = ()) -> list[IPv4Network]:
+    """List the IPv4 networks that this machine's interfaces are in; raises OSError.
+
+    No `names` stand for all interfaces; what is only on loopback is left out.
+    """
+    found: list[IPv4Network] = []
+    for index, address in parse_addresses(_dump(_GET_ADDRESS)):
+        if isinstance(address, IPv4Interface) and not address.ip.is_loopback:
+            with suppress(OSError):  # it went away meanwhile
+                if not names or socket.if_indextoname(index) in names:
+                    found.append(address.network)
+    return found
 
 
 def read_neighbours() -> list[Neighbour]:

@@ -40,7 +40,7 @@ def nudge(link: Link) -> int:
     """Send every possible neighbour of a link nothing; return how many datagrams left."""
     sent = 0
     for own in link.v4:
-        if not in_the_house(own.ip, loopback=False):
+        if not in_the_house(own.ip):
             continue
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.settimeout(0)

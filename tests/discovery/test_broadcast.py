@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import anyio
 import pytest
@@ -20,6 +21,7 @@ from exo_supervisor.demo.announce_a import AnnouncerA
 from exo_supervisor.discovery.broadcast import Broadcast
 from exo_supervisor.discovery.raw import open_raw
 from exo_supervisor.discovery.recent import MOST
+from tests.discovery.house import HOUSE
 
 UDP = Path(__file__).parent.parent / "recordings/gen-a/cluster3/udp-received-by-supervisor.jsonl"
 RECORDED = [json.loads(line) for line in UDP.read_text().splitlines()]
@@ -31,7 +33,7 @@ def deaf(*ports: int) -> Broadcast:
     send, inbox = anyio.create_memory_object_stream[Event](8)
     send.close()
     inbox.close()
-    return Broadcast(send, ports or (52415,))
+    return Broadcast(send, ports or (52415,), HOUSE)
 
 
 def sighted(address: str) -> NodeSighted:
@@ -96,7 +98,7 @@ def datagram_socket(port: int = 0) -> socket.socket:
 @pytest.mark.real_time
 async def test_a_datagram_on_the_port_is_heard_and_none_is_ever_sent() -> None:
     send, inbox = anyio.create_memory_object_stream[Event](8)
-    broadcast = Broadcast(send, [52415], port=0)
+    broadcast = Broadcast(send, [52415], HOUSE, port=0)
     with send, inbox, datagram_socket() as sender:
         sender.settimeout(0)
         async with anyio.create_task_group() as tasks:
@@ -115,7 +117,7 @@ async def test_a_taken_port_is_told_once_and_tried_again_until_it_is_free() -> N
     send, inbox = anyio.create_memory_object_stream[Event](8)
     with send, inbox, datagram_socket() as holder, capture_logs() as logs:
         port: int = holder.getsockname()[1]
-        broadcast = Broadcast(send, [52415], port=port, retry=0.01)
+        broadcast = Broadcast(send, [52415], HOUSE, port=port, retry=0.01)
         async with anyio.create_task_group() as tasks:
             with anyio.move_on_after(0.1):
                 await broadcast.run()
@@ -134,7 +136,7 @@ async def test_the_port_is_not_shared_with_an_exo() -> None:
     send, inbox = anyio.create_memory_object_stream[Event](8)
     with send, inbox:
         async with anyio.create_task_group() as tasks:
-            port = await tasks.start(Broadcast(send, [52415], port=0).run)
+            port = await tasks.start(Broadcast(send, [52415], HOUSE, port=0).run)
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as second:
                 second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -190,7 +192,7 @@ async def test_an_exo_on_this_machine_is_found_and_still_finds_its_peers(
     send, inbox = anyio.create_memory_object_stream[Event](8)
     port = free_port()
     announcer = AnnouncerA(ExoNode("A"), interfaces=["lo"], port=port, every=0.05)
-    broadcast = Broadcast(send, [52415], mode="raw", port=port)
+    broadcast = Broadcast(send, [52415], HOUSE, mode="raw", port=port)
     with send, inbox:
         async with anyio.create_task_group() as tasks:
             if exo_first:
@@ -214,7 +216,7 @@ async def test_a_bound_port_leaves_an_exo_on_this_machine_deaf() -> None:
     send, inbox = anyio.create_memory_object_stream[Event](8)
     with send, inbox:
         async with anyio.create_task_group() as tasks:
-            port = await tasks.start(Broadcast(send, [52415], port=0).run)
+            port = await tasks.start(Broadcast(send, [52415], HOUSE, port=0).run)
             announcer = AnnouncerA(ExoNode("A"), interfaces=["lo"], port=port, every=0.05)
             tasks.start_soon(announcer.run)
             with anyio.fail_after(5):
@@ -230,7 +232,7 @@ async def test_garbage_on_the_raw_port_is_counted_and_repeated_nowhere() -> None
     port = free_port()
     with send, inbox, datagram_socket() as sender, capture_logs() as logs:
         async with anyio.create_task_group() as tasks:
-            await tasks.start(Broadcast(send, [52415], mode="raw", port=port).run)
+            await tasks.start(Broadcast(send, [52415], HOUSE, mode="raw", port=port).run)
             for payload in (b"", b"garbage", b"\xff" * 60_000, DATAGRAM):
                 sender.sendto(payload, ("127.0.0.1", port))
             with anyio.fail_after(5):
@@ -241,12 +243,32 @@ async def test_garbage_on_the_raw_port_is_counted_and_repeated_nowhere() -> None
 
 
 @pytest.mark.real_time
+@pytest.mark.parametrize("mode", ["bind", pytest.param("raw", marks=needs_raw)])
+@pytest.mark.parametrize("interface", ["lo", "no-such-link"])
+async def test_only_the_interfaces_that_are_named_are_heard(
+    mode: Literal["raw", "bind"], interface: str
+) -> None:
+    send, inbox = anyio.create_memory_object_stream[Event](8)
+    port = free_port()
+    broadcast = Broadcast(send, [52415], HOUSE, mode=mode, port=port, interfaces=[interface])
+    heard: list[Event] = []
+    with send, inbox, datagram_socket() as sender:
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(broadcast.run)
+            sender.sendto(DATAGRAM, ("127.0.0.1", port))
+            with anyio.move_on_after(5 if interface == "lo" else 0.3):
+                heard.append(await inbox.receive())
+            tasks.cancel_scope.cancel()
+    assert heard == ([sighted("127.0.0.1:52415")] if interface == "lo" else [])
+
+
+@pytest.mark.real_time
 async def test_without_the_capability_raw_is_quiet_for_good_and_says_why(
     unprivileged: None,
 ) -> None:
     del unprivileged
     send, inbox = anyio.create_memory_object_stream[Event](8)
-    broadcast = Broadcast(send, [52415], mode="raw", port=5678)
+    broadcast = Broadcast(send, [52415], HOUSE, mode="raw", port=5678)
     with send, inbox, capture_logs() as logs, anyio.fail_after(5):
         await broadcast.run()
     assert [line["event"] for line in logs] == ["broadcast_unavailable"]

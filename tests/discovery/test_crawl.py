@@ -1,6 +1,7 @@
 """One known node leads to the others of its cluster, and to nothing outside the house."""
 
 import json
+from ipaddress import IPv4Address
 
 import anyio
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint, candidates
+from exo_supervisor.discovery.vicinity import Vicinity
 from exo_supervisor.runtime.fetch import GetError
+from tests.discovery.house import HOUSE, on_links
 from tests.runtime.fake_get import FakeGet, note
 
 URL = "http://10.0.0.1:52415"
@@ -36,14 +39,14 @@ def tells(get: FakeGet, ips: list[str], edges: list[str] | None = None, url: str
 class Crawling:
     """A crawl in virtual time; what it tells of is noted with its instant."""
 
-    def __init__(self, get: FakeGet, *points: CrawlPoint) -> None:
-        self.get, self.points = get, list(points)
+    def __init__(self, get: FakeGet, *points: CrawlPoint, vicinity: Vicinity = HOUSE) -> None:
+        self.get, self.points, self.vicinity = get, list(points), vicinity
         self.told: list[tuple[float, Event]] = []
 
     async def last(self, seconds: float, also: float | None = None) -> list[tuple[float, str]]:
         """Crawl for so long; at the instant `also`, the first cluster becomes known."""
         send, inbox = anyio.create_memory_object_stream[Event](8)
-        crawl = Crawl(self.get, send, lambda: self.points, [52415])
+        self.crawl = crawl = Crawl(self.get, send, lambda: self.points, [52415], self.vicinity)
 
         async with send, inbox, anyio.create_task_group() as tasks:
             tasks.start_soon(note, inbox, self.told)
@@ -124,10 +127,64 @@ async def test_a_cluster_that_does_not_tell_hinders_no_other(trouble: str) -> No
     assert await Crawling(get, POINT, other).last(2.0) == [(1.0, "10.0.0.2:52415")]
 
 
+OWN = on_links("10.0.0.0/24", ranges=["172.30.0.0/16"])
+STRANGER = CrawlPoint("http://10.0.0.9:52415", state_paths=True, seeded=False)
+FAR = ["192.168.7.7", "10.0.0.2", "172.30.1.1", "8.8.8.8"]
+
+
+async def test_a_stranger_leads_to_our_own_links_and_to_the_ranges_only() -> None:
+    get = FakeGet()
+    tells(get, FAR, url=STRANGER.url)
+    crawling = Crawling(get, STRANGER, vicinity=OWN)
+    told = await crawling.last(2.0)
+    assert [node for _, node in told] == ["10.0.0.2:52415", "172.30.1.1:52415"]
+    assert crawling.crawl.addresses(N) == ("10.0.0.2", "172.30.1.1")
+
+
+async def test_a_seed_leads_to_any_private_address() -> None:
+    get = FakeGet()
+    tells(get, FAR)
+    crawling = Crawling(get, POINT, vicinity=OWN)
+    told = await crawling.last(2.0)
+    assert [node for _, node in told] == [f"{ip}:52415" for ip in FAR[:3]]
+    assert crawling.crawl.addresses(N) == (*FAR[:3],)
+
+
+async def test_who_was_named_by_a_seed_leads_on_and_who_was_not_does_not() -> None:
+    get = FakeGet()
+    heir = CrawlPoint("http://192.168.7.7:52415", state_paths=True, seeded=False)
+    tells(get, ["192.168.7.7"])
+    tells(get, ["192.168.8.8"], url=heir.url)
+    tells(get, ["192.168.9.9"], url=STRANGER.url)
+    crawling = Crawling(get, POINT, STRANGER, heir, vicinity=OWN)
+    told = await crawling.last(2.0)
+    assert told == [(1.0, "192.168.7.7:52415"), (1.0, "192.168.8.8:52415")]
+
+
+async def test_without_its_seed_a_node_leads_nowhere_far() -> None:
+    get = FakeGet()
+    far = CrawlPoint("http://192.168.7.7:52415", state_paths=True, seeded=False)
+    tells(get, ["192.168.8.8"], url=far.url)
+    assert await Crawling(get, far, vicinity=OWN).last(2.0) == []
+
+
+async def test_a_stranger_cannot_take_the_place_of_what_a_seed_told() -> None:
+    get = FakeGet()
+    tells(get, ["192.168.7.7"])
+    tells(get, ["10.0.0.66"], url=STRANGER.url)
+    crawling = Crawling(get, POINT, STRANGER, vicinity=OWN)
+    await crawling.last(2.0)
+    assert crawling.crawl.addresses(N) == ("192.168.7.7",)
+
+
 def listed(*told: str, loopback: bool = False, ports: tuple[int, ...] = (52415,)) -> list[str]:
     """List the candidates where each address is told of a node of its own."""
     nodes = {NodeId(str(place)): (text,) for place, text in enumerate(told)}
-    return list(candidates(nodes, ports, loopback=loopback))
+
+    def allowed(ip: IPv4Address) -> bool:
+        return (loopback and ip.is_loopback) or HOUSE.allows(ip)
+
+    return list(candidates(nodes, ports, allowed))
 
 
 def test_tried_addresses_come_first_and_interfaces_are_tried_at_each_usual_port() -> None:
@@ -140,7 +197,7 @@ def test_tried_addresses_come_first_and_interfaces_are_tried_at_each_usual_port(
 
 def test_interfaces_of_a_node_that_another_one_reached_are_left_alone() -> None:
     told = {N: ("10.0.0.3:9000", "192.168.1.2"), NodeId("m"): ("127.0.0.1:1", "10.0.0.4")}
-    assert list(candidates(told, [52415], loopback=False)) == ["10.0.0.3:9000", "10.0.0.4:52415"]
+    assert list(candidates(told, [52415], HOUSE.allows)) == ["10.0.0.3:9000", "10.0.0.4:52415"]
 
 
 def test_link_local_addresses_come_last() -> None:

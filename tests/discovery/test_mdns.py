@@ -25,6 +25,7 @@ from exo_supervisor.demo import ExoNode
 from exo_supervisor.demo.announce_b import GROUP, PORT, AnnouncerB, answer, query
 from exo_supervisor.discovery.mdns import Claim, Ear, Mdns, questions, read_claims
 from exo_supervisor.discovery.recent import MOST
+from tests.discovery.house import HOUSE
 
 PEER, OTHER = NodeId("12D3KooW" + "A" * 44), NodeId("12D3KooW" + "B" * 44)
 LOOPBACK = "127.0.0.1"
@@ -35,7 +36,7 @@ def deaf(*ports: int, loopback: bool = False) -> Mdns:
     send, inbox = anyio.create_memory_object_stream[Event](8)
     send.close()
     inbox.close()
-    return Mdns(send, ports or (52415,), loopback=loopback)
+    return Mdns(send, ports or (52415,), HOUSE, loopback=loopback)
 
 
 def claims(*addresses: str, who: NodeId = PEER) -> list[Claim]:
@@ -159,7 +160,7 @@ async def test_a_node_is_found_in_either_order(*, node_first: bool) -> None:
     send, inbox = anyio.create_memory_object_stream[Event](64)
     node = ExoNode("B")
     node.node_id = "12D3KooW" + ("C" if node_first else "D") * 44
-    mdns = Mdns(send, [52415], interfaces=["lo"], loopback=True)
+    mdns = Mdns(send, [52415], HOUSE, interfaces=["lo"], loopback=True)
     announcer = AnnouncerB(node, interfaces=["lo"])
     order = (announcer, mdns) if node_first else (mdns, announcer)
     with send, inbox:
@@ -193,7 +194,7 @@ async def test_it_asks_exactly_one_thing_and_never_answers() -> None:
     asked: list[bytes] = []
     with send, inbox, member() as ear, member() as asker:
         async with anyio.create_task_group() as tasks, anyio.create_task_group():
-            tasks.start_soon(Mdns(send, [52415], interfaces=["lo"], loopback=True).run)
+            tasks.start_soon(Mdns(send, [52415], HOUSE, interfaces=["lo"], loopback=True).run)
             with anyio.fail_after(5):
                 while len(asked) < 2:
                     await anyio.wait_readable(ear)
@@ -214,7 +215,7 @@ async def test_hostile_packets_hide_no_node() -> None:
     with send, inbox, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.bind((LOOPBACK, 0))
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Mdns(send, [1], interfaces=["lo"], loopback=True).run)
+            tasks.start_soon(Mdns(send, [1], HOUSE, interfaces=["lo"], loopback=True).run)
             await anyio.wait_all_tasks_blocked()
             for bad in (b"", b"\xff" * 9000, good[:40], bytes(12), good[:12] + b"\xc0\x0c" * 40):
                 sender.sendto(bad, (GROUP, PORT))
@@ -226,7 +227,7 @@ async def test_hostile_packets_hide_no_node() -> None:
 @pytest.mark.real_time
 async def test_without_a_network_it_says_so_once_and_waits() -> None:
     send, inbox = anyio.create_memory_object_stream[Event](8)
-    mdns = Mdns(send, [52415], interfaces=["nosuch0"], look=0.01)
+    mdns = Mdns(send, [52415], HOUSE, interfaces=["nosuch0"], look=0.01)
     with send, inbox, capture_logs() as logs, anyio.move_on_after(0.1):
         await mdns.run()
     assert [line["event"] for line in logs] == ["mdns_unavailable"]
@@ -250,7 +251,7 @@ async def interfaces_come_and_go() -> list[str | None]:
     """Run on a machine without a network: plug one in, unplug it, plug in another."""
     send, inbox = anyio.create_memory_object_stream[Event](64)
     seen: list[str | None] = []
-    mdns = Mdns(send, [52415], look=0.05)
+    mdns = Mdns(send, [52415], HOUSE, look=0.05)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(mdns.run)
         await anyio.wait_all_tasks_blocked()

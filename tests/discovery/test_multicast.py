@@ -14,6 +14,7 @@ from exo_supervisor.core.events import Event
 from exo_supervisor.discovery.group import PORT, open_ear, open_mouth, say
 from exo_supervisor.discovery.multicast import NO_IPV6, NO_SUCH_LINK, Multicast
 from exo_supervisor.discovery.neighbours import Link
+from tests.discovery.house import HOUSE
 
 GONE = Link(999_999, "eth9", (), (IPv6Address("fe80::1"),))
 LOOPBACK = Link(1, "lo", (), (IPv6Address("::1"),))
@@ -24,7 +25,7 @@ async def lasting(
 ) -> tuple[str | None, list[str]]:
     """Run a source for so long; return why it is quiet, and the events it logged."""
     send, inbox = anyio.create_memory_object_stream[Event](8)
-    multicast = Multicast(send, [52415], links=links, interfaces=interfaces)
+    multicast = Multicast(send, [52415], HOUSE, links=links, interfaces=interfaces)
     with send, inbox, capture_logs() as logs:
         with anyio.move_on_after(seconds):
             await multicast.run()
@@ -59,7 +60,7 @@ async def test_a_link_that_cannot_be_used_is_told_of_once_and_left_when_it_is_go
 async def test_a_namespace_that_is_too_long_is_a_value_error() -> None:
     send, inbox = anyio.create_memory_object_stream[Event](8)
     with send, inbox, pytest.raises(ValueError, match="1024"):
-        Multicast(send, [52415], namespaces=["n" * 1025])
+        Multicast(send, [52415], HOUSE, namespaces=["n" * 1025])
 
 
 def test_questions_come_from_another_port_than_exos() -> None:

@@ -13,6 +13,7 @@ from exo_supervisor.core.names import NodeId
 from exo_supervisor.discovery.neighbours import Link, Neighbour
 from exo_supervisor.discovery.nudge import MOST_ROUNDS, Nudges, hosts, nudge, nudge_one
 from exo_supervisor.discovery.whereabouts import MOST, Whereabouts
+from tests.discovery.house import HOUSE
 
 NODE = NodeId("abc")
 FE80 = IPv6Address("fe80::2")
@@ -39,7 +40,7 @@ def here(ip: IPv4Address | IPv6Address | str, mac: bytes = MAC, link: int = NOWH
 
 
 async def found(kernel: Kernel, told: Sequence[str] = (), source: IPv6Address = FE80) -> list[str]:
-    whereabouts = Whereabouts([52415], lambda _: told, neighbours=kernel)
+    whereabouts = Whereabouts([52415], lambda _: told, HOUSE, neighbours=kernel)
     return [*await whereabouts.find(NODE, source, LINK)]
 
 
@@ -72,7 +73,7 @@ async def test_the_kernel_is_looked_at_again_until_it_has_learnt_both_addresses(
 
 async def test_who_has_no_ipv4_address_here_leads_nowhere_and_is_not_waited_for_again() -> None:
     kernel = Kernel(here(FE80))
-    whereabouts = Whereabouts([52415], lambda _: (), neighbours=kernel)
+    whereabouts = Whereabouts([52415], lambda _: (), HOUSE, neighbours=kernel)
     assert await whereabouts.find(NODE, FE80, LINK) == []
     assert kernel.looks == 7
     assert await whereabouts.find(NODE, FE80, LINK) == []
@@ -82,7 +83,7 @@ async def test_who_has_no_ipv4_address_here_leads_nowhere_and_is_not_waited_for_
 async def test_an_exo_on_this_machine_has_this_machines_addresses() -> None:
     kernel = Kernel()
     link = Link(NOWHERE, "eth9", (IPv4Interface("10.0.0.1/24"),), (OWN,))
-    whereabouts = Whereabouts([52415], lambda _: (), neighbours=kernel)
+    whereabouts = Whereabouts([52415], lambda _: (), HOUSE, neighbours=kernel)
     assert await whereabouts.find(NODE, OWN, link) == ["10.0.0.1:52415"]
     assert kernel.looks == 0
 

@@ -21,6 +21,7 @@ from exo_supervisor.core.events import (
 from exo_supervisor.core.names import Address
 from exo_supervisor.demo import Disease, ExoNode, Generation
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
+from exo_supervisor.discovery.vicinity import Vicinity
 from exo_supervisor.edge.fetch import Fetcher
 from exo_supervisor.edge.health import Health
 
@@ -89,7 +90,7 @@ async def test_one_node_on_loopback_leads_to_the_others_that_it_reached() -> Non
         send, inbox = anyio.create_memory_object_stream[Event](64)
         async with aiohttp.ClientSession() as session, send, inbox:
             points = [CrawlPoint(one.url, state_paths=True, seeded=True)]
-            crawl = Crawl(Fetcher(session), send, lambda: points, [])
+            crawl = Crawl(Fetcher(session), send, lambda: points, [], Vicinity())
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(crawl.run)
                 with anyio.fail_after(10):

@@ -14,6 +14,7 @@ from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.discovery.broadcast import Broadcast
 from exo_supervisor.discovery.mdns import Mdns
 from exo_supervisor.discovery.multicast import Multicast
+from exo_supervisor.discovery.vicinity import Vicinity
 from exo_supervisor.edge.fetch import Fetcher
 from exo_supervisor.edge.probe import Prober
 from exo_supervisor.edge.upstream import open_sessions
@@ -27,11 +28,11 @@ PATIENCE = 15.0
 def source(generation: str, inbox: MemoryObjectSendStream[Event]) -> Service:
     match generation:
         case "A":
-            return Broadcast(inbox, PORTS, mode="raw")
+            return Broadcast(inbox, PORTS, Vicinity(), mode="raw")
         case "B":
-            return Mdns(inbox, PORTS)
+            return Mdns(inbox, PORTS, Vicinity())
         case _:
-            return Multicast(inbox, PORTS)
+            return Multicast(inbox, PORTS, Vicinity())
 
 
 async def identified(

@@ -1,0 +1,47 @@
+"""Whether a text names a place in the network: networks, interfaces, namespaces, a listener."""
+
+import ipaddress
+import re
+
+from exo_supervisor.config.literal import shown
+
+Problem = tuple[str, str]
+"What is wrong, said after the key's name, and a hint."
+
+_WIDEST = 8
+_RANGE_EXAMPLE = 'for example "10.8.0.0/16"'
+_INTERFACE = re.compile(r"[!-.0-9;-~]{1,15}")  # as the kernel has them: no blank, `/` or `:`
+_LONGEST_NAMESPACE = 1024
+
+
+def range_problem(text: str) -> Problem | None:
+    """Find what keeps a text from being an IPv4 network that may be looked at, as CIDR has it."""
+    try:
+        interface = ipaddress.IPv4Interface(text)
+    except ValueError:
+        return f"wants an IPv4 network, got {shown(text)}", _RANGE_EXAMPLE
+    network = interface.network
+    if network.network_address != interface.ip:
+        return f"has bits set behind its mask, got {shown(text)}", f'perhaps "{network}"'
+    if network.prefixlen < _WIDEST:
+        return f"is wider than a /{_WIDEST}, got {shown(text)}", _RANGE_EXAMPLE
+    if network.is_loopback:
+        return "is this machine's loopback", "name its nodes in discovery.static"
+    if network.is_multicast or network.is_reserved or network.network_address.is_unspecified:
+        return f"holds no hosts, got {shown(text)}", _RANGE_EXAMPLE
+    return None
+
+
+def interface_problem(name: str) -> Problem | None:
+    """Find what keeps a text from being an interface's name; whether it exists may change."""
+    if _INTERFACE.fullmatch(name) is None or name in {".", ".."}:
+        return f"wants an interface's name, got {shown(name)}", 'for example "eth0"'
+    return None
+
+
+def namespace_problem(name: str) -> Problem | None:
+    """Find what keeps a text from being a namespace as exo's --namespace takes it."""
+    size = len(name.encode())
+    if not 0 < size <= _LONGEST_NAMESPACE:
+        return f"wants 1 to {_LONGEST_NAMESPACE} bytes, got {size}", "as exo's --namespace has it"
+    return None
