@@ -12,6 +12,7 @@ from exo_supervisor.core.names import ClusterKey
 from exo_supervisor.core.nodes import Node
 from exo_supervisor.discovery.broadcast import Broadcast
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
+from exo_supervisor.discovery.manual import Manual
 from exo_supervisor.discovery.mdns import Mdns
 from exo_supervisor.discovery.multicast import Multicast
 from exo_supervisor.discovery.static import Static
@@ -31,7 +32,7 @@ class Sources:
         links = discovery.interfaces
         vicinity = Vicinity([IPv4Network(each) for each in discovery.ranges], links)
         self.services: list[Service] = [Static(send, machine.tables.policy.seeds)]
-        self._lan: list[Broadcast | Mdns | Multicast] = []
+        self._lan: list[Broadcast | Mdns | Multicast | Manual] = []
         crawl = Crawl(get, send, lambda: crawl_points(machine, crawl.rooted), ports, vicinity)
         if discovery.crawl:
             self.services.append(crawl)
@@ -50,6 +51,8 @@ class Sources:
                 addresses=crawl.addresses,
             )
             self._lan.append(multicast)
+        if discovery.manual_file:
+            self._lan.append(Manual(send, ports, vicinity, discovery.manual_file))
         self.services += self._lan
 
     def quiet(self) -> list[str]:

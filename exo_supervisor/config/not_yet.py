@@ -8,7 +8,6 @@ from exo_supervisor.config.literal import literal
 _BUILT: Mapping[str, tuple[object, ...]] = MappingProxyType(
     {
         "server.tcp": ("",),
-        "discovery.manual_file": ("",),
         "discovery.advertise": (False,),
         "routing.policy": ("fastest", "round_robin"),
         "provider.dialect": ("openai",),

@@ -1,4 +1,4 @@
-"""Generation A's own formats: its topology, its model list and its datagrams."""
+"""Generation A's own formats: topology, model list, datagrams, and the file of its peers."""
 
 import msgspec
 from msgspec import Struct
@@ -39,7 +39,16 @@ class Announcement(Struct, frozen=True):
     capabilities: Capabilities
 
 
+class _Peer(Struct):
+    address: str
+
+
+class _ManualFile(Struct):
+    peers: dict[str, _Peer]
+
+
 _topology = msgspec.json.Decoder(_Topology)
+_manual_file = msgspec.json.Decoder(_ManualFile)
 _models = msgspec.json.Decoder(dict[str, object])
 _datagram = msgspec.json.Decoder(_Datagram)
 
@@ -58,6 +67,18 @@ def read_models_a(body: bytes) -> tuple[ModelId, ...]:
         return tuple(ModelId(model) for model in _models.decode(body))
     except UNREADABLE:
         raise WireError("not a model list of generation A") from None
+
+
+def read_manual_peers(body: bytes) -> tuple[str, ...]:
+    """Read the peers' addresses in the file that `--discovery-config-path` names; raises WireError.
+
+    What else it says of a peer is not looked at: the port is gRPC's.
+    """
+    try:
+        peers = _manual_file.decode(body).peers
+    except UNREADABLE:
+        raise WireError("not a manual discovery file of generation A") from None
+    return tuple(peer.address for peer in peers.values())
 
 
 def read_discovery_datagram(data: bytes) -> Announcement | None:

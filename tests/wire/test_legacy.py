@@ -1,4 +1,4 @@
-"""Generation A's topology, model list and datagrams."""
+"""Generation A's topology, model list, datagrams and manual file."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,7 @@ from exo_supervisor.wire.legacy import (
     Announcement,
     Capabilities,
     read_discovery_datagram,
+    read_manual_peers,
     read_models_a,
     read_topology_a,
 )
@@ -45,6 +46,19 @@ def test_the_models_are_the_keys() -> None:
     assert read_models_a(b'{"a":{"name":"A","loading":true},"b":null}') == ("a", "b")
     with pytest.raises(WireError):
         read_models_a(b"[]")
+
+
+def test_of_the_manual_file_only_the_addresses_are_taken() -> None:
+    body = b'{"peers":{"a":{"address":"10.0.0.2","port":50051},"b":{"address":"x"}},"more":1}'
+    assert read_manual_peers(body) == ("10.0.0.2", "x")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"peers":[]}', b'{"peers":{"a":{"port":1}}}', b"{}"]
+)
+def test_a_bad_manual_file_is_a_wire_error(body: bytes) -> None:
+    with pytest.raises(WireError):
+        read_manual_peers(body)
 
 
 def test_recorded_datagrams_are_read() -> None:
