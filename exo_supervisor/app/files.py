@@ -10,6 +10,7 @@ from exo_supervisor.host.credentials import Secret, read_secret
 
 SYSTEM_FILE = Path("/etc/exo-supervisor/supervisor.toml")
 SYSTEM_RUNTIME = Path("/run/exo-supervisor")
+SYSTEM_STATE = Path("/var/lib/exo-supervisor")
 LARGEST_FILE = 1024 * 1024
 
 
@@ -62,6 +63,23 @@ def socket_path(config: Config, environ: Mapping[str, str]) -> str:
         "there is no place for the socket: XDG_RUNTIME_DIR is not set; "
         "try: exo-supervisor run --socket PATH"
     )
+
+
+def state_directory(environ: Mapping[str, str]) -> Path | None:
+    """Choose where to keep what outlasts a restart; None if there is no place for it.
+
+    systemd's choice, else for root the system's, else the user's (XDG Base Directory 0.8, which
+    wants a relative path to be ignored).
+    """
+    if given := environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+        return Path(given)
+    if os.geteuid() == 0:
+        return SYSTEM_STATE
+    home = environ.get("HOME", "")
+    for base in (environ.get("XDG_STATE_HOME", ""), home and f"{home}/.local/state"):
+        if base.startswith("/"):
+            return Path(base) / "exo-supervisor"
+    return None
 
 
 def keys(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, Secret], dict[str, str]]:

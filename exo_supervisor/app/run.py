@@ -49,6 +49,7 @@ def run(named: str | None, socket: str | None) -> int:
         sockets=[each.socket for each in sockets],
         keys=keys,
         why_off=why_off,
+        state=files.state_directory(os.environ),
     )
     try:
         anyio.run(_serve, given, backend_options={"use_uvloop": sys.platform == "linux"})

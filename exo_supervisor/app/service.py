@@ -2,6 +2,7 @@
 
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from socket import socket
 
 import anyio
@@ -55,13 +56,17 @@ IDLE = 30.0
 
 
 class Given(Struct, frozen=True):
-    """What the machine that we run on gives: sockets, keys, and what to say of the file read."""
+    """What the machine that we run on gives: sockets, keys, and what to say of the file read.
+
+    `state` is the directory of what is kept across restarts; None keeps nothing.
+    """
 
     config: Config
     file: str | None
     sockets: Sequence[socket]
     keys: Mapping[str, Secret]
     why_off: Mapping[str, str]
+    state: Path | None = None
 
 
 async def serve(
@@ -100,7 +105,7 @@ async def serve(
             total=config.timeouts.total,
             clock=clock,
         )
-        sources = Sources(config, machine, fetch, send)
+        sources = Sources(config, machine, fetch, send, given.state)
         about = About(given.file, sources.quiet)
         routes = Routes(machine, conductor.ask, about)
         ingress = Ingress(

@@ -1,8 +1,10 @@
 """Which discovery sources run, as the configuration asks for them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
+from pathlib import Path
 
+from anyio import to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
 from exo_supervisor.config import Config
@@ -12,20 +14,30 @@ from exo_supervisor.core.names import ClusterKey
 from exo_supervisor.core.nodes import Node
 from exo_supervisor.discovery.broadcast import Broadcast
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
+from exo_supervisor.discovery.last_known import Known, LastKnown
 from exo_supervisor.discovery.manual import Manual
 from exo_supervisor.discovery.mdns import Mdns
 from exo_supervisor.discovery.multicast import Multicast
 from exo_supervisor.discovery.static import Static
 from exo_supervisor.discovery.vicinity import Vicinity
+from exo_supervisor.host.kept import read_kept, write_kept
 from exo_supervisor.runtime.fetch import Get
 from exo_supervisor.runtime.supervise import Service
 
+NODES = "nodes.json"
+"""The file of nodes in the state directory."""
+
 
 class Sources:
-    """All sources of sightings that are on."""
+    """All sources of sightings that are on; `state` is where nodes are kept across restarts."""
 
     def __init__(
-        self, config: Config, machine: Machine, get: Get, send: MemoryObjectSendStream[Event]
+        self,
+        config: Config,
+        machine: Machine,
+        get: Get,
+        send: MemoryObjectSendStream[Event],
+        state: Path | None = None,
     ) -> None:
         discovery = config.discovery
         ports = discovery.api_ports
@@ -54,10 +66,34 @@ class Sources:
         if discovery.manual_file:
             self._lan.append(Manual(send, ports, vicinity, discovery.manual_file))
         self.services += self._lan
+        if state is not None:
+            self.services.append(_last_known(state, machine, send, vicinity))
 
     def quiet(self) -> list[str]:
         """Say which sources can hear nothing, and why."""
         return [f"{each.name} is quiet: {each.why_quiet}" for each in self._lan if each.why_quiet]
+
+
+def _last_known(
+    state: Path, machine: Machine, send: MemoryObjectSendStream[Event], vicinity: Vicinity
+) -> LastKnown:
+    path = state / NODES
+
+    async def read() -> bytes | None:
+        return await to_thread.run_sync(read_kept, path)
+
+    async def write(content: bytes) -> None:
+        await to_thread.run_sync(write_kept, path, content)
+
+    return LastKnown(send, vicinity, lambda: nodes_up(machine), read=read, write=write)
+
+
+def nodes_up(machine: Machine) -> Iterator[Known]:
+    """List the nodes that are up, each by its first address, but for those that a person named."""
+    for node in machine.tables.registry.nodes.values():
+        found = node.url == f"http://{node.address}" and node.alias_of is None
+        if node.up and found and not node.seeded and node.generation is not None:
+            yield Known(node.address, node.generation, node.node_id, 0.0)
 
 
 def crawl_points(machine: Machine, rooted: Callable[[str], bool]) -> list[CrawlPoint]:

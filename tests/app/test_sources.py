@@ -1,14 +1,17 @@
 """The sources are those that the configuration asks for, and share one rule of where to look."""
 
+import json
 import os
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import anyio
 import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from exo_supervisor.app.policy import policy_of
-from exo_supervisor.app.sources import Sources, crawl_points
+from exo_supervisor.app.sources import NODES, Sources, crawl_points, nodes_up
 from exo_supervisor.config import read
 from exo_supervisor.core.events import Event, NodeSighted, PlacementRead, ProbeAnswered
 from exo_supervisor.core.machine import Machine
@@ -33,9 +36,9 @@ def ends() -> Iterator[Ends]:
         yield send, receive
 
 
-def sources_of(ends: Ends, text: str) -> Sources:
+def sources_of(ends: Ends, text: str, state: Path | None = None) -> Sources:
     config = read(f"[discovery]\n{text}", file="t", environ={}).config
-    return Sources(config, machine_of(""), FakeGet(), ends[0])
+    return Sources(config, machine_of(""), FakeGet(), ends[0], state)
 
 
 def test_each_source_runs_that_is_not_switched_off(ends: Ends) -> None:
@@ -89,6 +92,32 @@ def test_without_a_seed_in_it_a_cluster_is_asked_at_who_was_named_by_one() -> No
     known = [node(LAN), *up(LAN, "a"), node(SEED), *up(SEED, "b")]
     assert points(*known) == [(f"http://{LAN}", False)]
     assert points(*known, rooted=f"http://{SEED}") == [(f"http://{SEED}", False)]
+
+
+def test_who_is_up_and_was_found_is_kept_and_who_was_named_is_not() -> None:
+    machine = machine_of("")
+    other = "10.0.0.6:52415"
+    for event in [node(LAN), *up(LAN, "a"), node(SEED, seeded=True), *up(SEED, "b"), node(other)]:
+        machine.handle(event, 1.0)
+    assert [(each.address, each.generation, each.node_id) for each in nodes_up(machine)] == [
+        (LAN, "C", "a")
+    ]
+
+
+@pytest.mark.real_time
+async def test_with_a_state_directory_nodes_are_read_from_it(ends: Ends, tmp_path: Path) -> None:
+    kept = {"address": "10.0.0.9:52415", "generation": "B", "node_id": None, "up_at": time.time()}
+    (tmp_path / NODES).write_text(json.dumps({"version": 1, "nodes": [kept]}))
+    (tmp_path / NODES).chmod(0o600)
+    sources = sources_of(ends, f'{OFF}crawl = false\nranges = ["10.0.0.0/24"]', tmp_path)
+    assert [each.name for each in sources.services] == ["static", "last_known"]
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sources.services[-1].run)
+            seen = await ends[1].receive()
+            assert isinstance(seen, NodeSighted)
+            assert (seen.node, seen.source, seen.seeded) == ("10.0.0.9:52415", "last_known", False)
+            tasks.cancel_scope.cancel()
 
 
 def test_who_is_down_or_of_generation_a_is_not_asked() -> None:

@@ -251,7 +251,7 @@ def folder() -> Generator[Path]:
 def environ(**more: str) -> dict[str, str]:
     """Return a plain environment for a process of ours."""
     plain = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    return {**plain, "HOME": "/nonexistent", **more}
+    return {**plain, "HOME": "/nonexistent", "STATE_DIRECTORY": "/nonexistent/state", **more}
 
 
 class Ended(Struct, frozen=True):
