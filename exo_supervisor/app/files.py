@@ -11,6 +11,7 @@ from exo_supervisor.host.credentials import Secret, read_secret
 SYSTEM_FILE = Path("/etc/exo-supervisor/supervisor.toml")
 SYSTEM_RUNTIME = Path("/run/exo-supervisor")
 SYSTEM_STATE = Path("/var/lib/exo-supervisor")
+TOKEN = "api-token"  # noqa: S105 - the name of a systemd credential
 LARGEST_FILE = 1024 * 1024
 
 
@@ -19,7 +20,7 @@ class NoFileError(StartError):
 
 
 class CredentialError(StartError):
-    """A provider's key is there, but cannot be used."""
+    """A key or a token is there, but cannot be used; or one that must be there is not."""
 
 
 def load(named: str | None, socket: str | None, environ: Mapping[str, str]) -> Settings:
@@ -80,6 +81,23 @@ def state_directory(environ: Mapping[str, str]) -> Path | None:
         if base.startswith("/"):
             return Path(base) / "exo-supervisor"
     return None
+
+
+def token(config: Config, environ: Mapping[str, str]) -> Secret | None:
+    """Read the token of the TCP listener; None without such a listener. Raises CredentialError."""
+    if not config.server.tcp:
+        return None
+    variable = config.server.token_env
+    try:
+        found = read_secret(variable, TOKEN, environ)
+    except StartError as fault:
+        raise CredentialError(str(fault)) from fault
+    if found is None:
+        raise CredentialError(
+            f"server.tcp asks for a token, but {variable} is not set and there is no credential "
+            f'{TOKEN!r}; set one of them, or server.tcp = ""'
+        )
+    return found
 
 
 def keys(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, Secret], dict[str, str]]:

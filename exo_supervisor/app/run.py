@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 from signal import SIGINT, SIGTERM
+from socket import socket
 
 import anyio
 import structlog
@@ -13,6 +14,8 @@ from exo_supervisor.app.service import Given, serve
 from exo_supervisor.config import Settings
 from exo_supervisor.errors import StartError
 from exo_supervisor.host import descriptors, limits, listen, logs, systemd
+from exo_supervisor.host.credentials import Secret
+from exo_supervisor.host.tcp import open_tcp
 from exo_supervisor.runtime.supervise import describe_crash
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
@@ -34,8 +37,10 @@ def run(named: str | None, socket: str | None) -> int:
     descriptors.fill_standard()
     settings = files.load(named, socket, os.environ)
     keys, why_off = files.keys(settings.config, os.environ)
+    token = files.token(settings.config, os.environ)
     writer = logs.configure(settings.config.log.level, settings.config.log.format)
     try:
+        tcp = _tcp(settings, token)
         sockets = _sockets(settings)
     except StartError:
         writer.close(LAST_LINES)
@@ -50,6 +55,7 @@ def run(named: str | None, socket: str | None) -> int:
         keys=keys,
         why_off=why_off,
         state=files.state_directory(os.environ),
+        tcp=tcp,
     )
     try:
         anyio.run(_serve, given, backend_options={"use_uvloop": sys.platform == "linux"})
@@ -59,6 +65,8 @@ def run(named: str | None, socket: str | None) -> int:
     finally:
         for each in sockets:
             each.close()
+        if tcp is not None:
+            tcp[0].close()
         writer.close(LAST_LINES)
     return 0
 
@@ -78,6 +86,11 @@ async def _serve(given: Given) -> None:
             tasks.start_soon(hear)
             await serve(given, asked.wait)
             tasks.cancel_scope.cancel()
+
+
+def _tcp(settings: Settings, token: Secret | None) -> tuple[socket, Secret] | None:
+    """Open the loopback listener, which there is only with a token. Raises StartError."""
+    return None if token is None else (open_tcp(settings.config.server.tcp), token)
 
 
 def _sockets(settings: Settings) -> list[listen.ListeningSocket]:

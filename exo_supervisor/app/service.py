@@ -2,6 +2,7 @@
 
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ipaddress import IPv4Address
 from pathlib import Path
 from socket import socket
 
@@ -11,6 +12,7 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Struct
 
+from exo_supervisor import __version__
 from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.sources import Sources
 from exo_supervisor.config import Config
@@ -31,6 +33,7 @@ from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.core.restarts import Restarts
+from exo_supervisor.discovery.advertise import Advertise
 from exo_supervisor.edge.exchange import House
 from exo_supervisor.edge.fetch import Fetcher
 from exo_supervisor.edge.health import Health
@@ -42,6 +45,7 @@ from exo_supervisor.edge.mailbox import Mailboxes
 from exo_supervisor.edge.parting import Parting
 from exo_supervisor.edge.placer import Placer
 from exo_supervisor.edge.routes import About, Routes
+from exo_supervisor.edge.token import Guard
 from exo_supervisor.edge.upstream import Upstream, open_sessions
 from exo_supervisor.host import systemd
 from exo_supervisor.host.credentials import Secret
@@ -58,7 +62,8 @@ IDLE = 30.0
 class Given(Struct, frozen=True):
     """What the machine that we run on gives: sockets, keys, and what to say of the file read.
 
-    `state` is the directory of what is kept across restarts; None keeps nothing.
+    `state` is the directory of what is kept across restarts; None keeps nothing. `tcp` is a
+    loopback listener and the token that it asks for.
     """
 
     config: Config
@@ -67,6 +72,7 @@ class Given(Struct, frozen=True):
     keys: Mapping[str, Secret]
     why_off: Mapping[str, str]
     state: Path | None = None
+    tcp: tuple[socket, Secret] | None = None
 
 
 async def serve(
@@ -114,7 +120,7 @@ async def serve(
             max_body=config.server.max_body_bytes,
             look=routes.look,
         )
-        listener = Listener(ingress.serve, drain_timeout=config.server.drain_timeout)
+        listener = Listener(drain_timeout=config.server.drain_timeout)
         services = [
             health,
             keepalive,
@@ -122,11 +128,15 @@ async def serve(
             placer,
             _listing(given, Fetcher(clouds), send),
             *sources.services,
+            *_advertise(given),
         ]
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
             _start(tasks, services)
-            await listener.listen(list(given.sockets))
+            await listener.listen(given.sockets, ingress.serve)
+            if given.tcp is not None:
+                opened, token = given.tcp
+                await listener.listen([opened], Guard(ingress.serve, token.reveal()).serve)
             _say_started(given)
             started()
             await stop()
@@ -151,10 +161,20 @@ def _listing(given: Given, fetch: Fetcher, send: MemoryObjectSendStream[Event]) 
     return Listing(fetch, send, providers)
 
 
+def _advertise(given: Given) -> list[Service]:
+    """Announce the TCP listener, where there is one and the configuration asks for it."""
+    if given.tcp is None or not given.config.discovery.advertise:
+        return []
+    ip, port = given.tcp[0].getsockname()
+    return [Advertise(IPv4Address(ip), port, __version__)]
+
+
 def _say_started(given: Given) -> None:
     for provider, why in given.why_off.items():
         log.warning("provider_off", provider=provider, why=why)
     sockets = [str(each.getsockname()) for each in given.sockets]
+    if given.tcp is not None:
+        sockets.append("{}:{}".format(*given.tcp[0].getsockname()))
     log.info("service_listening", sockets=sockets, config=given.file)
     systemd.notify("READY=1")
 

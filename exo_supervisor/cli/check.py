@@ -24,6 +24,7 @@ def check(arguments: Arguments) -> int:
 def _check(arguments: Arguments) -> int:
     settings = load(arguments)
     keys, why_off = files.keys(settings.config, os.environ)
+    files.token(settings.config, os.environ)  # a service without it would not start
     where = settings.file or "no file: defaults and environment"
     findings = [
         Finding("ok", "config", where),

@@ -10,6 +10,7 @@ from exo_supervisor.config.literal import shown
 def agree(draft: Draft) -> None:
     """Promise a fault in `draft` for each pair of values that contradict each other."""
     _rests(draft)
+    _advertise(draft)
     _names(draft, "provider")
     _names(draft, "model")
     for label in draft.listed("model"):
@@ -27,6 +28,17 @@ def _rests(draft: Draft) -> None:
         at = draft.places["breaker.rest"]
         key, message = "breaker.rest", f"wants at most breaker.rest_max ({rest_max}), got {rest}"
     draft.refuse(at(None), key, "bad_value", f"{key} {message}")
+
+
+def _advertise(draft: Draft) -> None:
+    if not draft.get("discovery", "advertise") or draft.get("server", "tcp"):
+        return
+    key = "discovery.advertise"
+    refused = any(fault.key == "server.tcp" for fault in draft.faults)
+    if not refused:
+        message = f"{key} has nothing to announce: server.tcp opens no listener"
+        hint = 'set server.tcp, for example to "127.0.0.1:11435"'
+        draft.refuse(draft.places[key](None), key, "bad_value", message, hint)
 
 
 def _names(draft: Draft, table: str) -> None:

@@ -7,8 +7,6 @@ from exo_supervisor.config.literal import literal
 
 _BUILT: Mapping[str, tuple[object, ...]] = MappingProxyType(
     {
-        "server.tcp": ("",),
-        "discovery.advertise": (False,),
         "routing.policy": ("fastest", "round_robin"),
         "provider.dialect": ("openai",),
         "model.continue": (False,),

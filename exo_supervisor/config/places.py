@@ -9,6 +9,8 @@ Problem = tuple[str, str]
 "What is wrong, said after the key's name, and a hint."
 
 _WIDEST = 8
+_LAST_PORT = 65_535
+_TCP_EXAMPLE = 'for example "127.0.0.1:11435"'
 _RANGE_EXAMPLE = 'for example "10.8.0.0/16"'
 _INTERFACE = re.compile(r"[!-.0-9;-~]{1,15}")  # as the kernel has them: no blank, `/` or `:`
 _LONGEST_NAMESPACE = 1024
@@ -30,6 +32,20 @@ def range_problem(text: str) -> Problem | None:
     if network.is_multicast or network.is_reserved or network.network_address.is_unspecified:
         return f"holds no hosts, got {shown(text)}", _RANGE_EXAMPLE
     return None
+
+
+def tcp_problem(text: str) -> Problem | None:
+    """Find what keeps a text from being a loopback address and a port; empty means no listener."""
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    wanted = f"wants an IPv4 address of loopback and a port, got {shown(text)}", _TCP_EXAMPLE
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= _LAST_PORT):
+        return wanted
+    try:
+        return None if ipaddress.IPv4Address(host).is_loopback else wanted
+    except ValueError:
+        return wanted
 
 
 def interface_problem(name: str) -> Problem | None:

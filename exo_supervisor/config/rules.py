@@ -19,6 +19,7 @@ from exo_supervisor.config.places import (
     interface_problem,
     namespace_problem,
     range_problem,
+    tcp_problem,
 )
 from exo_supervisor.config.tables import unwrap, wants
 
@@ -189,6 +190,7 @@ def _provider_problem(name: str) -> Problem | None:
 _CHECKS: Mapping[str, Callable[[str], Problem | None]] = MappingProxyType(
     {
         "server.socket": _socket_problem,
+        "server.tcp": tcp_problem,
         "discovery.static": _seed_problem,
         "discovery.namespaces": namespace_problem,
         "discovery.interfaces": interface_problem,

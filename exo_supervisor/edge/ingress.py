@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from socket import SO_PEERCRED, SOL_SOCKET, socket
+from http import HTTPStatus
+from socket import AF_UNIX, SO_PEERCRED, SOL_SOCKET, socket
 from struct import unpack
 from typing import cast
 
@@ -15,7 +16,7 @@ from exo_supervisor.core.effects import Refuse
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.edge.body import Body, overloaded
 from exo_supervisor.edge.exchange import Account, Exchange, House
-from exo_supervisor.edge.reply import JSON_HEADERS, ClientLeftError, Reply
+from exo_supervisor.edge.reply import AUTHENTICATE, JSON_HEADERS, ClientLeftError, Reply
 from exo_supervisor.edge.request_id import new_request_id
 from exo_supervisor.edge.wishes import read_wishes
 from exo_supervisor.errors import BadRequestError
@@ -34,27 +35,36 @@ class Ingress:
     def __init__(self, house: House, gate: Gate, *, max_body: int, look: Look) -> None:
         self._house, self._gate, self._max_body, self._look = house, gate, max_body, look
 
-    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request, whatever it is."""
+    async def serve(
+        self, request: web.BaseRequest, wrong: BadRequestError | None = None
+    ) -> web.StreamResponse:
+        """Answer one request, whatever it is; what is known to be `wrong` about it refuses it."""
         path = request.path
         if "//" in path:  # a client that joins a base URL and a path as texts
             path = "/" + "/".join(part for part in path.split("/") if part)
+        if path == CHAT and request.method == "POST":
+            return await self._dispatch(request, wrong)
+        if wrong is not None:
+            return refuse_plainly(wrong.status, wrong.code, wrong.message)
         if path == CHAT:
-            if request.method != "POST":
-                return refuse_plainly(405, "method_not_allowed", f"{CHAT} takes POST", allow="POST")
-            return await self._dispatch(request)
+            return refuse_plainly(405, "method_not_allowed", f"{CHAT} takes POST", allow="POST")
         try:
             answer = self._look(request, path)
             return answer if isinstance(answer, web.StreamResponse) else await answer
         except BadRequestError as bad:
             return refuse_plainly(bad.status, bad.code, bad.message)
 
-    async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _dispatch(
+        self, request: web.BaseRequest, wrong: BadRequestError | None
+    ) -> web.StreamResponse:
         began = anyio.current_time()
         account = Account(new_request_id())
         reply = Reply(request, account.request_id)
         try:
-            await self._admit(request, reply, account)
+            if wrong is not None:
+                await _refuse(reply, account, wrong)
+            else:
+                await self._admit(request, reply, account)
         except ClientLeftError:
             reply.drop()
             account.outcome = "abandoned" if account.outcome == "refused" else account.outcome
@@ -142,11 +152,11 @@ def _log_done(account: Account, reply: Reply, began: float, uid: int | None) -> 
 
 
 def _peer_uid(request: web.BaseRequest) -> int | None:
-    """Tell which user is at the other end of a Unix socket."""
+    """Tell which user is at the other end of a Unix socket; of TCP nobody knows."""
     if request.transport is None:
         return None
     peer = cast("socket | None", request.transport.get_extra_info("socket"))
-    if peer is None:
+    if peer is None or peer.family != AF_UNIX:
         return None
     try:
         return unpack("3i", peer.getsockopt(SOL_SOCKET, SO_PEERCRED, 12))[1]
@@ -159,5 +169,7 @@ def refuse_plainly(
 ) -> web.Response:
     """Answer with an error outside of any exchange."""
     headers = JSON_HEADERS if allow is None else JSON_HEADERS | {"allow": allow}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers = headers | AUTHENTICATE
     body = error_body(message, code, kind=kind_of(status))
     return web.Response(status=status, body=body, headers=headers)

@@ -1,10 +1,11 @@
 """The server on the socket: aiohttp's, except that it repeats nothing that it could not read."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from socket import socket
 
+import anyio
 import structlog
 from aiohttp import web
 
@@ -25,9 +26,14 @@ _silence.propagate = False
 
 
 class Listener:
-    """Accepts clients on sockets that are bound already; `serve` answers each request."""
+    """Accepts clients on sockets that are bound already, each with what answers its requests."""
 
-    def __init__(self, serve: Serve, *, drain_timeout: float) -> None:
+    def __init__(self, *, drain_timeout: float) -> None:
+        self._drain_timeout = drain_timeout
+        self._runners: list[web.ServerRunner] = []
+
+    async def listen(self, sockets: Iterable[socket], serve: Serve) -> None:
+        """Begin to accept on these sockets; `serve` answers each request."""
         server = _Server(
             serve,
             handler_cancellation=True,
@@ -36,17 +42,17 @@ class Listener:
             auto_decompress=False,
             logger=_silence,
         )
-        self._runner = web.ServerRunner(server, shutdown_timeout=drain_timeout)
-
-    async def listen(self, sockets: list[socket]) -> None:
-        """Begin to accept."""
-        await self._runner.setup()
+        runner = web.ServerRunner(server, shutdown_timeout=self._drain_timeout)
+        self._runners.append(runner)
+        await runner.setup()
         for listening in sockets:
-            await web.SockSite(self._runner, listening, backlog=BACKLOG).start()
+            await web.SockSite(runner, listening, backlog=BACKLOG).start()
 
     async def drain(self) -> None:
         """Accept no more, let what runs end for as long as it may, then cut it."""
-        await self._runner.cleanup()
+        async with anyio.create_task_group() as tasks:
+            for runner in self._runners:
+                tasks.start_soon(runner.cleanup)
 
 
 class _Connection(web.RequestHandler):

@@ -5,6 +5,7 @@ nothing. One that has waited for long gets its head all the same, and comments t
 everything between awake.
 """
 
+from http import HTTPStatus
 from math import ceil
 
 import anyio
@@ -19,6 +20,8 @@ from exo_supervisor.wire.openai import error_body, error_event, kind_of
 
 SERVER = "exo-supervisor"
 JSON_HEADERS = {"content-type": "application/json", "server": SERVER}
+AUTHENTICATE = {"www-authenticate": "Bearer"}
+"""What every 401 says (RFC 9110, section 15.5.2)."""
 _STREAM_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache, no-transform",
@@ -157,6 +160,8 @@ class Reply:
             refusal.message, refusal.code, kind=kind_of(refusal.status), param=refusal.param
         )
         headers = {"content-type": "application/json", "content-length": str(len(body))}
+        if refusal.status == HTTPStatus.UNAUTHORIZED:
+            headers |= AUTHENTICATE
         if refusal.retry_after is not None:
             headers["retry-after"] = str(max(1, ceil(refusal.retry_after)))
         await self._guard_head(refusal.status, headers)

@@ -317,6 +317,7 @@ async def process_of_service(
     place: Path,
     text: str,
     *words: str,
+    env: Mapping[str, str] | None = None,
     **more: Any,  # noqa: ANN401 - for the process
 ) -> AsyncGenerator[tuple[World, Process]]:
     """Run `run --config` until the test ends; its log is `log` in the folder, its socket `s`."""
@@ -327,7 +328,7 @@ async def process_of_service(
             started(
                 *("run", "--config", str(file), "--socket", path, *words),
                 err=err,
-                env={KEY_ENV: KEY},
+                env={KEY_ENV: KEY, **(env or {})},
                 **more,
             ) as process,
             clients(path, log.read_bytes) as world,

@@ -59,11 +59,20 @@ RENDERED = [
         ),
     ),
     (
-        '[server]\ntcp = "127.0.0.1:11435"\n',
+        '[server]\ntcp = "0.0.0.0:11435"\n',
         (
-            "home.toml:2:7: error: server.tcp asks for what is not built yet\n"
-            '  2 | tcp = "127.0.0.1:11435"\n'
-            '    |       ^^^^^^^^^^^^^^^^^ allowed now: ""'
+            "home.toml:2:7: error: server.tcp wants an IPv4 address of loopback and a port, "
+            'got "0.0.0.0:11435"\n'
+            '  2 | tcp = "0.0.0.0:11435"\n'
+            '    |       ^^^^^^^^^^^^^^^ for example "127.0.0.1:11435"'
+        ),
+    ),
+    (
+        '[routing]\npolicy = "cheapest"\n',
+        (
+            "home.toml:2:10: error: routing.policy asks for what is not built yet\n"
+            '  2 | policy = "cheapest"\n'
+            '    |          ^^^^^^^^^^ allowed now: "fastest", "round_robin"'
         ),
     ),
     (
@@ -180,7 +189,29 @@ REFUSED = [
     ('[discovery]\nranges = ["224.0.0.0/8"]', "discovery.ranges[0]", "bad_value", "no hosts"),
     ('[discovery]\nranges = ["255.255.255.255"]', "discovery.ranges[0]", "bad_value", "no hosts"),
     ("[discovery]\nmanual_file = true", "discovery.manual_file", "wrong_type", "a string"),
-    ("[discovery]\nadvertise = true", "discovery.advertise", "not_built", "now: false"),
+    ("[discovery]\nadvertise = true", "discovery.advertise", "bad_value", "server.tcp opens no"),
+    (
+        '[server]\ntcp = "x"\n[discovery]\nadvertise = true',
+        "server.tcp",
+        "bad_value",
+        "IPv4 address of loopback",
+    ),
+    *(
+        (f'[server]\ntcp = "{place}"', "server.tcp", "bad_value", "of loopback and a port")
+        for place in (
+            "127.0.0.1",
+            "127.0.0.1:0",
+            "127.0.0.1:65536",
+            "127.0.0.1:x",
+            "127.0.0.1:\u0661",
+            ":11435",
+            "11435",
+            "localhost:11435",
+            "[::1]:11435",
+            "192.168.1.5:11435",
+            "http://127.0.0.1:11435",
+        )
+    ),
     ("[breaker]\ntrip_after = 0", "breaker.trip_after", "bad_value", "from 1"),
     ("[breaker]\nrest = 200", "breaker.rest", "bad_value", "at most breaker.rest_max (120.0)"),
     ("[retry]\nattempts = 0", "retry.attempts", "bad_value", "from 1"),

@@ -15,10 +15,10 @@ HOST = "127.0.0.1"
 @asynccontextmanager
 async def listening(serve: Serve) -> AsyncGenerator[int]:
     """Serve on loopback; the port is what comes back."""
-    listener = Listener(serve, drain_timeout=0.2)
+    listener = Listener(drain_timeout=0.2)
     bound = socket()
     bound.bind((HOST, 0))
-    await listener.listen([bound])
+    await listener.listen([bound], serve)
     try:
         yield bound.getsockname()[1]
     finally:
