@@ -7,24 +7,28 @@ from typing import Any, Final
 
 import msgspec
 
+from exo_supervisor.demo.diseases import HEALTHY, Disease
+
 TEXT: Final = (
     "A river keeps no promise yet it arrives at the sea "
     "because every stone it meets only shows it another way"
 )
+FOREIGN: Final = "Õhtul läks jõgi üle kivide 河は海に着く 🌊🌊 нет обещаний, есть путь"
+"""Words whose characters take up to four bytes each."""
 THOUGHTS: Final = 3
 
 JsonObject = dict[str, Any]
 
 
-def told(count: int) -> tuple[str, ...]:
+def told(count: int, words_of: str = TEXT) -> tuple[str, ...]:
     """Return `count` tokens of text, the same ones each time."""
-    words = itertools.islice(itertools.cycle(TEXT.split()), count)
+    words = itertools.islice(itertools.cycle(words_of.split()), count)
     return tuple(word if at == 0 else f" {word}" for at, word in enumerate(words))
 
 
-def text(count: int) -> str:
+def text(count: int, words_of: str = TEXT) -> str:
     """Return the whole text of an answer of `count` tokens."""
-    return "".join(told(count))
+    return "".join(told(count, words_of))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,7 @@ class Wish:
     logprobs: bool = False
     top_logprobs: int = 0
     usage: bool = False
+    billed: bool = True
     prompt_tokens: int = 1
 
 
@@ -51,7 +56,7 @@ class Answer:
     `events` holds one event a token, and the last one carries the finish reason; `open_end` is
     that last one without it. `early` servers send their headers before the first token.
     `whole`, `partial` (of so many tokens) and `failed_whole` (status, body) answer a request
-    that asked for no stream.
+    that asked for no stream. A server that `closes` ends its connection with the stream.
     """
 
     stream: bool
@@ -63,6 +68,7 @@ class Answer:
     closing: tuple[bytes, ...]
     failure: tuple[bytes, ...]
     keepalive: bytes | None = None
+    closes: bool = False
     progress: Callable[[int, int], bytes] | None = None
     whole: bytes
     partial: Callable[[int], bytes]
@@ -85,16 +91,14 @@ class Chat(msgspec.Struct):
     stream_options: JsonObject | None = None
 
 
-def wish(chat: Chat, *, id_: str, model: str, count: int, bulk: int = 0) -> Wish:
-    """Say what the answer holds: `count` tokens if nothing limits it, the first grown by `bulk`.
+def wish(chat: Chat, *, id_: str, model: str, count: int, ill: Disease = HEALTHY) -> Wish:
+    """Say what the answer holds: `count` tokens if nothing limits it, others if `ill` wants so.
 
     Tools are called whenever the request offers some and brings no result of one yet.
     """
-    tokens = told(count)
-    if bulk:
-        tokens = ("x" * bulk, *tokens[1:])
-    tokens, finish = limited(tokens, chat.max_tokens, chat.stop)
+    tokens, finish = limited(_spoken(count, ill), chat.max_tokens, chat.stop)
     thinks = chat.enable_thinking or chat.reasoning_effort not in {None, "none"}
+    billed = ill.name != "no_usage"
     return Wish(
         id=id_,
         model=model,
@@ -105,9 +109,22 @@ def wish(chat: Chat, *, id_: str, model: str, count: int, bulk: int = 0) -> Wish
         tool=_tool(chat),
         logprobs=bool(chat.logprobs),
         top_logprobs=chat.top_logprobs or 0,
-        usage=bool((chat.stream_options or {}).get("include_usage")),
+        usage=billed and bool((chat.stream_options or {}).get("include_usage")),
+        billed=billed,
         prompt_tokens=sum(len(str(message.get("content"))) for message in chat.messages) // 4 + 1,
     )
+
+
+def _spoken(count: int, ill: Disease) -> tuple[str, ...]:
+    match ill.name:
+        case "huge_event":
+            return ("x" * ill.size, *told(count)[1:])
+        case "split_characters":
+            return told(count, FOREIGN)
+        case "empty_stream":
+            return ("",)
+        case _:
+            return told(count)
 
 
 def limited(

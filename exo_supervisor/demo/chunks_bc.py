@@ -35,6 +35,7 @@ def answer(wish: Wish, *, nulls: bool, fails: str | None = None) -> Answer:
         closing=(b": generation_stats " + _json(stats) + b"\n\n", DONE),
         failure=failure,
         keepalive=KEEPALIVE,
+        closes=wish.stream,
         progress=spell.progress,
         whole=b"" if fails else spell.whole(),
         partial=spell.partial,
@@ -152,7 +153,9 @@ class _Spelling:
             ]
         }
 
-    def _usage(self, completion: int) -> JsonObject:
+    def _usage(self, completion: int) -> JsonObject | None:
+        if not self.wish.billed:
+            return None
         prompt = self.wish.prompt_tokens
         return {
             "prompt_tokens": prompt,

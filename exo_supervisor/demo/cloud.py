@@ -13,6 +13,9 @@ from exo_supervisor.demo.answers import Answer, Chat, JsonObject, Wish, wish
 from exo_supervisor.demo.course import DONE
 from exo_supervisor.demo.server import DemoServer, Stream
 
+KEEPALIVE = b": OPENROUTER PROCESSING\n\n"
+"""The comment with which OpenRouter keeps a waiting stream awake."""
+
 
 class Cloud(DemoServer):
     """A real HTTP server that behaves as an OpenAI-style cloud; start it with `async with`.
@@ -91,7 +94,7 @@ class Cloud(DemoServer):
             id_=stream.id,
             model="somebody/else" if ill.name == "wrong_model" else chat.model,
             count=self.tokens,
-            bulk=ill.size if ill.name == "huge_event" else 0,
+            ill=ill,
         )
         return await self.perform(request, answer(wanted), stream, ill, chat.model)
 
@@ -124,8 +127,8 @@ def answer(wish: Wish) -> Answer:
         if wish.tool:
             message |= {"content": None, "tool_calls": [_call(wish)]}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
-        value = {**base, "object": "chat.completion", "choices": [choice], "usage": _usage(wish)}
-        return _json(value)
+        value = {**base, "object": "chat.completion", "choices": [choice]}
+        return _json(value | ({"usage": _usage(wish)} if wish.billed else {}))
 
     usage: JsonObject = {
         **base,
@@ -146,6 +149,7 @@ def answer(wish: Wish) -> Answer:
         open_end=chunk({}),
         closing=(*((b"data: " + _json(usage) + b"\n\n",) if wish.usage else ()), DONE),
         failure=(b"data: " + failed + b"\n\n",),
+        keepalive=KEEPALIVE,
         whole=whole(len(wish.tokens), finish),
         partial=lambda count: whole(count, None),
         failed_whole=(200, failed),
@@ -178,4 +182,4 @@ def _usage(wish: Wish) -> JsonObject:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,82 +1,66 @@
 """The course of one answer under one disease: a pure sequence of steps, without I/O or clock."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 
 from exo_supervisor.demo.answers import Answer
 from exo_supervisor.demo.diseases import Disease
+from exo_supervisor.demo.framing import FRAMINGS
+from exo_supervisor.demo.steps import (
+    Abort,
+    Head,
+    Hints,
+    Idle,
+    Mute,
+    Pause,
+    Raw,
+    Reset,
+    Step,
+    UntilCured,
+    Write,
+)
 
 DONE = b"data: [DONE]\n\n"
+HINTS = 3
+MUTE = frozenset(
+    {"headers_then_silent", "keepalives_only", "prefill_stalls", "stall", "runner_failed"}
+)
+"""Whoever was asked for a whole answer shows nothing of these but a head."""
+PAGE = b"<!doctype html><html><body><h1>Bad gateway</h1></body></html>"
+TWO_LENGTHS = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}\n"
+)
 
-
-@dataclass(frozen=True)
-class Head:
-    """Send status line and headers; no `length` means chunks."""
-
-    status: int
-    content_type: str
-    length: int | None = None
-
-
-@dataclass(frozen=True)
-class Write:
-    """Send bytes that hold so many tokens."""
-
-    data: bytes
-    tokens: int = 0
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Send bytes past the framing of the body, and close."""
-
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Pause:
-    """Wait so many seconds, with keep-alives where the server has them."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class UntilCured:
-    """Wait until the disease is another, with keep-alives."""
-
-
-@dataclass(frozen=True)
-class Idle:
-    """Send nothing but keep-alives, for ever."""
-
-
-@dataclass(frozen=True)
-class Mute:
-    """Send nothing at all, for ever."""
-
-
-@dataclass(frozen=True)
-class Abort:
-    """Drop the connection without a terminator."""
-
-
-Step = Head | Write | Raw | Pause | UntilCured | Idle | Mute | Abort
 Body = Callable[[Answer, Disease, float], Iterator[Step]]
 
 
 def course(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
     """Yield what the server does, in order; the end of the steps is a clean end of the body."""
-    steps = _streamed(answer, ill, pace) if answer.stream else _plain(answer, ill, pace)
-    if ill.name == "crlf":
-        return _crlf(steps)
-    if ill.name == "split_bytes":
-        return _split(steps)
-    return steps
+    steps = _answered(answer, ill, pace)
+    framing = FRAMINGS.get(ill.name)
+    return steps if framing is None else framing(steps)
+
+
+def _answered(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
+    match ill.name:
+        case "silent_chat":
+            yield Mute()
+        case "reset_early":
+            yield Reset()
+        case "two_lengths":
+            yield Raw(TWO_LENGTHS)
+        case "html":
+            yield Head(200, "text/html; charset=utf-8", len(PAGE))
+            yield Write(PAGE)
+            return
+        case "hints" | "hints_flood":
+            yield Hints(HINTS if ill.name == "hints" else None)
+        case _:
+            pass
+    yield from (_streamed if answer.stream else _plain)(answer, ill, pace)
 
 
 def _streamed(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
-    if ill.name == "silent_chat":
-        yield Mute()
     if not answer.early:
         yield from _before_head(ill, pace)
         if ill.name in {"error_event", "timeout_408"} and ill.after == 0:
@@ -136,6 +120,11 @@ def _cut(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
     yield Abort()
 
 
+def _reset(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
+    yield from _unfinished(answer, ill, pace)
+    yield Reset()
+
+
 def _stall(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
     yield from _unfinished(answer, ill, pace)
     yield Idle()
@@ -165,6 +154,20 @@ def _bad_json_event(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]
     yield from map(Write, answer.closing)
 
 
+def _bad_json(answer: Answer, _: Disease, pace: float) -> Iterator[Step]:
+    halves = (event[: len(event) // 2] + b"\n\n" for event in answer.events)
+    yield from _tokens(halves, pace)
+    yield from map(Write, answer.closing)
+
+
+def _tool_cut(answer: Answer, _: Disease, pace: float) -> Iterator[Step]:
+    """End in the middle of a call's arguments: between two events, else within the one."""
+    *before, last = answer.events[:3]
+    yield from _tokens(before, pace)
+    yield Write(last[: len(last) // 2])
+    yield Abort()
+
+
 def _no_done(answer: Answer, _: Disease, pace: float) -> Iterator[Step]:
     yield from _tokens(answer.events, pace)
     yield from (Write(data) for data in answer.closing if data != DONE)
@@ -178,6 +181,18 @@ def _done_without_finish(answer: Answer, _: Disease, pace: float) -> Iterator[St
 def _bytes_after_done(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
     yield from _healthy(answer, ill, pace)
     yield Write(b'data: {"late":true}\n\nnoise without an end')
+
+
+def _open_after_done(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
+    yield from _healthy(answer, ill, pace)
+    yield Idle()
+
+
+def _prefill_stalls(answer: Answer, ill: Disease, _: float) -> Iterator[Step]:
+    while answer.progress:
+        yield Write(answer.progress(1000, 5000))
+        yield Pause(ill.seconds)
+    yield Idle()
 
 
 def _prefill(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
@@ -197,25 +212,28 @@ BODIES: dict[str, Body] = {
     "slow": _slow,
     "unfinished": _unfinished,
     "cut": _cut,
+    "reset": _reset,
     "stall": _stall,
     "error_event": _error_event,
     "timeout_408": _timeout_408,
     "bad_json_event": _bad_json_event,
+    "bad_json": _bad_json,
+    "tool_cut": _tool_cut,
     "no_done": _no_done,
     "done_without_finish": _done_without_finish,
     "bytes_after_done": _bytes_after_done,
+    "open_after_done": _open_after_done,
     "prefill_then_content": _prefill,
+    "prefill_stalls": _prefill_stalls,
     "trickle": _trickle,
 }
 
 
 def _plain(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
     kind = "text/html" if ill.name == "wrong_content_type" else answer.content_type
-    if ill.name == "silent_chat":
-        yield Mute()
     if answer.early or ill.name == "headers_then_silent":
         yield Head(200, kind)
-    if ill.name in {"headers_then_silent", "keepalives_only", "stall", "runner_failed"}:
+    if ill.name in MUTE:
         yield Mute()
     if ill.name == "loading":
         yield UntilCured()
@@ -225,9 +243,9 @@ def _plain(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
         yield Abort()
     if not answer.early:
         yield Head(status, kind, len(body))
-    if ill.name == "cut":
+    if ill.name in {"cut", "reset"}:
         yield Write(body[: len(body) // 2])
-        yield Abort()
+        yield Abort() if ill.name == "cut" else Reset()
     yield Write(body, tokens=len(answer.events))
 
 
@@ -248,26 +266,9 @@ def _plain_body(answer: Answer, ill: Disease) -> tuple[int, bytes]:
             return 200, answer.partial(ill.after)
         case "done_without_finish":
             return 200, answer.partial(len(answer.events))
-        case "bad_json_event":
+        case "bad_json" | "bad_json_event":
             return 200, answer.whole[: len(answer.whole) // 2]
         case "bytes_after_done":
             return 200, answer.whole + b"\nnoise"
         case _:
             return 200, answer.whole
-
-
-def _crlf(steps: Iterator[Step]) -> Iterator[Step]:
-    for step in steps:
-        if isinstance(step, Write):
-            yield replace(step, data=step.data.replace(b"\n", b"\r\n"))
-        else:
-            yield step
-
-
-def _split(steps: Iterator[Step]) -> Iterator[Step]:
-    for step in steps:
-        if isinstance(step, Write):
-            yield from (Write(step.data[at : at + 1]) for at in range(len(step.data) - 1))
-            yield replace(step, data=step.data[-1:])
-        else:
-            yield step

@@ -7,13 +7,17 @@ import msgspec
 Name = Literal[
     "none",
     "dead",
+    "unreachable",
     "silent",
     "silent_chat",
     "slow",
     "headers_then_silent",
     "keepalives_only",
+    "reset_early",
+    "reset",
     "error_event",
     "empty_200",
+    "empty_stream",
     "unfinished",
     "cut",
     "stall",
@@ -22,7 +26,16 @@ Name = Literal[
     "redirect",
     "wrong_model",
     "wrong_content_type",
+    "html",
+    "gzip",
+    "bad_json",
     "bad_json_event",
+    "two_lengths",
+    "duplicate_headers",
+    "hints",
+    "hints_flood",
+    "tool_cut",
+    "no_usage",
     "instance_gone",
     "loading",
     "runner_failed",
@@ -30,11 +43,14 @@ Name = Literal[
     "no_done",
     "done_without_finish",
     "bytes_after_done",
+    "open_after_done",
     "prefill_then_content",
+    "prefill_stalls",
     "trickle",
     "huge_event",
     "crlf",
     "split_bytes",
+    "split_characters",
 ]
 
 NAMES: Final[tuple[Name, ...]] = get_args(Name)
@@ -47,9 +63,9 @@ class Disease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One disease and its measures.
 
     `after` counts tokens sent well before it breaks out; `seconds` is the wait of `slow`,
-    `prefill_then_content` and between the tokens of `trickle`, and the length of the pause of
-    `re_election`; `status`, `retry_after` (a header's value) and `body` belong to `status`;
-    `size` is the bytes of `huge_event`.
+    `prefill_then_content` and between the tokens of `trickle` or the comments of
+    `prefill_stalls`, and the length of the pause of `re_election`; `status`, `retry_after` (a
+    header's value) and `body` belong to `status`; `size` is the bytes of `huge_event`.
     """
 
     name: Name = "none"

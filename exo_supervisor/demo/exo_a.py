@@ -97,7 +97,7 @@ class LegacyApi:
             id_=stream.id,
             model="llama-3-8b" if ill.name == "wrong_model" else model,
             count=self.node.tokens,
-            bulk=ill.size if ill.name == "huge_event" else 0,
+            ill=ill,
         )
         return await self.node.perform(request, answer(wanted), stream, ill, model)
 
@@ -155,7 +155,8 @@ def answer(wish: Wish) -> Answer:
             "completion_tokens": count,
             "total_tokens": wish.prompt_tokens + count,
         }
-        return json.dumps({**head, "choices": [choice], "usage": usage}).encode()
+        billed = {"usage": usage} if wish.billed else {}
+        return json.dumps({**head, "choices": [choice], **billed}).encode()
 
     last = len(tokens) - 1
     detail = "Error processing prompt (see logs with DEBUG>=2): demo"

@@ -207,7 +207,7 @@ class ModernApi:
             id_=command,
             model="somebody/else" if ill.name == "wrong_model" else str(chat.model),
             count=self.node.tokens,
-            bulk=ill.size if ill.name == "huge_event" else 0,
+            ill=ill,
         )
         reply = answer(wanted, nulls=not self.newer, fails=fails)
         if one is not None:

@@ -1,6 +1,8 @@
 """One answer on its way to one client: performs the steps of its course."""
 
 import asyncio
+import socket
+import struct
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -8,21 +10,28 @@ import anyio
 from aiohttp import web
 
 from exo_supervisor.demo.answers import Answer
-from exo_supervisor.demo.course import (
+from exo_supervisor.demo.course import course
+from exo_supervisor.demo.diseases import Disease
+from exo_supervisor.demo.steps import (
     Abort,
     Head,
+    Hints,
     Idle,
     Mute,
     Pause,
     Raw,
+    Reset,
     Step,
     UntilCured,
     Write,
-    course,
 )
-from exo_supervisor.demo.diseases import Disease
 
 LOADING_LOOK = 0.02
+HINT = b"HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n"
+HINTS_AT_ONCE = 256
+HINTS_LOOK = 0.001
+LINGER_NOT = struct.pack("ii", 1, 0)
+"""SO_LINGER on, for no time: closing the socket resets its connection (socket(7))."""
 
 
 class Stage(Protocol):
@@ -90,14 +99,36 @@ class Play:
                 await self._until_ready()
             case Mute():
                 await anyio.sleep_forever()
+            case Hints():
+                await self._hint(step.count)
+            case Raw() | Abort() | Reset():
+                self._break_off(step)
+                await anyio.sleep_forever()
+
+    def _break_off(self, step: Raw | Abort | Reset) -> None:
+        transport = self._last_transport()
+        match step:
             case Raw():
-                transport = self._last_transport()
                 transport.write(step.data)
                 transport.close()
-                await anyio.sleep_forever()
+            case Reset():
+                under: socket.socket = transport.get_extra_info("socket")
+                under.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+                transport.abort()
             case Abort():
-                self._last_transport().abort()
-                await anyio.sleep_forever()
+                transport.abort()
+
+    async def _hint(self, count: int | None) -> None:
+        transport = self.request.transport
+        if transport is None:
+            raise ConnectionResetError
+        if count is not None:
+            transport.write(HINT * count)
+            return
+        while not transport.is_closing():
+            if transport.get_write_buffer_size() == 0:
+                transport.write(HINT * HINTS_AT_ONCE)
+            await anyio.sleep(HINTS_LOOK)
 
     def _last_transport(self) -> asyncio.Transport:
         transport = self.request.transport
@@ -111,8 +142,10 @@ class Play:
         if self.answer.stream and step.length is None:
             headers["Cache-Control"] = "no-cache"
         response = web.StreamResponse(status=step.status, reason=self.stage.reason, headers=headers)
+        for name, value in step.headers:
+            response.headers.add(name, value)
         response.content_length = step.length
-        if self.answer.stream and self.answer.keepalive is not None:
+        if self.answer.closes:
             response.headers["X-Accel-Buffering"] = "no"
             response.force_close()
         self.response = response

@@ -1,6 +1,7 @@
 """One demo server's life: start, kill, end, fall ill, count."""
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -15,6 +16,8 @@ from exo_supervisor.demo.diseases import HEALTHY, Disease
 from exo_supervisor.demo.play import Play, Stream
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+WALL = 4
+"""Sockets of a server that is unreachable: one that listens, and enough to fill its queue."""
 BODY_LIMIT = 100 * 1024 * 1024
 
 
@@ -55,6 +58,7 @@ class DemoServer:
         self._stirred = anyio.Event()
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
+        self._wall: list[socket.socket] = []
 
     @property
     def address(self) -> str:
@@ -70,7 +74,10 @@ class DemoServer:
 
     @property
     def disease(self) -> Disease:
-        """What it suffers from; `dead` takes effect at once and is healed by `start` alone."""
+        """What it suffers from.
+
+        `dead` and `unreachable` take effect at once and are healed by `start` alone.
+        """
         return self._disease
 
     @disease.setter
@@ -82,6 +89,8 @@ class DemoServer:
         """Do what a change of the disease asks for at once."""
         if self._disease.name == "dead":
             self.drop()
+        elif self._disease.name == "unreachable":
+            self.block()
 
     def stir(self) -> None:
         """Wake those who wait for a counter."""
@@ -110,6 +119,7 @@ class DemoServer:
         """Listen, healthy; raises OSError if the port is taken."""
         if self._runner is not None:
             await self.stop()
+        self._unblock()
         app = web.Application(middlewares=[self._attend], client_max_size=BODY_LIMIT)
         app.add_routes([web.post("/demo/disease", self._infect), *self.routes()])
         app.on_response_prepare.append(self._sign)
@@ -127,7 +137,7 @@ class DemoServer:
         self._listener = await loop.create_server(server, self.host, self.port, backlog=4096)
         self._runner = runner
         self.port = self._listener.sockets[0].getsockname()[1]
-        if self._disease.name == "dead":
+        if self._disease.name in {"dead", "unreachable"}:
             self._disease = HEALTHY
         self.gone = anyio.Event()
 
@@ -142,8 +152,26 @@ class DemoServer:
             if connection.transport is not None:
                 connection.transport.abort()
 
+    def block(self) -> None:
+        """Let whoever connects from now on wait for ever, as behind a firewall that drops."""
+        self.drop()
+        self._wall = [socket.socket() for _ in range(WALL)]
+        listener, *guests = self._wall
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((self.host, self.port))
+        listener.listen(0)
+        for guest in guests:  # they fill the queue of those whom nobody accepts
+            guest.settimeout(0)
+            guest.connect_ex((self.host, self.port))
+
+    def _unblock(self) -> None:
+        for each in self._wall:
+            each.close()
+        self._wall.clear()
+
     async def stop(self) -> None:
         """Die as by kill -9: connections are aborted without a terminator."""
+        self._unblock()
         self.drop()
         runner, self._runner = self._runner, None
         if runner is not None:
@@ -189,7 +217,7 @@ class DemoServer:
             disease = msgspec.json.decode(await request.read(), type=Disease)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             return web.json_response({"error": f"no such disease: {error}"}, status=400)
-        if disease.name == "dead":
+        if disease.name in {"dead", "unreachable"}:
             asyncio.get_running_loop().call_later(0.05, setattr, self, "disease", disease)
         else:
             self.disease = disease

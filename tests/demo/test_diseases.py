@@ -1,6 +1,7 @@
 """Each disease does what its name says."""
 
 import json
+import zlib
 from itertools import groupby
 from typing import Literal
 
@@ -8,6 +9,7 @@ import anyio
 import pytest
 
 from exo_supervisor.demo import HEALTHY, NAMES, Cloud, Disease, ExoNode, text
+from exo_supervisor.demo.answers import FOREIGN
 from exo_supervisor.demo.diseases import Name
 from exo_supervisor.demo.server import DemoServer
 from tests.demo.raw import chat_request, exchanged, get, heard, replayed, taken_apart
@@ -47,6 +49,19 @@ STREAMS: list[tuple[Disease, list[str], bool]] = [
         [*START, "content", "stop", "generation_stats", "[DONE]"],
         True,
     ),
+    (Disease("reset", after=2), [*START, "content"], False),
+    (Disease("empty_stream"), [*START, "stop", "generation_stats", "[DONE]"], True),
+    (Disease("bad_json"), [*START, "not JSON", "generation_stats", "[DONE]"], True),
+    (
+        Disease("no_usage"),
+        [*START, "content", "stop", "generation_stats", "[DONE]"],
+        True,
+    ),
+    (
+        Disease("duplicate_headers"),
+        [*START, "content", "stop", "generation_stats", "[DONE]"],
+        True,
+    ),
     (Disease("crlf"), [*START, "content", "stop", "generation_stats", "[DONE]"], True),
     (Disease("split_bytes"), [*START, "content", "stop", "generation_stats", "[DONE]"], True),
 ]
@@ -76,6 +91,7 @@ HANGS: list[tuple[Disease, list[str] | None]] = [
     (Disease("keepalives_only"), ["keep-alive"]),
     (Disease("runner_failed"), ["keep-alive"]),
     (Disease("stall", after=2), [*START, "content", "keep-alive"]),
+    (Disease("prefill_stalls", seconds=0.02), [*START]),
     (Disease("slow", seconds=60), [*START, "keep-alive"]),
     (Disease("trickle", seconds=60), [*START, "keep-alive"]),
 ]
@@ -168,6 +184,65 @@ async def test_crlf_and_single_bytes_change_framing_alone() -> None:
         exo.disease = Disease("split_bytes")
         raw = await exchanged(STREAM, exo.host, exo.port)
         assert raw.count(b"\r\n1\r\n") > 500
+
+
+async def test_characters_are_cut_and_come_whole() -> None:
+    async with node() as exo:
+        exo.disease = Disease("split_characters")
+        raw = await exchanged(STREAM, exo.host, exo.port)
+    assert raw.count(b"\xc3\r\n") == 4
+    body = taken_apart(raw).body.decode()
+    assert all(word in body for word in text(4, FOREIGN).split())
+
+
+async def test_heads_come_first_twice_or_never_to_an_end() -> None:
+    async with node() as exo:
+        exo.disease = Disease("hints")
+        raw = await exchanged(STREAM, exo.host, exo.port)
+        hints, _, rest = raw.rpartition(b"preload\r\n\r\n")
+        assert (hints.count(b"HTTP/1.1 103 "), taken_apart(rest).whole) == (3, True)
+        exo.disease = Disease("hints_flood")
+        flood = await heard(STREAM, exo.host, exo.port, PATIENCE)
+        assert flood.count(b"HTTP/1.1 103 ") > 100
+        assert b"200" not in flood
+        exo.disease = Disease("duplicate_headers")
+        assert (await exchanged(STREAM, exo.host, exo.port)).count(b"Content-Type: ") == 2
+        exo.disease = Disease("two_lengths")
+        assert (await exchanged(STREAM, exo.host, exo.port)).count(b"Content-Length: ") == 2
+        exo.disease = Disease("gzip")
+        reply = await replayed(STREAM, exo.host, exo.port)
+        assert reply.headers["content-encoding"] == "gzip"
+        assert zlib.decompress(reply.body, 31).endswith(b"[DONE]\n\n")
+
+
+async def test_a_reset_is_one_and_a_wall_lets_nobody_through() -> None:
+    exo = node()
+    async with exo:
+        exo.disease = Disease("reset_early")
+        stream = await anyio.connect_tcp(exo.host, exo.port)
+        async with stream:
+            await stream.send(STREAM)
+            with pytest.raises(anyio.BrokenResourceError) as broken:
+                await stream.receive()
+        assert isinstance(broken.value.__cause__, ConnectionResetError)
+        exo.disease = Disease("unreachable")
+        with anyio.move_on_after(PATIENCE) as patience:
+            await anyio.connect_tcp(exo.host, exo.port)
+        assert patience.cancelled_caught
+        await exo.start()
+        assert (await replayed(PLAIN, exo.host, exo.port)).status == 200
+
+
+async def test_half_a_call_is_cut_where_its_arguments_are() -> None:
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": "none"}}]
+    request = chat_request(model=MODEL, stream=True, tools=tools)
+    async with node() as exo, Cloud(models=(MODEL,)) as cloud:
+        for server in (exo, cloud):
+            server.disease = Disease("tool_cut")
+            reply = await replayed(request, server.host, server.port)
+            assert not reply.whole
+            assert b"weather" in reply.body
+            assert b"Paris" not in reply.body
 
 
 async def test_prefill_reports_progress_that_changes() -> None:
@@ -284,7 +359,7 @@ async def _survives(server: DemoServer, disease: Disease) -> None:
         for request in (STREAM, PLAIN):
             with anyio.move_on_after(PATIENCE):
                 await _tried(request, server.host, server.port)
-        if disease.name == "dead":
+        if disease.name in {"dead", "unreachable"}:
             await server.start()
         server.disease = HEALTHY
         reply = await replayed(PLAIN, server.host, server.port)
