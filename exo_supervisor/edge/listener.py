@@ -1,5 +1,6 @@
 """The server on the socket: aiohttp's, except that it repeats nothing that it could not read."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
@@ -74,6 +75,18 @@ class _Connection(web.RequestHandler):
         response = refuse_plainly(status, "bad_http", text)
         response.force_close()
         return response
+
+    async def _drain_helper(self) -> None:
+        """Wait until a slow client has made room.
+
+        aiohttp 3.14 cancels the one future for which every wait here waits, so that after a wait
+        that our timers cut short the next is cancelled too, as if the client had left.
+        """
+        if self._paused and self.transport is not None:
+            self._drain_waiter = self._drain_waiter or self._loop.create_future()
+            await asyncio.shield(self._drain_waiter)
+        else:
+            await super()._drain_helper()
 
 
 class _Server(web.Server):
