@@ -180,9 +180,13 @@ class Reading(ABC):
         if self.content:
             self.progressed += 1
         written = self.take(choice, delta)
-        if self.enough and self.fault is None:
+        if self.fault is None and (self.enough or self._is_over()):
             return written + self._end()
         return written
+
+    def _is_over(self) -> bool:
+        """Say whether nothing can follow: generation A sends neither usage nor `[DONE]`."""
+        return self.generation == "A" and self.finished
 
     def _finish(self, index: int, reason: str) -> None:
         self._ends[index] = reason

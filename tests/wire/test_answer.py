@@ -448,6 +448,18 @@ def test_a_is_ended_where_the_client_wants() -> None:
     assert reading.close() == b""
 
 
+def test_generation_a_says_nothing_after_its_finish_reason_and_is_not_waited_for() -> None:
+    """It has no `[DONE]`: a connection that it then leaves open is no part of the answer."""
+    reading = answer("A")
+    assert not reading.feed(text("Hi")).endswith(DONE)
+    assert not reading.done
+    assert reading.feed(text("<|eot_id|>", "stop")).endswith(DONE)
+    assert (reading.done, reading.enough, reading.fault) == (True, False, None)
+    empty = answer("A")
+    empty.feed(text("<|eot_id|>", "stop"))
+    assert (empty.done, empty.fault) == (True, Fault.EMPTY)
+
+
 def test_a_stop_at_the_very_beginning_is_no_empty_answer() -> None:
     reading = answer("A", stop=("x",))
     told = reading.feed(text("x"))
