@@ -1,0 +1,50 @@
+"""Prints the matrix: `python -m tests.app.matrix`; it fails if a cell is not as it should be."""
+
+import sys
+
+import anyio
+
+from tests.app.matrix.cells import MODES, PLACES, Told
+from tests.app.matrix.run import run
+from tests.app.matrix.table import CELLS, ROWS
+
+COLUMNS = [(place, mode) for place in PLACES for mode in MODES]
+WIDTH = 13
+
+
+def main() -> int:
+    """Run everything; print a line a fault, and what differs."""
+    came: dict[str, Told] = {}
+    for place in PLACES:
+        came |= anyio.run(run, place, [cell for cell in CELLS.values() if cell.place == place])
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in [*_table(came), *_differences(came)]))
+    return int(any(came[name] != cell.told for name, cell in CELLS.items()))
+
+
+def _table(came: dict[str, Told]) -> list[str]:
+    names = [f"{place} {mode}" for place, mode in COLUMNS]
+    lines = [_line("fault", names)]
+    for row in ROWS:
+        cells = [f"{row.name}-{place}-{mode}" for place, mode in COLUMNS]
+        lines.append(_line(row.name, [_mark(cell, came) for cell in cells]))
+    return lines
+
+
+def _line(name: str, cells: list[str]) -> str:
+    return name.ljust(22) + "".join(cell.ljust(WIDTH) for cell in cells)
+
+
+def _mark(name: str, came: dict[str, Told]) -> str:
+    cell = CELLS.get(name)
+    if cell is None:
+        return "-"
+    return f"ok {cell.told.client}" if came[name] == cell.told else "FAIL"
+
+
+def _differences(came: dict[str, Told]) -> list[str]:
+    failed = [name for name, cell in CELLS.items() if came[name] != cell.told]
+    told = [f"{name}\n  wanted {CELLS[name].told}\n  came   {came[name]}" for name in failed]
+    return [*told, f"{len(CELLS) - len(failed)} of {len(CELLS)} cells pass"]
+
+
+sys.exit(main())

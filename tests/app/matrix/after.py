@@ -1,0 +1,70 @@
+"""Faults after the first content, and oddities that are none."""
+
+from typing import Final
+
+from exo_supervisor.demo import Disease
+from tests.app.matrix.before import PAYLOAD, SILENT
+from tests.app.matrix.cells import Row, broken, rescued, whole
+
+MB: Final = 1024 * 1024
+OVERSIZED: Final = rescued("oversized", "target")
+CUT: Final = broken("payload", "target")
+UNFINISHED: Final = rescued("unfinished", "model")
+
+AFTER: Final = (
+    Row("cut_later", Disease("cut", after=2), CUT, PAYLOAD),
+    Row("reset_later", Disease("reset", after=2), CUT, PAYLOAD),
+    Row(
+        "stall_later",
+        Disease("stall", after=2),
+        broken("stall", "model"),
+        rescued("stall", "model"),
+        slow=True,
+    ),
+    Row(
+        "error_later",
+        Disease("error_event", after=2),
+        broken("error_event", "model"),
+        rescued("error_event", "model"),
+        but={"A-stream": CUT, "A-plain": PAYLOAD},
+    ),
+    Row("unfinished", Disease("unfinished", after=2), broken("unfinished", "model"), UNFINISHED),
+    Row(
+        "done_without_finish",
+        Disease("done_without_finish"),
+        broken("unfinished", "model"),
+        UNFINISHED,
+    ),
+    Row("408_later", Disease("timeout_408", after=2), CUT, PAYLOAD),
+    Row(
+        "half_a_call",
+        Disease("tool_cut"),
+        PAYLOAD,
+        but={"A": None, "cloud-stream": CUT},
+        tools=True,
+    ),
+)
+HARMLESS: Final = (
+    Row("healthy", Disease(), whole()),
+    Row(
+        "prefill_then_content",
+        Disease("prefill_then_content", seconds=1.5),
+        whole(),
+        but={"A": SILENT, "cloud": SILENT},  # they do not tell how far they are
+        slow=True,
+    ),
+    Row("trickle", Disease("trickle", seconds=0.4), whole(), slow=True),
+    Row("one_malformed", Disease("bad_json_event", after=1), whole()),
+    Row("event_of_5_mb", Disease("huge_event", size=5 * MB), whole()),
+    Row("event_of_9_mb", Disease("huge_event", size=9 * MB), OVERSIZED),
+    Row("crlf", Disease("crlf"), whole()),
+    Row("split_bytes", Disease("split_bytes"), whole()),
+    Row("split_characters", Disease("split_characters"), whole()),
+    Row("no_done", Disease("no_done"), whole()),
+    Row("bytes_after_done", Disease("bytes_after_done"), whole()),
+    Row("open_after_done", Disease("open_after_done"), whole(), slow=True),
+    Row("no_usage", Disease("no_usage"), whole()),
+    Row("duplicate_headers", Disease("duplicate_headers"), whole()),
+    Row("interim_heads", Disease("hints"), whole()),
+    Row("a_call", Disease(), whole(), but={"A": None}, tools=True),
+)

@@ -1,0 +1,88 @@
+"""Faults before the first content: they cost the client nothing."""
+
+from typing import Final
+
+from exo_supervisor.demo import Disease
+from tests.app.matrix.cells import Row, Told, busy, rejected, rescued
+
+NO_NAME: Final[dict[str, Told | None]] = dict.fromkeys("ABC")
+"""A node is asked at an address, and without TLS."""
+EMPTY: Final = rescued("empty", "model")
+SILENT: Final = rescued("first_content_timeout", "model")
+PAYLOAD: Final = rescued("payload", "target")
+BAD_STATUS: Final = rescued("bad_status", "target")
+CONTENT_TYPE: Final = rescued("content_type", "target")
+SERVER_ERROR: Final = rescued("server_error", "model", 3)
+RESET_EARLY: Final = rescued("reset_early", "target", 3)
+NOT_THERE: Final = rescued(None, "none")
+
+
+def _status(status: int, told: Told, cloud: Told | None = None) -> Row:
+    but = {} if cloud is None else {"cloud": cloud}
+    return Row(f"status_{status}", Disease("status", status=status), told, but=but)
+
+
+CONNECTING: Final = (
+    Row("refused", Disease("dead"), rescued("connect", "target")),
+    Row("unreachable", Disease("unreachable"), rescued("connect_timeout", "target"), slow=True),
+    Row("no_route", Disease(), rescued("connect", "target"), but=NO_NAME, wire="no_route"),
+    Row("no_such_name", Disease(), rescued("connect", "target"), but=NO_NAME, wire="dns"),
+    Row("tls", Disease(), rescued("tls", "target"), but=NO_NAME, wire="tls"),
+    Row("reset_early", Disease("reset_early"), RESET_EARLY),
+)
+HEADS: Final = (
+    Row(
+        "silent",
+        Disease("silent_chat"),
+        rescued("headers_timeout", "target"),
+        but={"A": SILENT},
+        slow=True,
+    ),
+    _status(500, SERVER_ERROR),
+    _status(502, BAD_STATUS),
+    _status(503, busy()),
+    _status(504, BAD_STATUS),
+    _status(529, busy()),
+    _status(429, busy()),
+    Row("429_in_30_s", Disease("status", status=429, retry_after=30), busy()),
+    Row("429_at_once", Disease("status", status=429, retry_after=0), busy(3)),
+    Row(
+        "429_until_a_day",
+        Disease("status", status=429, retry_after="Fri, 31 Dec 2100 23:59:59 GMT"),
+        busy(),
+    ),
+    _status(400, rejected(400)),
+    _status(401, rejected(401), NOT_THERE),
+    _status(402, rejected(402), NOT_THERE),
+    _status(403, rejected(403), NOT_THERE),
+    _status(404, NOT_THERE),
+    _status(408, BAD_STATUS),
+    _status(413, rejected(413)),
+    _status(422, rejected(422)),
+    Row("html_502", Disease("status", status=502, body="html"), BAD_STATUS),
+    Row("redirect", Disease("redirect"), BAD_STATUS),
+    Row("wrong_content_type", Disease("wrong_content_type"), CONTENT_TYPE),
+    Row("html", Disease("html"), CONTENT_TYPE),
+    Row("gzip", Disease("gzip"), CONTENT_TYPE),
+    Row("two_lengths", Disease("two_lengths"), PAYLOAD),
+)
+BODIES: Final = (
+    Row("headers_then_silent", Disease("headers_then_silent"), SILENT, slow=True),
+    Row("reset_after_head", Disease("reset"), PAYLOAD),
+    Row("cut_first", Disease("cut"), PAYLOAD),
+    Row("stall_first", Disease("stall"), SILENT, slow=True),
+    Row("empty_200", Disease("empty_200"), EMPTY),
+    Row("empty_stream", Disease("empty_stream"), EMPTY),
+    Row("unfinished_first", Disease("unfinished"), EMPTY),
+    Row("bad_json", Disease("bad_json"), EMPTY),
+    Row(
+        "error_first",
+        Disease("error_event"),
+        rescued("error_event", "model"),
+        but={"A": SERVER_ERROR},
+    ),
+    Row("408_first", Disease("timeout_408"), PAYLOAD, but={"A": BAD_STATUS}),
+    Row("keepalives_only", Disease("keepalives_only"), SILENT, slow=True),
+    Row("prefill_stands", Disease("prefill_stalls", seconds=0.2), SILENT, slow=True),
+)
+BEFORE: Final = (*CONNECTING, *HEADS, *BODIES)

@@ -1,0 +1,112 @@
+"""The words of the matrix: where a fault strikes, how it was asked, and what it comes to."""
+
+from collections.abc import Mapping
+from typing import Final, Literal, get_args
+
+from msgspec import Struct
+
+from exo_supervisor.core.names import Generation
+from exo_supervisor.demo import Disease
+
+Place = Generation | Literal["cloud"]
+Mode = Literal["stream", "plain"]
+Client = Literal["whole", "rescued", "error", "broken", "half"]
+"""The whole answer of the target that was asked first; of another; an error; a stream that ends in
+an error event and a cut; and what may never be: anything else."""
+Booked = Literal["target", "model", "both", "none"]
+"""Which breaker of the first target counts a failure."""
+Wire = Literal["tcp", "no_route", "dns", "tls"]
+
+PLACES: Final[tuple[Place, ...]] = ("A", "B", "C", "cloud")
+MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+
+
+class Told(Struct, frozen=True):
+    """What one request came to; what breakers, headers and the log say of it.
+
+    `fault` is the breaker's last word, so it is told only where one counts; `lines` are those of
+    the log that speak of this request's end.
+    """
+
+    client: Client
+    fault: str | None = None
+    booked: Booked = "none"
+    attempts: int = 1
+    shift: str | None = None
+    status: int = 200
+    code: str | None = None
+    outcome: str = "success"
+    lines: int = 1
+
+
+class Row(Struct, frozen=True):
+    """One fault; `plain` and `but` say where it comes to something else, None to nothing.
+
+    `but` names a place, or a place and a mode as in a cell's id. One that is `slow` runs into a
+    timer, or nearly.
+    """
+
+    name: str
+    disease: Disease
+    stream: Told
+    plain: Told | None = None
+    but: Mapping[str, Told | None] = {}
+    slow: bool = False
+    tools: bool = False
+    wire: Wire = "tcp"
+
+    def told(self, place: Place, mode: Mode) -> Told | None:
+        """Say what the fault comes to, None where there is no such thing."""
+        usual = self.plain if mode == "plain" and self.plain else self.stream
+        return self.but.get(f"{place}-{mode}", self.but.get(place, usual))
+
+
+class Cell(Struct, frozen=True):
+    """One fault at one place, for a client that asks in one way."""
+
+    row: Row
+    place: Place
+    mode: Mode
+    told: Told
+
+    @property
+    def id(self) -> str:
+        """Name the cell."""
+        return f"{self.row.name}-{self.place}-{self.mode}"
+
+
+def whole() -> Told:
+    """Say that the first target's answer comes whole."""
+    return Told("whole")
+
+
+def rescued(fault: str | None, booked: Booked, attempts: int = 2) -> Told:
+    """Say that another target answers, as if nothing had been."""
+    return Told("rescued", fault, booked, attempts, shift="attempt_failed")
+
+
+def busy(attempts: int = 2) -> Told:
+    """Say that another target answers, and nobody is blamed."""
+    return Told("rescued", attempts=attempts, shift="busy")
+
+
+def rejected(status: int) -> Told:
+    """Say that the client learns what is wrong with its request."""
+    return Told("error", status=status, code="upstream_rejected", outcome="neutral")
+
+
+def broken(fault: str, booked: Booked) -> Told:
+    """Say that the stream ends so that nobody can take it for whole."""
+    return Told("broken", fault, booked, code="attempts_failed", outcome="failure")
+
+
+def cells(rows: tuple[Row, ...]) -> dict[str, Cell]:
+    """Spread rows over places and modes."""
+    spread = (
+        Cell(row, place, mode, told)
+        for row in rows
+        for place in PLACES
+        for mode in MODES
+        if (told := row.told(place, mode)) is not None
+    )
+    return {cell.id: cell for cell in spread}

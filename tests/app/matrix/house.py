@@ -1,0 +1,122 @@
+"""One house for all cells of a place: each has a target and a model of its own."""
+
+import socket
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+import pytest
+from msgspec import Struct
+
+from exo_supervisor.app import policy
+from exo_supervisor.core import dispatch
+from exo_supervisor.demo import Cloud, ExoNode
+from tests.app.matrix.cells import Cell, Place
+from tests.app.world import KEY, KEY_ENV, World, in_process
+
+MODEL: Final = "m"
+RESCUE: Final = "rescue"
+OWN_TOKENS, RESCUE_TOKENS = 4, 7
+LONG, SHORT = 1.0, 0.5
+MOST: Final = 3.0
+"""Seconds: timers of the targets that fall ill, much below what a person would configure."""
+PACE: Final = 0.005
+"""Seconds between tokens: what comes after the first content must not come with it."""
+NEVER: Final = 600.0
+
+Json = dict[str, Any]
+
+
+class House(Struct, frozen=True):
+    """The service with a target for each cell."""
+
+    world: World
+    targets: dict[str, ExoNode | Cloud]
+
+    def name(self, cell: Cell) -> str:
+        """Name a cell's target as the service does."""
+        target = self.targets[cell.id]
+        return target.address if isinstance(target, ExoNode) else cell.id
+
+
+@asynccontextmanager
+async def house(place: Place, cells: Sequence[Cell]) -> AsyncGenerator[House]:
+    """Open a house whose targets are all well and known."""
+    targets: dict[str, ExoNode | Cloud] = {cell.id: _target(place, cell) for cell in cells}
+    rescue = Cloud(KEY, (MODEL,), pace=0, tokens=RESCUE_TOKENS)
+    nodes = [each for each in targets.values() if isinstance(each, ExoNode)]
+    async with AsyncExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        _shorten(patch)
+        patch.setattr(socket, "getaddrinfo", _no_test_names(socket.getaddrinfo))
+        for server in (*targets.values(), rescue):
+            await stack.enter_async_context(server)
+        providers = [_provider(RESCUE, rescue.base_url, priority=2)]
+        if place == "cloud":
+            providers += [_ill_provider(cell, targets[cell.id]) for cell in cells]
+        world = await stack.enter_async_context(
+            in_process(
+                *nodes,
+                provider=providers,
+                model=[_model(place, cell) for cell in cells],
+                health={"interval": NEVER, "timeout": 20.0, "ready_interval": NEVER},
+                timeouts={
+                    "connect": SHORT,
+                    "headers": LONG,
+                    "first_content": LONG,
+                    "first_content_max": MOST,
+                    "stall": LONG,
+                },
+                retry={"budget": 1.0},
+            )
+        )
+        await world.ready(len(nodes))
+        await world.until("/supervisor/status", _all_looked_at)
+        yield House(world, targets)
+
+
+def _all_looked_at(status: Json) -> bool:
+    return all(each["state"] != "unknown" for each in status["providers"])
+
+
+def _target(place: Place, cell: Cell) -> ExoNode | Cloud:
+    if place == "cloud":
+        return Cloud(KEY, (MODEL,), pace=PACE, tokens=OWN_TOKENS, keepalive_every=0.2)
+    return ExoNode(place, (cell.id,), pace=PACE, tokens=OWN_TOKENS, keepalive_every=0.2)
+
+
+def _model(place: Place, cell: Cell) -> Json:
+    rescue = f"{RESCUE}/{MODEL}"
+    if place == "cloud":
+        return {"name": cell.id, "cloud": [f"{cell.id}/{MODEL}", rescue]}
+    return {"name": cell.id, "exo": [cell.id], "cloud": [rescue]}
+
+
+def _provider(name: str, base_url: str, **more: float) -> Json:
+    return {"name": name, "base_url": base_url, "key_env": KEY_ENV, "headers": 20.0} | more
+
+
+def _ill_provider(cell: Cell, server: ExoNode | Cloud) -> Json:
+    urls = {
+        "tcp": f"http://{server.address}",
+        "tls": f"https://{server.address}",
+        "dns": "http://nobody.test",
+        "no_route": "http://255.255.255.255",  # the kernel refuses to connect to a broadcast
+    }
+    timers = {"connect": SHORT, "headers": LONG, "first_content": LONG, "stall": LONG}
+    return _provider(cell.id, f"{urls[cell.row.wire]}/v1", priority=1, **timers)
+
+
+def _shorten(patch: pytest.MonkeyPatch) -> None:
+    """Make generation A's patience short: no configuration reaches below these."""
+    patch.setattr(policy, "LEGACY_FIRST_CONTENT", LONG)
+    patch.setattr(dispatch, "COLD_LOAD", LONG)
+
+
+def _no_test_names(look_up: Any) -> Any:  # noqa: ANN401 - as the standard library has it
+    def answer(host: str | bytes | None, *more: Any, **named: Any) -> Any:  # noqa: ANN401
+        if str(host).endswith(".test"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(host, *more, **named)
+
+    return answer

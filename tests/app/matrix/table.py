@@ -1,0 +1,10 @@
+"""The matrix: every fault, at every place, for both kinds of client."""
+
+from typing import Final
+
+from tests.app.matrix.after import AFTER, HARMLESS
+from tests.app.matrix.before import BEFORE
+from tests.app.matrix.cells import Row, cells
+
+ROWS: Final[tuple[Row, ...]] = (*BEFORE, *AFTER, *HARMLESS)
+CELLS: Final = cells(ROWS)
