@@ -2,17 +2,24 @@
 
 import asyncio
 from functools import partial
+from http import HTTPStatus
 from select import POLLIN, poll
 from socket import socket
 from typing import Self, cast
 
-from aiohttp import TCPConnector
+from aiohttp import StreamReader, TCPConnector
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
+from aiohttp.http import HttpProcessingError, RawResponseMessage
 from aiohttp.tracing import Trace
 
 from exo_supervisor.edge.resolver import Resolver
+
+PIECE = 4096
+"""Bytes that are parsed in one go as long as an answer's head has not come."""
+MOST_INTERIM = 32
+"""Interim heads before an answer's own; a hint or two is usual."""
 
 
 class Pool(TCPConnector):
@@ -33,7 +40,7 @@ class Pool(TCPConnector):
         while (connection := await super()._get(key, traces)) is not None:
             wire = cast("_Wire", connection.protocol)
             if not wire.has_more():
-                wire.idle = False
+                wire.use()
                 return connection
             connection.close()
         return None
@@ -46,16 +53,42 @@ class Pool(TCPConnector):
 
 
 class _Wire(ResponseHandler):
-    """aiohttp's connection, except that it ends where something comes that nobody asked for."""
+    """aiohttp's connection, except that it ends where something comes that nobody asked for.
+
+    It ends, too, where interim heads (RFC 9110, section 15.2) come without end: aiohttp reads them
+    all in one go, and nobody's timers run meanwhile.
+    """
 
     idle = False
+    _headed = False
+    _interim = 0
+
+    def use(self) -> None:
+        """Begin to wait for the answer to a request."""
+        self.idle = self._headed = False
+        self._interim = 0
 
     def data_received(self, data: bytes) -> None:
         """Read what came for a request; close on what came for none."""
         if self.idle and data:  # aiohttp wakes its own parser with nothing
             self.close()
             return
-        super().data_received(data)
+        while len(data) > PIECE and not self._headed and self.transport is not None:
+            super().data_received(data[:PIECE])
+            data = data[PIECE:]
+        if self.transport is not None:
+            super().data_received(data)
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        """Take a head in; of the interim ones, so many and no more."""
+        interim = HTTPStatus.CONTINUE <= data[0].code < HTTPStatus.OK
+        self._headed = self._headed or not interim
+        self._interim += interim
+        if self._interim <= MOST_INTERIM:
+            super().feed_data(data, size)
+        elif self.transport is not None:
+            self.close()  # forgets why a connection ends, so it comes first
+            self.set_exception(HttpProcessingError(message="interim heads without end"))
 
     def has_more(self) -> bool:
         """Say whether anything is left that came after the last answer, its end included.

@@ -65,6 +65,7 @@ HEADS: Final = (
     Row("html", Disease("html"), CONTENT_TYPE),
     Row("gzip", Disease("gzip"), CONTENT_TYPE),
     Row("two_lengths", Disease("two_lengths"), PAYLOAD),
+    Row("interim_flood", Disease("hints_flood"), PAYLOAD),
 )
 BODIES: Final = (
     Row("headers_then_silent", Disease("headers_then_silent"), SILENT, slow=True),
