@@ -48,6 +48,10 @@ _RANK = (
 """From worst to best: an instance is as good as its worst runner, a model as its best instance."""
 
 
+_MOST_VALUES = 100_000
+"""Values of the instances, of the runners, and of the nodes of a state, at most."""
+
+
 class Placement(Struct, frozen=True):
     """What a cluster holds; `index` counts the events applied and falls with a new session.
 
@@ -82,11 +86,11 @@ class _OldNode(Struct, rename="camel"):
 
 
 class _Topology(Struct):
-    """`nodes` is a list of objects in 1.0.60 to 1.0.63."""
-
-    nodes: list[str | _OldNode]
+    nodes: Raw
 
 
+_Nodes = list[str | _OldNode]
+"""Objects in 1.0.60 to 1.0.63."""
 _Instances = dict[str, dict[str, _Instance]]
 _Runners = dict[str, Raw]
 
@@ -94,15 +98,26 @@ _Runners = dict[str, Raw]
 class _State(Struct, rename="camel"):
     instances: _Instances
     runners: _Runners
-    topology: _Topology
+    nodes: _Nodes
     last_event_applied_idx: int | None = None
     last_seen: Raw = Raw(b"null")
 
 
-_state = msgspec.json.Decoder(_State)
+class _Whole(Struct, rename="camel"):
+    """`GET /state`, its parts as they came; whatever else is in it is passed over."""
+
+    instances: Raw
+    runners: Raw
+    topology: Raw
+    last_event_applied_idx: Raw = Raw(b"null")
+    last_seen: Raw = Raw(b"null")
+
+
+_whole = msgspec.json.Decoder(_Whole)
 _instances = msgspec.json.Decoder(_Instances)
 _runners = msgspec.json.Decoder(_Runners)
 _topology = msgspec.json.Decoder(_Topology)
+_nodes = msgspec.json.Decoder(_Nodes)
 _index = msgspec.json.Decoder(int | None)
 _loading = msgspec.json.Decoder(_Loading)
 _map = msgspec.json.Decoder(dict[str, Raw])
@@ -120,11 +135,11 @@ def read_state(
     try:
         return _placement(
             _State(
-                _instances.decode(instances),
-                _runners.decode(runners),
-                _topology.decode(topology),
+                _instances.decode(_bounded(instances)),
+                _runners.decode(_bounded(runners)),
+                _nodes.decode(_bounded(_topology.decode(topology).nodes)),
                 _index.decode(index),
-                Raw(last_seen),
+                Raw(_bounded(last_seen)),
             )
         )
     except UNREADABLE:
@@ -137,9 +152,24 @@ def read_full_state(body: bytes) -> Placement:
     Everything else in it, the prompts of running tasks above all, is not even looked at.
     """
     try:
-        return _placement(_state.decode(body))
+        whole = _whole.decode(body)
     except UNREADABLE:
         raise WireError("not a state of exo") from None
+    return read_state(
+        bytes(whole.instances),
+        bytes(whole.runners),
+        bytes(whole.topology),
+        bytes(whole.last_event_applied_idx),
+        bytes(whole.last_seen),
+    )
+
+
+def _bounded(body: bytes | Raw) -> bytes:
+    """Let through what is decoded in a moment; passing over the rest of a state costs little."""
+    text = bytes(body)
+    if text.count(b",") + text.count(b"{") > _MOST_VALUES:
+        raise WireError(f"a state of exo in which one part holds more than {_MOST_VALUES} values")
+    return text
 
 
 def _placement(state: _State) -> Placement:
@@ -155,7 +185,7 @@ def _placement(state: _State) -> Placement:
             found.setdefault(ModelId(shards.model_id), []).append(read)
     strays = ((runner, status) for runner, status in statuses.items() if runner not in own)
     orphans = [runner for runner, status in strays if _phase(status) == "shutting_down"]
-    nodes = (n if isinstance(n, str) else n.node_id for n in state.topology.nodes)
+    nodes = (n if isinstance(n, str) else n.node_id for n in state.nodes)
     return Placement(
         index=state.last_event_applied_idx,
         nodes=tuple(dict.fromkeys(NodeId(node) for node in nodes)),

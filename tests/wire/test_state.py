@@ -235,3 +235,23 @@ def test_a_hostile_state_is_read_or_a_wire_error(data: st.DataObject) -> None:
     place[path[-1]] = data.draw(ODD)
     with contextlib.suppress(WireError):
         read_full_state(json.dumps(state).encode())
+
+
+@pytest.mark.parametrize("part", ["instances", "runners", "nodes"])
+def test_a_part_of_too_many_values_is_not_decoded(part: str) -> None:
+    """What would keep the whole house for seconds; the tasks of a busy cluster are passed over."""
+    many = 60_000
+    state: dict[str, object] = {
+        "instances": {"i": instance("m", ["r"])},
+        "runners": {"r": {"RunnerReady": {}}},
+        "topology": {"nodes": ["n"]},
+        "tasks": {str(n): {"messages": [{"content": "x"}]} for n in range(many)},
+    }
+    assert read_full_state(json.dumps(state).encode()).models[0].ready
+    state |= {
+        "instances": {"instances": {str(n): instance("m", []) for n in range(many)}},
+        "runners": {"runners": {str(n): {"RunnerReady": {}} for n in range(many)}},
+        "nodes": {"topology": {"nodes": [str(n) for n in range(2 * many)]}},
+    }[part]
+    with pytest.raises(WireError, match="more than"):
+        read_full_state(json.dumps(state).encode())
