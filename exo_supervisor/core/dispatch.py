@@ -34,6 +34,8 @@ DEADLINE = Fail(504, "deadline", "the deadline passed before an answer began")
 
 _SHIFTS = {Fault.BUSY: "busy", Fault.NOT_PLACED: "model_not_ready"}
 """Why a request went elsewhere after an attempt, where that attempt did not simply fail."""
+_CRASHES = {Fault.SERVER_ERROR, Fault.ERROR_EVENT}
+"""Alike: one engine tells of its crash in the head, another in a stream that has begun."""
 
 Wake = Callable[[float, RequestId], None]
 
@@ -273,7 +275,8 @@ class Dispatch:
         if not flight.held:
             return False
         last = flight.held[-1]
-        return any(held.scope != last.scope and held.fault is last.fault for held in flight.held)
+        elsewhere = (held.fault for held in flight.held if held.scope != last.scope)
+        return any(fault is last.fault or {fault, last.fault} == _CRASHES for fault in elsewhere)
 
     def _wait(self, flight: Flight, until: float) -> list[Effect]:
         self.waiting.add(flight)

@@ -96,11 +96,13 @@ def test_what_is_no_failure_counts_nowhere(fault: Fault) -> None:
     assert (story.failures("a:1"), story.failures("a:1", "m")) == (0, 0)
 
 
-def test_two_targets_that_fail_alike_in_band_say_that_the_request_kills() -> None:
+@pytest.mark.parametrize("second", [Fault.ERROR_EVENT, Fault.SERVER_ERROR])
+def test_two_targets_that_fail_alike_in_band_say_that_the_request_kills(second: Fault) -> None:
+    """A crash is a crash, whether it is told in a stream or by a 500."""
     story = Story(BOTH, "a:1")
     story.ask("r")
     story.fail("r", Fault.ERROR_EVENT)
-    assert told(story.fail("r", Fault.ERROR_EVENT)) == ["refuse 502 poison_request"]
+    assert told(story.fail("r", second)) == ["refuse 502 poison_request"]
     assert (story.failures("a:1", "m"), story.failures("p", "x"), story.idle()) == (0, 0, True)
 
 
