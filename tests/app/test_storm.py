@@ -1,0 +1,49 @@
+"""Over real sockets, too, trouble at every target makes no storm (virtual time: tests/core)."""
+
+import anyio
+import pytest
+
+from exo_supervisor.demo import Cloud, Disease, ExoNode
+from tests.app.world import CHAT, CLOUD_MODEL, KEY, events, in_process
+
+pytestmark = pytest.mark.real_time
+
+CLIENTS, SECONDS = 50, 1.5
+DISEASES: list[tuple[Disease, float]] = [
+    (Disease("dead"), 1.25),
+    (Disease("status", status=502), 1.25),
+    (Disease("status", status=500), 2.25),
+    (Disease("error_event"), 2.25),
+]
+
+
+@pytest.mark.parametrize(
+    ("disease", "share"), DISEASES, ids=["refusing", "502", "500", "error event"]
+)
+async def test_few_attempts_reach_targets_that_all_fail(disease: Disease, share: float) -> None:
+    nodes = [ExoNode("C", pace=0.0) for _ in range(3)]
+    cloud = Cloud(KEY, (CLOUD_MODEL,), pace=0.0)
+    async with nodes[0], nodes[1], nodes[2], cloud, in_process(*nodes, cloud=cloud) as world:
+        await world.ready(3)
+        await world.lines("provider_reached")
+        servers = (*nodes, cloud)
+        for server in servers:
+            server.disease = disease
+        end = anyio.current_time() + SECONDS
+
+        async def ask() -> None:
+            while anyio.current_time() < end:
+                answer = await world.chat()
+                assert answer.status_code in (502, 503)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(CLIENTS):
+                tasks.start_soon(ask)
+        await world.idle()
+        lines = events(world.log(), "request_done")
+        attempts = sum(line["attempts"] for line in lines)
+        probes = len(events(world.log(), "breaker_half_opened"))
+        arrived = sum(server.requests[CHAT] for server in servers)
+    assert arrived == (0 if disease.name == "dead" else attempts)
+    assert len(lines) >= 2 * CLIENTS
+    assert attempts <= share * len(lines) + probes + 3 * len(servers)
