@@ -135,5 +135,13 @@ VERBS = {
             words="[TARGET open|close|auto]",
             most=2,
         ),
+        Verb(
+            "drill",
+            "act",
+            "drill",
+            "run your configuration against pretend targets that fail",
+            ("drill", "drill --model llama-3.2-3b"),
+            flags=("model",),
+        ),
     )
 }

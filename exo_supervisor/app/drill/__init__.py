@@ -1,0 +1,1 @@
+"""The fire drill: the user's own configuration before pretend targets that fail in every way."""
