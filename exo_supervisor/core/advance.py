@@ -85,7 +85,7 @@ def _within_tier(
     if flight.attempts_here < tables.policy.attempts:
         free = _free(flight, tier, tables, now, blocks)
         if free:
-            option = pick(_failover_first(flight, free, tables), tables, flight.event.draw)
+            option = pick(_failover_first(flight, free, tables), tables, flight.event.draw, now)
             if _affordable(flight, option, tables, budget, now):
                 return Start(option, tier.side)
         elif (step := _again(flight, tables, budget, now)) is not None:

@@ -27,6 +27,7 @@ def choose(
     policy: Literal["fastest", "round_robin"],
     turn: int,
     draw: float,
+    now: float,
 ) -> Address:
     """Choose one of some nodes: the least loaded by measured speed, or the next in turn.
 
@@ -34,7 +35,7 @@ def choose(
     """
     if policy == "round_robin":
         return nodes[turn % len(nodes)]
-    loads = [meters.load(node, model) for node in nodes]
+    loads = [meters.load(node, model, now) for node in nodes]
     best = min(loads)
     tied = [node for node, load in zip(nodes, loads, strict=True) if load == best]
     return tied[int(draw * len(tied)) % len(tied)]

@@ -10,6 +10,9 @@ MAX_MODELS = 256
 """Models that are measured per target, at most; the one measured first makes room."""
 DECAY = 10.0
 """Seconds in which an old measurement loses most of its weight."""
+FADE = 300.0
+"""Seconds in which what was measured of an idle target loses most of its say: who was slow once,
+perhaps while it loaded, is asked again sooner or later."""
 
 
 class Meter(Struct, frozen=True):
@@ -61,14 +64,17 @@ class Meters:
         """Say whether a target was seen to answer with a model."""
         return model in self._meters.get(target, {})
 
-    def load(self, target: Target, model: ModelId) -> tuple[float, int]:
+    def load(self, target: Target, model: ModelId, now: float) -> tuple[float, int]:
         """Score a target, lower is better: expected wait, then attempts in flight.
 
-        A target that was never measured scores as instant, so that it gets measured.
+        A target that was never measured scores as instant, so that it gets measured; one that
+        was measured long ago is on the way there.
         """
         meter = self._meters.get(target, {}).get(model)
         busy = self.in_flight(target)
-        return (0.0 if meter is None else meter.ttft * (busy + 1), busy)
+        if meter is None:
+            return 0.0, busy
+        return meter.ttft * exp(-max(0.0, now - meter.at) / FADE) * (busy + 1), busy
 
     def forget(self, target: Target) -> None:
         """Drop the measurements of a target that is gone."""

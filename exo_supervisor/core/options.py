@@ -159,7 +159,7 @@ def _usable(target: Target, tables: Tables, now: float) -> bool:
     return tables.clouds.providers[ProviderName(target)].usable(now)
 
 
-def pick(free: list[Option], tables: Tables, draw: float) -> Option:
+def pick(free: list[Option], tables: Tables, draw: float, now: float) -> Option:
     """Choose among options that can all be taken, by the configured balance."""
     if len(free) == 1:
         return free[0]
@@ -174,6 +174,7 @@ def pick(free: list[Option], tables: Tables, draw: float) -> Option:
         policy=tables.policy.balance,
         turn=tables.turn,
         draw=draw,
+        now=now,
     )
     return by_target[chosen]
 

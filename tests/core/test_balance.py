@@ -34,7 +34,7 @@ def test_the_fastest_by_expected_wait() -> None:
     meters = Meters()
     for node, ttft in ((A, 1.0), (B, 0.4), (C, 0.9)):
         meters.saw(node, M, ttft, 0.0)
-    fastest = partial(choose, meters, policy="fastest", turn=0, draw=0.0)
+    fastest = partial(choose, meters, policy="fastest", turn=0, draw=0.0, now=0.0)
     assert fastest() == B
     meters.began(B)
     meters.began(B)
@@ -45,10 +45,10 @@ def test_the_fastest_by_expected_wait() -> None:
 def test_ties_fall_to_chance(draw: float) -> None:
     meters = Meters()
     meters.began(A)
-    chosen = choose(meters, policy="fastest", turn=0, draw=draw)
+    chosen = choose(meters, policy="fastest", turn=0, draw=draw, now=0.0)
     assert chosen == (B if draw < 0.5 else C)
 
 
 def test_in_turn() -> None:
-    turns = [choose(Meters(), policy="round_robin", turn=n, draw=0.9) for n in range(4)]
+    turns = [choose(Meters(), policy="round_robin", turn=n, draw=0.9, now=0.0) for n in range(4)]
     assert turns == [A, B, C, A]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.core.meter import MAX_MODELS, Meter, Meters, measure
+from exo_supervisor.core.meter import FADE, MAX_MODELS, Meter, Meters, measure
 from exo_supervisor.core.names import Address, ModelId
 
 A, M = Address("a:1"), ModelId("m")
@@ -36,17 +36,26 @@ def test_the_average_stays_between_old_and_new(old: float, new: float, wait: flo
 
 def test_load_grows_with_attempts_in_flight() -> None:
     meters = Meters()
-    assert meters.load(A, M) == (0.0, 0)
+    assert meters.load(A, M, 0.0) == (0.0, 0)
     meters.began(A)
-    assert meters.load(A, M) == (0.0, 1), "never measured scores as instant"
+    assert meters.load(A, M, 0.0) == (0.0, 1), "never measured scores as instant"
     meters.saw(A, M, 0.5, 0.0)
     meters.began(A)
-    assert meters.load(A, M) == (1.5, 2)
+    assert meters.load(A, M, 0.0) == (1.5, 2)
     meters.ended(A)
-    assert (meters.load(A, M), meters.in_flight(A)) == ((1.0, 1), 1)
+    assert (meters.load(A, M, 0.0), meters.in_flight(A)) == ((1.0, 1), 1)
     meters.ended(A)
     meters.ended(A)
     assert meters.in_flight(A) == 0, "never less than nothing"
+
+
+def test_who_was_slow_once_is_asked_again_in_time() -> None:
+    meters = Meters()
+    meters.saw(A, M, 60.0, 100.0)
+    assert meters.load(A, M, 50.0) == meters.load(A, M, 100.0) == (60.0, 0)
+    assert meters.load(A, M, 100.0 + FADE) == (pytest.approx(60.0 * exp(-1.0)), 0)
+    meters.began(A)
+    assert meters.load(A, M, 100.0 + FADE) == (pytest.approx(120.0 * exp(-1.0)), 1)
 
 
 def test_what_is_known_of_a_target_leaves_with_it() -> None:
