@@ -43,7 +43,9 @@ def check_flights(machine: Machine, clients: dict[RequestId, Client], now: float
     dispatch, alarm = machine.dispatch, machine.deadline()
     assert set(dispatch.flights) == set(clients), "somebody was forgotten, or answered twice"
     for request, flight in dispatch.flights.items():
-        start = clients[request].attempt
+        client, start = clients[request], clients[request].attempt
+        late = now > flight.event.deadline
+        assert client.committed or not late, "nothing was said when the deadline passed"
         number = None if flight.attempt is None else flight.attempt.number
         assert number == (None if start is None else start.attempt), "attempts differ"
         assert (number is None) == (request in dispatch.waiting), "neither waits nor tries"

@@ -5,11 +5,13 @@ what must always hold (`tests/core/invariants.py`).
 """
 
 from collections.abc import Callable
+from hashlib import sha256
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
 from typing import Literal
 
+import msgspec
 from msgspec import Struct, field
 
 from exo_supervisor.core.effects import (
@@ -63,6 +65,25 @@ AT_ONCE = (
 IN_MIDSTREAM = (Fault.RESET, Fault.STALL, Fault.ERROR_EVENT, Fault.UNFINISHED, Fault.OVERSIZED)
 PAUSES = (None, 0.0, 0.5, 3.0, 20.0)
 
+Log = list[tuple[float, Event]]
+_LINE = msgspec.json.Encoder()
+_LOGGED = msgspec.json.Decoder(tuple[float, Event])
+
+
+def write_line(entry: tuple[float, Event]) -> str:
+    """Write one entry of a log as a line."""
+    return _LINE.encode(entry).decode()
+
+
+def read_line(line: str) -> tuple[float, Event]:
+    """Read an entry back."""
+    return _LOGGED.decode(line)
+
+
+def digest(log: Log) -> str:
+    """Name a whole story in a few characters, to tell whether two are the same."""
+    return sha256("\n".join(map(write_line, log)).encode()).hexdigest()[:16]
+
 
 class Group(Struct):
     """Nodes that share one state, as it really is."""
@@ -94,6 +115,8 @@ class Client(Struct):
     committed: bool = False
     served_by: list[StartAttempt] = field(default_factory=list[StartAttempt])
     refusal: Refuse | None = None
+    ends: list[Literal["served", "broken", "refused", "left"]] = field(default_factory=list)
+    """How it ended, each time that it did: it may be only once."""
 
 
 class House:
@@ -104,8 +127,10 @@ class House:
         self.now, self.trouble = 0.0, 0.1
         self.machine = Machine(POLICY, 0.0)
         self._after = after
-        self.log: list[tuple[float, Event]] = []
+        self.log: Log = []
+        self.starts: list[StartAttempt] = []
         self.clients: dict[RequestId, Client] = {}
+        self.visitors: list[Client] = []
         self.watched: set[Address] = set()
         self.clouds: dict[ProviderName, str] = {NEAR: "well", FAR: "well"}
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
@@ -174,6 +199,7 @@ class House:
             local_only=local_only,
         )
         client = self.clients[event.request] = Client(event, streams)
+        self.visitors.append(client)
         self.later(patience, lambda: self._leave(client))
         self.later(deadline, lambda: self._expire(client))
         self.feed(event)
@@ -215,7 +241,9 @@ class House:
                 client = self.clients[request]
                 self.later(0.0, lambda: self._settle(client, number, fault))
             case Refuse(request=request):
-                self.clients.pop(request).refusal = effect
+                client = self.clients.pop(request)
+                client.refusal = effect
+                client.ends.append("refused")
             case Announce() | PlaceModel() | RemoveModel():
                 pass
 
@@ -255,6 +283,7 @@ class House:
     def _start(self, client: Client, start: StartAttempt) -> None:
         assert client.attempt is None, "a second attempt at once"
         client.attempt = start
+        self.starts.append(start)
         fault = self._fate(start)
         pause = self.random.choice(PAUSES)
         if fault is Fault.FIRST_CONTENT_TIMEOUT:
@@ -313,6 +342,7 @@ class House:
         if fault is Fault.NONE:
             client.served_by.append(start)
         if fault is Fault.NONE or client.committed:
+            client.ends.append("served" if fault is Fault.NONE else "broken")
             del self.clients[client.event.request]
         settled = AttemptSettled(
             request=client.event.request,
@@ -328,7 +358,8 @@ class House:
     def _leave(self, client: Client) -> None:
         request = client.event.request
         client.attempt = None
-        self.clients.pop(request, None)
+        if self.clients.pop(request, None) is not None:
+            client.ends.append("left")
         self.feed(RequestEnded(request=request))
 
     def _expire(self, client: Client) -> None:
