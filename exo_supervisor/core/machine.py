@@ -247,8 +247,15 @@ class Machine:
         return (Address(target), None) if model is None else (self.scope_of(target), model)
 
     def scope_of(self, target: str) -> Scope:
-        """Find the scope that a target's models live in; a cluster's key stands for itself."""
-        node = self.tables.registry.nodes.get(Address(target))
+        """Find the scope that a target's models live in.
+
+        A cluster's key stands for itself, even when the node that gave it its name lives elsewhere
+        by now: it is what the table of breakers shows.
+        """
+        registry = self.tables.registry
+        if ClusterKey(target) in registry.clusters:
+            return ClusterKey(target)
+        node = registry.nodes.get(Address(target))
         return ClusterKey(target) if node is None or node.cluster is None else node.cluster
 
     def _wake(self, when: float, request: RequestId) -> None:

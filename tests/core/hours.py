@@ -3,6 +3,7 @@
 from typing import Literal
 
 from exo_supervisor.core.effects import Effect
+from exo_supervisor.core.events import BreakerForced
 from exo_supervisor.core.names import ProviderName
 from tests.core.invariants import check, check_start
 from tests.core.simulation import M1, M2, Group, House, Log, X
@@ -98,6 +99,15 @@ def heal(house: House) -> None:
         node.group.models = {M1: True, M2: True}
     for name in house.clouds:
         house.clouds[name] = "well"
+    release(house)
+
+
+def release(house: House) -> None:
+    """Let an operator give back every breaker that the table shows as held."""
+    breakers = house.machine.tables.breakers
+    for (target, model), _ in [row for row in breakers if row[1].forced]:
+        house.feed(BreakerForced(target=target, model=model, forced=None))
+    assert not [key for key, cell in breakers if cell.forced], "nobody can give these back"
 
 
 def serve_at_home(house: House) -> None:

@@ -142,6 +142,22 @@ def test_a_scope_goes_by_its_cluster_a_provider_by_itself() -> None:
     assert told(story.ask("r")) == ["start q x /breaker_open"]
 
 
+def test_what_the_table_shows_can_be_given_back() -> None:
+    """Also when the node that a cluster is named after has moved to another one."""
+    story = Story(LOCAL, "a:1", "b:1", "c:1", "d:1")
+    for node, mate in (("a:1", "c:1"), ("c:1", "a:1"), ("b:1", "d:1"), ("d:1", "b:1")):
+        story.read(node, "m", mates=mate)
+    story.force("c:1", "open", "m")
+    story.read("c:1", "m")
+    story.read("a:1", "m", mates="b:1 d:1")
+    registry = story.machine.tables.registry
+    homes = [registry.nodes[Address(node)].cluster for node in ("a:1", "c:1")]
+    assert homes == ["b:1", "a:1"]
+    assert story.state("a:1", "m") == "open"
+    story.force("a:1", None, "m")
+    assert story.state("a:1", "m") == "closed"
+
+
 def test_panic_waits_its_turn_at_generation_a() -> None:
     story = Story(LOCAL, generation="A")
     for node in ("a:1", "b:1"):
