@@ -50,6 +50,8 @@ class Books:
         tables.meters.saw(option.target, option.model, ttft, now)
         if option.generation is None:
             tables.clouds.took_key(ProviderName(option.target))
+        else:
+            tables.prefill.saw(option.scope, option.model, flight.event.size, ttft)
         return [announce_change(change, now) for change in changes]
 
     def settle(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from exo_supervisor.core.advance import Fail, Start, Wait, advance
 from exo_supervisor.core.books import Books
 from exo_supervisor.core.catalog import Catalog, Route
-from exo_supervisor.core.effects import Effect, Refuse, StartAttempt, Timers
+from exo_supervisor.core.effects import Effect, Refuse
 from exo_supervisor.core.events import (
     AttemptQuieted,
     AttemptSettled,
@@ -20,16 +20,15 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.flights import Attempt, Flight
 from exo_supervisor.core.moves import Moves
-from exo_supervisor.core.names import Address, ClusterKey, ProviderName, RequestId
+from exo_supervisor.core.names import ClusterKey, RequestId
 from exo_supervisor.core.options import Option, Seen, Tables, crowded
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Outcome
 from exo_supervisor.core.quiet import Quiet
 from exo_supervisor.core.refusals import must_stay, not_found, not_placed
 from exo_supervisor.core.retry import Budget
+from exo_supervisor.core.starting import start_of
 from exo_supervisor.core.waiting import Waiting
 
-COLD_LOAD = 900.0
-"""Seconds that generation A may need to load a model that it was not seen to answer with yet."""
 DEADLINE = Fail(504, "deadline", "the deadline passed before an answer began")
 
 _SHIFTS = {Fault.BUSY: "busy", Fault.NOT_PLACED: "model_not_ready"}
@@ -215,37 +214,7 @@ class Dispatch:
         flight.attempt = Attempt(flight.attempts, step.option, step.side, permits)
         flight.waiting_until = None
         self.waiting.remove(flight.event.request)
-        return [*effects, self._describe(flight, flight.attempt)]
-
-    def _describe(self, flight: Flight, attempt: Attempt) -> StartAttempt:
-        option, tables = attempt.option, self._tables
-        if option.generation is None:
-            cloud = tables.clouds.providers[ProviderName(option.target)].cloud
-            url, timers, cancellable = cloud.url, cloud.timers, False
-        else:
-            node = tables.registry.nodes[Address(option.target)]
-            url, timers, cancellable = node.url, self._node_timers(option), node.state_paths
-            attempt.node_id = node.node_id
-            cluster = tables.registry.clusters[ClusterKey(option.scope)]
-            attempt.index, attempt.instances = cluster.index, cluster.instances(option.model)
-        return StartAttempt(
-            request=flight.event.request,
-            attempt=attempt.number,
-            target=option.target,
-            url=url,
-            model=option.model,
-            generation=option.generation,
-            timers=timers,
-            shift=flight.shift,
-            cancellable=cancellable,
-        )
-
-    def _node_timers(self, option: Option) -> Timers:
-        timers = self._tables.policy.timers(option.generation or "C")
-        if option.generation != "A" or self._tables.meters.knows(option.target, option.model):
-            return timers
-        cold = max(COLD_LOAD, timers.first_content)
-        return Timers(timers.connect, timers.headers, cold, cold, timers.stall)
+        return [*effects, start_of(flight, flight.attempt, self._tables)]
 
     def _after(
         self, flight: Flight, attempt: Attempt, event: AttemptSettled, now: float

@@ -22,6 +22,7 @@ from exo_supervisor.core.names import (
     Target,
 )
 from exo_supervisor.core.policy import Policy
+from exo_supervisor.core.prefill import Prefill
 from exo_supervisor.core.registry import Registry
 from exo_supervisor.core.seats import Bench, Seats, bench_of, seats_of
 
@@ -75,6 +76,7 @@ class Tables:
         self.clouds = Clouds(policy.clouds)
         self.breakers = Breakers(policy.rules)
         self.meters = Meters()
+        self.prefill = Prefill({})
         self.busy: dict[Target, Busy] = {}
         self.seats = Seats({})
         self.turn = 0

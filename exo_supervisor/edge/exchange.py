@@ -96,6 +96,7 @@ class Exchange:
             route=self._wishes.route,
             local_only=self._wishes.local_only,
             demands=self._chat.demands,
+            size=len(self._chat.fields["messages"]),
         )
 
     async def _obey(self, mailbox: Mailbox) -> None:

@@ -137,6 +137,7 @@ class Story:
         route: Literal["exo", "cloud"] | None = None,
         local_only: bool = False,
         demands: tuple[str, ...] = (),
+        size: int = 0,
     ) -> list[Effect]:
         """Let a client ask; the deadline is in seconds from now."""
         return self.tell(
@@ -148,6 +149,7 @@ class Story:
                 route=route,
                 local_only=local_only,
                 demands=frozenset(demands),
+                size=size,
             )
         )
 
@@ -175,14 +177,14 @@ class Story:
             )
         )
 
-    def begin(self, request: str) -> list[Effect]:
+    def begin(self, request: str, ttft: float = 0.5) -> list[Effect]:
         """Let a request's attempt bring its first content."""
         attempt = self.number(request)
-        return self.tell(ContentSeen(request=RequestId(request), attempt=attempt, ttft=0.5))
+        return self.tell(ContentSeen(request=RequestId(request), attempt=attempt, ttft=ttft))
 
-    def succeed(self, request: str) -> list[Effect]:
+    def succeed(self, request: str, ttft: float = 0.5) -> list[Effect]:
         """Let a request's attempt begin and end well."""
-        return self.begin(request) + self.fail(request, Fault.NONE, committed=True)
+        return self.begin(request, ttft) + self.fail(request, Fault.NONE, committed=True)
 
     def quiet(self, request: str, silence: float, *, begun: bool = False) -> list[Effect]:
         """Let a request's attempt be silent."""

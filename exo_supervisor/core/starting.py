@@ -1,0 +1,53 @@
+"""What an attempt is told when it starts: where it goes, and how long each stage may take."""
+
+from msgspec import structs
+
+from exo_supervisor.core.effects import StartAttempt, Timers
+from exo_supervisor.core.flights import Attempt, Flight
+from exo_supervisor.core.names import Address, ClusterKey, ProviderName
+from exo_supervisor.core.options import Option, Tables
+
+COLD_LOAD = 900.0
+"""Seconds that generation A may need to load a model that it was not seen to answer with yet."""
+
+
+def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
+    """Describe an attempt that begins, and note on it how its node and its cluster are now."""
+    option = attempt.option
+    if option.generation is None:
+        cloud = tables.clouds.providers[ProviderName(option.target)].cloud
+        url, timers, cancellable = cloud.url, cloud.timers, False
+    else:
+        node = tables.registry.nodes[Address(option.target)]
+        cluster = tables.registry.clusters[ClusterKey(option.scope)]
+        url, cancellable = node.url, node.state_paths
+        timers = _node_timers(option, flight.event.size, tables)
+        attempt.node_id, attempt.index = node.node_id, cluster.index
+        attempt.instances = cluster.instances(option.model)
+    return StartAttempt(
+        request=flight.event.request,
+        attempt=attempt.number,
+        target=option.target,
+        url=url,
+        model=option.model,
+        generation=option.generation,
+        timers=timers,
+        shift=flight.shift,
+        cancellable=cancellable,
+    )
+
+
+def _node_timers(option: Option, size: int, tables: Tables) -> Timers:
+    """Give a prompt the time that prompts of its size took before; the configured is the least."""
+    timers = tables.policy.timers(option.generation or "C")
+    if option.generation == "A" and not tables.meters.knows(option.target, option.model):
+        most = max(COLD_LOAD, timers.first_content)
+        return structs.replace(timers, first_content=most, first_content_max=most)
+    learnt = tables.prefill.allows(option.scope, option.model, size)
+    if learnt <= timers.first_content:
+        return timers
+    most = COLD_LOAD if option.generation == "A" else timers.first_content_max
+    first = min(learnt, max(most, timers.first_content))
+    return structs.replace(
+        timers, first_content=first, first_content_max=max(first, timers.first_content_max)
+    )
