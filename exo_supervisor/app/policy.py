@@ -76,4 +76,5 @@ def _rule(model: Model) -> ModelRule:
         local_only=model.privacy == "local_only",
         keep=model.keep,
         on_demand=model.on_demand,
+        hold=model.commit == "answer",
     )

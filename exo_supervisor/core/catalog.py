@@ -39,6 +39,7 @@ class Route(Struct, frozen=True):
     local_only: bool
     known: bool = True
     on_demand: bool = False
+    hold: bool = False
 
     def exo_models(self) -> tuple[ModelId, ...]:
         """List the ids under which Exo may serve the name."""
@@ -111,7 +112,7 @@ class Catalog:
 
     def _by_rule(self, rule: ModelRule) -> Route:
         route = self._route(rule.name, rule.exo, rule.cloud, local_only=rule.local_only)
-        return structs.replace(route, on_demand=rule.on_demand)
+        return structs.replace(route, on_demand=rule.on_demand, hold=rule.hold)
 
     def _route(
         self,

@@ -83,7 +83,8 @@ class RemoveModel(BaseEffect, frozen=True, kw_only=True):
 class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     """Send a request to a target; a `generation` of None means a provider.
 
-    `shift` is why this is not the first choice; `cancellable`: it takes `POST /v1/cancel/{id}`.
+    `shift` is why this is not the first choice; `cancellable`: it takes `POST /v1/cancel/{id}`;
+    `hold`: nothing is shown before the whole answer is in.
     """
 
     request: RequestId
@@ -95,6 +96,7 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     timers: Timers
     shift: str | None
     cancellable: bool = False
+    hold: bool = False
 
 
 class CancelAttempt(BaseEffect, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
         timers=timers,
         shift=flight.shift,
         cancellable=cancellable,
+        hold=flight.route.hold,
     )
 
 

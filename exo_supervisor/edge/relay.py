@@ -18,6 +18,8 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.edge.mailbox import Mailbox
 from exo_supervisor.wire.reading import Reading
 
+MOST_HELD = 64 * 2**20
+"""Bytes of an answer that are kept back until all of it is in."""
 SLOW_CLIENT = 60.0
 """Seconds for which a client may leave what it was sent unread before it counts as gone."""
 
@@ -90,6 +92,8 @@ class Relay:
         self.began = bounds.began
         self._progress_at = self._asked_at = self._clock()
         self._writing = False
+        self._kept: list[bytes] = []
+        self._kept_size = 0
         self.committed = self.finished = False
         self.ttft: float | None = None
 
@@ -139,6 +143,11 @@ class Relay:
     async def _write(self, data: bytes, *, last: bool) -> None:
         if self._sink is None:
             return
+        if self._start.hold:
+            self._keep(data)
+            if not last or self._reading.fault is not None:
+                return
+            data = b"".join(self._kept)
         self._writing = True
         if not self.committed:
             self.committed = True
@@ -150,6 +159,13 @@ class Relay:
         else:
             await self._sink.write(data)
         self._writing = False
+
+    def _keep(self, data: bytes) -> None:
+        """Keep a part back: until all of the answer is in, another target may still give it."""
+        self._kept.append(data)
+        self._kept_size += len(data)
+        if self._kept_size > MOST_HELD:
+            self._reading.fail(Fault.OVERSIZED, f"the answer is larger than {MOST_HELD} bytes")
 
     async def _wait_for_client(self) -> Fault | None:
         """Wait until a slow client has read what it was sent: that time is not the target's."""

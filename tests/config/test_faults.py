@@ -241,10 +241,7 @@ REFUSED = [
     ('[[model]]\nexo = "m"', "model[0].name", "bad_value", "no `name`"),
     ('[[model]]\nname = ""\nexo = "m"', "model[0].name", "bad_value", "a model's id"),
     ('[[model]]\nname = "m"\nexo = 5', "model[0].exo", "wrong_type", "a list"),
-    (f"{MODEL}keep = true", "model[0].keep", "not_built", "false"),
-    (f"{MODEL}on_demand = true", "model[0].on_demand", "not_built", "false"),
-    (f"{MODEL}continue = true", "model[0].continue", "not_built", "false"),
-    (f'{MODEL}commit = "answer"', "model[0].commit", "not_built", '"content"'),
+    (f'{MODEL}commit = "whole"', "model[0].commit", "bad_value", '"answer"'),
     (f'{MODEL}cloud = "p/x"', "model[0].cloud", "wrong_type", "a list"),
     (f'{MODEL}cloud = ["p"]', "model[0].cloud[0]", "bad_value", "PROVIDER/MODEL"),
     (

@@ -130,6 +130,7 @@ async def ride(
     limit: float = inf,
     stream: bool = True,
     json: bool = False,
+    hold: bool = False,
     meanwhile: Meanwhile | None = None,
 ) -> Ride:
     """Make one attempt; every figure is in seconds after its beginning."""
@@ -145,6 +146,7 @@ async def ride(
         generation=generation,
         timers=TIMERS,
         shift=None,
+        hold=hold,
     )
     mailbox.put(start)
     await mailbox.take()
@@ -495,3 +497,22 @@ async def test_a_fault_that_a_slow_client_kept_us_from_telling_is_still_that_fau
     told = await ride((1.0, text("a")), (1.0, text("b") + ERROR), client=client)
     assert (told.fault, told.at) == (Fault.ERROR_EVENT, 47.0)
     assert b"".join(client.got).count(b'"b"') == 1
+
+
+async def test_an_answer_that_is_held_comes_whole_or_not_at_all() -> None:
+    whole = await ride((0, ROLE), (1, text("a")), (1, text("b")), (1, STOP + DONE), hold=True)
+    assert (whole.fault, whole.client.begun, whole.client.ends) == (Fault.NONE, 1, 1)
+    (got,) = whole.client.got
+    assert got.count(b'"content":"') == 2
+    assert got.endswith(DONE)
+    assert whole.seen == [1.0], "its first content still heals"
+    cut = await ride((0, ROLE), (1, text("a")), (1, Fault.RESET), hold=True)
+    assert (cut.client.got, cut.relay.committed) == ([], False)
+    stalled = await ride((0, text("a")), hold=True)
+    assert (stalled.fault, stalled.at, stalled.client.begun) == (Fault.STALL, 20.0, 0)
+
+
+async def test_a_held_answer_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exo_supervisor.edge.relay.MOST_HELD", 500)
+    long = await ride((0, text("x" * 600)), (1, STOP + DONE), hold=True)
+    assert (long.fault, long.client.got, long.relay.committed) == (Fault.OVERSIZED, [], False)
