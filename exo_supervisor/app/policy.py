@@ -76,5 +76,6 @@ def _rule(model: Model) -> ModelRule:
         local_only=model.privacy == "local_only",
         keep=model.keep,
         on_demand=model.on_demand,
+        continues=model.continue_,
         hold=model.commit == "answer",
     )

@@ -9,7 +9,6 @@ _BUILT: Mapping[str, tuple[object, ...]] = MappingProxyType(
     {
         "routing.policy": ("fastest", "round_robin"),
         "provider.dialect": ("openai",),
-        "model.continue": (False,),
     }
 )
 "Of these keys only these values can be served; every other key is served whole."

@@ -40,6 +40,7 @@ class Route(Struct, frozen=True):
     known: bool = True
     on_demand: bool = False
     hold: bool = False
+    continues: bool = False
 
     def exo_models(self) -> tuple[ModelId, ...]:
         """List the ids under which Exo may serve the name."""
@@ -112,7 +113,9 @@ class Catalog:
 
     def _by_rule(self, rule: ModelRule) -> Route:
         route = self._route(rule.name, rule.exo, rule.cloud, local_only=rule.local_only)
-        return structs.replace(route, on_demand=rule.on_demand, hold=rule.hold)
+        return structs.replace(
+            route, on_demand=rule.on_demand, hold=rule.hold, continues=rule.continues
+        )
 
     def _route(
         self,

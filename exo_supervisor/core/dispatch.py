@@ -10,7 +10,7 @@ from collections.abc import Callable
 from exo_supervisor.core.advance import Fail, Start, Wait, advance
 from exo_supervisor.core.books import Books
 from exo_supervisor.core.catalog import Catalog, Route
-from exo_supervisor.core.effects import Effect, Refuse
+from exo_supervisor.core.effects import Announce, Effect, Refuse
 from exo_supervisor.core.events import (
     AttemptQuieted,
     AttemptSettled,
@@ -29,6 +29,8 @@ from exo_supervisor.core.retry import Budget
 from exo_supervisor.core.starting import start_of
 from exo_supervisor.core.waiting import Waiting
 
+PREFILL = "prefill"
+"""What a target must honour to go on with an answer: a last message of the assistant."""
 DEADLINE = Fail(504, "deadline", "the deadline passed before an answer began")
 
 _SHIFTS = {Fault.BUSY: "busy", Fault.NOT_PLACED: "model_not_ready"}
@@ -222,6 +224,8 @@ class Dispatch:
         verdict = VERDICTS[event.fault]
         if event.fault is Fault.NONE:
             return self._close(flight, attempt.side, now)
+        if event.resumable and flight.route.continues and verdict.next is not Next.NOWHERE:
+            return self._continue(flight, attempt, event.fault, now)
         if event.committed or event.fault is Fault.CLIENT_LEFT:
             left = verdict.outcome is Outcome.ABANDONED
             return self._close(flight, "abandoned" if left else "failed", now)
@@ -239,6 +243,19 @@ class Dispatch:
         if verdict.next is Next.SAME_ONCE:
             flight.once = attempt.option
         return self._go(flight, now)
+
+    def _continue(self, flight: Flight, attempt: Attempt, fault: Fault, now: float) -> list[Effect]:
+        """Let another target go on with an answer that broke off, if one can at once."""
+        flight.faults.append((attempt.option.target, fault))
+        flight.resuming, flight.once = True, None
+        flight.seen.demands |= {PREFILL}
+        step = advance(flight, self._tables, self._budget, now)
+        if now >= flight.event.deadline or not isinstance(step, Start):
+            return self._close(flight, "failed", now)
+        facts: dict[str, object] = {"request_id": flight.event.request, "fault": fault.value}
+        facts |= {"from": attempt.option.target, "to": step.option.target}
+        said = Announce(level="warning", name="stream_continued", facts=facts)
+        return [said, *self._start(flight, step, now)]
 
     def _is_poison(self, flight: Flight) -> bool:
         if not flight.held:

@@ -84,7 +84,8 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     """Send a request to a target; a `generation` of None means a provider.
 
     `shift` is why this is not the first choice; `cancellable`: it takes `POST /v1/cancel/{id}`;
-    `hold`: nothing is shown before the whole answer is in.
+    `hold`: nothing is shown before the whole answer is in; `continues`: another target may go on
+    with it, and `resumes`: this one does.
     """
 
     request: RequestId
@@ -97,6 +98,8 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     shift: str | None
     cancellable: bool = False
     hold: bool = False
+    continues: bool = False
+    resumes: bool = False
 
 
 class CancelAttempt(BaseEffect, frozen=True, kw_only=True):

@@ -199,7 +199,10 @@ class AttemptQuieted(BaseEvent, frozen=True, kw_only=True):
 
 
 class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
-    """An attempt ended; every permit ever granted comes back in exactly one of these."""
+    """An attempt ended; every permit ever granted comes back in exactly one of these.
+
+    `resumable`: what the client was told by now is a plain text that another target can go on with.
+    """
 
     request: RequestId
     attempt: int
@@ -209,6 +212,7 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
     status: int = 0
     message: str = ""
     committed: bool = False
+    resumable: bool = False
 
 
 class RequestEnded(BaseEvent, frozen=True, kw_only=True):

@@ -66,6 +66,8 @@ class Flight(Struct):
     waiting_until: float | None = None
     pause_until: float = -inf
     first_look: bool = False
+    resuming: bool = False
+    """Its answer broke off in the middle, and another target goes on with it."""
     shift: str | None = None
     reasons: list[Block] = field(default_factory=list[Block])
     faults: list[tuple[Target, Fault]] = field(default_factory=list[tuple[Target, Fault]])

@@ -62,6 +62,7 @@ class Fault(Enum):
     STALL = "stall"
     WRONG_MODEL = "wrong_model"
     STATE_LOST = "state_lost"
+    BEGAN_ANEW = "began_anew"
     BUSY = "busy"
     NOT_PLACED = "not_placed"
     BAD_KEY = "bad_key"
@@ -96,6 +97,7 @@ VERDICTS: dict[Fault, Verdict] = {
     Fault.STALL: _AT_MODEL,
     Fault.WRONG_MODEL: _AT_MODEL,
     Fault.STATE_LOST: _AT_MODEL,
+    Fault.BEGAN_ANEW: Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.ELSEWHERE),
     Fault.BUSY: Verdict(Outcome.BUSY, Blame.NOBODY, Next.ELSEWHERE),
     Fault.NOT_PLACED: Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.ELSEWHERE),
     Fault.BAD_KEY: Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.ELSEWHERE),

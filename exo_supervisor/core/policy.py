@@ -41,6 +41,8 @@ class ModelRule(Struct, frozen=True):
     local_only: bool = False
     keep: bool = False
     on_demand: bool = False
+    continues: bool = False
+    """Another target may go on with a plain text whose target died in the middle."""
     hold: bool = False
     """Nothing of an answer is shown before all of it is in, so that every fault fails over."""
 

@@ -35,6 +35,8 @@ def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
         shift=flight.shift,
         cancellable=cancellable,
         hold=flight.route.hold,
+        continues=flight.route.continues,
+        resumes=flight.resuming,
     )
 
 

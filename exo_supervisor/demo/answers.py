@@ -91,12 +91,23 @@ class Chat(msgspec.Struct):
     stream_options: JsonObject | None = None
 
 
-def wish(chat: Chat, *, id_: str, model: str, count: int, ill: Disease = HEALTHY) -> Wish:
+def wish(
+    chat: Chat,
+    *,
+    id_: str,
+    model: str,
+    count: int,
+    ill: Disease = HEALTHY,
+    prefills: bool = True,
+) -> Wish:
     """Say what the answer holds: `count` tokens if nothing limits it, others if `ill` wants so.
 
+    A server that `prefills` goes on with a last message of the assistant.
     Tools are called whenever the request offers some and brings no result of one yet.
     """
-    tokens, finish = limited(_spoken(count, ill), chat.max_tokens, chat.stop)
+    spoken = _spoken(count, ill)
+    tokens = _rest(chat, spoken) if prefills else spoken
+    tokens, finish = limited(tokens, chat.max_tokens, chat.stop)
     thinks = chat.enable_thinking or chat.reasoning_effort not in {None, "none"}
     billed = ill.name != "no_usage"
     return Wish(
@@ -113,6 +124,22 @@ def wish(chat: Chat, *, id_: str, model: str, count: int, ill: Disease = HEALTHY
         billed=billed,
         prompt_tokens=sum(len(str(message.get("content"))) for message in chat.messages) // 4 + 1,
     )
+
+
+def _rest(chat: Chat, tokens: tuple[str, ...]) -> tuple[str, ...]:
+    """Go on with a last message of the assistant, as Exo B and C do, and some clouds."""
+    last = chat.messages[-1] if chat.messages else {}
+    told = last.get("content") if last.get("role") == "assistant" else None
+    whole = "".join(tokens)
+    if not isinstance(told, str) or not whole.startswith(told):
+        return tokens
+    rest: list[str] = []
+    length = 0
+    for token in tokens:
+        length += len(token)
+        if length > len(told):
+            rest.append(token[max(0, len(token) - (length - len(told))) :])
+    return tuple(rest) or ("",)
 
 
 def _spoken(count: int, ill: Disease) -> tuple[str, ...]:

@@ -30,10 +30,12 @@ class Cloud(DemoServer):
         self,
         key: str | None = None,
         models: tuple[str, ...] = ("gpt-demo", "gpt-demo-mini"),
+        *,
+        prefills: bool = True,
         **server: Any,  # noqa: ANN401 - handed on to DemoServer, which names the types
     ) -> None:
         super().__init__(**server)
-        self.key, self.models = key, models
+        self.key, self.models, self.prefills = key, models, prefills
 
     @property
     def base_url(self) -> str:
@@ -95,6 +97,7 @@ class Cloud(DemoServer):
             model="somebody/else" if ill.name == "wrong_model" else chat.model,
             count=self.tokens,
             ill=ill,
+            prefills=self.prefills,
         )
         return await self.perform(request, answer(wanted), stream, ill, chat.model)
 

@@ -16,6 +16,7 @@ from exo_supervisor.core.effects import Refuse, StartAttempt
 from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.edge.continuation import Continuation
 from exo_supervisor.edge.keepalive import Keepalive
 from exo_supervisor.edge.mailbox import Mailbox, Mailboxes
 from exo_supervisor.edge.parting import Parting
@@ -53,6 +54,7 @@ class Account(Struct):
     shift: str | None = None
     outcome: str = "refused"
     code: str | None = None
+    continued: int = 0
     ttft: float | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -71,6 +73,7 @@ class Exchange:
         self._began = self._house.clock()
         self._limit = inf if wishes.deadline is None else self._began + wishes.deadline
         self._until = min(self._limit, self._began + house.total)
+        self._continuation = Continuation(chat)
 
     async def run(self) -> None:
         """Serve the request to its end. Raises ClientLeftError."""
@@ -115,7 +118,8 @@ class Exchange:
         """Make one attempt; True when the request is over with it."""
         account = self._account
         account.target, account.attempts, account.shift = start.target, start.attempt, start.shift
-        reading = self._new_reading(start)
+        chat = self._continuation.ask(start)
+        reading = self._new_reading(start, chat)
         stream = Stream(self._reply, self._house.keepalive, start, reading)
         relay = Relay(
             start,
@@ -123,12 +127,12 @@ class Exchange:
             stream if self._chat.stream else None,
             mailbox,
             self._house.ask,
-            Bounds(self._house.clock(), self._until, self._limit),
+            Bounds(self._house.clock(), self._until, self._limit, committed=start.resumes),
             self._house.clock,
         )
         error: UpstreamError | None = None
         try:
-            opened = await self._open(start, mailbox)
+            opened = await self._open(start, chat, mailbox)
             fault = await self._carry(start, opened, relay, reading)
         except UpstreamError as caught:
             error, fault, opened = caught, caught.fault, None
@@ -138,6 +142,8 @@ class Exchange:
             account.outcome = "success"
         self._settle(start, relay, reading, fault, error)
         if fault is not Fault.NONE and relay.committed:
+            if mailbox.full:  # another target goes on with it
+                return False
             await self._break_off(start, reading, fault)
         if fault is Fault.NONE and opened is not None:
             try:
@@ -176,12 +182,12 @@ class Exchange:
             return
         raise ClientLeftError
 
-    async def _open(self, start: StartAttempt, mailbox: Mailbox) -> Opened:
+    async def _open(self, start: StartAttempt, chat: ChatRequest, mailbox: Mailbox) -> Opened:
         now, timers = self._house.clock(), start.timers
         limit = timers.first_content if timers.headers is None else timers.headers
         with anyio.CancelScope(deadline=min(now + limit, self._until)) as scope:
             mailbox.scope = scope
-            return await self._house.upstream.open(start, self._chat)
+            return await self._house.upstream.open(start, chat)
         if mailbox.cancelled is not None:
             raise UpstreamError(mailbox.cancelled)
         if self._house.clock() >= self._until:
@@ -189,10 +195,9 @@ class Exchange:
         silent = Fault.FIRST_CONTENT_TIMEOUT if timers.headers is None else Fault.HEADERS_TIMEOUT
         raise UpstreamError(silent)
 
-    def _new_reading(self, start: StartAttempt) -> Reading:
-        chat = self._chat
+    def _new_reading(self, start: StartAttempt, chat: ChatRequest) -> Reading:
         kind = Answer if chat.stream else Aggregate
-        return kind(
+        reading = kind(
             id=f"chatcmpl-{self._request}",
             created=self._created,
             generation=start.generation,
@@ -201,7 +206,11 @@ class Exchange:
             stop=chat.stop,
             asked=start.model,
             choices=chat.n or 1,
+            seam=self._continuation.seam(start),
         )
+        if isinstance(reading, Answer):
+            self._continuation.follow(reading)
+        return reading
 
     def _settle(
         self,
@@ -221,6 +230,7 @@ class Exchange:
                 status=0 if error is None else error.status,
                 message=reading.message if error is None else error.message,
                 committed=relay.committed or fault is Fault.NONE,
+                resumable=relay.committed and self._continuation.possible(),
             )
         )
 
@@ -228,6 +238,7 @@ class Exchange:
         account = self._account
         if relay.ttft is not None:
             account.ttft = relay.began - self._began + relay.ttft
+        account.continued = len(self._continuation)
         account.served_model = reading.served_model
         account.prompt_tokens = reading.prompt_tokens
         account.completion_tokens = reading.completion_tokens

@@ -142,6 +142,7 @@ def _log_done(account: Account, reply: Reply, began: float, uid: int | None) -> 
         status=reply.status,
         outcome=account.outcome,
         code=account.code,
+        continued=account.continued,
         ttft=account.ttft and round(account.ttft, 6),
         duration=round(anyio.current_time() - began, 6),
         prompt_tokens=account.prompt_tokens,

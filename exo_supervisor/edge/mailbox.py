@@ -23,6 +23,11 @@ class Mailbox:
         self.scope: anyio.CancelScope | None = None
         """The scope that waits on the target now; cancelling an attempt means cancelling it."""
 
+    @property
+    def full(self) -> bool:
+        """Whether an order waits."""
+        return self._order is not None
+
     def put(self, order: Order) -> None:
         """Leave an order."""
         self._order = order

@@ -70,6 +70,8 @@ class Bounds(Struct, frozen=True):
     began: float
     until: float
     limit: float = inf
+    committed: bool = False
+    """The client has a part of the answer already, and this attempt goes on with it."""
 
 
 class Relay:
@@ -94,7 +96,7 @@ class Relay:
         self._writing = False
         self._kept: list[bytes] = []
         self._kept_size = 0
-        self.committed = self.finished = False
+        self.committed, self.finished = bounds.committed, False
         self.ttft: float | None = None
 
     async def carry(self, source: Source, translator: Translator) -> Fault:

@@ -28,6 +28,9 @@ class Answer(Reading):
     told none gets none invented.
     """
 
+    mark: bytes = b""
+    """Members that the chunk with the finish reason has beside the usual ones, as JSON."""
+
     _head: bytes = field(default=b"", init=False)
     _head_of: str | None = field(default=None, init=False)
     _begun: set[int] = field(default_factory=set[int], init=False)
@@ -35,6 +38,8 @@ class Answer(Reading):
 
     def take(self, choice: Choice, delta: Delta) -> bytes:
         """Write one chunk; what comes before the first content waits for it."""
+        if self.transcript is not None:
+            self.transcript.note(choice, delta)
         if self._head_of != self.served_model or not self._head:
             self._head_of = self.served_model
             self._head = self._envelope()
@@ -73,16 +78,17 @@ class Answer(Reading):
         if choice.logprobs != NULL:
             logprobs = b',"logprobs":%b' % choice.logprobs
         finish = msgspec.json.encode(choice.finish_reason)
-        return b'%b"choices":[{"index":%d,"delta":%b%b,"finish_reason":%b}]}\n\n' % (
+        return b'%b"choices":[{"index":%d,"delta":%b%b,"finish_reason":%b}]%b}\n\n' % (
             self._head,
             choice.index,
             text,
             logprobs,
             finish,
+            self.mark if choice.finish_reason is not None else b"",
         )
 
     def _delta(self, index: int, raw: Raw, delta: Delta) -> bytes | Raw:
-        if index not in self._begun:
+        if index not in self._begun and self.seam is None:
             self._begun.add(index)
             if delta.role is None:
                 delta.role = "assistant"

@@ -29,12 +29,13 @@ _CLUSTER_IGNORES = frozenset(
     }
 )
 IGNORED: Final[dict[Generation, frozenset[str]]] = {
-    "A": _CLUSTER_IGNORES | {"logprobs", "tools"},
+    "A": _CLUSTER_IGNORES | {"logprobs", "tools", "prefill"},
     "B": _CLUSTER_IGNORES,
     "C": _CLUSTER_IGNORES,
 }
 """Demands that each generation accepts and ignores, as of v0.0.15, v1.0.71 and 09f9ea313.
 
+`prefill` is a last message of the assistant that the model is to go on with: A answers it anew.
 A puts tools into the prompt, but never answers with a call. Its sampling is the node's own:
 temperature, top_p, top_k, min_p, seed and penalties have no effect there and are no demands.
 """

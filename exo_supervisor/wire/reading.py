@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
@@ -19,6 +19,7 @@ from exo_supervisor.wire.chunks import (
 )
 from exo_supervisor.wire.cut import Cut
 from exo_supervisor.wire.faults import in_band, safe_text, said
+from exo_supervisor.wire.seam import Seam, Transcript
 from exo_supervisor.wire.shapes import UNREADABLE
 from exo_supervisor.wire.sse import Message, OversizedEventError, SseReader
 
@@ -45,7 +46,8 @@ class Reading(ABC):
     `asked` is the model that was asked of the upstream; `model` is shown to the client only
     where the upstream names none. A `fault` ends the reading; `done` and `enough` say that no
     more bytes are wanted. `progressed` grows with every sign of work. `choices` is how many
-    the client asked for: an answer with fewer is not whole.
+    the client asked for: an answer with fewer is not whole. With a `seam`, it goes on with what
+    another upstream began; a `transcript` takes down what a client that streams is told.
     """
 
     id: str
@@ -57,6 +59,8 @@ class Reading(ABC):
     stop: tuple[str, ...] = ()
     asked: str = ""
     choices: int = 1
+    seam: Seam | None = None
+    transcript: Transcript | None = None
 
     content: bool = field(default=False, init=False)
     progressed: int = field(default=0, init=False)
@@ -78,10 +82,12 @@ class Reading(ABC):
     _cut: Cut | None = field(default=None, init=False)
     _ends: dict[int, str] = field(default_factory=dict[int, str], init=False)
     _processed: int = field(default=0, init=False)
+    _adapts: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         if self.generation == "A":
             self._cut = Cut(self.max_tokens, self.stop)
+        self._adapts = self._cut is not None or self.seam is not None
 
     @property
     def prompt_tokens(self) -> int | None:
@@ -160,8 +166,8 @@ class Reading(ABC):
 
     def _read_choice(self, choice: Choice, delta: Delta) -> bytes:
         index = choice.index
-        if self._cut is not None:
-            self._shorten(self._cut, choice, delta)
+        if self._adapts and not self._adapt(choice, delta):
+            return b""
         end = self._ends.get(index)
         if end is None:
             self._ends[index] = end = ""
@@ -197,10 +203,24 @@ class Reading(ABC):
             # any other end without a word may turn out to be an empty answer
             self.content = True
 
+    def _adapt(self, choice: Choice, delta: Delta) -> bool:
+        """Make a piece what the client is to see of it; False where there is no going on."""
+        if self._cut is not None:
+            self._shorten(self._cut, choice, delta)
+        if self.seam is not None:
+            self._join(self.seam, choice, delta)
+        return self.fault is None
+
     def _shorten(self, cut: Cut, choice: Choice, delta: Delta) -> None:
         text = delta.content if isinstance(delta.content, str) else ""
         delta.content, choice.finish_reason = cut.push(text, choice.finish_reason)
         self.enough = cut.enough
+
+    def _join(self, seam: Seam, choice: Choice, delta: Delta) -> None:
+        seam.push(delta, last=choice.finish_reason is not None)
+        choice.delta = Raw(msgspec.json.encode(delta))
+        if seam.broken:
+            self.fail(Fault.BEGAN_ANEW, "it began anew instead of going on")
 
     def _end(self) -> bytes:
         """Judge the whole answer at its end; bytes after it are no part of it."""

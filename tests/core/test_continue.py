@@ -1,0 +1,118 @@
+"""A plain text that broke off goes on at another target of the same model, if one can at once."""
+
+from exo_supervisor.core.effects import Effect, StartAttempt
+from exo_supervisor.core.events import AttemptSettled
+from exo_supervisor.core.names import RequestId
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.policy import ModelRule, Policy
+from exo_supervisor.wire.exo import IGNORED
+from tests.core.story import CLOUDS, M, P, Story, X, told
+
+GOES_ON = ModelRule("chat", exo=(M,), cloud=((P, X),), continues=True)
+POLICY = Policy(clouds=CLOUDS, models=(GOES_ON,), ignored=dict(IGNORED))
+LOCAL = Policy(
+    models=(ModelRule("chat", exo=(M,), continues=True, local_only=True),), ignored=dict(IGNORED)
+)
+
+
+def breaks(story: Story, request: str, fault: Fault, *, resumable: bool = True) -> list[Effect]:
+    """Let a stream break off in the middle."""
+    return story.tell(
+        AttemptSettled(
+            request=RequestId(request),
+            attempt=story.number(request),
+            fault=fault,
+            draw=0.0,
+            committed=True,
+            resumable=resumable,
+        )
+    )
+
+
+def begun(policy: Policy, *nodes: str) -> Story:
+    story = Story(policy, *nodes)
+    story.ask("r")
+    story.begin("r")
+    return story
+
+
+def test_another_cluster_goes_on_and_the_fault_is_booked() -> None:
+    story = begun(POLICY, "a:1", "b:1")
+    effects = breaks(story, "r", Fault.RESET)
+    [start] = effects
+    assert isinstance(start, StartAttempt)
+    assert (start.target, start.resumes, start.continues) == ("b:1", True, True)
+    assert story.failures("a:1") == 1
+    [said] = [said for said in story.said if said.name == "stream_continued"]
+    assert said.facts == {"request_id": "r", "from": "a:1", "to": "b:1", "fault": "reset"}
+    story.begin("r")
+    story.fail("r", Fault.NONE, committed=True)
+    assert story.idle()
+    assert story.machine.dispatch.counts["exo"] == 1
+
+
+def test_the_cloud_goes_on_where_no_node_can() -> None:
+    story = begun(POLICY, "a:1")
+    assert told(breaks(story, "r", Fault.STALL)) == ["start p x /attempt_failed"]
+
+
+def test_it_may_go_on_more_than_once_but_not_for_ever() -> None:
+    story = begun(POLICY, "a:1", "b:1")
+    assert told(breaks(story, "r", Fault.RESET)) == ["start b:1 m /attempt_failed"]
+    story.begin("r")
+    assert told(breaks(story, "r", Fault.RESET)) == ["start p x /attempt_failed"]
+    story.begin("r")
+    assert breaks(story, "r", Fault.RESET) == []
+    assert story.idle()
+
+
+def test_what_must_stay_never_goes_on_in_the_cloud() -> None:
+    story = Story(LOCAL, "a:1")
+    story.ask("r")
+    story.begin("r")
+    assert breaks(story, "r", Fault.RESET) == []
+    assert story.idle()
+
+
+def test_generation_a_begins_anew_and_is_not_asked() -> None:
+    story = begun(POLICY, "c:1")
+    story.up("a:1", generation="A")
+    story.read("a:1", "m")
+    assert told(breaks(story, "r", Fault.RESET)) == ["start p x /attempt_failed"]
+
+
+def test_a_model_that_may_not_be_continued_and_a_text_that_cannot_end() -> None:
+    story = begun(POLICY, "a:1", "b:1")
+    assert breaks(story, "r", Fault.RESET, resumable=False) == []
+    plain = Policy(models=(ModelRule("chat", exo=(M,)),))
+    assert breaks(begun(plain, "a:1", "b:1"), "r", Fault.RESET) == []
+
+
+def test_a_client_that_left_and_a_deadline_are_ends() -> None:
+    for fault in (Fault.CLIENT_LEFT, Fault.DEADLINE):
+        story = begun(POLICY, "a:1", "b:1")
+        assert breaks(story, "r", fault) == []
+        assert story.machine.dispatch.counts["abandoned"] == 1
+
+
+def test_a_target_that_rejects_it_ends_the_stream() -> None:
+    story = begun(POLICY, "a:1", "b:1")
+    breaks(story, "r", Fault.RESET)
+    assert breaks(story, "r", Fault.REJECTED) == []
+    assert story.idle()
+
+
+def test_one_that_begins_anew_is_left_for_another_and_counts_nowhere() -> None:
+    story = begun(POLICY, "a:1", "b:1")
+    breaks(story, "r", Fault.RESET)
+    assert told(breaks(story, "r", Fault.BEGAN_ANEW)) == ["start p x /attempt_failed"]
+    assert story.failures("b:1") == story.failures("b:1", "m") == 0
+
+
+def test_past_its_deadline_nothing_goes_on() -> None:
+    story = Story(POLICY, "a:1", "b:1")
+    story.ask("r", deadline=10.0)
+    story.begin("r")
+    story.now += 10.0
+    assert breaks(story, "r", Fault.RESET) == []
+    assert story.idle()
