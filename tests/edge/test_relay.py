@@ -506,7 +506,7 @@ async def test_an_answer_that_is_held_comes_whole_or_not_at_all() -> None:
     assert got.count(b'"content":"') == 2
     assert got.endswith(DONE)
     assert whole.seen == [1.0], "its first content still heals"
-    cut = await ride((0, ROLE), (1, text("a")), (1, Fault.RESET), hold=True)
+    cut = await ride((0, ROLE), (1, text("a")), (1, END), hold=True)
     assert (cut.client.got, cut.relay.committed) == ([], False)
     stalled = await ride((0, text("a")), hold=True)
     assert (stalled.fault, stalled.at, stalled.client.begun) == (Fault.STALL, 20.0, 0)
