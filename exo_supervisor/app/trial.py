@@ -10,11 +10,11 @@ from exo_supervisor.config import Config, Provider
 from exo_supervisor.core.events import ProviderListed
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.discovery.static import address_of
-from exo_supervisor.edge.advice import reason_of
 from exo_supervisor.edge.fetch import Fetcher
 from exo_supervisor.edge.listing import ask_for_list
 from exo_supervisor.edge.placement import read_placement
 from exo_supervisor.edge.probe import Prober
+from exo_supervisor.edge.rungs import reason_of
 from exo_supervisor.edge.upstream import open_sessions
 from exo_supervisor.host.credentials import Secret
 from exo_supervisor.runtime.fetch import GetError

@@ -22,6 +22,7 @@ from exo_supervisor.cli.term import (
 )
 
 WIDTH = 78
+_GIB, _MOST_MEMORY, _MOST = 2**30, 2**60, 10_000
 _RUNGS = ("ready", "placed", "clustered", "identified", "reachable", "seen")
 
 
@@ -54,7 +55,10 @@ def status(body: Fields, stream: TextIO) -> str:
 
 
 def nodes(body: Fields, now: float, stream: TextIO) -> str:
-    """List the nodes, then say of each that is held back for how long, why, and what to do."""
+    """List the nodes and what is known of their machines, then why a node is held back.
+
+    Of each such node it says for how long, why, and what to do.
+    """
     known = objects(body.get("nodes"))
     if not known:
         return "No Exo node found: exo-supervisor status says where it looked"
@@ -67,7 +71,9 @@ def nodes(body: Fields, now: float, stream: TextIO) -> str:
         place = [w(node.get("generation")), w(node.get("cluster"))]
         rows.append([identity, *place, rung, state, str(placed) if placed else "-"])
         told += _held_back(node, identity, rung, now)
-    return "\n".join([table(rows, stream, tinted=(3, 4)), *told])
+    second = machines(known, stream)
+    gap = [""] if second and told else []
+    return "\n".join([table(rows, stream, tinted=(3, 4)), *second, *gap, *told])
 
 
 def models(body: Fields, stream: TextIO) -> str:
@@ -75,7 +81,11 @@ def models(body: Fields, stream: TextIO) -> str:
     rows = [["ID", "STATE", "TARGET", "READY"]]
     for model in objects(body.get("models")):
         head = [w(model.get("id")), w(model.get("state"))]
-        for where in objects(model.get("where")) or [{}]:
+        wheres = objects(model.get("where"))
+        if why := texts(model.get("why")):
+            rows.append([*head, "-", f"no, {why[0]}"])
+            head = ["", ""]
+        for where in wheres or ([] if why else [{}]):
             rows.append([*head, w(where.get("target")), _readiness(where) if where else "-"])
             head = ["", ""]
     return table(rows, stream, tinted=(1, 3))
@@ -109,6 +119,37 @@ def progress(where: Fields) -> str:
         how_far = f"{round(how_far * 100)} % loaded" if 0 <= how_far <= 1 else None
     said = [text for value in (where.get("why"), how_far) for text in texts(value)]
     return ", ".join(dict.fromkeys(said))
+
+
+def machines(nodes: list[Fields], stream: TextIO) -> list[str]:
+    """List what is known of the nodes' machines; columns of which nothing is known are left out."""
+    heads = ["ID", "FREE", "GPU", "CPU", "TEMP", "POWER", "CHIP"]
+    rows: list[list[str]] = []
+    for node in nodes:
+        known = fields(node.get("capacity"))
+        gauges = [_gauge(known.get(key), "%", scale=100) for key in ("gpu", "cpu")]
+        gauges += [_gauge(known.get("temperature"), "C"), _gauge(known.get("power"), "W")]
+        row = [_memory(known), *gauges, w(known.get("chip"))]
+        if set(row) != {"-"}:
+            rows.append([w(node.get("id")), *row])
+    kept = [at for at in range(len(heads)) if any(row[at] != "-" for row in rows)]
+    lines = [[row[at] for at in kept] for row in [heads, *rows]]
+    return ["", *(line[:80] for line in table(lines, stream).splitlines())] if rows else []
+
+
+def _memory(known: Fields) -> str:
+    """Say how much memory is free, and of how much; generation A tells only how much there is."""
+    total, free = count(known.get("memory_total")), known.get("memory_available")
+    if not 0 < total < _MOST_MEMORY:
+        return "-"
+    left = "?" if free is None else str((count(free) + _GIB // 2) // _GIB)
+    return f"{left} of {(total + _GIB // 2) // _GIB} GiB"
+
+
+def _gauge(value: object, unit: str, *, scale: int = 1) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST:
+        return "-"
+    return f"{value * scale:.0f} {unit}"
 
 
 def _label(label: str, width: int, stream: TextIO) -> str:

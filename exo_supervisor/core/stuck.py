@@ -17,13 +17,13 @@ STUCK_MODEL = 300.0
 def stuck_nodes(registry: Registry, now: float) -> Iterator[Announce]:
     """Name the nodes that stand below ready for long, once on each rung until they are ready.
 
-    That no model is placed or ready may be meant so, which is no warning; and an own host without
-    an Exo is no fault.
+    That no model is placed or ready may be meant so, which is no warning. An own host without an
+    Exo is no fault, nor is a node that answers at another of its addresses.
     """
     for node in registry.nodes.values():
         if node.rung == "ready":
             node.stuck_on = frozenset()
-        elif _is_stuck(node, now):
+        elif _is_stuck(node, registry, now):
             node.stuck_on = node.stuck_on.union((node.rung,))
             facts: dict[str, object] = {"node": node.address, "rung": node.rung}
             facts |= {"sources": sorted(node.sources), "why": node.why or node.unread}
@@ -32,11 +32,12 @@ def stuck_nodes(registry: Registry, now: float) -> Iterator[Announce]:
             yield Announce(level="info" if meant else "warning", name="node_stuck", facts=facts)
 
 
-def _is_stuck(node: Node, now: float) -> bool:
+def _is_stuck(node: Node, registry: Registry, now: float) -> bool:
     if node.rung in node.stuck_on or now - node.since < STUCK_NODE:
         return False
     absent = node.address.startswith("127.") and not node.was_up
-    return node.alias_of is None and not absent
+    elsewhere = any(registry.address_of(claim) is not None for claim in node.claims or ())
+    return node.alias_of is None and not absent and not elsewhere
 
 
 def stuck_models(registry: Registry, now: float) -> Iterator[Announce]:

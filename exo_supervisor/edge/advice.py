@@ -1,58 +1,27 @@
-"""What a person should do next, in sentences: about one node, and about the house."""
+"""What a person should do next about the house, in sentences, and who serves."""
+
+from collections.abc import Iterator
 
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.nodes import Node
+from exo_supervisor.core.registry import Registry
+from exo_supervisor.edge.rungs import (
+    advise_on,
+    announced,
+    election,
+    namesake,
+    not_ready,
+    span,
+    stuck_for,
+)
 
-_WHY = {
-    "refused": "the host is up, but nothing listens there",
-    "timeout": "nothing answers there",
-    "no_route": "no route leads there",
-    "dns": "its name is not known",
-    "tls": "TLS failed",
-    "reset": "it cut the connection",
-    "not_exo": "what answers there is no Exo",
-    "bad_answer": "what answers there is no Exo that we understand",
-    "bad_key": "it asks for a key",
-}
-_TRY = {
-    "refused": "start Exo there, or put the port of its --api-port into discovery.static",
-    "timeout": "allow its TCP port in the firewall, or switch the host on",
-    "no_route": "check the network, or take it out of discovery.static",
-    "dns": "use its IP address in discovery.static",
-    "tls": "Exo itself speaks http: write http:// in discovery.static",
-    "not_exo": "put Exo's own port into discovery.static",
-    "bad_answer": "put Exo's own port into discovery.static",
-}
 MOST = 5
 """Lines of advice, at most."""
-
-
-def reason_of(why: str, detail: str = "") -> str:
-    """Say why a look failed: refused, timed out and wrong answer are three stories."""
-    reason = _WHY.get(why, why)
-    return f"{reason} ({detail})" if detail and detail not in reason else reason
-
-
-def explain(node: Node) -> str:
-    """Say in one sentence what keeps a node from its next rung."""
-    if not node.up:
-        return "not looked at yet" if node.why is None else reason_of(node.why, node.detail)
-    if node.unread is not None:
-        return f"its state cannot be read: {reason_of(node.unread)}"
-    if node.cluster is None:
-        return "its state was not read yet"
-    if node.rung == "identified":
-        return "generation A lists no model that it supports"
-    return "no placed model is ready" if node.rung == "placed" else "no model is placed"
-
-
-def advise_on(node: Node) -> str | None:
-    """Say what leads a node to its next rung; None where a person can do nothing."""
-    if not node.up:
-        return None if node.why is None else _TRY.get(node.why)
-    if node.rung == "clustered":
-        return f"no model is placed: launch one at {node.url}"
-    return None
+_NAMES = {
+    "A": "generation A (0.0.15)",
+    "B": "generation B (1.0.x)",
+    "C": "generation C (0.3.x)",
+}
 
 
 def advise(machine: Machine, now: float) -> list[str]:
@@ -66,17 +35,53 @@ def advise(machine: Machine, now: float) -> list[str]:
     stuck = machine.looked() and not machine.can_serve(now)
     if stuck and not registry.any_up():
         lines.append('start Exo here, or set discovery.static = ["http://HOST:52415"]')
+    lines += _on_clusters(registry, now)
     for node in registry.nodes.values():
-        about = advise_on(node)
         if not stuck and not node.up and node.address.startswith("127."):
             continue  # no Exo on this host, and none is missed
-        if about is not None and node.alias_of is None and (node.seeded or node.up):
-            lines.append(f"{node.address}: {about}")
+        if node.alias_of is None:
+            lines += _on_node(node, registry)
+    lines += _on_generations(registry)
     if stuck and not clouds.providers:
         lines.append("or add a [[provider]] and set its key")
     if stuck:
         lines.append("or watch it work without either: exo-supervisor demo")
     return lines[:MOST]
+
+
+def _on_clusters(registry: Registry, now: float) -> Iterator[str]:
+    for cluster in registry.clusters.values():
+        if not any(registry.nodes[member].up for member in cluster.members):
+            continue
+        condition = cluster.condition
+        if condition.frozen:
+            yield f"{cluster.key}: Exo's state stands still: restart Exo on all its nodes at once"
+            continue
+        if (lost := election(condition, now)) is not None:
+            yield f"{cluster.key}: {lost}: exo-supervisor models place NAME, or keep = true"
+        for model, pending in condition.pending.items():
+            if (lasting := stuck_for(condition, model, now)) is not None:
+                why = not_ready(pending.why or "not ready", pending.progress)
+                yield (
+                    f"{model} at {cluster.key} is stuck for {span(lasting)} ({why}): "
+                    f"exo-supervisor models remove {model}, then place; or restart Exo there"
+                )
+
+
+def _on_node(node: Node, registry: Registry) -> Iterator[str]:
+    about = advise_on(node, registry)
+    if about is not None and (node.seeded or node.up):
+        yield f"{node.address}: {about}"
+    elif node.rung in node.stuck_on and announced(node) and namesake(node, registry) is None:
+        yield f"{node.address} is only {node.rung}: exo-supervisor nodes says why"
+
+
+def _on_generations(registry: Registry) -> Iterator[str]:
+    found = {node.generation: node for node in registry.nodes.values() if node.up}
+    named = " and ".join(_NAMES[each] for each in sorted(filter(None, found)))
+    placed = any(cluster.models for cluster in registry.clusters.values())
+    if len(found) > 1 and placed:
+        yield f"{named} never form one cluster: run one on all hosts to share a model"
 
 
 def sum_up(machine: Machine, now: float) -> str:

@@ -15,7 +15,7 @@ from exo_supervisor.core.breakers import Forced
 from exo_supervisor.core.events import BreakerForced, Event
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId
-from exo_supervisor.edge import views
+from exo_supervisor.edge import places, views
 from exo_supervisor.edge.ingress import refuse_plainly
 from exo_supervisor.edge.orders import ORDERS, Orders
 from exo_supervisor.edge.reply import JSON_HEADERS
@@ -44,9 +44,11 @@ class Routes:
             "/readyz": self._ready,
             "/v1/models": self._models,
             "/supervisor/status": self._status,
-            "/supervisor/nodes": lambda: _json({"nodes": views.nodes(machine, wall)}),
+            "/supervisor/nodes": lambda: _json(
+                {"nodes": views.nodes(machine, anyio.current_time(), wall)}
+            ),
             "/supervisor/models": lambda: _json(
-                {"models": views.models(machine, anyio.current_time(), wall)}
+                {"models": places.models(machine, anyio.current_time(), wall)}
             ),
             "/supervisor/breakers": lambda: _json({"breakers": views.breakers(machine, wall)}),
         }
@@ -125,7 +127,7 @@ class Routes:
         elif self._machine.catalog.lookup(name) == "unknown":
             text = "no such model; GET /supervisor/models lists those that are known"
             raise BadRequestError("model_not_found", text, status=404)
-        return _json({"model": views.model(self._machine, name, anyio.current_time(), wall)})
+        return _json({"model": places.model(self._machine, name, anyio.current_time(), wall)})
 
     def _model_at(self, target: str, name: str | None) -> ModelId | None:
         """Find the id by which a target knows a model; raises BadRequestError."""

@@ -1,23 +1,20 @@
-"""What the house shows of itself: nodes, models, breakers and their sum, as they stand now."""
+"""What the house shows of itself: nodes, breakers and their sum, as they stand now."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from exo_supervisor.core.breakers import Cell, Key
-from exo_supervisor.core.events import Placed
 from exo_supervisor.core.machine import Machine
-from exo_supervisor.core.names import Address, ModelId, ProviderName
+from exo_supervisor.core.names import Address
 from exo_supervisor.core.nodes import Node
-from exo_supervisor.edge.advice import advise, advise_on, explain, sum_up
-from exo_supervisor.edge.orders import PlacementSeen, placement_of
+from exo_supervisor.edge.advice import advise, sum_up
+from exo_supervisor.edge.rungs import advise_on, explain
 
 Wall = Callable[[float], str]
 """Turns one of our instants into RFC 3339, UTC."""
-
-_LOADING = ("connecting", "connected", "loading", "loaded", "warming_up")
-"""Why a model is not ready although its runners are on their way to be."""
 
 
 class ModelSeen(Struct):
@@ -36,6 +33,19 @@ class BreakerSeen(Struct):
     until: str | None
 
 
+class CapacitySeen(Struct):
+    """What a node's machine has and bears: bytes, shares of one, degrees Celsius, watts."""
+
+    memory_total: int | None
+    memory_available: int | None
+    gpu: float | None
+    cpu: float | None
+    temperature: float | None
+    power: float | None
+    chip: str | None
+    read_at: str
+
+
 class NodeSeen(Struct):
     """One row of `/supervisor/nodes`."""
 
@@ -52,6 +62,7 @@ class NodeSeen(Struct):
     breaker: BreakerSeen
     sources: list[str]
     latency: float | None
+    capacity: CapacitySeen | None
 
 
 class BreakerRow(Struct):
@@ -66,25 +77,6 @@ class BreakerRow(Struct):
     until: str | None
     failures: int
     last: str | None
-
-
-class Where(Struct):
-    """One place in which a model stands."""
-
-    target: str
-    model: str
-    ready: bool
-    why: str
-    progress: str | None
-
-
-class ModelRow(Struct):
-    """One row of `/supervisor/models`."""
-
-    id: str
-    state: str
-    where: list[Where]
-    placement: PlacementSeen | None = None
 
 
 class ProviderSeen(Struct):
@@ -112,15 +104,10 @@ class Status(Struct):
     """What is on and not built; nothing at present."""
 
 
-def nodes(machine: Machine, wall: Wall) -> list[NodeSeen]:
+def nodes(machine: Machine, now: float, wall: Wall) -> list[NodeSeen]:
     """List all nodes that are no other address of one in the list."""
     found = machine.tables.registry.nodes.values()
-    return [_node(machine, node, wall) for node in found if node.alias_of is None]
-
-
-def models(machine: Machine, now: float, wall: Wall) -> list[ModelRow]:
-    """List every known name, with each place in which it stands."""
-    return [model(machine, name, now, wall) for name in machine.catalog.names()]
+    return [_node(machine, node, now, wall) for node in found if node.alias_of is None]
 
 
 def breakers(machine: Machine, wall: Wall) -> list[BreakerRow]:
@@ -179,7 +166,11 @@ def status(
         config=config,
         advice=advise(machine, now),
         looked=[
-            *(f"{n.address} {explain(n)}" for n in registry.nodes.values() if not n.up),
+            *(
+                f"{n.address} {explain(n, registry, now)}"
+                for n in registry.nodes.values()
+                if not n.up
+            ),
             *quiet,
         ],
         nodes={rung: rungs[rung] for rung in rows},
@@ -195,7 +186,7 @@ def status(
     )
 
 
-def _node(machine: Machine, node: Node, wall: Wall) -> NodeSeen:
+def _node(machine: Machine, node: Node, now: float, wall: Wall) -> NodeSeen:
     registry = machine.tables.registry
     cluster = None if node.cluster is None else registry.clusters[node.cluster]
     placed = [] if cluster is None or not node.up else sorted(cluster.models.items())
@@ -208,59 +199,18 @@ def _node(machine: Machine, node: Node, wall: Wall) -> NodeSeen:
         cluster=node.cluster,
         rung=node.rung,
         since=wall(node.since),
-        why=explain(node) if node.rung != "ready" else None,
-        advice=advise_on(node),
+        why=explain(node, registry, now) if node.rung != "ready" else None,
+        advice=advise_on(node, registry),
         models=[ModelSeen(model, place.ready) for model, place in placed],
         breaker=BreakerSeen(row.state, row.reason, row.since, row.until),
         sources=sorted(node.sources),
         latency=round(node.latency, 6) if node.up else None,
+        capacity=_capacity(node, wall),
     )
 
 
-def model(machine: Machine, name: str, now: float, wall: Wall) -> ModelRow:
-    """Show one model: where it stands, and what is done so that it does."""
-    route = machine.catalog.lookup(name)
-    if isinstance(route, str):
-        placement = placement_of(machine, (ModelId(name),), wall)
-        return ModelRow(name, "loading" if placement else "down", [], placement)
-    where = [
-        place for tier in route.tiers for place in _places(machine, tier.models, tier.provider, now)
-    ]
-    placement = placement_of(machine, route.exo_models(), wall)
-    under_way = placement is not None and placement.state in ("asked", "awaited", "loading")
-    at_exo = [place for place in where if not _is_cloud(machine, place.target)]
-    if any(place.ready for place in at_exo):
-        state = "ready"
-    elif under_way or any(place.progress or place.why in _LOADING for place in at_exo):
-        state = "loading"
-    elif at_exo:
-        state = "placed"
-    else:
-        state = "cloud" if any(place.ready for place in where) else "down"
-    return ModelRow(name, state, where, placement)
-
-
-def _is_cloud(machine: Machine, target: str) -> bool:
-    return machine.tables.clouds.get(target) is not None
-
-
-def _places(
-    machine: Machine, ids: tuple[ModelId, ...], provider: ProviderName | None, now: float
-) -> Iterator[Where]:
-    if provider is not None:
-        cloud = machine.tables.clouds.providers[provider]
-        usable = cloud.usable(now)
-        for model in ids:
-            yield Where(provider, model, usable, "" if usable else cloud.state(now), None)
-        return
-    for model in ids:
-        for cluster, placed in machine.tables.registry.where_placed(model):
-            yield from _members(machine, cluster.members, placed)
-
-
-def _members(machine: Machine, members: tuple[Address, ...], placed: Placed) -> Iterator[Where]:
-    for member in members:
-        node = machine.tables.registry.nodes[member]
-        if node.up:
-            why = "" if placed.ready else placed.why
-            yield Where(member, placed.model, placed.ready, why, placed.progress)
+def _capacity(node: Node, wall: Wall) -> CapacitySeen | None:
+    known = node.capacity
+    if known is None:
+        return None
+    return CapacitySeen(**asdict(known), read_at=wall(node.capacity_at))

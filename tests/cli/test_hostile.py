@@ -24,6 +24,7 @@ VERBS = {
 KEYS = [
     *("version", "uptime", "ready", "advice", "looked", "nodes", "providers", "requests"),
     *("not_yet", "models", "id", "rung", "since", "why", "where", "breaker", "breakers"),
+    *("capacity", "memory_total", "memory_available", "gpu", "temperature", "chip"),
     *("state", "until", "forced", "progress", "seen", "name", "in_flight", "total"),
 ]
 JSON = st.recursive(

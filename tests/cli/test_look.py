@@ -116,6 +116,47 @@ def test_nodes_are_listed_and_a_stuck_one_explained(service: Service, capsys: Ou
     )
 
 
+def capable(host: str, **capacity: object) -> dict[str, object]:
+    node: dict[str, object] = {"id": f"192.168.1.{host}:52415", "rung": "ready"}
+    return {**node, "capacity": capacity or None}
+
+
+def test_machines_are_listed_where_something_is_known_of_them(
+    service: Service, capsys: Out
+) -> None:
+    known: dict[str, object] = {"memory_total": 64 << 30, "memory_available": 48 << 30}
+    mac = {"gpu": 0.254, "cpu": 1, "temperature": 51.6, "power": 38.4, "chip": "Apple M3 Ultra"}
+    service.says(
+        "GET /supervisor/nodes",
+        {
+            "nodes": [
+                capable("5", **known, **mac),
+                capable("6", memory_total=24105 << 20, gpu=None),
+                {**capable("7"), "why": "no model is placed"},
+            ]
+        },
+    )
+    assert service.main("nodes") == 0
+    listed, machines, told = capsys.readouterr().out.split("\n\n")
+    assert len(listed.splitlines()) == 4
+    assert machines.splitlines() == [
+        "ID                 FREE          GPU   CPU    TEMP  POWER  CHIP",
+        "192.168.1.5:52415  48 of 64 GiB  25 %  100 %  52 C  38 W   Apple M3 Ultra",
+        "192.168.1.6:52415  ? of 24 GiB   -     -      -     -      -",
+    ]
+    assert told.endswith("  why: no model is placed\n")
+
+
+def test_columns_of_which_nothing_is_known_are_left_out(service: Service, capsys: Out) -> None:
+    long = capable("5", memory_total=64 << 30, memory_available=1 << 29, chip="x" * 70)
+    service.says("GET /supervisor/nodes", {"nodes": [long]})
+    service.main("nodes")
+    head, row = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert head.split() == ["ID", "FREE", "CHIP"]
+    assert len(row) == 80
+    assert "1 of 64 GiB" in row
+
+
 def test_no_node_names_the_next_step(service: Service, capsys: Out) -> None:
     service.says("GET /supervisor/nodes", {"nodes": []})
     assert service.main("nodes") == 0
@@ -139,6 +180,8 @@ def test_models_are_listed_with_who_serves_them(service: Service, capsys: Out) -
             },
             {"id": "qwen3-30b", "state": "loading", "where": [loading]},
             {"id": "other", "state": "down", "where": []},
+            {"id": "lost", "state": "down", "where": [], "why": "lost it 8 s ago"},
+            {"id": "saved", "state": "cloud", "where": [exo], "why": "lost it 8 s ago"},
         ]
     }
     service.says("GET /supervisor/models", body)
@@ -149,6 +192,9 @@ def test_models_are_listed_with_who_serves_them(service: Service, capsys: Out) -
         "                       openrouter         yes\n"
         "qwen3-30b     loading  192.168.1.9:52415  no, 41 of 48 layers loaded\n"
         "other         down     -                  -\n"
+        "lost          down     -                  no, lost it 8 s ago\n"
+        "saved         cloud    -                  no, lost it 8 s ago\n"
+        "                       192.168.1.5:52415  yes\n"
     )
 
 

@@ -2,7 +2,7 @@
 
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.events import NodeSighted, Placed, ProbeFailed
-from exo_supervisor.core.names import Address
+from exo_supervisor.core.names import Address, NodeId
 from tests.core.story import LOCAL, M, Story
 
 
@@ -68,5 +68,10 @@ def test_an_own_host_without_an_exo_and_other_addresses_are_not_stuck() -> None:
     story.tell(ProbeFailed(node=own, why="refused"))
     story.up("a:1")
     story.machine.tables.registry.nodes[Address("a:1")].alias_of = Address("b:1")
+    story.up("c:1")
+    story.read("c:1", "m")
+    bridge = Address("172.17.0.1:1")
+    story.tell(NodeSighted(node=bridge, url="http://x", source="mdns", claimed=NodeId("c:1#0")))
+    story.tell(ProbeFailed(node=bridge, why="timeout"))
     story.wait(600.0)
     assert said(story, "node_stuck") == []

@@ -1,23 +1,20 @@
 """A person is told what keeps the house from serving, and what to do next."""
 
-from typing import get_args
-
 import pytest
 from msgspec import structs
 
 from exo_supervisor.core.events import (
     NodeSighted,
-    PlacementFailed,
     ProbeFailed,
     ProviderListed,
     Ticked,
-    Why,
 )
 from exo_supervisor.core.machine import Machine
-from exo_supervisor.core.names import Address, ModelId, ProviderName
+from exo_supervisor.core.names import Address, ModelId, NodeId, ProviderName
 from exo_supervisor.core.policy import Cloud, Policy
-from exo_supervisor.edge.advice import MOST, advise, advise_on, explain, reason_of, sum_up
-from tests.core.story import BOTH, LOCAL, M, P, Story
+from exo_supervisor.edge.advice import MOST, advise, sum_up
+from exo_supervisor.edge.rungs import RECENT
+from tests.core.story import BOTH, LOCAL, P, Story, stand
 
 START = 'start Exo here, or set discovery.static = ["http://HOST:52415"]'
 ADD = "or add a [[provider]] and set its key"
@@ -66,55 +63,6 @@ def test_sums_up_who_serves() -> None:
     assert sum_up(bare.machine, 9.0) == "no model is ready, no provider has a key"
 
 
-def test_a_node_without_a_model_is_told_where_to_launch_one() -> None:
-    story = Story(LOCAL)
-    story.up("n:1")
-    assert (
-        explain(story.machine.tables.registry.nodes[Address("n:1")]) == "its state was not read yet"
-    )
-    story.read("n:1")
-    [node] = story.machine.tables.registry.nodes.values()
-    assert explain(node) == "no model is placed"
-    launch = "no model is placed: launch one at http://n:1"
-    assert advise_on(node) == launch
-    assert f"n:1: {launch}" in advise(story.machine, 9.0)
-    story.read("n:1", loading=M)
-    assert explain(node) == "no placed model is ready"
-    assert advise_on(node) is None
-
-
-def test_an_old_node_without_models_is_told_apart() -> None:
-    story = Story(LOCAL)
-    story.up("n:1", generation="A")
-    [node] = story.machine.tables.registry.nodes.values()
-    assert explain(node) == "its state was not read yet"
-    story.read("n:1")
-    assert explain(node) == "generation A lists no model that it supports"
-
-
-def test_a_node_whose_state_cannot_be_read_says_why_until_it_is() -> None:
-    story = Story(LOCAL)
-    story.up("n:1")
-    [node] = story.machine.tables.registry.nodes.values()
-    story.tell(PlacementFailed(node=node.address, why="timeout"))
-    assert explain(node) == "its state cannot be read: nothing answers there"
-    story.read("n:1")
-    assert explain(node) == "no model is placed"
-
-
-@pytest.mark.parametrize("why", get_args(Why))
-def test_every_failure_of_a_look_is_a_sentence_of_its_own(why: Why) -> None:
-    others = {reason_of(other) for other in get_args(Why) if other != why}
-    assert reason_of(why) not in others
-    assert " " in reason_of(why)
-
-
-def test_what_answered_instead_is_named_once() -> None:
-    assert reason_of("not_exo", "nginx") == "what answers there is no Exo (nginx)"
-    assert reason_of("timeout", "nothing answers") == "nothing answers there"
-    assert reason_of("timeout", "") == "nothing answers there"
-
-
 @pytest.mark.parametrize(("seeded", "told"), [(True, True), (False, False)])
 def test_only_nodes_that_a_person_named_are_worth_a_line_when_down(
     *, seeded: bool, told: bool
@@ -122,12 +70,87 @@ def test_only_nodes_that_a_person_named_are_worth_a_line_when_down(
     machine = looked(Policy())
     at = Address("n:1")
     machine.handle(NodeSighted(node=at, url="http://n:1", source="t", seeded=seeded), 5.0)
-    node = machine.tables.registry.nodes[at]
-    assert explain(node) == "not looked at yet"
     machine.handle(ProbeFailed(node=at, why="refused"), 6.0)
-    assert explain(node) == "the host is up, but nothing listens there"
     assert any(line.startswith("n:1: start Exo there") for line in advise(machine, 9.0)) == told
-    assert (advise_on(node) or "").startswith("start Exo there")
+
+
+def test_a_node_without_a_model_is_told_where_to_launch_one() -> None:
+    story = Story(LOCAL)
+    story.up("n:1")
+    story.read("n:1")
+    assert "n:1: no model is placed: launch one at http://n:1" in advise(story.machine, 9.0)
+
+
+def silent(story: Story, node: str, source: str, claimed: str | None = None) -> None:
+    who = None if claimed is None else NodeId(claimed)
+    at = Address(node)
+    story.tell(NodeSighted(node=at, url=f"http://{node}", source=source, claimed=who))
+    story.tell(ProbeFailed(node=at, why="timeout"))
+
+
+def test_what_is_announced_and_stays_silent_is_worth_a_line_in_time() -> None:
+    story = Story(LOCAL, "n:1")
+    silent(story, "10.0.0.7:1", "mdns")
+    silent(story, "10.0.0.8:1", "test")
+    silent(story, "172.17.0.1:1", "mdns", claimed="n:1#0")
+    story.tick(239.0)
+    assert advise(story.machine, story.now) == []
+    story.tick(300.0)
+    line = "10.0.0.7:1 is only seen: exo-supervisor nodes says why"
+    assert advise(story.machine, story.now) == [line]
+
+
+def test_a_cluster_in_trouble_is_told_how_to_get_out() -> None:
+    story = Story(LOCAL, "n:1")
+    story.tells("n:1", stand("m", "i1@n:1"), stand("o", "i2@n:1"), index=500)
+    story.tells("n:1", index=-1)
+    story.wait(9.0)
+    lost = (
+        "n:1: re-elected, 2 models lost 9 s ago: exo-supervisor models place NAME, or keep = true"
+    )
+    assert advise(story.machine, story.now)[0] == lost
+    story.tells("n:1", stand("m", "i3@n:1", why="runner_failed"), index=9)
+    story.wait(360.0)
+    assert advise(story.machine, story.now)[:2] == [
+        (
+            "n:1: re-elected, 1 model lost 6 min ago: "
+            "exo-supervisor models place NAME, or keep = true"
+        ),
+        (
+            "m at n:1 is stuck for 6 min (its runner failed): "
+            "exo-supervisor models remove m, then place; or restart Exo there"
+        ),
+    ]
+    story.tells("n:1", stand("m", "i3@n:1", why="runner_failed"), index=9)
+    frozen = "n:1: Exo's state stands still: restart Exo on all its nodes at once"
+    assert advise(story.machine, story.now)[0] == frozen
+    story.down("n:1")
+    assert frozen not in advise(story.machine, story.now), "its nodes are down, which comes first"
+
+
+def test_an_election_is_forgotten_in_time() -> None:
+    story = Story(LOCAL, "n:1")
+    story.tells("n:1", stand("m", "i1@n:1"), index=500)
+    story.tells("n:1", index=-1)
+    assert "re-elected" in advise(story.machine, story.now)[0]
+    assert "re-elected" not in "".join(advise(story.machine, story.now + RECENT))
+
+
+def test_two_generations_are_told_apart_once_a_model_is_placed() -> None:
+    story = Story(LOCAL)
+    story.up("b:1", generation="B")
+    story.up("c:1", generation="C")
+    for node in ("b:1", "c:1"):
+        story.read(node)
+    apart = (
+        "generation B (1.0.x) and generation C (0.3.x) never form one cluster: "
+        "run one on all hosts to share a model"
+    )
+    assert apart not in advise(story.machine, story.now)
+    story.read("c:1", "m")
+    assert apart in advise(story.machine, story.now)
+    story.down("b:1")
+    assert apart not in advise(story.machine, story.now)
 
 
 def test_advice_is_short_whatever_the_house() -> None:

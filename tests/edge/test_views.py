@@ -2,11 +2,15 @@
 
 import msgspec
 
+from exo_supervisor.core.capacity import Capacity
+from exo_supervisor.core.events import CapacityRead, Placed
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Policy
-from exo_supervisor.edge import views
-from tests.core.story import BOTH, LOCAL, M, P, Story, X
+from exo_supervisor.edge import places, views
+from tests.core.story import BOTH, LOCAL, M, P, Story, X, stand
+
+LOADING = Placed(M, ready=False)
 
 
 def wall(instant: float) -> str:
@@ -20,17 +24,62 @@ def shown(story: Story) -> views.Status:
 def test_a_node_is_shown_with_its_cluster_its_models_and_its_breaker() -> None:
     story = Story(LOCAL, "n:1")
     story.read("n:1", M, loading="other")
-    [node] = views.nodes(story.machine, wall)
+    [node] = views.nodes(story.machine, story.now, wall)
     assert (node.id, node.url, node.generation, node.cluster) == ("n:1", "http://n:1", "C", "n:1")
     assert (node.rung, node.why, node.advice) == ("ready", None, None)
     assert [(model.id, model.ready) for model in node.models] == [("m", True), ("other", False)]
     assert (node.breaker.state, node.sources, node.latency) == ("closed", ["test"], 0.01)
 
 
+def test_a_node_shows_what_its_machine_bears_when_it_is_known() -> None:
+    story = Story(LOCAL, "n:1")
+    [node] = views.nodes(story.machine, story.now, wall)
+    assert node.capacity is None
+    story.wait(2.0)
+    known = Capacity(memory_total=64, memory_available=48, gpu=0.5, chip="Apple M3")
+    story.tell(CapacityRead(node=Address("n:1"), capacities={}, own=known))
+    [node] = views.nodes(story.machine, story.now, wall)
+    assert msgspec.json.decode(msgspec.json.encode(node.capacity)) == {
+        "memory_total": 64, "memory_available": 48, "gpu": 0.5, "cpu": None,
+        "temperature": None, "power": None, "chip": "Apple M3", "read_at": "t7",
+    }  # fmt: skip
+
+
+def test_a_model_that_is_stuck_says_so_and_for_how_long() -> None:
+    story = Story(LOCAL, "n:1")
+    for why, state in (("loading", "loading"), ("runner_failed", "placed"), ("", "placed")):
+        story.tells("n:1", stand("m", "i1@n:1", why=why or "idle") if why else LOADING)
+        story.wait(299.0)
+        [row] = places.models(story.machine, story.now, wall)[:1]
+        assert row.where[0].why == why
+        story.wait(61.0)
+        [row] = places.models(story.machine, story.now, wall)[:1]
+        assert (row.state, row.where[0].why) == (state, f"{why or 'not ready'}, stuck for 6 min")
+
+
+def test_a_model_that_an_election_took_says_so() -> None:
+    story = Story(LOCAL, "n:1")
+    story.tells("n:1", stand("m", "i1@n:1"), index=500)
+    story.tells("n:1", index=-1)
+    story.wait(8.0)
+    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
+    assert (rows["chat"].state, rows["chat"].where) == ("down", [])
+    assert rows["chat"].why == rows["m"].why == "n:1 re-elected 8 s ago and lost it"
+    story.tells("n:1", stand("n", "i2@n:1"), index=3)
+    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
+    assert rows["n"].why is None
+    assert rows["m"].why is not None
+    story.tells("n:1", stand("m", "i3@n:1", why="loading"), index=5)
+    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
+    assert (rows["m"].state, rows["m"].why) == ("loading", None)
+    story.tells("n:1", index=9)
+    assert places.models(story.machine, story.now, wall)[0].why is None, "taken away by a person"
+
+
 def test_a_node_that_is_down_shows_why_and_no_models() -> None:
     story = Story(LOCAL, "n:1")
     story.down("n:1")
-    [node] = views.nodes(story.machine, wall)
+    [node] = views.nodes(story.machine, story.now, wall)
     assert (node.models, node.latency, node.rung) == ([], None, "seen")
     assert node.why == "the host is up, but nothing listens there"
     assert shown(story).looked[0] == "n:1 the host is up, but nothing listens there"
@@ -44,7 +93,7 @@ def test_another_address_of_a_node_is_no_second_node() -> None:
     registry.nodes[Address("n:2")] = msgspec.structs.replace(
         twin, address=Address("n:2"), alias_of=Address("n:1")
     )
-    assert [node.id for node in views.nodes(story.machine, wall)] == ["n:1"]
+    assert [node.id for node in views.nodes(story.machine, story.now, wall)] == ["n:1"]
     assert [row.target for row in views.breakers(story.machine, wall)] == ["n:1"]
     assert sum(shown(story).nodes.values()) == 1
 
@@ -77,7 +126,7 @@ def test_a_forced_breaker_says_who_did_it_and_since_when() -> None:
 
 def test_models_stand_where_they_stand() -> None:
     story = Story(BOTH, "n:1")
-    rows = {row.id: row for row in views.models(story.machine, story.now, wall)}
+    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
     assert next(iter(rows)) == "chat"
     assert rows["chat"].state == "ready"
     assert [(at.target, at.model, at.ready) for at in rows["chat"].where] == [
@@ -87,18 +136,18 @@ def test_models_stand_where_they_stand() -> None:
     ]
     assert rows["x"].state == "cloud"
     story.read("n:1", loading=M)
-    rows = {row.id: row for row in views.models(story.machine, story.now, wall)}
+    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
     assert rows["m"].state == "placed"
     assert not rows["m"].where[0].ready
     story.down("n:1")
-    rows = {row.id: row for row in views.models(story.machine, story.now, wall)}
+    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
     assert rows["chat"].state == "cloud"
 
 
 def test_a_provider_whose_key_was_refused_is_shown_with_its_reason() -> None:
     story = Story(BOTH)
     story.machine.tables.clouds.refused_key(P, story.now)
-    rows = {row.id: row for row in views.models(story.machine, story.now, wall)}
+    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
     assert [(at.target, at.ready, at.why) for at in rows["chat"].where] == [
         ("p", False, "bad_key"),
         ("q", True, ""),
@@ -128,6 +177,6 @@ def test_an_empty_house_has_a_status_too() -> None:
     story = Story(Policy())
     status = shown(story)
     assert (status.ready, status.providers, sum(status.nodes.values())) == (False, [], 0)
-    assert views.nodes(story.machine, wall) == []
-    assert views.models(story.machine, 5.0, wall) == []
+    assert views.nodes(story.machine, story.now, wall) == []
+    assert places.models(story.machine, 5.0, wall) == []
     assert views.breakers(story.machine, wall) == []

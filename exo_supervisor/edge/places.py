@@ -1,0 +1,107 @@
+"""Where each model stands, as it is shown: at which targets, ready or not, and why."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from exo_supervisor.core.events import Placed
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.names import ModelId, ProviderName
+from exo_supervisor.core.nodes import Cluster
+from exo_supervisor.edge.orders import PlacementSeen, Wall, placement_of
+from exo_supervisor.edge.rungs import RECENT, span, stuck_for
+
+_LOADING = ("connecting", "connected", "loading", "loaded", "warming_up")
+"""Why a model is not ready although its runners are on their way to be."""
+
+
+class Where(Struct):
+    """One place in which a model stands."""
+
+    target: str
+    model: str
+    ready: bool
+    why: str
+    progress: str | None
+
+
+class ModelRow(Struct):
+    """One row of `/supervisor/models`."""
+
+    id: str
+    state: str
+    where: list[Where]
+    placement: PlacementSeen | None = None
+    why: str | None = None
+    """Why it stands at no Exo, where that is known."""
+
+
+def models(machine: Machine, now: float, wall: Wall) -> list[ModelRow]:
+    """List every known name, with each place in which it stands."""
+    return [model(machine, name, now, wall) for name in machine.catalog.names()]
+
+
+def model(machine: Machine, name: str, now: float, wall: Wall) -> ModelRow:
+    """Show one model: where it stands, and what is done so that it does."""
+    route = machine.catalog.lookup(name)
+    if isinstance(route, str):
+        placement = placement_of(machine, (ModelId(name),), wall)
+        return ModelRow(name, "loading" if placement else "down", [], placement)
+    where = [
+        place for tier in route.tiers for place in _places(machine, tier.models, tier.provider, now)
+    ]
+    placement = placement_of(machine, route.exo_models(), wall)
+    under_way = placement is not None and placement.state in ("asked", "awaited", "loading")
+    at_exo = [place for place in where if not _is_cloud(machine, place.target)]
+    if any(place.ready for place in at_exo):
+        state = "ready"
+    elif under_way or any(map(_is_loading, at_exo)):
+        state = "loading"
+    elif at_exo:
+        state = "placed"
+    else:
+        state = "cloud" if any(place.ready for place in where) else "down"
+    lost = None if at_exo else _lost(machine, [m for t in route.tiers for m in t.models], now)
+    return ModelRow(name, state, where, placement, lost)
+
+
+def _is_loading(place: Where) -> bool:
+    return place.progress is not None or place.why.split(",")[0] in _LOADING
+
+
+def _lost(machine: Machine, ids: list[ModelId], now: float) -> str | None:
+    """Say that an election took a model away, where nothing has brought it back."""
+    for cluster in machine.tables.registry.clusters.values():
+        at = cluster.condition.elected_at
+        if at is not None and now - at < RECENT and not cluster.condition.lost.isdisjoint(ids):
+            return f"{cluster.key} re-elected {span(now - at)} ago and lost it"
+    return None
+
+
+def _is_cloud(machine: Machine, target: str) -> bool:
+    return machine.tables.clouds.get(target) is not None
+
+
+def _places(
+    machine: Machine, ids: tuple[ModelId, ...], provider: ProviderName | None, now: float
+) -> Iterator[Where]:
+    if provider is not None:
+        cloud = machine.tables.clouds.providers[provider]
+        usable = cloud.usable(now)
+        for model in ids:
+            yield Where(provider, model, usable, "" if usable else cloud.state(now), None)
+        return
+    for model in ids:
+        for cluster, placed in machine.tables.registry.where_placed(model):
+            yield from _members(machine, cluster, placed, now)
+
+
+def _members(machine: Machine, cluster: Cluster, placed: Placed, now: float) -> Iterator[Where]:
+    why = "" if placed.ready else placed.why
+    lasting = stuck_for(cluster.condition, placed.model, now)
+    if lasting is not None:
+        why = f"{why or 'not ready'}, stuck for {span(lasting)}"
+    for member in cluster.members:
+        node = machine.tables.registry.nodes[member]
+        if node.up:
+            yield Where(member, placed.model, placed.ready, why, placed.progress)
