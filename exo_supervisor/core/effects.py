@@ -32,10 +32,11 @@ class Timers(Struct, frozen=True):
 
 
 class WatchNode(BaseEffect, frozen=True, kw_only=True):
-    """Begin to ask a node how it is."""
+    """Begin to ask a node how it is, and keep the beat however long it is silent if `seeded`."""
 
     node: Address
     url: str
+    seeded: bool = False
 
 
 class UnwatchNode(BaseEffect, frozen=True, kw_only=True):

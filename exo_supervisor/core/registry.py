@@ -15,6 +15,7 @@ from exo_supervisor.core.known import remember
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
 from exo_supervisor.core.nodes import Cluster, Node, carry_over, claim, mates, rung_of
 from exo_supervisor.core.ready import Ready
+from exo_supervisor.core.unproven import Unproven
 
 MAX_NODES = 2048
 """Nodes that are remembered at once; further sightings are dropped."""
@@ -36,6 +37,7 @@ class Registry:
         self.clusters: dict[ClusterKey, Cluster] = {}
         self.known: dict[ModelId, None] = {}
         self.cards: dict[ModelId, None] = {}
+        self.unproven = Unproven()
         self._ids: dict[NodeId, Address] = {}
         self._hosts = Hosts()
         self._ready = Ready()
@@ -67,18 +69,28 @@ class Registry:
         """Say whether any node answers."""
         return any(node.up for node in self.nodes.values())
 
+    def has_room(self, event: NodeSighted) -> bool:
+        """Say whether a sighting can be taken in."""
+        if event.node in self.nodes:
+            return True
+        return len(self.nodes) < MAX_NODES and (event.seeded or not self.unproven.is_full)
+
     def sight(self, event: NodeSighted, now: float) -> bool:
         """Take a sighting in; True if the node is new and is to be watched."""
         node = self.nodes.get(event.node)
         if node is None:
-            if len(self.nodes) >= MAX_NODES:
+            if not self.has_room(event):
                 return False
+            if not event.seeded:
+                self.unproven.add(event.node, now)
             node = Node(event.node, event.url, now, event.seeded, {event.source}, heard=now)
             node.claims = None if event.claimed is None else {event.claimed: None}
             self.nodes[event.node] = node
             return True
         node.sources.add(event.source)
         node.seeded = node.seeded or event.seeded
+        if event.seeded:
+            self.unproven.drop(event.node)
         node.heard = max(node.heard, now)
         claim(node, event.claimed)
         return False
@@ -111,6 +123,7 @@ class Registry:
         came_up = not node.up and (not node.was_up or restarted or node.returns >= RETURNS)
         if came_up:
             node.up = node.was_up = True
+            self.unproven.drop(event.node)
             node.looked = node.looked or node.alias_of is not None
         if restarted:
             self._forget_state(node)
@@ -179,6 +192,7 @@ class Registry:
     def forget(self, address: Address, now: float) -> Grouping | None:
         """Drop a node; the new grouping, where it belonged to one."""
         node = self.nodes.pop(address)
+        self.unproven.drop(address)
         self._release_id(node)
         if node.node_id is not None:
             self._hosts.left(node.node_id, address)

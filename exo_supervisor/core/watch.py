@@ -22,11 +22,14 @@ from exo_supervisor.core.events import (
     ProviderFailed,
     ProviderListed,
 )
+from exo_supervisor.core.names import Address
 from exo_supervisor.core.options import Tables
 from exo_supervisor.core.stuck import stuck_models, stuck_nodes
 
 MAX_CARDS = 20_000
 """Cards that are remembered; they only serve to tell a 404 from another."""
+QUIET = 64
+"""Unproven nodes, beyond which one more that is silent is not worth a line."""
 
 
 class Watch:
@@ -38,10 +41,17 @@ class Watch:
 
     def sighted(self, event: NodeSighted, now: float) -> list[Effect]:
         """Begin to look at a node that was never seen before."""
-        if not self._registry.sight(event, now):
-            return []
-        seen = _say("debug", "node_sighted", node=event.node, source=event.source)
-        return [WatchNode(node=event.node, url=event.url), seen]
+        effects: list[Effect] = []
+        if not self._registry.has_room(event):
+            nodes = self._registry.nodes
+            leaver = self._registry.unproven.give_way(
+                event.node, lambda address: nodes[address].looked, now
+            )
+            effects += [] if leaver is None else self._forget(leaver, now)
+        if self._registry.sight(event, now):
+            seen = _say("debug", "node_sighted", node=event.node, source=event.source)
+            effects += [WatchNode(node=event.node, url=event.url, seeded=event.seeded), seen]
+        return effects
 
     def answered(self, event: ProbeAnswered, now: float) -> list[Effect]:
         """Take in that a node said who it is."""
@@ -74,7 +84,8 @@ class Watch:
             down = _say("warning", "node_down", node=event.node, why=event.why)
             return [down, *self._ready_changes()]
         if first and not node.was_up:
-            return [_say("info", "node_silent", node=event.node, why=event.why)]
+            level = "info" if len(self._registry.unproven) <= QUIET else "debug"
+            return [_say(level, "node_silent", node=event.node, why=event.why)]
         return []
 
     def read(self, event: PlacementRead, now: float) -> list[Effect]:
@@ -147,14 +158,18 @@ class Watch:
         effects: list[Effect] = [*stuck_nodes(self._registry, now)]
         effects += stuck_models(self._registry, now)
         for address in self._registry.forgettable(now):
-            effects += self._carry_over(self._registry.forget(address, now))
-            self._tables.meters.forget(address)
-            self._tables.busy.pop(address, None)
-            effects.append(UnwatchNode(node=address))
+            effects += self._forget(address, now)
         clouds = self._tables.clouds.providers
         targets, scopes = {*self._registry.nodes, *clouds}, {*self._registry.clusters, *clouds}
         self._tables.breakers.prune(targets, scopes)
         return effects
+
+    def _forget(self, address: Address, now: float) -> list[Effect]:
+        """Drop a node from every table."""
+        effects: list[Effect] = [*self._carry_over(self._registry.forget(address, now))]
+        self._tables.meters.forget(address)
+        self._tables.busy.pop(address, None)
+        return [*effects, UnwatchNode(node=address)]
 
     def looked(self) -> bool:
         """Say whether every seed, and every provider with a key, was looked at once."""

@@ -4,6 +4,8 @@ A beat is one cheap GET: `/node_id` of generations B and C, `/healthcheck` of A.
 answers is found out at first, after every failure, and whenever the answer is not the usual one.
 """
 
+from contextlib import nullcontext
+
 import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
@@ -25,6 +27,10 @@ from exo_supervisor.wire.faults import WireError
 
 QUICK = 1.0
 """Seconds to the next look when a node has just gone or come back."""
+UNPROVEN_AT_ONCE = 256
+"""Looks at once at nodes that are only somebody's word: a flood must not take every socket."""
+SLOWEST = 6
+"""Beats to the next look at such a node in the end: after 1, 2, 4, then always so many."""
 
 
 class Health:
@@ -47,6 +53,7 @@ class Health:
     ) -> None:
         self._get, self._inbox = get, inbox
         self._interval, self._timeout, self._state_timeout = interval, timeout, state_timeout
+        self._unproven = anyio.CapacityLimiter(UNPROVEN_AT_ONCE)
         self._pollers: dict[Address, _Poller] = {}
         self._tasks: TaskGroup | None = None
 
@@ -74,6 +81,7 @@ class Health:
             self._inbox,
             interval=self._interval,
             state_timeout=self._state_timeout,
+            turns=None if effect.seeded else self._unproven,
         )
         self._pollers[effect.node] = poller
         if self._tasks is not None:
@@ -103,9 +111,11 @@ class _Poller:
         *,
         interval: float,
         state_timeout: float,
+        turns: anyio.CapacityLimiter | None,
     ) -> None:
         self._node, self._prober, self._inbox = node, prober, inbox
         self._interval, self._state_timeout = interval, state_timeout
+        self._turns, self._silent = turns, 0
         self._misses: int | None = None
         self._found: Found | None = None
         self._wanted = False
@@ -132,8 +142,9 @@ class _Poller:
         """Probe at once, then on the beat."""
         with anyio.CancelScope() as self._scope:
             while not self._stopped:
-                began = anyio.current_time()
-                event = await self._probe(began)
+                async with self._turns or nullcontext():
+                    began = anyio.current_time()
+                    event = await self._probe(began)
                 await self._inbox.send(event)
                 await self._rest(began + self._pause(event))
 
@@ -156,14 +167,18 @@ class _Poller:
         """Choose the time from this look's begin to the next one's.
 
         A node that was well and refuses or resets is gone for sure, and one that is back needs
-        a second answer: both are looked at again soon. Silence may be load, and keeps the beat.
+        a second answer: both are looked at again soon. Silence may be load, and keeps the beat. Who
+        never answered and is only somebody's word is looked at ever more rarely.
         """
         if isinstance(event, ProbeAnswered):
+            self._turns = None
             back = bool(self._misses)
             self._misses = 0
             return min(QUICK, self._interval) if back else self._interval
         if self._misses is None:
-            return self._interval
+            self._silent += 1
+            beats = 1 if self._turns is None else 2 ** min(self._silent - 1, SLOWEST)
+            return self._interval * min(beats, SLOWEST)
         self._misses += 1
         gone = event.why in ("refused", "reset") and self._misses < MISSES
         return min(QUICK, self._interval) if gone else self._interval

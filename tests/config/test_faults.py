@@ -241,6 +241,8 @@ REFUSED = [
     ('[[model]]\nexo = "m"', "model[0].name", "bad_value", "no `name`"),
     ('[[model]]\nname = ""\nexo = "m"', "model[0].name", "bad_value", "a model's id"),
     ('[[model]]\nname = "m"\nexo = 5', "model[0].exo", "wrong_type", "a list"),
+    (f"{MODEL}keep = 1", "model[0].keep", "wrong_type", "true or false"),
+    (f"{MODEL}on_demand = 1", "model[0].on_demand", "wrong_type", "true or false"),
     (f'{MODEL}commit = "whole"', "model[0].commit", "bad_value", '"answer"'),
     (f'{MODEL}cloud = "p/x"', "model[0].cloud", "wrong_type", "a list"),
     (f'{MODEL}cloud = ["p"]', "model[0].cloud[0]", "bad_value", "PROVIDER/MODEL"),

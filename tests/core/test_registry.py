@@ -305,8 +305,10 @@ def test_the_silent_are_forgotten_and_the_seeded_never() -> None:
 
 
 def test_the_table_has_a_bound() -> None:
-    house = House(*[Address(f"n{n}:1") for n in range(MAX_NODES)])
-    assert not house.sight(A)
+    house = House()
+    for n in range(MAX_NODES):
+        assert house.sight(Address(f"n{n}:1"), seeded=n % 2 == 0)
+    assert not house.sight(A, seeded=True)
     assert len(house.registry.nodes) == MAX_NODES
 
 

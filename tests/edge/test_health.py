@@ -20,7 +20,7 @@ from exo_supervisor.core.events import (
     ProbeFailed,
 )
 from exo_supervisor.core.names import Address, InstanceId, ModelId, NodeId
-from exo_supervisor.edge.health import Health
+from exo_supervisor.edge.health import UNPROVEN_AT_ONCE, Health
 from exo_supervisor.runtime.fetch import GetError
 from tests.runtime.fake_get import FakeGet, note
 
@@ -102,8 +102,8 @@ async def polling(
         tasks.cancel_scope.cancel()
 
 
-def watch(health: Health) -> None:
-    health.watch(WatchNode(node=NODE, url=URL))
+def watch(health: Health, *, seeded: bool = True) -> None:
+    health.watch(WatchNode(node=NODE, url=URL, seeded=seeded))
 
 
 async def test_a_node_of_c_is_asked_at_once_and_then_once_a_beat() -> None:
@@ -233,6 +233,39 @@ async def test_a_node_that_is_back_is_asked_for_its_second_answer_soon() -> None
         answers_c(get, C2)
         await anyio.sleep(10.0)
     assert heard[4:] == [(at, well(node_id=C2)) for at in (12.0, 13.0, 18.0)]
+
+
+async def test_who_is_only_somebodys_word_and_silent_is_asked_ever_more_rarely() -> None:
+    get = FakeGet()
+    get.answers[f"{URL}/node_id"] = REFUSED
+    async with polling(get) as (health, heard):
+        watch(health, seeded=False)
+        await anyio.sleep(100.0)
+        assert [at for at, _ in heard] == [0.0, 5.0, 15.0, 35.0, 65.0, 95.0]
+        answers_c(get)
+        await anyio.sleep(40.0)
+    assert [at for at, event in heard if event == well()] == [125.0, 130.0, 135.0]
+
+
+async def test_of_nodes_that_are_only_somebodys_word_so_many_are_asked_at_once() -> None:
+    """A flood of them takes neither every socket nor the turn of a node that is named or known."""
+    get = FakeGet()
+    answers_c(get)
+    async with polling(get) as (health, heard):
+        watch(health, seeded=False)
+        await anyio.sleep(1.0)
+        for n in range(3 * UNPROVEN_AT_ONCE):
+            url = f"http://10.9.0.1:{n}"
+            get.delays[f"{url}/node_id"] = 60.0
+            health.watch(WatchNode(node=Address(f"10.9.0.1:{n}"), url=url))
+        other = "http://10.0.0.2:1"
+        get.delays[f"{other}/node_id"] = 60.0
+        health.watch(WatchNode(node=Address("10.0.0.2:1"), url=other, seeded=True))
+        await anyio.sleep(5.5)
+    strangers = [at for at, url in get.asked if "10.9.0.1" in url]
+    assert [strangers.count(at) for at in (1.0, 3.0, 5.0)] == [UNPROVEN_AT_ONCE] * 3
+    assert [at for at, url in get.asked if "10.0.0.2" in url] == [1.0, 6.0]
+    assert [(at, event) for at, event in heard if event == well()] == [(0.0, well()), (5.0, well())]
 
 
 async def test_a_node_that_was_never_well_is_asked_once_a_beat() -> None:
