@@ -140,13 +140,15 @@ class _Poller:
 
     async def run(self) -> None:
         """Probe at once, then on the beat."""
+        due = anyio.current_time()
         with anyio.CancelScope() as self._scope:
             while not self._stopped:
                 async with self._turns or nullcontext():
                     began = anyio.current_time()
                     event = await self._probe(began)
                 await self._inbox.send(event)
-                await self._rest(began + self._pause(event))
+                due = began + self._pause(event) - self._late(event, began - due)
+                await self._rest(due)
 
     async def _probe(self, began: float) -> ProbeAnswered | ProbeFailed:
         try:
@@ -162,6 +164,15 @@ class _Poller:
             state_paths=found.state_paths,
             version=found.identity.version,
         )
+
+    def _late(self, event: ProbeAnswered | ProbeFailed, late: float) -> float:
+        """Say how much of the next beat a reading that overran this one has taken already.
+
+        A host that left in the midst of a reading is to be missed no later than any other.
+        """
+        if isinstance(event, ProbeAnswered) or self._turns is not None:
+            return 0.0
+        return min(late, self._interval)
 
     def _pause(self, event: ProbeAnswered | ProbeFailed) -> float:
         """Choose the time from this look's begin to the next one's.
@@ -192,8 +203,11 @@ class _Poller:
                     await anyio.sleep_forever()
 
     async def _read(self) -> bool:
-        """Read the placement if it is wanted, then the rest of it, all within one timeout."""
-        if not self._wanted or self._found is None:
+        """Read the placement if it is wanted, then the rest of it, all within one timeout.
+
+        Not of a node that missed its last probe: whether it is gone has to be found out first.
+        """
+        if not self._wanted or self._found is None or self._misses:
             return False
         self._wanted = False
         until = anyio.current_time() + self._state_timeout

@@ -235,6 +235,25 @@ async def test_a_node_that_is_back_is_asked_for_its_second_answer_soon() -> None
     assert heard[4:] == [(at, well(node_id=C2)) for at in (12.0, 13.0, 18.0)]
 
 
+@pytest.mark.parametrize("after", [0.0, 2.5, 4.8])
+async def test_a_host_that_leaves_before_a_reading_is_missed_as_soon_as_any(after: float) -> None:
+    """The reading hangs for five seconds; three probes that go unanswered end within 17 s."""
+    get = FakeGet()
+    answers_c(get)
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(0.1)
+        get.delays = dict.fromkeys(get.answers, 60.0)
+        await anyio.sleep(after)
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(12.0)
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(20.0)
+    missed = [at for at, event in heard if event == silent()]
+    assert missed[2] <= 0.1 + 17.0
+    assert missed[2] - missed[0] >= 5.0
+
+
 async def test_who_is_only_somebodys_word_and_silent_is_asked_ever_more_rarely() -> None:
     get = FakeGet()
     get.answers[f"{URL}/node_id"] = REFUSED
