@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -56,11 +56,13 @@ class Lan:
             with suppress(subprocess.CalledProcessError):  # it was not reached
                 run("ip", "netns", "del", self._name(host))
 
-    def start(self, host: str, *words: str) -> subprocess.Popen[str]:
+    def start(
+        self, host: str, *words: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
         """Start Python on a host; its first output says that it is up."""
         command = ["ip", "netns", "exec", self._name(host), sys.executable, "-m", *words]
         return subprocess.Popen(  # noqa: S603 - words of these tests
-            command, stdout=subprocess.PIPE, text=True, cwd=ROOT
+            command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **(env or {})}
         )
 
     def ask(self, host: str, *words: str) -> Any:  # noqa: ANN401 - any JSON
@@ -69,6 +71,10 @@ class Lan:
             out, _ = process.communicate(timeout=50)
             assert process.returncode == 0
         return json.loads(out.splitlines()[-1])
+
+    def unplug(self, host: str) -> None:
+        """Cut a host off without a word."""
+        run("ip", "-n", self._name("switch"), "link", "set", f"to-{host}", "down")
 
     @contextmanager
     def node(self, host: str, generation: str) -> Generator[None]:

@@ -1,26 +1,34 @@
 """Nodes of every generation are found on a real LAN of hosts, and an Exo beside us is not hurt.
 
-It takes root, iproute2 and the better part of a minute, so it runs where EXO_NETNS=1 asks for it.
+It takes root, iproute2 and a minute and a half, so it runs where EXO_NETNS=1 asks for it.
 """
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from ipaddress import ip_address, ip_network
 from statistics import median
 from typing import Any
 
 import pytest
 
-from tests.netns.lan import API_PORT, Lan, ended, why_not
+from tests.netns.attack import BY_BROADCAST, BY_MDNS, BY_STATE
+from tests.netns.lan import API_PORT, SUBNET, Lan, ended, why_not
 
 HOMES = {"a": "A", "b": "B", "c": "C", "c2": "C"}
 OBSERVERS = {"sees-a-1": "A", "sees-a-2": "A", "sees-b": "B", "sees-c": "C"}
 LATER = ("d", "e", "f")
+FOURTH = {"fourth-a": "A", "fourth-b": "B", "fourth-c": "C"}
+LEFT_WITHIN = 18.0
+"""Seconds from when a host leaves until it is known to be down: three missed probes."""
+NEXT_QUESTION = 16.0
+"""Seconds until a host of generation B is asked: our questions come after 1, 2, 4 and 8 s."""
 TRAPPED_A = tuple(f"trap-a-{n}" for n in range(10))
 WITHIN = {"A": 4.0, "B": 3.0, "C": 3.0}
 """Seconds from when both are up until a node is found and identified."""
@@ -30,12 +38,24 @@ TRIALS = 10
 @pytest.fixture(scope="module")
 def lan() -> Iterator[Lan]:
     if os.environ.get("EXO_NETNS") != "1":
-        pytest.skip("EXO_NETNS=1 builds a LAN of network namespaces, as root, for a minute")
+        pytest.skip("EXO_NETNS=1 builds a LAN of network namespaces, as root, for a minute and a half")
     missing = why_not()
     if missing:
         pytest.skip(missing)
     with (
-        Lan(*HOMES, *OBSERVERS, "new", "joins", *LATER, "trap-c", *TRAPPED_A) as lan,
+        Lan(
+            *HOMES,
+            *OBSERVERS,
+            "new",
+            "joins",
+            *LATER,
+            "stays",
+            *FOURTH,
+            "attacked",
+            "attacker",
+            "trap-c",
+            *TRAPPED_A,
+        ) as lan,
         ExitStack() as nodes,
     ):
         for host, generation in HOMES.items():
@@ -76,25 +96,108 @@ def test_each_generation_is_found_in_time(lan: Lan) -> None:
         assert median(seconds) <= WITHIN[generation]
 
 
-def test_a_service_without_any_configuration_finds_them_all(lan: Lan) -> None:
-    """A person starts it beside a LAN of Exos, and it knows what is ready on each."""
-    with tempfile.TemporaryDirectory(dir="/tmp", prefix="s") as folder:
-        socket = f"{folder}/s"
-        began = time.monotonic()
-        with ended(lan.start("new", "exo_supervisor", "run", "--socket", socket)):
-            ready: dict[str, str] = {}
-            while len(ready) < len(HOMES):
-                assert time.monotonic() - began < 10.0, ready
-                ready = ready_nodes(socket)
-    assert ready == {f"{lan.hosts[host]}:{API_PORT}": home for host, home in HOMES.items()}
+@contextmanager
+def service(lan: Lan, host: str, place: str, **discovery: str) -> Generator[str]:
+    """Run the service on a host; its socket is what comes back."""
+    path = f"{place}/s"
+    keys = {f"EXO_SUPERVISOR_DISCOVERY__{key.upper()}": each for key, each in discovery.items()}
+    env = {"STATE_DIRECTORY": f"{place}/state", **keys}
+    words = ("exo_supervisor", "run", "--socket", path)
+    with ended(lan.start(host, *words, env=env)) as process:
+        yield path
+        process.terminate()
+        assert process.wait(10) == 0
 
 
-def ready_nodes(socket: str) -> dict[str, str]:
+def until(met: Callable[[], object], within: float) -> float:
+    """Wait until something is so, and return how long it took."""
+    began = time.monotonic()
+    while not met():
+        assert time.monotonic() - began < within
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def ready_nodes(path: str) -> dict[str, str]:
     """Ask a service for the nodes that are ready, each with its generation."""
-    verb = [sys.executable, "-m", "exo_supervisor", "nodes", "--json", "--socket", socket]
-    asked = subprocess.run(verb, capture_output=True, text=True, check=False)  # noqa: S603 - ours
-    rows: list[Any] = json.loads(asked.stdout)["nodes"] if asked.returncode == 0 else []
-    return {row["id"]: row["generation"] for row in rows if row["rung"] == "ready"}
+    rows = rows_of(path)
+    return {at: row["generation"] for at, row in rows.items() if row["rung"] == "ready"}
+
+
+def rows_of(path: str) -> dict[str, Any]:
+    """Ask a service for its nodes; there are none before it listens."""
+    with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
+        client.connect(path)
+        client.sendall(b"GET /supervisor/nodes HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(65_536), b""))
+        rows = json.loads(answer.partition(b"\r\n\r\n")[2])["nodes"]
+        return {row["id"]: row for row in rows}
+    return {}
+
+
+@pytest.fixture
+def place() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="s") as folder:
+        yield folder
+
+
+def test_a_service_without_any_configuration_finds_them_all(lan: Lan, place: str) -> None:
+    """A person starts it beside a LAN of Exos, and it knows what is ready on each."""
+    expected = {f"{lan.hosts[host]}:{API_PORT}": home for host, home in HOMES.items()}
+    with service(lan, "new", place) as path:
+        until(lambda: ready_nodes(path) == expected, 10.0)
+    off = {"broadcast": '"off"', "mdns": "false", "multicast": "false", "crawl": "false"}
+    with service(lan, "new", place, **off) as path:  # deaf: only what it remembers is left
+        took = until(lambda: ready_nodes(path) == expected, 10.0)
+        print(f"after a restart, from memory: {took:.2f} s")  # noqa: T201
+
+
+def test_a_fourth_host_joins_and_leaves_while_the_service_runs(lan: Lan, place: str) -> None:
+    """One of A whose Exo ends, one of C that is cut off without a word, and one of B."""
+    at = {host: f"{lan.hosts[host]}:{API_PORT}" for host in FOURTH}
+    with service(lan, "stays", place) as path, ExitStack() as nodes:
+        until(lambda: len(ready_nodes(path)) >= len(HOMES), 10.0)
+        exos: dict[str, ExitStack] = {}
+        for host, home in FOURTH.items():
+            exos[host] = nodes.enter_context(ExitStack())
+            exos[host].enter_context(lan.node(host, home))
+            took = until(lambda host=host: at[host] in ready_nodes(path), NEXT_QUESTION)
+            print(f"a fourth host of {home} joined and was found: {took:.2f} s")  # noqa: T201
+            assert home == "B" or took <= WITHIN[home]
+        exos["fourth-a"].close()
+        lan.unplug("fourth-c")
+        left = time.monotonic()
+        for host in ("fourth-a", "fourth-c"):
+            until(lambda host=host: rows_of(path)[at[host]]["rung"] == "seen", LEFT_WITHIN)
+            took = time.monotonic() - left
+            print(f"{host} left and was missed: {took:.2f} s")  # noqa: T201
+            assert took <= LEFT_WITHIN
+        verb = [sys.executable, "-m", "exo_supervisor", "nodes", "--json", "--socket", path]
+        told = subprocess.run(verb, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+        rungs = {row["id"]: row["rung"] for row in json.loads(told.stdout)["nodes"]}
+        assert [rungs[at[host]] for host in FOURTH] == ["seen", "ready", "seen"]
+
+
+def test_whatever_the_lan_says_nobody_elsewhere_is_contacted(lan: Lan) -> None:
+    """Asserted at the socket, while a host lies in every generation's way."""
+    with ended(lan.start("attacker", "tests.netns.attack", SUBNET, lan.hosts["attacker"])) as bad:
+        assert bad.stdout is not None
+        assert bad.stdout.readline() == "up\n"
+        told: list[tuple[str, str, int]] = lan.ask("attacked", "tests.netns.border", "9")
+    contacts = {(how, host, port) for how, host, port in told}
+    connected = {f"{host}:{port}" for how, host, port in contacts if how == "socket.connect"}
+    for host, port in ((BY_BROADCAST, API_PORT), (BY_MDNS, API_PORT), (BY_STATE, 52416)):
+        assert f"{SUBNET}.{host}:{port}" in connected, "what is on our own link is looked at"
+    own = ip_network(f"{SUBNET}.0/24")
+    for how, host, port in contacts:
+        ip = ip_address(host)
+        if ip.version == 4 and ip in own:
+            assert how == "socket.connect" or port == 9
+        elif how == "socket.connect":
+            assert (host, port) == ("127.0.0.1", API_PORT), "the seed of the defaults"
+        else:
+            group = (host, port) in {("224.0.0.251", 5353), ("ff12::e0a1:de89", 52413)}
+            assert group or (ip.is_link_local and ip.version == 6 and port == 9), (how, host, port)
 
 
 def test_a_host_that_joins_is_found_in_time(lan: Lan) -> None:
