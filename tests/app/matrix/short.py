@@ -1,0 +1,77 @@
+"""The matrix in a few lines, as the README has it: written from the cells, so that it is true."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from tests.app.matrix.cells import PLACES, Client
+from tests.app.matrix.table import CELLS
+
+SAYS: Final[dict[Client, str]] = {
+    "whole": "passes whole",
+    "rescued": "another target answers",
+    "error": "you are told, with its status",
+    "broken": "an error event, and a cut connection",
+}
+HEAD: Final = ("what breaks", "before the answer began", "after")
+
+
+class Line(Struct, frozen=True):
+    """One line, and the rows of the matrix that it stands for."""
+
+    what: str
+    before: str = ""
+    after: str = ""
+
+    def written(self) -> str:
+        """Write the line; all cells of a client who streams must have come to the same."""
+        return f"| {self.what} | {_says(self.before)} | {_says(self.after)} |"
+
+
+LINES: Final = (
+    Line(
+        "refused, unreachable, no TLS; reset or cut",
+        "refused unreachable no_route no_such_name tls reset_early reset_after_head cut_first",
+        "reset_later cut_later",
+    ),
+    Line(
+        "silence, keep-alives alone, prefill that stands still, a stall",
+        "silent headers_then_silent keepalives_only prefill_stands stall_first",
+        "stall_later",
+    ),
+    Line(
+        "an error event, a 408 in the body, an end without a finish reason",
+        "error_first 408_first unfinished_first",
+        "error_later 408_later unfinished done_without_finish",
+    ),
+    Line(
+        "500, 502, 504, a redirect, HTML, gzip, bad JSON, an empty 200",
+        "status_500 status_502 status_504 redirect html html_502 gzip bad_json empty_200"
+        " empty_stream two_lengths interim_flood event_of_9_mb",
+    ),
+    Line(
+        "429, 503 (never counted as failed), 404",
+        "status_429 429_in_30_s 429_until_a_day 429_at_once status_503 status_529 status_404",
+    ),
+    Line("400, 413, 422: the request is wrong", "status_400 status_413 status_422"),
+    Line(
+        "CRLF, split characters, 5 MB in one event, no `[DONE]` or bytes after it",
+        "crlf split_bytes split_characters event_of_5_mb interim_heads duplicate_headers",
+        "no_done bytes_after_done open_after_done no_usage one_malformed trickle",
+    ),
+)
+
+
+def table() -> list[str]:
+    """Write the whole table."""
+    head = f"| {' | '.join(HEAD)} |"
+    return [head, "|---|---|---|", *(line.written() for line in LINES)]
+
+
+def _says(rows: str) -> str:
+    if not rows:
+        return ""
+    ids = (f"{row}-{place}-stream" for row in rows.split() for place in PLACES)
+    clients: set[Client] = {CELLS[name].told.client for name in ids if name in CELLS}
+    [client] = clients
+    return SAYS[client]
