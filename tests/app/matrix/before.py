@@ -24,7 +24,7 @@ def _status(status: int, told: Told, cloud: Told | None = None) -> Row:
 
 CONNECTING: Final = (
     Row("refused", Disease("dead"), rescued("connect", "target")),
-    Row("unreachable", Disease("unreachable"), rescued("connect_timeout", "target"), slow=True),
+    Row("unreachable", Disease("unreachable"), rescued("connect_timeout", "target"), kind="walled"),
     Row("no_route", Disease(), rescued("connect", "target"), but=NO_NAME, wire="no_route"),
     Row("no_such_name", Disease(), rescued("connect", "target"), but=NO_NAME, wire="dns"),
     Row("tls", Disease(), rescued("tls", "target"), but=NO_NAME, wire="tls"),
@@ -36,7 +36,7 @@ HEADS: Final = (
         Disease("silent_chat"),
         rescued("headers_timeout", "target"),
         but={"A": SILENT},
-        slow=True,
+        kind="slow",
     ),
     _status(500, SERVER_ERROR),
     _status(502, BAD_STATUS),
@@ -68,10 +68,10 @@ HEADS: Final = (
     Row("interim_flood", Disease("hints_flood"), PAYLOAD),
 )
 BODIES: Final = (
-    Row("headers_then_silent", Disease("headers_then_silent"), SILENT, slow=True),
+    Row("headers_then_silent", Disease("headers_then_silent"), SILENT, kind="slow"),
     Row("reset_after_head", Disease("reset"), PAYLOAD),
     Row("cut_first", Disease("cut"), PAYLOAD),
-    Row("stall_first", Disease("stall"), SILENT, slow=True),
+    Row("stall_first", Disease("stall"), SILENT, kind="slow"),
     Row("empty_200", Disease("empty_200"), EMPTY),
     Row("empty_stream", Disease("empty_stream"), EMPTY),
     Row("unfinished_first", Disease("unfinished"), EMPTY),
@@ -83,7 +83,7 @@ BODIES: Final = (
         but={"A": SERVER_ERROR},
     ),
     Row("408_first", Disease("timeout_408"), PAYLOAD, but={"A": BAD_STATUS}),
-    Row("keepalives_only", Disease("keepalives_only"), SILENT, slow=True),
-    Row("prefill_stands", Disease("prefill_stalls", seconds=0.2), SILENT, slow=True),
+    Row("keepalives_only", Disease("keepalives_only"), SILENT, kind="slow"),
+    Row("prefill_stands", Disease("prefill_stalls", seconds=0.2), SILENT, kind="slow"),
 )
 BEFORE: Final = (*CONNECTING, *HEADS, *BODIES)

@@ -15,6 +15,8 @@ Client = Literal["whole", "rescued", "error", "broken", "half"]
 an error event and a cut; and what may never be: anything else."""
 Booked = Literal["target", "model", "both", "none"]
 """Which breaker of the first target counts a failure."""
+Kind = Literal["quick", "heavy", "slow", "walled"]
+"""Whether it takes next to nothing, much work, the time of a timer, or that of connecting."""
 Wire = Literal["tcp", "no_route", "dns", "tls"]
 
 PLACES: Final[tuple[Place, ...]] = ("A", "B", "C", "cloud")
@@ -42,8 +44,7 @@ class Told(Struct, frozen=True):
 class Row(Struct, frozen=True):
     """One fault; `plain` and `but` say where it comes to something else, None to nothing.
 
-    `but` names a place, or a place and a mode as in a cell's id. One that is `slow` runs into a
-    timer, or nearly.
+    `but` names a place, or a place and a mode as in a cell's id.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Row(Struct, frozen=True):
     stream: Told
     plain: Told | None = None
     but: Mapping[str, Told | None] = {}
-    slow: bool = False
+    kind: Kind = "quick"
     tools: bool = False
     wire: Wire = "tcp"
 

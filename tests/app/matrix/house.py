@@ -11,20 +11,34 @@ from msgspec import Struct
 from exo_supervisor.app import policy
 from exo_supervisor.core import dispatch
 from exo_supervisor.demo import Cloud, ExoNode
-from tests.app.matrix.cells import Cell, Place
+from tests.app.matrix.cells import Cell, Kind, Place
 from tests.app.world import KEY, KEY_ENV, World, in_process
 
 MODEL: Final = "m"
 RESCUE: Final = "rescue"
 OWN_TOKENS, RESCUE_TOKENS = 4, 7
-LONG, SHORT = 1.0, 0.5
-MOST: Final = 3.0
-"""Seconds: timers of the targets that fall ill, much below what a person would configure."""
 PACE: Final = 0.005
 """Seconds between tokens: what comes after the first content must not come with it."""
 NEVER: Final = 600.0
 
 Json = dict[str, Any]
+
+
+class Timers(Struct, frozen=True):
+    """Seconds: what a target may take to connect, to go on, and for its prefill in all."""
+
+    connect: float
+    usual: float
+    most: float
+
+
+TIMERS: Final[dict[Kind, Timers]] = {
+    "quick": Timers(30.0, 30.0, 60.0),
+    "heavy": Timers(30.0, 30.0, 60.0),
+    "slow": Timers(30.0, 1.5, 3.5),
+    "walled": Timers(0.3, 30.0, 60.0),
+}
+"""Only cells that wait for a timer have a short one, so that no loaded machine changes others."""
 
 
 class House(Struct, frozen=True):
@@ -40,33 +54,27 @@ class House(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def house(place: Place, cells: Sequence[Cell]) -> AsyncGenerator[House]:
+async def house(place: Place, cells: Sequence[Cell], timers: Timers) -> AsyncGenerator[House]:
     """Open a house whose targets are all well and known."""
     targets: dict[str, ExoNode | Cloud] = {cell.id: _target(place, cell) for cell in cells}
     rescue = Cloud(KEY, (MODEL,), pace=0, tokens=RESCUE_TOKENS)
     nodes = [each for each in targets.values() if isinstance(each, ExoNode)]
     async with AsyncExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        _shorten(patch)
+        _shorten(patch, timers)
         patch.setattr(socket, "getaddrinfo", _no_test_names(socket.getaddrinfo))
         for server in (*targets.values(), rescue):
             await stack.enter_async_context(server)
         providers = [_provider(RESCUE, rescue.base_url, priority=2)]
         if place == "cloud":
-            providers += [_ill_provider(cell, targets[cell.id]) for cell in cells]
+            providers += [_ill_provider(cell, targets[cell.id], timers) for cell in cells]
         world = await stack.enter_async_context(
             in_process(
                 *nodes,
                 provider=providers,
                 model=[_model(place, cell) for cell in cells],
                 health={"interval": NEVER, "timeout": 20.0, "ready_interval": NEVER},
-                timeouts={
-                    "connect": SHORT,
-                    "headers": LONG,
-                    "first_content": LONG,
-                    "first_content_max": MOST,
-                    "stall": LONG,
-                },
+                timeouts=_timeouts(timers) | {"first_content_max": timers.most},
                 retry={"budget": 1.0},
             )
         )
@@ -96,21 +104,26 @@ def _provider(name: str, base_url: str, **more: float) -> Json:
     return {"name": name, "base_url": base_url, "key_env": KEY_ENV, "headers": 20.0} | more
 
 
-def _ill_provider(cell: Cell, server: ExoNode | Cloud) -> Json:
+def _ill_provider(cell: Cell, server: ExoNode | Cloud, timers: Timers) -> Json:
     urls = {
         "tcp": f"http://{server.address}",
         "tls": f"https://{server.address}",
         "dns": "http://nobody.test",
         "no_route": "http://255.255.255.255",  # the kernel refuses to connect to a broadcast
     }
-    timers = {"connect": SHORT, "headers": LONG, "first_content": LONG, "stall": LONG}
-    return _provider(cell.id, f"{urls[cell.row.wire]}/v1", priority=1, **timers)
+    base_url = f"{urls[cell.row.wire]}/v1"
+    return _provider(cell.id, base_url, priority=1, **_timeouts(timers))
 
 
-def _shorten(patch: pytest.MonkeyPatch) -> None:
+def _timeouts(timers: Timers) -> dict[str, float]:
+    usual = dict.fromkeys(("headers", "first_content", "stall"), timers.usual)
+    return {"connect": timers.connect, **usual}
+
+
+def _shorten(patch: pytest.MonkeyPatch, timers: Timers) -> None:
     """Make generation A's patience short: no configuration reaches below these."""
-    patch.setattr(policy, "LEGACY_FIRST_CONTENT", LONG)
-    patch.setattr(dispatch, "COLD_LOAD", LONG)
+    patch.setattr(policy, "LEGACY_FIRST_CONTENT", timers.usual)
+    patch.setattr(dispatch, "COLD_LOAD", timers.usual)
 
 
 def _no_test_names(look_up: Any) -> Any:  # noqa: ANN401 - as the standard library has it

@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import anyio
 
 from exo_supervisor.demo import text
 from exo_supervisor.demo.answers import FOREIGN
-from tests.app.matrix.cells import Booked, Cell, Client, Place, Told
-from tests.app.matrix.house import OWN_TOKENS, RESCUE_TOKENS, House, house
-from tests.app.world import asking, events, post
-from tests.demo.raw import Reply
+from tests.app.matrix.cells import Booked, Cell, Client, Kind, Place, Told
+from tests.app.matrix.house import OWN_TOKENS, RESCUE_TOKENS, TIMERS, House, house
+from tests.app.world import PATIENCE, asking, events, post
+from tests.demo.raw import Reply, taken_apart
 
-AT_ONCE: Final = 8
-"""Quick cells at once: a loop that is kept busy must not make the timers of others run out."""
+AT_ONCE: Final[dict[Kind, int]] = {"quick": 16, "heavy": 1, "slow": 64, "walled": 8}
+"""Cells at once."""
 CALL: Final = '{"city": "Paris"}'
 TOOL: Final = {"type": "function", "function": {"name": "weather"}}
 
@@ -23,22 +24,26 @@ Json = dict[str, Any]
 
 async def run(place: Place, cells: Sequence[Cell]) -> dict[str, Told]:
     """Run the cells of one place; what they came to, by id."""
-    replies: dict[str, Reply] = {}
-    async with house(place, cells) as made:
-        limit = anyio.CapacityLimiter(AT_ONCE)
+    told: dict[str, Told] = {}
+    for kind in TIMERS:
+        chosen = [cell for cell in cells if cell.row.kind == kind]
+        if chosen:
+            told |= await _run(place, kind, chosen)
+    return told
 
-        async def quick(cell: Cell) -> None:
+
+async def _run(place: Place, kind: Kind, cells: Sequence[Cell]) -> dict[str, Told]:
+    replies: dict[str, Reply] = {}
+    limit = anyio.CapacityLimiter(AT_ONCE[kind])
+    async with house(place, cells, TIMERS[kind]) as made:
+
+        async def ask(cell: Cell) -> None:
             async with limit:
                 replies[cell.id] = await _ask(made, cell)
 
-        async def slow(cell: Cell) -> None:
-            replies[cell.id] = await _ask(made, cell)
-
-        for one, each in ((quick, False), (slow, True)):
-            async with anyio.create_task_group() as tasks:
-                for cell in cells:
-                    if cell.row.slow is each:
-                        tasks.start_soon(one, cell)
+        async with anyio.create_task_group() as tasks:
+            for cell in cells:
+                tasks.start_soon(ask, cell)
         rows = (await made.world.look("/supervisor/breakers"))["breakers"]
         await made.world.lines("request_done", len(cells))
         lines = events(made.world.log(), "request_done")
@@ -52,7 +57,19 @@ async def _ask(made: House, cell: Cell) -> Reply:
         more |= {"stream": True, "stream_options": {"include_usage": True}}
     if cell.row.tools:
         more["tools"] = [TOOL]
-    return await made.world.raw(post(json.dumps(asking(**more)).encode()))
+    return taken_apart(await _exchanged(made.world.path, json.dumps(asking(**more)).encode()))
+
+
+async def _exchanged(path: str, body: bytes) -> bytes:
+    """Send a request and return what comes until the connection ends, however it ends."""
+    parts: list[bytes] = []
+    with anyio.fail_after(PATIENCE):
+        async with await anyio.connect_unix(path) as client:
+            await client.send(post(body))
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                while True:
+                    parts.append(await client.receive(2**20))
+    return b"".join(parts)
 
 
 def _told(made: House, cell: Cell, reply: Reply, rows: list[Json], lines: list[Json]) -> Told:
