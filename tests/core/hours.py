@@ -97,6 +97,7 @@ def heal(house: House) -> None:
     for node in house.nodes:
         node.alive = True
         node.group.models = {M1: True, M2: True}
+        house.sight(node)  # it may have been dead for so long that it was forgotten
     for name in house.clouds:
         house.clouds[name] = "well"
     release(house)

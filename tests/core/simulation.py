@@ -131,6 +131,8 @@ class House:
         self.starts: list[StartAttempt] = []
         self.clients: dict[RequestId, Client] = {}
         self.visitors: list[Client] = []
+        self.crowd = 0
+        """How many requests have waited at once, at most."""
         self.watched: set[Address] = set()
         self.clouds: dict[ProviderName, str] = {NEAR: "well", FAR: "well"}
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
