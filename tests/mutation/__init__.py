@@ -1,0 +1,1 @@
+"""Mutants of the core: `python -m tests.mutation [--module breaker] [--sample 300 --seed 1]`."""
