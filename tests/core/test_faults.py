@@ -225,6 +225,22 @@ def test_a_target_that_dies_in_every_answer_trips() -> None:
     assert story.state("a:1") == "open"
 
 
+def test_a_models_probe_that_its_target_failed_goes_back() -> None:
+    """A refused connection says nothing of the model: the next request may probe it."""
+    story = Story(LOCAL, "a:1")
+    for request in ("r", "s", "t"):
+        story.ask(request)
+        story.begin(request)
+        story.fail(request, Fault.ERROR_EVENT, committed=True)
+    assert (story.state("a:1", "m"), story.state("a:1")) == ("open", "closed")
+    story.wait(60.0)
+    story.ask("u")
+    assert story.state("a:1", "m") == "half_open"
+    story.fail("u", Fault.CONNECT)
+    assert story.state("a:1", "m") == "open"
+    assert told(story.ask("v")) == ["start a:1 m"]
+
+
 def test_a_whole_answer_between_two_deaths_makes_them_two() -> None:
     story = Story(LOCAL, "a:1")
     for request in ("r", "s"):

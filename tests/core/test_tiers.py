@@ -269,3 +269,12 @@ def test_a_provider_without_a_key_is_never_asked() -> None:
     story = Story(structs.replace(BOTH, clouds=off))
     assert told(story.ask("r")) == ["refuse 503 no_target"]
     assert CHAT.cloud[0][0] == CLOUDS[0].name
+
+
+def test_in_a_large_house_only_a_sample_is_compared() -> None:
+    """The fastest of twenty is not looked for, as long as one of eight will do."""
+    story = Story(LOCAL, *(f"n{place:02}:1" for place in range(20)))
+    meters = story.machine.tables.meters
+    for place in range(20):
+        meters.saw(Address(f"n{place:02}:1"), M, 20.0 - place, story.now)
+    assert told(story.ask("r", draw=0.0)) == ["start n07:1 m"]

@@ -137,11 +137,13 @@ def test_cards_have_a_bound() -> None:
 def test_a_provider_is_told_once_per_change() -> None:
     story = Story(BOTH)
     story.names()
-    for _ in range(2):
-        story.tell(ProviderFailed(provider=P, why="timeout", detail="no answer"))
-    for _ in range(2):
-        story.tell(ProviderListed(provider=P, models=(X,)))
-    assert story.names() == ["provider_unreached", "provider_reached"]
+    failed = ProviderFailed(provider=P, why="timeout", detail="no answer")
+    listed = ProviderListed(provider=P, models=(X,))
+    told_of: list[list[str]] = []
+    for event in (failed, failed, listed, listed):
+        story.tell(event)
+        told_of.append(story.names())
+    assert told_of == [["provider_unreached"], [], ["provider_reached"], []]
 
 
 def test_alarms_of_those_who_left_are_thinned_out() -> None:

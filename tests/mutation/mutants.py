@@ -86,16 +86,20 @@ def _decisions(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_setting(node: ast.AST) -> bool:
-    return isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant)
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+        return False
+    return not any(isinstance(each, ast.Name | ast.Call) for each in ast.walk(node.value))
 
 
 def _children(node: ast.AST) -> list[ast.AST]:
-    """List what a node consists of, without what stands for types: that decides nothing."""
+    """List what a node consists of, without what types and bases say: that decides nothing."""
     match node:
         case ast.AnnAssign(value=value):
             return [] if value is None else [value]
         case ast.FunctionDef(args=args, body=body):
             return [*args.defaults, *(each for each in args.kw_defaults if each), *body]
+        case ast.ClassDef(body=body):
+            return [*body]
         case ast.arg():
             return []
         case _:
