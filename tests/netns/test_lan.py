@@ -38,7 +38,7 @@ TRIALS = 10
 @pytest.fixture(scope="module")
 def lan() -> Iterator[Lan]:
     if os.environ.get("EXO_NETNS") != "1":
-        pytest.skip("EXO_NETNS=1 builds a LAN of network namespaces, as root, for a minute and a half")
+        pytest.skip("EXO_NETNS=1 builds a LAN of network namespaces, as root, for 90 seconds")
     missing = why_not()
     if missing:
         pytest.skip(missing)

@@ -1,0 +1,117 @@
+"""A thousand nodes in fifty clusters: what a request costs, and what is kept, stays the same."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import pytest
+
+from exo_supervisor.core.events import ProbeFailed
+from exo_supervisor.core.registry import MISSES
+from tests.core.large import address, house, probe, read
+from tests.core.story import Story, told
+
+CLUSTERS, EACH = 50, 20
+
+
+@contextmanager
+def counted() -> Iterator[Callable[[], int]]:
+    """Count the Python functions that are called: the same on every machine, however busy."""
+    calls = 0
+
+    def note(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(note)
+    try:
+        yield lambda: calls
+    finally:
+        sys.setprofile(None)
+
+
+def cost(story: Story, times: int = 20) -> float:
+    """Count the calls that one request takes, from its arrival to its end."""
+    with counted() as calls:
+        for number in range(times):
+            draw = number / times
+            assert len(story.ask(f"r{number}", draw=draw)) == 1
+            story.succeed(f"r{number}")
+        return calls() / times
+
+
+@pytest.fixture(scope="module")
+def large() -> Story:
+    return house(CLUSTERS, EACH)
+
+
+def test_a_request_costs_the_same_among_a_thousand_nodes(large: Story) -> None:
+    small = house(1, 10)
+    assert len(large.machine.tables.registry.nodes) == CLUSTERS * EACH
+    assert cost(large) <= 1.3 * cost(small)
+
+
+def test_a_probe_costs_the_same_too_though_many_wait(large: Story) -> None:
+    small = house(1, 10)
+    for story, clusters, each in ((large, CLUSTERS, EACH), (small, 1, 10)):
+        for number in range(8 * clusters + each):
+            story.ask(f"w{number}", route="exo")
+    with counted() as calls:
+        probe(small, 0, 0)
+        few = calls()
+        probe(large, 0, 0)
+        many = calls() - few
+    assert many <= 1.3 * few
+    for story in (large, small):
+        for request in list(story.machine.dispatch.flights):
+            story.leave(request)
+        assert story.idle()
+
+
+def test_half_the_house_falls_and_returns_and_the_rest_serves() -> None:
+    story = house(CLUSTERS, EACH)
+    registry = story.machine.tables.registry
+    story.now += 5.0
+    for cluster in range(CLUSTERS // 2):
+        for member in range(EACH):
+            for _ in range(MISSES):
+                story.tell(ProbeFailed(node=address(cluster, member), why="refused"))
+    assert len(registry.where_ready(next(registry.ready_models()))) == CLUSTERS * EACH // 2
+    for number in range(200):
+        (start,) = told(story.ask(f"r{number}", draw=number / 200))
+        assert int(start.split(".")[1]) >= CLUSTERS // 2, "somebody who is down was asked"
+        story.succeed(f"r{number}")
+    story.now += 20.0
+    for cluster in range(CLUSTERS // 2):
+        for member in range(EACH):
+            probe(story, cluster, member)
+            probe(story, cluster, member)
+        read(story, cluster, EACH)
+    assert len(registry.where_ready(next(registry.ready_models()))) == CLUSTERS * EACH
+    assert len(registry.clusters) == CLUSTERS
+    assert story.idle()
+
+
+def test_all_of_it_falls_and_traffic_shifts_to_the_cloud_and_back() -> None:
+    story = house(CLUSTERS, EACH)
+    story.now += 10.0
+    for cluster in range(CLUSTERS):
+        read(story, cluster, EACH, ready=False)
+    assert told(story.ask("r")) == ["start p x /model_not_ready"]
+    story.succeed("r")
+    story.now += 10.0
+    for cluster in range(CLUSTERS):
+        read(story, cluster, EACH)
+    (start,) = told(story.ask("s"))
+    assert start.startswith("start 10.")
+    story.succeed("s")
+    assert story.names().count("traffic_shifted") == 2
+
+
+def test_every_cluster_is_read_on_its_beat_and_the_alarms_stay_few() -> None:
+    story = house(CLUSTERS, EACH)
+    interval = story.machine.tables.policy.ready_interval
+    read_now = {word for word in told(story.wait(interval)) if word.startswith("ReadPlacement")}
+    assert len(read_now) == CLUSTERS
+    assert len(vars(story.machine)["_alarms"]) <= CLUSTERS + 4
