@@ -22,13 +22,17 @@ class Grouping(Struct, frozen=True):
 
 
 def regroup(
-    edges: Mapping[Address, Iterable[Address]], old: Mapping[Address, ClusterKey]
+    edges: Mapping[Address, Iterable[Address]],
+    old: Mapping[Address, ClusterKey],
+    others: Iterable[ClusterKey] = (),
 ) -> Grouping:
-    """Group nodes anew. `edges` holds every node, with those that it lists."""
+    """Group nodes anew. `edges` holds each with those that it lists, `others` the keys beside."""
     groups = sorted(_components(edges), key=lambda group: group[0])
     keys = _keep_keys(groups, old)
     taken = set(keys.values())
-    used = taken | set(old.values())  # a key that ends now must not begin anew in the same breath
+    used = (
+        taken | set(old.values()) | set(others)
+    )  # a key that ends now must not begin anew in the same breath
     born: list[tuple[ClusterKey, ClusterKey]] = []
     for place, group in enumerate(groups):
         if place in keys:

@@ -24,6 +24,9 @@ LOOK = 2.0
 LOOKS_FOR = 60.0
 """Seconds after which a load is a long one, for which the usual readings will do."""
 
+AILING = frozenset({"host_down", "host_silent", "state_frozen", "runner_churn"})
+"""Why a model that stands does not load either: Exo will take it away, or it will be well again."""
+
 Order = Literal["place", "remove"]
 
 
@@ -122,6 +125,8 @@ class Keeper:
         return [*effects, *self._watch(row, now)]
 
     def _stand(self, row: Row, cluster: Cluster, placed: Placed, now: float) -> None:
+        if placed.why in AILING:
+            return
         row.placing = placing.stands(row.placing, placed, cluster.key, now)
         if placed.ready:
             row.home, row.wanted = cluster.key, False

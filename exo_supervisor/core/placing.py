@@ -107,6 +107,8 @@ def stands(p: Placing, placed: Placed, cluster: ClusterKey, now: float) -> Placi
             return p
         case GivenUp(how=before) if before == how:
             return p
+        case GivenUp():  # somebody else has got it going
+            return Loading(0, cluster, now, now, how)
         case _:
             return Loading(p.failures, cluster, now, now, how)
 

@@ -11,6 +11,7 @@ from exo_supervisor.core.clusters import Grouping, regroup
 from exo_supervisor.core.condition import Condition, Reading, Told, judge
 from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered, Why
 from exo_supervisor.core.hosts import Hosts
+from exo_supervisor.core.kin import Kin
 from exo_supervisor.core.known import remember
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
 from exo_supervisor.core.nodes import Cluster, Node, carry_over, claim, mates, rung_of
@@ -40,6 +41,7 @@ class Registry:
         self.unproven = Unproven()
         self._ids: dict[NodeId, Address] = {}
         self._hosts = Hosts()
+        self._kin = Kin()
         self._ready = Ready()
 
     def where_ready(self, model: ModelId) -> list[Address]:
@@ -196,7 +198,16 @@ class Registry:
         self._release_id(node)
         if node.node_id is not None:
             self._hosts.left(node.node_id, address)
-        return self._group(now) if node.cluster is not None else None
+        self._kin.lists(address, node.listed, ())
+        if node.cluster is None:
+            return None
+        cluster = self.clusters[node.cluster]
+        cluster.members = tuple(m for m in cluster.members if m != address)
+        grouping = self._group(cluster.members, now)
+        if not cluster.members:
+            self._stand(cluster, {}, now)
+            del self.clusters[cluster.key]
+        return grouping
 
     def address_of(self, node_id: NodeId) -> Address | None:
         """Find the node that goes by an id now."""
@@ -242,6 +253,7 @@ class Registry:
 
     def _forget_state(self, node: Node) -> None:
         """Drop what a node told before it got a new id: its state is empty now."""
+        self._kin.lists(node.address, node.listed, ())
         node.listed, node.listed_at = (), None
         if node.cluster is None:
             return
@@ -259,26 +271,31 @@ class Registry:
         last = now if node.listed_at is None else node.listed_at
         if node.listed and not listed and now - last < EMPTY_LIST:
             return None
-        changed = node.cluster is None or node.listed != listed
+        changed = node.cluster is None or node.listed != listed or self._has_alias(node.cluster)
+        self._kin.lists(node.address, node.listed, listed)
         node.listed, node.listed_at = listed, now if listed else last
-        return self._group(now) if changed else None
+        return self._group((node.address,), now) if changed else None
 
-    def _group(self, now: float) -> Grouping:
-        """Group all nodes that have told their state, and carry the clusters over."""
-        told = [n for n in self.nodes.values() if n.listed_at is not None or n.cluster is not None]
+    def _has_alias(self, key: ClusterKey) -> bool:
+        return any(self.nodes[m].alias_of is not None for m in self.clusters[key].members)
+
+    def _group(self, changed: Iterable[Address], now: float) -> Grouping:
+        """Group anew the nodes that a change can concern, and carry their clusters over."""
+        told = self._kin.of(changed, self.nodes, self.clusters, self._ids)
         edges = {n.address: mates(n, told, self._ids) for n in told if n.alias_of is None}
         old = {n.address: n.cluster for n in told if n.cluster is not None}
-        grouping = regroup(edges, old)
-        before, self.clusters = self.clusters, carry_over(self.clusters, grouping, self.nodes)
-        for cluster in self.clusters.values():
+        before = {key: self.clusters.pop(key) for key in dict.fromkeys(old.values())}
+        grouping = regroup(edges, old, self.clusters)
+        after = carry_over(before, grouping, self.nodes)
+        self.clusters |= after
+        for cluster in after.values():
             for member in cluster.members:
                 self.nodes[member].cluster = cluster.key
         for cluster in before.values():
             self._hosts.stand(cluster.key, cluster.told, {})
-        for cluster in self.clusters.values():
+        for cluster in after.values():
             self._hosts.stand(cluster.key, {}, cluster.told)
-        touched = {model for cluster in before.values() for model in cluster.models}
-        for model in touched:
+        for model in {model for cluster in before.values() for model in cluster.models}:
             self._rebuild(model)
         for node in told:
             if node.alias_of is not None:

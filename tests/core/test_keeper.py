@@ -3,9 +3,15 @@
 from typing import Literal
 
 from exo_supervisor.core.effects import Effect, PlaceModel, ReadPlacement, RemoveModel, StartAttempt
-from exo_supervisor.core.events import ModelOrdered, ModelRemoved, Placed, PlacementSettled
+from exo_supervisor.core.events import (
+    ModelOrdered,
+    ModelRemoved,
+    Placed,
+    PlacementRead,
+    PlacementSettled,
+)
 from exo_supervisor.core.grounds import GONE, HOLD
-from exo_supervisor.core.names import Address, ClusterKey, ModelId
+from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.placing import APPEARS, FIRST_PAUSE, GIVES_UP, GivenUp
 from exo_supervisor.core.policy import ModelRule, Policy
@@ -407,6 +413,20 @@ def test_a_node_that_says_it_is_not_placed_is_asked_before_it_is_placed_again() 
     house.machine.tables.registry.unplace(Address("a:1"), M, house.now)
     assert not orders(house.tell(ModelOrdered(models=(M,), order="place")))
     assert len(orders(house.read("a:1", index=11))) == 1
+
+
+def test_what_ails_is_neither_placed_again_nor_waited_for_and_comes_back_once_it_is_gone() -> None:
+    house = House(KEPT)
+    house.up("a:1")
+    house.read("a:1", "m", index=10)
+    house.wait(HOLD)
+    listed, ill = (NodeId("a:1#0"),), Placed(M, ready=False, why="host_silent")
+    told_ill = PlacementRead(node=Address("a:1"), listed=listed, models=(ill,), index=11)
+    assert not orders(house.tell(told_ill) + house.wait(60.0))
+    assert refusal(house.ask("r")).code == "no_target"
+    assert "model_loading" not in house.names()
+    (order,) = orders(house.read("a:1", index=80))
+    assert order.models == (M, N)
 
 
 def test_ordering_what_is_under_way_begins_nothing() -> None:

@@ -9,7 +9,7 @@ import pytest
 from msgspec import Struct
 
 from exo_supervisor.app import policy
-from exo_supervisor.core import dispatch
+from exo_supervisor.core import starting
 from exo_supervisor.demo import Cloud, ExoNode
 from tests.app.matrix.cells import Cell, Kind, Place
 from tests.app.world import KEY, KEY_ENV, World, in_process
@@ -123,7 +123,7 @@ def _timeouts(timers: Timers) -> dict[str, float]:
 def _shorten(patch: pytest.MonkeyPatch, timers: Timers) -> None:
     """Make generation A's patience short: no configuration reaches below these."""
     patch.setattr(policy, "LEGACY_FIRST_CONTENT", timers.usual)
-    patch.setattr(dispatch, "COLD_LOAD", timers.usual)
+    patch.setattr(starting, "COLD_LOAD", timers.usual)
 
 
 def _no_test_names(look_up: Any) -> Any:  # noqa: ANN401 - as the standard library has it
