@@ -16,13 +16,15 @@ TASKS_KEPT = 256
 
 @dataclass
 class Instance:
-    """A model placed on one node; it can serve from `ready_at` on, unless it failed meanwhile."""
+    """A model placed on its hosts, each with a runner for its shard.
+
+    It can serve from `ready_at` on, unless it failed meanwhile.
+    """
 
     model: str
-    host_id: str
+    runners: dict[str, str]
     ready_at: float
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    runner: str = field(default_factory=lambda: str(uuid.uuid4()))
     failed_until: float = 0.0
 
 
@@ -58,7 +60,7 @@ class ExoCluster:
 
     `models` are placed and ready from the start; a model placed later is ready after
     `load_seconds`; a dead member stays in the topology for `silence` seconds, as Exo's master
-    drops a node after 30 s without a word.
+    drops a node after 30 s without a word, and with it the instances that have a shard there.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class ExoCluster:
         self.instances: dict[str, Instance] = {}
         self.tasks: dict[str, Task] = {}
         self.ghosts: list[str] = []
+        self._left: dict[str, float] = {}
         self.elected_until = 0.0
         self._session_start = 0.0
         self._events = 0
@@ -113,6 +116,8 @@ class ExoCluster:
             self.members.append(member)
         elif former != member.node_id:
             self.ghosts = [*self.ghosts[-31:], former]
+            left = {each: at for each, at in self._left.items() if each in self.ghosts}
+            self._left = {**left, former: member.left_at or anyio.current_time()}
         member.left_at = None
         if not self._running:
             self._running = True
@@ -145,16 +150,27 @@ class ExoCluster:
             for stream in list(member.streams.values()):
                 stream.turn("forgotten")
 
-    def place(self, model: str, *, ready_at: float | None = None) -> Instance:
-        """Place one more instance of `model` on the first living member."""
+    def place(self, model: str, *, ready_at: float | None = None, hosts: int = 1) -> Instance:
+        """Place one more instance of `model`, sharded over the first `hosts` living members."""
         now = anyio.current_time()
-        host = next((member for member in self.members if member.alive), self.members[0])
+        alive = [member for member in self.members if member.alive] or self.members
+        runners = {member.node_id: str(uuid.uuid4()) for member in alive[:hosts]}
         instance = Instance(
-            model, host.node_id, now + self.load_seconds if ready_at is None else ready_at
+            model, runners, now + self.load_seconds if ready_at is None else ready_at
         )
         self.instances[instance.id] = instance
         self._events += 1
         return instance
+
+    def standing(self) -> list[Instance]:
+        """List the instances, less those of which Exo's master knows that a host has left."""
+        now = anyio.current_time()
+        known = {member.node_id for member in self.listed}
+        known |= {each for each, at in self._left.items() if now - at < self.silence}
+        for one in list(self.instances.values()):
+            if self.generation != "A" and not known.issuperset(one.runners):
+                self.remove(one.id)
+        return list(self.instances.values())
 
     def remove(self, instance_id: str) -> None:
         """Delete an instance: its running answers end cleanly, without a finish reason."""
@@ -170,7 +186,7 @@ class ExoCluster:
         """Return the instance that answers for `model`, ready or not."""
         if self.illness.name == "instance_gone":
             return None
-        return next((one for one in self.instances.values() if one.model == model), None)
+        return next((one for one in self.standing() if one.model == model), None)
 
     def loading(self, model: str) -> bool:
         instance = self.serving(model)

@@ -83,12 +83,12 @@ class ModernApi:
 
     async def ollama_ps(self, _: web.Request) -> web.Response:
         empty = dict.fromkeys(("digest", "details", "expires_at", "size_vram"))
-        shown = [one.model for one in self.cluster.instances.values()]
+        shown = [one.model for one in self.cluster.standing()]
         return said({"models": [{"name": m, "model": m, "size": 0, **empty} for m in shown]})
 
     async def previews(self, request: web.Request) -> web.Response:
         model = request.query.get("model_id", "")
-        one = Instance(model, self.node.node_id, 0.0)
+        one = Instance(model, {self.node.node_id: str(uuid.uuid4())}, 0.0)
         memory = card(model, self.cluster.generation)["storageSize"]["inBytes"]
         fits = {
             "model_id": model,

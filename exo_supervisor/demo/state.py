@@ -16,12 +16,14 @@ def state(cluster: ExoCluster) -> JsonObject:
     newer = cluster.generation == "C"
     present = cluster.listed
     names = [member.node_id for member in present]
-    shown = [] if cluster.illness.name == "instance_gone" else list(cluster.instances.values())
+    shown = [] if cluster.illness.name == "instance_gone" else cluster.standing()
     after_thunderbolt: JsonObject = {"nodeBackends": {name: ["MlxCpu"] for name in names}}
     last: JsonObject = {"instanceLinks": {}, "prefillServerPorts": {}, "customModelCards": {}}
     return {
         "instances": {one.id: instance(one, cluster.generation) for one in shown},
-        "runners": {one.runner: dict([cluster.status(one)]) for one in shown},
+        "runners": {
+            runner: dict([cluster.status(one)]) for one in shown for runner in one.runners.values()
+        },
         "downloads": {name: _downloads(name, cluster) for name in names},
         "tasks": {task.id: _task(task, newer=newer) for task in cluster.tasks.values()},
         "lastSeen": {member.node_id: _last_seen(member) for member in present},
@@ -64,32 +66,40 @@ def topology_a(cluster: ExoCluster) -> JsonObject:
 
 def instance(one: Instance, generation: str) -> JsonObject:
     """Return one instance under its tag."""
+    world = len(one.runners)
     return {
         "MlxRingInstance": {
             "instanceId": one.id,
             "shardAssignments": {
                 "modelId": one.model,
-                "runnerToShard": {one.runner: _shard(one.model, generation)},
-                "nodeToRunner": {one.host_id: one.runner},
+                "runnerToShard": {
+                    runner: _shard(one.model, generation, rank, world)
+                    for rank, runner in enumerate(one.runners.values())
+                },
+                "nodeToRunner": one.runners,
             },
-            "hostsByNode": {one.host_id: [{"ip": "0.0.0.0", "port": 52106}]},  # noqa: S104 - Exo's text
+            "hostsByNode": {
+                host: [{"ip": "0.0.0.0", "port": 52106}] * world  # noqa: S104 - Exo's text
+                for host in one.runners
+            },
             "ephemeralPort": 52106,
         }
     }
 
 
-def _shard(model: str, generation: str) -> JsonObject:
+def _shard(model: str, generation: str, rank: int = 0, world: int = 1) -> JsonObject:
     about = card(model, generation)
+    layers: int = about["nLayers"]
     return {
         "PipelineShardMetadata": {
             "modelCard": about,
-            "deviceRank": 0,
-            "worldSize": 1,
+            "deviceRank": rank,
+            "worldSize": world,
             "immediateException": False,
             "shouldTimeout": None,
-            "startLayer": 0,
-            "endLayer": about["nLayers"],
-            "nLayers": about["nLayers"],
+            "startLayer": layers * rank // world,
+            "endLayer": layers * (rank + 1) // world,
+            "nLayers": layers,
         }
     }
 

@@ -178,6 +178,8 @@ async def test_members_share_one_state_and_the_shared_diseases() -> None:
         first.disease = HEALTHY
         await first.stop()
         assert (await state(second, "topology/nodes")) == [second.node_id]
+        assert (await state(second, "instances")) == {}, "it went with its host"
+        cluster.place(MODEL, ready_at=0.0)
         assert (await asked(second, STREAM)).outline[-1] == "[DONE]"
         former = first.node_id
         await first.start()
