@@ -109,6 +109,14 @@ def test_a_models_rest_is_never_cut_short_by_a_cheap_check() -> None:
     assert told(story.ask("r")) == ["start p x /breaker_open"]
 
 
+def test_a_check_that_was_well_all_along_shortens_no_rest() -> None:
+    """It says nothing new of a target whose answers fail."""
+    story = Story(BOTH, "a:1")
+    trip(story)
+    story.up("a:1")
+    assert told(story.ask("r")) == ["start p x /breaker_open"]
+
+
 def test_the_operator_opens_closes_and_lets_go() -> None:
     story = Story(BOTH, "a:1")
     story.force("a:1", "open", "m")

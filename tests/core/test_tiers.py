@@ -278,3 +278,13 @@ def test_in_a_large_house_only_a_sample_is_compared() -> None:
     for place in range(20):
         meters.saw(Address(f"n{place:02}:1"), M, 20.0 - place, story.now)
     assert told(story.ask("r", draw=0.0)) == ["start n07:1 m"]
+
+
+def test_content_shows_that_a_provider_is_there_after_all() -> None:
+    story = Story(BOTH)
+    story.tell(ProviderFailed(provider=P, why="timeout"))
+    provider = story.machine.tables.clouds.providers[P]
+    story.ask("r")
+    assert provider.reached is False
+    story.begin("r")
+    assert (provider.reached, provider.why) == (True, "")
