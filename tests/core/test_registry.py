@@ -231,11 +231,11 @@ def test_an_empty_list_keeps_the_last_grouping_for_fifteen_seconds() -> None:
     house = House(A, B)
     for node, node_id in ((A, "x"), (B, "y")):
         house.answer(node, node_id)
-    house.read(A, "x")
-    house.read(B, "x y")
-    house.read(B, "", 14.9)
+    house.read(A, "x", 100.0)
+    house.read(B, "x y", 100.0)
+    house.read(B, "", 114.9)
     assert house.clusters() == {"a:1": "a:1 b:1"}
-    house.read(B, "", 15.0)
+    house.read(B, "", 115.0)
     assert house.clusters() == {"a:1": "a:1", "b:1": "b:1"}
 
 

@@ -28,6 +28,14 @@ def test_traffic_widens_the_budget() -> None:
     assert spent(budget, 4.0) == 10
 
 
+def test_the_traffic_of_a_second_takes_one_row() -> None:
+    budget = Budget(0.2)
+    for _ in range(50):
+        budget.saw_request(3.5)
+    budget.saw_request(4.0)
+    assert len(vars(budget)["_seconds"]) == 2
+
+
 def test_old_traffic_counts_no_more() -> None:
     budget = Budget(0.5)
     for second in range(20):

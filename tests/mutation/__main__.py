@@ -61,16 +61,18 @@ def _try_all(chosen: list[Mutant], seconds: float) -> dict[Mutant, Verdict]:
         tempfile.TemporaryDirectory(prefix="es-mutants-") as place,
         ProcessPoolExecutor(os.cpu_count(), initializer=_set_up, initargs=(place,)) as pool,
     ):
-        for mutant, verdict in zip(chosen, pool.map(_attempt, chosen), strict=True):
-            verdicts[mutant] = verdict
-            if verdict == "survived":
+        results = pool.map(_attempt, chosen, timeout=seconds)
+        for mutant in chosen:
+            try:
+                verdicts[mutant] = next(results)
+            except TimeoutError:
+                break
+            if verdicts[mutant] == "survived":
                 sys.stderr.write(f"{_spell(mutant)}\n")
             if len(verdicts) % 25 == 0:
                 took = time.monotonic() - began
                 sys.stderr.write(f"{len(verdicts)} of {len(chosen)} mutants, {took:.0f} s\n")
-            if time.monotonic() - began > seconds:
-                pool.shutdown(wait=False, cancel_futures=True)
-                break
+        pool.shutdown(wait=False, cancel_futures=True)
     return verdicts
 
 
