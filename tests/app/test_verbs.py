@@ -36,7 +36,7 @@ WRONG: dict[str, tuple[str, Mapping[str, str], list[str]]] = {
     "wrong type": ("[server]\nmax_requests = '9'", {}, ["server.max_requests", "whole number"]),
     "bad URL": ("[discovery]\nstatic = ['10.0.0.1']", {}, ["discovery.static", "http://"]),
     "negative duration": ("[timeouts]\nstall = -1.0", {}, ["timeouts.stall", "seconds"]),
-    "not built": ("[server]\ntcp = '127.0.0.1:1'", {}, ["server.tcp", "allowed now"]),
+    "not built": ("[routing]\npolicy = 'cheapest'", {}, ["routing.policy", "allowed now"]),
     "no TOML": ("[server\n", {}, [":1:8", "']'"]),
     "bad environment": ("", {"EXO_SUPERVISOR_SERVER__HEAD": "0"}, ["SERVER__HEAD", "seconds"]),
     "bad key": (PROVIDER, {"P_KEY": "has a space"}, ["P_KEY", "space"]),
