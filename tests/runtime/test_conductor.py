@@ -69,7 +69,8 @@ def staged() -> Generator[Stage]:
 
 
 def sighted(name: str) -> NodeSighted:
-    return NodeSighted(node=Address(name), url=f"http://{name}", source="test")
+    """Let a person name a node: strangers have a smaller table."""
+    return NodeSighted(node=Address(name), url=f"http://{name}", source="test", seeded=True)
 
 
 def arrived(name: str, deadline: float) -> RequestArrived:
