@@ -33,6 +33,12 @@ STORY = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a cluster settle in a moment: the wait itself is tested in virtual time."""
+    monkeypatch.setattr("exo_supervisor.core.grounds.HOLD", 0.2)
+
+
 def rule(*cloud: str, **more: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - values of TOML
     return [{"name": MODEL, "exo": [EXO_MODEL], "cloud": list(cloud), **more}]
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import sys
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -54,7 +55,8 @@ class Ends:
     """What became of the clients of a test."""
 
     def __init__(self) -> None:
-        self.begun = self.whole = self.broken = self.failed = 0
+        self.begun_at: Counter[str] = Counter()
+        self.whole = self.broken = self.failed = 0
 
     async def stream(self, world: World) -> None:
         """Read a stream with the SDK, which raises if it breaks."""
@@ -64,7 +66,7 @@ class Ends:
                 model=MODEL, messages=HELLO, stream=True
             )
             async for chunk in stream:
-                self.begun += fresh
+                self.begun_at[stream.response.headers["x-supervisor-target"]] += fresh
                 fresh = False
                 finish = chunk.choices[0].finish_reason or finish
         except openai.APIError:
@@ -82,12 +84,10 @@ class Ends:
             self.whole += answer.choices[0].finish_reason == "stop"
 
 
-@pytest.mark.parametrize(("spare", "streams"), [("node", 25), ("cloud", 5)])
-async def test_a_node_killed_under_fifty_requests_costs_only_what_had_begun(
-    spare: str, streams: int
-) -> None:
+@pytest.mark.parametrize("spare", ["node", "cloud"])
+async def test_a_node_killed_under_fifty_requests_costs_only_what_had_begun(spare: str) -> None:
     """Whoever had no answer yet gets one from elsewhere, and each request has its one line."""
-    cloud, other = Cloud(KEY, (CLOUD_MODEL,), pace=0.0), ExoNode("C", pace=0.05, tokens=40)
+    cloud, other = Cloud(KEY, (CLOUD_MODEL,), pace=0.0), ExoNode("C", pace=0.01, tokens=20)
     async with cloud, other, node_process() as (url, node):
         with folder() as place:
             seeds = [url, other.url] if spare == "node" else [url]
@@ -99,7 +99,7 @@ async def test_a_node_killed_under_fifty_requests_costs_only_what_had_begun(
                     for _ in range(25):
                         tasks.start_soon(ends.stream, world)
                         tasks.start_soon(ends.plain, world)
-                    await until(begun(ends), lambda count: count >= streams)
+                    await until(begun(ends), lambda at: at[url.removeprefix("http://")] >= 2)
                     node.send_signal(signal.SIGKILL)
                 assert ends.failed == 0
                 assert ends.broken >= 1
@@ -113,9 +113,9 @@ async def test_a_node_killed_under_fifty_requests_costs_only_what_had_begun(
                 assert await left(service) == 0
 
 
-def begun(ends: Ends) -> Callable[[], Awaitable[int]]:
-    async def count() -> int:
-        return ends.begun
+def begun(ends: Ends) -> Callable[[], Awaitable[Counter[str]]]:
+    async def count() -> Counter[str]:
+        return ends.begun_at
 
     return count
 

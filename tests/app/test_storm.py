@@ -8,18 +8,14 @@ from tests.app.world import CHAT, CLOUD_MODEL, KEY, events, in_process
 
 pytestmark = pytest.mark.real_time
 
-CLIENTS, TURNS = 50, 8
+CLIENTS, TURNS = 50, 4
 DISEASES: list[tuple[Disease, float]] = [
-    (Disease("dead"), 1.25),
     (Disease("status", status=502), 1.25),
-    (Disease("status", status=500), 2.25),
     (Disease("error_event"), 2.25),
 ]
 
 
-@pytest.mark.parametrize(
-    ("disease", "share"), DISEASES, ids=["refusing", "502", "500", "error event"]
-)
+@pytest.mark.parametrize(("disease", "share"), DISEASES, ids=["502", "error event"])
 async def test_few_attempts_reach_targets_that_all_fail(disease: Disease, share: float) -> None:
     nodes = [ExoNode("C", pace=0.0) for _ in range(3)]
     cloud = Cloud(KEY, (CLOUD_MODEL,), pace=0.0)
@@ -42,6 +38,6 @@ async def test_few_attempts_reach_targets_that_all_fail(disease: Disease, share:
         attempts = sum(line["attempts"] for line in lines)
         probes = len(events(world.log(), "breaker_half_opened"))
         arrived = sum(server.requests[CHAT] for server in servers)
-    assert arrived == (0 if disease.name == "dead" else attempts)
+    assert arrived == attempts
     assert len(lines) == CLIENTS * TURNS
     assert attempts <= share * len(lines) + probes + 3 * len(servers)

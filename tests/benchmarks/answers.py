@@ -7,11 +7,11 @@ import msgspec
 EXO_MODEL = "bench/tiny-llama"
 CLOUD_MODEL = "large-llama"
 WORD = "dog "
+INSTANCES = 32
+"""Copies of the model: each works on eight requests at once, and the gateway seats no more."""
 
 _ID = "37c623d3-21a8-4ba6-90e2-a190e7eca4d1"
 _NODE = "ab6b51a926ab774c873d4ee9cb367a65"
-_INSTANCE = "1571d49d-bf68-4254-aca0-d96cd8c1f761"
-_RUNNER = "937a18e4-baa2-4515-8fb0-334be2971016"
 _STREAM_HEAD = (
     b"HTTP/1.1 200 \r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
     b"content-type: text/event-stream; charset=utf-8\r\ndate: Mon, 05 Jan 2026 09:00:00 GMT\r\n"
@@ -112,24 +112,23 @@ def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+def _instance(number: int) -> dict[str, object]:
+    shards: dict[str, object] = {
+        "modelId": EXO_MODEL,
+        "runnerToShard": {f"r{number}": {}},
+        "nodeToRunner": {_NODE: f"r{number}"},
+    }
+    return {"MlxRingInstance": {"instanceId": f"i{number}", "shardAssignments": shards}}
+
+
 _SMALL: dict[str, object] = {
     "/node_id": _NODE,
     "/v1/feature-flags": {},
-    "/state/instances": {
-        _INSTANCE: {
-            "MlxRingInstance": {
-                "instanceId": _INSTANCE,
-                "shardAssignments": {
-                    "modelId": EXO_MODEL,
-                    "runnerToShard": {_RUNNER: {}},
-                    "nodeToRunner": {_NODE: _RUNNER},
-                },
-            }
-        }
+    "/state/instances": {f"i{number}": _instance(number) for number in range(INSTANCES)},
+    "/state/runners": {
+        f"r{number}": {"RunnerReady": {"prefillServerPort": None}} for number in range(INSTANCES)
     },
-    "/state/runners": {_RUNNER: {"RunnerReady": {"prefillServerPort": None}}},
     "/state/topology": {"nodes": [_NODE], "connections": {}},
-    "/state/lastEventAppliedIdx": 17,
     "/v1/models": {"object": "list", "data": [{"id": EXO_MODEL}]},
     "/cloud/v1/models": {"object": "list", "data": [{"id": CLOUD_MODEL}]},
 }

@@ -18,6 +18,7 @@ from tests.benchmarks import answers
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _TOKENS = re.compile(rb'"max_tokens":(\d+)')
 _PACE = re.compile(rb'"pace":(\d+)')
+_INDEX = "/state/lastEventAppliedIdx"
 _MISSING = answers.as_json({"detail": "Not Found"}, b"404 ")
 
 
@@ -45,7 +46,7 @@ class _Connection(asyncio.Protocol):
         if path.endswith("/chat/completions"):
             self._chat(rest[:size], cloud=path.startswith("/cloud"))
         else:
-            self._write(answers.small(path) or _MISSING)
+            self._write(_index() if path == _INDEX else answers.small(path) or _MISSING)
 
     def _chat(self, body: bytes, *, cloud: bool) -> None:
         tokens = _TOKENS.search(body)
@@ -74,6 +75,11 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's name
         self._transport = None
+
+
+def _index() -> bytes:
+    """Count on, as a healthy cluster does: one whose events stand still serves nobody."""
+    return answers.as_json(int(asyncio.get_running_loop().time()))
 
 
 async def _serve() -> None:
