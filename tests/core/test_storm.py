@@ -149,12 +149,9 @@ CASES = [
     *(("one cluster and clouds", says, "when told") for says in (*AT_TARGET, *IN_BAND)),
     ("one cluster and clouds", "refusing", "soon"),
     ("one cluster and clouds", "in any way", "soon"),
-    ("clusters and clouds", "in any way", "when told"),
     ("nodes alone", "in any way", "when told"),
     ("many nodes", "refusing", "when told"),
-    ("clouds alone", "500", "when told"),
     ("one cloud", "500", "when told"),
-    ("one node", "resetting", "when told"),
 ]
 
 
