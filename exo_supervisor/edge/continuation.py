@@ -29,8 +29,8 @@ class Continuation:
 
     def ask(self, start: StartAttempt) -> ChatRequest:
         """Return what an attempt is to ask for: all of the answer, or what is left of it."""
-        if start.continues and self._chat.stream and self._told is None:
-            self._told = Transcript()
+        if not start.resumes:  # what an attempt said before its commit never reached the client
+            self._told = Transcript() if start.continues and self._chat.stream else None
         if not start.resumes or self._told is None:
             return self._chat
         self._joints.append(Joint(start.target, self._told.pieces))
