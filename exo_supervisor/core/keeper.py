@@ -129,7 +129,8 @@ class Keeper:
             return
         row.placing = placing.stands(row.placing, placed, cluster.key, now)
         if placed.ready:
-            row.home, row.wanted = cluster.key, False
+            row.home = cluster.key
+            row.wanted = row.wanted and cluster.key in row.removing  # it is on its way out
             row.unfit.clear()
 
     def _miss(self, row: Row, now: float) -> None:

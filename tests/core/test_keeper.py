@@ -366,6 +366,18 @@ def test_a_person_who_removes_a_kept_model_is_obeyed_until_it_is_ordered_again()
     assert len(orders(house.order("place"))) == 1
 
 
+def test_a_model_ordered_while_it_is_being_removed_is_placed_anew() -> None:
+    house = House(Policy(), "a:1")
+    house.wait(HOLD)
+    house.read("a:1", "m", index=110)
+    (remove,) = house.order("remove")
+    assert isinstance(remove, RemoveModel)
+    assert not orders(house.order("place"))
+    house.read("a:1", "m", index=111)
+    house.tell(ModelRemoved(model=M, cluster=ClusterKey("a:1"), count=1))
+    assert len(orders(house.read("a:1", index=120))) == 1
+
+
 def test_what_cannot_be_removed_is_said() -> None:
     house = House(Policy(), "a:1")
     house.tell(ModelRemoved(model=M, cluster=ClusterKey("z:1"), count=0, why="it is deaf"))
