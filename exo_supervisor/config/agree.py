@@ -64,6 +64,13 @@ def _targets(draft: Draft, label: str) -> None:
         message = "[[model]] names neither `exo` nor `cloud`, so nothing can serve it"
         hint = 'for example cloud = ["openrouter/meta-llama/llama-3.2-3b-instruct"]'
         draft.refuse(draft.tables[label], label, "bad_value", message, hint)
+    for key in ("keep", "on_demand"):
+        if given.get(key) and not given.get("exo") and "exo" not in refused:
+            message = f"model.{key} places a model on Exo, and this [[model]] names no `exo`"
+            hint = 'for example exo = "mlx-community/Llama-3.2-3B-Instruct-4bit"'
+            draft.refuse(
+                draft.places[f"{label}.{key}"](None), f"{label}.{key}", "bad_value", message, hint
+            )
     for index, entry in enumerate(cast("tuple[str, ...]", given.get("cloud", ()))):
         _cloud(draft, f"{label}.cloud", index, entry)
 

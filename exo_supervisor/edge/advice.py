@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.nodes import Node
+from exo_supervisor.core.placing import GivenUp
 from exo_supervisor.core.registry import Registry
 from exo_supervisor.edge.rungs import (
     advise_on,
@@ -35,6 +36,7 @@ def advise(machine: Machine, now: float) -> list[str]:
     stuck = machine.looked() and not machine.can_serve(now)
     if stuck and not registry.any_up():
         lines.append('start Exo here, or set discovery.static = ["http://HOST:52415"]')
+    lines += _on_models(machine)
     lines += _on_clusters(registry, now)
     for node in registry.nodes.values():
         if not stuck and not node.up and node.address.startswith("127."):
@@ -47,6 +49,13 @@ def advise(machine: Machine, now: float) -> list[str]:
     if stuck:
         lines.append("or watch it work without either: exo-supervisor demo")
     return lines[:MOST]
+
+
+def _on_models(machine: Machine) -> Iterator[str]:
+    for row in machine.tables.keeper.wants:
+        if isinstance(row.placing, GivenUp):
+            model, why = row.models[0], row.placing.why
+            yield f"{model} could not be placed ({why}): exo-supervisor models place {model}"
 
 
 def _on_clusters(registry: Registry, now: float) -> Iterator[str]:

@@ -238,6 +238,12 @@ REFUSED = [
     (PROVIDER.replace('"p"', '"a/b"'), "provider[0].name", "bad_value", "letters"),
     (PROVIDER.replace("https", "ftp"), "provider[0].base_url", "bad_value", "https://"),
     ('[[model]]\nname = "m"', "model[0]", "bad_value", "neither"),
+    (
+        f'{PROVIDER}[[model]]\nname = "m"\ncloud = ["p/x"]\nkeep = true',
+        "model[0].keep",
+        "bad_value",
+        "exo",
+    ),
     ('[[model]]\nexo = "m"', "model[0].name", "bad_value", "no `name`"),
     ('[[model]]\nname = ""\nexo = "m"', "model[0].name", "bad_value", "a model's id"),
     ('[[model]]\nname = "m"\nexo = 5', "model[0].exo", "wrong_type", "a list"),
