@@ -5,7 +5,7 @@ import json
 import msgspec
 
 from exo_supervisor.core.effects import StartAttempt, Timers
-from exo_supervisor.core.names import ModelId, RequestId
+from exo_supervisor.core.names import ModelId, ProviderName, RequestId
 from exo_supervisor.edge.continuation import Continuation
 from exo_supervisor.wire.answer import Answer
 from exo_supervisor.wire.openai import read_chat
@@ -22,7 +22,7 @@ def start(attempt: int, *, resumes: bool = False) -> StartAttempt:
     return StartAttempt(
         request=RequestId("r"),
         attempt=attempt,
-        target=f"cloud-{attempt}",
+        target=ProviderName(f"cloud-{attempt}"),
         url="http://cloud",
         model=ModelId("m"),
         generation=None,
