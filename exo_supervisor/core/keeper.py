@@ -6,6 +6,7 @@ and not while a cluster still settles after an election (Exo restores nothing, e
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import inf
 from typing import Literal
 
 from exo_supervisor.core import placing
@@ -14,7 +15,7 @@ from exo_supervisor.core.events import ModelRemoved, Placed, PlacementSettled
 from exo_supervisor.core.grounds import Grounds
 from exo_supervisor.core.names import ClusterKey, ModelId
 from exo_supervisor.core.nodes import Cluster, Node
-from exo_supervisor.core.placing import Asked, Awaited, GivenUp, Loading, Resting
+from exo_supervisor.core.placing import ANSWERS, Asked, Awaited, GivenUp, Loading, Resting
 from exo_supervisor.core.policy import ModelRule
 from exo_supervisor.core.registry import Registry
 from exo_supervisor.core.wants import Row, Wants, tell_change
@@ -66,7 +67,7 @@ class Keeper:
             row.wanted, row.suspended = False, True
             if not isinstance(row.placing, Asked):
                 row.placing = Resting()
-            return [*self._remove(row), *self._turn(row, now)]
+            return [*self._remove(row, now), *self._turn(row, now)]
         row.wanted, row.suspended = True, False
         if isinstance(row.placing, GivenUp | Resting):
             row.placing = Resting()
@@ -99,7 +100,7 @@ class Keeper:
         """Take in that a cluster's instances of a model were deleted, or not."""
         row = self.wants.row_of(event.model)
         if row is not None:
-            row.removing.discard(event.cluster)
+            row.removing.pop(event.cluster, None)
         facts: dict[str, object] = {
             "model": event.model,
             "cluster": event.cluster,
@@ -197,12 +198,14 @@ class Keeper:
             models=row.models,
         )
 
-    def _remove(self, row: Row) -> Iterator[Effect]:
+    def _remove(self, row: Row, now: float) -> Iterator[Effect]:
+        """Have a model deleted wherever it stands, and nowhere twice at once."""
         for cluster, node in self._grounds.open():
             standing = tuple(model for model in row.models if model in cluster.models)
-            if not standing:
+            under_way = now < row.removing.get(cluster.key, -inf) + ANSWERS
+            if under_way or not standing:
                 continue
-            row.removing.add(cluster.key)
+            row.removing[cluster.key] = now
             yield RemoveModel(
                 model=row.models[0],
                 cluster=cluster.key,

@@ -16,7 +16,9 @@ from exo_supervisor.core.names import ClusterKey
 APPEARS = 10.0
 """Seconds after a yes in which the instance must be in the state; the master works in one."""
 ANSWERS = 60.0
-"""Seconds after which a placement that nobody answered for counts as sent, its answer as lost."""
+"""Seconds after which a placement that nobody answered for counts as sent, its answer as lost.
+
+For as long, a removal is not sent again."""
 LOADS = 1800.0
 """Seconds for which an instance may load without any progress that we can see."""
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 600.0

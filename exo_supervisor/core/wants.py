@@ -18,7 +18,8 @@ class Row(Struct):
 
     `wanted` is for once; `suspended` means that a person removed it, and that `keep` rests until
     the model is ordered again. `coming`: a request may wait for it. `unfit` are clusters that
-    cannot take it now, each with its reason; `removing` are those that were told to delete it.
+    cannot take it now, each with its reason; `removing` are those that were told to delete it, and
+    when.
     """
 
     models: tuple[ModelId, ...]
@@ -31,7 +32,7 @@ class Row(Struct):
     home: ClusterKey | None = None
     look_at: float = 0.0
     unfit: dict[ClusterKey, str] = field(default_factory=dict[ClusterKey, str])
-    removing: set[ClusterKey] = field(default_factory=set[ClusterKey])
+    removing: dict[ClusterKey, float] = field(default_factory=dict[ClusterKey, float])
 
     def is_wanted(self) -> bool:
         """Say whether the model is to stand somewhere."""

@@ -13,7 +13,7 @@ from exo_supervisor.core.events import (
 from exo_supervisor.core.grounds import GONE, HOLD
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.placing import APPEARS, FIRST_PAUSE, GIVES_UP, GivenUp
+from exo_supervisor.core.placing import ANSWERS, APPEARS, FIRST_PAUSE, GIVES_UP, GivenUp
 from exo_supervisor.core.policy import ModelRule, Policy
 from tests.core.story import CLOUDS, P, Story, X, refusal, told
 
@@ -355,7 +355,7 @@ def test_a_person_who_removes_a_kept_model_is_obeyed_until_it_is_ordered_again()
     assert (remove.model, remove.cluster, remove.models) == (M, "a:1", (M, N))
     row = house.machine.tables.keeper.wants.row_of(M)
     assert row is not None
-    assert row.removing == {"a:1"}
+    assert set(row.removing) == {"a:1"}
     house.names()
     removed = ModelRemoved(model=M, cluster=ClusterKey("a:1"), count=2)
     assert told(house.tell(removed)) == ["ReadPlacement a:1"]
@@ -364,6 +364,17 @@ def test_a_person_who_removes_a_kept_model_is_obeyed_until_it_is_ordered_again()
     assert house.names() == ["model_removed", "model_lost", "model_lost"]
     assert not orders(house.wait(600.0))
     assert len(orders(house.order("place"))) == 1
+
+
+def test_a_flood_of_removals_is_one_until_it_is_answered_or_lost() -> None:
+    house = House(Policy(), "a:1")
+    house.read("a:1", "m", index=110)
+    assert len(house.order("remove")) == 1
+    assert not [each for _ in range(1000) for each in house.order("remove")]
+    house.wait(ANSWERS)
+    assert len(house.order("remove")) == 1
+    house.tell(ModelRemoved(model=M, cluster=ClusterKey("a:1"), count=0, why="it is deaf"))
+    assert len(house.order("remove")) == 1
 
 
 def test_a_model_ordered_while_it_is_being_removed_is_placed_anew() -> None:
