@@ -34,16 +34,17 @@ class Transcript:
         self.plain = True
 
     def note(self, choice: Choice, delta: Delta) -> None:
-        """Take in one more piece of the answer."""
+        """Take in one more piece; what makes it too long to go on with is not kept."""
         text = delta.content
         bare = Delta(role=delta.role, content=text) == delta and choice.index == 0
         if choice.finish_reason is not None or not (bare and isinstance(text, str | None)):
             self.plain = False
         elif text:
-            self._parts.append(text)
             self._size += len(text)
             self.pieces += 1
             self.plain = self.plain and self._size <= MOST_TEXT
+            if self.plain:
+                self._parts.append(text)
 
     def text(self) -> str:
         """Return all that was said."""

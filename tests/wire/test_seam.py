@@ -188,3 +188,11 @@ def test_a_raw_delta_is_written_anew_at_the_seam() -> None:
     answer, chunks = resumed(event("On"), event("ly so."), event(None, "stop"), DONE)
     assert answer.fault is None
     assert [c["choices"][0]["delta"].get("content") for c in chunks] == ["Only so.", None]  # type: ignore[index]
+
+
+def test_what_is_too_long_to_go_on_with_is_not_kept() -> None:
+    """A long answer would otherwise be held in memory until its end."""
+    said = transcript("x" * MOST_TEXT, "y", "z" * MOST_TEXT)
+    assert not said.plain
+    assert len(said.text()) == MOST_TEXT
+    assert said.pieces == 3
