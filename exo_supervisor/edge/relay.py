@@ -150,6 +150,7 @@ class Relay:
             if not last or self._reading.fault is not None:
                 return
             data = b"".join(self._kept)
+            self._kept.clear()  # a slow client may take long over it: one copy is enough
         self._writing = True
         if not self.committed:
             self.committed = True
