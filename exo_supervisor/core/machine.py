@@ -243,8 +243,16 @@ class Machine:
         return [announce_change(change, now) for change in changes] + self._rouse(now, changed=True)
 
     def breaker_key(self, target: str, model: ModelId | None) -> Key:
-        """Name the breaker of a target, or of a model where that target's models live."""
-        return (Address(target), None) if model is None else (self.scope_of(target), model)
+        """Name the breaker of a target, or of a model where that target's models live.
+
+        What the table shows under that very name comes first, or nobody could give it back.
+        """
+        if model is None:
+            return Address(target), None
+        shown = ClusterKey(target), model
+        if self.tables.breakers.get(shown) is not None:
+            return shown
+        return self.scope_of(target), model
 
     def scope_of(self, target: str) -> Scope:
         """Find the scope that a target's models live in.

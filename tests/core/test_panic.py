@@ -166,6 +166,18 @@ def test_what_the_table_shows_can_be_given_back() -> None:
     assert story.state("a:1", "m") == "closed"
 
 
+def test_what_was_decreed_of_a_node_without_a_cluster_can_be_given_back_when_it_has_one() -> None:
+    """Seed 363 of the simulation at 900 seconds of trouble."""
+    story = Story(LOCAL, "a:1")
+    story.up("b:1")
+    story.force("b:1", "closed", "x")
+    story.read("a:1", "m", mates="b:1")
+    story.read("b:1", "m", mates="a:1")
+    assert story.machine.tables.registry.nodes[Address("b:1")].cluster == "a:1"
+    story.force("b:1", None, "x")
+    assert not [key for key, cell in story.machine.tables.breakers if cell.forced]
+
+
 def test_panic_waits_its_turn_at_generation_a() -> None:
     story = Story(LOCAL, generation="A")
     for node in ("a:1", "b:1"):
