@@ -44,6 +44,7 @@ class Continuation:
         """Take down what an attempt tells, and have its last chunk say where it was joined."""
         answer.transcript = self._told
         if self._joints:
+            answer.before = self._joints[-1].after
             answer.mark = b',"supervisor":{"continued":%b}' % msgspec.json.encode(self._joints)
 
     def possible(self) -> bool:

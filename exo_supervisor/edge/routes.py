@@ -117,7 +117,7 @@ class Routes:
         """Show one model, or take an order for it. Raises BadRequestError."""
         name, _, verb = rest.rpartition("/")
         order = ORDERS.get(verb)
-        name = unquote(name if order is not None else rest)
+        name = rest if order is None else name
         if order is None and request.method not in ("GET", "HEAD"):
             return _wrong_method("/supervisor/models/NAME", "GET")
         if order is not None and request.method != "POST":

@@ -47,7 +47,8 @@ class Reading(ABC):
     where the upstream names none. A `fault` ends the reading; `done` and `enough` say that no
     more bytes are wanted. `progressed` grows with every sign of work. `choices` is how many
     the client asked for: an answer with fewer is not whole. With a `seam`, it goes on with what
-    another upstream began; a `transcript` takes down what a client that streams is told.
+    another upstream began, `before` being the pieces that it sent; a `transcript` takes down what a
+    client that streams is told.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Reading(ABC):
     choices: int = 1
     seam: Seam | None = None
     transcript: Transcript | None = None
+    before: int = 0
 
     content: bool = field(default=False, init=False)
     progressed: int = field(default=0, init=False)
@@ -199,7 +201,7 @@ class Reading(ABC):
         self.finished = all(self._ends.values())
         if reason == "error":
             self.fail(Fault.ERROR_EVENT, "the upstream ended the answer with an error")
-        elif reason in _WORDLESS or self.enough:
+        elif reason in _WORDLESS or self.enough or self.seam is not None:
             # any other end without a word may turn out to be an empty answer
             self.content = True
 
@@ -260,6 +262,10 @@ class Reading(ABC):
             self.usage = msgspec.convert(usage, Usage)
         except msgspec.ValidationError:
             return
+        if self.before:  # they were a part of this prompt, and are one of the whole answer
+            prompt = max(0, self.usage.prompt_tokens - self.before)
+            completion = self.usage.completion_tokens + self.before
+            self.usage = usage = Usage(prompt, completion, prompt + completion)
         self._usage_text = msgspec.json.encode(usage)
 
     def usage_text(self) -> bytes:

@@ -22,6 +22,7 @@ from tests.app.world import (
 )
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(50)]
+STALL = 8.0
 STORY = (
     "cluster_re_elected",
     "model_lost",
@@ -71,7 +72,12 @@ async def test_a_kept_model_comes_back_after_an_election_and_so_does_its_traffic
     async with (
         ExoNode("C", cluster=cluster, pace=0.2, tokens=200) as exo,
         Cloud(KEY, (CLOUD_MODEL,)) as cloud,
-        in_process(exo, cloud=cloud, model=rule(f"house-cloud/{CLOUD_MODEL}", keep=True)) as world,
+        in_process(
+            exo,
+            cloud=cloud,
+            model=rule(f"house-cloud/{CLOUD_MODEL}", keep=True),
+            timeouts={"stall": STALL},
+        ) as world,
     ):
         await world.ready()
         ends: list[float] = []
@@ -93,7 +99,7 @@ async def test_a_kept_model_comes_back_after_an_election_and_so_does_its_traffic
 
             await until(asked, lambda target: target == exo.address)
         assert len(ends) == 3
-        assert max(ends) <= 12.0
+        assert max(ends) <= STALL / 2 + 2.0, "the state is asked at half of it"
         assert in_order(STORY, told(world.log()))
         (shifted, back) = events(world.log(), "traffic_shifted")
         assert (shifted["reason"], back["reason"]) == ("model_not_ready", "recovered")

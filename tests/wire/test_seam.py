@@ -196,3 +196,23 @@ def test_what_is_too_long_to_go_on_with_is_not_kept() -> None:
     assert not said.plain
     assert len(said.text()) == MOST_TEXT
     assert said.pieces == 3
+
+
+def test_a_rest_of_nothing_is_a_whole_answer() -> None:
+    """The first target had said everything but that it was done."""
+    answer, chunks = resumed(event(None, "stop"), DONE)
+    assert (answer.done, answer.fault) == (True, None)
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == ["stop"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("prompt", "shown"), [(12, 9), (2, 0)])
+def test_the_usage_is_that_of_the_whole_answer(prompt: int, shown: int) -> None:
+    answer = Answer(
+        id="i", created=1, generation=None, include_usage=True, seam=Seam("Once"), before=3
+    )
+    usage = {"prompt_tokens": prompt, "completion_tokens": 4, "total_tokens": prompt + 4}
+    told = b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"
+    for each in (event(" a"), event(None, "stop"), told):
+        answer.feed(each)
+    assert (answer.prompt_tokens, answer.completion_tokens) == (shown, 7)
+    assert json.loads(answer.usage_text())["total_tokens"] == shown + 7
