@@ -1,4 +1,4 @@
-"""Who is there: nodes, the clusters they form, and which models are ready where.
+"""Who is there: nodes, and the clusters they form.
 
 The registry owns these tables and empties them; it answers `where is this model ready` from an
 index that is kept up to date as things change, so that a question costs the same in a large house.
@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from exo_supervisor.core.clusters import Grouping, regroup
-from exo_supervisor.core.condition import Condition, Reading, Told, judge
+from exo_supervisor.core.condition import Condition, Reading, Told
 from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered, Why
-from exo_supervisor.core.hosts import Hosts
 from exo_supervisor.core.kin import Kin
 from exo_supervisor.core.known import remember
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
-from exo_supervisor.core.nodes import Cluster, Node, carry_over, claim, mates, rung_of
-from exo_supervisor.core.ready import Ready
+from exo_supervisor.core.nodes import Cluster, Node, carry_over, claim, mates
+from exo_supervisor.core.standing import Standing
 from exo_supervisor.core.unproven import Unproven
 
 MAX_NODES = 2048
@@ -40,32 +39,29 @@ class Registry:
         self.cards: dict[ModelId, None] = {}
         self.unproven = Unproven()
         self._ids: dict[NodeId, Address] = {}
-        self._hosts = Hosts()
         self._kin = Kin()
-        self._ready = Ready()
+        self._standing = Standing(self.nodes, self.clusters)
 
     def where_ready(self, model: ModelId) -> list[Address]:
         """List the nodes that can answer for a model now."""
-        return self._ready.nodes(model)
+        return self._standing.ready.nodes(model)
 
     def ready_models(self) -> Iterator[ModelId]:
         """List the models that some node can answer for now."""
-        return iter(self._ready)
+        return iter(self._standing.ready)
 
     @property
     def version(self) -> int:
         """A number that grows with every change of who is ready for what."""
-        return self._ready.version
+        return self._standing.ready.version
 
     def ready_changes(self) -> list[tuple[ModelId, bool]]:
         """List the models that became ready, or ceased to be, since this was last asked."""
-        return self._ready.changes()
+        return self._standing.ready.changes()
 
     def where_placed(self, model: ModelId) -> Iterator[tuple[Cluster, Placed]]:
         """List the clusters in which a model stands, ready or not."""
-        for cluster in self.clusters.values():
-            if (placed := cluster.models.get(model)) is not None:
-                yield cluster, placed
+        return self._standing.where(model)
 
     def any_up(self) -> bool:
         """Say whether any node answers."""
@@ -130,7 +126,7 @@ class Registry:
         if restarted:
             self._forget_state(node)
         self._settle(node, now, moved=came_up or node.alias_of != alias_of)
-        self._follow_id(node, former, now)
+        self._standing.follow_id(node, former, now)
         if came_up:
             return "up"
         return "restarted" if restarted else "same"
@@ -146,7 +142,7 @@ class Registry:
         if node.misses >= MISSES:  # another address of it may be well
             self._release_id(node)
         self._settle(node, now, moved=fell)
-        self._follow_id(node, node.node_id, now)
+        self._standing.follow_id(node, node.node_id, now)
         return fell
 
     def read(self, event: PlacementRead, now: float) -> Reading:
@@ -164,7 +160,7 @@ class Registry:
         said = tuple(cluster.condition.take(before, event, cluster.key, now))
         cluster.index, cluster.read_at = event.index, now
         remember(self.known, told)
-        self._stand(cluster, told, now)
+        self._standing.stand(cluster, told, now)
         return Reading(grouping, said)
 
     def unplace(self, address: Address, model: ModelId, now: float) -> None:
@@ -175,7 +171,7 @@ class Registry:
         cluster = self.clusters[node.cluster]
         if model in cluster.models:
             told = Placed(model, ready=False, why="not_placed")
-            self._stand(cluster, {**cluster.told, model: told}, now)
+            self._standing.stand(cluster, {**cluster.told, model: told}, now)
 
     def reader(self, cluster: Cluster) -> Address | None:
         """Pick the member to ask next; they take turns, so that a deaf one cannot hide a state."""
@@ -196,8 +192,7 @@ class Registry:
         node = self.nodes.pop(address)
         self.unproven.drop(address)
         self._release_id(node)
-        if node.node_id is not None:
-            self._hosts.left(node.node_id, address)
+        self._standing.drop_id(node)
         self._kin.lists(address, node.listed, ())
         if node.cluster is None:
             return None
@@ -205,7 +200,7 @@ class Registry:
         cluster.members = tuple(m for m in cluster.members if m != address)
         grouping = self._group(cluster.members, now)
         if not cluster.members:
-            self._stand(cluster, {}, now)
+            self._standing.stand(cluster, {}, now)
             del self.clusters[cluster.key]
         return grouping
 
@@ -224,33 +219,6 @@ class Registry:
         if node.node_id is not None and self._ids.get(node.node_id) == node.address:
             del self._ids[node.node_id]
 
-    def _follow_id(self, node: Node, former: NodeId | None, now: float) -> None:
-        """Judge anew what stands on an id that began or ceased to answer."""
-        moved: list[NodeId] = []
-        if former is not None and (former != node.node_id or not node.up):
-            moved += [former] if self._hosts.left(former, node.address) else []
-        if node.node_id is not None and node.up:
-            moved += [node.node_id] if self._hosts.answered(node.node_id, node.address) else []
-        for key, model in [stand for node_id in moved for stand in self._hosts.on(node_id)]:
-            cluster = self.clusters[key]
-            cluster.models[model] = self._judge(cluster, cluster.told[model])
-            cluster.condition.wait(cluster.models, now)
-            self._reindex(cluster, {model}, now)
-
-    def _judge(self, cluster: Cluster, told: Placed) -> Placed:
-        return judge(told, cluster.condition, self._hosts.is_gone)
-
-    def _stand(self, cluster: Cluster, told: dict[ModelId, Placed], now: float) -> None:
-        """Take in how a cluster's models stand, and keep every index true."""
-        if told != cluster.told:
-            self._hosts.stand(cluster.key, cluster.told, told)
-            cluster.told = told
-        old = cluster.models
-        cluster.models = {model: self._judge(cluster, placed) for model, placed in told.items()}
-        cluster.condition.wait(cluster.models, now)
-        if old != cluster.models:
-            self._reindex(cluster, old.keys() | cluster.models.keys(), now)
-
     def _forget_state(self, node: Node) -> None:
         """Drop what a node told before it got a new id: its state is empty now."""
         self._kin.lists(node.address, node.listed, ())
@@ -260,11 +228,11 @@ class Registry:
         cluster = self.clusters[node.cluster]
         if cluster.members == (node.address,):
             cluster.index, cluster.condition = None, Condition()
-            self._stand(cluster, {}, node.heard)
+            self._standing.stand(cluster, {}, node.heard)
         else:  # the others' state is not its own until it says so itself
             cluster.members = tuple(m for m in cluster.members if m != node.address)
             node.cluster = None
-            self._reindex(cluster, cluster.models.keys(), node.heard)
+            self._standing.moved(cluster, node.heard)
 
     def _list(self, node: Node, listed: tuple[NodeId, ...], now: float) -> Grouping | None:
         """Take a node's list in; an empty one keeps the last grouping for a while."""
@@ -291,42 +259,14 @@ class Registry:
         for cluster in after.values():
             for member in cluster.members:
                 self.nodes[member].cluster = cluster.key
-        for cluster in before.values():
-            self._hosts.stand(cluster.key, cluster.told, {})
-        for cluster in after.values():
-            self._hosts.stand(cluster.key, {}, cluster.told)
-        for model in {model for cluster in before.values() for model in cluster.models}:
-            self._rebuild(model)
+        self._standing.regrouped(before.values(), after.values())
         for node in told:
             if node.alias_of is not None:
                 node.cluster = None
-            self._climb(node, now)
+            self._standing.climb(node, now)
         return grouping
 
     def _settle(self, node: Node, now: float, *, moved: bool) -> None:
         if moved and node.cluster is not None:
-            cluster = self.clusters[node.cluster]
-            self._reindex(cluster, cluster.models.keys(), now)
-        self._climb(node, now)
-
-    def _reindex(self, cluster: Cluster, models: Iterable[ModelId], now: float) -> None:
-        for model in list(models):
-            self._rebuild(model)
-        for member in cluster.members:
-            self._climb(self.nodes[member], now)
-
-    def _rebuild(self, model: ModelId) -> None:
-        ready = [
-            member
-            for cluster, placed in self.where_placed(model)
-            if placed.ready
-            for member in cluster.members
-            if self.nodes[member].up and self.nodes[member].alias_of is None
-        ]
-        self._ready.set(model, ready)
-
-    def _climb(self, node: Node, now: float) -> None:
-        cluster = None if node.cluster is None else self.clusters[node.cluster]
-        rung = rung_of(node, cluster)
-        if rung != node.rung:
-            node.rung, node.since = rung, now
+            self._standing.moved(self.clusters[node.cluster], now)
+        self._standing.climb(node, now)

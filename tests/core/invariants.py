@@ -10,6 +10,7 @@ from exo_supervisor.core.hosts import Hosts
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, RequestId
 from exo_supervisor.core.registry import Registry
+from exo_supervisor.core.standing import Standing
 from tests.core.simulation import Client, House
 
 
@@ -99,7 +100,8 @@ def check_index(registry: Registry) -> None:
 
 def check_judgement(registry: Registry) -> None:
     """Check what is known of ids and hosts, and every model, against a fresh look at all of it."""
-    hosts: Hosts = vars(registry)["_hosts"]
+    standing: Standing = vars(registry)["_standing"]
+    hosts: Hosts = vars(standing)["_hosts"]
     at: dict[NodeId, set[Address]] = {}
     for node in registry.nodes.values():
         if node.up and node.node_id is not None:
