@@ -10,12 +10,10 @@ from typing import Final
 from msgspec import Struct
 
 from exo_supervisor.core.names import NodeId
-from exo_supervisor.wire.blake3 import LONGEST, blake3
+from exo_supervisor.wire.blake3 import blake3
 
 NONCE: Final = 8
 """Bytes by which an answer is matched with its question."""
-LONGEST_NAMESPACE: Final = LONGEST
-"""Bytes of a namespace in UTF-8."""
 
 KNOWN_NAMESPACES: Final = tuple(
     map(
