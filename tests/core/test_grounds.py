@@ -1,0 +1,94 @@
+"""A cluster takes a placement when it has settled, and while somebody in it answers."""
+
+from exo_supervisor.core.grounds import GONE, HOLD, Grounds
+from exo_supervisor.core.names import ClusterKey
+from exo_supervisor.core.nodes import Cluster
+from tests.core.story import LOCAL, Story
+
+
+def watched(*nodes: str) -> tuple[Story, Grounds]:
+    """Begin at 5 s with nodes that each are a cluster, and look once."""
+    story = Story(LOCAL, *nodes)
+    grounds = Grounds(story.machine.tables.registry)
+    assert grounds.changed(story.now) == bool(nodes)
+    return story, grounds
+
+
+def cluster(story: Story, key: str = "a:1") -> Cluster:
+    return story.machine.tables.registry.clusters[ClusterKey(key)]
+
+
+def test_a_new_cluster_is_firm_after_a_while() -> None:
+    story, grounds = watched("a:1")
+    assert not grounds.changed(6.0)
+    assert grounds.firm_at(6.0) == 5.0 + HOLD
+    assert not grounds.firm(cluster(story), 5.0 + HOLD - 0.1)
+    assert grounds.firm(cluster(story), 5.0 + HOLD)
+    assert grounds.firm_at(5.0 + HOLD) is None
+
+
+def test_a_cluster_that_nobody_looked_at_yet_is_not_firm() -> None:
+    story, grounds = watched()
+    story.up("a:1")
+    story.read("a:1")
+    assert not grounds.firm(cluster(story), 1_000.0)
+
+
+def test_an_election_alone_is_a_change_and_begins_the_wait_anew() -> None:
+    story, grounds = watched("a:1")
+    cluster(story).condition.elected_at = 19.0
+    assert grounds.changed(20.0)
+    assert not grounds.changed(21.0)
+    assert not grounds.firm(cluster(story), 20.0 + HOLD - 0.1)
+    assert grounds.firm(cluster(story), 20.0 + HOLD)
+
+
+def test_another_member_is_a_change_that_unsettles_nothing() -> None:
+    story, grounds = watched("a:1", "b:1")
+    assert grounds.firm(cluster(story), 5.0 + HOLD)
+    for node in ("a:1", "b:1"):
+        story.read(node, mates="a:1 b:1")
+    assert grounds.changed(30.0)
+    assert not grounds.changed(31.0)
+    assert grounds.firm(cluster(story), 31.0)
+    assert set(vars(grounds)["_firm_at"]) == set(vars(grounds)["_elected"]) == {"a:1"}
+
+
+def test_the_next_to_settle_is_told_first() -> None:
+    story, grounds = watched("a:1")
+    story.now = 7.0
+    story.up("b:1")
+    story.read("b:1")
+    assert grounds.changed(7.0)
+    assert grounds.firm_at(7.0) == 5.0 + HOLD
+    assert grounds.firm_at(5.0 + HOLD) == 7.0 + HOLD
+
+
+def test_a_cluster_that_left_and_came_back_must_settle_again() -> None:
+    story, grounds = watched("a:1")
+    clusters = story.machine.tables.registry.clusters
+    gone = clusters.pop(ClusterKey("a:1"))
+    assert grounds.changed(50.0)
+    clusters[gone.key] = gone
+    assert grounds.changed(60.0)
+    assert not grounds.firm(gone, 60.0 + HOLD - 0.1)
+
+
+def test_only_what_answers_and_knows_placements_is_open() -> None:
+    story, grounds = watched("a:1", "b:1")
+    story.up("c:1", generation="A")
+    story.read("c:1")
+    story.down("a:1")
+    assert [(where.key, node.address) for where, node in grounds.open()] == [("b:1", "b:1")]
+
+
+def test_a_cluster_lives_while_any_member_answers_or_did_a_moment_ago() -> None:
+    story, grounds = watched("a:1", "b:1")
+    for node in ("a:1", "b:1"):
+        story.read(node, mates="a:1 b:1")
+    story.down("a:1")
+    assert grounds.alive(cluster(story), 1_000.0), "the other one answers"
+    story.down("b:1")
+    heard = max(node.heard for node in story.machine.tables.registry.nodes.values())
+    assert grounds.alive(cluster(story), heard + GONE - 0.1)
+    assert not grounds.alive(cluster(story), heard + GONE)
