@@ -114,6 +114,8 @@ class Keeper:
 
     def _turn(self, row: Row, now: float) -> list[Effect]:
         before, row.placing = row.placing, placing.passed(row.placing, now)
+        for key in [key for key, at in row.removing.items() if now >= at + ANSWERS]:
+            del row.removing[key]  # nobody will answer for it any more
         where = self._where(row, now)
         if where is None:
             self._miss(row, now)

@@ -44,7 +44,10 @@ SWEEP = 60.0
 """Seconds between two looks for nodes that may be forgotten."""
 
 CAPACITY_EVERY = 3
-"""Readings of a placement of which one asks for the capacities, too: each path costs Exo 14 ms."""
+"""Rounds of a cluster's members, in one of which each is asked for the capacities, too.
+
+Each path of a state costs Exo 14 ms, and a member that is deaf to it must not hide the capacities.
+"""
 
 ALARMS = 64
 """Stale alarms that are not worth a clean-up."""
@@ -233,7 +236,7 @@ class Machine:
             return []
         self._set(now + self.tables.policy.ready_interval, "cluster", key)
         node = self.tables.registry.reader(cluster)
-        capacity = cluster.turn % CAPACITY_EVERY == 0
+        capacity = cluster.turn // len(cluster.members) % CAPACITY_EVERY == 0
         return [] if node is None else [ReadPlacement(node=node, capacity=capacity)]
 
     def _force(self, event: BreakerForced, now: float) -> list[Effect]:

@@ -389,6 +389,20 @@ def test_a_model_ordered_while_it_is_being_removed_is_placed_anew() -> None:
     assert len(orders(house.read("a:1", index=120))) == 1
 
 
+def test_a_removal_that_nobody_answers_for_is_over_after_a_minute() -> None:
+    house = House(Policy(), "a:1")
+    house.read("a:1", "m", index=110)
+    house.order("remove")
+    row = house.machine.tables.keeper.wants.row_of(M)
+    assert row is not None
+    house.now += ANSWERS - 0.1
+    house.read("a:1", "m", index=170)
+    assert row.removing
+    house.now += 0.1
+    house.read("a:1", "m", index=171)
+    assert not row.removing
+
+
 def test_what_cannot_be_removed_is_said() -> None:
     house = House(Policy(), "a:1")
     house.tell(ModelRemoved(model=M, cluster=ClusterKey("z:1"), count=0, why="it is deaf"))
