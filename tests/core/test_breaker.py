@@ -202,3 +202,9 @@ class AnyHistory(sm.RuleBasedStateMachine):
 
 
 TestAnyHistory = AnyHistory.TestCase
+
+
+def test_one_that_is_probed_is_worse_off_than_one_that_only_counts() -> None:
+    counting, probed = Closed(0, failures=2), HalfOpen(1, until=-5.0, trips=1)
+    assert breaker.worse(counting, probed) is probed
+    assert breaker.worse(probed, counting) is probed

@@ -241,3 +241,13 @@ def test_holds_are_bounded_too() -> None:
         table.force((ClusterKey("a:1"), ModelId(f"m{n}")), "open", 0.0, [])
     assert len(table) == MAX_ROWS
     assert table.get((ClusterKey("a:1"), ModelId("m0"))) is None
+
+
+def test_a_targets_row_stays_with_its_target_and_a_models_with_its_scope() -> None:
+    table = Breakers(RULES)
+    ill(table, (Address("b:1"), None))
+    ill(table, MODEL)
+    table.prune({"b:1"}, {"a:1"})
+    assert {key for key, _ in table} == {(Address("b:1"), None), MODEL}
+    table.prune({"a:1"}, {"b:1"})
+    assert not len(table)

@@ -261,3 +261,11 @@ def test_a_model_that_its_provider_neither_lists_nor_has_is_not_found(name: str,
     story = Story(BOTH)
     story.ask("r", name)
     assert refusal(story.fail("r", Fault.NOT_PLACED)).code == code
+
+
+def test_an_answer_that_fails_late_and_unseen_is_no_poison() -> None:
+    """A client that does not stream saw nothing of it, and another target may answer."""
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    story.begin("r")
+    assert told(story.fail("r", Fault.ERROR_EVENT)) == ["start p x /attempt_failed"]

@@ -20,7 +20,8 @@ def test_three_failures_in_a_row_open_a_breaker_and_the_cloud_takes_over() -> No
     story = Story(BOTH, "a:1")
     trip(story)
     assert story.state("a:1") == "open"
-    assert "breaker_opened" in story.names()
+    levels = {said.name: said.level for said in story.said}
+    assert levels["breaker_opened"] == "warning"
     assert told(story.ask("r")) == ["start p x /breaker_open"]
 
 
