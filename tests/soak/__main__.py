@@ -84,10 +84,10 @@ def faults(found: Findings) -> Iterator[str]:
         yield f"{tally.sent} requests, {found.logged} ends, {found.distinct} of them distinct"
     if abs(last - first) > FLAT * first:
         yield f"memory went from {first:.1f} to {last:.1f} MiB"
-    for what, before, after in zip(
-        ("descriptors", "tasks"), found.before, found.after, strict=True
+    for what, before, after, spared in zip(
+        ("descriptors", "tasks"), found.before, found.after, (found.spare, 0), strict=True
     ):
-        if after > before:
+        if after > before + spared:
             yield f"{after - before} {what} left over"
     for what, count in (
         ("requests in flight", found.in_flight),
