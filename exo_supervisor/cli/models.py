@@ -18,6 +18,7 @@ _UNDER_WAY = ("resting", "asked", "awaited", "removing")
 PATIENCE = 45.0
 """Seconds for which an order's outcome is waited for: an election may hold it up."""
 PAUSE = 0.25
+"""Seconds between two looks: the service has nothing to wait on for an order's outcome."""
 
 
 def models(arguments: Arguments) -> int:

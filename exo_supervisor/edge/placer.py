@@ -27,7 +27,7 @@ Told = Literal["accepted", "stands", "lost", "unfit", "failed"]
 
 
 class Placer:
-    """Owns the orders that are being carried out; the core gives one a model at a time."""
+    """Owns the orders under way: of a model, one placement and one removal a cluster at a time."""
 
     name = "placer"
 
@@ -36,7 +36,7 @@ class Placer:
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
-        """Carry orders out until cancelled; what comes before is never answered."""
+        """Carry orders out until cancelled; those given before, or cut off, are never answered."""
         try:
             async with anyio.create_task_group() as self._tasks:
                 await anyio.sleep_forever()
