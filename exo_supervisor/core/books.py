@@ -7,7 +7,7 @@ from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.flights import Attempt, Flight, Held, Permits
 from exo_supervisor.core.names import Address, ProviderName
 from exo_supervisor.core.options import Busy, Option, Tables
-from exo_supervisor.core.outcomes import VERDICTS, Blame, Fault
+from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Fault
 
 BUSY_FIRST = 1.0
 BUSY_MAX = 30.0
@@ -71,6 +71,8 @@ class Books:
         else:
             flight.held.append(Held(attempt.option.scope, event.fault, model, event.draw))
         self._count_out(attempt.option)
+        if event.fault in CLOSED_AT_WORK:
+            self._tables.registry.note_aborted(attempt.option.scope)
         return [announce_change(change, now) for change in changes] + self._learn(
             flight, attempt.option, event, now
         )

@@ -35,6 +35,8 @@ class Condition(Struct):
 
     `highest` is the newest event heard of. `churned` are the instances that runner churn took.
     `lost` are the models that stood before an election, at `elected_at`, and do not stand again.
+    `aborted` are the answers of this session that were closed before their end: Exo keeps their
+    prompts in its state until the next one.
     """
 
     highest: int | None = None
@@ -48,6 +50,7 @@ class Condition(Struct):
     elected_at: float | None = None
     lost: frozenset[ModelId] = frozenset()
     ghosts: int = 0
+    aborted: int = 0
     pending: Mapping[ModelId, Pending] = field(default_factory=dict[ModelId, Pending])
 
     def take(
@@ -78,6 +81,7 @@ class Condition(Struct):
             return
         gone = frozenset(before.models).difference(stands)
         self.elected_at, self.lost, self.highest = now, self.lost | gone, None
+        self.aborted = 0
         facts: dict[str, object] = {"cluster": cluster, "models_lost": len(gone)}
         facts |= {"index_before": before.index, "index_after": index}
         yield Announce(level="warning", name="cluster_re_elected", facts=facts)

@@ -84,9 +84,8 @@ class RemoveModel(BaseEffect, frozen=True, kw_only=True):
 class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     """Send a request to a target; a `generation` of None means a provider.
 
-    `shift` is why this is not the first choice; `cancellable`: it takes `POST /v1/cancel/{id}`;
-    `hold`: nothing is shown before the whole answer is in; `continues`: another target may go on
-    with it, and `resumes`: this one does.
+    `shift` is why this is not the first choice; `hold`: nothing is shown before the whole answer
+    is in; `continues`: another target may go on with it, and `resumes`: this one does.
     """
 
     request: RequestId
@@ -97,7 +96,6 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     generation: Generation | None
     timers: Timers
     shift: str | None
-    cancellable: bool = False
     hold: bool = False
     continues: bool = False
     resumes: bool = False

@@ -106,3 +106,17 @@ VERDICTS: dict[Fault, Verdict] = {
     Fault.CLIENT_LEFT: _LEFT,
     Fault.DEADLINE: _LEFT,
 }
+
+CLOSED_AT_WORK = frozenset(
+    {
+        Fault.CLIENT_LEFT,
+        Fault.DEADLINE,
+        Fault.HEADERS_TIMEOUT,
+        Fault.FIRST_CONTENT_TIMEOUT,
+        Fault.STALL,
+        Fault.STATE_LOST,
+        Fault.OVERSIZED,
+        Fault.BEGAN_ANEW,
+    }
+)
+"""Ends of an attempt at which we close a connection whose target may still be at work."""

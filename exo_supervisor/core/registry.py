@@ -12,7 +12,7 @@ from exo_supervisor.core.condition import Condition, Reading, Told
 from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered, Why
 from exo_supervisor.core.kin import Kin
 from exo_supervisor.core.known import remember
-from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
+from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, Scope
 from exo_supervisor.core.nodes import Cluster, Node, carry_over, claim, mates
 from exo_supervisor.core.standing import Standing
 from exo_supervisor.core.unproven import Unproven
@@ -62,6 +62,15 @@ class Registry:
     def where_placed(self, model: ModelId) -> Iterator[tuple[Cluster, Placed]]:
         """List the clusters in which a model stands, ready or not."""
         return self._standing.where(model)
+
+    def note_aborted(self, scope: Scope) -> None:
+        """Count an answer that was closed before its end, where a cluster's state keeps its prompt.
+
+        It does in Exo B and C: the message that would delete the cancelled task is never sent.
+        """
+        cluster = self.clusters.get(ClusterKey(scope))
+        if cluster is not None and cluster.generation != "A":
+            cluster.condition.aborted += 1
 
     def any_up(self) -> bool:
         """Say whether any node answers."""

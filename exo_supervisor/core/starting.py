@@ -16,11 +16,11 @@ def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
     option = attempt.option
     if option.generation is None:
         cloud = tables.clouds.providers[ProviderName(option.target)].cloud
-        url, timers, cancellable = cloud.url, cloud.timers, False
+        url, timers = cloud.url, cloud.timers
     else:
         node = tables.registry.nodes[Address(option.target)]
         cluster = tables.registry.clusters[ClusterKey(option.scope)]
-        url, cancellable = node.url, node.state_paths
+        url = node.url
         timers = _node_timers(option, flight.event.size, tables)
         attempt.node_id, attempt.index = node.node_id, cluster.index
         attempt.instances = cluster.instances(option.model)
@@ -33,7 +33,6 @@ def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
         generation=option.generation,
         timers=timers,
         shift=flight.shift,
-        cancellable=cancellable,
         hold=flight.route.hold,
         continues=flight.route.continues,
         resumes=flight.resuming,

@@ -181,6 +181,7 @@ def status(
         requests={
             "in_flight": len(machine.dispatch.flights),
             **{name: counts[name] for name in ("total", "exo", "cloud", "failed", "abandoned")},
+            "aborted_at_exo": sum(c.condition.aborted for c in registry.clusters.values()),
         },
         not_yet=[],
     )

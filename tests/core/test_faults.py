@@ -2,8 +2,9 @@
 
 import pytest
 
+from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import VERDICTS, Blame, Fault, Next, Outcome
-from tests.core.story import BOTH, LOCAL, Story, refusal, told
+from tests.core.story import BOTH, LOCAL, Story, refusal, stand, told
 
 AT_TARGET = (
     Fault.CONNECT, Fault.CONNECT_TIMEOUT, Fault.TLS, Fault.RESET, Fault.RESET_EARLY,
@@ -206,6 +207,23 @@ def test_a_client_may_leave_at_any_stage(stage: str) -> None:
     assert story.idle()
     assert (story.failures("a:1"), story.failures("a:1", "m")) == (0, 0)
     assert story.machine.dispatch.counts == {"total": 1, "abandoned": 1}
+
+
+@pytest.mark.parametrize("generation", ["A", "B", "C"])
+def test_answers_closed_before_their_end_are_counted_until_the_next_session(
+    generation: Generation,
+) -> None:
+    """Exo B and C keep their prompts as long; an answer that broke off by itself leaves none."""
+    story = Story(BOTH, "a:1", generation=generation)
+    story.tells("a:1", stand("m", "i1@a:1"), index=100)
+    for request, fault in (("r", Fault.CLIENT_LEFT), ("s", Fault.DEADLINE), ("t", Fault.NONE)):
+        story.ask(request)
+        story.begin(request)
+        story.fail(request, fault)
+    (cluster,) = story.machine.tables.registry.clusters.values()
+    assert cluster.condition.aborted == (0 if generation == "A" else 2)
+    story.tells("a:1", stand("m", "i2@a:1"), index=3)
+    assert cluster.condition.aborted == 0
 
 
 def test_an_attempt_that_ends_because_its_client_left_is_answered_by_nobody() -> None:
