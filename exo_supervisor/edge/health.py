@@ -29,6 +29,12 @@ QUICK = 1.0
 """Seconds to the next look when a node has just gone or come back."""
 UNPROVEN_AT_ONCE = 256
 """Looks at once at nodes that are only somebody's word: a flood must not take every socket."""
+SPARING = 20
+"""How many times longer than a reading takes the node is left in peace after it.
+
+Exo answers from one event loop, and its state only grows: it keeps the prompt of every request
+that was aborted until the next session.
+"""
 SLOWEST = 6
 """Beats to the next look at such a node in the end: after 1, 2, 4, then always so many."""
 
@@ -119,6 +125,8 @@ class _Poller:
         self._misses: int | None = None
         self._found: Found | None = None
         self._wanted = False
+        self._spared_until = 0.0
+        self._unread = 0
         self._cards = self._capacity = False
         self._nap: anyio.CancelScope | None = None
         self._scope: anyio.CancelScope | None = None
@@ -199,7 +207,8 @@ class _Poller:
         await self._read()
         while anyio.current_time() < until:
             if not await self._read():
-                with anyio.CancelScope(deadline=until) as self._nap:
+                wake = min(until, self._spared_until) if self._may_read() else until
+                with anyio.CancelScope(deadline=wake) as self._nap:
                     await anyio.sleep_forever()
 
     async def _read(self) -> bool:
@@ -207,18 +216,24 @@ class _Poller:
 
         Not of a node that missed its last probe: whether it is gone has to be found out first.
         """
-        if not self._wanted or self._found is None or self._misses:
+        began = anyio.current_time()
+        if self._found is None or not self._may_read() or began < self._spared_until:
             return False
         self._wanted = False
-        until = anyio.current_time() + self._state_timeout
+        until = began + self._state_timeout
         try:
             placement, capacity = await read_placement(self._prober, self._node, self._found, until)
         except GetError as fault:
+            self._unread += 1
+            if self._unread > 1:  # a single one may be the network's doing
+                self._spare(began)
             await self._inbox.send(PlacementFailed(node=self._node, why=fault.why))
             return True
         except WireError:
             await self._inbox.send(PlacementFailed(node=self._node, why="bad_answer"))
             return True
+        self._unread = 0
+        self._spare(began)
         await self._inbox.send(placement)
         if self._capacity and self._found.state_paths:
             capacity = await read_capacity(self._prober, self._node, placement.listed, until)
@@ -228,6 +243,14 @@ class _Poller:
         if self._cards:
             await self._read_cards(until)
         return True
+
+    def _may_read(self) -> bool:
+        return self._wanted and self._found is not None and not self._misses
+
+    def _spare(self, began: float) -> None:
+        """Leave the node in peace for so long that its state is no burden."""
+        now = anyio.current_time()
+        self._spared_until = now + SPARING * (now - began)
 
     async def _read_cards(self, until: float) -> None:
         """Read the cards; the next reading tries again if this one fails, they only explain."""

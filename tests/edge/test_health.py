@@ -594,16 +594,48 @@ async def test_a_state_that_never_comes_delays_the_beat_by_its_timeout_at_most()
 async def test_a_reading_wanted_during_a_reading_follows_it_and_several_are_one() -> None:
     get = FakeGet()
     answers_c(get)
-    get.delays[f"{URL}/state/instances"] = 0.5
+    get.delays[f"{URL}/state/instances"] = 0.125
     async with polling(get) as (health, heard):
         watch(health)
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE))
-        await anyio.sleep(0.25)
+        await anyio.sleep(0.0625)
         for _ in range(5):
             health.read(ReadPlacement(node=NODE))
-        await anyio.sleep(2.0)
-    assert heard == [(0.0, well()), (1.5, placed()), (2.0, placed())]
+        await anyio.sleep(3.5)
+    assert heard == [(0.0, well()), (1.125, placed()), (3.75, placed())]
+
+
+async def test_a_state_that_takes_long_is_read_ever_more_rarely() -> None:
+    """It may take half a second; then the node is left in peace for ten, whoever wants it."""
+    get = FakeGet()
+    answers_c(get)
+    get.delays[f"{URL}/state/instances"] = 0.5
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        for _ in range(30):
+            health.read(ReadPlacement(node=NODE))
+            await anyio.sleep(1.0)
+    assert [at for at, url in get.asked if url.endswith("/instances")] == [1.0, 11.5, 22.0]
+    read = [at for at, event in heard if isinstance(event, PlacementRead)]
+    assert read == [1.5, 12.0, 22.5]
+
+
+async def test_a_state_that_never_comes_takes_nobody_down_and_is_asked_for_ever_more_rarely() -> (
+    None
+):
+    get = FakeGet()
+    answers_c(get)
+    get.delays[f"{URL}/state/instances"] = 1000.0
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(1.0)
+        for _ in range(120):
+            health.read(ReadPlacement(node=NODE))
+            await anyio.sleep(1.0)
+    assert [at for at, url in get.asked if url.endswith("/instances")] == [1.0, 6.0, 111.0]
+    assert not [event for _, event in heard if isinstance(event, ProbeFailed)]
 
 
 async def test_a_node_slower_than_its_beat_still_gets_its_placement_read() -> None:
