@@ -42,7 +42,6 @@ from exo_supervisor.edge.keepalive import Keepalive
 from exo_supervisor.edge.listener import Listener
 from exo_supervisor.edge.listing import Listing
 from exo_supervisor.edge.mailbox import Mailboxes
-from exo_supervisor.edge.parting import Parting
 from exo_supervisor.edge.placer import Placer
 from exo_supervisor.edge.routes import About, Routes
 from exo_supervisor.edge.token import Guard
@@ -101,13 +100,12 @@ async def serve(
             idle=IDLE if period is None else period / 2,
             clock=clock,
         )
-        keepalive, parting = Keepalive(config.server.head), Parting(nodes)
+        keepalive = Keepalive(config.server.head)
         house = House(
             ask=conductor.ask,
             mailboxes=mailboxes,
             upstream=Upstream(nodes, clouds, {n: s.reveal() for n, s in given.keys.items()}),
             keepalive=keepalive,
-            parting=parting,
             total=config.timeouts.total,
             clock=clock,
         )
@@ -124,7 +122,6 @@ async def serve(
         services = [
             health,
             keepalive,
-            parting,
             placer,
             _listing(given, Fetcher(clouds), send),
             *sources.services,

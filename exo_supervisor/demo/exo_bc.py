@@ -23,6 +23,8 @@ from exo_supervisor.demo.validation import (
     decoded,
 )
 
+EXO_TOKEN_CAP = 32_168
+
 
 class ModernApi:
     """The routes of one node of B or C; the two differ in nulls and in what C adds."""
@@ -157,8 +159,15 @@ class ModernApi:
         stream = self.node.streams.get(command)
         if stream is None:
             return missing("Command not found or already completed")
+        self.cluster.cancel_by_name(command, self.node.pace * self._rest_of(command))
         stream.turn("ends")
         return said({"message": "Command cancelled.", "command_id": command})
+
+    def _rest_of(self, command: str) -> int:
+        """Return the tokens that a request may still cost; without a limit, Exo's own cap."""
+        task = self.cluster.tasks.get(command)
+        limit = None if task is None else task.body.get("max_tokens")
+        return limit if isinstance(limit, int) and limit > 0 else EXO_TOKEN_CAP
 
     async def _election(self) -> bool:
         """Wait while a master is elected; tell if there was a wait."""

@@ -7,7 +7,6 @@ server cancels it, and whatever it holds is given back without another wait.
 import random
 from collections.abc import Callable
 from math import inf
-from urllib.parse import quote
 
 import anyio
 from msgspec import Struct
@@ -19,7 +18,6 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.edge.continuation import Continuation
 from exo_supervisor.edge.keepalive import Keepalive
 from exo_supervisor.edge.mailbox import Mailbox, Mailboxes
-from exo_supervisor.edge.parting import Parting
 from exo_supervisor.edge.relay import SLOW_CLIENT, Bounds, Relay
 from exo_supervisor.edge.reply import SMALL, ClientLeftError, Reply, Served
 from exo_supervisor.edge.upstream import Opened, Upstream, UpstreamError
@@ -38,7 +36,6 @@ class House(Struct, frozen=True):
     mailboxes: Mailboxes
     upstream: Upstream
     keepalive: Keepalive
-    parting: Parting
     total: float
     clock: Callable[[], float] = anyio.current_time
 
@@ -155,7 +152,12 @@ class Exchange:
     async def _carry(
         self, start: StartAttempt, opened: Opened, relay: Relay, reading: Reading
     ) -> Fault:
-        """Carry the answer over, and hand it out whole; what is not wanted is left behind."""
+        """Carry the answer over, and hand it out whole.
+
+        An answer that nobody wants is ended by closing its connection, at Exo, too: its
+        `POST /v1/cancel/{id}` ends the stream, but about every second time leaves the runner at
+        work to `max_tokens` (v1.0.71: the master forgets the task before the worker looks).
+        """
         whole = False
         try:
             translator = reading if opened.is_stream else Whole(reading)
@@ -165,7 +167,7 @@ class Exchange:
             whole = fault is Fault.NONE and not reading.enough
         finally:
             if not whole:
-                self._house.parting.leave(opened, _cancel_url(start, reading))
+                opened.close()
         return fault
 
     async def _hand_out(self, start: StartAttempt, reading: Reading) -> None:
@@ -276,12 +278,6 @@ class Stream:
 def _served(start: StartAttempt, reading: Reading) -> Served:
     model = reading.served_model or start.model
     return Served(start.target, start.attempt, start.shift, model)
-
-
-def _cancel_url(start: StartAttempt, reading: Reading) -> str | None:
-    if not start.cancellable or reading.upstream_id is None:
-        return None
-    return f"{start.url}/v1/cancel/{quote(reading.upstream_id, safe='')}"
 
 
 def _outcome_of(refusal: Refuse, account: Account) -> str:

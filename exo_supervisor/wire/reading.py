@@ -74,7 +74,6 @@ class Reading(ABC):
     message: str = field(default="", init=False)
     retry_after: float | None = field(default=None, init=False)
     malformed: int = field(default=0, init=False)
-    upstream_id: str | None = field(default=None, init=False)
     served_model: str | None = field(default=None, init=False)
     tokens: int = field(default=0, init=False)
     usage: Usage | None = field(default=None, init=False)
@@ -154,7 +153,7 @@ class Reading(ABC):
         return b""
 
     def _read_chunk(self, chunk: Chunk) -> bytes:
-        if chunk.model != self.served_model or self.upstream_id is None:
+        if chunk.model != self.served_model:
             self._read_envelope(chunk)
         if chunk.usage is not None:
             self._read_usage(chunk.usage)
@@ -247,8 +246,6 @@ class Reading(ABC):
             self.message = ""
 
     def _read_envelope(self, chunk: Chunk) -> None:
-        if self.upstream_id is None and isinstance(chunk.id, str):
-            self.upstream_id = chunk.id
         model = chunk.model
         if not isinstance(model, str) or not model or model == self.served_model:
             return

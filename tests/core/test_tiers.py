@@ -18,7 +18,7 @@ def test_an_answer_from_the_first_choice_is_no_shift() -> None:
     [start] = story.ask("r")
     assert start == StartAttempt(
         request=RequestId("r"), attempt=1, target=Address("a:1"), url="http://a:1",
-        model=M, generation="C", timers=ANY, shift=None, cancellable=True,
+        model=M, generation="C", timers=ANY, shift=None,
     )  # fmt: skip
     assert story.machine.tables.meters.in_flight(Address("a:1")) == 1
     assert story.succeed("r") == []

@@ -17,7 +17,6 @@ from exo_supervisor.edge.exchange import House
 from exo_supervisor.edge.ingress import Ingress
 from exo_supervisor.edge.keepalive import Keepalive
 from exo_supervisor.edge.mailbox import Mailboxes
-from exo_supervisor.edge.parting import Parting
 from exo_supervisor.edge.routes import About, Routes
 from exo_supervisor.edge.upstream import Upstream, open_sessions
 from tests.edge.listening import listening
@@ -56,16 +55,13 @@ class Node:
 
 @asynccontextmanager
 async def talking(talk: Talk) -> AsyncGenerator[Node]:
-    """Serve raw bytes: `talk` answers chats, and each cancel gets a 200."""
+    """Serve raw bytes: `talk` answers chats."""
     node = Node()
 
     async def handle(stream: SocketStream) -> None:
         async with stream, anyio.create_task_group() as tasks:
             try:
                 node.asked.append(await stream.receive())
-                if b"/v1/cancel/" in node.asked[-1]:
-                    await stream.send(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}")
-                    return
             except (anyio.EndOfStream, anyio.BrokenResourceError):
                 return
             node.open += 1
@@ -93,7 +89,7 @@ async def talking(talk: Talk) -> AsyncGenerator[Node]:
         tasks.cancel_scope.cancel()
 
 
-def attempt(url: str, request: RequestId, *, cancellable: bool = False) -> StartAttempt:
+def attempt(url: str, request: RequestId) -> StartAttempt:
     """Send a request to the node at a URL."""
     return StartAttempt(
         request=request,
@@ -104,7 +100,6 @@ def attempt(url: str, request: RequestId, *, cancellable: bool = False) -> Start
         generation="C",
         timers=Timers(2.0, 8.0, 30.0, 300.0, 20.0),
         shift=None,
-        cancellable=cancellable,
     )
 
 
@@ -128,8 +123,7 @@ class Housed:
 
 
 @asynccontextmanager
-async def housed(node: Node, *, start: bool = True, cancellable: bool = False,
-                 head: float = 15.0) -> AsyncGenerator[Housed]:  # fmt: skip
+async def housed(node: Node, *, start: bool = True, head: float = 15.0) -> AsyncGenerator[Housed]:
     """Serve a house whose every request makes one attempt at the node, or none."""
     nodes, clouds = open_sessions()
     mailboxes, gate, events = Mailboxes(), Gate(10), list[Event]()
@@ -138,12 +132,10 @@ async def housed(node: Node, *, start: bool = True, cancellable: bool = False,
     def ask(event: Event) -> None:
         events.append(event)
         if isinstance(event, RequestArrived) and start:
-            mailboxes.deliver(attempt(node.url, event.request, cancellable=cancellable))
+            mailboxes.deliver(attempt(node.url, event.request))
 
     async with nodes, clouds, anyio.create_task_group() as tasks:
-        parting = Parting(nodes)
-        house = House(ask, mailboxes, Upstream(nodes, clouds, {}), keepalive, parting, 900.0)
-        tasks.start_soon(parting.run)
+        house = House(ask, mailboxes, Upstream(nodes, clouds, {}), keepalive, 900.0)
         tasks.start_soon(keepalive.run)
         routes = Routes(Machine(Policy(), anyio.current_time()), ask, About(None, list))
         ingress = Ingress(house, gate, max_body=100_000, look=routes.look)

@@ -22,7 +22,6 @@ from exo_supervisor.edge.exchange import House
 from exo_supervisor.edge.ingress import Ingress, refuse_plainly
 from exo_supervisor.edge.keepalive import Keepalive
 from exo_supervisor.edge.mailbox import Mailboxes
-from exo_supervisor.edge.parting import Parting
 from exo_supervisor.edge.routes import About, Routes
 from exo_supervisor.edge.upstream import Upstream, open_sessions
 from exo_supervisor.errors import BadRequestError
@@ -54,8 +53,7 @@ async def housed(gate: Gate) -> AsyncGenerator[int]:
         return
 
     async with nodes, clouds:
-        house = House(ask, Mailboxes(), Upstream(nodes, clouds, {}), Keepalive(15.0),
-                      Parting(nodes), 900.0)  # fmt: skip
+        house = House(ask, Mailboxes(), Upstream(nodes, clouds, {}), Keepalive(15.0), 900.0)
         routes = Routes(Machine(Policy(), anyio.current_time()), ask, About(None, list))
         ingress = Ingress(house, gate, max_body=LIMIT, look=routes.look)
         async with listening(ingress.serve) as port:

@@ -28,7 +28,6 @@ def start(attempt: int, *, resumes: bool = False) -> StartAttempt:
         generation=None,
         timers=TIMERS,
         shift=None,
-        cancellable=False,
         continues=True,
         resumes=resumes,
     )

@@ -70,7 +70,7 @@ def test_a_delta_is_copied_as_it_came_into_our_envelope() -> None:
         b'data: {"id":"ours","object":"chat.completion.chunk","created":7,"model":"m",'
         b'"choices":[{"index":0,"delta":' + raw + b',"finish_reason":null}]}\n\n'
     )
-    assert (reading.upstream_id, reading.served_model, reading.tokens) == ("theirs", "m", 2)
+    assert (reading.served_model, reading.tokens) == ("m", 2)
 
 
 def test_json_over_several_data_lines_stays_one_event() -> None:
