@@ -5,6 +5,7 @@ try one of them again: after a fault that often passes (a lone 500, a reset befo
 when a busy one named a time that is worth waiting for. Then it goes on to the next tier.
 """
 
+from collections.abc import Iterator
 from math import ceil, inf
 
 from msgspec import Struct
@@ -241,6 +242,9 @@ def _fail(flight: Flight, tables: Tables, now: float) -> Fail:
     if faults == {Fault.NOT_PLACED} and not flight.route.known:
         text = f"the provider has no such model as {name!r}"
         return Fail(404, "model_not_found", text, param="model")
+    unlisted = list(_unlisted(flight, tables))
+    if unlisted and faults <= {Fault.NOT_PLACED} and all(unlisted):
+        return Fail(404, "model_not_found", "; ".join(unlisted), param="model")
     if faults - {Fault.BUSY, Fault.NOT_PLACED, Fault.BAD_KEY}:
         return Fail(502, "attempts_failed", f"every attempt for {name!r} failed ({tried})")
     if Fault.BUSY in faults or set(flight.reasons) == {Block.BUSY}:
@@ -255,8 +259,16 @@ def _fail(flight: Flight, tables: Tables, now: float) -> Fail:
     if flight.route.local_only or flight.event.local_only:
         text = f"no Exo node can serve {name!r} now ({why}), and it must not leave this network"
         return Fail(503, "local_only_unavailable", text, retry_after=retry_after)
-    text = f"nothing can serve {name!r} now ({why})"
+    lasting = "".join(f"; {said}" for said in unlisted if said)
+    text = f"nothing can serve {name!r} now ({why}){lasting}"
     return Fail(503, "no_target", text, retry_after=retry_after)
+
+
+def _unlisted(flight: Flight, tables: Tables) -> Iterator[str]:
+    """Say of each place where the model may be asked for that it is not listed, where it is not."""
+    for tier in flight.tiers:
+        for model in tier.models:
+            yield "" if tier.provider is None else tables.clouds.unlisted(tier.provider, model)
 
 
 def _retry_after(flight: Flight, tables: Tables, now: float) -> float:

@@ -89,6 +89,8 @@ class Books:
         self, flight: Flight, option: Option, event: AttemptSettled, now: float
     ) -> list[Effect]:
         """Take in what an attempt's end says of its target beyond health."""
+        if option.generation is None:
+            self._tables.clouds.attempted(ProviderName(option.target), event.fault)
         if event.fault is Fault.BUSY:
             self._back_off(flight, option, event.retry_after, now)
             return []

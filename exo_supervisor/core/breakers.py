@@ -86,6 +86,11 @@ class Breakers:
         """Look a row up; None is a healthy breaker."""
         return self._cells.get(key)
 
+    def held_open(self, key: Key) -> bool:
+        """Say whether an operator holds it open."""
+        cell = self._cells.get(key)
+        return cell is not None and cell.forced == "open"
+
     def is_closed(self, key: Key) -> bool:
         """Say whether traffic flows freely."""
         cell = self._cells.get(key)

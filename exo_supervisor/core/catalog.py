@@ -1,22 +1,15 @@
 """What a client's model name stands for: which ids, at whom, in which order they are tried."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
-from itertools import islice
 from typing import Literal
 
 from msgspec import Struct, structs
 
 from exo_supervisor.core.clouds import Clouds
 from exo_supervisor.core.names import ModelId, ProviderName, Side
+from exo_supervisor.core.near import near
 from exo_supervisor.core.policy import ModelRule, Policy
 from exo_supervisor.core.registry import Registry
-
-SCAN = 5000
-"""Names that a search for near matches looks at, at most."""
-
-LONGEST = 200
-"""Characters of a name that is still compared with others; a comparison costs by length."""
 
 
 class Tier(Struct, frozen=True):
@@ -58,6 +51,10 @@ class Catalog:
         self._registry = registry
         self._clouds = clouds
         self._rules = {rule.name: self._by_rule(rule) for rule in policy.models}
+        self._row_of: dict[ModelId, str] = {}
+        for rule in policy.models:
+            for model in (*rule.exo, *(model for _, model in rule.cloud)):
+                self._row_of.setdefault(model, rule.name)
         self._private = {
             model
             for rule in policy.models
@@ -97,13 +94,17 @@ class Catalog:
 
     def similar(self, name: str) -> list[str]:
         """Find at most three names near an unknown one."""
-        if len(name) > LONGEST:
-            return []
-        pool = list(islice(self.names(), SCAN))
-        folded = {known.casefold(): known for known in reversed(pool)}
-        if name.casefold() in folded:
-            return [folded[name.casefold()]]
-        return get_close_matches(name, pool, n=3, cutoff=0.5)
+        return near(name, self.names())
+
+    def nearest(self, name: str) -> tuple[list[str], list[str]]:
+        """Find what comes near an unknown name: what can be resolved, what Exo could place."""
+        known = self._registry.known
+        cards = (card for card in self._registry.cards if card not in known)
+        return self.similar(name), near(name, cards)
+
+    def row_of(self, model: ModelId) -> str | None:
+        """Name the configured row that stands for a target's id, the first of several."""
+        return self._row_of.get(model)
 
     def _all_names(self) -> Iterator[str]:
         yield from self._rules

@@ -2,22 +2,38 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from exo_supervisor.core.names import ModelId, ProviderName
+from exo_supervisor.core.near import near
+from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Cloud
 
 KEY_REST = 300.0
 """Seconds for which a refused key is left alone; a person may have mended it by then."""
 
+_UNREACHED = frozenset({Fault.CONNECT, Fault.CONNECT_TIMEOUT, Fault.TLS})
+_ANSWERED = frozenset(
+    {
+        Fault.NONE, Fault.SERVER_ERROR, Fault.BAD_STATUS, Fault.CONTENT_TYPE, Fault.ERROR_EVENT,
+        Fault.BUSY, Fault.NOT_PLACED, Fault.CONTEXT_LENGTH, Fault.REJECTED,
+    }
+)  # fmt: skip
+"""Ends of an attempt that only an HTTP answer can bring."""
+
 State = Literal["off", "unknown", "ready", "unreachable", "bad_key"]
 
 
 class Provider(Struct):
-    """One provider and what was last heard of it."""
+    """One provider and what was last heard of it.
+
+    `listed` are the models that it may be asked for by their own ids, `own` those of its own list.
+    `reached` is whether it gave any HTTP answer since it last could not be reached.
+    """
 
     cloud: Cloud
     listed: dict[ModelId, None]
+    own: dict[ModelId, None] = field(default_factory=dict[ModelId, None])
     looked: bool = False
     why: str = ""
     bad_key_until: float | None = None
@@ -26,6 +42,14 @@ class Provider(Struct):
     def usable(self, now: float) -> bool:
         """Say whether it may be asked: it has a key that was not refused of late."""
         return self.cloud.keyed and (self.bad_key_until is None or now >= self.bad_key_until)
+
+    def stands_by(self, now: float) -> bool:
+        """Say whether it may be asked and was reached since its last failure."""
+        return self.usable(now) and self.reached is True
+
+    def lacks(self, model: ModelId) -> bool:
+        """Say whether its own list, where it gave one, does not name a model."""
+        return bool(self.own) and model not in self.own
 
     def has(self, model: ModelId) -> bool:
         """Say whether the provider lists a model, or was configured to have it."""
@@ -59,22 +83,43 @@ class Clouds:
         """List the providers that have a model under this very id, the preferred one first."""
         return [name for name, provider in self.providers.items() if provider.has(model)]
 
+    def unlisted(self, name: ProviderName, model: ModelId) -> str:
+        """Say that a provider's own list does not name a model, and what comes near; else empty."""
+        provider = self.providers[name]
+        if not provider.lacks(model):
+            return ""
+        similar = ", ".join(near(model, provider.own))
+        return f"{name} does not list {model}" + (f"; similar: {similar}" if similar else "")
+
     def listed(self, name: ProviderName, models: tuple[ModelId, ...]) -> None:
         """Take a provider's own list in; what was configured for it limits the list."""
         provider = self.providers[name]
         provider.looked, provider.reached, provider.why = True, True, ""
+        provider.own = dict.fromkeys(models)
         if not provider.cloud.models:
-            provider.listed = dict.fromkeys(models)
+            provider.listed = provider.own
 
-    def failed(self, name: ProviderName, why: str) -> None:
-        """Note that a provider did not give its list; what it listed before still stands."""
+    def failed(self, name: ProviderName, why: str, *, answered: bool = False) -> None:
+        """Note that a provider did not give its list; what it listed before still stands.
+
+        One that `answered` has refused its list, but was reached.
+        """
         provider = self.providers[name]
-        provider.looked, provider.reached, provider.why = True, False, why
+        provider.looked, provider.reached, provider.why = True, answered, why
+
+    def attempted(self, name: ProviderName, fault: Fault) -> None:
+        """Note what an attempt's end says of whether the provider can be reached."""
+        provider = self.providers[name]
+        if fault in _UNREACHED:
+            provider.reached, provider.why = False, f"the last request failed: {fault.value}"
+        elif fault in _ANSWERED and provider.reached is not True:
+            provider.reached, provider.why = True, ""
 
     def refused_key(self, name: ProviderName, now: float) -> None:
         """Leave a provider alone for a while, since it refused the key."""
         provider = self.providers[name]
         provider.bad_key_until, provider.looked = now + KEY_REST, True
+        provider.reached = None
 
     def took_key(self, name: ProviderName) -> None:
         """Note that a provider answered with content, which proves the key."""

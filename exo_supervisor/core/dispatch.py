@@ -24,7 +24,7 @@ from exo_supervisor.core.names import ClusterKey, RequestId
 from exo_supervisor.core.options import Option, Seen, Tables, crowded
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Outcome
 from exo_supervisor.core.quiet import Quiet
-from exo_supervisor.core.refusals import must_stay, not_found, not_placed
+from exo_supervisor.core.refusals import end_of, must_stay, not_found, not_placed
 from exo_supervisor.core.retry import Budget
 from exo_supervisor.core.starting import start_of
 from exo_supervisor.core.waiting import Waiting
@@ -66,10 +66,11 @@ class Dispatch:
         if not self.looked:  # nobody has had the time to name this model yet
             empty = Route(event.model, (), "exo", local_only=False)
             return self._park(Flight(event=event, route=empty, tiers=(), arrived=now))
-        self.counts["failed"] += 1
+        self.counts["refused"] += 1
+        ready = self._tables.registry.ready_models()
         if route == "card":
-            return [not_placed(event, self._tables.registry.ready_models())]
-        return [not_found(event, self._catalog.similar(event.model))]
+            return [not_placed(event, ready)]
+        return [not_found(event, *self._catalog.nearest(event.model), ready)]
 
     def content(self, event: ContentSeen, now: float) -> list[Effect]:
         """Take in that an attempt brought its first content."""
@@ -79,15 +80,15 @@ class Dispatch:
         flight, attempt = found
         self._quiet.forget(event.request)
         effects = self._books.content(flight, attempt, event.ttft, now)
-        moved = None
-        if not flight.forced:
-            moved = self._moves.answered(
-                flight.route.name,
-                attempt.side,
-                home=flight.route.first,
-                shift=flight.shift,
-                target=attempt.option.target,
-            )
+        if flight.is_special():
+            return effects
+        moved = self._moves.answered(
+            flight.route.name,
+            attempt.side,
+            home=flight.route.first,
+            shift=flight.shift,
+            target=attempt.option.target,
+        )
         return effects if moved is None else [*effects, moved]
 
     def quieted(self, event: AttemptQuieted, now: float) -> list[Effect]:
@@ -158,7 +159,7 @@ class Dispatch:
         if event.local_only or route.local_only:
             tiers = tuple(tier for tier in tiers if tier.side == "exo")
             if event.route == "cloud" or (route.tiers and not tiers):
-                self.counts["failed"] += 1
+                self.counts["refused"] += 1
                 return [must_stay(event)]
         if event.route is not None:
             tiers = tuple(tier for tier in tiers if tier.side == event.route)
@@ -280,7 +281,7 @@ class Dispatch:
             param=fail.param,
             retry_after=fail.retry_after,
         )
-        return [*self._close(flight, "failed", now), refusal]
+        return [*self._close(flight, end_of(fail.code, flight.attempts), now), refusal]
 
     def _close(self, flight: Flight, end: str, now: float) -> list[Effect]:
         self._drop(flight)

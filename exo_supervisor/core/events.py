@@ -156,11 +156,12 @@ class ProviderListed(BaseEvent, frozen=True, kw_only=True):
 
 
 class ProviderFailed(BaseEvent, frozen=True, kw_only=True):
-    """A provider did not tell which models it has."""
+    """A provider did not tell which models it has; `answered`: it did give an HTTP answer."""
 
     provider: ProviderName
     why: Why
     detail: str = ""
+    answered: bool = False
 
 
 class RequestArrived(BaseEvent, frozen=True, kw_only=True):

@@ -85,6 +85,14 @@ class Flight(Struct):
         """Tell the shift that the client itself asked for, if it did."""
         return "route" if self.forced and self.event.route != self.route.first else None
 
+    def is_special(self) -> bool:
+        """Say whether where it goes tells nothing of where traffic goes.
+
+        So it is where the client narrowed the choice, or asked for what only some targets take.
+        """
+        narrowed = self.forced or self.event.local_only
+        return narrowed or self.shift == "unsupported_field" or self.rejected is not None
+
     def last_tier(self) -> bool:
         """Say whether no other tier is left."""
         return self.place + 1 >= len(self.tiers)

@@ -104,10 +104,23 @@ class Machine:
         return self.dispatch.looked
 
     def can_serve(self, now: float) -> bool:
-        """Say whether any target could take a request now."""
-        if next(self.tables.registry.ready_models(), None) is not None:
+        """Say whether any target of the routing order could take a request now, by what was seen.
+
+        A provider counts that was reached since its last failure and that no operator shut.
+        """
+        order = self.tables.policy.order
+        if "exo" in order and next(self.tables.registry.ready_models(), None) is not None:
             return True
-        return any(provider.usable(now) for provider in self.tables.clouds.providers.values())
+        return "cloud" in order and self.cloud_stands_by(now)
+
+    def cloud_stands_by(self, now: float) -> bool:
+        """Say whether any provider could take a request now, by what was seen of it."""
+        if self.tables.policy.local_only:
+            return False
+        return any(
+            provider.stands_by(now) and not self.tables.breakers.held_open((name, None))
+            for name, provider in self.tables.clouds.providers.items()
+        )
 
     def _note(self, event: NodeSighted | CardsRead | CapacityRead, now: float) -> list[Effect]:
         """Take in what no request waits for."""
@@ -194,7 +207,7 @@ class Machine:
         facts: dict[str, object] = {
             "ready": ready,
             "nodes": sum(node.up for node in registry.nodes.values()),
-            "providers": sum(p.usable(now) for p in self.tables.clouds.providers.values()),
+            "providers": sum(p.stands_by(now) for p in self.tables.clouds.providers.values()),
             "looked": sorted(registry.nodes),
         }
         return Announce(level="info" if ready else "warning", name="first_look_done", facts=facts)

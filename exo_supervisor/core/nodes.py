@@ -29,7 +29,8 @@ class Node(Struct):
 
     `claims` are the ids that its sources announced, None where an Exo of any id is welcome; `why`
     is why it did not say who it is, `unread` why it did not tell its state. `restarted_at` is when
-    it was last found under a new id, `stuck_on` are the rungs on which it stood for long.
+    it was last found under a new id, `stuck_on` are the rungs on which it stood for long. One that
+    was up and is down has fallen from the rung `fell_from`.
     """
 
     address: Address
@@ -59,6 +60,7 @@ class Node(Struct):
     rung: Rung = "seen"
     restarted_at: float | None = None
     stuck_on: frozenset[Rung] = frozenset()
+    fell_from: Rung | None = None
     capacity: Capacity | None = None
     capacity_at: float = 0.0
 

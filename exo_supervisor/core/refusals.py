@@ -5,30 +5,49 @@ from collections.abc import Iterable, Sequence
 from exo_supervisor.core.effects import Refuse
 from exo_supervisor.core.events import RequestArrived
 
+_ASKED_WRONGLY = frozenset({"upstream_rejected", "model_not_found"})
+
 SHORT = 80
 """Characters of a client's own model name that an error repeats, at most."""
 
 
-def not_found(event: RequestArrived, similar: Sequence[str]) -> Refuse:
-    """Say that nobody has this model, and which names come near."""
+def not_found(
+    event: RequestArrived, similar: Sequence[str], placeable: Sequence[str], ready: Iterable[str]
+) -> Refuse:
+    """Say that nobody has this model, which names come near, and what is ready instead."""
     text = f"no node and no provider has the model {short(event.model)!r}"
     if similar:
         text += f"; similar: {', '.join(similar)}"
-    return _refuse(event, 404, "model_not_found", text)
+    if placeable:
+        text += f"; Exo could place: {', '.join(placeable)}"
+    return _refuse(event, 404, "model_not_found", text + _ready(ready))
 
 
 def not_placed(event: RequestArrived, ready: Iterable[str]) -> Refuse:
     """Say that Exo knows this model but runs it nowhere, and what is ready instead."""
-    text = f"Exo knows {short(event.model)!r} but no node runs it: launch it on Exo's dashboard"
-    if names := ", ".join(sorted(ready)[:3]):
-        text += f"; ready now: {names}"
-    return _refuse(event, 404, "model_not_placed", text)
+    name = short(event.model)
+    text = f"Exo knows {name!r} but no node runs it: exo-supervisor models place {name}"
+    return _refuse(event, 404, "model_not_placed", text + _ready(ready))
+
+
+def _ready(models: Iterable[str]) -> str:
+    names = ", ".join(sorted(models)[:3])
+    return f"; ready now: {names}" if names else ""
 
 
 def must_stay(event: RequestArrived) -> Refuse:
     """Say that only a cloud could serve what must not leave this network."""
     text = "this request must not leave this network, and only a cloud provider could serve it"
     return Refuse(request=event.request, status=403, code="privacy", message=text)
+
+
+def end_of(code: str, attempts: int) -> str:
+    """Say how an error is counted: what the client asked for wrongly is no fault of ours."""
+    if code == "deadline":
+        return "abandoned"
+    if attempts and code not in _ASKED_WRONGLY:
+        return "failed"
+    return "refused"
 
 
 def short(name: str) -> str:

@@ -130,6 +130,7 @@ class Registry:
         came_up = not node.up and (not node.was_up or restarted or node.returns >= RETURNS)
         if came_up:
             node.up = node.was_up = True
+            node.fell_from = None
             self.unproven.drop(event.node)
             node.looked = node.looked or node.alias_of is not None
         if restarted:
@@ -147,7 +148,7 @@ class Registry:
         node.why, node.detail, node.looked = why, detail, True
         fell = node.up and node.misses >= MISSES
         if fell:
-            node.up = False
+            node.up, node.fell_from = False, node.rung
         if node.misses >= MISSES:  # another address of it may be well
             self._release_id(node)
         self._settle(node, now, moved=fell)

@@ -145,8 +145,9 @@ class Watch:
         provider = self._tables.clouds.get(event.provider)
         if provider is None:
             return []
-        first = provider.reached is not False
-        self._tables.clouds.failed(event.provider, event.detail or event.why)
+        first = provider.why == ""
+        why = event.detail or event.why
+        self._tables.clouds.failed(event.provider, why, answered=event.answered)
         if event.why == "bad_key":
             self._tables.clouds.refused_key(event.provider, now)
         if not first:

@@ -16,6 +16,8 @@ from exo_supervisor.edge.rungs import (
     stuck_for,
 )
 
+DEFAULT_SEED = "127.0.0.1:52415"
+"""Where an Exo of this host would be; it is looked at although nobody named it."""
 MOST = 5
 """Lines of advice, at most."""
 _NAMES = {
@@ -39,9 +41,7 @@ def advise(machine: Machine, now: float) -> list[str]:
     lines += _on_models(machine)
     lines += _on_clusters(registry, now)
     for node in registry.nodes.values():
-        if not stuck and not node.up and node.address.startswith("127."):
-            continue  # no Exo on this host, and none is missed
-        if node.alias_of is None:
+        if node.alias_of is None and not _is_nobodys(node):
             lines += _on_node(node, registry)
     lines += _on_generations(registry)
     if stuck and not clouds.providers:
@@ -49,6 +49,11 @@ def advise(machine: Machine, now: float) -> list[str]:
     if stuck:
         lines.append("or watch it work without either: exo-supervisor demo")
     return lines[:MOST]
+
+
+def _is_nobodys(node: Node) -> bool:
+    """Say whether a node is only the default seed: no Exo is on this host, and none was."""
+    return not node.was_up and node.address == DEFAULT_SEED
 
 
 def _on_models(machine: Machine) -> Iterator[str]:
@@ -79,7 +84,7 @@ def _on_clusters(registry: Registry, now: float) -> Iterator[str]:
 
 def _on_node(node: Node, registry: Registry) -> Iterator[str]:
     about = advise_on(node, registry)
-    if about is not None and (node.seeded or node.up):
+    if about is not None and (node.seeded or node.was_up):
         yield f"{node.address}: {about}"
     elif node.rung in node.stuck_on and announced(node) and namesake(node, registry) is None:
         yield f"{node.address} is only {node.rung}: exo-supervisor nodes says why"
@@ -94,14 +99,36 @@ def _on_generations(registry: Registry) -> Iterator[str]:
 
 
 def sum_up(machine: Machine, now: float) -> str:
-    """Say in a few words who serves."""
+    """Say in a few words who serves, by what was seen."""
     if not machine.looked():
-        return "looking at the nodes for the first time"
-    local = next(machine.tables.registry.ready_models(), None) is not None
-    cloud = any(provider.usable(now) for provider in machine.tables.clouds.providers.values())
+        return "still looking at nodes and providers"
+    order, registry = machine.tables.policy.order, machine.tables.registry
+    local = "exo" in order and next(registry.ready_models(), None) is not None
+    cloud = "cloud" in order and machine.cloud_stands_by(now)
     if local:
-        return "Exo serves, cloud stands by" if cloud else "Exo serves"
-    if cloud:
-        return "cloud serves, no Exo model is ready"
-    exo = "no model is ready" if machine.tables.registry.any_up() else "no Exo node found"
-    return f"{exo}, no provider has a key"
+        missing = ", no cloud stands by" if machine.tables.clouds.providers else ""
+        return "Exo serves, cloud stands by" if cloud else f"Exo serves{missing}"
+    exo = "no model is ready" if registry.any_up() else "no Exo node found"
+    if "exo" not in order:
+        exo = "routing.order has no exo"
+    elif any(node.fell_from is not None for node in registry.nodes.values()):
+        exo = exo if registry.any_up() else "no Exo node answers"
+    return f"cloud serves, {exo}" if cloud else f"{exo}, {_no_cloud(machine, now)}"
+
+
+def _no_cloud(machine: Machine, now: float) -> str:
+    """Say why no provider could serve."""
+    tables = machine.tables
+    providers = tables.clouds.providers.values()
+    states = {provider.state(now) for provider in providers}
+    if not states:
+        return "no provider is configured"
+    if "cloud" not in tables.policy.order:
+        return "routing.order has no cloud"
+    if tables.policy.local_only:
+        return "nothing may leave the house"
+    if states == {"off"}:
+        return "no provider has a key"
+    if states <= {"off", "bad_key"}:
+        return "every provider refused its key"
+    return "no provider was reached" if "ready" not in states else "every provider is held open"

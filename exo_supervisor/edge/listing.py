@@ -74,11 +74,11 @@ async def ask_for_list(get: Get, source: Source, wait: float) -> ProviderListed 
 def _judge(provider: ProviderName, reply: Reply) -> ProviderListed | ProviderFailed:
     if reply.status in _BAD_KEY:
         detail = f"the key was refused with status {reply.status}"
-        return ProviderFailed(provider=provider, why="bad_key", detail=detail)
+        return ProviderFailed(provider=provider, why="bad_key", detail=detail, answered=True)
     if reply.status != HTTPStatus.OK:
         detail = f"status {reply.status} instead of a list of models"
-        return ProviderFailed(provider=provider, why="bad_answer", detail=detail)
+        return ProviderFailed(provider=provider, why="bad_answer", detail=detail, answered=True)
     try:
         return ProviderListed(provider=provider, models=read_models(reply.body))
     except WireError as fault:
-        return ProviderFailed(provider=provider, why="bad_answer", detail=str(fault))
+        return ProviderFailed(provider=provider, why="bad_answer", detail=str(fault), answered=True)

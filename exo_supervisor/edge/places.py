@@ -15,6 +15,9 @@ _LOADING = ("connecting", "connected", "loading", "loaded", "warming_up")
 """Why a model is not ready although its runners are on their way to be."""
 
 
+_WHY_NOT = {"off": "it has no key", "bad_key": "it refused its key", "unknown": "not reached yet"}
+
+
 class Where(Struct):
     """One place in which a model stands."""
 
@@ -34,11 +37,24 @@ class ModelRow(Struct):
     placement: PlacementSeen | None = None
     why: str | None = None
     """Why it stands at no Exo, where that is known."""
+    alias_of: str | None = None
+    """The configured row that stands for the same places."""
 
 
 def models(machine: Machine, now: float, wall: Wall) -> list[ModelRow]:
     """List every known name, with each place in which it stands."""
-    return [model(machine, name, now, wall) for name in machine.catalog.names()]
+    rows = {name: model(machine, name, now, wall) for name in machine.catalog.names()}
+    for name, row in rows.items():
+        first = rows.get(machine.catalog.row_of(ModelId(name)) or name)
+        if first is not None and first is not row and _covers(first, row):
+            row.alias_of = first.id
+    return list(rows.values())
+
+
+def _covers(first: ModelRow, row: ModelRow) -> bool:
+    """Say whether whatever serves one row serves the other, too."""
+    places = {(place.target, place.model) for place in first.where}
+    return all((place.target, place.model) in places for place in row.where)
 
 
 def model(machine: Machine, name: str, now: float, wall: Wall) -> ModelRow:
@@ -86,10 +102,15 @@ def _places(
     machine: Machine, ids: tuple[ModelId, ...], provider: ProviderName | None, now: float
 ) -> Iterator[Where]:
     if provider is not None:
-        cloud = machine.tables.clouds.providers[provider]
-        usable = cloud.usable(now)
+        clouds = machine.tables.clouds
+        cloud = clouds.providers[provider]
+        state = cloud.state(now)
+        why = "" if cloud.stands_by(now) else _WHY_NOT.get(state, state)
+        if machine.tables.breakers.held_open((provider, None)):
+            why = "held open by the operator"
         for model in ids:
-            yield Where(provider, model, usable, "" if usable else cloud.state(now), None)
+            reason = why or clouds.unlisted(provider, model)
+            yield Where(provider, model, not reason, reason, None)
         return
     for model in ids:
         for cluster, placed in machine.tables.registry.where_placed(model):

@@ -91,6 +91,7 @@ class Routes:
                 version=__version__,
                 config=about.config,
                 quiet=about.quiet(),
+                wall=wall,
             )
         )
 

@@ -85,6 +85,10 @@ def namesake(node: Node, registry: Registry) -> str | None:
 
 def explain(node: Node, registry: Registry, now: float) -> str:
     """Say in one sentence what keeps a node from its next rung."""
+    if node.fell_from is not None:
+        return (
+            f"down since {span(now - node.since)}, was {node.fell_from}: {_silent(node, registry)}"
+        )
     if not node.up:
         return _silent(node, registry)
     cluster = None if node.cluster is None else registry.clusters[node.cluster]

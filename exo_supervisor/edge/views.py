@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from ipaddress import IPv4Address
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -12,6 +13,8 @@ from exo_supervisor.core.names import Address
 from exo_supervisor.core.nodes import Node
 from exo_supervisor.edge.advice import advise, sum_up
 from exo_supervisor.edge.rungs import advise_on, explain
+
+_RUNGS = ("seen", "reachable", "identified", "clustered", "placed", "ready")
 
 Wall = Callable[[float], str]
 """Turns one of our instants into RFC 3339, UTC."""
@@ -60,6 +63,8 @@ class NodeSeen(Struct):
     advice: str | None
     models: list[ModelSeen]
     breaker: BreakerSeen
+    was: str | None
+    """The rung on which it stood that was up and is down."""
     sources: list[str]
     latency: float | None
     capacity: CapacitySeen | None
@@ -96,18 +101,36 @@ class Status(Struct):
     summary: str
     config: str | None
     advice: list[str]
+    looking: bool
+    """The first look lasts."""
     looked: list[str]
     nodes: dict[str, int]
+    down: int
+    """Nodes that were up; they count as seen."""
     providers: list[ProviderSeen]
     requests: dict[str, int]
+    held: list[BreakerRow]
+    """The breakers that an operator holds."""
     not_yet: list[str]
     """What is on and not built; nothing at present."""
 
 
 def nodes(machine: Machine, now: float, wall: Wall) -> list[NodeSeen]:
-    """List all nodes that are no other address of one in the list."""
+    """List all nodes that are no other address of one in the list, by their addresses."""
     found = machine.tables.registry.nodes.values()
-    return [_node(machine, node, now, wall) for node in found if node.alias_of is None]
+    mine = sorted(
+        (node for node in found if node.alias_of is None), key=lambda n: _order_of(n.address)
+    )
+    return [_node(machine, node, now, wall) for node in mine]
+
+
+def _order_of(address: str) -> tuple[bytes, str, int]:
+    """Order addresses as people do: by the numbers of an IPv4 address, then names, then ports."""
+    host, _, port = address.rpartition(":")
+    try:
+        return IPv4Address(host).packed, "", int(port)
+    except ValueError:
+        return b"\xff" * 5, host, int(port) if port.isdecimal() else 0
 
 
 def breakers(machine: Machine, wall: Wall) -> list[BreakerRow]:
@@ -151,40 +174,42 @@ def status(
     version: str,
     config: str | None,
     quiet: list[str],
+    wall: Wall,
 ) -> Status:
     """Sum the house up."""
     registry, clouds = machine.tables.registry, machine.tables.clouds
-    counts = machine.dispatch.counts
-    ready = machine.looked() and machine.can_serve(now)
-    rungs = Counter(node.rung for node in registry.nodes.values() if node.alias_of is None)
-    rows = ("seen", "reachable", "identified", "clustered", "placed", "ready")
+    found = [node for node in registry.nodes.values() if node.alias_of is None]
+    rungs = Counter(node.rung for node in found)
+    silent = [f"{n.address} {explain(n, registry, now)}" for n in found if not n.up]
     return Status(
         version=version,
         uptime=round(now - machine.started, 3),
-        ready=ready,
+        ready=machine.looked() and machine.can_serve(now),
         summary=sum_up(machine, now),
         config=config,
         advice=advise(machine, now),
-        looked=[
-            *(
-                f"{n.address} {explain(n, registry, now)}"
-                for n in registry.nodes.values()
-                if not n.up
-            ),
-            *quiet,
-        ],
-        nodes={rung: rungs[rung] for rung in rows},
+        looking=not machine.looked(),
+        looked=[*silent, *quiet],
+        nodes={rung: rungs[rung] for rung in _RUNGS},
+        down=sum(node.fell_from is not None for node in found),
         providers=[
             ProviderSeen(name, p.state(now), (p.cloud.why_off or p.why) or None)
             for name, p in clouds.providers.items()
         ],
-        requests={
-            "in_flight": len(machine.dispatch.flights),
-            **{name: counts[name] for name in ("total", "exo", "cloud", "failed", "abandoned")},
-            "aborted_at_exo": sum(c.condition.aborted for c in registry.clusters.values()),
-        },
+        requests=_requests(machine),
+        held=[row for row in breakers(machine, wall) if row.forced],
         not_yet=[],
     )
+
+
+def _requests(machine: Machine) -> dict[str, int]:
+    """Count the requests: those under way, and how the others ended."""
+    counts, now = machine.dispatch.counts, len(machine.dispatch.flights)
+    ends = {name: counts[name] for name in ("exo", "cloud", "refused", "failed", "abandoned")}
+    sums = {"total": counts["total"], "served": counts["exo"] + counts["cloud"], **ends}
+    clusters = machine.tables.registry.clusters.values()
+    aborted = sum(cluster.condition.aborted for cluster in clusters)
+    return {"now": now, "in_flight": now, **sums, "aborted_at_exo": aborted}
 
 
 def _node(machine: Machine, node: Node, now: float, wall: Wall) -> NodeSeen:
@@ -204,6 +229,7 @@ def _node(machine: Machine, node: Node, now: float, wall: Wall) -> NodeSeen:
         advice=advise_on(node, registry),
         models=[ModelSeen(model, place.ready) for model, place in placed],
         breaker=BreakerSeen(row.state, row.reason, row.since, row.until),
+        was=node.fell_from,
         sources=sorted(node.sources),
         latency=round(node.latency, 6) if node.up else None,
         capacity=_capacity(node, wall),
@@ -212,6 +238,6 @@ def _node(machine: Machine, node: Node, now: float, wall: Wall) -> NodeSeen:
 
 def _capacity(node: Node, wall: Wall) -> CapacitySeen | None:
     known = node.capacity
-    if known is None:
+    if known is None or not node.up:  # what a node had when it fell is not free now
         return None
     return CapacitySeen(**asdict(known), read_at=wall(node.capacity_at))

@@ -115,7 +115,8 @@ async def test_every_view_has_the_shape_that_scripts_rely_on() -> None:
         async with in_process(*nodes, cloud=cloud) as world:
             await world.ready(3)
             await world.lines("provider_reached")
-            rows = (await world.look("/supervisor/nodes"))["nodes"]
+            found = {row["id"]: row for row in (await world.look("/supervisor/nodes"))["nodes"]}
+            rows = [found[node.address] for node in nodes]
             assert [row["generation"] for row in rows] == ["A", "B", "C", "C", None]
             assert [row["rung"] for row in rows] == ["ready", "ready", "ready", "clustered", "seen"]
             for row, node in zip(rows, nodes, strict=True):

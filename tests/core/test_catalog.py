@@ -2,9 +2,10 @@
 
 import pytest
 
-from exo_supervisor.core.catalog import LONGEST, Catalog, Lookup, Route
+from exo_supervisor.core.catalog import Catalog, Lookup, Route
 from exo_supervisor.core.clouds import Clouds
 from exo_supervisor.core.names import ModelId, ProviderName, Side
+from exo_supervisor.core.near import LONGEST
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from exo_supervisor.core.registry import Registry
 

@@ -4,6 +4,7 @@ import pytest
 
 from exo_supervisor.core.clouds import KEY_REST, Clouds
 from exo_supervisor.core.names import ModelId, ProviderName
+from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Cloud
 
 P, Q, OFF = ProviderName("p"), ProviderName("q"), ProviderName("off")
@@ -58,3 +59,34 @@ def test_a_refused_key_is_left_alone_for_a_while_or_until_it_works(clouds: Cloud
     assert provider.state(100.0 + KEY_REST) == "unknown"
     clouds.took_key(P)
     assert (provider.usable(101.0), provider.state(101.0)) == (True, "ready")
+
+
+def test_reached_is_what_was_seen_last(clouds: Clouds) -> None:
+    provider = clouds.providers[P]
+    assert not provider.stands_by(0.0), "a key alone proves nothing"
+    clouds.failed(P, "status 404 instead of a list of models", answered=True)
+    assert (provider.stands_by(0.0), provider.state(0.0)) == (True, "ready")
+    for unreached in (Fault.CONNECT, Fault.CONNECT_TIMEOUT, Fault.TLS):
+        clouds.attempted(P, unreached)
+        assert (provider.stands_by(0.0), provider.state(0.0)) == (False, "unreachable")
+        assert provider.why == f"the last request failed: {unreached.value}"
+        clouds.attempted(P, Fault.STALL)
+        assert not provider.stands_by(0.0)
+        clouds.attempted(P, Fault.BUSY)
+        assert (provider.stands_by(0.0), provider.why) == (True, "")
+    clouds.refused_key(P, 0.0)
+    assert not provider.stands_by(KEY_REST), "a refused key is its last failure"
+    clouds.took_key(P)
+    assert provider.stands_by(0.0)
+
+
+def test_what_a_provider_does_not_list_is_told_with_what_comes_near(clouds: Clouds) -> None:
+    gone = ModelId("org/lama-3")
+    assert clouds.unlisted(P, gone) == "", "it gave no list"
+    clouds.listed(P, (ModelId("org/Llama-3"), ModelId("other")))
+    assert clouds.unlisted(P, gone) == "p does not list org/lama-3; similar: org/Llama-3"
+    assert clouds.unlisted(P, ModelId("zzzzzzzz")) == "p does not list zzzzzzzz"
+    assert clouds.unlisted(P, ModelId("other")) == ""
+    clouds.listed(Q, (Y,))
+    assert clouds.unlisted(Q, X) == "q does not list x", "what is configured is no proof"
+    assert clouds.with_model(X) == [Q]

@@ -101,8 +101,11 @@ def test_a_client_leaves_while_the_look_goes_on() -> None:
     assert story.machine.dispatch.counts == {"total": 1, "abandoned": 1}
 
 
-def test_readiness_to_serve_is_exo_or_a_provider_with_a_key() -> None:
-    assert Young().machine.can_serve(0.0)
+def test_readiness_to_serve_is_exo_or_a_provider_that_was_reached() -> None:
+    young = Young()
+    assert not young.machine.can_serve(0.0), "a key alone proves nothing"
+    young.tell(ProviderListed(provider=P, models=()))
+    assert young.machine.can_serve(0.0)
     story = Young(structs.replace(SEEDED, clouds=()))
     assert not story.machine.can_serve(0.0)
     story.up("a:1")

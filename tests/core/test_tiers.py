@@ -5,7 +5,7 @@ from msgspec import structs
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.events import ProviderFailed
-from exo_supervisor.core.names import Address, ProviderName, RequestId
+from exo_supervisor.core.names import Address, ModelId, ProviderName, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from tests.core.story import ANY, BOTH, CHAT, CLOUDS, LOCAL, M, P, Q, Story, X, refusal, told
@@ -248,7 +248,7 @@ def test_who_cannot_be_served_is_told_so(policy: Policy, name: str, code: str) -
     assert told([answer]) == [code]
     assert (answer.retry_after is not None) == (answer.status == 503)
     assert story.idle()
-    assert story.machine.dispatch.counts == {"total": 1, "failed": 1}
+    assert story.machine.dispatch.counts == {"total": 1, "refused": 1}
 
 
 def test_an_unknown_name_names_what_is_near_and_a_card_what_is_ready() -> None:
@@ -288,3 +288,41 @@ def test_content_shows_that_a_provider_is_there_after_all() -> None:
     assert provider.reached is False
     story.begin("r")
     assert (provider.reached, provider.why) == (True, "")
+
+
+def test_a_configured_model_that_its_only_provider_does_not_list_is_a_lasting_error() -> None:
+    rule = ModelRule("gone", cloud=((P, ModelId("nosuchmodel")),))
+    story = Story(structs.replace(BOTH, models=(rule,)))
+    assert told(story.ask("r", "gone")) == ["start p nosuchmodel"], "a list need not be complete"
+    answer = refusal(story.fail("r", Fault.NOT_PLACED))
+    assert (answer.status, answer.code) == (404, "model_not_found")
+    assert answer.message == "p does not list nosuchmodel"
+    assert answer.retry_after is None
+    assert story.machine.dispatch.counts == {"total": 1, "refused": 1}
+
+
+def test_a_503_names_what_a_provider_does_not_list_where_exo_might_serve_again() -> None:
+    rule = ModelRule("gone", exo=(M,), cloud=((P, ModelId("nosuchmodel")),))
+    story = Story(structs.replace(BOTH, models=(rule,)))
+    story.ask("r", "gone")
+    answer = refusal(story.fail("r", Fault.NOT_PLACED))
+    assert told([answer]) == ["refuse 503 no_target"]
+    assert answer.message.endswith("; p does not list nosuchmodel")
+
+
+@pytest.mark.parametrize("kind", ["field", "route", "local_only", "rejected"])
+def test_one_special_request_is_no_shift_of_traffic(kind: str) -> None:
+    ignores = {"A": frozenset[str](), "B": frozenset[str](), "C": frozenset({"json"})}
+    story = Story(structs.replace(BOTH, ignored=ignores), "a:1")
+    match kind:
+        case "field":
+            assert told(story.ask("r", demands=("json",))) == ["start p x /unsupported_field"]
+        case "route":
+            story.ask("r", route="cloud")
+        case "rejected":
+            story.ask("r")
+            assert told(story.fail("r", Fault.CONTEXT_LENGTH)) == ["start p x /attempt_failed"]
+        case _:
+            story.ask("r", local_only=True)
+    story.begin("r")
+    assert "traffic_shifted" not in story.names()

@@ -6,6 +6,7 @@ from msgspec import structs
 from exo_supervisor.core.events import (
     NodeSighted,
     ProbeFailed,
+    ProviderFailed,
     ProviderListed,
     Ticked,
 )
@@ -31,14 +32,14 @@ def looked(policy: Policy) -> Machine:
 
 def test_before_the_first_look_there_is_nothing_to_advise() -> None:
     machine = Machine(Policy(seeds=((Address("n:1"), "http://n:1"),)), 0.0)
-    assert sum_up(machine, 0.0) == "looking at the nodes for the first time"
+    assert sum_up(machine, 0.0) == "still looking at nodes and providers"
     assert advise(machine, 0.0) == []
 
 
 def test_a_house_with_nothing_is_told_all_its_ways() -> None:
     machine = looked(Policy())
     assert advise(machine, 9.0) == [START, ADD, DEMO]
-    assert sum_up(machine, 9.0) == "no Exo node found, no provider has a key"
+    assert sum_up(machine, 9.0) == "no Exo node found, no provider is configured"
 
 
 def test_a_provider_without_a_key_needs_no_second_one() -> None:
@@ -57,10 +58,10 @@ def test_a_refused_key_comes_first_and_rests_with_the_key() -> None:
 def test_sums_up_who_serves() -> None:
     assert sum_up(Story(LOCAL, "n:1").machine, 9.0) == "Exo serves"
     assert sum_up(Story(BOTH, "n:1").machine, 9.0) == "Exo serves, cloud stands by"
-    assert sum_up(Story(BOTH).machine, 9.0) == "cloud serves, no Exo model is ready"
+    assert sum_up(Story(BOTH).machine, 9.0) == "cloud serves, no Exo node found"
     bare = Story(LOCAL)
     bare.up("n:1")
-    assert sum_up(bare.machine, 9.0) == "no model is ready, no provider has a key"
+    assert sum_up(bare.machine, 9.0) == "no model is ready, no provider is configured"
 
 
 @pytest.mark.parametrize(("seeded", "told"), [(True, True), (False, False)])
@@ -173,4 +174,71 @@ def test_an_exo_that_is_not_on_this_host_is_missed_only_where_nothing_serves() -
     story.tell(ProbeFailed(node=OWN, why="refused"))
     assert advise(story.machine, story.now) == []
     story.down("n:1")
-    assert any(line.startswith(OWN) for line in advise(story.machine, story.now))
+    lines = advise(story.machine, story.now)
+    assert lines[0] == START
+    assert lines[1].startswith("n:1: start Exo there"), "one that was up keeps its advice"
+    assert not any(line.startswith(OWN) for line in lines), "a seed that nobody set"
+
+
+def test_one_that_was_up_on_this_host_is_missed_at_its_own_address() -> None:
+    story = Story(LOCAL, OWN)
+    story.down(OWN)
+    assert any(line.startswith(f"{OWN}: start Exo there") for line in advise(story.machine, 9.0))
+
+
+@pytest.mark.parametrize(
+    ("policy", "event", "said"),
+    [
+        pytest.param(BOTH, None, "cloud serves, no Exo node found", id="reached"),
+        pytest.param(
+            BOTH, "unreached", "no Exo node found, no provider was reached", id="unreached"
+        ),
+        pytest.param(BOTH, "key", "no Exo node found, every provider refused its key", id="key"),
+        pytest.param(BOTH, "held", "no Exo node found, every provider is held open", id="held"),
+        pytest.param(
+            structs.replace(BOTH, clouds=(Cloud(P, "https://p", keyed=False),)),
+            None, "no Exo node found, no provider has a key", id="no key",
+        ),
+        pytest.param(
+            structs.replace(BOTH, order=("exo",)),
+            None, "no Exo node found, routing.order has no cloud", id="order",
+        ),
+        pytest.param(
+            structs.replace(BOTH, order=("cloud",)),
+            None, "cloud serves, routing.order has no exo", id="cloud only",
+        ),
+        pytest.param(
+            structs.replace(BOTH, local_only=True),
+            None, "no Exo node found, nothing may leave the house", id="private",
+        ),
+    ],
+)  # fmt: skip
+def test_a_cloud_stands_by_only_where_it_was_reached_and_may_serve(
+    policy: Policy, event: str | None, said: str
+) -> None:
+    story = Story(policy)
+    clouds = story.machine.tables.clouds
+    for name in clouds.providers:
+        if event == "unreached":
+            story.tell(ProviderFailed(provider=name, why="timeout"))
+        elif event == "key":
+            clouds.refused_key(name, story.now)
+        elif event == "held":
+            story.force(name, "open")
+    assert sum_up(story.machine, story.now) == said
+    assert story.machine.can_serve(story.now) == said.startswith("cloud serves")
+
+
+def test_a_fallen_house_is_not_one_that_was_never_found() -> None:
+    story = Story(LOCAL, "n:1")
+    story.down("n:1")
+    assert sum_up(story.machine, 9.0) == "no Exo node answers, no provider is configured"
+    story.up("m:1")
+    assert sum_up(story.machine, 9.0) == "no model is ready, no provider is configured"
+
+
+def test_no_cloud_stands_by_beside_an_exo_that_serves() -> None:
+    story = Story(BOTH, "n:1")
+    for name in story.machine.tables.clouds.providers:
+        story.tell(ProviderFailed(provider=name, why="timeout"))
+    assert sum_up(story.machine, story.now) == "Exo serves, no cloud stands by"

@@ -1,14 +1,16 @@
 """What the house shows of itself is what is so."""
 
 import msgspec
+from msgspec import structs
 
 from exo_supervisor.core.capacity import Capacity
-from exo_supervisor.core.events import CapacityRead, Placed
-from exo_supervisor.core.names import Address
+from exo_supervisor.core.events import CapacityRead, Placed, ProviderFailed, ProviderListed
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.edge import places, views
-from tests.core.story import BOTH, LOCAL, M, P, Story, X, stand
+from tests.core.story import BOTH, CHAT, LOCAL, M, P, Q, Story, X, stand
 
 LOADING = Placed(M, ready=False)
 
@@ -18,7 +20,9 @@ def wall(instant: float) -> str:
 
 
 def shown(story: Story) -> views.Status:
-    return views.status(story.machine, story.now, version="1", config="f", quiet=["mdns is quiet"])
+    return views.status(
+        story.machine, story.now, version="1", config="f", quiet=["mdns is quiet"], wall=wall
+    )
 
 
 def test_a_node_is_shown_with_its_cluster_its_models_and_its_breaker() -> None:
@@ -81,8 +85,11 @@ def test_a_node_that_is_down_shows_why_and_no_models() -> None:
     story.down("n:1")
     [node] = views.nodes(story.machine, story.now, wall)
     assert (node.models, node.latency, node.rung) == ([], None, "seen")
-    assert node.why == "the host is up, but nothing listens there"
-    assert shown(story).looked[0] == "n:1 the host is up, but nothing listens there"
+    assert (node.was, node.capacity) == ("ready", None)
+    assert node.why == "down since 0 s, was ready: the host is up, but nothing listens there"
+    status = shown(story)
+    assert status.looked[0] == f"n:1 {node.why}"
+    assert (status.down, status.nodes["seen"]) == (1, 1)
 
 
 def test_another_address_of_a_node_is_no_second_node() -> None:
@@ -149,7 +156,7 @@ def test_a_provider_whose_key_was_refused_is_shown_with_its_reason() -> None:
     story.machine.tables.clouds.refused_key(P, story.now)
     rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
     assert [(at.target, at.ready, at.why) for at in rows["chat"].where] == [
-        ("p", False, "bad_key"),
+        ("p", False, "it refused its key"),
         ("q", True, ""),
     ]
     assert [(seen.name, seen.state) for seen in shown(story).providers] == [
@@ -165,8 +172,8 @@ def test_the_status_counts_requests_and_nodes() -> None:
     story.ask("open")
     status = shown(story)
     assert (status.ready, status.uptime, status.config) == (True, 5.0, "f")
-    assert status.requests["in_flight"] == 1
-    assert status.requests["total"] == 2
+    assert (status.requests["now"], status.requests["in_flight"]) == (1, 1)
+    assert (status.requests["total"], status.requests["served"]) == (2, 1)
     assert list(status.nodes) == ["seen", "reachable", "identified", "clustered", "placed", "ready"]
     assert status.nodes["ready"] == 1
     assert "mdns is quiet" in status.looked
@@ -180,3 +187,55 @@ def test_an_empty_house_has_a_status_too() -> None:
     assert views.nodes(story.machine, story.now, wall) == []
     assert places.models(story.machine, 5.0, wall) == []
     assert views.breakers(story.machine, wall) == []
+
+
+def test_what_an_operator_holds_stands_in_the_status() -> None:
+    story = Story(BOTH, "n:1")
+    assert shown(story).held == []
+    story.force("n:1", "open")
+    story.force("p", "closed", "x")
+    held = [(row.target, row.model, row.state) for row in shown(story).held]
+    assert held == [("n:1", None, "open"), ("p", "x", "closed")]
+
+
+def test_the_first_look_is_told_while_it_lasts() -> None:
+    machine = Machine(structs.replace(BOTH, seeds=((Address("n:1"), "http://n:1"),)), 0.0)
+    status = views.status(machine, 0.0, version="1", config=None, quiet=[], wall=wall)
+    assert (status.looking, status.ready) == (True, False)
+    assert not shown(Story(BOTH)).looking
+
+
+def test_nodes_stand_in_the_order_of_their_addresses_whenever_they_came() -> None:
+    story = Story(LOCAL)
+    for node in ("zeta:1", "10.0.0.10:2", "10.0.0.9:52415", "10.0.0.10:1", "odd"):
+        story.up(node)
+    order = [node.id for node in views.nodes(story.machine, story.now, wall)]
+    assert order == ["10.0.0.9:52415", "10.0.0.10:1", "10.0.0.10:2", "odd", "zeta:1"]
+
+
+def test_a_provider_that_was_not_reached_or_does_not_list_a_model_is_not_ready_for_it() -> None:
+    rule = structs.replace(CHAT, cloud=((P, ModelId("nosuch")), (Q, X)))
+    story = Story(structs.replace(BOTH, models=(rule,)))
+    story.tell(ProviderFailed(provider=Q, why="timeout", detail="no answer in time"))
+    row = places.models(story.machine, story.now, wall)[0]
+    assert [(at.target, at.ready, at.why) for at in row.where] == [
+        ("p", False, "p does not list nosuch"),
+        ("q", False, "unreachable"),
+    ]
+    assert row.state == "down"
+    story.tell(ProviderListed(provider=Q, models=(X,)))
+    story.force("q", "open")
+    row = places.models(story.machine, story.now, wall)[0]
+    assert row.where[1].why == "held open by the operator"
+
+
+def test_an_alias_and_what_it_stands_for_are_one_model() -> None:
+    story = Story(BOTH, "n:1")
+    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
+    assert {name: row.alias_of for name, row in rows.items()} == {
+        "chat": None, "m": "chat", "x": "chat",
+    }  # fmt: skip
+    apart = structs.replace(CHAT, cloud=((P, X),))
+    story = Story(structs.replace(BOTH, models=(apart,)), "n:1")
+    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
+    assert rows["x"].alias_of is None, "another provider has it, too"

@@ -1,0 +1,44 @@
+"""Which known names come near to one that is not known: people mistype case, prefix and letters."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from itertools import islice
+
+SCAN = 5000
+"""Names that a search for near matches looks at, at most."""
+LONGEST = 200
+"""Characters of a name that is still compared with others; a comparison costs by length."""
+MOST = 3
+SHORTEST = 3
+"""Characters of a name that is taken for the beginning of another."""
+ALIKE = 0.5
+
+
+def near(name: str, known: Iterable[str]) -> list[str]:
+    """Find at most three names near an unknown one, the nearest first.
+
+    The same but for case comes first, alone; then the same but for what stands before the last
+    `/` or behind a `:`; then names that begin alike; then those of which few letters differ.
+    """
+    if len(name) > LONGEST:
+        return []
+    pool = [each for each in islice(known, SCAN) if len(each) <= LONGEST]
+    folded, tail = name.casefold(), _tail(name)
+    if same := [each for each in pool if each.casefold() == folded]:
+        return same[:1]
+    tails: dict[str, list[str]] = {}
+    for each in pool:
+        tails.setdefault(_tail(each), []).append(each)
+    found = dict.fromkeys(tails.get(tail, []))
+    if len(tail) >= SHORTEST:
+        begun = (each for key in tails if key.startswith(tail) for each in tails[key])
+        found |= dict.fromkeys(begun)
+    if len(found) < MOST:
+        alike = get_close_matches(tail, tails, n=MOST, cutoff=ALIKE)
+        found |= dict.fromkeys(each for key in alike for each in tails[key])
+    return list(found)[:MOST]
+
+
+def _tail(name: str) -> str:
+    """Take what names the model itself: no owner before it, no variant behind it."""
+    return name.casefold().rpartition("/")[2].partition(":")[0]
