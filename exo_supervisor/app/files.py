@@ -7,6 +7,7 @@ from pathlib import Path
 from exo_supervisor.config import Config, Settings, decode, read
 from exo_supervisor.errors import StartError
 from exo_supervisor.host.credentials import Secret, read_secret
+from exo_supervisor.host.user_socket import user_socket
 
 SYSTEM_FILE = Path("/etc/exo-supervisor/supervisor.toml")
 SYSTEM_RUNTIME = Path("/run/exo-supervisor")
@@ -45,9 +46,33 @@ def find(named: str | None, environ: Mapping[str, str]) -> Path | None:
     """Find the configuration file: named, the user's, the system's, or none."""
     if chosen := named or environ.get("EXO_SUPERVISOR_CONFIG"):
         return Path(chosen)
+    return next((path for path in _optional(environ) if _why_hidden(path) == ""), None)
+
+
+def hidden(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the optional files that we may not even look at, and why: they count as missing.
+
+    A service's user may have a home that its own unit hides from it (`ProtectHome=`).
+    """
+    looked = {str(path): _why_hidden(path) for path in _optional(environ)}
+    return {path: why for path, why in looked.items() if why}
+
+
+def _optional(environ: Mapping[str, str]) -> tuple[Path, Path]:
     home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/")) / ".config")
-    own = Path(home) / "exo-supervisor" / "supervisor.toml"
-    return next((path for path in (own, SYSTEM_FILE) if path.exists()), None)
+    return Path(home) / "exo-supervisor" / "supervisor.toml", SYSTEM_FILE
+
+
+def _why_hidden(path: Path) -> str | None:
+    """Return "" for a file that is there, None for a missing one, else why it is out of reach."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as fault:
+        why = fault.strerror if isinstance(fault, OSError) else None
+        return (why or type(fault).__name__).lower()
+    return ""
 
 
 def socket_path(config: Config, environ: Mapping[str, str]) -> str:
@@ -58,10 +83,10 @@ def socket_path(config: Config, environ: Mapping[str, str]) -> str:
         return str(Path(runtime.partition(":")[0]) / "api.sock")
     if os.geteuid() == 0:
         return str(SYSTEM_RUNTIME / "api.sock")
-    if own := environ.get("XDG_RUNTIME_DIR"):
-        return str(Path(own) / "exo-supervisor" / "api.sock")
+    if (own := user_socket(environ)) is not None:
+        return str(own)
     raise StartError(
-        "there is no place for the socket: XDG_RUNTIME_DIR is not set; "
+        "there is no place for the socket: neither XDG_RUNTIME_DIR nor HOME is set; "
         "try: exo-supervisor run --socket PATH"
     )
 

@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from signal import SIGINT, SIGTERM
+from signal import SIGHUP, SIGINT, SIGTERM
 from socket import socket
 
 import anyio
@@ -16,6 +16,7 @@ from exo_supervisor.errors import StartError
 from exo_supervisor.host import descriptors, limits, listen, logs, systemd
 from exo_supervisor.host.credentials import Secret
 from exo_supervisor.host.tcp import open_tcp
+from exo_supervisor.host.user_socket import make_base
 from exo_supervisor.runtime.supervise import describe_crash
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
@@ -39,6 +40,8 @@ def run(named: str | None, socket: str | None) -> int:
     keys, why_off = files.keys(settings.config, os.environ)
     token = files.token(settings.config, os.environ)
     writer = logs.configure(settings.config.log.level, settings.config.log.format)
+    for path, why in files.hidden(os.environ).items():
+        log.debug("optional_file_unreadable", path=path, why=why)
     try:
         tcp = _tcp(settings, token)
         sockets = _sockets(settings)
@@ -72,12 +75,15 @@ def run(named: str | None, socket: str | None) -> int:
 
 
 async def _serve(given: Given) -> None:
-    with anyio.open_signal_receiver(SIGINT, SIGTERM) as signals:
+    with anyio.open_signal_receiver(SIGINT, SIGTERM, SIGHUP) as signals:
         async with anyio.create_task_group() as tasks:
             asked = anyio.Event()
 
             async def hear() -> None:
-                async for _ in signals:
+                async for signal in signals:
+                    if signal == SIGHUP:
+                        log.warning("not_reloadable_yet", advice="restart the service instead")
+                        continue
                     if asked.is_set():  # the second one hurries
                         log.warning("drain_cut")
                         tasks.cancel_scope.cancel()
@@ -100,4 +106,5 @@ def _sockets(settings: Settings) -> list[listen.ListeningSocket]:
         return [listen.adopt(each) for each in passed]
     server = settings.config.server
     path = files.socket_path(settings.config, os.environ)
+    make_base(path, os.environ)
     return [listen.open_socket(path, mode=int(server.socket_mode, 8), group=server.socket_group)]

@@ -34,6 +34,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.core.restarts import Restarts
 from exo_supervisor.discovery.advertise import Advertise
+from exo_supervisor.edge.advice import sum_up
 from exo_supervisor.edge.exchange import House
 from exo_supervisor.edge.fetch import Fetcher
 from exo_supervisor.edge.health import Health
@@ -56,6 +57,10 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 IDLE = 30.0
 """Seconds after which an idle conductor turns all the same, where no watchdog asks for less."""
+
+
+STATUS_PAUSE = 1.0
+"""Seconds between two looks at what the `Status:` line should say."""
 
 
 class Given(Struct, frozen=True):
@@ -96,7 +101,7 @@ async def serve(
             machine,
             receive,
             Performer(health, placer, mailboxes).perform,
-            beat=lambda: systemd.notify("WATCHDOG=1"),
+            beat=Beat(lambda: sum_up(machine, clock()), clock).send,
             idle=IDLE if period is None else period / 2,
             clock=clock,
         )
@@ -110,7 +115,7 @@ async def serve(
             clock=clock,
         )
         sources = Sources(config, machine, fetch, send, given.state)
-        about = About(given.file, sources.quiet)
+        about = About(given.file, sources.quiet, listening_at(given))
         routes = Routes(machine, conductor.ask, about)
         ingress = Ingress(
             house,
@@ -169,11 +174,35 @@ def _advertise(given: Given) -> list[Service]:
 def _say_started(given: Given) -> None:
     for provider, why in given.why_off.items():
         log.warning("provider_off", provider=provider, why=why)
+    log.info("service_listening", sockets=listening_at(given), config=given.file)
+    systemd.notify("READY=1")
+
+
+def listening_at(given: Given) -> list[str]:
+    """Return where clients come in: the Unix sockets' paths, and the TCP listener's address."""
     sockets = [str(each.getsockname()) for each in given.sockets]
     if given.tcp is not None:
         sockets.append("{}:{}".format(*given.tcp[0].getsockname()))
-    log.info("service_listening", sockets=sockets, config=given.file)
-    systemd.notify("READY=1")
+    return sockets
+
+
+class Beat:
+    """Feeds systemd's watchdog with each turn, and its `Status:` line at most once a second."""
+
+    def __init__(self, summary: Callable[[], str], clock: Callable[[], float]) -> None:
+        self._summary, self._clock = summary, clock
+        self._next, self._said = 0.0, ""
+
+    def send(self) -> None:
+        if (now := self._clock()) < self._next:
+            systemd.notify("WATCHDOG=1")
+            return
+        self._next = now + STATUS_PAUSE
+        if (said := self._summary()) != self._said:
+            self._said = said
+            systemd.notify(f"WATCHDOG=1\nSTATUS={said}")
+        else:
+            systemd.notify("WATCHDOG=1")
 
 
 class Performer:

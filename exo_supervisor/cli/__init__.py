@@ -31,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _die_of(signal.SIGPIPE)
     except SupervisorError as error:
         return _fail(error, as_json="--json" in given)
+    except Exception as fault:  # noqa: BLE001 - a person gets a sentence, whatever broke
+        # The module is imported late: no verb that works pays for it.
+        unexpected = import_module("exo_supervisor.cli.unexpected")
+        return _fail(unexpected.explain(fault, given), as_json="--json" in given)
 
 
 def _answer(given: Sequence[str]) -> int:

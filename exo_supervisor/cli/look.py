@@ -7,17 +7,38 @@ from urllib.parse import quote, urlencode
 
 from exo_supervisor.cli import tables
 from exo_supervisor.cli.body import Fields, fields, parse_object, word
-from exo_supervisor.cli.errors import misuse
+from exo_supervisor.cli.errors import UNREACHABLE, VerbError, misuse
 from exo_supervisor.cli.http import fetch
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, note, raw, say
+from exo_supervisor.cli.waiting import Waiting
 
+POLL = 0.1
+"""Seconds between two looks while `status --wait` waits."""
 _ACTS = ("open", "close", "auto")
 
 
 def status(arguments: Arguments) -> int:
     """Say whether the service can serve, and what to do if not; not ready is no failure."""
+    if arguments.wait is not None:
+        _wait_until_looked(arguments, time.monotonic() + arguments.wait)
     return show(arguments, "/supervisor/status", lambda body: tables.status(body, sys.stdout))
+
+
+def _wait_until_looked(arguments: Arguments, give_up: float) -> None:
+    """Wait until the service is ready, or has looked at everything once; raises if none answers."""
+    with Waiting(lambda: "waiting for the service and its first look"):
+        while True:
+            left = give_up - time.monotonic()
+            try:
+                body = parse_object(fetch(arguments, "/supervisor/status"))
+            except VerbError as error:
+                if error.exit_code != UNREACHABLE or left <= 0:
+                    raise
+            else:
+                if body.get("ready") is True or body.get("looking") is not True or left <= 0:
+                    return
+            time.sleep(min(POLL, max(left, 0.0)))
 
 
 def nodes(arguments: Arguments) -> int:

@@ -1,7 +1,7 @@
 """From the words of a command line to `Arguments`, or to a usage error that names the nearest."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -21,11 +21,13 @@ class Arguments:
     help: bool = False
     strict: bool = False
     keep: bool = False
+    debug: bool = False
     yes: bool = False
     model: str | None = None
     privacy: str | None = None
     route: str | None = None
     deadline: float | None = None
+    wait: float | None = None
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -60,11 +62,13 @@ def parse(argv: Sequence[str]) -> Arguments:
         help=helped,
         strict="strict" in switches,
         keep="keep" in switches,
+        debug="debug" in switches,
         yes="yes" in switches,
         model=values.get("model"),
         privacy=values.get("privacy"),
         route=values.get("route"),
-        deadline=_seconds(values.get("deadline")),
+        deadline=_seconds("deadline", values),
+        wait=_seconds("wait", values),
     )
 
 
@@ -102,7 +106,8 @@ def _value(flag: Flag, given: str | None, rest: Iterator[str]) -> str:
     return value
 
 
-def _seconds(text: str | None) -> float | None:
+def _seconds(flag: str, values: Mapping[str, str]) -> float | None:
+    text = values.get(flag)
     if text is None:
         return None
     try:
@@ -110,7 +115,7 @@ def _seconds(text: str | None) -> float | None:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise misuse(f"--deadline wants seconds above 0, got `{text}`", "--deadline 60")
+        raise misuse(f"--{flag} wants seconds above 0, got `{text}`", f"--{flag} 60")
     return seconds
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from exo_supervisor.cli.body import fields
 from exo_supervisor.cli.errors import BAD_CONFIG, UNREACHABLE, VerbError
 from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.host.user_socket import user_socket
 
 SYSTEM_SOCKET = Path("/run/exo-supervisor/api.sock")
 SYSTEM_CONFIG = Path("/etc/exo-supervisor/supervisor.toml")
@@ -64,9 +65,8 @@ def places(arguments: Arguments, environ: Mapping[str, str]) -> list[Path]:
     )
     if named:
         return [Path(named)]
-    own = environ.get("XDG_RUNTIME_DIR")
-    mine = [Path(own) / "exo-supervisor" / "api.sock"] if own else []
-    return [*mine, SYSTEM_SOCKET]
+    own = user_socket(environ)
+    return [SYSTEM_SOCKET] if own is None else [own, SYSTEM_SOCKET]
 
 
 def _spelled(value: str) -> str:
@@ -85,9 +85,18 @@ def _configured(arguments: Arguments, environ: Mapping[str, str]) -> str:
         return _socket_in(Path(named), named=True)
     home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "/")) / ".config")
     for path in (home / "exo-supervisor" / "supervisor.toml", SYSTEM_CONFIG):
-        if path.exists():
+        if _is_there(path):
             return _socket_in(path, named=False)
     return ""
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether an optional file is there; what we may not look at is not."""
+    try:
+        path.stat()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _socket_in(path: Path, *, named: bool) -> str:

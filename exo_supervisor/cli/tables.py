@@ -35,6 +35,7 @@ def status(body: Fields, stream: TextIO) -> str:
         rows.append(("nodes", [", ".join(f"{many} {rung}" for rung, many in counts)]))
     elif ready:
         rows.append(("nodes", ["none found"]))
+    rows.append(("socket", texts(body.get("sockets"))))
     rows.append(("requests", _requests(fields(body.get("requests")), stream)))
     rows.append(("cloud", _clouds(body)))
     if not ready:

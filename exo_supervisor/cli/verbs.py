@@ -35,6 +35,8 @@ FLAGS = {
         Flag("socket", "PATH", "the service's Unix socket"),
         Flag("json", "", "print the service's own JSON, unchanged"),
         Flag("help", "", "show this, or the help of a verb"),
+        Flag("debug", "", "say all about an unexpected fault"),
+        Flag("wait", "SECONDS", "until it answers and has looked, at most so long"),
         Flag("strict", "", "a warning is a failure too"),
         Flag("keep", "", "stay up afterwards, and say how to send requests"),
         Flag("model", "NAME", "the model (chat: else the only ready one)"),
@@ -44,7 +46,7 @@ FLAGS = {
         Flag("deadline", "SECONDS", "give up after this time"),
     )
 }
-EVERYWHERE = ("config", "socket", "json", "help")
+EVERYWHERE = ("config", "socket", "json", "debug", "help")
 EXAMPLES = ("demo", "run", 'chat "Name three rivers."')
 GROUPS = ("start", "look", "act")
 UNBOUNDED = 1_000_000
@@ -87,8 +89,10 @@ VERBS = {
             "look",
             "look",
             "say whether it can serve, and what to do if not",
-            ("status", "status --json"),
+            ("status", "status --wait 10", "status --json"),
+            flags=("wait",),
         ),
+        Verb("socket", "look", "socket", "print the path of the service's socket", ("socket",)),
         Verb(
             "nodes",
             "look",

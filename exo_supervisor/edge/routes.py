@@ -1,6 +1,6 @@
 """What can be asked of the house beside chats: its models, its health, and how it stands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from time import time
 from urllib.parse import unquote
@@ -30,6 +30,7 @@ class About(Struct, frozen=True):
 
     config: str | None
     quiet: Callable[[], list[str]]
+    sockets: Sequence[str] = ()
 
 
 class Routes:
@@ -92,6 +93,7 @@ class Routes:
                 config=about.config,
                 quiet=about.quiet(),
                 wall=wall,
+                sockets=about.sockets,
             )
         )
 

@@ -1,7 +1,7 @@
 """What the house shows of itself: nodes, breakers and their sum, as they stand now."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 
 from msgspec import Struct
@@ -113,6 +113,8 @@ class Status(Struct):
     """The breakers that an operator holds."""
     not_yet: list[str]
     """What is on and not built; nothing at present."""
+    sockets: list[str]
+    """Where clients come in: Unix paths, and the TCP listener."""
 
 
 def nodes(machine: Machine, now: float, wall: Wall) -> list[NodeSeen]:
@@ -175,6 +177,7 @@ def status(
     config: str | None,
     quiet: list[str],
     wall: Wall,
+    sockets: Sequence[str] = (),
 ) -> Status:
     """Sum the house up."""
     registry, clouds = machine.tables.registry, machine.tables.clouds
@@ -199,6 +202,7 @@ def status(
         requests=_requests(machine),
         held=[row for row in breakers(machine, wall) if row.forced],
         not_yet=[],
+        sockets=list(sockets),
     )
 
 

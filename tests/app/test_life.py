@@ -278,3 +278,43 @@ async def test_without_nodes_and_providers_it_stays_up_and_says_what_to_do() -> 
                 assert {"ts", "level", "event", "logger"} <= set(body)
                 assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", body["ts"])
                 assert re.fullmatch(r"[a-z_]+", body["event"])
+
+
+async def test_a_hangup_changes_nothing_and_says_so() -> None:
+    async with ExoNode("C") as node:
+        with folder() as place:
+            async with process_of_service(place, toml([node], None, {})) as (world, service):
+                await world.ready()
+                service.send_signal(signal.SIGHUP)
+                (line,) = await world.lines("not_reloadable_yet")
+                assert line["advice"] == "restart the service instead"
+                assert (await world.chat()).status_code == 200
+                service.terminate()
+                assert await left(service) == 0
+
+
+async def test_status_waits_until_a_service_has_looked_and_socket_names_it_alone() -> None:
+    async with ExoNode("C") as node:
+        with folder() as place:
+            words = ("--socket", str(place / "s"))
+            assert (await run("status", "--wait", "0.1", *words)).code == 69
+            ends: list[str] = []
+
+            async def wait() -> None:
+                ended = await run("status", "--wait", "30", *words)
+                assert ended.code == 0
+                ends.append(ended.out)
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(wait)
+                async with process_of_service(place, toml([node], None, {})) as (_, service):
+                    await until(lambda: count_of(ends), lambda many: many == 1)
+                    assert ends[0].startswith("ready ")
+                    assert f"\nsocket  {place / 's'}\n" in ends[0]
+                    assert (await run("socket", *words)).out == f"{place / 's'}\n"
+                    service.terminate()
+                    assert await left(service) == 0
+
+
+async def count_of(ends: list[str]) -> int:
+    return len(ends)

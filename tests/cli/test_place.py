@@ -12,6 +12,8 @@ from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.place import CONFIG_VARIABLE, SOCKET_VARIABLE, SYSTEM_SOCKET, places
 
 STATUS = Arguments(verb="status")
+HIDDEN = "/" + "x" * 300
+"""A look at it raises, for root too, as a look into another's home does for everybody else."""
 
 
 def test_a_flag_wins_over_environment_and_configuration(folder: Path) -> None:
@@ -31,7 +33,11 @@ def test_without_a_name_the_own_socket_is_tried_before_the_system_s(folder: Path
     environ = {"XDG_RUNTIME_DIR": "/run/user/7", "HOME": str(folder)}
     own = Path("/run/user/7/exo-supervisor/api.sock")
     assert places(STATUS, environ) == [own, SYSTEM_SOCKET]
-    assert places(STATUS, {"HOME": str(folder)}) == [SYSTEM_SOCKET]
+    assert places(STATUS, {"HOME": str(folder)})[-1] == SYSTEM_SOCKET
+
+
+def test_a_home_that_may_not_be_looked_into_has_no_file() -> None:
+    assert places(STATUS, {"HOME": HIDDEN})[-1] == SYSTEM_SOCKET
 
 
 @pytest.mark.parametrize("text", ["socket = 7", "socket = ''", "] no TOML", "\udc80"])

@@ -1,6 +1,7 @@
 """The units are what systemd accepts and what the program expects."""
 
 import configparser
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,7 +15,7 @@ UNITS = Path(__file__).parents[2] / "systemd"
 
 
 def unit(kind: str) -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(strict=True, interpolation=None)
+    parser = configparser.ConfigParser(strict=False, interpolation=None)  # a key may come again
     parser.read(UNITS / f"exo-supervisor.{kind}")
     return parser
 
@@ -50,3 +51,29 @@ def test_the_units_and_the_program_agree() -> None:
     assert opened["SocketMode"] == "0660"
     assert Path("/var/lib") / service["StateDirectory"] == SYSTEM_STATE
     assert service["StateDirectoryMode"] == "0700", "what is kept there is nobody else's"
+
+
+def test_what_is_exposed_is_little(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed")
+    unit_file = tmp_path / "exo-supervisor.service"
+    shutil.copy(UNITS / "exo-supervisor.service", unit_file)
+    told = subprocess.run(  # noqa: S603 - our own command
+        [analyze, "security", "--offline=true", "--no-pager", str(unit_file)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (figure,) = re.findall(r"exposure level for .*: ([\d.]+) ", told.stdout)
+    assert float(figure) <= 1.5
+
+
+def test_it_is_bounded_has_no_capability_and_dumps_no_core() -> None:
+    service = unit("service")["Service"]
+    assert service["MemoryMax"] == "2G"
+    assert int(service["TasksMax"]) >= 64
+    assert service["LimitCORE"] == "0"
+    assert (service["CapabilityBoundingSet"], service["AmbientCapabilities"]) == ("", "")
+    raw = (UNITS / "broadcast.conf").read_text()
+    assert "AmbientCapabilities=CAP_NET_RAW" in raw

@@ -1,0 +1,51 @@
+"""A user's socket has its place where nobody set XDG_RUNTIME_DIR, too."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from exo_supervisor.host.user_socket import make_base, user_socket
+
+UID = os.geteuid() or 4711
+
+
+@pytest.mark.parametrize(
+    ("environ", "place"),
+    [
+        ({"XDG_RUNTIME_DIR": "/r", "HOME": "/h"}, "/r/exo-supervisor/api.sock"),
+        ({"HOME": "/h"}, "/h/.local/state/exo-supervisor/api.sock"),
+        ({"HOME": "/h", "XDG_STATE_HOME": "/s"}, "/s/exo-supervisor/api.sock"),
+        ({"HOME": "/h", "XDG_STATE_HOME": "s"}, "/h/.local/state/exo-supervisor/api.sock"),
+        ({}, None),
+    ],
+)
+def test_it_is_where_xdg_says_or_where_state_is_kept(
+    tmp_path: Path, environ: dict[str, str], place: str | None
+) -> None:
+    found = user_socket(environ, users=tmp_path, uid=UID)
+    assert found == (None if place is None else Path(place))
+
+
+def test_logind_s_directory_is_used_if_it_is_ours_alone(tmp_path: Path) -> None:
+    runtime = tmp_path / str(UID)
+    runtime.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(runtime, UID, UID)
+    ours = runtime / "exo-supervisor" / "api.sock"
+    assert user_socket({"HOME": "/h"}, users=tmp_path, uid=UID) == ours
+    runtime.chmod(0o777)
+    assert user_socket({"HOME": "/h"}, users=tmp_path, uid=UID) != ours
+
+
+def test_root_has_no_place_of_its_own(tmp_path: Path) -> None:
+    assert user_socket({"HOME": "/root"}, users=tmp_path, uid=0) is None
+
+
+def test_only_what_leads_to_that_socket_is_made(tmp_path: Path) -> None:
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path / "a" / "b")}
+    make_base(str(tmp_path / "else" / "where" / "s"), environ)
+    assert list(tmp_path.iterdir()) == []
+    make_base(str(user_socket(environ)), environ)
+    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
