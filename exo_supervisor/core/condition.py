@@ -11,10 +11,9 @@ from msgspec import Struct, field, structs
 from exo_supervisor.core.clusters import Grouping
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.events import Instance, Placed, PlacementRead
-from exo_supervisor.core.names import InstanceId, ModelId, NodeId
+from exo_supervisor.core.members import MemberView, Verdict, instance_ids, stood_for
+from exo_supervisor.core.names import Address, ClusterKey, InstanceId, ModelId, NodeId
 
-STILL = 8.0
-"""Seconds without one new event after which a state stands still: a healthy node makes one each."""
 CALM = 120.0
 """Seconds without a new orphan after which runners no longer churn: entries of old ones linger."""
 GROWTHS = 2
@@ -33,15 +32,12 @@ class Pending(Struct, frozen=True):
 class Condition(Struct):
     """What is remembered from one reading of a state to the next; all values are replaced whole.
 
-    `highest` is the newest event heard of. `churned` are the instances that runner churn took.
+    `frozen`: every member stands still. `churned` are the instances that runner churn took.
     `lost` are the models that stood before an election, at `elected_at`, and do not stand again.
     `aborted` are the answers of this session that were closed before their end: Exo keeps their
     prompts in its state until the next one.
     """
 
-    highest: int | None = None
-    moved_at: float = 0.0
-    unmoved: int = 0
     frozen: bool = False
     orphans: frozenset[str] = frozenset()
     growths: int = 0
@@ -54,57 +50,38 @@ class Condition(Struct):
     pending: Mapping[ModelId, Pending] = field(default_factory=dict[ModelId, Pending])
 
     def take(
-        self, before: "Told", event: PlacementRead, cluster: str, now: float
+        self, before: "Told", event: PlacementRead, verdict: Verdict, now: float
     ) -> Iterator[Announce]:
-        """Take a reading in, and say what it tells of the cluster."""
-        stands = {placed.model: placed for placed in event.models}
-        ids = instance_ids(stands)
-        yield from self._elected(before, event.index, stands, cluster, now)
-        if event.index is not None:
-            yield from self._moved(event.index, cluster, now, placed=bool(stands))
-        yield from self._churn(event, ids, cluster, now, first=before.first)
+        """Take in what a member told, and say what it tells of the cluster."""
+        stands = verdict.truth.models
+        self.lost = self.lost.difference(stands)
+        if verdict.elected:
+            yield self._elected(before, event.index, stands, now)
+        yield from self._froze(before.cluster, verdict, now)
+        if verdict.truth is verdict.views[event.node]:
+            ids = instance_ids(stands)
+            yield from self._churn(event, ids, before.cluster, now, first=before.first)
 
     def _elected(
-        self,
-        before: "Told",
-        index: int | None,
-        stands: Mapping[ModelId, Placed],
-        cluster: str,
-        now: float,
-    ) -> Iterator[Announce]:
-        self.lost = self.lost.difference(stands)
-        if before.index is None or index is None or index >= before.index:
-            return
-        old = instance_ids(before.models)
-        replaced = bool(old) and old.isdisjoint(instance_ids(stands))
-        if not replaced and not fell(before.index, index):
-            return
+        self, before: "Told", index: int | None, stands: Mapping[ModelId, Placed], now: float
+    ) -> Announce:
         gone = frozenset(before.models).difference(stands)
-        self.elected_at, self.lost, self.highest = now, self.lost | gone, None
+        self.elected_at, self.lost = now, self.lost | gone
         self.aborted = 0
-        facts: dict[str, object] = {"cluster": cluster, "models_lost": len(gone)}
+        facts: dict[str, object] = {"cluster": before.cluster, "models_lost": len(gone)}
         facts |= {"index_before": before.index, "index_after": index}
-        yield Announce(level="warning", name="cluster_re_elected", facts=facts)
+        return Announce(level="warning", name="cluster_re_elected", facts=facts)
 
-    def _moved(self, index: int, cluster: str, now: float, *, placed: bool) -> Iterator[Announce]:
-        """Compare with the newest event that any member told of; members lag by a few.
-
-        One that lags behind it may be stuck alone: only a second such reading in a row tells.
-        """
-        facts: dict[str, object] = {"cluster": cluster, "index": index}
-        if self.highest is None or index > self.highest or fell(self.highest, index):
-            self.highest, self.moved_at, self.unmoved = index, now, 0
-            if self.frozen:
-                self.frozen = False
-                yield Announce(level="info", name="cluster_thawed", facts=facts)
-            return
-        self.unmoved += 1
-        stood = now - self.moved_at
-        sure = index == self.highest or self.unmoved > 1
-        if placed and sure and stood >= STILL and not self.frozen:
-            self.frozen = True
+    def _froze(self, cluster: str, verdict: Verdict, now: float) -> Iterator[Announce]:
+        """Take in whether every member stands still; one alone is only a laggard."""
+        was, self.frozen = self.frozen, all(view.still for view in verdict.views.values())
+        facts: dict[str, object] = {"cluster": cluster, "index": verdict.truth.index}
+        if self.frozen and not was:
+            stood = min(stood_for(view, now) for view in verdict.views.values())
             facts["for"] = round(stood, 1)
             yield Announce(level="warning", name="cluster_frozen", facts=facts)
+        elif was and not self.frozen:
+            yield Announce(level="info", name="cluster_thawed", facts=facts)
 
     def _churn(
         self,
@@ -147,48 +124,59 @@ class Condition(Struct):
 class Told(Struct, frozen=True):
     """What a cluster told last; `first`: it has told nothing yet."""
 
+    cluster: ClusterKey
     index: int | None
     models: Mapping[ModelId, Placed]
     first: bool
 
 
 class Reading(Struct, frozen=True):
-    """What a reading changed: the new grouping, where it is one, and what is to be said."""
+    """What a reading changed: the new grouping, where it is one, and what is to be said.
+
+    `ask` names members that are to be read at once.
+    """
 
     grouping: Grouping | None = None
     said: tuple[Announce, ...] = ()
+    ask: tuple[Address, ...] = ()
 
 
-def instance_ids(models: Mapping[ModelId, Placed]) -> frozenset[InstanceId]:
-    """Name the instances of all models of a cluster."""
-    return frozenset(one.id for placed in models.values() for one in placed.instances)
+def tell_lag(
+    node: Address, cluster: str, before: MemberView | None, view: MemberView, now: float
+) -> Iterator[Announce]:
+    """Say that a member fell behind the others, or has caught up with them."""
+    fell, was = _is_late(view), before is not None and _is_late(before)
+    facts: dict[str, object] = {"node": node, "cluster": cluster}
+    if fell and not was:
+        facts |= {"behind": view.behind, "still_for": round(stood_for(view, now), 1)}
+        yield Announce(level="info", name="node_fell_behind", facts=facts)
+    elif was and not view.lags:
+        yield Announce(level="info", name="node_caught_up", facts=facts)
 
 
-def judge(told: Placed, condition: Condition, is_gone: Callable[[NodeId], bool]) -> Placed:
+def _is_late(view: MemberView) -> bool:
+    """Say whether a member lags for sure: one that fell just now may be the first of all."""
+    return view.lags and view.fell_at != view.read_at
+
+
+def judge(told: Placed, condition: Condition, ails: Callable[[NodeId], str | None]) -> Placed:
     """Say how a model stands for us: as the state tells it, unless we know better."""
     if not told.instances:
         frozen = structs.replace(told, ready=False, why="state_frozen", progress=None)
         return frozen if condition.frozen else told
-    instances = tuple(_judge(one, condition, is_gone) for one in told.instances)
+    instances = tuple(_judge(one, condition, ails) for one in told.instances)
     best = max(instances, key=lambda one: (one.ready, one.progress is not None))
     return Placed(told.model, best.ready, best.why, best.progress, instances)
 
 
-def _judge(one: Instance, condition: Condition, is_gone: Callable[[NodeId], bool]) -> Instance:
+def _judge(one: Instance, condition: Condition, ails: Callable[[NodeId], str | None]) -> Instance:
+    ill = next(filter(None, map(ails, one.hosts)), None)
     if condition.frozen:
         why = "state_frozen"
-    elif any(is_gone(host) for host in one.hosts):
-        why = "host_down"
+    elif ill is not None:
+        why = ill
     elif one.id in condition.churned:
         why = "runner_churn"
     else:
         return one
     return Instance(one.id, ready=False, why=why, hosts=one.hosts)
-
-
-def fell(before: int | None, index: int | None) -> bool:
-    """Say whether a cluster's event index began anew, which tells a re-election (Exo B and C).
-
-    Members lag behind each other by a few events: only a fall by half counts.
-    """
-    return before is not None and index is not None and index < before // 2

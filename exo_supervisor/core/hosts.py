@@ -21,6 +21,7 @@ class Hosts:
     def __init__(self) -> None:
         self._at: dict[NodeId, set[Address]] = {}
         self._gone: dict[NodeId, None] = {}
+        self._lagging: set[NodeId] = set()
         self._stands: dict[NodeId, set[Stand]] = {}
 
     def answered(self, node_id: NodeId, address: Address) -> bool:
@@ -39,14 +40,28 @@ class Hosts:
         if addresses:
             return False
         del self._at[node_id]
+        self._lagging.discard(node_id)
         self._gone[node_id] = None
         if len(self._gone) > MAX_GONE:
             del self._gone[next(iter(self._gone))]
         return True
 
+    def lags(self, node_id: NodeId, *, lagging: bool) -> bool:
+        """Note whether a host lags behind its cluster; True if that is new."""
+        if lagging == (node_id in self._lagging) or (lagging and node_id not in self._at):
+            return False
+        (self._lagging.add if lagging else self._lagging.remove)(node_id)
+        return True
+
     def is_gone(self, node_id: NodeId) -> bool:
         """Say whether an id answered once and does no more."""
         return node_id in self._gone
+
+    def ails(self, node_id: NodeId) -> str | None:
+        """Say why nothing can run on a host now, if that is so."""
+        if self.is_gone(node_id):
+            return "host_down"
+        return "host_lags" if node_id in self._lagging else None
 
     def stand(
         self, key: ClusterKey, before: Mapping[ModelId, Placed], now: Mapping[ModelId, Placed]

@@ -9,6 +9,7 @@ from exo_supervisor.core.capacity import Capacity
 from exo_supervisor.core.clusters import Grouping
 from exo_supervisor.core.condition import Condition
 from exo_supervisor.core.events import Placed, Why
+from exo_supervisor.core.members import FOREIGN, MemberView, Views
 from exo_supervisor.core.names import (
     Address,
     ClusterKey,
@@ -27,10 +28,11 @@ MAX_CLAIMS = 32
 class Node(Struct):
     """One Exo API endpoint.
 
-    `claims` are the ids that its sources announced, None where an Exo of any id is welcome; `why`
-    is why it did not say who it is, `unread` why it did not tell its state. `restarted_at` is when
-    it was last found under a new id, `stuck_on` are the rungs on which it stood for long. One that
-    was up and is down has fallen from the rung `fell_from`.
+    `view` is the state of its cluster as it told it last. `claims` are the ids that its sources
+    announced, None where an Exo of any id is welcome; `why` is why it did not say who it is,
+    `unread` why it did not tell its state. `restarted_at` is when it was last found under a new
+    id, `stuck_on` are the rungs on which it stood for long. One that was up and is down has fallen
+    from the rung `fell_from`.
     """
 
     address: Address
@@ -57,6 +59,7 @@ class Node(Struct):
     cluster: ClusterKey | None = None
     listed: tuple[NodeId, ...] = ()
     listed_at: float | None = None
+    view: MemberView | None = None
     rung: Rung = "seen"
     restarted_at: float | None = None
     stuck_on: frozenset[Rung] = frozenset()
@@ -64,9 +67,14 @@ class Node(Struct):
     capacity: Capacity | None = None
     capacity_at: float = 0.0
 
+    @property
+    def lags(self) -> bool:
+        """Say whether the others of its cluster are ahead of it, so that it serves nothing."""
+        return self.view is not None and self.view.lags
+
 
 class Cluster(Struct):
-    """Nodes that share one state, and the last that was read of it.
+    """Nodes that share one state, and the truth of it: what the member that is furthest told.
 
     `told` is how its models stand as the state has it, `models` how they stand for us.
     """
@@ -94,7 +102,7 @@ def rung_of(node: Node, cluster: Cluster | None) -> Rung:
     if cluster is None:
         return "identified"
     models = cluster.models.values()
-    if any(placed.ready for placed in models):
+    if not node.lags and any(placed.ready for placed in models):
         return "ready"
     if node.generation == "A":
         return "identified"
@@ -119,6 +127,25 @@ def mates(node: Node, told: Iterable[Node], ids: Mapping[NodeId, Address]) -> li
         return [n.address for n in told if n.generation == "A" and seen & set(n.listed)]
     found = (ids.get(node_id) for node_id in node.listed)
     return [address for address in found if address is not None]
+
+
+def join(node: Node, key: ClusterKey, parents: Mapping[ClusterKey, ClusterKey], now: float) -> None:
+    """Put a node into a cluster; from another one it brings the state of another session."""
+    came, view = node.cluster, node.view
+    merged = came is not None and came != parents.get(key, key)
+    if merged and view is not None and view.index is not None:
+        node.view = structs.replace(view, foreign=now + FOREIGN)
+    node.cluster = key
+
+
+def views_of(cluster: Cluster, nodes: Mapping[Address, Node], who: Node) -> Views:
+    """Gather what the members that answer told last; `who` is one of them in any case."""
+    members = [nodes[member] for member in cluster.members]
+    return {
+        node.address: node.view
+        for node in members
+        if node.view is not None and node.alias_of is None and (node.up or node is who)
+    }
 
 
 def carry_over(

@@ -4,10 +4,10 @@ Exo keeps a stream open whose model is gone and sends keep-alives in it, so that
 tells nothing: only the state knows of an election, of a lost instance, of a restarted node.
 """
 
-from exo_supervisor.core.condition import fell
 from exo_supervisor.core.effects import CancelAttempt, Effect, ReadPlacement
 from exo_supervisor.core.events import AttemptQuieted
 from exo_supervisor.core.flights import Attempt
+from exo_supervisor.core.members import MemberView
 from exo_supervisor.core.names import Address, ClusterKey, RequestId
 from exo_supervisor.core.options import Tables
 from exo_supervisor.core.outcomes import Fault
@@ -29,9 +29,8 @@ class Quiet:
         if node is None or node.node_id != attempt.node_id:
             return [_cancel(event.request, attempt, Fault.STATE_LOST)]
         self._attempts[event.request] = attempt
-        cluster = None if node.cluster is None else self._tables.registry.clusters[node.cluster]
-        asked = attempt.asked_at
-        unread = asked is not None and (cluster is None or cluster.read_at < asked)
+        asked, view = attempt.asked_at, node.view
+        unread = asked is not None and (view is None or view.read_at < asked)
         if not unread:
             attempt.asked_at = now
         patience = self._tables.policy.timers(attempt.option.generation or "C").first_content
@@ -69,7 +68,13 @@ class Quiet:
         instances = cluster.instances(attempt.option.model)
         if attempt.instances and attempt.instances.isdisjoint(instances):
             return True  # what is ready now is a new copy, which has never heard of it
-        return fell(attempt.index, cluster.index)
+        return _fell(attempt.index, node.view)
+
+
+def _fell(before: int | None, view: MemberView | None) -> bool:
+    """Say whether the member that holds a stream has left the session in which it began."""
+    index = None if view is None else view.index
+    return before is not None and index is not None and index < before
 
 
 def _cancel(request: RequestId, attempt: Attempt, fault: Fault) -> CancelAttempt:

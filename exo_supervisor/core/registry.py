@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from exo_supervisor.core.clusters import Grouping, regroup
-from exo_supervisor.core.condition import Condition, Reading, Told
+from exo_supervisor.core.condition import Condition, Reading, Told, tell_lag
 from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered, Why
 from exo_supervisor.core.kin import Kin
 from exo_supervisor.core.known import remember
+from exo_supervisor.core.members import look, weigh
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, Scope
-from exo_supervisor.core.nodes import Cluster, Node, carry_over, claim, mates
+from exo_supervisor.core.nodes import Cluster, Node, carry_over, claim, join, mates, views_of
 from exo_supervisor.core.standing import Standing
 from exo_supervisor.core.unproven import Unproven
 
@@ -156,7 +157,7 @@ class Registry:
         return fell
 
     def read(self, event: PlacementRead, now: float) -> Reading:
-        """Take what a node told of its cluster in, and say what it tells of the cluster."""
+        """Take what a member told of its cluster in, and say what it tells of the cluster."""
         node = self.nodes[event.node]
         node.looked, node.unread = True, None
         if node.alias_of is not None or node.generation is None:
@@ -164,14 +165,23 @@ class Registry:
         grouping = self._list(node, event.listed, now)
         if node.cluster is None:
             return Reading(grouping)
-        cluster = self.clusters[node.cluster]
-        before = Told(cluster.index, cluster.told, first=cluster.read_at < 0)
-        told = {placed.model: placed for placed in event.models}
-        said = tuple(cluster.condition.take(before, event, cluster.key, now))
-        cluster.index, cluster.read_at = event.index, now
-        remember(self.known, told)
-        self._standing.stand(cluster, told, now)
-        return Reading(grouping, said)
+        cluster, before = self.clusters[node.cluster], node.view
+        node.view = look(before, event, now)
+        verdict = weigh(views_of(cluster, self.nodes, node), node.address, before, now)
+        for member in cluster.members:
+            mate = self.nodes[member]
+            mate.view = verdict.views.get(member, None if verdict.elected else mate.view)
+        was = Told(cluster.key, cluster.index, cluster.told, first=cluster.read_at < 0)
+        said = [*cluster.condition.take(was, event, verdict, now)]
+        if len(verdict.views) > 1:
+            said += tell_lag(node.address, cluster.key, before, verdict.views[node.address], now)
+        cluster.index, cluster.read_at = verdict.truth.index, verdict.truth.read_at
+        remember(self.known, verdict.truth.models)
+        lags_changed = self._standing.note_lags(cluster)
+        self._standing.stand(cluster, dict(verdict.truth.models), now)
+        if lags_changed:
+            self._standing.moved(cluster, now)
+        return Reading(grouping, tuple(said), verdict.ask)
 
     def unplace(self, address: Address, model: ModelId, now: float) -> None:
         """Believe a node that says a model is not placed, until its state is read again."""
@@ -232,7 +242,7 @@ class Registry:
     def _forget_state(self, node: Node) -> None:
         """Drop what a node told before it got a new id: its state is empty now."""
         self._kin.lists(node.address, node.listed, ())
-        node.listed, node.listed_at = (), None
+        node.listed, node.listed_at, node.view = (), None, None
         if node.cluster is None:
             return
         cluster = self.clusters[node.cluster]
@@ -266,9 +276,10 @@ class Registry:
         grouping = regroup(edges, old, self.clusters)
         after = carry_over(before, grouping, self.nodes)
         self.clusters |= after
+        parents = dict(grouping.born)
         for cluster in after.values():
             for member in cluster.members:
-                self.nodes[member].cluster = cluster.key
+                join(self.nodes[member], cluster.key, parents, now)
         self._standing.regrouped(before.values(), after.values())
         for node in told:
             if node.alias_of is not None:

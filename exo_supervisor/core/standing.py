@@ -40,6 +40,13 @@ class Standing:
         if old != cluster.models:
             self._reindex(cluster, old.keys() | cluster.models.keys(), now)
 
+    def note_lags(self, cluster: Cluster) -> bool:
+        """Note which members lag; True if that changed, and `stand` and `moved` are due."""
+        nodes = [self._nodes[member] for member in cluster.members]
+        known = [(node, node.node_id) for node in nodes if node.node_id is not None]
+        new = [name for node, name in known if self._hosts.lags(name, lagging=node.lags)]
+        return bool(new)
+
     def follow_id(self, node: Node, former: NodeId | None, now: float) -> None:
         """Judge anew what stands on an id that began or ceased to answer."""
         moved: list[NodeId] = []
@@ -81,7 +88,7 @@ class Standing:
             node.rung, node.since = rung, now
 
     def _judge(self, cluster: Cluster, told: Placed) -> Placed:
-        return judge(told, cluster.condition, self._hosts.is_gone)
+        return judge(told, cluster.condition, self._hosts.ails)
 
     def _reindex(self, cluster: Cluster, models: Iterable[ModelId], now: float) -> None:
         for model in models:
@@ -95,6 +102,10 @@ class Standing:
             for cluster, placed in self.where(model)
             if placed.ready
             for member in cluster.members
-            if self._nodes[member].up and self._nodes[member].alias_of is None
+            if _may_serve(self._nodes[member])
         ]
         self.ready.set(model, ready)
+
+
+def _may_serve(node: Node) -> bool:
+    return node.up and node.alias_of is None and not node.lags

@@ -22,7 +22,8 @@ def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
         cluster = tables.registry.clusters[ClusterKey(option.scope)]
         url = node.url
         timers = _node_timers(option, flight.event.size, tables)
-        attempt.node_id, attempt.index = node.node_id, cluster.index
+        attempt.node_id = node.node_id
+        attempt.index = None if node.view is None else node.view.index
         attempt.instances = cluster.instances(option.model)
     return StartAttempt(
         request=flight.event.request,

@@ -94,7 +94,8 @@ class Watch:
         if node is None:
             return []
         reading = self._registry.read(event, now)
-        return [*self._carry_over(reading.grouping), *reading.said, *self._ready_changes()]
+        effects = [*self._carry_over(reading.grouping), *reading.said, *self._ready_changes()]
+        return [*effects, *(ReadPlacement(node=member) for member in reading.ask)]
 
     def bore(self, event: CapacityRead, now: float) -> list[Effect]:
         """Take in what machines have and bear, and how many ghosts a cluster's state names."""

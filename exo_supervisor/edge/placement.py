@@ -64,10 +64,10 @@ async def read_cards_of(prober: Prober, until: float) -> tuple[ModelId, ...]:
 
 
 async def _read_paths(prober: Prober, until: float) -> Placement:
+    index = await prober.body("/state/lastEventAppliedIdx", until)  # first: the rest is as new
     instances = await prober.body("/state/instances", until, _LONGEST)
     runners = await prober.body("/state/runners", until, _LONGEST)
     topology = await prober.body("/state/topology", until, _LONGEST)
-    index = await prober.body("/state/lastEventAppliedIdx", until)
     seen = b"null"
     with suppress(GetError):  # it only tells who is silent
         seen = await prober.body("/state/lastSeen", until, _LONGEST_LIST)

@@ -9,7 +9,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ModelId, ProviderName
 from exo_supervisor.core.nodes import Cluster
 from exo_supervisor.edge.orders import PlacementSeen, Wall, placement_of
-from exo_supervisor.edge.rungs import RECENT, span, stuck_for
+from exo_supervisor.edge.rungs import RECENT, lag_of, span, stuck_for
 
 _LOADING = ("connecting", "connected", "loading", "loaded", "warming_up")
 """Why a model is not ready although its runners are on their way to be."""
@@ -125,4 +125,6 @@ def _members(machine: Machine, cluster: Cluster, placed: Placed, now: float) -> 
     for member in cluster.members:
         node = machine.tables.registry.nodes[member]
         if node.up:
-            yield Where(member, placed.model, placed.ready, why, placed.progress)
+            lag = lag_of(node) if placed.ready else None
+            ready = placed.ready and lag is None
+            yield Where(member, placed.model, ready, lag or why, placed.progress)

@@ -48,6 +48,7 @@ _TRY_ANNOUNCED = {
 }
 _NOT_READY = {
     "host_down": "a host of it does not answer",
+    "host_lags": "a host of it lags behind its cluster",
     "host_silent": "Exo has not heard of a host of it for over 15 s",
     "state_frozen": "the state of its cluster stands still",
     "runner_churn": "its runners end and begin over and over",
@@ -118,11 +119,25 @@ def _held_back(node: Node, cluster: Cluster | None, now: float) -> str:
         return "its state was not read yet"
     if node.rung == "identified":
         return "generation A lists no model that it supports"
+    if not cluster.condition.frozen and (lag := lag_of(node)) is not None:
+        return lag
     if (lost := election(cluster.condition, now)) is not None:
         return lost
     if node.rung == "placed":
         return "no placed model is ready" + _best(cluster)
     return "no model is placed"
+
+
+def lag_of(node: Node) -> str | None:
+    """Say how a member stands behind the others of its cluster, where it does."""
+    view = node.view
+    if view is None or not view.lags:
+        return None
+    if view.behind:
+        return f"lags by {view.behind} event{'' if view.behind == 1 else 's'} behind its cluster"
+    if view.still:
+        return "its state stands still"
+    return "it has not joined its cluster's state yet"
 
 
 def election(condition: Condition, now: float) -> str | None:

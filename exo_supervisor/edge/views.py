@@ -231,7 +231,7 @@ def _node(machine: Machine, node: Node, now: float, wall: Wall) -> NodeSeen:
         since=wall(node.since),
         why=explain(node, registry, now) if node.rung != "ready" else None,
         advice=advise_on(node, registry),
-        models=[ModelSeen(model, place.ready) for model, place in placed],
+        models=[ModelSeen(model, place.ready and not node.lags) for model, place in placed],
         breaker=BreakerSeen(row.state, row.reason, row.since, row.until),
         was=node.fell_from,
         sources=sorted(node.sources),

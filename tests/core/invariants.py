@@ -91,7 +91,7 @@ def check_index(registry: Registry) -> None:
         for model, placed in cluster.models.items():
             for member in cluster.members:
                 node = registry.nodes[member]
-                if placed.ready and node.up and node.alias_of is None:
+                if placed.ready and node.up and node.alias_of is None and not node.lags:
                     naive.setdefault(model, set()).add(member)
     index = {model: registry.where_ready(model) for model in registry.ready_models()}
     assert {model: set(nodes) for model, nodes in index.items()} == naive
@@ -108,11 +108,13 @@ def check_judgement(registry: Registry) -> None:
             at.setdefault(node.node_id, set()).add(node.address)
     assert vars(hosts)["_at"] == at, "who answers by an id"
     assert not any(hosts.is_gone(node_id) for node_id in at)
+    lagging = {node.node_id for node in registry.nodes.values() if node.lags}
+    assert vars(hosts)["_lagging"] <= lagging & at.keys(), "who lags"
     stands: dict[NodeId, set[tuple[ClusterKey, ModelId]]] = {}
     for cluster in registry.clusters.values():
         assert cluster.models.keys() == cluster.told.keys()
         for model, told in cluster.told.items():
-            judged = judge(told, cluster.condition, hosts.is_gone)
+            judged = judge(told, cluster.condition, hosts.ails)
             assert cluster.models[model] == judged, "a judgement is stale"
             assert (model in cluster.condition.pending) == (not judged.ready)
             for host in {host for one in told.instances for host in one.hosts}:

@@ -419,10 +419,10 @@ async def test_a_wanted_placement_is_read_at_once_by_five_small_paths(
     told = placed(ready=ready, why="" if ready else "host_silent")
     assert heard == [(0.0, well()), (1.0, told), (5.0, well())]
     assert [url.removeprefix(URL) for at, url in get.asked if at == 1.0] == [
+        "/state/lastEventAppliedIdx",
         "/state/instances",
         "/state/runners",
         "/state/topology",
-        "/state/lastEventAppliedIdx",
         "/state/lastSeen",
     ]
 

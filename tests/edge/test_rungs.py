@@ -6,6 +6,7 @@ import pytest
 
 from exo_supervisor.core.events import NodeSighted, Placed, PlacementFailed, ProbeFailed, Why
 from exo_supervisor.core.names import Address, NodeId
+from exo_supervisor.edge import places
 from exo_supervisor.edge.rungs import RECENT, advise_on, explain, not_ready, reason_of, span
 from tests.core.story import LOCAL, M, Story, stand
 
@@ -162,3 +163,32 @@ def test_words_for_models_and_times() -> None:
     assert [span(each) for each in (0.4, 59.9, 60, 7200, 90000)] == [
         "0 s", "59 s", "1 min", "2 h", "1 d",
     ]  # fmt: skip
+
+
+def test_a_member_that_lags_says_by_how_much_and_is_not_ready() -> None:
+    story = Story(LOCAL)
+    for node in ("n:1", "o:1"):
+        story.up(node)
+        story.tells(node, stand(M, "i@o:1"), mates="n:1 o:1", index=900)
+    story.tells("o:1", stand(M, "i@o:1"), mates="n:1", index=5000)
+    story.tells("n:1", mates="o:1", index=901)
+    node = story.machine.tables.registry.nodes[N]
+    assert (node.rung, why(story)) == ("placed", "lags by 4099 events behind its cluster")
+    story.wait(10.0)
+    story.tells("n:1", stand(M, "i@o:1"), mates="o:1", index=5000)
+    story.wait(10.0)
+    story.tells("n:1", stand(M, "i@o:1"), mates="o:1", index=5000)
+    assert why(story) == "its state stands still"
+    where = places.models(story.machine, story.now, str)[0].where
+    assert [(place.target, place.ready, place.why) for place in where] == [
+        ("n:1", False, "its state stands still"), ("o:1", True, ""),
+    ]  # fmt: skip
+
+
+def test_a_member_that_just_came_from_another_cluster_says_so() -> None:
+    story = Story(LOCAL)
+    for node, index in (("n:1", 90_000), ("o:1", 100)):
+        story.up(node)
+        story.tells(node, stand(M, f"i-{index}@{node}"), index=index)
+    story.tells("o:1", stand(M, "i-100@o:1"), mates="n:1", index=101)
+    assert why(story, "o:1") == "it has not joined its cluster's state yet"
