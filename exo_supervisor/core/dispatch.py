@@ -22,7 +22,7 @@ from exo_supervisor.core.flights import Attempt, Flight
 from exo_supervisor.core.moves import Moves
 from exo_supervisor.core.names import ClusterKey, RequestId
 from exo_supervisor.core.options import Option, Seen, Tables, crowded
-from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Outcome
+from exo_supervisor.core.outcomes import TELLING, VERDICTS, Fault, Next, Outcome
 from exo_supervisor.core.quiet import Quiet
 from exo_supervisor.core.refusals import end_of, must_stay, not_found, not_placed
 from exo_supervisor.core.retry import Budget
@@ -233,7 +233,7 @@ class Dispatch:
         if event.fault is Fault.DEADLINE:
             return self._refuse(flight, DEADLINE, now)
         flight.faults.append((attempt.option.target, event.fault))
-        if event.fault in (Fault.REJECTED, Fault.CONTEXT_LENGTH):
+        if event.fault in TELLING:
             flight.rejected = event.status or 400, event.message
         if verdict.next is Next.NOWHERE:
             fail = Fail(event.status or 400, "upstream_rejected", event.message)

@@ -67,6 +67,10 @@ class Fault(Enum):
     NOT_PLACED = "not_placed"
     BAD_KEY = "bad_key"
     CONTEXT_LENGTH = "context_length"
+    STREAM_REFUSED = "stream_refused"
+    USAGE_REFUSED = "usage_refused"
+    UNSUPPORTED = "unsupported"
+    DECLINED = "declined"
     REJECTED = "rejected"
     CLIENT_LEFT = "client_left"
     DEADLINE = "deadline"
@@ -75,6 +79,7 @@ class Fault(Enum):
 _AT_TARGET = Verdict(Outcome.FAILURE, Blame.TARGET, Next.ELSEWHERE)
 _AT_MODEL = Verdict(Outcome.FAILURE, Blame.MODEL, Next.ELSEWHERE)
 _IN_BAND = Verdict(Outcome.FAILURE, Blame.MODEL, Next.ELSEWHERE, in_band=True)
+_ELSEWHERE = Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.ELSEWHERE)
 _LEFT = Verdict(Outcome.ABANDONED, Blame.NOBODY, Next.NOWHERE)
 
 VERDICTS: dict[Fault, Verdict] = {
@@ -97,11 +102,15 @@ VERDICTS: dict[Fault, Verdict] = {
     Fault.STALL: _AT_MODEL,
     Fault.WRONG_MODEL: _AT_MODEL,
     Fault.STATE_LOST: _AT_MODEL,
-    Fault.BEGAN_ANEW: Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.ELSEWHERE),
+    Fault.BEGAN_ANEW: _ELSEWHERE,
     Fault.BUSY: Verdict(Outcome.BUSY, Blame.NOBODY, Next.ELSEWHERE),
-    Fault.NOT_PLACED: Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.ELSEWHERE),
-    Fault.BAD_KEY: Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.ELSEWHERE),
-    Fault.CONTEXT_LENGTH: Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.ELSEWHERE),
+    Fault.NOT_PLACED: _ELSEWHERE,
+    Fault.BAD_KEY: _ELSEWHERE,
+    Fault.CONTEXT_LENGTH: _ELSEWHERE,
+    Fault.STREAM_REFUSED: _ELSEWHERE,
+    Fault.USAGE_REFUSED: _ELSEWHERE,
+    Fault.UNSUPPORTED: _ELSEWHERE,
+    Fault.DECLINED: _ELSEWHERE,
     Fault.REJECTED: Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.NOWHERE),
     Fault.CLIENT_LEFT: _LEFT,
     Fault.DEADLINE: _LEFT,
@@ -120,3 +129,15 @@ CLOSED_AT_WORK = frozenset(
     }
 )
 """Ends of an attempt at which we close a connection whose target may still be at work."""
+
+TELLING = frozenset(
+    {
+        Fault.CONTEXT_LENGTH,
+        Fault.STREAM_REFUSED,
+        Fault.USAGE_REFUSED,
+        Fault.UNSUPPORTED,
+        Fault.DECLINED,
+        Fault.REJECTED,
+    }
+)
+"""Faults that speak of the request: a client whom nobody served gets the target's own words."""

@@ -2,8 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import msgspec
@@ -11,23 +9,42 @@ from msgspec import Struct
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.errors import SupervisorError
+from exo_supervisor.wire import wordings
+from exo_supervisor.wire.retry_after import MAX_WAIT, retry_after, seconds
 from exo_supervisor.wire.shapes import UNREADABLE, as_list, as_object
+from exo_supervisor.wire.wordings import About
 
-BUSY_CODES = frozenset({429, 503, 529})
-_KEY_CODES = frozenset({401, 402, 403})
-_LONGEST_MESSAGE = 300
-_LONGEST_REST = 86400.0
-"""Seconds; a provider that names a later day is asked again after one."""
-
+BUSY_CODES = frozenset({409, 425, 429, 503, 529})
+_FAILED_CODES = frozenset({408, 424})
+MAX_MESSAGE = 300
+"""Characters of an upstream's words that are kept."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
-_TOO_LONG = re.compile(
-    r"context[ _]length|maximum context|context[ _]window|prompt is too long|"
-    r"too many (input )?tokens|input is too long|exceeds? the (model'?s )?(maximum|available) "
-    r"(number of tokens|context)",
-    re.IGNORECASE,
-)
-_FILTERED = re.compile(r"content[ _](filter|policy)|content management policy", re.IGNORECASE)
-_BUSY_WORDS = frozenset({"rate_limit_exceeded", "rate_limit_error", "overloaded_error"})
+_STATUSES = {
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "overloaded_error": 529,
+    "insufficient_quota": 429,
+    "billing_error": 402,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "context_length_exceeded": 400,
+    "invalid_request_error": 400,
+    "content_filter": 400,
+}
+"""Statuses that an error inside a stream names by its code or type."""
+_FAULTS = {
+    About.KEY: Fault.BAD_KEY,
+    About.MODEL: Fault.NOT_PLACED,
+    About.LENGTH: Fault.CONTEXT_LENGTH,
+    About.USAGE: Fault.USAGE_REFUSED,
+    About.STREAM: Fault.STREAM_REFUSED,
+    About.FIELD: Fault.UNSUPPORTED,
+    About.HERE: Fault.DECLINED,
+    None: Fault.REJECTED,
+}
 _NOT_PLACED = ("No instance found", "Unsupported model")
 
 
@@ -36,11 +53,18 @@ class WireError(SupervisorError):
 
 
 class Said(Struct, frozen=True):
-    """An upstream's error in its own words, made safe."""
+    """An upstream's error in its own words, made safe; `param` is the field that it names."""
 
     message: str = ""
     code: str | None = None
     retry_after: float | None = None
+    param: str = ""
+    kind: str = ""
+
+    def words(self) -> str:
+        """Return everything that tells what it is about."""
+        param = self.param and f"'{self.param}'"
+        return " ".join(filter(None, (self.code, param, self.kind, self.message)))
 
 
 class Judgement(Struct, frozen=True):
@@ -64,29 +88,70 @@ def safe_text(value: object) -> str:
     """Return a short line without control characters, or nothing for what is no text."""
     if not isinstance(value, str):
         return ""
-    return _CONTROLS.sub(" ", value[: 4 * _LONGEST_MESSAGE]).strip()[:_LONGEST_MESSAGE]
+    text = wordings.without_echo(value[: 4 * MAX_MESSAGE])
+    return _CONTROLS.sub(" ", text).strip()[:MAX_MESSAGE]
 
 
 def said(error: object) -> Said:
     """Read an error of a known shape: OpenAI's, FastAPI's `detail`, or a bare message.
 
-    FastAPI's `input` is what the client sent, so it is left out.
+    FastAPI's `input` is what the client sent, so it is left out. A broker (OpenRouter) may hand the
+    words of the provider behind it on as `metadata.raw`: those tell more than its own.
     """
     first = next(iter(as_list(error)), error)
-    fields = as_object(first)
+    outer = fields = as_object(first)
     inner = fields.get("error")
     if inner is not None:
         fields = as_object(inner)
         first = inner
     if "detail" in fields:
         return _detail(fields["detail"])
-    code = fields.get("code")
-    if code is None:
-        code = fields.get("type")
-    return Said(
+    code = next((c for c in (fields.get("code"), outer.get("code")) if c is not None), None)
+    kind = fields.get("type")
+    words = Said(
         message=safe_text(fields.get("message", first)),
-        code=safe_text(str(code)) if isinstance(code, str | int) else None,
-        retry_after=_seconds(str(fields.get("retry_after"))),
+        code=_name(kind if code is None else code),
+        retry_after=seconds(str(fields.get("retry_after"))),
+        param=safe_text(fields.get("param")),
+        kind=safe_text(kind),
+    )
+    words = _with_delay(words, as_list(fields.get("details")))
+    return _behind(words, as_object(fields.get("metadata")).get("raw"))
+
+
+def _delay(message: str) -> float | None:
+    named = wordings.wait_named(message)
+    return None if named is None else min(named, MAX_WAIT)
+
+
+def _name(code: object) -> str | None:
+    return safe_text(str(code)) if isinstance(code, str | int) else None
+
+
+def _with_delay(words: Said, details: list[object]) -> Said:
+    """Take in when to come again, as Google says it (`retryDelay`, as `36s`) or as words say it."""
+    delays = (as_object(each).get("retryDelay") for each in details[:16])
+    texts = (delay.removesuffix("s") for delay in delays if isinstance(delay, str))
+    delay = next((s for text in texts if (s := seconds(text)) is not None), words.retry_after)
+    delay = _delay(words.message) if delay is None else delay
+    return msgspec.structs.replace(words, retry_after=delay)
+
+
+def _behind(words: Said, raw: object) -> Said:
+    """Take the words of the provider behind a broker, where it hands them on."""
+    if not isinstance(raw, str) or not raw:
+        return words
+    try:
+        inner = said(msgspec.json.decode(raw[:65_536]))
+    except UNREADABLE:
+        message = safe_text(raw)
+        inner = Said(message=message, retry_after=_delay(message))
+    return msgspec.structs.replace(
+        words,
+        message=inner.message or words.message,
+        retry_after=words.retry_after if inner.retry_after is None else inner.retry_after,
+        param=inner.param or words.param,
+        kind=" ".join(filter(None, (inner.code, inner.kind))) or words.kind,
     )
 
 
@@ -98,7 +163,7 @@ def _detail(detail: object) -> Said:
     param = safe_text(".".join(str(p) for p in places if p != "body" and isinstance(p, str | int)))
     if param:
         message = safe_text(f"{param}: {message}")
-    return Said(message=message, code=safe_text(fields.get("type")) or None)
+    return Said(message=message, code=safe_text(fields.get("type")) or None, param=param)
 
 
 def in_band(error: Said, *, exo: bool, content: bool) -> Fault:
@@ -108,19 +173,12 @@ def in_band(error: Said, *, exo: bool, content: bool) -> Fault:
         return Fault.ERROR_EVENT
     if error.message.startswith(_NOT_PLACED):
         return Fault.NOT_PLACED
-    if _too_long(error):
-        return Fault.CONTEXT_LENGTH
-    if _FILTERED.search(code):
-        return Fault.REJECTED
-    if code in _BUSY_WORDS or code in map(str, BUSY_CODES):
-        return Fault.BUSY
-    if code in map(str, _KEY_CODES) and not exo:
-        return Fault.BAD_KEY
-    return Fault.ERROR_EVENT
-
-
-def _too_long(error: Said) -> bool:
-    return bool(_TOO_LONG.search(error.code or "") or _TOO_LONG.search(error.message))
+    status = int(code) if code.isascii() and code.isdecimal() else 0
+    status = status or _STATUSES.get(code, _STATUSES.get(error.kind, 0))
+    if exo and status not in BUSY_CODES:
+        return Fault.CONTEXT_LENGTH if wordings.is_too_long(error.words()) else Fault.ERROR_EVENT
+    fault = _judge_status(status, error, exo=exo, wait=error.retry_after)
+    return Fault.ERROR_EVENT if fault in {Fault.BAD_STATUS, Fault.SERVER_ERROR} else fault
 
 
 def judge(
@@ -135,7 +193,7 @@ def judge(
     """Tell the fault in a response head, or None for an answer worth reading.
 
     `body` is the (bounded) body of an error and may be empty; `now_wall` is seconds since the
-    epoch, for a `Retry-After` that names a date (RFC 9110, section 10.2.3).
+    epoch, for a `Retry-After` that names a date (RFC 9110, section 10.2.3) in an answer without.
     """
     named = {name.lower(): value for name, value in headers.items()}
     if status == HTTPStatus.OK:
@@ -144,15 +202,16 @@ def judge(
         error = said(decode(body))
     except WireError:
         error = Said()
-    fault = _judge_status(status, error, exo=exo)
-    rest = _retry_after(named.get("retry-after"), now_wall)
-    return Judgement(
-        fault=fault,
-        status=status,
-        # a provider's words about a key may hold the key
-        message="" if fault is Fault.BAD_KEY else error.message,
-        retry_after=error.retry_after if rest is None else rest,
-    )
+    wait = retry_after(named, now_wall)
+    wait = error.retry_after if wait is None else wait
+    fault = _judge_status(status, error, exo=exo, wait=wait)
+    return Judgement(fault=fault, status=status, message=tellable(fault, error), retry_after=wait)
+
+
+def tellable(fault: Fault, error: Said) -> str:
+    """Return the words that people may read: those about a key may hold the key."""
+    harmless = wordings.is_of_money(error.words()) and "key" not in error.message.lower()
+    return error.message if fault is not Fault.BAD_KEY or harmless else ""
 
 
 def _judge_ok(content_type: str, headers: Mapping[str, str]) -> Judgement | None:
@@ -166,42 +225,43 @@ def _judge_ok(content_type: str, headers: Mapping[str, str]) -> Judgement | None
     return None
 
 
-def _judge_status(status: int, error: Said, *, exo: bool) -> Fault:
+def _judge_status(status: int, error: Said, *, exo: bool, wait: float | None) -> Fault:
+    words = error.words()
     if status in BUSY_CODES:
+        return _judge_busy(status, words, exo=exo, wait=wait)
+    if status in _FAILED_CODES or not 400 <= status < 600:  # noqa: PLR2004 - HTTP's classes
+        return Fault.CONTEXT_LENGTH if wordings.is_too_long(words) else Fault.BAD_STATUS
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _judge_5xx(status, words, wait)
+    if exo:
+        return _judge_exo(status, error)
+    if status != HTTPStatus.UNAUTHORIZED and wordings.is_full(words) and wait is not None:
         return Fault.BUSY
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Fault.SERVER_ERROR
-    if status == HTTPStatus.NOT_FOUND:
-        return Fault.NOT_PLACED
-    if status in _KEY_CODES and not exo:
-        return Fault.BAD_KEY
-    if status == 408 or not 400 <= status < 500:  # noqa: PLR2004
-        return Fault.BAD_STATUS
-    if status in {400, 413, 422} and _too_long(error):
+    return _FAULTS[wordings.about(status, words)]
+
+
+def _judge_busy(status: int, words: str, *, exo: bool, wait: float | None) -> Fault:
+    """Tell a target that is busy from one that will not take this, or anything, for long."""
+    if exo or status != HTTPStatus.TOO_MANY_REQUESTS:
+        return Fault.BUSY
+    if wordings.asks_for_less(words):
+        return Fault.DECLINED
+    empty = wordings.is_of_money(words) and (wait is None or "insufficient_quota" in words)
+    return Fault.BAD_KEY if empty else Fault.BUSY
+
+
+def _judge_5xx(status: int, words: str, wait: float | None) -> Fault:
+    if wordings.is_too_long(words):
         return Fault.CONTEXT_LENGTH
-    if exo and error.message.startswith(_NOT_PLACED):
+    if wait is not None or wordings.is_full(words):
+        return Fault.BUSY
+    lone = status == HTTPStatus.INTERNAL_SERVER_ERROR
+    return Fault.SERVER_ERROR if lone else Fault.BAD_STATUS
+
+
+def _judge_exo(status: int, error: Said) -> Fault:
+    """Judge a node's 4xx: it has no keys, and refuses nothing but what is wrong or not there."""
+    if status == HTTPStatus.NOT_FOUND or error.message.startswith(_NOT_PLACED):
         return Fault.NOT_PLACED
-    return Fault.REJECTED
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        seconds = float(text)
-    except ValueError:
-        return None
-    return min(seconds, _LONGEST_REST) if seconds >= 0 else None
-
-
-def _retry_after(value: str | None, now_wall: float) -> float | None:
-    if value is None:
-        return None
-    seconds = _seconds(value)
-    if seconds is not None:
-        return seconds
-    try:
-        moment = parsedate_to_datetime(value)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return min(max(moment.timestamp() - now_wall, 0.0), _LONGEST_REST)
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
+    found = wordings.about(status, error.words())
+    return _FAULTS[found] if found in {About.LENGTH, About.FIELD} else Fault.REJECTED

@@ -1,0 +1,203 @@
+"""How upstreams word a refusal: patterns, read in the order in which they take precedence.
+
+A status alone says little: a retired model comes as 400, 404 or 410, an empty account as 400, 402,
+403 or 429. What the words are about decides who else may be asked. Names that a client chose (a
+model's id in quotes) are taken out before words are looked for that an id could hold.
+"""
+
+import re
+from enum import Enum
+
+_ANY = re.IGNORECASE | re.DOTALL
+
+
+class About(Enum):
+    """What a refusal speaks of, in order of precedence."""
+
+    KEY = "key"
+    MODEL = "model"
+    LENGTH = "length"
+    USAGE = "usage"
+    STREAM = "stream"
+    FIELD = "field"
+    HERE = "here"
+
+
+_QUOTED = re.compile(r"`[^`]{1,200}`|'[^']{1,200}'|\"[^\"]{1,200}\"")
+
+_SMALLER = re.compile(
+    r"can only afford|fewer max_?tokens|(lower|reduce|decrease) (the |your )?(`?max_?tokens|prompt|"
+    r"message|input|request)|(tokens?|request) must be reduced|request too large",
+    _ANY,
+)
+"""The account could bear a smaller request."""
+
+_MONEY = re.compile(
+    r"insufficient[ _](quota|credits?|balance|funds)|exceeded your (current )?quota|"
+    r"exceeded your (monthly |included )+credits|out of credits?|no credits? (left|remaining)|"
+    r"credit balance|credits? (have |has |are |is )?(been )?(exhausted|depleted|used up)|"
+    r"(used|depleted) (all|your) [\w ]{0,30}credits|"
+    r"billing[ _](not[ _]active|hard[ _]limit|details)|"
+    r"(spending|usage|key|credit|monthly) limit (was |has been )?(exceeded|reached)|"
+    r"monthly spending limit|more credits|payment[ _]required|account balance|"
+    r"in arrears|\barrearage\b|overdue",
+    _ANY,
+)
+_KEY = re.compile(
+    r"api[ _-]?key|\binvalid[ _]key|\b(bearer|access|auth\w*) token|unauthori[sz]ed|"
+    r"authenticat|credentials|permission[ _]denied|insufficient permissions|missing scopes|"
+    r"unregistered callers|has not been used in project|service[ _]disabled|"
+    r"(account|organization|project|team|user|workspace)\b[^.]{0,60}?\b"
+    r"(inactive|not active|disabled|deactivated|suspended|blocked|terminated|archived|deleted)|"
+    r"account_deactivated|user not found",
+    _ANY,
+)
+_MODEL = re.compile(
+    r"model_(not_found|decommissioned|not_available|deprecated|retired|not_supported|not_exist)|"
+    r"(unknown|unsupported|invalid|nonexistent)[ _]model\b|no such model|not a valid model|"
+    r"\bmodels?\b.{0,160}?("
+    r"(does|do|did) ?n[o']t exist|not exist\b|(was |is |be )?not found|is unavailable|"
+    r"no longer (available|supported|served|exists)|reached (its|the) end of life|"
+    r"(has|have) been (deprecated|retired|decommissioned|removed|discontinued|shut ?down|sunset)|"
+    r"is (deprecated|retired|decommissioned|discontinued|not available)|"
+    r"not supported by (any )?provider)|"
+    r"(not|n't) have access to (the |this )?model|unable to access model|no endpoints found for|"
+    r"not supported by (any )?provider",
+    _ANY,
+)
+_NOT_ABOUT_A_MODEL = re.compile(
+    r"\btools?\b|\bfunctions?\b|parameter|\bregion|country|territory|location|polic(y|ies)|guardrail|"
+    r"that support|support the provided|image input|modalit|allowed providers|privacy",
+    _ANY,
+)
+_RATE = re.compile(r"per (minute|min|hour|day)\b|\b[TR]P[MD]\b|rate limit", _ANY)
+_LENGTH = re.compile(
+    r"context[ _](length|window|size|limit)|maximum context|"
+    r"maximum (allowed )?(prompt|input|sequence|model) length|max(imum)?[ _]model[ _]len|"
+    r"(prompt|input|request|conversation) (is )?too long|too many (input |prompt )?tokens|"
+    r"request_too_large|request entity too large|string_above_max_length|"
+    r"(input|prompt|request(ed)?)[ _]tokens? (count |length )?.{0,40}?exceed|"
+    r"exceed\w* (the )?(model'?s )?(maximum|available|configured) "
+    r"(number of tokens|context|limit of)|"
+    r"token count .{0,40}?exceed|exceed\w*( the)?( model)? (token limit|limit of [\d,]+)|"
+    r"tokens in request more than max|`?inputs`? (tokens \+|must have less than)|"
+    r"reduce the length of|longer than the (model|context)|greater than the context",
+    _ANY,
+)
+_USAGE = re.compile(r"stream_?options|include_?usage", _ANY)
+_STREAM = re.compile(
+    r"verified to stream|(not|n't|cannot) (currently )?(be )?(support\w*|allow\w*|us\w+|enable\w*)"
+    r" (response |token )?stream|"
+    r"stream(ing|ed)?\b['\"`]? ?(mode|responses?|=\s?true|output)?\s?(is|are|does|was)? ?"
+    r"(not|n't|un) ?(yet |currently )?(support|allow|available|enable|implement|permit|accept)|"
+    r"(unsupported|unrecognized|unknown|unexpected)[^.]{0,40}?['\"`]stream['\"`]|"
+    r"['\"`]stream['\"`] (must be false|is unsupported|does not)",
+    _ANY,
+)
+_HERE = re.compile(
+    r"moderation|flagged|content[ _](filter|policy|management)|safety|inappropriate|sensitive|"
+    r"data_inspection|responsible ai|usage polic|data polic|privacy|guardrail|"
+    r"\bregions?\b|\bcountry|territor(y|ies)|location|allowed providers|"
+    r"(your|current|free) (plan|tier|subscription)|(upgrade|usage|service) (your )?(plan|tier)|"
+    r"verified to use",
+    _ANY,
+)
+_FIELD = re.compile(
+    r"unsupported|(not|n't|cannot) (currently |yet |be )?(support|accept|permit|allow)|"
+    r"unrecogni[sz]ed|unknown (parameter|field|name|argument|key|variant|property)|"
+    r"(un)?expected (keyword|field|property|parameter|argument|last role)|extra_forbidden|"
+    r"extra (inputs?|fields?) |additional propert|cannot find field|that support|"
+    r"support the provided|not (yet )?implemented|must be a string|prefill|last role|"
+    r"must end with a user|only supports|supports at most|supported by this model|"
+    r"maximum allowed number of output|image input|multimodal|mmproj|requires --enable",
+    _ANY,
+)
+_FULL = re.compile(
+    r"queue( is)? full|queue_full|overloaded|server (is )?busy|maximum pending requests|"
+    r"too many (concurrent )?requests|at capacity|no (free |available )?slots?\b|loading model|"
+    r"rate[ _-]?limit",
+    _ANY,
+)
+_ECHO = re.compile(r"""(\[?type=\w+, )?(['"]input['"]\s*:|input_value\s*=).*""", re.DOTALL)
+_SECRET = re.compile(
+    r"\b(?:sk|pk|rk|gsk|csk|xai|hf|nvapi|AIza|pplx|tgp|bearer)[-_ ]?[\w*.…-]{6,}", re.IGNORECASE
+)
+_WAIT = re.compile(
+    r"(?:try again|retry|available again|reset\w*) (?:in|after) (?:about )?"
+    r"(?:(?P<h>\d+) ?h[a-z]* ?)?(?:(?P<m>\d+) ?m(?!s|il)[a-z]* ?)?"
+    r"(?:(?P<s>\d+(?:\.\d+)?) ?(?P<unit>ms|s))?",
+    re.IGNORECASE,
+)
+
+
+def about(status: int, words: str) -> About | None:
+    """Say what a refusal with a 4xx status speaks of; None where it is of the request alone."""
+    if _is_of_key(status, words):
+        return About.KEY
+    if _is_of_model(status, words):
+        return About.MODEL
+    if is_too_long(words):
+        return About.LENGTH
+    if _USAGE.search(words):
+        return About.USAGE
+    if _STREAM.search(words):
+        return About.STREAM
+    if status in {402, 403, 451} or _SMALLER.search(words) or _is_of_here(words):
+        return About.HERE
+    return About.FIELD if status in {400, 404, 422} and _FIELD.search(words) else None
+
+
+def is_too_long(words: str) -> bool:
+    """Say whether a prompt was longer than a model takes; a limit by the minute is none of it."""
+    return _LENGTH.search(words) is not None and _RATE.search(words) is None
+
+
+def is_of_money(words: str) -> bool:
+    """Say whether an account has nothing left, however small a request is."""
+    return _MONEY.search(words) is not None and _SMALLER.search(words) is None
+
+
+def asks_for_less(words: str) -> bool:
+    """Say whether a smaller request would pass."""
+    return _SMALLER.search(words) is not None
+
+
+def is_full(words: str) -> bool:
+    """Say whether a server has more to do than it takes on."""
+    return _FULL.search(words) is not None
+
+
+def without_echo(words: str) -> str:
+    """Leave out what a validator repeats of the request, and whatever looks like a key."""
+    return _SECRET.sub("…", _ECHO.sub("…", words))
+
+
+def wait_named(words: str) -> float | None:
+    """Read the seconds after which a text says to come again."""
+    found = _WAIT.search(words)
+    if found is None or not any(found.group("h", "m", "s")):
+        return None
+    seconds = float(found["s"] or 0) / (1000 if (found["unit"] or "").lower() == "ms" else 1)
+    return int(found["h"] or 0) * 3600 + int(found["m"] or 0) * 60 + seconds
+
+
+def _is_of_key(status: int, words: str) -> bool:
+    if status == 401:  # noqa: PLR2004 - unauthorized, RFC 9110
+        return True
+    if _SMALLER.search(words):
+        return False
+    if status == 402 or _MONEY.search(words):  # noqa: PLR2004 - payment required
+        return True
+    if status not in {400, 403} or _MODEL.search(words):
+        return False
+    return _KEY.search(words) is not None
+
+
+def _is_of_model(status: int, words: str) -> bool:
+    if status not in {404, 410} and not _MODEL.search(words):
+        return False
+    return not _NOT_ABOUT_A_MODEL.search(_QUOTED.sub("", words))
+
+
+def _is_of_here(words: str) -> bool:
+    return _HERE.search(_QUOTED.sub("", words)) is not None
