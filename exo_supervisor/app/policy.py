@@ -9,6 +9,7 @@ from exo_supervisor.core.names import ModelId, ProviderName
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from exo_supervisor.discovery.static import address_of
 from exo_supervisor.wire.exo import IGNORED
+from exo_supervisor.wire.hazards import DIES_OF
 
 CLOUD_CONNECT = 10.0
 CLOUD_FIRST_CONTENT = 120.0
@@ -40,6 +41,7 @@ def policy_of(config: Config, why_off: Mapping[str, str]) -> Policy:
             timeouts.stall,
         ),
         ignored=dict(IGNORED),
+        dies_of=dict(DIES_OF),
         ready_interval=config.health.ready_interval,
         load_wait=timeouts.first_content_max,
         first_look=config.health.timeout + timeouts.connect,

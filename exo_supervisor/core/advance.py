@@ -16,6 +16,7 @@ from exo_supervisor.core.names import Side
 from exo_supervisor.core.options import (
     Block,
     Option,
+    Seen,
     Tables,
     block,
     crowded,
@@ -252,9 +253,7 @@ def _fail(flight: Flight, tables: Tables, now: float) -> Fail:
         return Fail(503, "overloaded", text, retry_after=retry_after)
     blocks = set(flight.reasons)
     if blocks == {Block.FIELD}:
-        fields = ", ".join(sorted(flight.seen.demands))
-        text = f"no target of {name!r} honours {fields}: leave it out, or use another model"
-        return Fail(400, "unsupported_field", text, param=min(flight.seen.demands))
+        return _unfit(flight.seen, name)
     why = ", ".join(sorted({reason.value for reason in blocks})) or "no target is configured"
     if flight.route.local_only or flight.event.local_only:
         text = f"no Exo node can serve {name!r} now ({why}), and it must not leave this network"
@@ -269,6 +268,17 @@ def _unlisted(flight: Flight, tables: Tables) -> Iterator[str]:
     for tier in flight.tiers:
         for model in tier.models:
             yield "" if tier.provider is None else tables.clouds.unlisted(tier.provider, model)
+
+
+def _unfit(seen: Seen, name: str) -> Fail:
+    """Name the fields that no target of a model takes."""
+    if seen.hazards:
+        fields = ", ".join(sorted(seen.hazards))
+        text = f"Exo would die of the value of {fields}, and {name!r} stands nowhere else: mend it"
+        return Fail(400, "unsupported_field", text, param=min(seen.hazards))
+    fields = ", ".join(sorted(seen.demands))
+    text = f"no target of {name!r} honours {fields}: leave it out, or use another model"
+    return Fail(400, "unsupported_field", text, param=min(seen.demands))
 
 
 def _retry_after(flight: Flight, tables: Tables, now: float) -> float:

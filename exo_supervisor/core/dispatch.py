@@ -163,7 +163,7 @@ class Dispatch:
                 return [must_stay(event)]
         if event.route is not None:
             tiers = tuple(tier for tier in tiers if tier.side == event.route)
-        seen = Seen(set(), set(), event.demands)
+        seen = Seen(set(), set(), event.demands, event.hazards)
         flight = Flight(event=event, route=route, tiers=tiers, arrived=now, seen=seen)
         flight.forced = event.route is not None
         flight.shift = flight.shift_by_route()

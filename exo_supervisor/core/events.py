@@ -168,8 +168,9 @@ class RequestArrived(BaseEvent, frozen=True, kw_only=True):
     """A client wants an answer.
 
     `deadline` is an instant, by which the answer must have begun; `demands` are the fields that
-    change the answer and that some target ignores; `size` are the bytes of the prompt; `draw` is a
-    random number in [0, 1).
+    change the answer and that some target ignores; `hazards` are those whose value ends some
+    target, and the kind of that value; `size` are the bytes of the prompt; `draw` is a random
+    number in [0, 1).
     """
 
     request: RequestId
@@ -179,6 +180,7 @@ class RequestArrived(BaseEvent, frozen=True, kw_only=True):
     route: Literal["exo", "cloud"] | None = None
     local_only: bool = False
     demands: frozenset[str] = frozenset()
+    hazards: dict[str, str] = {}
     size: int = 0
 
 

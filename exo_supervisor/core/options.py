@@ -83,11 +83,12 @@ class Tables:
 
 
 class Seen(Struct):
-    """What one request has met so far; `demands` are its own."""
+    """What one request has met so far; `demands` and `hazards` are its own."""
 
     failed: set[Target]
     skipped: set[Scope]
     demands: frozenset[str]
+    hazards: dict[str, str] = {}
     pardoned: Target | None = None
     """Whom to try once more although its scope is to be skipped."""
 
@@ -118,7 +119,7 @@ def _at_node(registry: Registry, address: Address, model: ModelId) -> Option:
 
 def block(option: Option, seen: Seen, tables: Tables, now: float) -> Block | None:
     """Say why an option cannot be taken now; None means that it can."""
-    if option.generation is not None and seen.demands & tables.policy.ignored[option.generation]:
+    if option.generation is not None and _is_unfit(option.generation, seen, tables.policy):
         return Block.FIELD
     if option.target in seen.failed:
         return Block.FAILED
@@ -136,6 +137,13 @@ def block(option: Option, seen: Seen, tables: Tables, now: float) -> Block | Non
     if crowded(option, tables, now) is not None:
         return Block.BUSY
     return None
+
+
+def _is_unfit(generation: Generation, seen: Seen, policy: Policy) -> bool:
+    """Say whether a generation ignores what a request demands, or would die of it."""
+    if seen.demands & policy.ignored[generation]:
+        return True
+    return bool(seen.hazards) and not policy.dies_of[generation].isdisjoint(seen.hazards.values())
 
 
 def crowded(option: Option, tables: Tables, now: float) -> float | None:

@@ -13,7 +13,7 @@ _ANY_TIMERS = Timers(
 )
 
 
-def _nothing_ignored() -> dict[Generation, frozenset[str]]:
+def _nothing() -> dict[Generation, frozenset[str]]:
     return {"A": frozenset(), "B": frozenset(), "C": frozenset()}
 
 
@@ -62,8 +62,10 @@ class Policy(Struct, frozen=True):
     models: tuple[ModelRule, ...] = ()
     timers_a: Timers = _ANY_TIMERS
     timers_bc: Timers = _ANY_TIMERS
-    ignored: dict[Generation, frozenset[str]] = field(default_factory=_nothing_ignored)
+    ignored: dict[Generation, frozenset[str]] = field(default_factory=_nothing)
     """Fields that change an answer and that a generation silently drops."""
+    dies_of: dict[Generation, frozenset[str]] = field(default_factory=_nothing)
+    """Kinds of values that end a generation's process: it must never be asked such a thing."""
     ready_interval: float = 10.0
     load_wait: float = 300.0
     """Seconds that a request waits for a model that is being placed, where nothing else serves."""

@@ -13,6 +13,7 @@ from exo_supervisor.demo.cards import SHELF_IDS, card, listed
 from exo_supervisor.demo.chunks_bc import answer
 from exo_supervisor.demo.cluster import Instance, Member
 from exo_supervisor.demo.diseases import HEALTHY, Disease
+from exo_supervisor.demo.killers import ends_the_process, killing
 from exo_supervisor.demo.server import Stream
 from exo_supervisor.demo.state import instance as spelled
 from exo_supervisor.demo.state import state
@@ -187,6 +188,9 @@ class ModernApi:
                 {"detail": [{"type": "value_error", "loc": ["body"], "msg": str(error)}]}, 422
             )
         self.node.note(request, body)
+        if ends_the_process(body):
+            self.node.drop()
+            raise ConnectionResetError
         ill = self.node.illness
         refusal = refusals.refusal(ill, reason="", spell=_error)
         if refusal is not None:
@@ -210,7 +214,7 @@ class ModernApi:
         stream = Stream(command)
         if one is None:
             stream.turn("forgotten")
-        ill, fails = self._crash(chat, one, ill)
+        ill, fails = self._crash(body, one, ill)
         wanted = wish(
             chat,
             id_=command,
@@ -229,13 +233,16 @@ class ModernApi:
             self.cluster.settle(command, cancelled=cancelled)
         return response
 
-    def _crash(self, chat: Chat, one: Instance | None, ill: Disease) -> tuple[Disease, str | None]:
-        """Empty `messages` kill the runner; a model not ready yet makes a request wait."""
+    def _crash(
+        self, body: JsonObject, one: Instance | None, ill: Disease
+    ) -> tuple[Disease, str | None]:
+        """Let a request that kills the runner do so, and one for a model that loads wait."""
         if one is None or ill.name != HEALTHY.name:
             return ill, None
-        if not chat.messages:
+        why = killing(body)
+        if why is not None:
             self.cluster.crash(one)
-            return Disease("error_event"), "Runner shutdown before completing command (exitcode=1)"
+            return Disease("error_event"), why
         return (Disease("loading") if self.cluster.loading(one.model) else ill), None
 
 

@@ -96,6 +96,7 @@ class Exchange:
             route=self._wishes.route,
             local_only=self._wishes.local_only,
             demands=self._chat.demands,
+            hazards=self._chat.hazards,
             size=len(self._chat.fields["messages"]),
         )
 

@@ -137,7 +137,7 @@ class Upstream:
             body, headers = providers.encode_chat(chat, start.model), self._headers[start.target]
         else:
             session, url = self._nodes, f"{start.url}/v1/chat/completions"
-            body = exo.encode_chat(chat, start.model)
+            body = exo.encode_chat(chat, start.model, start.generation)
             headers = self._node_headers
         timeout = ClientTimeout(total=None, connect=start.timers.connect)
         try:

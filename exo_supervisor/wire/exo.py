@@ -8,7 +8,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from exo_supervisor.core.names import Generation, ModelId, NodeId
+from exo_supervisor.wire.chunks import NULL
 from exo_supervisor.wire.faults import WireError
+from exo_supervisor.wire.hazards import harmful_samplers
 from exo_supervisor.wire.openai import ChatRequest
 from exo_supervisor.wire.shapes import UNREADABLE
 
@@ -79,6 +81,7 @@ class _Health(Struct):
 _string = msgspec.json.Decoder(str)
 _health = msgspec.json.Decoder(_Health)
 _cards = msgspec.json.Decoder(_Cards)
+_messages = msgspec.json.Decoder(list[dict[str, Raw]])
 
 
 def read_node_id(body: bytes) -> NodeId | None:
@@ -155,11 +158,12 @@ def read_cards(body: bytes) -> tuple[Card, ...]:
     )
 
 
-def encode_chat(request: ChatRequest, model: str) -> bytes:
+def encode_chat(request: ChatRequest, model: str, generation: Generation) -> bytes:
     """Write the request for Exo, always streamed; every field not named here is as it came.
 
     Exo drops `max_completion_tokens`, which B and C would answer with up to 32168 tokens, and
-    it does not read `tool_choice`, so that "none" becomes a request without tools.
+    it does not read `tool_choice`, so that "none" becomes a request without tools. A answers a
+    message without content, as beside calls of tools, with a 500.
     """
     fields = request.fields.copy()
     fields["model"] = Raw(msgspec.json.encode(model))
@@ -171,4 +175,20 @@ def encode_chat(request: ChatRequest, model: str) -> bytes:
     if "tool_choice" in fields and msgspec.json.decode(fields["tool_choice"]) == "none":
         fields.pop("tools", None)
         del fields["tool_choice"]
+    for name in harmful_samplers(fields):
+        del fields[name]
+    if generation == "A":
+        fields["messages"] = _with_contents(fields["messages"])
     return msgspec.json.encode(fields)
+
+
+def _with_contents(messages: Raw) -> Raw:
+    """Give each message that has no content an empty one; the others stay as they came."""
+    told = _messages.decode(messages)
+    if all(message.get("content", NULL) != NULL for message in told):
+        return messages
+    return Raw(msgspec.json.encode([{"content": "", **_without_null(each)} for each in told]))
+
+
+def _without_null(message: dict[str, Raw]) -> dict[str, Raw]:
+    return {name: raw for name, raw in message.items() if name != "content" or raw != NULL}

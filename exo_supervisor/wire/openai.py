@@ -8,6 +8,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from exo_supervisor.errors import BadRequestError
+from exo_supervisor.wire.chunks import NULL
+from exo_supervisor.wire.hazards import Hazard, read_hazards
 
 Fields = dict[str, Raw]
 
@@ -16,6 +18,7 @@ class ChatRequest(Struct, frozen=True):
     """A chat request as far as it is ours to read; `fields` holds every field untouched.
 
     `demands` names the fields that change the answer and that some target is known to ignore.
+    `hazards` names the fields that end some target that takes them, and how.
     `max_tokens` is `max_completion_tokens` where the client sent both.
     """
 
@@ -23,6 +26,7 @@ class ChatRequest(Struct, frozen=True):
     stream: bool
     include_usage: bool
     demands: frozenset[str]
+    hazards: dict[str, Hazard]
     max_tokens: int | None
     stop: tuple[str, ...]
     n: int | None
@@ -30,7 +34,14 @@ class ChatRequest(Struct, frozen=True):
 
 
 class _Message(Struct):
-    """Any object; what is in a message is between the client and the target."""
+    """Any object; but for these two, what is in a message is between client and target."""
+
+    role: object = None
+    content: Raw = NULL
+
+    def speaks(self) -> bool:
+        """Whether it has content, and is not the assistant's."""
+        return self.role != "assistant" and self.content != NULL
 
 
 class _StreamOptions(Struct):
@@ -97,7 +108,12 @@ def read_chat(body: bytes) -> ChatRequest:
         raise BadRequestError(
             "empty_messages", "the list messages is empty; it needs one message", param="messages"
         )
-    limit = known.max_completion_tokens
+    limit = known.max_tokens if known.max_completion_tokens is None else known.max_completion_tokens
+    if limit == 0:  # Exo takes it for no limit, and would generate 32168 tokens
+        raise BadRequestError(
+            "wrong_type", "the field max_tokens is 0; leave it out, or ask for one at least",
+            param="max_tokens",
+        )  # fmt: skip
     stop = [known.stop] if isinstance(known.stop, str) else known.stop or []
     if len(stop) > _MOST_STOPS or sum(map(len, stop)) > _MOST_STOP_CHARS:
         raise _too_much_stop()
@@ -106,7 +122,8 @@ def read_chat(body: bytes) -> ChatRequest:
         stream=bool(known.stream),
         include_usage=bool(known.stream_options and known.stream_options.include_usage),
         demands=_read_demands(fields),
-        max_tokens=known.max_tokens if limit is None else limit,
+        hazards=read_hazards(body, fields, (message.speaks() for message in known.messages)),
+        max_tokens=limit,
         stop=tuple(text for text in stop if text),
         n=known.n,
         fields=fields,

@@ -127,7 +127,7 @@ class Story:
         """Let a node tell which models Exo knows of."""
         return self.tell(CardsRead(node=Address(node), cards=tuple(map(ModelId, cards))))
 
-    def ask(
+    def ask(  # noqa: PLR0913 - a client may say each of these
         self,
         request: str,
         model: str = "chat",
@@ -137,6 +137,7 @@ class Story:
         route: Literal["exo", "cloud"] | None = None,
         local_only: bool = False,
         demands: tuple[str, ...] = (),
+        hazards: dict[str, str] | None = None,
         size: int = 0,
     ) -> list[Effect]:
         """Let a client ask; the deadline is in seconds from now."""
@@ -149,6 +150,7 @@ class Story:
                 route=route,
                 local_only=local_only,
                 demands=frozenset(demands),
+                hazards=hazards or {},
                 size=size,
             )
         )

@@ -87,7 +87,7 @@ def test_cards_of_every_version_are_read() -> None:
 
 def sent(**more: object) -> dict[str, object]:
     request = read_chat(json.dumps({"model": "m", "messages": MESSAGES} | more).encode())
-    return json.loads(encode_chat(request, "local/x"))
+    return json.loads(encode_chat(request, "local/x", "C"))
 
 
 def test_exo_is_always_asked_to_stream_its_own_model() -> None:
