@@ -22,7 +22,9 @@ def status(arguments: Arguments) -> int:
     """Say whether the service can serve, and what to do if not; not ready is no failure."""
     if arguments.wait is not None:
         _wait_until_looked(arguments, time.monotonic() + arguments.wait)
-    return show(arguments, "/supervisor/status", lambda body: tables.status(body, sys.stdout))
+    return show(
+        arguments, "/supervisor/status", lambda body: tables.status(body, time.time(), sys.stdout)
+    )
 
 
 def _wait_until_looked(arguments: Arguments, give_up: float) -> None:

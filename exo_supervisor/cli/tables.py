@@ -12,6 +12,7 @@ from exo_supervisor.cli.body import Fields, count, fields, objects, seconds, sta
 from exo_supervisor.cli.body import word as w
 from exo_supervisor.cli.term import (
     DIM,
+    SCREEN,
     moment,
     number,
     paint,
@@ -23,10 +24,10 @@ from exo_supervisor.cli.term import (
 
 WIDTH = 78
 _GIB, _MOST_MEMORY, _MOST = 2**30, 2**60, 10_000
-_RUNGS = ("ready", "placed", "clustered", "identified", "reachable", "seen")
+_RUNGS = ("ready", "placed", "clustered", "identified", "reachable", "seen", "down")
 
 
-def status(body: Fields, stream: TextIO) -> str:
+def status(body: Fields, now: float, stream: TextIO) -> str:
     """Say in the first line whether it serves, and last what to do."""
     ready = body.get("ready") is True
     counts = _rung_counts(body)
@@ -37,22 +38,39 @@ def status(body: Fields, stream: TextIO) -> str:
         rows.append(("nodes", ["none found"]))
     rows.append(("socket", texts(body.get("sockets"))))
     rows.append(("requests", _requests(fields(body.get("requests")), stream)))
+    rows.append(("failed", _last_failed(fields(body.get("last_failed")), now)))
     rows.append(("cloud", _clouds(body)))
-    if not ready:
+    rows.append(("held", [_held(each) for each in objects(body.get("held"))]))
+    if not ready or {rung for rung, _ in counts} <= {"seen", "down"}:
         rows.append(("looked", _joined(body.get("looked"), "; ")))
     rows.append(("not yet", _joined(body.get("not_yet"), ", ")))
     advice = [f"{at} {text}" for at, text in enumerate(texts(body.get("advice")), 1)]
     rows.append(("advice", advice))
-    rows = [(label, lines) for label, lines in rows if lines]
+    version = f"{w(body.get('version'))}, up {span(seconds(body.get('uptime')))}"
+    return _labelled([(label, lines) for label, lines in rows if lines], version, stream)
+
+
+def _labelled(rows: list[tuple[str, list[str]]], version: str, stream: TextIO) -> str:
+    """Lay out labels and what they say, the version at the end of the first line if it fits."""
     width = max(len(label) for label, _ in rows) + 2
     lines: list[str] = []
     for label, entries in rows:
-        for place, entry in enumerate(entries):
-            lines.append(_label(label if place == 0 else "", width, stream) + entry)
-    version = f"{w(body.get('version'))}, up {span(seconds(body.get('uptime')))}"
-    plain = width + len(rows[0][1][0])
-    lines[0] += " " * max(2, WIDTH - plain - len(version)) + paint(version, DIM, stream)
+        told = [line for entry in entries for line in _wrapped(entry, SCREEN - width)]
+        for place, line in enumerate(told):
+            lines.append(_label(label if place == 0 else "", width, stream) + line)
+    room = WIDTH - width - len(rows[0][1][0]) - len(version)
+    if room < 2:  # noqa: PLR2004 -- as between the columns of a table
+        return "\n".join([*lines, _label("version", width, stream) + version])
+    lines[0] += " " * room + paint(version, DIM, stream)
     return "\n".join(lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break a text into lines; an address or a path stays whole, and a list's lines are shifted."""
+    shift = "  " if text[:1].isdigit() and text[1:2] == " " else ""
+    return wrap(
+        text, width, break_long_words=False, break_on_hyphens=False, subsequent_indent=shift
+    )
 
 
 def nodes(body: Fields, now: float, stream: TextIO) -> str:
@@ -67,6 +85,7 @@ def nodes(body: Fields, now: float, stream: TextIO) -> str:
     told: list[str] = []
     for node in known:
         identity, rung = w(node.get("id")), w(node.get("rung"))
+        rung = "down" if node.get("was") else rung
         placed = len(values(node.get("models")))
         state = w(fields(node.get("breaker")).get("state"))
         place = [w(node.get("generation")), w(node.get("cluster"))]
@@ -78,9 +97,14 @@ def nodes(body: Fields, now: float, stream: TextIO) -> str:
 
 
 def models(body: Fields, stream: TextIO) -> str:
-    """List the models, one line for each target that serves or will serve one."""
+    """List the models, one line for each target that serves or will serve one.
+
+    An id that a configured row stands for is shown by that row alone.
+    """
     rows = [["ID", "STATE", "TARGET", "READY"]]
     for model in objects(body.get("models")):
+        if model.get("alias_of"):
+            continue
         head = [w(model.get("id")), w(model.get("state"))]
         wheres = objects(model.get("where"))
         if why := texts(model.get("why")):
@@ -89,7 +113,7 @@ def models(body: Fields, stream: TextIO) -> str:
         for where in wheres or ([] if why else [{}]):
             rows.append([*head, w(where.get("target")), _readiness(where) if where else "-"])
             head = ["", ""]
-    return table(rows, stream, tinted=(1, 3))
+    return table(rows, stream, tinted=(1, 3), own_line=0)
 
 
 def breakers(body: Fields, now: float, stream: TextIO) -> str:
@@ -110,7 +134,7 @@ def breakers(body: Fields, now: float, stream: TextIO) -> str:
     after = "An open one is tried again by itself at UNTIL."
     if any(each.get("forced") for each in loud):
         after += "\nOne held by the operator stays: exo-supervisor breaker TARGET auto lets it go."
-    return f"{table(rows, stream, tinted=(2,))}\n{others}{after}"
+    return f"{table(rows, stream, tinted=(2,), own_line=1)}\n{others}{after}"
 
 
 def progress(where: Fields) -> str:
@@ -165,7 +189,9 @@ def _joined(value: object, glue: str) -> list[str]:
 
 def _rung_counts(body: Fields) -> list[tuple[str, int]]:
     """Count the nodes by rung, the highest first, then rungs that we do not know."""
-    found = fields(body.get("nodes"))
+    down = count(body.get("down"))
+    found: Fields = {**fields(body.get("nodes")), "down": down}
+    found["seen"] = count(found.get("seen")) - down
     names = [*_RUNGS, *(name for name in found if name not in _RUNGS)]
     return [(w(name), many) for name in names if (many := count(found.get(name))) > 0]
 
@@ -186,13 +212,27 @@ def _summary(body: Fields, *, ready: bool) -> str:
 
 
 def _requests(requests: Fields, stream: TextIO) -> list[str]:
-    if not any(count(requests.get(name)) for name in ("in_flight", "total")):
+    if not any(count(requests.get(name)) for name in ("now", "total")):
         return []
-    now, total, exo, cloud, failed = (
+    now, total, exo, cloud, refused, failed = (
         number(count(requests.get(name)), stream)
-        for name in ("in_flight", "total", "exo", "cloud", "failed")
+        for name in ("now", "total", "exo", "cloud", "refused", "failed")
     )
-    return [f"{now} now; since start {total}: Exo {exo}, cloud {cloud}, failed {failed}"]
+    ends = f"Exo {exo}, cloud {cloud}, refused {refused}, failed {failed}"
+    return [f"{now} now; since start {total}: {ends}"]
+
+
+def _last_failed(failed: Fields, now: float) -> list[str]:
+    at, why = stamp(failed.get("at")), texts(failed.get("why"))
+    return [f"{relative(at, now)}: {why[0]}"] if why else []
+
+
+def _held(breaker: Fields) -> str:
+    """Say which breaker an operator holds, and how it is let go."""
+    target, model = w(breaker.get("target")), breaker.get("model")
+    finer = f" {w(model)}" if model else ""
+    undo = f"exo-supervisor breaker {target} auto" + (f" --model {w(model)}" if model else "")
+    return f"{target}{finer} {w(breaker.get('state'))} by the operator: {undo}"
 
 
 def _clouds(body: Fields) -> list[str]:
@@ -209,6 +249,8 @@ def _held_back(node: Fields, identity: str, rung: str, now: float) -> list[str]:
         return []
     at = moment(stamp(node.get("since")))
     lasting = f" for {span(now - at)}" if at is not None else ""
+    if node.get("was"):  # `why` says since when
+        return [f"{identity} is down", *_part("why", why), *_part("try", advice)]
     stuck = f'{identity} stuck at "{rung}"' if rung != "ready" else f"{identity} ready"
     return [stuck + lasting, *_part("why", why), *_part("try", advice)]
 

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from textwrap import wrap
 from typing import TextIO
 
 from exo_supervisor.cli.errors import VerbError
@@ -14,6 +15,10 @@ _TINTS = {
     "loading": YELLOW, "placed": YELLOW, "seen": YELLOW, "half_open": YELLOW, "warn": YELLOW,
     "not ready": YELLOW, "open": RED, "down": RED, "fail": RED,
 }  # fmt: skip
+SCREEN = 80
+"""Characters that a line has on the narrowest screen we write for."""
+LEAST_TEXT = 24
+"""Characters that a last column gets at least, however wide the others are."""
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 # C0 without newline and tab, DEL, C1, and the marks that turn the direction of text around.
 _UNSAFE = dict.fromkeys(
@@ -116,8 +121,24 @@ def tint_word(well: bool) -> str:  # noqa: FBT001 -- the word is the value
     return tint(word, sys.stdout) + " " * (4 - len(word))
 
 
-def table(rows: Sequence[Sequence[str]], stream: TextIO, tinted: Collection[int] = ()) -> str:
-    """Lay out rows of one length in columns two spaces apart; the columns `tinted` hold states."""
+def table(
+    rows: Sequence[Sequence[str]],
+    stream: TextIO,
+    tinted: Collection[int] = (),
+    own_line: int | None = None,
+) -> str:
+    """Lay out rows of one length in columns two spaces apart; the columns `tinted` hold states.
+
+    Where they are wider than a screen, the column `own_line` gets a line of its own above each
+    row, and the last column goes on below itself.
+    """
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    if own_line is not None and sum(widths) + 2 * len(widths) - 2 > SCREEN:
+        rest = [[*row[:own_line], *row[own_line + 1 :]] for row in rows]
+        moved = {at - (at > own_line) for at in tinted if at != own_line}
+        lower = ["  " + line for line in table(_folded(rest, 2), stream, moved).splitlines()]
+        return "\n".join(_woven([row[own_line] for row in rows], rest, lower))
+    rows = _folded(rows)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines: list[str] = []
     for row in rows:
@@ -127,6 +148,32 @@ def table(rows: Sequence[Sequence[str]], stream: TextIO, tinted: Collection[int]
         ]
         lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)
+
+
+def _woven(heads: Sequence[str], rest: Sequence[Sequence[str]], lower: list[str]) -> list[str]:
+    """Put each row's head on a line above what `lower` shows of the row."""
+    folds = [len(_folded([*rest], 2, only=at)) for at in range(len(rest))]
+    lines: list[str] = []
+    for head, many in zip(heads, folds, strict=True):
+        lines += [head] if head else []
+        lines += lower[:many]
+        lower = lower[many:]
+    return lines
+
+
+def _folded(
+    rows: Sequence[Sequence[str]], indent: int = 0, only: int | None = None
+) -> list[Sequence[str]]:
+    """Let the last column go on in further rows where it would leave the screen."""
+    columns = range(len(rows[0]) - 1)
+    left = sum(max(len(row[column]) for row in rows) + 2 for column in columns)
+    room = max(LEAST_TEXT, SCREEN - indent - left)
+    folded: list[Sequence[str]] = []
+    for row in rows if only is None else [rows[only]]:
+        first, *more = wrap(row[-1], room, break_long_words=False, break_on_hyphens=False) or [""]
+        folded.append([*row[:-1], first])
+        folded += [[*("" for _ in columns), text] for text in more]
+    return folded
 
 
 def number(value: int, stream: TextIO) -> str:

@@ -4,7 +4,6 @@ Owns the flights. Each event of a request changes its flight, is booked, and ask
 `advance` what to do next.
 """
 
-from collections import Counter
 from collections.abc import Callable
 
 from exo_supervisor.core.advance import Fail, Start, Wait, advance
@@ -27,6 +26,7 @@ from exo_supervisor.core.quiet import Quiet
 from exo_supervisor.core.refusals import end_of, must_stay, not_found, not_placed
 from exo_supervisor.core.retry import Budget
 from exo_supervisor.core.starting import start_of
+from exo_supervisor.core.tally import Tally
 from exo_supervisor.core.waiting import Waiting
 
 PREFILL = "prefill"
@@ -47,7 +47,8 @@ class Dispatch:
     def __init__(self, tables: Tables, catalog: Catalog, wake: Wake) -> None:
         self.flights: dict[RequestId, Flight] = {}
         self.waiting = Waiting()
-        self.counts: Counter[str] = Counter()
+        self.tally = Tally()
+        self.counts = self.tally.counts
         self.looked = False
         self._tables = tables
         self._catalog = catalog
@@ -227,12 +228,12 @@ class Dispatch:
             return self._close(flight, attempt.side, now)
         if event.resumable and flight.route.continues and verdict.next is not Next.NOWHERE:
             return self._continue(flight, attempt, event.fault, now)
+        flight.faults.append((attempt.option.target, event.fault))
         if event.committed or event.fault is Fault.CLIENT_LEFT:
             left = verdict.outcome is Outcome.ABANDONED
             return self._close(flight, "abandoned" if left else "failed", now)
         if event.fault is Fault.DEADLINE:
             return self._refuse(flight, DEADLINE, now)
-        flight.faults.append((attempt.option.target, event.fault))
         if event.fault in TELLING:
             flight.rejected = event.status or 400, event.message
         if verdict.next is Next.NOWHERE:
@@ -285,7 +286,7 @@ class Dispatch:
 
     def _close(self, flight: Flight, end: str, now: float) -> list[Effect]:
         self._drop(flight)
-        self.counts[end] += 1
+        self.tally.end(flight, end, now)
         return self._books.give_back(flight, now)
 
     def _drop(self, flight: Flight) -> None:

@@ -92,6 +92,13 @@ class ProviderSeen(Struct):
     why: str | None
 
 
+class FailedSeen(Struct):
+    """The last request that failed: its model, and what each of its last attempts met."""
+
+    at: str
+    why: str
+
+
 class Status(Struct):
     """The body of `/supervisor/status`."""
 
@@ -109,6 +116,7 @@ class Status(Struct):
     """Nodes that were up; they count as seen."""
     providers: list[ProviderSeen]
     requests: dict[str, int]
+    last_failed: FailedSeen | None
     held: list[BreakerRow]
     """The breakers that an operator holds."""
     not_yet: list[str]
@@ -183,6 +191,7 @@ def status(
     registry, clouds = machine.tables.registry, machine.tables.clouds
     found = [node for node in registry.nodes.values() if node.alias_of is None]
     rungs = Counter(node.rung for node in found)
+    failed = machine.dispatch.tally.last_failed
     silent = [f"{n.address} {explain(n, registry, now)}" for n in found if not n.up]
     return Status(
         version=version,
@@ -200,6 +209,7 @@ def status(
             for name, p in clouds.providers.items()
         ],
         requests=_requests(machine),
+        last_failed=None if failed is None else FailedSeen(wall(failed.at), failed.why),
         held=[row for row in breakers(machine, wall) if row.forced],
         not_yet=[],
         sockets=list(sockets),

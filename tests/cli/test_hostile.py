@@ -25,7 +25,8 @@ KEYS = [
     *("version", "uptime", "ready", "advice", "looked", "nodes", "providers", "requests"),
     *("not_yet", "models", "id", "rung", "since", "why", "where", "breaker", "breakers"),
     *("capacity", "memory_total", "memory_available", "gpu", "temperature", "chip"),
-    *("state", "until", "forced", "progress", "seen", "name", "in_flight", "total"),
+    *("state", "until", "forced", "progress", "seen", "name", "now", "total"),
+    *("was", "down", "held", "last_failed", "at", "alias_of", "target", "model"),
 ]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -93,7 +94,7 @@ def test_any_json_can_be_laid_out(value: object) -> None:
     body = fields(value)
     out = io.StringIO()
     for text in (
-        tables.status(body, out),
+        tables.status(body, 0.0, out),
         tables.nodes(body, 0.0, out),
         tables.models(body, out),
         tables.breakers(body, 0.0, out),

@@ -23,7 +23,14 @@ READY = {
         {"name": "openrouter", "state": "ready", "why": None},
         {"name": "anthropic", "state": "off", "why": "ANTHROPIC_API_KEY is not set"},
     ],
-    "requests": {"in_flight": 2, "total": 1284, "exo": 1240, "cloud": 41, "failed": 3},
+    "requests": {
+        "now": 2,
+        "total": 1284,
+        "exo": 1240,
+        "cloud": 41,
+        "refused": 2,
+        "failed": 1,
+    },
     "not_yet": ["multicast"],
 }
 NOT_READY = {
@@ -35,7 +42,7 @@ NOT_READY = {
     "looked": ["127.0.0.1:52415 connection refused", "broadcast heard nothing"],
     "nodes": {},
     "providers": [],
-    "requests": {"in_flight": 0, "total": 0, "exo": 0, "cloud": 0, "failed": 0},
+    "requests": {"now": 0, "total": 0, "exo": 0, "cloud": 0, "refused": 0, "failed": 0},
     "not_yet": [],
 }
 
@@ -52,7 +59,7 @@ def test_status_says_first_that_it_serves_and_last_what_to_do(
     assert capsys.readouterr().out == (
         "ready     Exo serves, cloud stands by                        0.1.0, up 3 d 4 h\n"
         "nodes     2 ready, 1 placed, 1 seen\n"
-        "requests  2 now; since start 1284: Exo 1240, cloud 41, failed 3\n"
+        "requests  2 now; since start 1284: Exo 1240, cloud 41, refused 2, failed 1\n"
         "cloud     openrouter ready; anthropic off, ANTHROPIC_API_KEY is not set\n"
         "not yet   multicast\n"
         "advice    1 192.168.1.7:52415 is only seen: exo-supervisor nodes says why\n"
@@ -68,6 +75,96 @@ def test_not_ready_is_no_failure_and_says_where_it_looked(service: Service, caps
         "advice     1 start Exo here\n"
         "           2 or watch it work without: exo-supervisor demo\n"
     )
+
+
+def test_status_tells_what_failed_last_what_is_held_and_who_is_down(
+    service: Service, capsys: Out
+) -> None:
+    held = breaker("192.168.1.6:52415", "m", "open", forced=True, reason="operator")
+    failed = {"at": ago(8.5), "why": "m (openrouter: server_error)"}
+    nodes = {"seen": 2, "ready": 1}
+    body = {**READY, "last_failed": failed, "held": [held], "nodes": nodes, "down": 1}
+    service.says("GET /supervisor/status", {**body, "advice": [], "not_yet": []})
+    assert service.main("status") == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "nodes     1 ready, 1 seen, 1 down",
+        "requests  2 now; since start 1284: Exo 1240, cloud 41, refused 2, failed 1",
+        "failed    8 s ago: m (openrouter: server_error)",
+        "cloud     openrouter ready; anthropic off, ANTHROPIC_API_KEY is not set",
+        "held      192.168.1.6:52415 m open by the operator: exo-supervisor breaker",
+        "          192.168.1.6:52415 auto --model m",
+    ]
+
+
+def test_where_it_looked_is_told_wherever_no_node_answers(service: Service, capsys: Out) -> None:
+    service.says("GET /supervisor/status", {**READY, "nodes": {"seen": 1}})
+    service.main("status")
+    assert "looked    127.0.0.1:52415\n" in capsys.readouterr().out
+
+
+LONG = "mlx-community/Qwen3-Coder-480B-A35B-Instruct-4bit"
+FAR = "100.100.100.100:52415"
+
+
+def test_no_line_is_longer_than_a_screen(service: Service, capsys: Out) -> None:
+    """Ids are never cut, and addresses and names as long as they come still fit."""
+    no = {"target": "openrouter", "ready": False, "why": f"openrouter does not list {LONG[:40]}"}
+    where = [{"target": FAR, "ready": True}, no]
+    service.says("GET /supervisor/models", {"models": [{"id": LONG, "state": "x", "where": where}]})
+    opened = {"since": ago(12.5), "until": ago(-8.5), "reason": "trip_after"}
+    listed = [breaker(FAR, LONG, "half_open", **opened), breaker(FAR, None, "open", **opened)]
+    service.says("GET /supervisor/breakers", {"breakers": listed})
+    state: dict[str, object] = {"rung": "identified", "breaker": {"state": "half_open"}}
+    node: dict[str, object] = {"id": FAR, "cluster": FAR, "generation": "C", **state}
+    service.says("GET /supervisor/nodes", {"nodes": [{**node, "why": "word " * 40}]})
+    long = {**READY, "advice": ["word " * 40], "summary": "word " * 14, "looked": [f"{FAR} x"] * 9}
+    service.says("GET /supervisor/status", {**long, "nodes": {}})
+    for verb in ("models", "breaker", "nodes", "status"):
+        assert service.main(verb) == 0
+        out = capsys.readouterr().out
+        assert max(map(len, out.splitlines())) <= 80, out
+        assert verb == "status" or FAR in out
+        assert verb not in ("models", "breaker") or LONG in out
+
+
+def test_a_table_too_wide_gives_its_longest_column_lines_of_their_own(
+    service: Service, capsys: Out
+) -> None:
+    where = [{"target": FAR, "ready": True}, {"target": "openrouter", "ready": False}]
+    rows = [{"id": LONG, "state": "ready", "where": where}, {"id": "b", "state": "down"}]
+    service.says("GET /supervisor/models", {"models": rows})
+    service.main("models")
+    assert capsys.readouterr().out.splitlines() == [
+        "ID",
+        "  STATE  TARGET                 READY",
+        LONG,
+        f"  ready  {FAR}  yes",
+        "         openrouter             no",
+        "b",
+        "  down   -                      -",
+    ]
+
+
+def test_an_alias_and_its_target_are_shown_as_one(service: Service, capsys: Out) -> None:
+    where = [{"target": FAR, "ready": True}]
+    alias = {"id": "chat", "state": "ready", "where": where}
+    own = {"id": LONG, "state": "ready", "where": where, "alias_of": "chat"}
+    service.says("GET /supervisor/models", {"models": [alias, own]})
+    service.main("models")
+    out = capsys.readouterr().out
+    assert "chat" in out
+    assert LONG not in out
+
+
+def test_a_node_that_was_up_reads_down_and_since_when(service: Service, capsys: Out) -> None:
+    why = "down since 4 s, was ready: the host is up, but nothing listens there"
+    node = {"id": FAR, "rung": "seen", "was": "ready", "since": ago(4.5), "why": why}
+    service.says("GET /supervisor/nodes", {"nodes": [{**node, "advice": "start Exo there"}]})
+    service.main("nodes")
+    _, row, head, told, try_it = capsys.readouterr().out.splitlines()
+    assert row.split() == [FAR, "-", "-", "down", "-", "-"]
+    assert (head, told) == (f"{FAR} is down", f"  why: {why}")
+    assert try_it == "  try: start Exo there"
 
 
 def test_the_service_s_own_summary_is_used(service: Service, capsys: Out) -> None:
