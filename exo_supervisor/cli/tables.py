@@ -5,6 +5,7 @@ since 1970) where it tells time relative to it; it returns the text. The shapes 
 service's answers under `/supervisor/`.
 """
 
+from io import StringIO
 from textwrap import wrap
 from typing import TextIO
 
@@ -93,7 +94,11 @@ def nodes(body: Fields, now: float, stream: TextIO) -> str:
         told += _held_back(node, identity, rung, now)
     second = machines(known, stream)
     gap = [""] if second and told else []
-    return "\n".join([table(rows, stream, tinted=(3, 4)), *second, *gap, *told])
+    listed = table(rows, stream, tinted=(3, 4))
+    if max(map(len, table(rows, StringIO()).splitlines())) > SCREEN:
+        rows[0][1] = "GEN"
+        listed = table(rows, stream, tinted=(3, 4), own_line=0)
+    return "\n".join([listed, *second, *gap, *told])
 
 
 def models(body: Fields, stream: TextIO) -> str:
