@@ -6,7 +6,7 @@ from msgspec import Struct, field
 
 from exo_supervisor.core.names import ModelId, ProviderName
 from exo_supervisor.core.near import near
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import TELLING, Fault
 from exo_supervisor.core.policy import Cloud
 
 KEY_REST = 300.0
@@ -16,7 +16,7 @@ _UNREACHED = frozenset({Fault.CONNECT, Fault.CONNECT_TIMEOUT, Fault.TLS})
 _ANSWERED = frozenset(
     {
         Fault.NONE, Fault.SERVER_ERROR, Fault.BAD_STATUS, Fault.CONTENT_TYPE, Fault.ERROR_EVENT,
-        Fault.BUSY, Fault.NOT_PLACED, Fault.CONTEXT_LENGTH, Fault.REJECTED,
+        Fault.BUSY, Fault.NOT_PLACED, *TELLING,
     }
 )  # fmt: skip
 """Ends of an attempt that only an HTTP answer can bring."""
