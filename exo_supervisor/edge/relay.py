@@ -141,6 +141,13 @@ class Relay:
         self.ttft = self._clock() - self.began
         start = self._start
         self._ask(ContentSeen(request=start.request, attempt=start.attempt, ttft=self.ttft))
+        self._pull_in()
+
+    def _pull_in(self) -> None:
+        """Bring the scope's deadline forward: a timer may now be due before what it waits for."""
+        scope = self._mailbox.scope
+        if scope is not None and (due := self._due()) < scope.deadline:
+            scope.deadline = due
 
     async def _write(self, data: bytes, *, last: bool) -> None:
         if self._sink is None:

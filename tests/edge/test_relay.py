@@ -337,6 +337,14 @@ async def test_keepalives_and_nonsense_are_no_progress() -> None:
     assert (told.fault, told.at) == (Fault.STALL, 21.0)
 
 
+@pytest.mark.parametrize("generation", HARD)
+async def test_a_stall_counts_from_the_first_words_though_the_first_content_had_more_time(
+    generation: Generation | None,
+) -> None:
+    told = await ride((1.0, text("a")), generation=generation)
+    assert (told.fault, told.at) == (Fault.STALL, 21.0)
+
+
 # Quiet
 
 
