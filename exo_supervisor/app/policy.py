@@ -13,6 +13,7 @@ from exo_supervisor.wire.hazards import DIES_OF
 
 CLOUD_CONNECT = 10.0
 CLOUD_FIRST_CONTENT = 120.0
+CLOUD_STALL = 60.0
 LEGACY_FIRST_CONTENT = 120.0
 """Seconds, at least: a cloud's TLS and queue, and generation A's silence, take their time."""
 
@@ -62,7 +63,7 @@ def _cloud(provider: Provider, config: Config, why_off: Mapping[str, str]) -> Cl
             headers=timeouts.headers if provider.headers is None else provider.headers,
             first_content=first,
             first_content_max=first,
-            stall=timeouts.stall if provider.stall is None else provider.stall,
+            stall=CLOUD_STALL if provider.stall is None else provider.stall,
         ),
         keyed=provider.name not in why_off,
         why_off=why_off.get(provider.name, ""),

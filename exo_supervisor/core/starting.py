@@ -7,6 +7,8 @@ from exo_supervisor.core.flights import Attempt, Flight
 from exo_supervisor.core.names import Address, ClusterKey, ProviderName
 from exo_supervisor.core.options import Option, Tables
 
+_CALLS = frozenset({"tools", "functions"})
+"""Demands with which a part of an answer may be written in silence."""
 COLD_LOAD = 900.0
 """Seconds that generation A may need to load a model that it was not seen to answer with yet."""
 
@@ -16,7 +18,7 @@ def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
     option = attempt.option
     if option.generation is None:
         cloud = tables.clouds.providers[ProviderName(option.target)].cloud
-        url, timers = cloud.url, cloud.timers
+        url, timers = cloud.url, _cloud_timers(cloud.timers, flight.event.demands)
     else:
         node = tables.registry.nodes[Address(option.target)]
         cluster = tables.registry.clusters[ClusterKey(option.scope)]
@@ -38,6 +40,16 @@ def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
         continues=flight.route.continues,
         resumes=flight.resuming,
     )
+
+
+def _cloud_timers(timers: Timers, demands: frozenset[str]) -> Timers:
+    """Give a request with tools more time between two pieces: many clouds write a call in silence.
+
+    What they say of it comes whole at its end, as late as a first content may come.
+    """
+    if demands.isdisjoint(_CALLS) or timers.stall >= timers.first_content:
+        return timers
+    return structs.replace(timers, stall=timers.first_content)
 
 
 def _node_timers(option: Option, size: int, tables: Tables) -> Timers:

@@ -74,7 +74,7 @@ def test_timers_shrink_in_proportion_and_never_below_what_a_busy_machine_needs()
     assert timers.connect == SHORTEST
     near, far = plan.config.providers
     assert (near.name, near.first_content, far.first_content) == ("near", 1.5, 6.0)
-    assert far.connect == 0.5
+    assert (far.connect, far.stall) == (0.5, 3.0)
     patient = draw_up(users("[timeouts]\nfirst_content_max = 3000.0\n"), None)
     assert (patient.scale, patient.config.timeouts.first_content_max) == (200, LONGEST)
     quick = draw_up(read(QUICK, file="test", environ={}).config, None).config.timeouts

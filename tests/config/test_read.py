@@ -50,7 +50,7 @@ def test_the_example_is_valid_with_its_commented_tables_in_force() -> None:
             connect=10.0,
             headers=8.0,
             first_content=120.0,
-            stall=20.0,
+            stall=60.0,
         ),
     )
     assert config.models == (

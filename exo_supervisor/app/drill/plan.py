@@ -6,7 +6,7 @@ from math import ceil
 from msgspec import Struct
 from msgspec.structs import replace
 
-from exo_supervisor.app.policy import CLOUD_CONNECT, CLOUD_FIRST_CONTENT
+from exo_supervisor.app.policy import CLOUD_CONNECT, CLOUD_FIRST_CONTENT, CLOUD_STALL
 from exo_supervisor.config import Config, Discovery, Model, Provider
 
 LONGEST = 15.0
@@ -117,24 +117,25 @@ def _priority(provider: Provider) -> int:
 
 def _shrunk(provider: Provider, config: Config, scale: int, place: int) -> Provider:
     """Give a provider a place of its own, so that it is known who is asked first, and timers."""
-    connect, first_content = _cloud_waits(provider, config)
-    headers, stall = provider.headers, provider.stall
+    connect, first_content, stall = _cloud_waits(provider, config)
+    headers = provider.headers
     return replace(
         provider,
         priority=place,
         connect=_shrink(connect, scale),
         first_content=_shrink(first_content, scale),
         headers=None if headers is None else _shrink(headers, scale),
-        stall=None if stall is None else _shrink(stall, scale),
+        stall=_shrink(stall, scale),
     )
 
 
-def _cloud_waits(provider: Provider, config: Config) -> tuple[float, float]:
-    """Tell a provider's connect and first-content timers, as the policy fills them in."""
+def _cloud_waits(provider: Provider, config: Config) -> tuple[float, float, float]:
+    """Tell a provider's connect, first-content and stall timers, as the policy fills them in."""
     connect = max(config.timeouts.connect, CLOUD_CONNECT)
     return (
         connect if provider.connect is None else provider.connect,
         CLOUD_FIRST_CONTENT if provider.first_content is None else provider.first_content,
+        CLOUD_STALL if provider.stall is None else provider.stall,
     )
 
 
@@ -144,7 +145,7 @@ def _scale(config: Config, providers: list[Provider]) -> int:
     waits = [timers.connect, timers.headers, timers.first_content, timers.first_content_max]
     waits += [timers.stall, config.breaker.rest, config.routing.patience]
     for each in providers:
-        waits += [*_cloud_waits(each, config), each.headers or 0.0, each.stall or 0.0]
+        waits += [*_cloud_waits(each, config), each.headers or 0.0]
     return max(1, ceil(max(waits) / LONGEST))
 
 
