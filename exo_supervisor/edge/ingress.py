@@ -57,7 +57,7 @@ class Ingress:
     async def _dispatch(
         self, request: web.BaseRequest, wrong: BadRequestError | None
     ) -> web.StreamResponse:
-        began = anyio.current_time()
+        began, uid = anyio.current_time(), _peer_uid(request)  # of one that left nobody can tell
         account = Account(new_request_id())
         reply = Reply(request, account.request_id)
         try:
@@ -79,7 +79,7 @@ class Ingress:
                 account.outcome = "abandoned"
             raise
         finally:
-            _log_done(account, reply, began, _peer_uid(request))
+            _log_done(account, reply, began, uid)
         return reply.response
 
     async def _admit(self, request: web.BaseRequest, reply: Reply, account: Account) -> None:

@@ -1,6 +1,7 @@
 """A client that leaves takes its request along, wherever that is."""
 
 import json
+import os
 from typing import Any
 
 import anyio
@@ -49,6 +50,7 @@ async def test_leaving_cancels_the_upstream_at_once(who: Any, when: str) -> None
         await world.idle()
         (line,) = await world.lines("request_done")
         assert (line["outcome"], line["attempts"]) == ("abandoned", 1)
+        assert line["client_uid"] == os.getuid()
         assert server.cancelled_streams >= 1
         assert node.cancel_calls == 0
         told = (await world.look("/supervisor/status"))["requests"]["aborted_at_exo"]
@@ -69,7 +71,7 @@ async def test_leaving_while_waiting_for_a_busy_node_leaves_nothing() -> None:
         with anyio.fail_after(SOON):
             await world.idle()
         (line,) = await world.lines("request_done")
-        assert line["outcome"] == "abandoned"
+        assert (line["outcome"], line["client_uid"]) == ("abandoned", os.getuid())
 
 
 async def test_leaving_in_the_middle_of_ones_own_body_is_no_attempt() -> None:
