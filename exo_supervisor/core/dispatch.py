@@ -89,6 +89,7 @@ class Dispatch:
             home=flight.route.first,
             shift=flight.shift,
             target=attempt.option.target,
+            now=now,
         )
         return effects if moved is None else [*effects, moved]
 

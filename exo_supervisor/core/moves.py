@@ -1,31 +1,66 @@
 """Moves of traffic between Exo and cloud: each is announced once, with its reason."""
 
+from math import inf
+
+from msgspec import Struct, field
+
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.names import Side, Target
 
 REMEMBERED = 4096
 """Names whose last side is remembered, so that a move can be told from a habit."""
+AGAIN = 60.0
+"""Seconds for which a second move to the same side is not announced at once."""
+LASTING = 10.0
+"""Seconds without an answer of the other side after which such a move is announced all the same."""
+
+
+class _Traffic(Struct):
+    """Where a name's traffic goes as far as was announced, and what speaks for a move."""
+
+    side: Side
+    announced: dict[Side, float] = field(default_factory=dict[Side, float])
+    strays_since: float | None = None
 
 
 class Moves:
-    """Remembers which side answered for a name last."""
+    """Remembers which side answered for a name last.
+
+    A target that has recovered gets its traffic back step by step, so that for a while the sides
+    answer in turn: that is one move and not a hundred.
+    """
 
     def __init__(self) -> None:
-        self._sides: dict[str, Side] = {}
+        self._traffic: dict[str, _Traffic] = {}
 
     def answered(
-        self, name: str, side: Side, *, home: Side, shift: str | None, target: Target
+        self, name: str, side: Side, *, home: Side, shift: str | None, target: Target, now: float
     ) -> Announce | None:
         """Take in who answered; the announcement, if the name's traffic moved by it."""
-        was = self._sides.get(name, home)
-        if len(self._sides) >= REMEMBERED and name not in self._sides:
-            self._sides.clear()
-        self._sides[name] = side
-        if was == side:
+        traffic = self._traffic.get(name)
+        if traffic is None:
+            if len(self._traffic) >= REMEMBERED:
+                self._traffic.clear()
+            traffic = self._traffic[name] = _Traffic(home)
+        if not _moves(traffic, side, now):
             return None
+        was, traffic.side = traffic.side, side
+        traffic.announced[side], traffic.strays_since = now, None
         reason = "recovered" if side == home else shift or "attempt_failed"
         return Announce(
             level="info" if side == home else "warning",
             name="traffic_shifted",
             facts={"model": name, "from": was, "to": side, "reason": reason, "target": target},
         )
+
+
+def _moves(traffic: _Traffic, side: Side, now: float) -> bool:
+    """Say whether an answer of a side is a move; one that comes back soon has to last."""
+    if side == traffic.side:
+        traffic.strays_since = None
+        return False
+    if now - traffic.announced.get(side, -inf) >= AGAIN:
+        return True
+    if traffic.strays_since is None:
+        traffic.strays_since = now
+    return now - traffic.strays_since >= LASTING
