@@ -84,5 +84,5 @@ def read_delta(choice: Choice) -> Delta:
 
 
 def counted(tokens: int) -> bytes:
-    """Write a usage of which only the completion's tokens were counted."""
-    return msgspec.json.encode(Usage(0, tokens, tokens))
+    """Write a usage of which only the completion's tokens were counted: no other is made up."""
+    return b'{"completion_tokens":%d}' % tokens

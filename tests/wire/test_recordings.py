@@ -8,7 +8,6 @@ from typing import NamedTuple, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
@@ -16,6 +15,7 @@ from exo_supervisor.wire.aggregate import Aggregate
 from exo_supervisor.wire.answer import DONE, Answer
 from exo_supervisor.wire.faults import judge
 from exo_supervisor.wire.whole import read_whole
+from tests.wire.sdk import judge_answer, judge_chunk
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 OTHER_DIALECTS = ("claude", "responses", "ollama")
@@ -104,7 +104,7 @@ def test_a_recorded_stream_is_whole_or_a_fault(name: str) -> None:
     events = [one.removeprefix(b"data: ") for one in told.split(b"\n\n") if one]
     for one in events:
         if one != b"[DONE]":
-            ChatCompletionChunk.model_validate(json.loads(one), strict=True)
+            judge_chunk(json.loads(one))
     whole = reading.done and reading.fault is None
     assert told.endswith(DONE) == whole
     assert whole == (reading.finished and ALL[name].clean)
@@ -138,7 +138,7 @@ def test_a_gathered_stream_holds_what_was_streamed(name: str) -> None:
     if reading.fault or not reading.done:
         return
     result = json.loads(gathered.result())
-    ChatCompletion.model_validate(result, strict=True)
+    judge_answer(result)
     events = [one.removeprefix(b"data: ") for one in told.split(b"\n\n") if one]
     chunks = [json.loads(one) for one in events[:-1]]
     streamed = "".join(c["delta"].get("content", "") for one in chunks for c in one["choices"])
