@@ -55,6 +55,11 @@ class ExoNode(Member):
             self.cluster.elected_until = 0.0
             self.cluster.restore()
 
+    def well(self) -> bool:
+        """Say whether it runs, and every runner of its cluster is ready and idle."""
+        instances = self.cluster.standing()
+        return self.alive and all(self.cluster.status(one)[0] == "RunnerReady" for one in instances)
+
     def routes(self) -> list[web.RouteDef]:
         if self.generation == "A":
             return LegacyApi(self, self.default_model).routes()

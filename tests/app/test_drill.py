@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from exo_supervisor.app.drill.acts import leave, stay
+from exo_supervisor.app.drill.acts import kill, leave, stay
 from exo_supervisor.app.drill.ground import Ground, ready, set_up
 from exo_supervisor.app.drill.plan import LONGEST, SHORTEST, Plan, draw_up
 from exo_supervisor.app.drill.wall import WALL, Failure, Fault, check_privacy, face
@@ -235,6 +235,18 @@ async def test_a_cloud_that_comes_first_is_the_one_that_fails() -> None:
     async with set_up(quick('order = ["cloud", "exo"]\n')) as ground:
         assert await faced(ground, fault("500")) == "answered by far, attempt_failed"
         assert ground.clouds["near"].seen > 1
+
+
+@pytest.mark.real_time
+async def test_an_exo_that_dies_of_a_request_fails_the_row() -> None:
+    async with set_up(quick()) as ground:
+        await ready(ground)
+        assert await kill(ground) == "Exo lives; 6 answered, 0 clear errors"
+        assert ground.node is not None
+        (one,) = ground.node.cluster.standing()
+        ground.node.cluster.crash(one)
+        with pytest.raises(Failure, match="seed: Exo died of it"):
+            await kill(ground)
 
 
 @pytest.mark.real_time

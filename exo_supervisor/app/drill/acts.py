@@ -15,6 +15,15 @@ SOON: Final = 0.3
 """Seconds within which a target hears that its client has left, and a deadline is kept."""
 DEADLINE: Final = 0.2
 _FOR_EVER: Final = 600.0
+KILLERS: Final[tuple[dict[str, object], ...]] = (
+    {"seed": 2**70},
+    {"seed": -1},
+    {"top_k": 10**7},
+    {"min_p": 2.0},
+    {"messages": [{"role": "user", "content": None}]},
+    {"messages": [{"role": "assistant", "content": "This is a drill."}]},
+)
+"""Fields of requests, each of which ends the runner or the whole process of a real Exo."""
 
 Act = Callable[[Ground], Awaitable[str]]
 
@@ -31,6 +40,8 @@ async def leave(ground: Ground) -> str:
             if disease.name == "trickle":
                 await client.receive()
         took.append(await _closed(server))
+        if ground.node is not None and not ground.node.well():
+            raise Failure("Exo's runner works on for a client that left")
     return f"upstream closed in {took[0]:.2f} s, mid-stream {took[1]:.2f} s"
 
 
@@ -75,6 +86,21 @@ async def stay(ground: Ground) -> str:
     return f"clear error {verdicts[0].code}, no cloud was asked"
 
 
+async def kill(ground: Ground) -> str:
+    """Ask what would end an Exo: whatever its client gets, Exo must go on."""
+    kinds: list[str] = []
+    for fields in KILLERS:
+        heard = await ask(ground.socket, chat(ground.plan.model.name, stream=False, fields=fields))
+        verdict, (name,) = judge(heard, stream=False), fields
+        if verdict.kind == "neither":
+            raise Failure(f"{name}: {verdict.why}")
+        kinds.append(verdict.kind)
+        if ground.node is not None and not ground.node.well():
+            raise Failure(f"{name}: Exo died of it")
+    served = kinds.count("whole")
+    return f"Exo lives; {served} answered, {len(kinds) - served} clear errors"
+
+
 async def recover(ground: Ground) -> str:
     """Fail as often as it takes for the breaker to open, and wait until it has closed again."""
     first, rules = await first_choice(ground), ground.plan.config.breaker
@@ -110,6 +136,7 @@ async def _state(ground: Ground, target: str) -> str:
 ACTS: Final[tuple[tuple[str, Act], ...]] = (
     ("client leaves", leave),
     ("deadline", hurry),
+    ("requests that kill", kill),
     ("local_only", stay),
     ("breaker", recover),
 )

@@ -1,7 +1,8 @@
 """A client that trusts nobody: it reads an answer byte by byte, and says what it was worth."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 import anyio
@@ -67,10 +68,17 @@ class _Served(Struct):
     shift: str | None = None
 
 
-def chat(model: str, *, stream: bool, headers: Sequence[str] = ()) -> bytes:
+def chat(
+    model: str,
+    *,
+    stream: bool,
+    headers: Sequence[str] = (),
+    fields: Mapping[str, object] = MappingProxyType({}),
+) -> bytes:
     """Write the bytes of a chat request on a connection that ends with its answer."""
     message = {"role": "user", "content": "This is a drill."}
-    body = msgspec.json.encode({"model": model, "messages": [message], "stream": stream})
+    asked = {"model": model, "messages": [message], "stream": stream, **fields}
+    body = msgspec.json.encode(asked)
     lines = [f"POST {CHAT} HTTP/1.1", "Host: drill", "Connection: close", *headers]
     head = "\r\n".join([*lines, f"Content-Length: {len(body)}"])
     return head.encode() + b"\r\n\r\n" + body
