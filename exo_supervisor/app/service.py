@@ -115,7 +115,7 @@ async def serve(
             clock=clock,
         )
         sources = Sources(config, machine, fetch, send, given.state)
-        about = About(given.file, sources.quiet, listening_at(given))
+        about = About(given.file, sources.quiet, listening_at(given), mailboxes.reading)
         routes = Routes(machine, conductor.ask, about)
         ingress = Ingress(
             house,

@@ -12,7 +12,7 @@ from typing import cast
 from exo_supervisor.cli import usage
 from exo_supervisor.cli.errors import FAILED, USAGE, VerbError
 from exo_supervisor.cli.parse import Arguments, parse
-from exo_supervisor.cli.term import DIM, RED, clean, paint, remark, say
+from exo_supervisor.cli.term import remark, say, tell
 from exo_supervisor.cli.verbs import VERBS
 from exo_supervisor.errors import SupervisorError
 
@@ -55,7 +55,7 @@ def _fail(error: SupervisorError, *, as_json: bool) -> int:
     known = error if isinstance(error, VerbError) else VerbError(str(error))
     with suppress(BrokenPipeError, VerbError):
         if not as_json:
-            _tell(known)
+            tell(known)
         elif known.body:
             remark(known.body.decode("utf-8", "replace").rstrip("\n"))
         else:
@@ -65,15 +65,6 @@ def _fail(error: SupervisorError, *, as_json: bool) -> int:
     with suppress(OSError, ValueError):
         _flush_or_drop()
     return known.exit_code or FAILED
-
-
-def _tell(error: VerbError) -> None:
-    remark(f"{paint('error:', RED, sys.stderr)} {clean(error.message)}")
-    for place, reason in enumerate(error.why):
-        label = paint("why:", DIM, sys.stderr) if place == 0 else "    "
-        remark(f"  {label} {clean(reason)}")
-    if error.hint:
-        remark(f"  {paint('try:', DIM, sys.stderr)} {clean(error.hint)}")
 
 
 def _flush_or_drop() -> None:

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from exo_supervisor.cli.errors import VerbError, misuse
-from exo_supervisor.cli.verbs import EVERYWHERE, FLAGS, PROGRAM, VERBS, Flag
+from exo_supervisor.cli.verbs import EVERYWHERE, FLAGS, LEADS, PROGRAM, VERBS, Flag
+
+_SHORT = {flag.short: flag for flag in FLAGS.values() if flag.short}
+_VERSION = ("--version", "-V")
+_HOTTEST = 2
+_DIGITS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +29,9 @@ class Arguments:
     debug: bool = False
     yes: bool = False
     model: str | None = None
+    system: str | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
     privacy: str | None = None
     route: str | None = None
     deadline: float | None = None
@@ -42,15 +50,22 @@ def parse(argv: Sequence[str]) -> Arguments:
         elif not word.startswith("-") or word == "-":
             words.append(word)
         else:
-            name, equals, value = ("--help" if word == "-h" else word).partition("=")
+            name, equals, value = word.partition("=")
+            if name in _VERSION and not words:
+                words.append("version")
+                continue
             flag = _flag(name)
             if not flag.value:
                 _no_value(flag, equals)
                 switches.add(flag.name)
             else:
                 values[flag.name] = _value(flag, value if equals else None, rest)
-    verb = words[0] if words else ""
     helped = "help" in switches
+    if words and words[0] == "help":
+        helped, words = True, words[1:]
+        if words and words[0] not in VERBS:
+            raise _unknown(words[0])
+    verb = words[0] if words else ""
     if verb and not helped:
         _fits(verb, words[1:], [*switches, *values])
     return Arguments(
@@ -65,6 +80,9 @@ def parse(argv: Sequence[str]) -> Arguments:
         debug="debug" in switches,
         yes="yes" in switches,
         model=values.get("model"),
+        system=values.get("system"),
+        max_tokens=_tokens(values.get("max-tokens")),
+        temperature=_temperature(values.get("temperature")),
         privacy=values.get("privacy"),
         route=values.get("route"),
         deadline=_seconds("deadline", values),
@@ -79,7 +97,7 @@ def similar(word: str, known: Sequence[str]) -> str:
 
 
 def _flag(name: str) -> Flag:
-    flag = FLAGS.get(name[2:]) if name.startswith("--") else None
+    flag = _SHORT.get(name) or (FLAGS.get(name[2:]) if name.startswith("--") else None)
     if flag is None:
         near = similar(name, [*(f"--{known}" for known in FLAGS), *VERBS])
         raise misuse(
@@ -122,13 +140,43 @@ def _seconds(flag: str, values: Mapping[str, str]) -> float | None:
 def _fits(name: str, words: Sequence[str], flags: Sequence[str]) -> None:
     verb = VERBS.get(name)
     if verb is None:
-        raise misuse(f"unknown verb `{name}`{similar(name, list(VERBS))}", f"{PROGRAM} --help")
+        raise _unknown(name)
     hint = f"{PROGRAM} {name} --help"
     if len(words) > verb.most:
         raise _too_many(name, words[verb.most], hint)
     for flag in flags:
         if flag not in verb.flags and flag not in EVERYWHERE:
             raise misuse(f"{name} has no flag --{flag}", hint)
+
+
+def _unknown(name: str) -> VerbError:
+    """Lead on from a verb that does not exist: to the one of that meaning, or to the nearest."""
+    lead = LEADS.get(name)
+    if lead is not None:
+        sentence = VERBS[lead].help
+        return misuse(f"unknown verb `{name}`; `{lead}` is to {sentence}", f"{PROGRAM} {lead}")
+    return misuse(f"unknown verb `{name}`{similar(name, list(VERBS))}", f"{PROGRAM} --help")
+
+
+def _tokens(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text[:10]) > 0 and len(text) < _DIGITS):
+        raise misuse(f"--max-tokens wants a number above 0, got `{text}`", "--max-tokens 500")
+    return int(text)
+
+
+def _temperature(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found <= _HOTTEST:
+        wanted = f"--temperature wants a number from 0 to {_HOTTEST}"
+        raise misuse(f"{wanted}, got `{text}`", "--temperature 0.7")
+    return found
 
 
 def _too_many(name: str, word: str, hint: str) -> VerbError:

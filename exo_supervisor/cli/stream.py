@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from exo_supervisor.cli.body import Fields, count, fields, objects
@@ -18,7 +18,7 @@ class Reply:
     """
 
     served: Fields
-    pieces: int = 0
+    text: list[str] = field(default_factory=list[str])
     tokens: int = 0
     reasoning: bool = False
     finish: str = ""
@@ -70,7 +70,7 @@ def _event(data: str, reply: Reply) -> Iterator[str]:
         reply.reasoning |= bool(delta.get("reasoning_content") or delta.get("reasoning"))
         content = delta.get("content")
         if isinstance(content, str) and content:
-            reply.pieces += 1
+            reply.text.append(content)
             reply.open_line = not content.endswith("\n")
             yield content
 

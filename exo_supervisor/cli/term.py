@@ -87,6 +87,16 @@ def remark(text: str) -> None:
     _put(text + "\n", sys.stderr)
 
 
+def tell(error: VerbError) -> None:
+    """Say what happened, why, and what to try."""
+    remark(f"{paint('error:', RED, sys.stderr)} {clean(error.message)}")
+    for place, reason in enumerate(error.why):
+        label = paint("why:", DIM, sys.stderr) if place == 0 else "    "
+        remark(f"  {label} {clean(reason)}")
+    if error.hint:
+        remark(f"  {paint('try:', DIM, sys.stderr)} {clean(error.hint)}")
+
+
 def note(text: str) -> None:
     """Remark in passing: clean and dimmed."""
     remark(paint(clean(text), DIM, sys.stderr))

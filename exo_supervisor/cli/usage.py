@@ -39,6 +39,5 @@ def _flags(names: tuple[str, ...]) -> list[str]:
 
 
 def _spelled(flag: Flag) -> str:
-    if flag.name == "help":
-        return "-h, --help"
-    return f"--{flag.name} {flag.value}".rstrip()
+    spelled = f"--{flag.name} {flag.value}".rstrip()
+    return f"{flag.short}, {spelled}" if flag.short else spelled

@@ -7,12 +7,16 @@ SENTENCE = "Whole answers or honest errors, from an Exo cluster or from the clou
 
 
 class Flag(NamedTuple):
-    """One flag: `value` is the word that stands for its value, empty for a switch."""
+    """One flag: `value` is the word that stands for its value, empty for a switch.
+
+    `short` is its other spelling, as `-m`.
+    """
 
     name: str
     value: str
     help: str
     choices: tuple[str, ...] = ()
+    short: str = ""
 
 
 class Verb(NamedTuple):
@@ -34,12 +38,15 @@ FLAGS = {
         Flag("config", "FILE", "read this supervisor.toml"),
         Flag("socket", "PATH", "the service's Unix socket"),
         Flag("json", "", "print the service's own JSON, unchanged"),
-        Flag("help", "", "show this, or the help of a verb"),
+        Flag("help", "", "show this, or the help of a verb", short="-h"),
         Flag("debug", "", "say all about an unexpected fault"),
         Flag("wait", "SECONDS", "until it answers and has looked, at most so long"),
         Flag("strict", "", "a warning is a failure too"),
         Flag("keep", "", "stay up afterwards, and say how to send requests"),
-        Flag("model", "NAME", "the model (chat: else the only ready one)"),
+        Flag("model", "NAME", "the model (chat: else the only ready one)", short="-m"),
+        Flag("system", "TEXT", "what the model is told before the question"),
+        Flag("max-tokens", "NUMBER", "end the answer after so many tokens"),
+        Flag("temperature", "NUMBER", "0 for the likeliest words, higher for others"),
         Flag("privacy", "local_only", "never leave the own Exo", ("local_only",)),
         Flag("route", "exo|cloud", "let only these serve", ("exo", "cloud")),
         Flag("yes", "", "do not ask before what cannot be undone"),
@@ -50,6 +57,14 @@ EVERYWHERE = ("config", "socket", "json", "debug", "help")
 EXAMPLES = ("demo", "run", 'chat "Name three rivers."')
 GROUPS = ("start", "look", "act")
 UNBOUNDED = 1_000_000
+LEADS = {
+    **dict.fromkeys(("start", "serve", "up", "server", "daemon"), "run"),
+    **dict.fromkeys(("ask", "prompt", "generate"), "chat"),
+    **dict.fromkeys(("list", "ls", "tags"), "models"),
+    **dict.fromkeys(("info", "health", "ps"), "status"),
+    **dict.fromkeys(("doctor", "validate", "test"), "check"),
+}
+"""What people type who come from elsewhere, and which verb does it here."""
 
 VERBS = {
     verb.name: verb
@@ -115,13 +130,21 @@ VERBS = {
             "chat",
             "act",
             "chat",
-            "ask one question; the answer says who served it",
+            "ask a question, or converse; the answer says who served it",
             (
                 'chat "Name three rivers."',
-                'chat --model llama-3.2-3b --privacy local_only "Hello"',
-                "chat < question.txt > answer.txt",
+                "chat -m llama-3.2-3b --privacy local_only",
+                'chat "Put this in French:" < letter.txt > lettre.txt',
             ),
-            flags=("model", "privacy", "route", "deadline"),
+            flags=(
+                "model",
+                "system",
+                "max-tokens",
+                "temperature",
+                "privacy",
+                "route",
+                "deadline",
+            ),
             words="[PROMPT]",
             most=UNBOUNDED,
         ),

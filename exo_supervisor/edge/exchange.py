@@ -117,7 +117,7 @@ class Exchange:
         account = self._account
         account.target, account.attempts, account.shift = start.target, start.attempt, start.shift
         chat = self._continuation.ask(start)
-        reading = self._new_reading(start, chat)
+        mailbox.reading = reading = self._new_reading(start, chat)
         stream = Stream(self._reply, self._house.keepalive, start, reading)
         relay = Relay(
             start,

@@ -8,6 +8,7 @@ import anyio
 from exo_supervisor.core.effects import CancelAttempt, Refuse, StartAttempt
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.reading import Reading
 
 Order = StartAttempt | Refuse
 
@@ -20,6 +21,8 @@ class Mailbox:
         self._arrived: anyio.Event | None = None
         self._attempt = 0
         self.cancelled: Fault | None = None
+        self.reading: Reading | None = None
+        """What reads the answer of the attempt that runs."""
         self.scope: anyio.CancelScope | None = None
         """The scope that waits on the target now; cancelling an attempt means cancelling it."""
 
@@ -71,6 +74,11 @@ class Mailboxes:
             box.cancel(effect)
         else:
             box.put(effect)
+
+    def reading(self, request: RequestId) -> Reading | None:
+        """Look up what reads a request's answer now."""
+        box = self._boxes.get(request)
+        return None if box is None else box.reading
 
     @contextmanager
     def open(self, request: RequestId) -> Generator[Mailbox]:

@@ -14,13 +14,15 @@ from exo_supervisor import __version__
 from exo_supervisor.core.breakers import Forced
 from exo_supervisor.core.events import BreakerForced, Event
 from exo_supervisor.core.machine import Machine
-from exo_supervisor.core.names import Address, ModelId
+from exo_supervisor.core.names import Address, ModelId, RequestId
 from exo_supervisor.edge import places, views
 from exo_supervisor.edge.ingress import refuse_plainly
 from exo_supervisor.edge.orders import ORDERS, Orders
 from exo_supervisor.edge.reply import JSON_HEADERS
+from exo_supervisor.edge.under_way import under_way
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.wire.openai import model_card, model_list
+from exo_supervisor.wire.reading import Reading
 
 _FORCED: dict[str, Forced | None] = {"open": "open", "close": "closed", "auto": None}
 
@@ -31,6 +33,7 @@ class About(Struct, frozen=True):
     config: str | None
     quiet: Callable[[], list[str]]
     sockets: Sequence[str] = ()
+    reading_of: Callable[[RequestId], Reading | None] = lambda _: None
 
 
 class Routes:
@@ -50,6 +53,9 @@ class Routes:
             ),
             "/supervisor/models": lambda: _json(
                 {"models": places.models(machine, anyio.current_time(), wall)}
+            ),
+            "/supervisor/requests": lambda: _json(
+                {"requests": under_way(machine, about.reading_of, wall)}
             ),
             "/supervisor/breakers": lambda: _json({"breakers": views.breakers(machine, wall)}),
         }

@@ -30,6 +30,7 @@ _WORDLESS = frozenset({"length", "tool_calls", "function_call", "content_filter"
 
 class _Prefill(Struct):
     processed_tokens: int
+    total_tokens: int = 0
 
 
 class _PrefillComment(Struct):
@@ -67,6 +68,7 @@ class Reading(ABC):
     content: bool = field(default=False, init=False)
     progressed: int = field(default=0, init=False)
     prefill_seen: bool = field(default=False, init=False)
+    prefill_total: int = field(default=0, init=False)
     finished: bool = field(default=False, init=False)
     done: bool = field(default=False, init=False)
     enough: bool = field(default=False, init=False)
@@ -82,7 +84,7 @@ class Reading(ABC):
     _sse: SseReader = field(default_factory=SseReader, init=False)
     _cut: Cut | None = field(default=None, init=False)
     _ends: dict[int, str] = field(default_factory=dict[int, str], init=False)
-    _processed: int = field(default=0, init=False)
+    processed: int = field(default=0, init=False)
     _adapts: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -277,12 +279,13 @@ class Reading(ABC):
     def _hear(self, comment: bytes) -> None:
         """Exo 1.0.68 and later tell how far a prompt is read in comments."""
         try:
-            processed = _prefill.decode(comment[len(_PREFILL) :]).chunk.processed_tokens
+            told = _prefill.decode(comment[len(_PREFILL) :]).chunk
         except UNREADABLE:
             return
-        self.prefill_seen = True
-        if processed != self._processed:
-            self._processed = processed
+        self.prefill_seen, self.prefill_total = True, told.total_tokens
+        processed = told.processed_tokens
+        if processed != self.processed:
+            self.processed = processed
             self.progressed += 1
 
     @abstractmethod

@@ -1,5 +1,6 @@
 """A pretend service on a real Unix socket, with canned answers."""
 
+import io
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import DEVNULL, PIPE, Popen
 from threading import Event, Thread
 from typing import NamedTuple, cast
 
@@ -133,7 +134,7 @@ def delta(text: str, **more: object) -> dict[str, object]:
     return {"choices": [{"index": 0, "delta": {"content": text}, **more}]}
 
 
-def start(*argv: str, stdout: int = PIPE, stderr: int = PIPE, stdin: int = PIPE) -> Popen[bytes]:
+def start(*argv: str, stdout: int = PIPE, stderr: int = PIPE, stdin: int = DEVNULL) -> Popen[bytes]:
     """Start the program as a process with a plain environment."""
     plain = {key: os.environ[key] for key in ("PATH", "PYTHONPATH") if key in os.environ}
     return Popen(  # noqa: S603  our own interpreter and words
@@ -147,6 +148,11 @@ def start(*argv: str, stdout: int = PIPE, stderr: int = PIPE, stdin: int = PIPE)
 
 def _nothing(handler: Handler) -> None:
     whole({"error": {"message": "no such path", "code": "route_not_found"}}, 404)(handler)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_piped_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
 
 
 @pytest.fixture

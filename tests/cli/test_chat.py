@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Sequence
+from subprocess import PIPE
 
 import pytest
 
@@ -105,7 +106,7 @@ def test_an_answer_that_is_not_whole_fails_and_says_so(
         (
             f"error: {NODE} broke off after 2 pieces; the text above is not whole\n"
             f"  why: {why}\n"
-            "  try: run it again; exo-supervisor nodes says who is ready\n"
+            "  try: run it again; exo-supervisor status tells what failed\n"
         ),
     )
 
@@ -182,7 +183,16 @@ def test_a_cloud_route_picks_a_model_that_a_provider_has(service: Service) -> No
 
 def test_what_stays_local_never_picks_a_cloud_model(service: Service, capsys: Out) -> None:
     assert asked_for(service, [("c", "cloud")], "--privacy", "local_only") == ""
-    assert capsys.readouterr().err.startswith("error: no model is ready\n")
+    assert capsys.readouterr().err == ("error: no model is ready\n  try: exo-supervisor status\n")
+
+
+def test_an_alias_and_its_target_count_as_one(service: Service) -> None:
+    alias = {"id": "chat", "state": "ready", "where": []}
+    own = {"id": "org/model", "state": "ready", "where": [], "alias_of": "chat"}
+    service.says("GET /supervisor/models", {"models": [alias, own]})
+    service.on(CHAT, streamed(delta("x"), headers=EXO))
+    assert service.main("chat", "hello") == 0
+    assert json.loads(service.seen[-1].body)["model"] == "chat"
 
 
 def test_several_ready_models_are_named_and_none_is_guessed(service: Service, capsys: Out) -> None:
@@ -197,15 +207,41 @@ def test_several_ready_models_are_named_and_none_is_guessed(service: Service, ca
 
 def test_the_prompt_comes_from_a_pipe_when_no_word_is_given(service: Service) -> None:
     service.on(CHAT, streamed(delta("x"), headers=EXO))
-    process = service.start("chat", "--model", "m")
+    process = service.start("chat", "--model", "m", stdin=PIPE)
     process.communicate("Grüße\nzwei\n".encode(), timeout=20)
     assert process.returncode == 0
     assert json.loads(service.seen[0].body)["messages"][0]["content"] == "Grüße\nzwei"
 
 
+def test_piped_text_and_words_are_joined_by_a_blank_line(service: Service) -> None:
+    service.on(CHAT, streamed(delta("x"), headers=EXO))
+    process = service.start("chat", "-m", "m", "Put this", "in French.", stdin=PIPE)
+    process.communicate("Grüße\nzwei\n\n".encode(), timeout=20)
+    assert process.returncode == 0
+    told = json.loads(service.seen[0].body)["messages"]
+    assert told == [{"role": "user", "content": "Grüße\nzwei\n\nPut this in French."}]
+
+
+def test_nothing_piped_in_leaves_the_words_alone(service: Service) -> None:
+    service.on(CHAT, streamed(delta("x"), headers=EXO))
+    for given in (b"", b" \n"):
+        process = service.start("chat", "-m", "m", "Hello", stdin=PIPE)
+        process.communicate(given, timeout=20)
+        assert json.loads(service.seen[-1].body)["messages"][0]["content"] == "Hello"
+
+
+def test_how_to_answer_is_said_by_flags(service: Service) -> None:
+    flags = ["--system", "Be brief.", "--max-tokens", "40", "--temperature", "0"]
+    assert ask(service, streamed(delta("x"), headers=EXO), *flags) == 0
+    body = json.loads(service.seen[0].body)
+    assert (body["max_tokens"], body["temperature"]) == (40, 0.0)
+    assert [each["role"] for each in body["messages"]] == ["system", "user"]
+    assert body["messages"][0]["content"] == "Be brief."
+
+
 @pytest.mark.parametrize("given", [b"", b" \n", b"\xff\xfe"])
 def test_an_empty_or_broken_prompt_is_a_usage_error(service: Service, given: bytes) -> None:
-    process = service.start("chat", "--model", "m")
+    process = service.start("chat", "--model", "m", stdin=PIPE)
     _, err = process.communicate(given, timeout=20)
     assert (process.returncode, service.seen) == (2, [])
     assert err.startswith(b"error: the prompt is ")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from exo_supervisor.cli import main
 from exo_supervisor.cli.errors import USAGE, VerbError
 from exo_supervisor.cli.parse import Arguments, parse
-from exo_supervisor.cli.verbs import VERBS
+from exo_supervisor.cli.verbs import LEADS, VERBS
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,14 @@ def test_a_prompt_is_made_of_all_words_and_a_double_dash_protects_them() -> None
     [
         (["stats"], "unknown verb `stats`, similar: `status`"),
         (["status", "--jsn"], "unknown flag `--jsn`, similar: `--json`"),
-        (["--version"], "unknown flag `--version`, similar: `version`"),
+        (["start"], "unknown verb `start`; `run` is to start the service"),
+        (["serve", "--config", "x"], "unknown verb `serve`; `run` is to start the service"),
+        (["up"], "unknown verb `up`; `run` is to start the service"),
+        (["help", "stats"], "unknown verb `stats`, similar: `status`"),
+        (["chat", "--max-tokens", "0"], "--max-tokens wants a number above 0, got `0`"),
+        (["chat", "--max-tokens", "9" * 5000], "--max-tokens wants a number above 0, got `9"),
+        (["chat", "--temperature", "3"], "--temperature wants a number from 0 to 2, got `3`"),
+        (["chat", "--temperature", "warm"], "--temperature wants a number from 0 to 2, got `w"),
         (["-x"], "unknown flag `-x`"),
         (["status", "now"], "status does not take the word `now`"),
         (["models", "place", "m", "n"], "models does not take the word `n`"),
@@ -83,6 +90,28 @@ def test_help_fits_one_screen(argv: list[str], capsys: pytest.CaptureFixture[str
 def test_help_is_given_at_any_place(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["chat", "why", "--help"]) == 0
     assert "usage: exo-supervisor chat [PROMPT]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_the_version_is_also_a_flag(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([flag]) == 0
+    assert capsys.readouterr().out.startswith("exo-supervisor ")
+
+
+def test_help_is_also_a_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help"]) == 0
+    assert "start  demo" in capsys.readouterr().out
+    assert main(["help", "chat"]) == 0
+    assert "usage: exo-supervisor chat [PROMPT]" in capsys.readouterr().out
+
+
+def test_a_short_flag_is_the_long_one() -> None:
+    assert parse(["chat", "-m", "x"]) == parse(["chat", "--model", "x"])
+
+
+def test_every_word_from_elsewhere_leads_to_a_verb() -> None:
+    assert set(LEADS.values()) <= set(VERBS)
+    assert not set(LEADS) & set(VERBS)
 
 
 def test_a_usage_error_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,11 +88,9 @@ def test_a_reader_that_goes_away_ends_it_quietly(service: Service) -> None:
     process.stdout.close()
     gone.set()
     assert process.stderr is not None
-    assert process.stdin is not None
     assert process.stderr.read() == b""
     assert process.wait(TIMEOUT) == -signal.SIGPIPE
     process.stderr.close()
-    process.stdin.close()
 
 
 def test_a_full_disk_is_an_error_not_a_traceback(service: Service) -> None:
@@ -145,6 +143,38 @@ def test_a_wait_over_a_second_says_what_is_awaited(service: Service) -> None:
         out, _ = process.communicate(timeout=TIMEOUT)
     assert b"-- waiting: loading, 41 of 48 layers (at most 1 min 30 s)" in shown
     assert out == b"x\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"prefill": {"done": 12000, "total": 40000}, "target": "10.0.0.5:52415"},
+         b"-- waiting: prefill, 12 of 40 thousand tokens at 10.0.0.5:52415 ("),
+        ({"prefill": {"done": 12, "total": 400}, "target": "t"},
+         b"-- waiting: prefill, 12 of 400 tokens at t ("),
+        ({"why": "first_look"}, b"-- waiting: the service still looks at its nodes and provid"),
+        ({"why": "turn"}, b"-- waiting: a free place, others are served ("),
+        ({"why": None}, b"-- waiting: the first content (Ctrl-C ends it)"),
+    ],
+)  # fmt: skip
+def test_a_wait_says_what_the_service_tells_of_the_request(
+    service: Service, row: dict[str, object], said: bytes
+) -> None:
+    over = Event()
+    other = {"model": "other", "prefill": {"done": 1, "total": 2}}
+    service.says("GET /supervisor/requests", {"requests": [other, {"model": "m", **row}]})
+    service.says("GET /supervisor/models", {"models": []})
+
+    def waits(handler: Handler) -> None:
+        over.wait(TIMEOUT)
+        streamed(delta("x"), headers=HEADERS)(handler)
+
+    service.on(CHAT, waits)
+    with terminal() as (near, far):
+        process = service.start("chat", "-m", "m", "rivers", stderr=far)
+        assert said in read_until(near, b")")
+        over.set()
+        process.communicate(timeout=TIMEOUT)
 
 
 def test_a_prompt_is_read_as_one_line_from_a_terminal(service: Service) -> None:

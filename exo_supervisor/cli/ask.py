@@ -1,0 +1,148 @@
+"""One request for an answer: what is sent, the answer as it arrives, and who gave it."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from exo_supervisor.cli.awaited import awaited
+from exo_supervisor.cli.body import Fields
+from exo_supervisor.cli.errors import CutError, VerbError
+from exo_supervisor.cli.http import Answer, send
+from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.cli.stream import Reply, contents
+from exo_supervisor.cli.term import cell, clean, note, on_terminal, raw, write
+from exo_supervisor.cli.waiting import Waiting
+
+AGAIN = "run it again; exo-supervisor status tells what failed"
+_SERVED_HEADERS = ("target", "attempts", "shift", "model")
+
+
+def ask(arguments: Arguments, model: str, messages: Sequence[Fields]) -> str:
+    """Ask, write the answer as it arrives and say who gave it; return it, empty under `--json`.
+
+    Raises `VerbError` if it is not whole. Ctrl-C cancels it, at the service too.
+    """
+    reply = Reply(served={})
+    started = time.monotonic()
+    try:
+        with Waiting(lambda: awaited(arguments, model, reply)) as waiting:
+            first = _carry(arguments, _wanted(arguments, model, messages), reply, waiting)
+    except KeyboardInterrupt:
+        _say_cancelled(reply)
+        raise
+    if arguments.json:
+        return ""
+    if not reply.done or reply.error:
+        raise _not_whole(reply)
+    note(_who(reply, model, first and first - started, time.monotonic() - started))
+    return "".join(reply.text)
+
+
+def _wanted(arguments: Arguments, model: str, messages: Sequence[Fields]) -> Fields:
+    wanted: Fields = {"model": model, "messages": list(messages)}
+    if arguments.max_tokens is not None:
+        wanted["max_tokens"] = arguments.max_tokens
+    if arguments.temperature is not None:
+        wanted["temperature"] = arguments.temperature
+    if not arguments.json:
+        wanted |= {"stream": True, "stream_options": {"include_usage": True}}
+    return wanted
+
+
+def _carry(arguments: Arguments, wanted: Fields, reply: Reply, waiting: Waiting) -> float | None:
+    """Send the request and write the answer; return when its first content came, if it did."""
+    answer = send(
+        arguments,
+        "POST",
+        "/v1/chat/completions",
+        body=json.dumps(wanted).encode(),
+        headers=_headers(arguments),
+        timeout=None,  # the service's own timers end it
+    )
+    reply.served = {name: answer.header(f"x-supervisor-{name}") for name in _SERVED_HEADERS}
+    try:
+        if not arguments.json:
+            return _stream(answer, reply, waiting)
+        body = answer.whole()
+        waiting.over()
+        raw(body)
+    finally:
+        answer.close()
+    return None
+
+
+def _headers(arguments: Arguments) -> dict[str, str]:
+    asked = {
+        "privacy": arguments.privacy,
+        "route": arguments.route,
+        "deadline": None if arguments.deadline is None else str(arguments.deadline),
+    }
+    headers = {f"x-supervisor-{name}": value for name, value in asked.items() if value}
+    return {"content-type": "application/json", **headers}
+
+
+def _stream(answer: Answer, reply: Reply, waiting: Waiting) -> float | None:
+    """Write the content as it arrives; return when its first piece came, by the monotonic clock."""
+    first: float | None = None
+    for content in _until_cut(answer, reply):
+        if first is None:
+            first = time.monotonic()
+            waiting.over()
+        write(clean(content) if on_terminal(sys.stdout) else content)
+    if reply.open_line:
+        write("\n")
+    return first
+
+
+def _until_cut(answer: Answer, reply: Reply) -> Iterator[str]:
+    try:
+        yield from contents(answer.lines(), reply)
+    except CutError as error:
+        reply.error = ", ".join([error.message, *error.why])
+
+
+def _say_cancelled(reply: Reply) -> None:
+    with suppress(BrokenPipeError, VerbError):
+        write("\n" if reply.open_line else "")
+        note("-- cancelled" + ("; the text above is not whole" if reply.text else ""))
+
+
+def _not_whole(reply: Reply) -> VerbError:
+    target = _served(reply, "target")
+    why = reply.error or "it ended without its last word, [DONE]"
+    if not reply.text:
+        return VerbError(why, why=[f"from {target}"] if target else [], hint=AGAIN)
+    pieces = "1 piece" if len(reply.text) == 1 else f"{len(reply.text)} pieces"
+    return VerbError(
+        f"{target or 'the answer'} broke off after {pieces}; the text above is not whole",
+        why=[why],
+        hint=AGAIN,
+    )
+
+
+def _who(reply: Reply, model: str, first: float | None, total: float) -> str:
+    """Say who served and how fast; a shift, more attempts, another model only where there were."""
+    target, shift = _served(reply, "target"), _served(reply, "shift")
+    attempts, served = _served(reply, "attempts"), _served(reply, "model")
+    kind = "" if not target else "Exo " if ":" in target else "cloud "
+    parts = [kind + (target or "served, by whom was not said")]
+    if shift:
+        parts.append(f"shift {shift}")
+    if attempts and (shift or attempts != "1"):
+        parts.append(f"attempts {attempts}")
+    if served and served != model:
+        parts.append(f"model {served}")
+    if reply.finish not in {"", "stop"}:
+        parts.append(f"finish {cell(reply.finish)}")
+    if reply.tokens:
+        parts.append("1 token" if reply.tokens == 1 else f"{reply.tokens} tokens")
+    if first is not None:
+        parts.append(f"first content {first:.2f} s")
+    return "-- " + ", ".join([*parts, f"total {total:.1f} s"])
+
+
+def _served(reply: Reply, name: str) -> str:
+    value = reply.served.get(name)
+    return cell(str(value)) if value is not None else ""

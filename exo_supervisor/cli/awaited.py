@@ -1,0 +1,61 @@
+"""Why an answer has not begun: what the service tells of the model and of the request."""
+
+from contextlib import suppress
+
+from exo_supervisor.cli.body import Fields, count, fields, objects, parse_object, texts, word
+from exo_supervisor.cli.errors import VerbError
+from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.cli.stream import Reply
+from exo_supervisor.cli.tables import progress
+from exo_supervisor.cli.term import span
+
+_THOUSAND = 1000
+_WAITS = {
+    "first_look": "the service still looks at its nodes and providers",
+    "model": "the model is being placed",
+    "turn": "a free place, others are served",
+}
+
+
+def awaited(arguments: Arguments, model: str, reply: Reply) -> str:
+    """Say what the wait is for, and what ends it."""
+    limit = f"at most {span(arguments.deadline)}" if arguments.deadline else "Ctrl-C ends it"
+    if reply.reasoning:
+        return f"-- waiting: the model reasons ({limit})"
+    what = ""
+    for told in (_of_request, _of_model):
+        with suppress(VerbError, OSError):
+            what = what or told(arguments, model)
+    return f"-- waiting: {what or 'the first content'} ({limit})"
+
+
+def _of_request(arguments: Arguments, model: str) -> str:
+    """Say how far the one request for this model is; of several, ours cannot be told."""
+    under_way = objects(parse_object(fetch(arguments, "/supervisor/requests")).get("requests"))
+    mine = [each for each in under_way if each.get("model") == model]
+    if len(mine) != 1:
+        return ""
+    read = fields(mine[0].get("prefill"))
+    done, total = count(read.get("done")), count(read.get("total"))
+    if total > 0:
+        return f"prefill, {_of(done, total)} tokens at {word(mine[0].get('target'))}"
+    return _WAITS.get(word(mine[0].get("why")), "")
+
+
+def _of(done: int, total: int) -> str:
+    if total < 10 * _THOUSAND:
+        return f"{done} of {total}"
+    return f"{done // _THOUSAND} of {total // _THOUSAND} thousand"
+
+
+def _of_model(arguments: Arguments, model: str) -> str:
+    """Say the state of a model that is not ready, and how far it is."""
+    for each in objects(parse_object(fetch(arguments, "/supervisor/models")).get("models")):
+        if each.get("id") == model and each.get("state") != "ready":
+            return ", ".join([*texts(each.get("state")), *_how_far(each)])
+    return ""
+
+
+def _how_far(row: Fields) -> list[str]:
+    return [text for where in objects(row.get("where")) if (text := progress(where))][:1]
