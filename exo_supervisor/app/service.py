@@ -1,5 +1,6 @@
 """The composition root: which tasks there are, and which channels join them."""
 
+import random
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ipaddress import IPv4Address
@@ -95,7 +96,7 @@ async def serve(
         fetch = Fetcher(nodes)
         mailboxes = Mailboxes()
         health = Health(fetch, send, interval=config.health.interval, timeout=config.health.timeout)
-        placer = Placer(fetch, fetch.command, send)
+        placer = Placer(fetch, fetch.command, send, random.random)
         period = systemd.watchdog_period()
         conductor = Conductor(
             machine,

@@ -179,4 +179,4 @@ def _judge(one: Instance, condition: Condition, ails: Callable[[NodeId], str | N
         why = "runner_churn"
     else:
         return one
-    return Instance(one.id, ready=False, why=why, hosts=one.hosts)
+    return Instance(one.id, ready=False, why=why, hosts=one.hosts, running=one.running)

@@ -8,6 +8,7 @@ from exo_supervisor.core.names import (
     Address,
     ClusterKey,
     Generation,
+    InstanceId,
     ModelId,
     RequestId,
     Target,
@@ -71,7 +72,10 @@ class PlaceModel(BaseEffect, frozen=True, kw_only=True):
 
 
 class RemoveModel(BaseEffect, frozen=True, kw_only=True):
-    """Ask a node to delete every instance of some ids of one model from its cluster."""
+    """Ask a node to delete every instance of some ids of one model from its cluster.
+
+    `only`: none but these, and only while nothing runs on them and another one stands.
+    """
 
     model: ModelId
     cluster: ClusterKey
@@ -79,6 +83,7 @@ class RemoveModel(BaseEffect, frozen=True, kw_only=True):
     url: str
     state_paths: bool
     models: tuple[ModelId, ...]
+    only: tuple[InstanceId, ...] = ()
 
 
 class StartAttempt(BaseEffect, frozen=True, kw_only=True):

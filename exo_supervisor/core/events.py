@@ -60,13 +60,17 @@ class ProbeFailed(BaseEvent, frozen=True, kw_only=True):
 
 
 class Instance(Struct, frozen=True):
-    """One copy of a model: ready only if each of its runners is; `hosts` are who runs them."""
+    """One copy of a model: ready only if each of its runners is; `hosts` are who runs them.
+
+    `running`: a request is at work on it.
+    """
 
     id: InstanceId
     ready: bool
     why: str = ""
     progress: str | None = None
     hosts: tuple[NodeId, ...] = ()
+    running: bool = False
 
 
 class Placed(Struct, frozen=True):
@@ -123,22 +127,28 @@ class CardsRead(BaseEvent, frozen=True, kw_only=True):
 class PlacementSettled(BaseEvent, frozen=True, kw_only=True):
     """A node was asked to place a model: what it said, or that its answer was lost.
 
-    `stands`: it has one already; `unfit`: it cannot take it now. `detail` is short and says why.
+    `stands`: it has one already; `unfit`: it cannot take it now. `detail` is short and says why,
+    `instance` is the one that was asked for.
     """
 
     key: ModelId
     ticket: int
     told: Literal["accepted", "stands", "lost", "unfit", "failed"]
     detail: str = ""
+    instance: InstanceId | None = None
 
 
 class ModelRemoved(BaseEvent, frozen=True, kw_only=True):
-    """A cluster was asked to delete so many instances of a model; `why` says why not all went."""
+    """A cluster was asked to delete so many instances of a model; `why` says why not all went.
+
+    `surplus`: only those that were one too many.
+    """
 
     model: ModelId
     cluster: ClusterKey
     count: int
     why: str = ""
+    surplus: bool = False
 
 
 class ModelOrdered(BaseEvent, frozen=True, kw_only=True):

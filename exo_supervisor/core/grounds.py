@@ -1,13 +1,23 @@
-"""Which clusters a model may be placed on now: those that answer and have settled."""
+"""Which clusters a model may be placed on now: those that answer and have settled.
+
+Two clusters that merge keep one state of two, and a model that was placed meanwhile may come late
+or twice. So nothing is placed while any grouping changes, nor while a member still shows the state
+of the cluster that it came from.
+"""
 
 from collections.abc import Iterator
+from math import inf
 
 from exo_supervisor.core.names import Address, ClusterKey
 from exo_supervisor.core.nodes import Cluster, Node
 from exo_supervisor.core.registry import Registry
 
-HOLD = 5.0
-"""Seconds that a cluster gets to settle, after it was found and after each election."""
+HOLD = 10.0
+"""Seconds to settle, for a cluster after each election and for all after a change of grouping."""
+RESTLESS = 60.0
+"""Seconds of changes after which those of other clusters are not waited for any more."""
+RESTARTED = 15.0
+"""Seconds after our own start in which Exo may still carry out what our former self ordered."""
 GONE = 30.0
 """Seconds of silence after which what stood on a cluster is lost with it."""
 
@@ -20,41 +30,63 @@ class Grounds:
         self._firm_at: dict[ClusterKey, float] = {}
         self._elected: dict[ClusterKey, float | None] = {}
         self._members: dict[ClusterKey, tuple[Address, ...]] = {}
+        self._began = inf
+        self._stirred = (-inf, -inf)
 
     def changed(self, now: float) -> bool:
         """Look at all clusters; say whether any is new, was re-elected or has other members."""
         clusters, changed = self._registry.clusters, False
+        self._began = min(self._began, now)
         for key, cluster in clusters.items():
             elected_at = cluster.condition.elected_at
-            if key not in self._firm_at or self._elected[key] != elected_at:
+            stirred = self._members.get(key) != cluster.members
+            if stirred or self._elected[key] != elected_at:
                 self._firm_at[key] = now + HOLD
                 changed = True
             self._elected[key] = elected_at
         for key in [key for key in self._firm_at if key not in clusters]:
             del self._firm_at[key], self._elected[key]
         members = {key: cluster.members for key, cluster in clusters.items()}
-        changed = changed or members != self._members
-        self._members = members
+        if members != self._members:
+            first, last = self._stirred
+            self._stirred = (now if now >= last + HOLD else first, now)
+            self._members, changed = members, True
         return changed
 
     def open(self) -> Iterator[tuple[Cluster, Node]]:
-        """List the clusters that take placements, each with who is to be asked.
+        """List the clusters that take placements, each with who is to be asked, no laggard if it can.
 
         Generation A knows no placement.
         """
         for cluster in self._registry.clusters.values():
-            up = (node for m in cluster.members if (node := self._registry.nodes[m]).up)
-            node = next(up, None)
+            up = [node for m in cluster.members if (node := self._registry.nodes[m]).up]
+            node = min(up, key=lambda node: node.lags, default=None)
             if node is not None and cluster.generation != "A":
                 yield cluster, node
 
     def firm(self, cluster: Cluster, now: float) -> bool:
         """Say whether a cluster has settled, so that what it says of a model will last."""
-        return now >= self._firm_at.get(cluster.key, now + HOLD) and self.alive(cluster, now)
+        views = (self._registry.nodes[member].view for member in cluster.members)
+        if cluster.condition.frozen or any(view is not None and view.foreign for view in views):
+            return False
+        calm = now >= max(self._calm_at(), self._firm_at.get(cluster.key, now + HOLD))
+        return calm and self.alive(cluster, now)
+
+    def stood(self, cluster: Cluster, since: float, now: float) -> bool:
+        """Say whether a cluster answers and was in one session and alone from an instant on."""
+        elected_at = cluster.condition.elected_at
+        changed_at = max(elected_at or -inf, self._firm_at.get(cluster.key, inf) - HOLD)
+        return changed_at < since and self.alive(cluster, now)
 
     def firm_at(self, now: float) -> float | None:
         """Tell when the next cluster will have settled."""
-        return min((at for at in self._firm_at.values() if at > now), default=None)
+        instants = (max(at, self._calm_at()) for at in self._firm_at.values())
+        return min((at for at in instants if at > now), default=None)
+
+    def _calm_at(self) -> float:
+        """Tell when all groupings have stood for long enough, or were waited for long enough."""
+        first, last = self._stirred
+        return max(self._began + RESTARTED, min(last + HOLD, first + RESTLESS))
 
     def alive(self, cluster: Cluster, now: float) -> bool:
         """Say whether any member answers, or did a moment ago."""

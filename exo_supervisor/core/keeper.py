@@ -3,6 +3,11 @@
 A model is wanted while its rule says `keep`, from a request on where it says `on_demand`, and once
 when a person orders it. It is placed where it stands nowhere yet: never twice, never two at once,
 and not while a cluster still settles after an election (Exo restores nothing, exo#1916).
+
+Exo says yes at once and carries a placement out many seconds later, even after a merge or in the
+next session. So an order outlives its cluster: for `APPEARS` after a yes there is no second one for
+that model anywhere. Where another supervisor had the same thought, two instances stand, and who
+placed the one with the higher id takes it away.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +20,15 @@ from exo_supervisor.core.events import ModelRemoved, Placed, PlacementSettled
 from exo_supervisor.core.grounds import Grounds
 from exo_supervisor.core.names import ClusterKey, ModelId
 from exo_supervisor.core.nodes import Cluster, Node
-from exo_supervisor.core.placing import ANSWERS, Asked, Awaited, GivenUp, Loading, Resting
+from exo_supervisor.core.placing import (
+    ANSWERS,
+    APPEARS,
+    Asked,
+    Awaited,
+    GivenUp,
+    Loading,
+    Resting,
+)
 from exo_supervisor.core.policy import ModelRule
 from exo_supervisor.core.registry import Registry
 from exo_supervisor.core.wants import Row, Wants, tell_change
@@ -65,6 +78,8 @@ class Keeper:
         row = self.wants.row_of(models[0]) or self.wants.add(models)
         if order == "remove":
             row.wanted, row.suspended = False, True
+            if self._where(row, now) is not None:
+                row.free_at = -inf  # the last order was carried out
             if not isinstance(row.placing, Asked):
                 row.placing = Resting()
             return [*self._remove(row, now), *self._turn(row, now)]
@@ -77,20 +92,23 @@ class Keeper:
     def settled(self, event: PlacementSettled, now: float) -> list[Effect]:
         """Take in what came of asking a node to place a model."""
         row = self.wants.row_of(event.key)
+        if row is not None and event.instance is not None:
+            row.note_own(event.instance)
         if row is None or row.ticket != event.ticket or not isinstance(row.placing, Asked):
             return []
         before, cluster = row.placing, row.placing.cluster
         facts: dict[str, object] = {"model": event.key, "cluster": cluster}
         if event.told == "unfit":
-            row.unfit[cluster] = event.detail
+            row.unfit[cluster], row.free_at = event.detail, -inf
             row.placing = Resting(before.failures)
             said = Announce(
                 level="info", name="placement_unfit", facts={**facts, "why": event.detail}
             )
             return [said, *self._turn(row, now)]
         row.placing = placing.answered(before, event.told, event.detail, now)
-        row.home = cluster
+        row.home, row.free_at = cluster, now + APPEARS
         if event.told == "failed":
+            row.free_at = -inf  # nothing was sent
             return [*self._after_change(row, before), *self._turn(row, now)]
         level = "warning" if event.told == "lost" else "info"
         said = Announce(level=level, name=f"placement_{event.told}", facts=facts)
@@ -100,7 +118,7 @@ class Keeper:
         """Take in that a cluster's instances of a model were deleted, or not."""
         row = self.wants.row_of(event.model)
         if row is not None:
-            row.removing.pop(event.cluster, None)
+            (row.thinning if event.surplus else row.removing).pop(event.cluster, None)
         facts: dict[str, object] = {
             "model": event.model,
             "cluster": event.cluster,
@@ -109,19 +127,20 @@ class Keeper:
         if event.why:
             facts["why"] = event.why
         level = "warning" if event.why else "info"
-        said = Announce(level=level, name="model_removed", facts=facts)
+        name = "surplus_instance_removed" if event.surplus else "model_removed"
+        said = Announce(level=level, name=name, facts=facts)
         return [said, *self._read(event.cluster)]
 
     def _turn(self, row: Row, now: float) -> list[Effect]:
         before, row.placing = row.placing, placing.passed(row.placing, now)
-        for key in [key for key, at in row.removing.items() if now >= at + ANSWERS]:
-            del row.removing[key]  # nobody will answer for it any more
+        row.forget_unanswered(now)
         where = self._where(row, now)
+        row.stands = where is not None and where[1].ready
         if where is None:
             self._miss(row, now)
         else:
             self._stand(row, *where, now)
-        effects = list(self._after_change(row, before))
+        effects = [*self._after_change(row, before), *self._thin_out(row, now)]
         if where is None and isinstance(row.placing, Resting) and row.is_wanted():
             effects += self._begin(row, row.placing, now)
         row.coming = self._is_coming(row, missing=where is None)
@@ -139,9 +158,11 @@ class Keeper:
     def _miss(self, row: Row, now: float) -> None:
         """Take in that a model stands nowhere; what an election took is nobody's failure."""
         match row.placing:
-            case Awaited(cluster=key) | Loading(cluster=key):
+            case Awaited(since=since) if now < since + APPEARS:
+                pass
+            case Awaited(cluster=key, since=since) | Loading(cluster=key, since=since):
                 cluster = self._registry.clusters.get(key)
-                if cluster is None or not self._grounds.firm(cluster, now):
+                if cluster is None or not self._grounds.stood(cluster, since, now):
                     row.placing = Resting(row.placing.failures)
                 else:
                     row.placing = placing.lacks(row.placing, cluster.read_at, now)
@@ -162,7 +183,7 @@ class Keeper:
 
     def _begin(self, row: Row, rest: Resting, now: float) -> Iterator[Effect]:
         """Ask a cluster to place a model, if one may take it now."""
-        if now < rest.until:
+        if now < max(rest.until, row.free_at):
             return
         could = [
             (cluster, node)
@@ -185,7 +206,7 @@ class Keeper:
         self, row: Row, rest: Resting, cluster: Cluster, node: Node, now: float
     ) -> Iterator[Effect]:
         row.ticket += 1
-        row.placing = placing.ask(rest, cluster.key, now)
+        row.placing, row.free_at = placing.ask(rest, cluster.key, now), now + APPEARS
         yield Announce(
             level="info",
             name="placement_started",
@@ -217,6 +238,29 @@ class Keeper:
                 models=standing,
             )
 
+    def _thin_out(self, row: Row, now: float) -> Iterator[Effect]:
+        """Have an instance of our own deleted that is one too many, if nothing runs on it.
+
+        Of two supervisors that placed one each, the one whose instance has the higher id does so.
+        """
+        for cluster, node in self._grounds.open():
+            if cluster.key in row.thinning or not row.own:
+                continue
+            placed = [cluster.models[model] for model in row.models if model in cluster.models]
+            surplus = row.surplus([one for each in placed for one in each.instances])
+            if not surplus:
+                continue
+            row.thinning[cluster.key] = now
+            yield RemoveModel(
+                model=row.models[0],
+                cluster=cluster.key,
+                node=node.address,
+                url=node.url,
+                state_paths=node.state_paths,
+                models=row.models,
+                only=surplus,
+            )
+
     def _after_change(self, row: Row, before: placing.Placing) -> Iterator[Effect]:
         """Tell of a row's change; a failure ends what was wanted once."""
         if row.placing.failures > before.failures:
@@ -244,9 +288,9 @@ class Keeper:
                 self._wake(firm_at)
             case _:
                 pass
-        due = placing.due(row.placing)
-        if due is not None and due > now:
-            self._wake(due)
+        for due in (placing.due(row.placing), row.free_at):
+            if due is not None and due > now:
+                self._wake(due)
 
     def _read(self, key: ClusterKey) -> Iterator[Effect]:
         cluster = self._registry.clusters.get(key)

@@ -13,9 +13,11 @@ from msgspec import Struct
 from exo_supervisor.core.events import Placed
 from exo_supervisor.core.names import ClusterKey
 
-APPEARS = 10.0
-"""Seconds after a yes in which the instance must be in the state; the master works in one."""
-ANSWERS = 60.0
+APPEARS = 30.0
+"""Seconds after a yes in which the instance may still appear, in this session or in the next.
+
+While a cluster forms, a placement was carried out 14 s after the yes."""
+ANSWERS = 90.0
 """Seconds after which a placement that nobody answered for counts as sent, its answer as lost.
 
 For as long, a removal is not sent again."""

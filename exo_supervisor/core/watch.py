@@ -200,6 +200,7 @@ class Watch:
         for key, heir in grouping.gone:
             if heir is not None:
                 breakers.copy(key, heir)
+                self._tables.keeper.wants.follow(key, heir)
             breakers.forget(key, models=True)
             yield _say("info", "cluster_ended", cluster=key, heir=heir)
 

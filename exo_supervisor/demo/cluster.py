@@ -46,6 +46,7 @@ class Member(DemoServer):
 
     cluster: "ExoCluster"
     node_id: str = ""
+    joined_at: float = 0.0
     left_at: float | None = None
 
     @property
@@ -63,6 +64,10 @@ class ExoCluster:
     `models` are placed and ready from the start; a model placed later is ready after
     `load_seconds`; a dead member stays in the topology for `silence` seconds, as Exo's master
     drops a node after 30 s without a word, and with it the instances that have a shard there.
+
+    It boots as the real one does where it is told to: a member is alone with a session of its own
+    for `gather_seconds`, then falls to the beginning of the others' log and replays it for
+    `replay_seconds`; an order that was said yes to is carried out `execute_seconds` later.
     """
 
     def __init__(
@@ -73,11 +78,17 @@ class ExoCluster:
         load_seconds: float = 0.1,
         crash_seconds: float = 1.3,
         silence: float = 30.0,
+        gather_seconds: float = 0.0,
+        replay_seconds: float = 0.0,
+        execute_seconds: float = 0.0,
     ) -> None:
         self.generation: Generation = generation
         self.models = models
         self.load_seconds, self.crash_seconds, self.silence = load_seconds, crash_seconds, silence
+        self.gather_seconds, self.replay_seconds = gather_seconds, replay_seconds
+        self.execute_seconds = execute_seconds
         self.members: list[Member] = []
+        self.orders: list[tuple[float, Instance]] = []
         self.instances: dict[str, Instance] = {}
         self.tasks: dict[str, Task] = {}
         self.ghosts: list[str] = []
@@ -113,6 +124,34 @@ class ExoCluster:
             return -1
         return self._events + int((now - self._session_start) * max(1, len(self.listed)))
 
+    def listed_by(self, member: Member) -> list[Member]:
+        """The members that the topology of one of them names."""
+        now = anyio.current_time()
+        if now < member.joined_at + self.gather_seconds:
+            return [member]
+        return [each for each in self.listed if now >= each.joined_at + self.gather_seconds]
+
+    def last_event_of(self, member: Member) -> int:
+        """The index of the last event that a member has applied: of its own session while alone."""
+        now = anyio.current_time()
+        alone_for = now - member.joined_at
+        if alone_for < self.gather_seconds:
+            return 4 + int(alone_for)
+        replayed = alone_for - self.gather_seconds
+        if not self._founded_by(member) and replayed < self.replay_seconds:
+            return int((self.last_event + 1) * replayed / self.replay_seconds) - 1
+        return self.last_event
+
+    def shown_by(self, member: Member) -> list[Instance]:
+        """The instances in the state of a member: none before it has caught up."""
+        behind = self.last_event_of(member) < self.last_event
+        return [] if behind and not self._founded_by(member) else self.standing()
+
+    def _founded_by(self, member: Member) -> bool:
+        """Say whether the session is that of this member: the eldest that lives."""
+        alive = [each for each in self.members if each.alive]
+        return member is min(alive, key=lambda each: each.joined_at, default=member)
+
     def join(self, member: Member, former: str) -> None:
         """Take in a member that has started, `former` its id before; the first opens a session."""
         if member not in self.members:
@@ -121,7 +160,7 @@ class ExoCluster:
             self.ghosts = [*self.ghosts[-31:], former]
             left = {each: at for each, at in self._left.items() if each in self.ghosts}
             self._left = {**left, former: member.left_at or anyio.current_time()}
-        member.left_at = None
+        member.left_at, member.joined_at = None, anyio.current_time()
         if not self._running:
             self._running = True
             self.restore()
@@ -153,6 +192,15 @@ class ExoCluster:
             for stream in list(member.streams.values()):
                 stream.turn("forgotten")
 
+    def order(self, model: str, instance_id: str | None = None) -> None:
+        """Say yes to one more instance of `model`, under an id that the asker may choose."""
+        due = anyio.current_time() + self.execute_seconds
+        one = self.place(model, ready_at=due + self.load_seconds)
+        del self.instances[one.id]
+        one.id = instance_id or one.id
+        self.orders.append((due, one))
+        self.standing()
+
     def place(self, model: str, *, ready_at: float | None = None, hosts: int = 1) -> Instance:
         """Place one more instance of `model`, sharded over the first `hosts` living members."""
         now = anyio.current_time()
@@ -168,6 +216,10 @@ class ExoCluster:
     def standing(self) -> list[Instance]:
         """List the instances, less those of which Exo's master knows that a host has left."""
         now = anyio.current_time()
+        for due, one in [order for order in self.orders if order[0] <= now]:
+            self.orders.remove((due, one))
+            self.instances.setdefault(one.id, one)
+            self._events += 1
         known = {member.node_id for member in self.listed}
         known |= {each for each, at in self._left.items() if now - at < self.silence}
         for one in list(self.instances.values()):

@@ -67,11 +67,11 @@ class ModernApi:
         return said({"detail": "Method Not Allowed"}, 405)
 
     async def state(self, _: web.Request) -> web.Response:
-        return said(state(self.cluster))
+        return said(state(self.cluster, self.node))
 
     async def state_path(self, request: web.Request) -> web.Response:
         path = request.match_info["path"]
-        value: Any = state(self.cluster)
+        value: Any = state(self.cluster, self.node)
         for key in path.split("/"):
             level = cast("JsonObject", value) if isinstance(value, dict) else {}
             if key not in level:
@@ -127,12 +127,13 @@ class ModernApi:
     async def create_instance(self, request: web.Request) -> web.Response:
         try:
             body = decoded(await request.read(), request.content_type)
-            model = str(body["instance"]["MlxRingInstance"]["shardAssignments"]["modelId"])
+            wanted: JsonObject = body["instance"]["MlxRingInstance"]
+            model, known = str(wanted["shardAssignments"]["modelId"]), wanted.get("instanceId")
         except InvalidBodyError as error:
             return said({"detail": [error.problem]}, 422)
         except (KeyError, TypeError):
             return said({"detail": [{"type": "missing", "loc": ["body", "instance"]}]}, 422)
-        return await self._place(model)
+        return await self._place(model, None if known is None else str(known))
 
     async def place_instance(self, request: web.Request) -> web.Response:
         try:
@@ -149,9 +150,9 @@ class ModernApi:
             return said({**_received(), "model_card": card(model, self.cluster.generation)})
         return await self._place(model)
 
-    async def _place(self, model: str) -> web.Response:
+    async def _place(self, model: str, instance_id: str | None = None) -> web.Response:
         await self._election()
-        self.cluster.place(model)
+        self.cluster.order(model, instance_id)
         return said({**_received(), "model_card": card(model, self.cluster.generation)})
 
     async def cancel(self, request: web.Request) -> web.Response:

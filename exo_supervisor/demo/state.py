@@ -11,12 +11,12 @@ from exo_supervisor.demo.cluster import ExoCluster, Instance, Member, Task
 GIB = 1 << 30
 
 
-def state(cluster: ExoCluster) -> JsonObject:
-    """Return the whole `/state` of a B or C cluster."""
+def state(cluster: ExoCluster, member: Member) -> JsonObject:
+    """Return the whole `/state` of a B or C cluster, as one of its members has it."""
     newer = cluster.generation == "C"
-    present = cluster.listed
-    names = [member.node_id for member in present]
-    shown = [] if cluster.illness.name == "instance_gone" else cluster.standing()
+    present = cluster.listed_by(member)
+    names = [each.node_id for each in present]
+    shown = [] if cluster.illness.name == "instance_gone" else cluster.shown_by(member)
     after_thunderbolt: JsonObject = {"nodeBackends": {name: ["MlxCpu"] for name in names}}
     last: JsonObject = {"instanceLinks": {}, "prefillServerPorts": {}, "customModelCards": {}}
     return {
@@ -28,7 +28,7 @@ def state(cluster: ExoCluster) -> JsonObject:
         "tasks": {task.id: _task(task, newer=newer) for task in cluster.tasks.values()},
         "lastSeen": {member.node_id: _last_seen(member) for member in present},
         "topology": {"nodes": names, "connections": _connections(present)},
-        "lastEventAppliedIdx": cluster.last_event,
+        "lastEventAppliedIdx": cluster.last_event_of(member),
         "nodeIdentities": {name: _identity() for name in (*cluster.ghosts, *names)},
         "nodeMemory": {name: _memory() for name in names},
         "nodeDisk": {name: _disk() for name in names},

@@ -1,8 +1,11 @@
 """Places models on Exo and removes them, as the core orders it; each order is answered once.
 
-Nothing is retried here: a placement that is sent twice is two instances.
+Nothing is retried here: a placement that is sent twice is two instances. Another supervisor may
+have the same order at the same time: so each waits a moment of its own choice before it looks for
+the last time.
 """
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Literal
 from urllib.parse import quote
@@ -16,10 +19,22 @@ from exo_supervisor.core.events import Event, ModelRemoved, PlacementSettled
 from exo_supervisor.core.names import InstanceId, ModelId
 from exo_supervisor.runtime.fetch import Command, Get, GetError
 from exo_supervisor.wire.faults import WireError
-from exo_supervisor.wire.placement import choose, encode_placement, read_previews, standing
+from exo_supervisor.wire.placement import (
+    Preview,
+    at_work,
+    choose,
+    encode_placement,
+    read_previews,
+    standing,
+)
 
 LOOKING, COMMANDING = 10.0, 15.0
 """Seconds for one look, and for one command: an election holds those up for some three seconds."""
+PREVIEWING = 30.0
+"""Seconds for the ways to place a model: Exo asks the hub for one without a card, up to 14 s long,
+and begins anew when we hang up."""
+JITTER = 3.0
+"""Seconds, at most, between the ways and the last look."""
 _LONGEST = 32 * 2**20
 _NOT_SENT = frozenset({"refused", "dns", "no_route", "tls"})
 
@@ -31,8 +46,15 @@ class Placer:
 
     name = "placer"
 
-    def __init__(self, get: Get, command: Command, inbox: MemoryObjectSendStream[Event]) -> None:
-        self._get, self._command, self._inbox = get, command, inbox
+    def __init__(
+        self,
+        get: Get,
+        command: Command,
+        inbox: MemoryObjectSendStream[Event],
+        draw: Callable[[], float],
+    ) -> None:
+        """`draw` returns random numbers in [0, 1)."""
+        self._get, self._command, self._inbox, self._draw = get, command, inbox, draw
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
@@ -54,33 +76,42 @@ class Placer:
             self._tasks.start_soon(self._remove, order)
 
     async def _place(self, order: PlaceModel) -> None:
+        instance: InstanceId | None = None
         try:
-            told, detail = await self._try(order)
+            told, detail, instance = await self._try(order)
         except GetError as fault:
             told, detail = "failed", f"{order.node} does not tell: {fault.detail or fault.why}"
         except WireError as fault:
             told, detail = "failed", f"{order.node} cannot be understood: {fault}"
         await self._inbox.send(
-            PlacementSettled(key=order.key, ticket=order.ticket, told=told, detail=detail)
+            PlacementSettled(
+                key=order.key, ticket=order.ticket, told=told, detail=detail, instance=instance
+            )
         )
 
-    async def _try(self, order: PlaceModel) -> tuple[Told, str]:
-        """Look once more whether it stands, ask for the ways to place it, and take the best."""
-        found = await self._standing(order)
-        if any(model in found for model in order.models):
-            return "stands", ""
+    async def _try(self, order: PlaceModel) -> tuple[Told, str, InstanceId | None]:
+        """Look whether it stands, ask for the ways to place it, look again, and take the best."""
+        if await self._stands(order):
+            return "stands", "", None
         why = ""
         for model in order.models:
             url = f"{order.url}/instance/previews?model_id={quote(model, safe='')}"
-            reply = await self._get(url, timeout=LOOKING, limit=_LONGEST)
+            reply = await self._get(url, timeout=PREVIEWING, limit=_LONGEST)
             if reply.status != HTTPStatus.OK:
                 why = why or f"{order.node} previews no {model} (status {reply.status})"
                 continue
             ways, obstacle = read_previews(reply.body)
             if ways:
-                return await self._send(order, encode_placement(choose(ways)))
+                return await self._take(order, choose(ways))
             why = why or obstacle
-        return "unfit", why
+        return "unfit", why, None
+
+    async def _take(self, order: PlaceModel, way: Preview) -> tuple[Told, str, InstanceId | None]:
+        await anyio.sleep(JITTER * self._draw())
+        if await self._stands(order):
+            return "stands", "", None
+        told, detail = await self._send(order, encode_placement(way))
+        return told, detail, way.id
 
     async def _send(self, order: PlaceModel, body: bytes) -> tuple[Told, str]:
         url = f"{order.url}/instance"
@@ -97,8 +128,7 @@ class Placer:
     async def _remove(self, order: RemoveModel) -> None:
         count, why = 0, ""
         try:
-            found = await self._standing(order)
-            for instance in (each for model in order.models for each in found.get(model, ())):
+            for instance in await self._removable(order):
                 if await self._delete(order, instance):
                     count += 1
                 else:
@@ -108,18 +138,51 @@ class Placer:
         except WireError as fault:
             why = f"{order.node} cannot be understood: {fault}"
         await self._inbox.send(
-            ModelRemoved(model=order.model, cluster=order.cluster, count=count, why=why)
+            ModelRemoved(
+                model=order.model,
+                cluster=order.cluster,
+                count=count,
+                why=why,
+                surplus=bool(order.only),
+            )
         )
+
+    async def _removable(self, order: RemoveModel) -> list[InstanceId]:
+        """List the instances to delete; of those that are one too many, one must be left."""
+        found = await self._standing(order)
+        instances = [each for model in order.models for each in found.get(model, ())]
+        if not order.only:
+            return instances
+        left = min((each for each in instances if each not in order.only), default=None)
+        working = await self._at_work(order)
+        return [
+            each
+            for each in instances
+            if each in order.only and left is not None and left < each and each not in working
+        ]
 
     async def _delete(self, order: RemoveModel, instance: InstanceId) -> bool:
         url = f"{order.url}/instance/{quote(instance, safe='')}"
         reply = await self._command("DELETE", url, b"", timeout=COMMANDING, limit=_LONGEST)
         return reply.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND)
 
+    async def _stands(self, order: PlaceModel) -> bool:
+        found = await self._standing(order)
+        return any(model in found for model in order.models)
+
     async def _standing(self, order: PlaceModel | RemoveModel) -> dict[ModelId, list[InstanceId]]:
         whole = not order.state_paths
-        url = f"{order.url}/state" if whole else f"{order.url}/state/instances"
-        reply = await self._get(url, timeout=LOOKING, limit=_LONGEST)
+        body = await self._look(order.url, "/state" if whole else "/state/instances")
+        return standing(body, whole=whole)
+
+    async def _at_work(self, order: RemoveModel) -> set[InstanceId]:
+        if not order.state_paths:
+            return at_work(await self._look(order.url, "/state"), None)
+        runners = await self._look(order.url, "/state/runners")
+        return at_work(await self._look(order.url, "/state/instances"), runners)
+
+    async def _look(self, url: str, path: str) -> bytes:
+        reply = await self._get(f"{url}{path}", timeout=LOOKING, limit=_LONGEST)
         if reply.status != HTTPStatus.OK:
             raise GetError("bad_answer", f"status {reply.status} for its state")
-        return standing(reply.body, whole=whole)
+        return reply.body

@@ -13,11 +13,15 @@ _LONGEST_WHY: Final = 200
 
 
 class Preview(Struct, frozen=True):
-    """One way to place a model, as Exo itself worked it out; `instance` is to be sent back."""
+    """One way to place a model, as Exo itself worked it out; `instance` is to be sent back.
+
+    It will stand under `id`, where Exo gave it one.
+    """
 
     instance: Raw
     nodes: int
     plain: bool
+    id: InstanceId | None = None
 
 
 class _Preview(Struct):
@@ -38,8 +42,13 @@ class _Previews(Struct):
     previews: list[_Preview]
 
 
+class _Named(Struct, rename="camel"):
+    instance_id: str
+
+
 class _Shards(Struct, rename="camel"):
     model_id: str
+    runner_to_shard: dict[str, Raw] = {}
 
 
 class _Instance(Struct, rename="camel"):
@@ -48,10 +57,14 @@ class _Instance(Struct, rename="camel"):
 
 class _State(Struct):
     instances: dict[str, dict[str, _Instance]]
+    runners: dict[str, Raw] = {}
 
 
 _previews = msgspec.json.Decoder(_Previews)
 _instances = msgspec.json.Decoder(dict[str, dict[str, _Instance]])
+_runners = msgspec.json.Decoder(dict[str, Raw])
+_tags = msgspec.json.Decoder(dict[str, Raw])
+_named = msgspec.json.Decoder(dict[str, _Named])
 _state = msgspec.json.Decoder(_State)
 
 
@@ -69,6 +82,7 @@ def read_previews(body: bytes) -> tuple[list[Preview], str]:
             entry.instance,
             len(entry.memory_delta_by_node or ()),
             entry.plain(),
+            _id_of(entry.instance),
         )
         for entry in entries
         if entry.error is None and bytes(entry.instance) != b"null"
@@ -105,6 +119,37 @@ def standing(body: bytes, *, whole: bool) -> dict[ModelId, list[InstanceId]]:
             model = ModelId(instance.shard_assignments.model_id)
             found.setdefault(model, []).append(InstanceId(name))
     return found
+
+
+def at_work(body: bytes, runners: bytes | None) -> set[InstanceId]:
+    """Name the instances on which a request is at work.
+
+    `body` is `/state/instances`, or the whole of `/state` where `runners` are not apart. Raises
+    WireError.
+    """
+    try:
+        if runners is None:
+            whole = _state.decode(body)
+            instances, statuses = whole.instances, whole.runners
+        else:
+            instances, statuses = _instances.decode(body), _runners.decode(runners)
+        return {
+            InstanceId(name)
+            for name, tagged in instances.items()
+            for instance in tagged.values()
+            for runner in instance.shard_assignments.runner_to_shard
+            if runner in statuses and "RunnerRunning" in _tags.decode(statuses[runner])
+        }
+    except UNREADABLE:
+        raise WireError("not a state of exo") from None
+
+
+def _id_of(instance: Raw) -> InstanceId | None:
+    """Find the id that a previewed instance brings along; Exo keeps it."""
+    try:
+        return next((InstanceId(one.instance_id) for one in _named.decode(instance).values()), None)
+    except UNREADABLE:
+        return None
 
 
 def _harmless(text: str) -> str:

@@ -214,7 +214,9 @@ def _instance(
     total = sum(one.total_layers or 0 for one in layers)
     progress = f"{loaded} of {total} layers loaded" if total and why == "loading" else None
     ready = why == "ready"
-    return Instance(key, ready=ready, why="" if ready else why, progress=progress, hosts=hosts)
+    running = any("RunnerRunning" in one for one in mine)
+    why = "" if ready else why
+    return Instance(key, ready, why, progress=progress, hosts=hosts, running=running)
 
 
 def _model(model: ModelId, instances: list[Instance]) -> Placed:
