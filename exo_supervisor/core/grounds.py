@@ -54,9 +54,9 @@ class Grounds:
         return changed
 
     def open(self) -> Iterator[tuple[Cluster, Node]]:
-        """List the clusters that take placements, each with who is to be asked, no laggard if it can.
+        """List the clusters that take placements, each with who is to be asked.
 
-        Generation A knows no placement.
+        That is no laggard where another answers. Generation A knows no placement.
         """
         for cluster in self._registry.clusters.values():
             up = [node for m in cluster.members if (node := self._registry.nodes[m]).up]

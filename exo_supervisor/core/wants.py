@@ -30,11 +30,12 @@ MOST = 256
 class Row(Struct):
     """One model: `models` are its ids at Exo, the preferred one first.
 
-    `wanted` is for once; `stands`: it is ready somewhere; `suspended` means that a person removed it, and that `keep` rests until
-    the model is ordered again. `coming`: a request may wait for it. `unfit` are clusters that
-    cannot take it now, each with its reason; `removing` are those that were told to delete it, and
-    when. `own` are the instances that we placed, `thinning` the clusters that were told to delete
-    one of those. Until `free_at` the last order may still be carried out.
+    `wanted` is for once; `stands`: it is ready somewhere; `suspended` means that a person removed
+    it, and that `keep` rests until the model is ordered again. `coming`: a request may wait for
+    it. `unfit` are clusters that cannot take it now, each with its reason; `removing` are those
+    that were told to delete it, and when. `own` are the instances that we placed, `thinning` the
+    clusters that were told to delete one of those. Until `free_at` the last order may still be
+    carried out.
     """
 
     models: tuple[ModelId, ...]

@@ -125,14 +125,14 @@ class ExoCluster:
         return self._events + int((now - self._session_start) * max(1, len(self.listed)))
 
     def listed_by(self, member: Member) -> list[Member]:
-        """The members that the topology of one of them names."""
+        """List the members that the topology of one of them names."""
         now = anyio.current_time()
         if now < member.joined_at + self.gather_seconds:
             return [member]
         return [each for each in self.listed if now >= each.joined_at + self.gather_seconds]
 
     def last_event_of(self, member: Member) -> int:
-        """The index of the last event that a member has applied: of its own session while alone."""
+        """Tell the last event that a member has applied: of its own session while alone."""
         now = anyio.current_time()
         alone_for = now - member.joined_at
         if alone_for < self.gather_seconds:
@@ -143,14 +143,14 @@ class ExoCluster:
         return self.last_event
 
     def shown_by(self, member: Member) -> list[Instance]:
-        """The instances in the state of a member: none before it has caught up."""
+        """List the instances in the state of a member: none before it has caught up."""
         behind = self.last_event_of(member) < self.last_event
         return [] if behind and not self._founded_by(member) else self.standing()
 
     def _founded_by(self, member: Member) -> bool:
         """Say whether the session is that of this member: the eldest that lives."""
-        alive = [each for each in self.members if each.alive]
-        return member is min(alive, key=lambda each: each.joined_at, default=member)
+        present = [each for each in self.members if each.left_at is None]
+        return member is min(present, key=lambda each: each.joined_at, default=member)
 
     def join(self, member: Member, former: str) -> None:
         """Take in a member that has started, `former` its id before; the first opens a session."""

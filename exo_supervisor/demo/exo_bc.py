@@ -199,6 +199,8 @@ class ModernApi:
         forgotten = await self._election()
         model = str(chat.model)
         one = self.cluster.serving(model)
+        if one is not None and one not in self.cluster.shown_by(self.node):
+            one = None
         if one is None and not forgotten:
             return missing(f"No instance found for model {model}")
         return await self._answer(request, body, chat, one, ill)

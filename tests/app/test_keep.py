@@ -38,6 +38,8 @@ STORY = (
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a cluster settle in a moment: the wait itself is tested in virtual time."""
     monkeypatch.setattr("exo_supervisor.core.grounds.HOLD", 0.2)
+    monkeypatch.setattr("exo_supervisor.core.grounds.RESTARTED", 0.2)
+    monkeypatch.setattr("exo_supervisor.edge.placer.JITTER", 0.2)
 
 
 def rule(*cloud: str, **more: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - values of TOML

@@ -3,7 +3,7 @@
 import pytest
 
 from exo_supervisor.core.events import Event
-from exo_supervisor.core.grounds import HOLD
+from exo_supervisor.core.grounds import RESTARTED
 from exo_supervisor.core.names import ModelId
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.edge.advice import advise
@@ -27,11 +27,11 @@ def test_each_stage_of_a_placement_is_shown() -> None:
     house = House(KEPT, "a:1")
     assert seen(house) == PlacementSeen("resting")
     order = placed_at(house)
-    assert seen(house) == PlacementSeen("asked", "a:1", since="t10")
+    assert seen(house) == PlacementSeen("asked", "a:1", since="t20")
     house.settle(order, "accepted")
-    assert seen(house) == PlacementSeen("awaited", "a:1", since="t10")
+    assert seen(house) == PlacementSeen("awaited", "a:1", since="t20")
     house.read("a:1", loading="m", index=110)
-    assert seen(house) == PlacementSeen("loading", "a:1", "", since="t10")
+    assert seen(house) == PlacementSeen("loading", "a:1", "", since="t20")
     house.read("a:1", "m", index=111)
     assert seen(house) is None
     house.order("remove")
@@ -41,7 +41,7 @@ def test_each_stage_of_a_placement_is_shown() -> None:
 def test_a_failure_says_why_and_when_it_is_tried_again() -> None:
     house = House(KEPT, "a:1")
     house.fails(placed_at(house), "no room")
-    assert seen(house) == PlacementSeen("resting", None, "no room", None, "t40", 1)
+    assert seen(house) == PlacementSeen("resting", None, "no room", None, "t50", 1)
 
 
 def test_what_was_given_up_is_for_a_person() -> None:
@@ -73,7 +73,7 @@ def test_an_order_that_nobody_can_carry_out(name: str, status: int, code: str) -
 def test_a_mere_card_may_be_ordered() -> None:
     house = House(Policy(), "a:1")
     house.cards("a:1", "org/card")
-    house.wait(HOLD)
+    house.wait(RESTARTED)
 
     def ask(event: Event) -> None:
         house.tell(event)

@@ -3,19 +3,20 @@
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 import anyio.lowlevel
 import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream
+from msgspec import structs
 
 from exo_supervisor.core.effects import PlaceModel, RemoveModel
 from exo_supervisor.core.events import Event, ModelRemoved, PlacementSettled, Why
-from exo_supervisor.core.names import Address, ClusterKey, ModelId
+from exo_supervisor.core.names import Address, ClusterKey, InstanceId, ModelId
 from exo_supervisor.demo import ExoCluster, ExoNode
 from exo_supervisor.edge.fetch import Fetcher
-from exo_supervisor.edge.placer import Placer
+from exo_supervisor.edge.placer import JITTER, Placer
 from exo_supervisor.edge.upstream import open_sessions
 from exo_supervisor.runtime.fetch import GetError
 from exo_supervisor.wire.exo import Reply
@@ -73,7 +74,7 @@ async def placer(
 ) -> AsyncGenerator[tuple[Placer, MemoryObjectReceiveStream[Event]]]:
     send, inbox = anyio.create_memory_object_stream[Event](8)
     async with anyio.create_task_group() as tasks, send, inbox:
-        placing = Placer(get, command, send)
+        placing = Placer(get, command, send, lambda: 0.5)
         tasks.start_soon(placing.run)
         await anyio.wait_all_tasks_blocked()
         yield placing, inbox
@@ -111,7 +112,10 @@ async def removed(get: FakeGet, command: FakeCommand) -> tuple[int, str]:
 async def test_it_looks_previews_and_sends_once() -> None:
     get, command = standing_nowhere(), FakeCommand()
     assert await placed(get, command) == ("accepted", "")
-    assert [url for _, url in get.asked] == [f"{URL}/state/instances", PREVIEWS]
+    assert [url for _, url in get.asked] == [
+        f"{URL}/state/instances", PREVIEWS, f"{URL}/state/instances",
+    ]  # fmt: skip
+    assert get.asked[-1][0] == JITTER / 2, "another supervisor's order may show by then"
     assert command.sent == [("POST", f"{URL}/instance", b'{"instance":{"x": 1}}')]
 
 
@@ -120,6 +124,77 @@ async def test_what_stands_already_is_not_placed_again() -> None:
     get.say(f"{URL}/state/instances", STANDING)
     assert await placed(get, command) == ("stands", "")
     assert not command.sent
+
+
+async def test_what_another_supervisor_placed_meanwhile_is_not_placed_again() -> None:
+    class Meanwhile(FakeGet):
+        async def __call__(self, url: str, **how: Any) -> Reply:  # noqa: ANN401 - as it came
+            reply = await super().__call__(url, **how)
+            if url == PREVIEWS:
+                self.say(f"{URL}/state/instances", STANDING)
+            return reply
+
+    get, command = Meanwhile(), FakeCommand()
+    get.answers = standing_nowhere().answers
+    assert await placed(get, command) == ("stands", "")
+    assert not command.sent
+
+
+async def test_exo_gets_half_a_minute_to_look_a_model_up_on_the_hub() -> None:
+    get, command = standing_nowhere(), FakeCommand()
+    get.delays[PREVIEWS] = 14.0
+    assert (await placed(get, command))[0] == "accepted"
+
+
+async def test_the_instance_that_was_asked_for_is_told() -> None:
+    get = standing_nowhere()
+    body = {"MlxRingInstance": {"instanceId": "i7", "shardAssignments": {}}}
+    get.say(PREVIEWS, json.dumps({"previews": [{"error": None, "instance": body}]}))
+    async with placer(get, FakeCommand()) as (placing, inbox):
+        placing.place(order())
+        event = await inbox.receive()
+    assert isinstance(event, PlacementSettled)
+    assert event.instance == "i7"
+
+
+def crowd(**status: str) -> FakeGet:
+    """Tell of instances of the model, each with one runner in a state."""
+    instances = {
+        one: {"MlxRingInstance": {"shardAssignments": {
+            "modelId": MODEL, "runnerToShard": {f"r-{one}": {}},
+        }}}
+        for one in status
+    }  # fmt: skip
+    runners = {f"r-{one}": {tag: {}} for one, tag in status.items()}
+    get = FakeGet()
+    get.say(f"{URL}/state/instances", json.dumps(instances))
+    get.say(f"{URL}/state/runners", json.dumps(runners))
+    get.say(f"{URL}/state", json.dumps({"instances": instances, "runners": runners}))
+    return get
+
+
+@pytest.mark.parametrize("state_paths", [True, False])
+@pytest.mark.parametrize(
+    ("stand", "gone"),
+    [
+        pytest.param({"i1": "RunnerReady", "i2": "RunnerReady"}, ["i2"], id="one too many"),
+        pytest.param({"i1": "RunnerReady", "i2": "RunnerRunning"}, [], id="a request is at work"),
+        pytest.param({"i2": "RunnerReady"}, [], id="the other has gone"),
+        pytest.param({"i2": "RunnerReady", "i3": "RunnerReady"}, [], id="the other's id is higher"),
+        pytest.param({"i1": "RunnerReady"}, [], id="it has gone itself"),
+    ],
+)
+async def test_of_two_our_own_goes_if_nothing_runs_on_it(
+    stand: dict[str, str], gone: list[str], *, state_paths: bool
+) -> None:
+    get, command = crowd(**stand), FakeCommand()
+    surplus = structs.replace(removal(state_paths=state_paths), only=(InstanceId("i2"),))
+    async with placer(get, command) as (placing, inbox):
+        placing.remove(surplus)
+        event = await inbox.receive()
+    assert isinstance(event, ModelRemoved)
+    assert (event.count, event.surplus) == (len(gone), True)
+    assert [url.rpartition("/")[2] for _, url, _ in command.sent] == gone
 
 
 async def test_an_older_exo_is_asked_for_its_whole_state() -> None:
@@ -197,7 +272,7 @@ async def test_what_is_not_deleted_is_said() -> None:
 async def test_orders_before_it_runs_are_dropped() -> None:
     send, inbox = anyio.create_memory_object_stream[Event](8)
     async with send, inbox:
-        placing = Placer(FakeGet(), FakeCommand(), send)
+        placing = Placer(FakeGet(), FakeCommand(), send, lambda: 0.0)
         placing.place(order())
         placing.remove(removal())
         await anyio.wait_all_tasks_blocked()
@@ -215,7 +290,7 @@ async def test_a_pretend_exo_takes_orders(generation: Literal["B", "C"]) -> None
         anyio.create_task_group() as tasks,
     ):  # fmt: skip
         fetch = Fetcher(nodes)
-        placing = Placer(fetch, fetch.command, send)
+        placing = Placer(fetch, fetch.command, send, lambda: 0.0)
         tasks.start_soon(placing.run)
         await anyio.wait_all_tasks_blocked()
         told: list[str] = []
