@@ -53,6 +53,7 @@ class Fault(Enum):
     CONTENT_TYPE = "content_type"
     BAD_STATUS = "bad_status"
     PAYLOAD = "payload"
+    MALFORMED = "malformed"
     OVERSIZED = "oversized"
     SERVER_ERROR = "server_error"
     ERROR_EVENT = "error_event"
@@ -93,6 +94,7 @@ VERDICTS: dict[Fault, Verdict] = {
     Fault.CONTENT_TYPE: _AT_TARGET,
     Fault.BAD_STATUS: _AT_TARGET,
     Fault.PAYLOAD: _AT_TARGET,
+    Fault.MALFORMED: _AT_MODEL,
     Fault.OVERSIZED: _AT_TARGET,
     Fault.SERVER_ERROR: Verdict(Outcome.FAILURE, Blame.MODEL, Next.SAME_ONCE, in_band=True),
     Fault.ERROR_EVENT: _IN_BAND,

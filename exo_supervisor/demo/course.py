@@ -160,6 +160,19 @@ def _bad_json(answer: Answer, _: Disease, pace: float) -> Iterator[Step]:
     yield from map(Write, answer.closing)
 
 
+def _odd_json(answer: Answer, _: Disease, pace: float) -> Iterator[Step]:
+    """Say what JSON has no word for, as Python's `json` does when nobody stops it."""
+    odd = (event.replace(b"{", b'{"odd":[NaN,-Infinity,"\\ud83d"],', 1) for event in answer.events)
+    yield from _tokens(odd, pace)
+    yield from map(Write, answer.closing)
+
+
+def _network_error(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
+    yield from _unfinished(answer, ill, pace)
+    yield Write(answer.events[-1].replace(b'"stop"', b'"network_error"'))
+    yield from map(Write, answer.closing)
+
+
 def _tool_cut(answer: Answer, _: Disease, pace: float) -> Iterator[Step]:
     """End in the middle of a call's arguments: between two events, else within the one."""
     *before, last = answer.events[:3]
@@ -218,6 +231,8 @@ BODIES: dict[str, Body] = {
     "timeout_408": _timeout_408,
     "bad_json_event": _bad_json_event,
     "bad_json": _bad_json,
+    "odd_json": _odd_json,
+    "network_error": _network_error,
     "tool_cut": _tool_cut,
     "no_done": _no_done,
     "done_without_finish": _done_without_finish,
@@ -268,6 +283,10 @@ def _plain_body(answer: Answer, ill: Disease) -> tuple[int, bytes]:
             return 200, answer.partial(len(answer.events))
         case "bad_json" | "bad_json_event":
             return 200, answer.whole[: len(answer.whole) // 2]
+        case "odd_json":
+            return 200, answer.whole.replace(b"{", b'{"odd":[NaN,-Infinity,"\\ud83d"],', 1)
+        case "network_error":
+            return 200, answer.whole.replace(b'"stop"', b'"network_error"')
         case "bytes_after_done":
             return 200, answer.whole + b"\nnoise"
         case _:

@@ -30,6 +30,8 @@ Name = Literal[
     "gzip",
     "bad_json",
     "bad_json_event",
+    "odd_json",
+    "network_error",
     "two_lengths",
     "duplicate_headers",
     "hints",

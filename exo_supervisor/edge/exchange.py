@@ -55,6 +55,7 @@ class Account(Struct):
     ttft: float | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    malformed: int = 0
 
 
 class Exchange:
@@ -177,7 +178,7 @@ class Exchange:
             await self._reply.finish()
             return
         body = reading.result()
-        if len(body) <= SMALL and not self._reply.behind:
+        if sum(map(len, body)) <= SMALL and not self._reply.behind:
             await self._reply.whole(body, _served(start, reading))
             return
         with anyio.move_on_after(SLOW_CLIENT):
@@ -245,6 +246,7 @@ class Exchange:
         account.served_model = reading.served_model
         account.prompt_tokens = reading.prompt_tokens
         account.completion_tokens = reading.completion_tokens
+        account.malformed += reading.malformed
 
     async def _break_off(self, start: StartAttempt, reading: Reading, fault: Fault) -> None:
         account = self._account

@@ -148,6 +148,7 @@ def _log_done(account: Account, reply: Reply, began: float, uid: int | None) -> 
         prompt_tokens=account.prompt_tokens,
         completion_tokens=account.completion_tokens,
         cost_microdollars=None,
+        malformed=account.malformed,
         client_uid=uid,
     )
 

@@ -5,6 +5,7 @@ nothing. One that has waited for long gets its head all the same, and comments t
 everything between awake.
 """
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from math import ceil
 
@@ -30,6 +31,8 @@ _STREAM_HEADERS = {
 _LONGEST_MODEL = 256
 SMALL = 16_384
 """Bytes that a client who has read all before is sure to be handed without a wait."""
+PIECE = 256 * 1024
+"""Bytes of a large answer that are written at once."""
 LAST_WORDS = 1.0
 """Seconds for which a client may take to read what went wrong, before it is cut off."""
 
@@ -126,12 +129,17 @@ class Reply:
         except ConnectionResetError as gone:
             raise ClientLeftError from gone
 
-    async def whole(self, body: bytes, served: Served) -> None:
-        """Write a whole answer. Raises ClientLeftError."""
+    async def whole(self, parts: list[bytes], served: Served) -> None:
+        """Write a whole answer; what the client has taken is held no more. Raises ClientLeftError.
+
+        The parts are many and small, or few and large: they go out in pieces in between.
+        """
         self.committed = True
-        headers = {"content-type": "application/json", "content-length": str(len(body))}
+        length = sum(map(len, parts))
+        headers = {"content-type": "application/json", "content-length": str(length)}
         await self._guard_head(200, headers | served_headers(served))
-        await self.write(body)
+        for piece in in_pieces(parts):
+            await self.write(piece)
 
     async def finish(self, data: bytes = b"") -> None:
         """End the answer as a whole one, its last part included. Raises ClientLeftError.
@@ -210,6 +218,21 @@ class Reply:
         self._response.set_status(status)
         self._response.headers.update(headers)
         await self._response.prepare(self._request)
+
+
+def in_pieces(parts: list[bytes]) -> Iterator[bytes]:
+    """Join small parts and cut large ones, and let go of each as soon as it is taken."""
+    parts.reverse()
+    some, size = list[bytes](), 0
+    while parts:
+        part = memoryview(parts.pop())
+        for begin in range(0, len(part), PIECE):
+            some.append(bytes(part[begin : begin + PIECE]))
+            size += len(some[-1])
+            if size >= PIECE:
+                yield b"".join(some)
+                some, size = [], 0
+    yield b"".join(some)
 
 
 def served_headers(served: Served) -> dict[str, str]:

@@ -1,119 +1,59 @@
 """One upstream answer as the one JSON object that a client gets which did not stream."""
 
 from dataclasses import dataclass, field
+from typing import cast
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.calls import Calls, FunctionCall
 from exo_supervisor.wire.chunks import NULL, Choice, Delta, counted
+from exo_supervisor.wire.lenient import dumps, loads, members
+from exo_supervisor.wire.merged import Merged, write
 from exo_supervisor.wire.reading import Reading
 
 _MOST_BYTES = 64 * 1024 * 1024
 _NAME_TAKES = 512
 """Bytes of memory that a member's name takes over its JSON, about."""
 
-_TEXTS = frozenset({"content", "reasoning_content", "reasoning", "refusal"})
-_FUNCTION_TEXTS = frozenset({"arguments"})
-_NOTHING = frozenset({b"null", b'""', b"false", b"0", b"{}"})
-
-_members = msgspec.json.Decoder(dict[str, Raw])
 _calls = msgspec.json.Decoder(list[dict[str, Raw]] | None)
-_text = msgspec.json.Decoder(str)
 
-
-def _object(raw: Raw) -> dict[str, Raw]:
-    """Return the members of a JSON object, and none for anything else."""
-    return _members.decode(raw) if bytes(raw).startswith(b"{") else {}
-
-
-@dataclass(slots=True)
-class _Merged:
-    """One object whose members came in pieces: texts and lists grow, the rest came once.
-
-    What is no text stays JSON: decoded, it would take many times its bytes.
-    """
-
-    texts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    lists: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]])
-    others: dict[str, Raw] = field(default_factory=dict[str, Raw])
-
-    def add(self, members: dict[str, Raw], growing: frozenset[str]) -> int:
-        """Add the members; returns how many of their names are new."""
-        before = self._names()
-        for name, raw in members.items():
-            value = bytes(raw)
-            if value.startswith(b"["):
-                inner = value[1:-1].strip()
-                if inner:
-                    self.lists.setdefault(name, []).append(inner)
-            elif name in growing:
-                if value.startswith(b'"'):
-                    self.texts.setdefault(name, []).append(_text.decode(value))
-            elif name not in self.others and value not in _NOTHING:
-                self.others[name] = Raw(value)
-        return self._names() - before
-
-    def _names(self) -> int:
-        return len(self.texts) + len(self.lists) + len(self.others)
-
-    def whole(self) -> dict[str, object]:
-        lists = {name: Raw(b"[%b]" % b",".join(parts)) for name, parts in self.lists.items()}
-        texts = {name: "".join(parts) for name, parts in self.texts.items()}
-        told = {name: text for name, text in texts.items() if text or name not in lists}
-        return {**self.others, **lists, **told}
-
-
-@dataclass(slots=True)
-class _Call:
-    """One call of a tool; its name and id came once, its arguments in pieces."""
-
-    call: _Merged = field(default_factory=_Merged)
-    function: _Merged = field(default_factory=_Merged)
-
-    def add(self, members: dict[str, Raw]) -> int:
-        function = _object(members.pop("function", NULL))
-        function.pop("id", None)
-        members.pop("index", None)
-        return self.call.add(members, frozenset()) + self.function.add(function, _FUNCTION_TEXTS)
-
-    def whole(self) -> dict[str, object]:
-        return {"type": "function", **self.call.whole(), "function": self.function.whole()}
+_TEXTS = frozenset({"content", "reasoning_content", "reasoning", "refusal"})
+_AUDIO_TEXTS = frozenset({"data", "transcript"})
 
 
 @dataclass(slots=True)
 class _Told:
     """One choice as its chunks have told it so far."""
 
-    message: _Merged = field(default_factory=_Merged)
-    calls: dict[int, _Call] = field(default_factory=dict[int, _Call])
-    function: _Merged | None = None
-    logprobs: _Merged = field(default_factory=_Merged)
+    message: Merged = field(default_factory=lambda: Merged(_TEXTS))
+    calls: Calls = field(default_factory=Calls)
+    function: FunctionCall | None = None
+    audio: Merged = field(default_factory=lambda: Merged(_AUDIO_TEXTS))
+    logprobs: Merged = field(default_factory=Merged)
     finish: str | None = None
 
-    def add(self, members: dict[str, Raw]) -> int:
-        """Add the members of a delta; returns how many names and calls are new."""
-        members.pop("role", None)
-        new = sum(map(self._add_call, _calls.decode(members.pop("tool_calls", NULL)) or []))
-        function = _object(members.pop("function_call", NULL))
-        if function:
-            self.function = self.function or _Merged()
-            new += self.function.add(function, _FUNCTION_TEXTS)
-        return new + self.message.add(members, _TEXTS)
+    def add(self, told: dict[str, Raw]) -> int:
+        """Add the members of a delta; returns how many names and calls are new.
 
-    def _add_call(self, members: dict[str, Raw]) -> int:
-        place = msgspec.json.decode(members.get("index", NULL))
-        known = place if isinstance(place, int) else len(self.calls)
-        if known in self.calls:
-            return self.calls[known].add(members)
-        call = self.calls[known] = _Call()
-        return 2 + call.add(members)
+        Raises JoinError.
+        """
+        told.pop("role", None)
+        new = sum(map(self.calls.add, _pieces(told.pop("tool_calls", NULL))))
+        if function := members(told.pop("function_call", NULL)):
+            self.function = self.function or FunctionCall()
+            new += self.function.add(function)
+        new += self.audio.add(members(told.pop("audio", NULL)))
+        return new + self.message.add(told)
 
     def whole(self, index: int) -> dict[str, object]:
         message: dict[str, object] = {"role": "assistant", "content": None}
         message |= self.message.whole()
+        if audio := self.audio.whole():
+            message["audio"] = audio
         if self.calls:
-            message["tool_calls"] = [self.calls[place].whole() for place in sorted(self.calls)]
+            message["tool_calls"] = self.calls.whole()
             message["content"] = message["content"] or None
         if self.function:
             message["function_call"] = self.function.whole()
@@ -125,13 +65,13 @@ class _Told:
         }
 
 
-class _Completion(Struct):
-    id: str
-    created: int
-    model: str
-    choices: list[dict[str, object]]
-    usage: Raw
-    object: str = "chat.completion"
+def _pieces(calls: Raw) -> list[dict[str, Raw]]:
+    """Return the pieces of calls in one delta; raises one of UNREADABLE."""
+    try:
+        return _calls.decode(calls) or []
+    except msgspec.DecodeError:
+        found = cast("list[object]", loads(calls))
+        return [members(Raw(dumps(call))) for call in found]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -153,14 +93,14 @@ class Aggregate(Reading):
 
     def take(self, choice: Choice, delta: Delta) -> bytes:
         """Add what one chunk says; returns no bytes, since the client gets them at the end."""
-        told = self._told.get(choice.index)
+        told = self._told.get(choice.index or 0)
         if told is None:
-            told = self._told[choice.index] = _Told()
+            told = self._told[choice.index or 0] = _Told()
         if self.generation == "A":
-            new = told.add({"content": Raw(msgspec.json.encode(delta.content))})
+            new = told.add({"content": Raw(dumps(delta.content))})
         else:
-            new = told.add(_members.decode(choice.delta))
-        new += told.logprobs.add(_object(choice.logprobs), frozenset())
+            new = told.add(members(choice.delta))
+        new += told.logprobs.add(members(choice.logprobs))
         told.finish = choice.finish_reason or told.finish
         self._grow(new * _NAME_TAKES)
         return b""
@@ -169,17 +109,21 @@ class Aggregate(Reading):
         """Return no bytes: the answer is `result()`."""
         return b""
 
-    def result(self) -> bytes:
-        """Write the whole answer; meant for a reading that is done and has no fault.
+    def result(self) -> list[bytes]:
+        """Return the whole answer in parts; meant for a reading that is done and has no fault.
 
         An upstream that told no usage gets its completion's content chunks counted.
         """
-        return msgspec.json.encode(
-            _Completion(
-                id=self.id,
-                created=self.created,
-                model=self.served_model or self.model or self.asked,
-                choices=[told.whole(index) for index, told in sorted(self._told.items())],
-                usage=Raw(self.usage_text() or counted(self.tokens)),
-            )
-        )
+        usage = self.usage_text() or counted(self.tokens)
+        parts: list[bytes] = []
+        whole: dict[str, object] = {
+            "id": self.id,
+            "created": self.created,
+            "model": self.served_model or self.model or self.asked,
+            "choices": [told.whole(index) for index, told in sorted(self._told.items())],
+            "usage": Raw(usage),
+            "object": "chat.completion",
+        }
+        write(whole, parts)
+        parts[-1] = b"%b}" % self._extras.take()
+        return parts

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import Raw
 
+from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chunks import NULL, Choice, Delta
+from exo_supervisor.wire.lenient import dumps, members
 from exo_supervisor.wire.reading import Reading
 from exo_supervisor.wire.shapes import as_object
 
@@ -14,7 +16,8 @@ DONE = b"data: [DONE]\n\n"
 _ROLE = b'{"role":"assistant",'
 _FIRST = b'"choices":[{"index":0,"delta":'
 
-_members = msgspec.json.Decoder(dict[str, Raw])
+MAX_HELD_BYTES = 1 << 20
+"""Bytes of what comes before the first content and waits for it, at most."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,7 +37,8 @@ class Answer(Reading):
     _head: bytes = field(default=b"", init=False)
     _head_of: str | None = field(default=None, init=False)
     _begun: set[int] = field(default_factory=set[int], init=False)
-    _held: bytes = field(default=b"", init=False)
+    _held: list[bytes] = field(default_factory=list[bytes], init=False)
+    _held_size: int = field(default=0, init=False)
 
     def take(self, choice: Choice, delta: Delta) -> bytes:
         """Write one chunk; what comes before the first content waits for it."""
@@ -43,25 +47,38 @@ class Answer(Reading):
         if self._head_of != self.served_model or not self._head:
             self._head_of = self.served_model
             self._head = self._envelope()
-        index = choice.index
+        index = choice.index or 0
         text = self._delta(index, choice.delta, delta)
+        extras = self._extras.take()
         if index == 0 and choice.finish_reason is None and choice.logprobs == NULL:
-            chunk = b'%b%b%b,"finish_reason":null}]}\n\n' % (self._head, _FIRST, text)
+            chunk = b'%b%b%b,"finish_reason":null}]%b}\n\n' % (self._head, _FIRST, text, extras)
         else:
-            chunk = self._rare(choice, text)
+            chunk = self._rare(choice, text, extras)
+        if self.content and not self._held:
+            return chunk
+        return self._hold(chunk)
+
+    def _hold(self, chunk: bytes) -> bytes:
+        """Keep what comes before the first content; return all of it, in order, with that."""
+        self._held.append(chunk)
+        self._held_size += len(chunk)
         if not self.content:
-            self._held += chunk
+            if self._held_size > MAX_HELD_BYTES:
+                self.fail(Fault.OVERSIZED, f"over {MAX_HELD_BYTES} bytes came without a word")
             return b""
-        if self._held:
-            chunk, self._held = self._held + chunk, b""
-        return chunk
+        told = b"".join(self._held)
+        self._held.clear()
+        return told
 
     def end(self) -> bytes:
         """Write the tail: the usage, if it was asked for and is known, and `[DONE]`."""
         usage = self.usage_text() if self.include_usage else b""
-        if not usage:
+        extras = self._extras.take()
+        if usage:
+            extras = b',"usage":%b%b' % (usage, extras)
+        if not extras:
             return DONE
-        return b'%b"choices":[],"usage":%b}\n\n%b' % (self._head, usage, DONE)
+        return b'%b"choices":[]%b}\n\n%b' % (self._head, extras, DONE)
 
     def _envelope(self) -> bytes:
         fields = {
@@ -72,18 +89,19 @@ class Answer(Reading):
         }
         return b"data: %b," % msgspec.json.encode(fields)[:-1]
 
-    def _rare(self, choice: Choice, text: bytes | Raw) -> bytes:
+    def _rare(self, choice: Choice, text: bytes | Raw, extras: bytes) -> bytes:
         """Write a chunk of another index, with a finish reason, or with logprobs."""
         logprobs = b""
         if choice.logprobs != NULL:
             logprobs = b',"logprobs":%b' % choice.logprobs
         finish = msgspec.json.encode(choice.finish_reason)
-        return b'%b"choices":[{"index":%d,"delta":%b%b,"finish_reason":%b}]%b}\n\n' % (
+        return b'%b"choices":[{"index":%d,"delta":%b%b,"finish_reason":%b}]%b%b}\n\n' % (
             self._head,
-            choice.index,
+            choice.index or 0,
             text,
             logprobs,
             finish,
+            extras,
             self.mark if choice.finish_reason is not None else b"",
         )
 
@@ -104,13 +122,12 @@ class Answer(Reading):
             _drop_function_ids(delta)
         elif self.generation == "C":
             return raw
-        return msgspec.json.encode(delta)
+        return dumps(delta)
 
 
 def _with_role(raw: Raw) -> Raw:
-    members = _members.decode(raw)
     role = {"role": Raw(b'"assistant"')}
-    return Raw(msgspec.json.encode(role | members | role))
+    return Raw(msgspec.json.encode(role | members(raw) | role))
 
 
 def _drop_function_ids(delta: Delta) -> None:

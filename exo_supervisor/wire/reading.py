@@ -9,16 +9,21 @@ from msgspec import Raw, Struct
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chunks import (
+    NULL,
     Choice,
     Chunk,
     Delta,
+    Piece,
     Usage,
     counted,
     read_chunk,
-    read_delta,
+    read_name,
 )
 from exo_supervisor.wire.cut import Cut
+from exo_supervisor.wire.extras import Extras, has_extras
 from exo_supervisor.wire.faults import in_band, safe_text, said
+from exo_supervisor.wire.lenient import dumps, loads, read_chunk_leniently
+from exo_supervisor.wire.merged import JoinError
 from exo_supervisor.wire.seam import Seam, Transcript
 from exo_supervisor.wire.shapes import UNREADABLE
 from exo_supervisor.wire.sse import Message, OversizedEventError, SseReader
@@ -26,6 +31,13 @@ from exo_supervisor.wire.sse import Message, OversizedEventError, SseReader
 _PREFILL = b"prefill_progress "
 _WORDLESS = frozenset({"length", "tool_calls", "function_call", "content_filter"})
 """Finish reasons with which an answer may be whole without a word."""
+_FAILED = frozenset({"error", "network_error"})
+"""Finish reasons that say that the answer is not whole, whatever came before."""
+_MAX_ASIDE = 65_536
+"""Bytes of an error or a usage that are read, at most."""
+_NO_NAME = Raw(b'""')
+_MAX_CACHED = 4_096
+"""Bytes of what stands around the choices of a chunk, up to which the next one's is compared."""
 
 
 class _Prefill(Struct):
@@ -80,6 +92,8 @@ class Reading(ABC):
     tokens: int = field(default=0, init=False)
     usage: Usage | None = field(default=None, init=False)
 
+    _extras: Extras = field(default_factory=Extras, init=False)
+    _around: bytes | None = field(default=None, init=False)
     _usage_text: bytes = field(default=b"", init=False)
     _sse: SseReader = field(default_factory=SseReader, init=False)
     _cut: Cut | None = field(default=None, init=False)
@@ -141,34 +155,50 @@ class Reading(ABC):
             # between the tokens of JSON only; copied into one line of our own stream
             data = data.replace(b"\n", b" ")
         try:
-            if not data.isascii():
-                data.decode()
-            chunk = read_chunk(data)
-            if chunk.error is None and event != b"error":
-                return self._read_chunk(chunk)
-            self.read_error(msgspec.json.decode(data))
+            chunk, pieces = read_chunk(data)
         except UNREADABLE:
-            if event == b"error":
-                self.read_error(None)
-            else:
-                self.malformed += 1
+            try:
+                chunk, pieces = read_chunk_leniently(data)
+            except UNREADABLE:
+                return self._skip(data, event)
+        if chunk.error != NULL or event == b"error":
+            self.read_error(_aside(Raw(data)))
+            return b""
+        try:
+            return self._read_chunk(chunk, pieces, data)
+        except (JoinError, *UNREADABLE):
+            self.fail(Fault.MALFORMED, "the pieces of the answer do not fit together")
+            return b""
+
+    def _skip(self, data: bytes, event: bytes) -> bytes:
+        """Pass over what cannot be read, unless it may have held a piece of the answer."""
+        if event == b"error":
+            self.read_error(None)
+            return b""
+        self.malformed += 1
+        if b'"choices"' in data:
+            self.fail(Fault.MALFORMED, "an event that held a piece of the answer is malformed")
         return b""
 
-    def _read_chunk(self, chunk: Chunk) -> bytes:
-        if chunk.model != self.served_model:
+    def _read_chunk(self, chunk: Chunk, pieces: list[Piece], data: bytes) -> bytes:
+        around = data.replace(chunk.choices, b"", 1)
+        if around != self._around:
+            self._around = around if len(around) <= _MAX_CACHED else None
             self._read_envelope(chunk)
-        if chunk.usage is not None:
-            self._read_usage(chunk.usage)
-        choices = chunk.choices
-        if not choices or self.fault is not None:
+            if chunk.usage != NULL:
+                self._read_usage(chunk.usage)
+            self._extras.see(data)
+        self._extras.owe()
+        if self._extras.too_many:
+            self.fail(Fault.OVERSIZED, "the answer tells too much beside its choices")
+        if not pieces or self.fault is not None:
             return b""
-        if len(choices) == 1:
-            return self._read_choice(choices[0], read_delta(choices[0]))
-        deltas = [read_delta(choice) for choice in choices]
-        return b"".join(map(self._read_choice, choices, deltas))
+        if len(pieces) == 1:
+            return self._read_choice(*pieces[0])
+        return b"".join(self._read_choice(*piece) for piece in pieces)
 
     def _read_choice(self, choice: Choice, delta: Delta) -> bytes:
-        index = choice.index
+        index = choice.index = choice.index or 0
         if self._adapts and not self._adapt(choice, delta):
             return b""
         end = self._ends.get(index)
@@ -180,10 +210,10 @@ class Reading(ABC):
         if delta.said():
             self.tokens += 1
             self.content = True
-        elif not choice.finish_reason and (end or not self.content):
+        elif not choice.finish_reason and (end or not self.content) and not has_extras(choice):
             return b""
         if choice.finish_reason:
-            self._finish(index, choice.finish_reason)
+            self._finish(index, choice)
             if self.fault is not None:
                 return b""
         if self.content:
@@ -197,10 +227,10 @@ class Reading(ABC):
         """Say whether nothing can follow: generation A sends neither usage nor `[DONE]`."""
         return self.generation == "A" and self.finished
 
-    def _finish(self, index: int, reason: str) -> None:
-        self._ends[index] = reason
+    def _finish(self, index: int, choice: Choice) -> None:
+        self._ends[index] = reason = choice.finish_reason or ""
         self.finished = all(self._ends.values())
-        if reason == "error":
+        if reason in _FAILED or choice.native_finish_reason == Raw(b'"error"'):
             self.fail(Fault.ERROR_EVENT, "the upstream ended the answer with an error")
         elif reason in _WORDLESS or self.enough or self.seam is not None:
             # any other end without a word may turn out to be an empty answer
@@ -221,7 +251,7 @@ class Reading(ABC):
 
     def _join(self, seam: Seam, choice: Choice, delta: Delta) -> None:
         seam.push(delta, last=choice.finish_reason is not None)
-        choice.delta = Raw(msgspec.json.encode(delta))
+        choice.delta = Raw(dumps(delta))
         if seam.broken:
             self.fail(Fault.BEGAN_ANEW, "it began anew instead of going on")
 
@@ -248,24 +278,24 @@ class Reading(ABC):
             self.message = ""
 
     def _read_envelope(self, chunk: Chunk) -> None:
-        model = chunk.model
-        if not isinstance(model, str) or not model or model == self.served_model:
-            return
-        self.served_model = model
-        if self.generation == "A" and self.asked and model != self.asked:
-            shown = safe_text(model)
+        model = read_name(chunk.model)
+        named = bytes(chunk.model).startswith(b'"') and chunk.model != _NO_NAME
+        if self.generation == "A" and self.asked and named and model != self.asked:
+            shown = safe_text(model or "")
             self.fail(Fault.WRONG_MODEL, f"another model than asked answered: {shown}")
+        self.served_model = model or self.served_model
 
-    def _read_usage(self, usage: object) -> None:
+    def _read_usage(self, usage: Raw) -> None:
         try:
-            self.usage = msgspec.convert(usage, Usage)
+            self.usage = msgspec.convert(_aside(usage), Usage)
         except msgspec.ValidationError:
             return
+        self._usage_text = bytes(usage)
         if self.before:  # they were a part of this prompt, and are one of the whole answer
             prompt = max(0, self.usage.prompt_tokens - self.before)
             completion = self.usage.completion_tokens + self.before
-            self.usage = usage = Usage(prompt, completion, prompt + completion)
-        self._usage_text = msgspec.json.encode(usage)
+            self.usage = Usage(prompt, completion, prompt + completion)
+            self._usage_text = msgspec.json.encode(self.usage)
 
     def usage_text(self) -> bytes:
         """Return the usage as JSON: the upstream's own, else what was counted here, else nothing.
@@ -295,3 +325,11 @@ class Reading(ABC):
     @abstractmethod
     def end(self) -> bytes:
         """Take the success of the whole answer."""
+
+
+def _aside(raw: Raw) -> object:
+    """Return the value of what stands beside the answer, or None for what is too long to read."""
+    try:
+        return None if len(raw) > _MAX_ASIDE else loads(raw)
+    except UNREADABLE:
+        return None

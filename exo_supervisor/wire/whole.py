@@ -70,10 +70,10 @@ def _replay(events: list[bytes], into: Reading) -> bytes:
     written: list[bytes] = []
     for event in events:
         written.append(into.read_event(event))
-        if into.fault is not None:
-            return b""
         if into.malformed:
             return _unreadable(into)
+        if into.fault is not None:
+            return b""
     return b"".join(written)
 
 

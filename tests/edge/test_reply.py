@@ -183,7 +183,7 @@ async def test_a_plain_refusal_is_an_error_and_its_connection_goes_on() -> None:
 
 async def test_a_whole_json_answer_has_its_length() -> None:
     async def talk(reply: Reply) -> None:
-        await reply.whole(b'{"a":1}', SERVED)
+        await reply.whole([b'{"a":1}'], SERVED)
         await reply.finish()
 
     async with listening(replying(talk)) as port:

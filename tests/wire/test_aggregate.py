@@ -39,7 +39,7 @@ def gathered(*events: bytes, generation: Generation | None = None) -> Json:
 
 
 def result(reading: Aggregate) -> Json:
-    found = json.loads(reading.result())
+    found = json.loads(b"".join(reading.result()))
     judge_answer(found)
     return found
 
@@ -164,8 +164,8 @@ def test_logprobs_count_towards_the_bound() -> None:
     "piece",
     [
         b'{"choices":[{"delta":{"content":"x"},"logprobs":{"content":[%b{}]}}]}'
-        % (b"{}," * 900_000),
-        b'{"choices":[{"delta":{"tool_calls":[%b{}]}}]}' % (b"{}," * 1_000),
+        % (b"{}," * 90_000),
+        b'{"choices":[{"delta":{"tool_calls":[%b{}]}}]}' % (b'{"function":{"name":"f"}},' * 1_000),
         b'{"choices":[{"delta":{"content":"x"}}],"unknown":[%b0]}' % (b"0," * 1_400_000),
         b": %b" % (b"x" * 3_000_000),
     ],
@@ -185,9 +185,9 @@ def test_whatever_an_answer_is_made_of_its_memory_is_bounded(piece: bytes) -> No
 
 def test_what_is_gathered_takes_about_its_bytes() -> None:
     reading = aggregate()
-    details = b'data: {"choices":[{"delta":{"reasoning_details":[%b{}]}}]}\n\n' % (b"{}," * 300_000)
+    details = b'data: {"choices":[{"delta":{"reasoning_details":[%b{}]}}]}\n\n' % (b"{}," * 90_000)
     tracemalloc.start()
-    for _ in range(8):
+    for _ in range(26):
         reading.feed(details)
     held, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -210,7 +210,7 @@ def test_a_member_that_is_no_text_where_one_belongs_is_left_out() -> None:
         + chunk({"content": "", "reasoning": 5, "annotations": list[str]()}, "stop")
         + DONE
     )
-    found = first(json.loads(reading.result()))["message"]
+    found = first(json.loads(b"".join(reading.result())))["message"]
     assert found == {"role": "assistant", "content": [{"type": "text", "text": "a"}]}
 
 
@@ -282,3 +282,135 @@ def test_a_bad_whole_answer_is_a_fault(body: bytes, fault: Fault) -> None:
     reading = aggregate()
     assert read_whole(body, reading) == b""
     assert reading.fault is fault
+
+
+def call(index: int | None = None, key: str = "", name: str = "", arguments: object = None) -> Json:
+    """One piece of a call, with only what it tells."""
+    function: Json = {"name": name} if name else {}
+    function |= {} if arguments is None else {"arguments": arguments}
+    piece: Json = {} if index is None else {"index": index}
+    piece |= {"id": key, "type": "function"} if key else {}
+    return piece | {"function": function}
+
+
+def joined(*pieces: Json) -> list[tuple[str, object, object]]:
+    reading = aggregate()
+    reading.feed(b"".join(chunk({"tool_calls": [one]}) for one in pieces))
+    reading.feed(chunk({}, "tool_calls") + DONE)
+    assert reading.fault is None
+    answer = json.loads(b"".join(reading.result()))
+    message = cast("dict[str, list[dict[str, Json]]]", first(answer)["message"])
+    return [
+        (str(one.get("id", "")), one["function"].get("name"), one["function"].get("arguments"))
+        for one in message["tool_calls"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "calls"),
+    [
+        (
+            (call(0, "a", "f", ""), call(0, "", "", "{}"), call(0, "b", "g", "{"), call(0, "b"),
+             call(0, "", "", "}")),
+            [("a", "f", "{}"), ("b", "g", "{}")],
+        ),
+        (
+            (call(None, "a", "f", "{"), call(None, "", "", '"x"'), call(None, "", "", ":1}")),
+            [("a", "f", '{"x":1}')],
+        ),
+        (
+            (call(None, "a", "f", "{"), call(None, "b", "g", "{"), call(None, "a", "", "}"),
+             call(None, "b", "", "}")),
+            [("a", "f", "{}"), ("b", "g", "{}")],
+        ),
+        (
+            (call(None, "", "f", "{}"), call(None, "", "g", "{}")),
+            [("", "f", "{}"), ("", "g", "{}")],
+        ),
+        ((call(0, "", "f", "{"), call(0, "a", "", "}")), [("a", "f", "{}")]),
+        ((call(0, "a", "f", "{"), call(0, "a", "f", "}")), [("a", "f", "{}")]),
+        ((call(1, "b", "g", "{}"), call(0, "a", "f", "{}")), [("a", "f", "{}"), ("b", "g", "{}")]),
+        ((call(0, "a", "f", {"x": 1}), call(0, "", "", "")), [("a", "f", '{"x": 1}')]),
+        ((call(0, "a", "f", None), call(0, "", "", [1])), [("a", "f", "[1]")]),
+    ],
+    ids=["one_index", "no_index", "by_id", "by_name", "late_id", "twice_named", "in_order",
+         "an_object", "a_list"],
+)  # fmt: skip
+def test_pieces_of_calls_find_their_call(
+    pieces: tuple[Json, ...], calls: list[tuple[str, str, str]]
+) -> None:
+    assert joined(*pieces) == calls
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (call(None, "", "", "{}"),),
+        (call(0, "a", "f", {"x": 1}), call(0, "", "", "{}")),
+        (call(0, "a", "f", "{}"), call(0, "", "", {"x": 1})),
+        (call(0, "a", "f", {}), call(0, "", "", {})),
+        (call(0, "", "f", "{}"), call(0, "", "g", "{}")),
+    ],
+    ids=["nobody_began", "value_then_text", "text_then_value", "two_values", "two_names"],
+)
+def test_calls_that_cannot_be_joined_are_a_failure(pieces: tuple[Json, ...]) -> None:
+    reading = aggregate()
+    for one in pieces:
+        reading.feed(chunk({"tool_calls": [one]}))
+    assert reading.fault is Fault.MALFORMED
+
+
+def test_a_custom_tool_and_a_voice_grow_too() -> None:
+    answer = gathered(
+        chunk({"tool_calls": [{"index": 0, "id": "a", "type": "custom",
+                               "custom": {"name": "sh", "input": "l"}}]}),
+        chunk({"tool_calls": [{"index": 0, "custom": {"input": "s"}}]}),
+        chunk({"audio": {"id": "v", "data": "AA", "transcript": "h"}}),
+        chunk({"audio": {"data": "BB", "transcript": "i", "expires_at": 5}}, "stop"),
+    )  # fmt: skip
+    message = cast("Json", first(answer)["message"])
+    assert message["tool_calls"] == [
+        {"id": "a", "type": "custom", "custom": {"name": "sh", "input": "ls"}}
+    ]
+    assert message["audio"] == {"id": "v", "data": "AABB", "transcript": "hi", "expires_at": 5}
+
+
+def test_content_that_is_a_list_and_then_a_text_loses_neither() -> None:
+    """As Mistral's models think first, and then speak."""
+    thought: Json = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    reading = aggregate()
+    for content in ([thought], [thought], "c", "d", [thought], ""):
+        reading.feed(chunk({"content": content}))
+    reading.feed(chunk({}, "stop") + DONE)
+    message = cast("Json", first(json.loads(b"".join(reading.result())))["message"])
+    assert message["content"] == [thought, thought, {"type": "text", "text": "cd"}, thought]
+
+
+def test_what_is_nearly_right_is_gathered_as_it_was_meant() -> None:
+    reading = aggregate()
+    for delta in (b'{"content":"\\ud83d"}', b'{"content":"\\ude00 \t"}',
+                  b'{"tool_calls":[{"index":null,"id":"a","function":{"arguments":"\\ud83d"}}]}',
+                  b'{"odd":NaN}'):  # fmt: skip
+        reading.feed(b'data: {"choices":[{"index":null,"delta":%b}]}\n\n' % delta)
+    reading.feed(chunk({}, "stop") + DONE)
+    found = json.loads(b"".join(reading.result()))
+    message = found["choices"][0]["message"]
+    assert (message["content"], reading.malformed) == ("\U0001f600 \t", 0)
+    assert message["tool_calls"][0]["function"]["arguments"] == "\ud83d"
+
+
+def test_members_beside_the_choices_are_gathered() -> None:
+    answer = gathered(
+        event({"choices": [], "prompt_filter_results": [1]}),
+        event({"choices": [{"delta": {"content": "a"}}], "citations": ["x"]}),
+        event({"choices": [{"finish_reason": "stop"}], "citations": ["x", "y"]}),
+    )
+    assert (answer["citations"], answer["prompt_filter_results"]) == (["x", "y"], [1])
+
+
+def test_pieces_that_came_one_by_one_are_not_copied_into_one() -> None:
+    reading = aggregate()
+    for _ in range(3):
+        reading.feed(chunk({"content": "x" * 1_000_000}))
+    reading.feed(chunk({}, "stop") + DONE)
+    assert max(map(len, reading.result())) == 1_000_000

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.answer import DONE, Answer
+from exo_supervisor.wire.lenient import MAX_LENIENT_BYTES
 from tests.wire.sdk import judge_chunk
 
 Json = dict[str, object]
@@ -366,31 +367,42 @@ def test_words_about_a_key_are_not_kept() -> None:
     assert (reading.fault, reading.message) == (Fault.BAD_KEY, "")
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        b"data: {\n\n",
-        b"data: 5\n\n",
-        b"data: \xff\n\n",
-        b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n',
-        b'data: {"choices":[{"delta":{"content":"x","odd":"\xff"}}]}\n\n',
-        b'data: {"choices":5}\n\n',
-        b'data: {"choices":[{"delta":"x"}]}\n\n',
-        chunk({"tool_calls": "x"}),
-        chunk({"tool_calls": [None]}),
-        chunk({"tool_calls": [dict[str, str]()] * 1025}),
-        b'data: {"choices":[{"delta":{"content":"x"}},{"delta":5}]}\n\n',
-        b"data: " + b"[" * 100_000 + b"\n\n",
-        text("x", index=-1),
-        text("x", index=128),
-    ],
-)
-def test_a_malformed_event_is_skipped_and_counted(bad: bytes) -> None:
+@pytest.mark.parametrize("bad", [b"data: {\n\n", b"data: 5\n\n", b"data: \xff\n\n"])
+def test_a_malformed_event_that_held_nothing_is_skipped_and_counted(bad: bytes) -> None:
     reading = answer()
     told = reading.feed(text("a") + bad + text("b", "stop") + DONE)
     assert reading.malformed == 1
     assert reading.fault is None
     assert [cast("Json", c["delta"])["content"] for c in choices(told)] == ["a", "b"]
+
+
+MALFORMED = [
+    b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n',
+    b'data: {"choices":[{"delta":{"content":"x","odd":"\xff"}}]}\n\n',
+    b'data: {"choices":[{"delta":{"content":"tru\n\n',
+    b'data: {"choices":5}\n\n',
+    b'data: {"choices":[{"delta":"x"}]}\n\n',
+    chunk({"tool_calls": "x"}),
+    chunk({"tool_calls": [None]}),
+    chunk({"tool_calls": [dict[str, str]()] * 1025}),
+    chunk({"reasoning_details": [0] * 300_000}),
+    b'data: {"choices":[%b{}]}\n\n' % (b"{}," * 128),
+    b'data: {"choices":[%b{}]}\n\n' % (b"{}," * 300_000),
+    b'data: {"choices":[{"delta":{"content":"x"}},{"delta":5}]}\n\n',
+    b'data: {"choices":' + b"[" * 100_000 + b"\n\n",
+    text("x", index=-1),
+    text("x", index=128),
+]
+
+
+@pytest.mark.parametrize("before", [b"", text("a")])
+@pytest.mark.parametrize("bad", MALFORMED)
+def test_a_malformed_event_that_may_have_held_a_piece_is_a_fault(before: bytes, bad: bytes) -> None:
+    reading = answer()
+    told = reading.feed(before + bad + text("b", "stop") + DONE)
+    assert (reading.fault, reading.malformed) == (Fault.MALFORMED, 1)
+    assert len(chunks(told)) == bool(before)
+    assert not told.endswith(DONE)
 
 
 def test_an_oversized_event_is_a_fault() -> None:
@@ -506,3 +518,133 @@ def test_the_cuts_of_the_network_change_nothing(
     assert (cut.fault, cut.tokens, cut.progressed) == (whole.fault, whole.tokens, whole.progressed)
     assert told.endswith(DONE) == (whole.fault is None)
     chunks(told)
+
+
+def odd(delta: bytes, more: bytes = b"") -> bytes:
+    return b'data: {"choices":[{"index":null,"delta":%b%b}]}\n\n' % (delta, more)
+
+
+PROBS = b'{"content":[{"token":"x","logprob":-Infinity,"top_logprobs":[]}]}'
+
+
+@pytest.mark.parametrize("generation", ["A", "B", "C", None])
+def test_json_that_is_nearly_right_is_read_as_it_was_meant(generation: Generation) -> None:
+    """Python's `json` writes all of these; a word in them is a word of the answer."""
+    reading = answer(generation)
+    told = reading.feed(
+        odd(b'{"role":null,"content":"a","deep":{"x":NaN}}')
+        + odd(b'{"content":"\\ud83d"}')
+        + odd(b'{"content":"\\ude00"}', b',"logprobs":%b' % PROBS)
+        + odd(b'{"content":"\t!"}', b',"finish_reason":"stop"')
+        + DONE
+    )
+    assert (reading.fault, reading.malformed, told.endswith(DONE)) == (None, 0, True)
+    found = choices(told)
+    said = "".join(str(cast("Json", one["delta"])["content"]) for one in found)
+    assert said == "a\ud83d\ude00\t!"
+    assert b'"logprob":-Infinity' in told
+    assert cast("Json", found[0]["delta"])["role"] == "assistant"
+    assert "role" not in cast("Json", found[1]["delta"])
+
+
+def test_what_is_nearly_right_and_large_is_malformed() -> None:
+    reading = answer()
+    reading.feed(odd(b'{"content":"%b","x":NaN}' % (b"x" * MAX_LENIENT_BYTES)))
+    assert reading.fault is Fault.MALFORMED
+    named = answer()
+    named.feed(odd(b'{"content":"x","\\ud83d":NaN}'))
+    assert named.fault is Fault.MALFORMED
+    nameless = answer(asked="asked")
+    told = nameless.feed(b'data: {"model":"\\ud83d","choices":[{"delta":{"content":"x"}}]}\n\n')
+    assert chunks(told)[0]["model"] == "asked"
+    other = answer()
+    other.feed(b"data: [NaN]\n\n")
+    assert (other.fault, other.malformed) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        chunk({}, "error"),
+        chunk({}, "network_error"),
+        event({"choices": [{"finish_reason": "stop",
+                            "native_finish_reason": "error"}]}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("before", [b"", text("a")])
+def test_an_end_that_says_error_is_no_end(before: bytes, last: bytes) -> None:
+    reading = answer()
+    assert not reading.feed(before + last + DONE).endswith(DONE)
+    assert reading.fault is Fault.ERROR_EVENT
+
+
+def test_a_native_reason_beside_another_one_is_harmless() -> None:
+    reading = answer()
+    reading.feed(text("a"))
+    last = {"finish_reason": "stop", "native_finish_reason": "end_turn"}
+    assert reading.feed(event({"choices": [last]}) + DONE).endswith(DONE)
+
+
+def test_logprobs_and_unknown_members_without_a_word_are_kept() -> None:
+    reading = answer()
+    probs = {"content": [{"token": "", "logprob": -1.0, "bytes": [240], "top_logprobs": []}]}
+    piece = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
+    assert reading.feed(event({"choices": [piece | {"logprobs": probs}]})) == b""
+    assert reading.feed(chunk({"content": "", "annotations": [{"type": "url"}]})) == b""
+    assert reading.feed(chunk({"content": "", "annotations": list[Json]()})) == b""
+    assert (reading.content, reading.tokens) == (False, 0)
+    told = choices(reading.feed(text("a") + text("", "stop") + DONE))
+    assert [one.get("logprobs") for one in told] == [probs, None, None, None]
+    assert cast("Json", told[1]["delta"])["annotations"] == [{"type": "url"}]
+    after = reading = answer()
+    after.feed(text("a", "stop"))
+    assert choices(after.feed(event({"choices": [piece | {"logprobs": probs}]})))
+
+
+def test_what_comes_before_the_first_word_is_bounded() -> None:
+    reading = answer()
+    probs = {"content": [{"token": "x" * 300_000}]}
+    for index in range(4):
+        reading.feed(event({"choices": [{"index": index, "logprobs": probs}]}))
+    assert reading.fault is Fault.OVERSIZED
+
+
+def beside(told: bytes, name: str) -> list[object]:
+    return [one.get(name) for one in chunks(told)]
+
+
+def test_members_beside_the_choices_are_passed_on() -> None:
+    """As Perplexity, OpenRouter, OpenAI and Azure send them."""
+    reading = answer(usage=True)
+    told = reading.feed(
+        event({"choices": [], "prompt_filter_results": [{"prompt_index": 0}]})
+        + chunk({"role": "assistant"}, citations=["https://x"], provider="Y", usage=None)
+        + chunk({"content": "a"}, citations=["https://x"], system_fingerprint=None)
+        + chunk({"content": "b"}, citations=["https://x"], search_results=[{"title": "t"}])
+        + chunk({"content": "c"}, "stop", citations=["https://z"])
+        + event({"choices": [], "usage": USAGE, "x_groq": {"id": "r"}, "object": "y"})
+        + DONE
+    )
+    assert beside(told, "citations") == [["https://x"]] * 2 + [["https://z"], None]
+    assert beside(told, "prompt_filter_results") == [[{"prompt_index": 0}], None, None, None]
+    assert beside(told, "search_results") == [None, [{"title": "t"}], None, None]
+    assert beside(told, "x_groq") == [None, None, None, {"id": "r"}]
+    assert b"system_fingerprint" not in told
+    assert {one["object"] for one in chunks(told)} == {"chat.completion.chunk"}
+
+
+def test_members_of_a_last_event_come_though_no_usage_was_asked_for() -> None:
+    told = answer().feed(text("a", "stop") + event({"choices": [], "citations": ["u"]}) + DONE)
+    assert beside(told, "citations") == [None, ["u"]]
+    assert chunks(told)[-1]["choices"] == []
+
+
+def test_too_much_beside_the_choices_is_a_fault() -> None:
+    for many in ({f"n{n}": 1 for n in range(300)}, {"a": "x" * 5_000_000, "b": "x" * 2_900_000}):
+        reading = answer()
+        reading.feed(event(cast("Json", {"choices": None} | many)))
+        reading.feed(event({"choices": [], "c": "x" * 1_000_000}))
+        assert reading.fault is Fault.OVERSIZED
+    odd_one = answer()
+    odd_one.feed(b'data: {"choices":[],"a":NaN}\n\n')
+    assert b'"a":NaN' in odd_one.feed(text("x"))

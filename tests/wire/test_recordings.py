@@ -137,7 +137,7 @@ def test_a_gathered_stream_holds_what_was_streamed(name: str) -> None:
     assert outcome(gathered) == outcome(reading)
     if reading.fault or not reading.done:
         return
-    result = json.loads(gathered.result())
+    result = json.loads(b"".join(gathered.result()))
     judge_answer(result)
     events = [one.removeprefix(b"data: ") for one in told.split(b"\n\n") if one]
     chunks = [json.loads(one) for one in events[:-1]]

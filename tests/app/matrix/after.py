@@ -28,6 +28,18 @@ AFTER: Final = (
         rescued("error_event", "model"),
         but={"A-stream": CUT, "A-plain": PAYLOAD},
     ),
+    Row(
+        "one_malformed",
+        Disease("bad_json_event", after=2),
+        broken("malformed", "model"),
+        rescued("malformed", "model"),
+    ),
+    Row(
+        "network_error",
+        Disease("network_error", after=2),
+        broken("error_event", "model"),
+        rescued("error_event", "model"),
+    ),
     Row("unfinished", Disease("unfinished", after=2), broken("unfinished", "model"), UNFINISHED),
     Row(
         "done_without_finish",
@@ -54,7 +66,7 @@ HARMLESS: Final = (
         kind="slow",
     ),
     Row("trickle", Disease("trickle", seconds=0.4), whole(), kind="slow"),
-    Row("one_malformed", Disease("bad_json_event", after=1), whole()),
+    Row("odd_json", Disease("odd_json"), whole()),
     Row("event_of_5_mb", Disease("huge_event", size=5 * MB), whole(), kind="heavy"),
     Row("event_of_9_mb", Disease("huge_event", size=9 * MB), OVERSIZED, kind="heavy"),
     Row("crlf", Disease("crlf"), whole()),

@@ -9,6 +9,7 @@ NO_NAME: Final[dict[str, Told | None]] = dict.fromkeys("ABC")
 """A node is asked at an address, and without TLS."""
 EMPTY: Final = rescued("empty", "model")
 SILENT: Final = rescued("first_content_timeout", "model")
+MALFORMED: Final = rescued("malformed", "model")
 PAYLOAD: Final = rescued("payload", "target")
 BAD_STATUS: Final = rescued("bad_status", "target")
 CONTENT_TYPE: Final = rescued("content_type", "target")
@@ -75,7 +76,8 @@ BODIES: Final = (
     Row("empty_200", Disease("empty_200"), EMPTY),
     Row("empty_stream", Disease("empty_stream"), EMPTY),
     Row("unfinished_first", Disease("unfinished"), EMPTY),
-    Row("bad_json", Disease("bad_json"), EMPTY),
+    Row("bad_json", Disease("bad_json"), MALFORMED, but={"A": EMPTY, "cloud": EMPTY}),
+    Row("malformed_first", Disease("bad_json_event"), MALFORMED),
     Row(
         "error_first",
         Disease("error_event"),

@@ -42,11 +42,12 @@ LINES: Final = (
     Line(
         "an error event, a 408 in the body, an end without a finish reason",
         "error_first 408_first unfinished_first",
-        "error_later 408_later unfinished done_without_finish",
+        "error_later 408_later unfinished done_without_finish one_malformed network_error",
     ),
     Line(
         "500, 502, 504, a redirect, HTML, gzip, bad JSON, an empty 200",
         "status_500 status_502 status_504 redirect html html_502 gzip bad_json empty_200"
+        " malformed_first"
         " empty_stream two_lengths interim_flood event_of_9_mb",
     ),
     Line(
@@ -57,7 +58,7 @@ LINES: Final = (
     Line(
         "CRLF, split characters, 5 MB in one event, no `[DONE]` or bytes after it",
         "crlf split_bytes split_characters event_of_5_mb interim_heads duplicate_headers",
-        "no_done bytes_after_done open_after_done no_usage one_malformed trickle",
+        "no_done bytes_after_done open_after_done no_usage odd_json trickle",
     ),
 )
 

@@ -1,0 +1,102 @@
+"""One JSON object whose members came in pieces, kept and written again as it came.
+
+Decoded, what is no text would take many times its bytes; a text needs no decoding either, since
+the insides of JSON strings can be joined. Half an emoji that came as a lone surrogate thereby finds
+its other half.
+"""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+import msgspec
+from msgspec import Raw
+
+from exo_supervisor.errors import SupervisorError
+
+_NOTHING = frozenset({b"null", b'""', b"false", b"0", b"{}"})
+
+
+class JoinError(SupervisorError):
+    """Pieces of an answer do not say how they belong together; the text repeats none of them."""
+
+
+class Grown:
+    """A text or a list in its pieces: the insides of strings or of lists, in runs of one kind."""
+
+    __slots__ = ("_runs",)
+
+    def __init__(self) -> None:
+        self._runs: list[tuple[bytes, list[bytes]]] = []
+
+    def add(self, raw: bytes) -> None:
+        """Add a JSON string or list."""
+        kind, inner = raw[:1], raw[1:-1]
+        if kind == b"[":
+            inner = inner.strip()
+        if not inner:
+            return
+        if not self._runs or self._runs[-1][0] != kind:
+            self._runs.append((kind, []))
+        elif kind == b"[":
+            self._runs[-1][1].append(b",")
+        self._runs[-1][1].append(inner)
+
+    def __bool__(self) -> bool:
+        return bool(self._runs)
+
+    def write(self, into: list[bytes]) -> None:
+        """Write texts as a text, lists as a list, and both as a list in which texts are parts."""
+        if all(kind == b'"' for kind, _ in self._runs):
+            parts = [part for _, run in self._runs for part in run]
+            into += [b'"', *parts, b'"']
+            return
+        into.append(b"[")
+        for number, (kind, parts) in enumerate(self._runs):
+            into.append(b"," if number else b"")
+            into += parts if kind == b"[" else [b'{"type":"text","text":"', *parts, b'"}']
+        into.append(b"]")
+
+
+@dataclass(slots=True)
+class Merged:
+    """The members named in `growing` are texts that grow; lists grow, too; the rest came once."""
+
+    growing: frozenset[str] = frozenset()
+    grown: dict[str, Grown] = field(default_factory=dict[str, Grown])
+    others: dict[str, Raw] = field(default_factory=dict[str, Raw])
+
+    def add(self, members: dict[str, Raw]) -> int:
+        """Add the members; returns how many of their names are new."""
+        before = len(self.grown) + len(self.others)
+        for name, raw in members.items():
+            value = bytes(raw)
+            if value.startswith(b"[") or (name in self.growing and value.startswith(b'"')):
+                if value != b"[]":
+                    self.grown.setdefault(name, Grown()).add(value)
+            elif name not in self.growing and name not in self.others and value not in _NOTHING:
+                self.others[name] = Raw(value)
+        return len(self.grown) + len(self.others) - before
+
+    def whole(self) -> dict[str, object]:
+        """Return the object, for `write`."""
+        return {**self.others, **self.grown}
+
+
+def write(value: object, into: list[bytes]) -> None:
+    """Write a value as JSON, in parts; what has grown is not copied."""
+    if isinstance(value, Grown):
+        value.write(into)
+    elif isinstance(value, dict):
+        into.append(b"{")
+        for number, (name, member) in enumerate(cast("dict[str, object]", value).items()):
+            into.append(b"%b%b:" % (b"," if number else b"", msgspec.json.encode(name)))
+            write(member, into)
+        into.append(b"}")
+    elif isinstance(value, list):
+        into.append(b"[")
+        for number, member in enumerate(cast("list[object]", value)):
+            into.append(b"," if number else b"")
+            write(member, into)
+        into.append(b"]")
+    else:
+        into.append(msgspec.json.encode(value))
