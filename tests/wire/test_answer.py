@@ -648,3 +648,8 @@ def test_too_much_beside_the_choices_is_a_fault() -> None:
     odd_one = answer()
     odd_one.feed(b'data: {"choices":[],"a":NaN}\n\n')
     assert b'"a":NaN' in odd_one.feed(text("x"))
+
+
+def test_what_a_says_of_itself_beside_its_choices_is_no_part_of_the_answer() -> None:
+    assert beside(answer("A").feed(chunk({"content": "a"}, system_fingerprint="exo_0.0.1")),
+                  "system_fingerprint") == [None]  # fmt: skip
