@@ -2,7 +2,6 @@
 
 import gc
 import os
-import sys
 from signal import SIGHUP, SIGINT, SIGTERM
 from socket import socket
 
@@ -17,6 +16,7 @@ from exo_supervisor.host import descriptors, limits, listen, logs, systemd
 from exo_supervisor.host.credentials import Secret
 from exo_supervisor.host.tcp import open_tcp
 from exo_supervisor.host.user_socket import make_base
+from exo_supervisor.runtime.loop import loop_options
 from exo_supervisor.runtime.supervise import describe_crash
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
@@ -61,7 +61,7 @@ def run(named: str | None, socket: str | None) -> int:
         tcp=tcp,
     )
     try:
-        anyio.run(_serve, given, backend_options={"use_uvloop": sys.platform == "linux"})
+        anyio.run(_serve, given, backend_options=loop_options())
     except ExceptionGroup as crashes:  # the conductor's, or the listener's
         log.error("service_failed", crash=describe_crash(crashes))  # noqa: TRY400 -- a text may leak
         return FAILED

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from exo_supervisor.cli.settings import guarded, load
 from exo_supervisor.cli.term import cell, say, tint_word
 from exo_supervisor.config import Settings
 from exo_supervisor.host import logs
+from exo_supervisor.runtime.loop import loop_options
 
 LAST_LINES = 2.0
 
@@ -34,8 +34,7 @@ def _drill(arguments: Arguments) -> int:
     with log.open("wb") as stream:
         writer = logs.configure("info", "json", stream=stream)
         try:
-            uvloop = {"use_uvloop": sys.platform == "linux"}  # as in `run`
-            rows = anyio.run(_play, arguments, settings, plan, backend_options=uvloop)
+            rows = anyio.run(_play, arguments, settings, plan, backend_options=loop_options())
         finally:
             writer.close(LAST_LINES)
     failed = [row.fault for row in rows if not row.ok]

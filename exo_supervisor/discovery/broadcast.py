@@ -21,6 +21,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address
+from exo_supervisor.discovery.interfaces import HAS_NETLINK
 from exo_supervisor.discovery.raw import open_raw, payload
 from exo_supervisor.discovery.recent import Recent
 from exo_supervisor.discovery.vicinity import Vicinity
@@ -36,7 +37,7 @@ COMPLAIN = 60.0
 """Seconds between two log lines about datagrams that are no announcement."""
 
 _LONGEST = 65_536
-_PACKET_INFO = 8  # IP_PKTINFO, ip(7)
+_PACKET_INFO = 8 if sys.platform == "linux" else 26  # IP_PKTINFO, ip(7), and ip(4) of macOS
 _EXTRA = socket.CMSG_SPACE(12)
 _BURST = 64
 _BREATH = 0.1
@@ -80,11 +81,14 @@ class Broadcast:
 
         Returns at once, quiet for good, where "raw" may not.
         """
+        if self._mode == "raw" and not HAS_NETLINK:
+            self._give_up(_NOT_HERE, "not_linux", _BIND)
+            task_status.started(self._port)
+            return
         try:
             ear = await self._open()
         except PermissionError:
-            self.why_quiet = _NO_CAPABILITY
-            log.warning("broadcast_unavailable", port=self._port, why="eperm", advice=_CAPABILITY)
+            self._give_up(_NO_CAPABILITY, "eperm", _CAPABILITY)
             task_status.started(self._port)
             return
         with ear:
@@ -95,6 +99,10 @@ class Broadcast:
                 for event in self._drain(ear):
                     await self._inbox.send(event)
                 await anyio.sleep(_BREATH)
+
+    def _give_up(self, quiet: str, why: str, advice: str) -> None:
+        self.why_quiet = quiet
+        log.warning("broadcast_unavailable", port=self._port, why=why, advice=advice)
 
     def hear(self, datagram: bytes, source: str, now: float) -> list[NodeSighted]:
         """Turn one datagram into sightings; anything but an announcement is only counted."""
@@ -147,6 +155,8 @@ class Broadcast:
             await anyio.sleep(self._retry)
 
 
+_NOT_HERE = 'only Linux hears without binding: "bind", or name the nodes in discovery.static'
+_BIND = 'set discovery.broadcast = "bind" if no exo of generation A runs here, else "off"'
 _NO_CAPABILITY = "this service may not open a raw socket: it lacks CAP_NET_RAW"
 _CAPABILITY = (
     "give the service CAP_NET_RAW (AmbientCapabilities= in its unit), name the nodes in "

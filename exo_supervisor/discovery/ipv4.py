@@ -4,7 +4,9 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from fcntl import ioctl
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
+
+from exo_supervisor.discovery.interfaces import HAS_NETLINK, read_interfaces
 
 _GET_ADDRESS, _GET_FLAGS = 0x8915, 0x8913  # SIOCGIFADDR and SIOCGIFFLAGS, netdevice(7)
 _UP, _LOOPBACK, _RUNNING, _MULTICAST = 0x1, 0x8, 0x40, 0x1000  # IFF_*, the same
@@ -15,8 +17,22 @@ def own_addresses(names: Sequence[str] = (), *, loopback: bool = False) -> tuple
 
     No `names` stand for every interface; this machine's own only on `loopback`.
     """
+    if not HAS_NETLINK:
+        return tuple(sorted(set(_listed(names, loopback=loopback))))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         return tuple(sorted(set(_addresses(probe, names, loopback=loopback))))
+
+
+def _listed(names: Sequence[str], *, loopback: bool) -> Iterator[IPv4Address]:
+    """List what a system without Linux's ioctls tells: an interface that is up can multicast."""
+    seen: set[str] = set()
+    for each in read_interfaces():
+        if not isinstance(each.address, IPv4Interface) or each.name in seen:
+            continue
+        wanted = each.flags & _UP and (loopback or not each.flags & _LOOPBACK)
+        if wanted and (not names or each.name in names):
+            seen.add(each.name)
+            yield each.address.ip
 
 
 def _addresses(

@@ -19,6 +19,7 @@ from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import NodeId
 from exo_supervisor.discovery.conversation import Answer, Conversation
 from exo_supervisor.discovery.group import drain, open_ear, open_mouth, say
+from exo_supervisor.discovery.interfaces import HAS_NETLINK
 from exo_supervisor.discovery.namespaces import Namespaces
 from exo_supervisor.discovery.neighbours import Link, read_links
 from exo_supervisor.discovery.recent import Recent
@@ -37,6 +38,10 @@ REPEAT = 30.0
 MOST_LINKS = 64
 """Interfaces that are talked on; a machine with more has them for containers."""
 NO_IPV6 = "no interface has an IPv6 address, and generation C announces itself over IPv6 only"
+DEAF = (
+    "this system does not tell the IPv4 addresses of who is heard over IPv6: name one of the "
+    "nodes in discovery.static, it names the others"
+)
 NO_SUCH_LINK = "none of the interfaces that discovery.interfaces names has an IPv6 address"
 
 _RETRY = 1.0
@@ -92,7 +97,8 @@ class Multicast:
             self._say_quiet(f"the kernel does not list the interfaces: {fault.strerror}")
             return []
         chosen = [each for each in links if not self._interfaces or each.name in self._interfaces]
-        self._say_quiet(None if chosen else NO_SUCH_LINK if links else NO_IPV6)
+        here = None if HAS_NETLINK else DEAF
+        self._say_quiet(here if chosen else NO_SUCH_LINK if links else NO_IPV6)
         return chosen[:MOST_LINKS]
 
     def _say_quiet(self, why: str | None) -> None:

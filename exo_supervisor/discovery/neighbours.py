@@ -1,5 +1,6 @@
 """What the kernel knows of our links: their own addresses, and who is there (rtnetlink(7))."""
 
+import errno
 import socket
 import struct
 from collections import defaultdict
@@ -17,6 +18,9 @@ from ipaddress import (
 
 from msgspec import Struct
 
+from exo_supervisor.discovery.interfaces import HAS_NETLINK, read_interfaces
+
+NO_NETLINK = "this system does not tell who is on a link"
 _NEW_ADDRESS, _GET_ADDRESS = 20, 22
 _NEW_NEIGHBOUR, _GET_NEIGHBOUR = 28, 30
 _ERROR, _DONE = 2, 3
@@ -55,7 +59,7 @@ class Neighbour(Struct, frozen=True):
 
 def read_links() -> list[Link]:
     """List the interfaces that have an IPv6 address other than loopback's; raises OSError."""
-    return list(links_of(parse_addresses(_dump(_GET_ADDRESS))))
+    return list(links_of(_own()))
 
 
 def read_networks(names: Sequence[str] = ()) -> list[IPv4Network]:
@@ -64,7 +68,7 @@ def read_networks(names: Sequence[str] = ()) -> list[IPv4Network]:
     No `names` stand for all interfaces; what is only on loopback is left out.
     """
     found: list[IPv4Network] = []
-    for index, address in parse_addresses(_dump(_GET_ADDRESS)):
+    for index, address in _own():
         if isinstance(address, IPv4Interface) and not address.ip.is_loopback:
             with suppress(OSError):  # it went away meanwhile
                 if not names or socket.if_indextoname(index) in names:
@@ -73,8 +77,21 @@ def read_networks(names: Sequence[str] = ()) -> list[IPv4Network]:
 
 
 def read_neighbours() -> list[Neighbour]:
-    """List who the kernel knows on any link, of both families; raises OSError."""
+    """List who the kernel knows on any link, of both families; raises OSError.
+
+    Where there is no netlink nothing tells.
+    """
     return list(parse_neighbours(_dump(_GET_NEIGHBOUR)))
+
+
+def _own() -> Iterator[tuple[int, IPv4Interface | IPv6Interface]]:
+    """List the machine's addresses with the numbers of their interfaces; raises OSError."""
+    if HAS_NETLINK:
+        yield from parse_addresses(_dump(_GET_ADDRESS))
+        return
+    for each in read_interfaces():
+        with suppress(OSError):  # it went away meanwhile
+            yield socket.if_nametoindex(each.name), each.address
 
 
 def links_of(addresses: Iterable[tuple[int, IPv4Interface | IPv6Interface]]) -> Iterator[Link]:
@@ -160,6 +177,8 @@ def _aligned(length: int) -> int:
 
 def _dump(kind: int) -> bytes:
     """Ask the kernel for a whole table; it answers while it is read, so nothing here waits."""
+    if not HAS_NETLINK:
+        raise OSError(errno.EAFNOSUPPORT, NO_NETLINK)
     question = struct.pack("=B15x", socket.AF_UNSPEC)
     head = _HEADER.pack(_HEADER.size + len(question), kind, _REQUEST | _DUMP, 1, 0)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:

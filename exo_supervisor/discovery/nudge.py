@@ -44,12 +44,19 @@ def nudge(link: Link) -> int:
             continue
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.settimeout(0)
-            with suppress(OSError):  # older kernels let only root choose the interface
-                sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, link.name.encode())
+            _keep_to(link, sender)
             for each in hosts(own):
                 with suppress(OSError):
                     sent += sender.sendto(b"", (str(each), _DISCARD)) == 0
     return sent
+
+
+def _keep_to(link: Link, sender: socket.socket) -> None:
+    """Send by this link alone, where the system has it; older kernels let only root choose."""
+    option: int | None = getattr(socket, "SO_BINDTODEVICE", None)
+    if option is not None:
+        with suppress(OSError):
+            sender.setsockopt(socket.SOL_SOCKET, option, link.name.encode())
 
 
 def nudge_one(link: Link, ip: IPv6Address) -> bool:

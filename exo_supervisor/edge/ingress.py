@@ -3,8 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from socket import AF_UNIX, SO_PEERCRED, SOL_SOCKET, socket
-from struct import unpack
+from socket import socket
 from typing import cast
 
 import anyio
@@ -16,6 +15,7 @@ from exo_supervisor.core.effects import Refuse
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.edge.body import Body, overloaded
 from exo_supervisor.edge.exchange import Account, Exchange, House
+from exo_supervisor.edge.peer import user_of
 from exo_supervisor.edge.reply import AUTHENTICATE, JSON_HEADERS, ClientLeftError, Reply
 from exo_supervisor.edge.request_id import new_request_id
 from exo_supervisor.edge.wishes import read_wishes
@@ -158,12 +158,7 @@ def _peer_uid(request: web.BaseRequest) -> int | None:
     if request.transport is None:
         return None
     peer = cast("socket | None", request.transport.get_extra_info("socket"))
-    if peer is None or peer.family != AF_UNIX:
-        return None
-    try:
-        return unpack("3i", peer.getsockopt(SOL_SOCKET, SO_PEERCRED, 12))[1]
-    except OSError:
-        return None
+    return None if peer is None else user_of(peer)
 
 
 def refuse_plainly(

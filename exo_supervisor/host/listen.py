@@ -6,6 +6,7 @@ import grp
 import os
 import socket
 import stat
+import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ from typing import final
 from exo_supervisor.errors import StartError
 
 BACKLOG = 4096  # a burst of clients must not see EAGAIN
-_LONGEST_PATH = 107  # bytes: sun_path has 108 with its closing zero, unix(7)
+_LONGEST_PATH = 107 if sys.platform == "linux" else 103  # bytes: sun_path without its last zero
 _LOCK_PATIENCE = 2.0  # seconds; honest holders keep the lock for microseconds
 
 _Identity = tuple[int, int, int]

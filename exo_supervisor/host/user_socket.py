@@ -2,21 +2,28 @@
 
 import os
 import stat
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 _FILE = Path("exo-supervisor") / "api.sock"
 _USERS = Path("/run/user")
+_MAC = "Library/Application Support"
 
 
 def user_socket(
-    environ: Mapping[str, str], *, users: Path = _USERS, uid: int | None = None
+    environ: Mapping[str, str],
+    *,
+    users: Path = _USERS,
+    uid: int | None = None,
+    platform: str = sys.platform,
 ) -> Path | None:
     """Return where this user's socket belongs; None if there is no place for it, as for root.
 
     `$XDG_RUNTIME_DIR`; where cron, `su` or a container left that unset, what systemd-logind would
-    have set it to; where there is no such thing, the user's state directory.
+    have set it to; where there is no such thing, the user's state directory, and on macOS what
+    stands for it: `~/Library/Application Support`, else `$TMPDIR`, which there is the user's own.
     """
     if given := environ.get("XDG_RUNTIME_DIR"):
         return Path(given) / _FILE
@@ -27,6 +34,11 @@ def user_socket(
     if _belongs_to(runtime, uid):
         return runtime / _FILE
     home = environ.get("HOME", "")
+    if platform == "darwin":
+        for base in (home and f"{home}/{_MAC}", environ.get("TMPDIR", "")):
+            if base.startswith("/"):
+                return Path(base) / _FILE
+        return None
     for base in (environ.get("XDG_STATE_HOME", ""), home and f"{home}/.local/state"):
         if base.startswith("/"):
             return Path(base) / _FILE

@@ -1,7 +1,9 @@
 """The units are what systemd accepts and what the program expects."""
 
 import configparser
+import plistlib
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from exo_supervisor.app.files import SYSTEM_STATE
+from exo_supervisor.cli.parse import parse
 from exo_supervisor.host.listen import BACKLOG
 
 UNITS = Path(__file__).parents[2] / "systemd"
@@ -77,3 +80,15 @@ def test_it_is_bounded_has_no_capability_and_dumps_no_core() -> None:
     assert (service["CapabilityBoundingSet"], service["AmbientCapabilities"]) == ("", "")
     raw = (UNITS / "broadcast.conf").read_text()
     assert "AmbientCapabilities=CAP_NET_RAW" in raw
+
+
+def test_the_agent_of_launchd_runs_what_the_program_is() -> None:
+    agent = plistlib.loads((UNITS / "exo-supervisor.plist").read_bytes())
+    assert (agent["Label"], agent["RunAtLoad"]) == ("exo-supervisor", True)
+    assert agent["KeepAlive"] == {"SuccessfulExit": False}, "a finished drain stays finished"
+    assert agent["ExitTimeOut"] > 30.0, "a drain may take its 30 seconds"
+    shell, flag, script = agent["ProgramArguments"]
+    assert (shell, flag) == ("/bin/sh", "-c")
+    words = shlex.split(script.partition(" 2>>")[0])
+    assert words == ["exec", "$HOME/.local/bin/exo-supervisor", "run"]
+    assert parse(words[2:]).verb == "run"

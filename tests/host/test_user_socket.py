@@ -39,6 +39,22 @@ def test_logind_s_directory_is_used_if_it_is_ours_alone(tmp_path: Path) -> None:
     assert user_socket({"HOME": "/h"}, users=tmp_path, uid=UID) != ours
 
 
+@pytest.mark.parametrize(
+    ("environ", "place"),
+    [
+        ({"HOME": "/Users/a", "TMPDIR": "/var/folders/x/T/"},
+         "/Users/a/Library/Application Support/exo-supervisor/api.sock"),
+        ({"TMPDIR": "/var/folders/x/T/"}, "/var/folders/x/T/exo-supervisor/api.sock"),
+        ({"HOME": "h", "TMPDIR": "t"}, None),
+    ],
+)  # fmt: skip
+def test_on_macos_it_is_where_a_mac_keeps_such_things(
+    tmp_path: Path, environ: dict[str, str], place: str | None
+) -> None:
+    found = user_socket(environ, users=tmp_path, uid=UID, platform="darwin")
+    assert found == (None if place is None else Path(place))
+
+
 def test_root_has_no_place_of_its_own(tmp_path: Path) -> None:
     assert user_socket({"HOME": "/root"}, users=tmp_path, uid=0) is None
 
