@@ -58,7 +58,7 @@ class Condition(Struct):
         if verdict.elected:
             yield self._elected(before, event.index, stands, now)
         yield from self._froze(before.cluster, verdict, now)
-        if verdict.truth is verdict.views[event.node]:
+        if verdict.truth is verdict.views.get(event.node):
             ids = instance_ids(stands)
             yield from self._churn(event, ids, before.cluster, now, first=before.first)
 

@@ -105,7 +105,7 @@ def truth(views: Views, who: Address) -> MemberView:
 
     Where no events are counted, it is the last that was told.
     """
-    if views[who].index is None:
+    if who in views and views[who].index is None:
         return views[who]
     native = [view for view in views.values() if view.foreign is None] or [*views.values()]
     return max(native, key=_newest)
@@ -124,6 +124,11 @@ def instance_ids(models: Mapping[ModelId, Placed]) -> frozenset[InstanceId]:
 def _just_came(view: MemberView) -> bool:
     """Say whether a member came from another cluster and has told nothing since."""
     return view.foreign is not None and view.read_at <= view.foreign - FOREIGN
+
+
+def _is_new(view: MemberView, since: float) -> bool:
+    """Say whether a member told for the first time after an instant."""
+    return view.grew_at == -inf and view.moved_at > since
 
 
 def _newest(view: MemberView) -> tuple[int, float]:
@@ -158,10 +163,14 @@ def _is_election(views: Views, now: float) -> bool:
 
 
 def _elected(views: Views, who: Address) -> Verdict:
-    """Begin a new session with those that have told of it; the others' views are of the old one."""
+    """Begin a new session with those that have told of it; the others' views are of the old one.
+
+    That may be so even of who told just now, if it stands still.
+    """
+    since = min(view.fell_at for view in views.values() if view.fell_at is not None)
     told = {
         address: structs.replace(view, fell_at=None, foreign=None, behind=0, still=False)
         for address, view in views.items()
-        if view.fell_at is not None or view.foreign is not None
+        if view.fell_at is not None or view.foreign is not None or _is_new(view, since)
     }
     return Verdict(told, truth(told, who), elected=True)

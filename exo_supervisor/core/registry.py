@@ -173,8 +173,8 @@ class Registry:
             mate.view = verdict.views.get(member, None if verdict.elected else mate.view)
         was = Told(cluster.key, cluster.index, cluster.told, first=cluster.read_at < 0)
         said = [*cluster.condition.take(was, event, verdict, now)]
-        if len(verdict.views) > 1:
-            said += tell_lag(node.address, cluster.key, before, verdict.views[node.address], now)
+        if node.view is not None and len(verdict.views) > 1:
+            said += tell_lag(node.address, cluster.key, before, node.view, now)
         cluster.index, cluster.read_at = verdict.truth.index, verdict.truth.read_at
         remember(self.known, verdict.truth.models)
         lags_changed = self._standing.note_lags(cluster)

@@ -114,6 +114,26 @@ def test_an_election_is_seen_even_if_the_others_do_not_answer() -> None:
     assert odd(story) == ["cluster_re_elected", "model_lost"]
 
 
+def test_an_election_is_seen_even_if_who_tells_next_stands_still() -> None:
+    story = house("a:1", "b:1")
+    story.tells("b:1", mates="a:1", index=-1)
+    story.wait(CONFIRM)
+    story.tells("a:1", ON_A, mates="b:1", index=3000)
+    assert odd(story) == ["cluster_re_elected", "model_lost"]
+    assert cluster_of(story).index == -1
+    story.tells("a:1", mates="b:1", index=20)
+    assert odd(story) == []
+
+
+def test_who_tells_for_the_first_time_after_a_fall_tells_of_the_new_session() -> None:
+    story = house("a:1", "b:1")
+    story.tells("b:1", mates="a:1", index=-1)
+    story.wait(CONFIRM)
+    story.up("c:1")
+    story.tells("c:1", stand("m", "i9@c:1"), mates="a:1 b:1", index=7)
+    assert (odd(story), cluster_of(story).index) == (["cluster_re_elected"], 7)
+
+
 def test_a_member_that_comes_back_to_the_session_of_the_others_elected_nobody() -> None:
     story = house("a:1", "b:1")
     story.tells("b:1", mates="a:1", index=-1)
