@@ -1,0 +1,195 @@
+"""Makes connections: a name's addresses, the first that answers, a proxy's way, TLS."""
+
+import asyncio
+import socket
+import ssl
+import sys
+from collections.abc import Callable
+from itertools import chain, zip_longest
+
+import anyio
+from msgspec import Struct
+
+from exo_supervisor.http.connection import MAX_HEAD_BYTES, Connection
+from exo_supervisor.http.faults import HttpError, NetworkFault, Stage, name_fault
+from exo_supervisor.http.resolver import Address, IpAddress, Resolver
+from exo_supervisor.http.url import Origin, Proxy
+
+STAGGER = 0.25
+"""Seconds that an address has before the next is tried beside it (RFC 8305, section 5)."""
+MAX_ADDRESSES = 8
+"""Addresses of one name that are tried."""
+LOST_AFTER, LOST_AFTER_REUSED = 10.0, 5.0
+"""Seconds for which what we sent may go without an acknowledgement before a peer counts as lost.
+
+Less on a connection that is used again: it is the one that routers on the way forget, and the
+request is sent anew in any case.
+"""
+PROBE_IDLE, PROBE_EVERY = 10, 5
+"""Seconds of silence before the kernel asks whether the peer is there, and between two asks."""
+
+
+class Means(Struct, frozen=True):
+    """With what connections are made; `allow` is asked of each address before a connect."""
+
+    resolver: Resolver
+    allow: Callable[[IpAddress], bool]
+    tls: Callable[[], ssl.SSLContext]
+    watchful: bool
+    """Whether the kernel watches over the peer: of one far away nobody says that it is gone."""
+
+
+async def connect(
+    make: Callable[[], Connection], origin: Origin, proxy: Proxy | None, means: Means
+) -> Connection:
+    """Connect to an origin, over a proxy or not; raises HttpError. The caller bounds the time."""
+    try:
+        plain = await _reach(origin, proxy, means)
+        return await _speak(plain, make, origin, means)
+    except (OSError, UnicodeError, ValueError) as error:
+        fault = name_fault(error)
+    # Outside the handler, so that the cause's text is not chained: it may name what nobody asked.
+    raise HttpError(fault, Stage.CONNECT)
+
+
+async def _speak(
+    plain: socket.socket, make: Callable[[], Connection], origin: Origin, means: Means
+) -> Connection:
+    """Give a connected socket to the loop, behind TLS where the origin asks for it."""
+    loop = asyncio.get_running_loop()
+    context, name = None, None
+    try:
+        if origin.scheme == "https":
+            context = await loop.run_in_executor(means.resolver.threads, means.tls)
+            name = origin.host
+        _, connection = await loop.create_connection(
+            make, sock=plain, ssl=context, server_hostname=name
+        )
+    except BaseException:
+        plain.close()
+        raise
+    return connection
+
+
+async def _reach(origin: Origin, proxy: Proxy | None, means: Means) -> socket.socket:
+    if proxy is None:
+        return await _dial(origin.host, origin.port, means)
+    plain = await _dial(proxy.host, proxy.port, means)
+    try:
+        await _ask_way(plain, origin, proxy)
+    except BaseException:
+        plain.close()
+        raise
+    return plain
+
+
+async def _dial(host: str, port: int, means: Means) -> socket.socket:
+    found = await means.resolver.resolve(host, port)
+    addresses = [each for each in found if means.allow(each.ip)][:MAX_ADDRESSES]
+    if not addresses:
+        fault = NetworkFault.OUTSIDE if found else NetworkFault.DNS
+        raise HttpError(fault, Stage.CONNECT)
+    if len(addresses) == 1:
+        return await _knock(addresses[0], watchful=means.watchful)
+    return await _race(_interleaved(addresses), watchful=means.watchful)
+
+
+def _interleaved(addresses: list[Address]) -> list[Address]:
+    """Take turns between the families, the resolver's first choice first."""
+    first = [each for each in addresses if each.family == addresses[0].family]
+    second = [each for each in addresses if each.family != addresses[0].family]
+    return [each for each in chain(*zip_longest(first, second)) if each is not None]
+
+
+async def _race(addresses: list[Address], *, watchful: bool) -> socket.socket:
+    """Try one address after the other, each beside those before it; the first connection wins."""
+    won: list[socket.socket] = []
+    lost: list[OSError] = []
+
+    async def run(address: Address, failed: anyio.Event) -> None:
+        try:
+            plain = await _knock(address, watchful=watchful)
+        except OSError as error:
+            lost.append(error)
+            failed.set()
+            return
+        won.append(plain)
+        tasks.cancel_scope.cancel()
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            for address in addresses:
+                failed = anyio.Event()
+                tasks.start_soon(run, address, failed)
+                with anyio.move_on_after(STAGGER):
+                    await failed.wait()
+    except BaseException:
+        for plain in won:
+            plain.close()
+        raise
+    for late in won[1:]:
+        late.close()
+    if not won:
+        raise lost[0]
+    return won[0]
+
+
+async def _knock(address: Address, *, watchful: bool) -> socket.socket:
+    plain = socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        plain.setblocking(False)  # noqa: FBT003 -- the library's own form
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if watchful:
+            watch_over(plain, LOST_AFTER)
+        await asyncio.get_running_loop().sock_connect(plain, address.where)
+    except BaseException:
+        plain.close()
+        raise
+    return plain
+
+
+def watch_over(plain: socket.socket, lost_after: float) -> None:
+    """Have the kernel say that a peer is gone of which no reset tells."""
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
+    for option, value in (
+        (idle, PROBE_IDLE),
+        (getattr(socket, "TCP_KEEPINTVL", None), PROBE_EVERY),
+        (getattr(socket, "TCP_KEEPCNT", None), max(1, int(lost_after / PROBE_EVERY))),
+    ):
+        if option is not None:
+            plain.setsockopt(socket.IPPROTO_TCP, option, value)
+    limit_silence(plain, lost_after)
+
+
+def limit_silence(plain: socket.socket, lost_after: float) -> None:
+    """Say how long the kernel sends what is not acknowledged (its default is minutes)."""
+    user_timeout = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if user_timeout is not None:
+        plain.setsockopt(socket.IPPROTO_TCP, user_timeout, int(lost_after * 1000))
+    elif sys.platform == "darwin":
+        plain.setsockopt(socket.IPPROTO_TCP, 0x80, int(lost_after))  # TCP_RXT_CONNDROPTIME
+
+
+async def _ask_way(plain: socket.socket, origin: Origin, proxy: Proxy) -> None:
+    """Have a proxy connect us (RFC 9110, section 9.3.6); raises HttpError(PROXY)."""
+    loop = asyncio.get_running_loop()
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    lines = [f"CONNECT {host}:{origin.port} HTTP/1.1", f"host: {host}:{origin.port}"]
+    if proxy.authorization:
+        lines.append(f"proxy-authorization: {proxy.authorization}")
+    await loop.sock_sendall(plain, "\r\n".join([*lines, "", ""]).encode())
+    said = b""
+    while b"\r\n\r\n" not in said:
+        more = await loop.sock_recv(plain, MAX_HEAD_BYTES)
+        said += more
+        if not more or len(said) > MAX_HEAD_BYTES:
+            raise HttpError(NetworkFault.PROXY, Stage.CONNECT, "the proxy does not answer in HTTP")
+    status = said.split(b"\r\n", 1)[0].split(b" ", 2)
+    if len(status) < 2 or not said.startswith(b"HTTP/1.") or not status[1].isdigit():  # noqa: PLR2004
+        raise HttpError(NetworkFault.PROXY, Stage.CONNECT, "the proxy does not answer in HTTP")
+    if not status[1].startswith(b"2"):
+        detail = f"the proxy refuses the way there with status {int(status[1])}"
+        raise HttpError(NetworkFault.PROXY, Stage.CONNECT, detail)
+    if not said.endswith(b"\r\n\r\n"):  # nobody has spoken to the other end yet
+        raise HttpError(NetworkFault.PROXY, Stage.CONNECT, "the proxy speaks for the other end")

@@ -1,0 +1,88 @@
+"""Connections at rest, kept for the next request to the same origin."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from exo_supervisor.http.clock import awake_or_asleep
+from exo_supervisor.http.connection import Connection
+from exo_supervisor.http.url import Origin, Proxy
+
+MAX_IDLE = 256
+"""Connections at rest per origin; one more takes the place of the oldest."""
+
+Key = tuple[Origin, Proxy | None]
+
+
+class Pool:
+    """Owns the connections that are at rest; each leaves when it is used, too old, or closed.
+
+    Last in, first out: the youngest is the likeliest to live, and the others grow old together.
+    """
+
+    def __init__(self, idle: float, clock: Callable[[], float] = awake_or_asleep) -> None:
+        self._idle, self._clock = idle, clock
+        self._resting: dict[Key, deque[Connection]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return sum(map(len, self._resting.values()))
+
+    def __repr__(self) -> str:
+        counts = [f"{key[0]}: {len(each)}" for key, each in self._resting.items()]
+        return f"<Pool idle {', '.join(counts) or 'nothing'}>"
+
+    def put(self, key: Key, connection: Connection) -> None:
+        """Keep a connection that is at rest."""
+        connection.idle_since = self._clock()
+        resting = self._resting.setdefault(key, deque())
+        resting.append(connection)
+        if len(resting) > MAX_IDLE:
+            resting.popleft().close()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._idle, self._sweep)
+
+    def take(self, key: Key) -> Connection | None:
+        """Hand out the connection that came to rest last, if one may be used again."""
+        resting = self._resting.get(key)
+        while resting:
+            connection = resting.pop()
+            young = self._clock() - connection.idle_since < self._idle
+            if young and connection.is_fit():
+                return connection
+            connection.close()
+        return None
+
+    def drop(self, key: Key, connection: Connection) -> None:
+        """Forget a connection that was closed."""
+        resting = self._resting.get(key)
+        if resting is None:
+            return
+        if connection in resting:
+            resting.remove(connection)
+        if not resting:
+            del self._resting[key]
+
+    def clear(self, key: Key) -> None:
+        """Close all that rest for an origin: one of them was found dead."""
+        for connection in tuple(self._resting.get(key, ())):
+            connection.close()
+
+    def close(self) -> None:
+        """Close all connections at rest."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for key in tuple(self._resting):
+            self.clear(key)
+
+    def _sweep(self) -> None:
+        """Close what is too old, and come back when the next will be."""
+        now, self._timer = self._clock(), None
+        for resting in tuple(self._resting.values()):
+            for connection in tuple(resting):
+                if now - connection.idle_since >= self._idle:
+                    connection.close()
+        oldest = min((each[0].idle_since for each in self._resting.values() if each), default=None)
+        if oldest is not None:
+            left = max(0.0, oldest + self._idle - now)
+            self._timer = asyncio.get_running_loop().call_later(left, self._sweep)
