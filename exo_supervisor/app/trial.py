@@ -1,6 +1,6 @@
 """Tries each seed and provider of a configuration once, and spends no token."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal
 
 import anyio
@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from exo_supervisor.config import Config, Provider
 from exo_supervisor.core.events import ProviderListed
-from exo_supervisor.core.names import ProviderName
+from exo_supervisor.core.names import ModelId, ProviderName
+from exo_supervisor.core.near import near
 from exo_supervisor.discovery.static import address_of
 from exo_supervisor.edge.fetch import Fetcher
 from exo_supervisor.edge.listing import ask_for_list
@@ -28,7 +29,7 @@ class Finding(Struct, frozen=True):
     """One thing that was tried and what came of it."""
 
     state: Literal["ok", "warn", "off"]
-    kind: Literal["config", "node", "provider"]
+    kind: Literal["config", "node", "provider", "model"]
     text: str
 
 
@@ -37,20 +38,21 @@ async def try_all(
 ) -> list[Finding]:
     """Try everything at once; findings come in the order of the file."""
     nodes, clouds = open_sessions()
-    found: dict[int, Finding] = {}
+    found: dict[int, list[Finding]] = {}
     async with nodes, clouds, anyio.create_task_group() as tasks:
 
         async def node(place: int, url: str) -> None:
-            found[place] = await _try_node(Fetcher(nodes), url, config.health.timeout)
+            found[place] = [await _try_node(Fetcher(nodes), url, config.health.timeout)]
 
         async def provider(place: int, each: Provider) -> None:
-            found[place] = await _try_provider(Fetcher(clouds), each, keys, why_off)
+            tried, listed = await _try_provider(Fetcher(clouds), each, keys, why_off)
+            found[place] = [tried, *_unlisted(config, each.name, listed)]
 
         for place, url in enumerate(config.discovery.static):
             tasks.start_soon(node, place, url)
         for place, each in enumerate(config.providers, start=len(config.discovery.static)):
             tasks.start_soon(provider, place, each)
-    return [found[place] for place in sorted(found)]
+    return [finding for place in sorted(found) for finding in found[place]]
 
 
 async def _try_node(fetch: Fetcher, url: str, wait: float) -> Finding:
@@ -72,16 +74,28 @@ async def _try_node(fetch: Fetcher, url: str, wait: float) -> Finding:
 
 async def _try_provider(
     fetch: Fetcher, provider: Provider, keys: Mapping[str, Secret], why_off: Mapping[str, str]
-) -> Finding:
+) -> tuple[Finding, tuple[ModelId, ...]]:
+    """Try one provider; also the models that it lists, none where it lists none."""
     name = ProviderName(provider.name)
     if name in why_off:
-        return Finding("off", "provider", f"{name}, {why_off[name]}")
+        return Finding("off", "provider", f"{name}, {why_off[name]}"), ()
     source = (name, provider.base_url, keys[name].reveal)
     told = await ask_for_list(fetch, source, LIST_WAIT)
     if not isinstance(told, ProviderListed):
-        return Finding("warn", "provider", f"{name}, {told.detail or reason_of(told.why)}")
+        return Finding("warn", "provider", f"{name}, {told.detail or reason_of(told.why)}"), ()
     bare = await ask_for_list(fetch, (name, provider.base_url, lambda: None), LIST_WAIT)
     proven = "list is public, key not proven"
     if not isinstance(bare, ProviderListed) and bare.why == "bad_key":
         proven = "key accepted"
-    return Finding("ok", "provider", f"{name}, lists {len(told.models)} models; {proven}")
+    text = f"{name}, lists {len(told.models)} models; {proven}"
+    return Finding("ok", "provider", text), told.models
+
+
+def _unlisted(config: Config, provider: str, listed: Collection[str]) -> Iterator[Finding]:
+    """Warn of each configured model that its provider's own list does not name."""
+    rows = [(row.name, *entry.partition("/")) for row in config.models for entry in row.cloud]
+    for row, name, _, model in rows:
+        if name == provider and listed and model not in listed:
+            similar = ", ".join(near(model, listed))
+            text = f"{row}, {provider} does not list {model}"
+            yield Finding("warn", "model", text + (f"; similar: {similar}" if similar else ""))

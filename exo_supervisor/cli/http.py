@@ -1,6 +1,7 @@
 """Requests to the service over its Unix socket, with the standard library alone."""
 
 import http.client
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -17,11 +18,15 @@ MOST_LINE = 9 * 1024 * 1024
 _PIECE = 65536
 _NEXT = {
     "model_not_found": "exo-supervisor models",
-    "model_not_placed": "exo-supervisor models",
-    "attempts_failed": "exo-supervisor breaker",
-    "no_target": "exo-supervisor status",
+    "model_not_placed": "exo-supervisor models place {model}",
+    "attempts_failed": "exo-supervisor status",
+    "no_target": "exo-supervisor models",
     "local_only_unavailable": "exo-supervisor nodes",
+    "privacy": "exo-supervisor models",
+    "target_not_found": "exo-supervisor nodes",
 }
+"""Where each refusal leads on to; what else is refused says itself what to do."""
+_NO_CLUSTER = "exo-supervisor nodes"
 
 
 class Answer:
@@ -87,7 +92,8 @@ def send(
     Raises `VerbError`: 69 when nothing answers within `timeout` seconds, else what it refused.
     """
     connection = http.client.HTTPConnection("localhost")
-    connection.sock = place.connect(arguments)
+    connection.sock = plug = place.connect(arguments)
+    where = str(plug.getpeername())
     connection.sock.settimeout(timeout)
     try:
         connection.request(method, path, body=body, headers=dict(headers or {}))
@@ -97,7 +103,7 @@ def send(
         raise VerbError(
             "the service did not answer",
             why=[_reason(error)],
-            hint="journalctl -u exo-supervisor -n 20",
+            hint=place.gone(where),
             exit_code=UNREACHABLE,
         ) from error
     except BaseException:  # Ctrl-C while waiting: the service must learn of it
@@ -106,7 +112,7 @@ def send(
     answer = Answer(connection, response)
     if response.status != HTTPStatus.OK:
         try:
-            raise _refused(response.status, answer)
+            raise _refused(arguments, response.status, answer)
         finally:
             answer.close()
     return answer
@@ -121,7 +127,7 @@ def fetch(arguments: Arguments, path: str, method: str = "GET") -> bytes:
         answer.close()
 
 
-def _refused(status: int, answer: Answer) -> VerbError:
+def _refused(arguments: Arguments, status: int, answer: Answer) -> VerbError:
     body = answer.whole()
     try:
         error = fields(parse_object(body).get("error"))
@@ -134,9 +140,16 @@ def _refused(status: int, answer: Answer) -> VerbError:
     return VerbError(
         said,
         why=[f"{cell(str(code))}, HTTP status {status}" if code else f"HTTP status {status}"],
-        hint=_NEXT.get(str(code), "") or (f"again in {wait} s" if wait.isdigit() else ""),
+        hint=_next(arguments, str(code)) or (f"again in {wait} s" if wait.isdigit() else ""),
         body=body,
     )
+
+
+def _next(arguments: Arguments, code: str) -> str:
+    """Name the command that says more; to place a model, what is missing are nodes."""
+    if code == "no_target" and arguments.verb == "models":
+        return _NO_CLUSTER
+    return _NEXT.get(code, "").format(model=shlex.quote(cell(arguments.model or "NAME")))
 
 
 def _reason(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import grp
 import os
+import shlex
 import socket
 import tomllib
 from collections.abc import Mapping
@@ -19,8 +20,8 @@ SYSTEM_CONFIG = Path("/etc/exo-supervisor/supervisor.toml")
 SOCKET_VARIABLE = "EXO_SUPERVISOR_SERVER__SOCKET"
 CONFIG_VARIABLE = "EXO_SUPERVISOR_CONFIG"
 CONNECT_TIMEOUT = 2.0
-_START = "systemctl start exo-supervisor, or exo-supervisor run"
-_GONE = "journalctl -u exo-supervisor -n 20"
+_RUN = "exo-supervisor run"
+_SYSTEMD = Path("/run/systemd/system")
 
 
 class Failed(NamedTuple):
@@ -122,16 +123,28 @@ def _explain(path: Path, error: OSError | ValueError) -> Failed:
         case PermissionError():
             return _denied(path)
         case FileNotFoundError() | NotADirectoryError():
-            return Failed(0, f"{path}: no such file", _START)
+            return Failed(0, f"{path}: no such file", _start())
         case ConnectionRefusedError():
-            return Failed(2, f"{path}: connection refused, the service is gone", _GONE)
+            return Failed(2, f"{path}: connection refused, the service is gone", gone(str(path)))
         case TimeoutError() | BlockingIOError():
-            return Failed(2, f"{path}: it takes no connection, too many wait", _GONE)
+            return Failed(2, f"{path}: it takes no connection, too many wait", gone(str(path)))
         case _:
             reason = getattr(error, "strerror", None) or str(error)
             return Failed(
                 1, f"{path}: {str(reason).lower()}", "exo-supervisor status --socket PATH"
             )
+
+
+def _start() -> str:
+    return f"systemctl start exo-supervisor, or {_RUN}" if _SYSTEMD.is_dir() else _RUN
+
+
+def gone(path: str) -> str:
+    """Say where it stands why a service is gone or silent: the journal, if it is the system's."""
+    if path == str(SYSTEM_SOCKET) and _SYSTEMD.is_dir():
+        return "journalctl -u exo-supervisor -n 20"
+    named = "" if path == str(user_socket(os.environ)) else f" --socket {shlex.quote(path)}"
+    return f"its log, on the standard error of: {_RUN}{named}"
 
 
 def _denied(path: Path) -> Failed:

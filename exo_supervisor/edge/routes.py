@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from time import time
 from urllib.parse import unquote
 
@@ -16,7 +17,7 @@ from exo_supervisor.core.events import BreakerForced, Event
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId, RequestId
 from exo_supervisor.edge import places, views
-from exo_supervisor.edge.ingress import refuse_plainly
+from exo_supervisor.edge.ingress import CHAT, refuse_plainly
 from exo_supervisor.edge.orders import ORDERS, Orders
 from exo_supervisor.edge.reply import JSON_HEADERS
 from exo_supervisor.edge.under_way import under_way
@@ -24,6 +25,9 @@ from exo_supervisor.errors import BadRequestError
 from exo_supervisor.wire.openai import model_card, model_list
 from exo_supervisor.wire.reading import Reading
 
+LONGEST = 200
+"""Characters of a path or a target that is compared with those that exist."""
+MOST_NAMED = 5
 _FORCED: dict[str, Forced | None] = {"open": "open", "close": "closed", "auto": None}
 
 
@@ -44,6 +48,7 @@ class Routes:
         self._orders = Orders(machine, ask)
         self._created = int(time())
         self._exact: dict[str, Callable[[], web.Response]] = {
+            "/": self._who,
             "/healthz": lambda: _json({"status": "ok"}),
             "/readyz": self._ready,
             "/v1/models": self._models,
@@ -60,6 +65,8 @@ class Routes:
             "/supervisor/breakers": lambda: _json({"breakers": views.breakers(machine, wall)}),
         }
 
+        self._paths = [CHAT, *(path for path in self._exact if path != "/")]
+
     def look(self, request: web.BaseRequest, path: str) -> web.Response:
         """Answer a request by its path. Raises BadRequestError."""
         if (answer := self._exact.get(path)) is not None:
@@ -72,8 +79,20 @@ class Routes:
             return self._breaker(request, path.removeprefix("/supervisor/breakers/"))
         if path.startswith("/supervisor/models/"):
             return self._order(request, path.removeprefix("/supervisor/models/"))
-        text = "no such route; /v1/chat/completions, /v1/models and /supervisor/status are some"
+        similar = get_close_matches(path[:LONGEST], self._paths, n=3) or [CHAT, "/v1/models", "/"]
+        text = f"no such route; there are {', '.join(similar)}"
         return refuse_plainly(404, "route_not_found", text)
+
+    def _who(self) -> web.Response:
+        """Say who listens here, to somebody who found the port."""
+        return _json(
+            {
+                "name": "exo-supervisor",
+                "version": __version__,
+                "what": "speaks OpenAI's API, and hands requests to Exo nodes and cloud providers",
+                "routes": self._paths,
+            }
+        )
 
     def _ready(self) -> web.Response:
         machine, now = self._machine, anyio.current_time()
@@ -85,9 +104,16 @@ class Routes:
 
     def _model(self, name: str) -> web.Response:
         if isinstance(self._machine.catalog.lookup(name), str):
-            text = "no such model; GET /v1/models lists those that are known"
-            return refuse_plainly(404, "model_not_found", text)
+            return refuse_plainly(404, "model_not_found", self._no_model(name))
         return _raw(model_card(name, self._created))
+
+    def _no_model(self, name: str) -> str:
+        """Say that a name is not known, and what comes near."""
+        similar, placeable = self._machine.catalog.nearest(name)
+        text = "no such model; GET /v1/models lists those that are known"
+        if similar:
+            text += f"; similar: {', '.join(similar)}"
+        return text + (f"; Exo could place: {', '.join(placeable)}" if placeable else "")
 
     def _status(self) -> web.Response:
         about = self._about
@@ -134,8 +160,7 @@ class Routes:
         if order is not None:
             self._orders.give(name, order)
         elif self._machine.catalog.lookup(name) == "unknown":
-            text = "no such model; GET /supervisor/models lists those that are known"
-            raise BadRequestError("model_not_found", text, status=404)
+            raise BadRequestError("model_not_found", self._no_model(name), status=404)
         return _json({"model": places.model(self._machine, name, anyio.current_time(), wall)})
 
     def _model_at(self, target: str, name: str | None) -> ModelId | None:
@@ -145,8 +170,9 @@ class Routes:
         scope = self._machine.scope_of(target)
         known = provider is not None or scope in tables.registry.clusters
         if not known and Address(target) not in tables.registry.nodes:
-            near = [*tables.registry.nodes, *tables.clouds.providers]
-            text = f"no such target; there are {', '.join(near[:5]) or 'none'}"
+            there = [*tables.clouds.providers, *tables.registry.nodes]
+            similar = get_close_matches(target[:LONGEST], there, n=3) or there[:MOST_NAMED]
+            text = f"no such target; there are {', '.join(similar) or 'none'}"
             raise BadRequestError("target_not_found", text, status=404)
         if name is None:
             return None

@@ -1,6 +1,6 @@
 """The bearer token (RFC 6750) that a TCP listener asks for: any local user can reach it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from hmac import compare_digest
 
@@ -8,8 +8,8 @@ from aiohttp import web
 
 from exo_supervisor.errors import BadRequestError
 
-OPEN = "/healthz"
-"""The one path that tells nothing, and is answered without a token."""
+OPEN = frozenset({"/healthz", "/"})
+"""The paths that tell nothing but who listens, and are answered without a token."""
 
 Serve = Callable[[web.BaseRequest, BadRequestError | None], Awaitable[web.StreamResponse]]
 
@@ -22,12 +22,12 @@ class Guard:
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Have a request answered."""
-        known = request.path == OPEN or self._is_shown(request)
-        return await self._serve(request, None if known else _bad_token())
-
-    def _is_shown(self, request: web.BaseRequest) -> bool:
-        """Compare in a time that tells nothing of the token, its length included."""
         shown = request.headers.getall("authorization", [])
+        known = request.path in OPEN or self._is_right(shown)
+        return await self._serve(request, None if known else _bad_token(shown))
+
+    def _is_right(self, shown: Sequence[str]) -> bool:
+        """Compare in a time that tells nothing of the token, its length included."""
         scheme, _, token = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
         same = compare_digest(_digest(token.strip(" ")), self._digest)
         return scheme.lower() == "bearer" and same
@@ -37,6 +37,13 @@ def _digest(token: str) -> bytes:
     return sha256(token.encode(errors="surrogateescape")).digest()
 
 
-def _bad_token() -> BadRequestError:
+def _bad_token(shown: Sequence[str]) -> BadRequestError:
+    """Tell one that is wrong from one that is missing, and say of neither what it is."""
     text = "this listener asks for its token: send the header Authorization: Bearer TOKEN"
+    if len(shown) > 1:
+        text = "more than one Authorization header was sent: send one, with Bearer TOKEN"
+    elif shown and shown[0].partition(" ")[0].lower() != "bearer":
+        text = "the Authorization header has another scheme: send Authorization: Bearer TOKEN"
+    elif shown:
+        text = "the token that was sent is wrong: it is not the one of this listener"
     return BadRequestError("bad_token", text, status=401)

@@ -110,6 +110,21 @@ def refused(answer: httpx.Response) -> None:
     assert TOKEN not in answer.text
 
 
+async def test_a_wrong_token_reads_as_wrong_and_a_missing_one_as_missing() -> None:
+    async with ExoNode("C") as node, listening(node) as (_, tcp, _process):
+        said = {
+            (): "this listener asks for its token",
+            (("authorization", "Bearer wrong"),): "the token that was sent is wrong",
+            (("authorization", "Basic eDp5"),): "the Authorization header has another scheme",
+            (("authorization", "Bearer a"), ("authorization", "Bearer b")): "more than one",
+        }
+        for headers, words in said.items():
+            answer = await tcp.get("/v1/models", headers=list(headers))
+            assert answer.status_code == 401
+            assert answer.json()["error"]["message"].startswith(words)
+        assert (await tcp.get("/")).json()["name"] == "exo-supervisor", "who listens is no secret"
+
+
 async def test_with_the_token_it_serves_as_the_socket_does() -> None:
     async with ExoNode("C") as node, listening(node) as (world, tcp, _):
         await world.ready()

@@ -148,6 +148,24 @@ async def test_check_tries_all_and_spends_no_token() -> None:
             assert cloud.seen == node.requests[CHAT] == 0
 
 
+async def test_check_names_a_configured_model_that_its_provider_does_not_list() -> None:
+    cloud = Cloud(KEY, (CLOUD_MODEL,))
+    gone = f"house-cloud/{CLOUD_MODEL.upper()}"
+    async with cloud:
+        with folder() as place:
+            file = place / "supervisor.toml"
+            row = f'[[model]]\nname = "gone"\ncloud = ["{gone}"]\n'
+            await anyio.Path(file).write_text(toml([], cloud, {}) + row)
+            ended = await run("check", "--json", "--config", str(file), env={KEY_ENV: KEY})
+            found = [each for each in json.loads(ended.out)["findings"] if each["kind"] == "model"]
+            assert [(each["state"], each["text"]) for each in found] == [
+                (
+                    "warn",
+                    f"gone, house-cloud does not list {gone.partition('/')[2]}; similar: {CLOUD_MODEL}",
+                )
+            ]
+
+
 async def test_the_demo_tells_a_story_in_which_each_step_happened() -> None:
     """For eyes, as JSON, and staying up until Ctrl-C: all three at the same time."""
     ends: dict[str, Ended] = {}

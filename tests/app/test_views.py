@@ -188,6 +188,56 @@ async def test_it_is_healthy_before_it_is_ready_and_head_answers_as_get_does() -
         assert status["ready"] is False
 
 
+async def test_it_says_who_it_is_and_names_the_route_that_was_meant() -> None:
+    async with in_process("http://127.0.0.1:9") as world:
+        who = await world.look("/")
+        assert (who["name"], who["version"]) == ("exo-supervisor", __version__)
+        for path in who["routes"]:
+            assert (await world.http.get(path)).status_code in (200, 405, 503)
+        for wrong, meant in {
+            "/chat/completions": CHAT,
+            "/v1/v1/models": "/v1/models",
+            "/supervisor/stats": "/supervisor/status",
+            "/x": "/v1/models",
+        }.items():
+            answer = await world.http.get(wrong)
+            assert answer.status_code == 404
+            assert meant in answer.json()["error"]["message"]
+        assert "no such model" in (await world.http.get("/v1/models/x")).json()["error"]["message"]
+
+
+async def test_a_404_finds_near_names_across_case_and_owner_and_what_can_be_placed() -> None:
+    node = ExoNode("C", ())
+    async with node, in_process(node) as world:
+        await world.until("/supervisor/nodes", lambda body: body["nodes"][0]["rung"] == "clustered")
+        card = "mlx-community/Qwen3-0.6B-4bit"
+
+        async def refused() -> str:
+            message: str = (await world.chat(model="qwen3-0.6b-4BIT")).json()["error"]["message"]
+            return message
+
+        await until(refused, lambda message: f"Exo could place: {card}" in message)
+        answer = await world.chat(model=MODEL.upper())
+        assert f"similar: {MODEL}" in answer.json()["error"]["message"]
+
+
+async def test_what_is_under_way_is_shown() -> None:
+    node = ExoNode("C", pace=0.0)
+    async with node, in_process(node) as world:
+        await world.ready()
+        node.disease = Disease("prefill_stalls", seconds=0.05)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(world.chat)
+            body = await world.until(
+                "/supervisor/requests",
+                lambda body: body["requests"] and body["requests"][0]["prefill"],
+            )
+            [row] = body["requests"]
+            assert (row["model"], row["state"], row["target"]) == (MODEL, "asked", node.address)
+            assert row["prefill"]["total"] > 0
+            tasks.cancel_scope.cancel()
+
+
 async def test_requests_wait_for_the_first_look_rather_than_go_to_the_cloud() -> None:
     node, cloud = pair()
     async with node, cloud:

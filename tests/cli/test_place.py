@@ -9,8 +9,17 @@ import pytest
 from exo_supervisor.cli import main
 from exo_supervisor.cli.errors import VerbError
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.place import CONFIG_VARIABLE, SOCKET_VARIABLE, SYSTEM_SOCKET, places
+from exo_supervisor.cli.place import (
+    CONFIG_VARIABLE,
+    SOCKET_VARIABLE,
+    SYSTEM_SOCKET,
+    gone,
+    places,
+)
+from exo_supervisor.host.user_socket import user_socket
 
+SYSTEMD = Path("/run/systemd/system").is_dir()
+STARTED = "systemctl start exo-supervisor, or " if SYSTEMD else ""
 STATUS = Arguments(verb="status")
 HIDDEN = "/" + "x" * 300
 """A look at it raises, for root too, as a look into another's home does for everybody else."""
@@ -77,7 +86,7 @@ def test_a_missing_socket_is_69_and_says_how_to_start(
         (
             "error: no service answers\n"
             f"  why: {path}: no such file\n"
-            "  try: systemctl start exo-supervisor, or exo-supervisor run\n"
+            f"  try: {STARTED}exo-supervisor run\n"
         ),
     )
 
@@ -93,8 +102,17 @@ def test_a_socket_that_nobody_listens_on_is_the_story_of_a_dead_service(
     assert capsys.readouterr().err == (
         "error: no service answers\n"
         f"  why: {path}: connection refused, the service is gone\n"
-        "  try: journalctl -u exo-supervisor -n 20\n"
+        f"  try: its log, on the standard error of: exo-supervisor run --socket {path}\n"
     )
+
+
+def test_only_the_system_s_service_has_its_log_in_the_journal() -> None:
+    journal = gone(str(SYSTEM_SOCKET)) == "journalctl -u exo-supervisor -n 20"
+    assert journal == SYSTEMD
+    mine = user_socket(os.environ)
+    if mine is not None:
+        assert gone(str(mine)).endswith(": exo-supervisor run")
+    assert gone("/tmp/a b").endswith("exo-supervisor run --socket '/tmp/a b'")
 
 
 @pytest.mark.parametrize("path", ["/tmp/" + "x" * 200, "/dev/null", "/tmp/nul\0"])
