@@ -149,21 +149,17 @@ async def test_check_tries_all_and_spends_no_token() -> None:
 
 
 async def test_check_names_a_configured_model_that_its_provider_does_not_list() -> None:
-    cloud = Cloud(KEY, (CLOUD_MODEL,))
-    gone = f"house-cloud/{CLOUD_MODEL.upper()}"
+    cloud, gone = Cloud(KEY, (CLOUD_MODEL,)), CLOUD_MODEL.upper()
     async with cloud:
         with folder() as place:
             file = place / "supervisor.toml"
-            row = f'[[model]]\nname = "gone"\ncloud = ["{gone}"]\n'
+            row = f'[[model]]\nname = "gone"\ncloud = ["house-cloud/{gone}"]\n'
             await anyio.Path(file).write_text(toml([], cloud, {}) + row)
             ended = await run("check", "--json", "--config", str(file), env={KEY_ENV: KEY})
-            found = [each for each in json.loads(ended.out)["findings"] if each["kind"] == "model"]
-            assert [(each["state"], each["text"]) for each in found] == [
-                (
-                    "warn",
-                    f"gone, house-cloud does not list {gone.partition('/')[2]}; similar: {CLOUD_MODEL}",
-                )
-            ]
+            findings = json.loads(ended.out)["findings"]
+            [(state, text)] = [(f["state"], f["text"]) for f in findings if f["kind"] == "model"]
+            assert state == "warn"
+            assert text == f"gone, house-cloud does not list {gone}; similar: {CLOUD_MODEL}"
 
 
 async def test_the_demo_tells_a_story_in_which_each_step_happened() -> None:
