@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from exo_supervisor.config import Config, Model, Provider
 from exo_supervisor.core.breaker import Rules
 from exo_supervisor.core.effects import Timers
-from exo_supervisor.core.names import ModelId, ProviderName
+from exo_supervisor.core.names import Address, ModelId, ProviderName
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from exo_supervisor.discovery.static import address_of
 from exo_supervisor.wire.exo import IGNORED
@@ -18,8 +18,17 @@ LEGACY_FIRST_CONTENT = 120.0
 """Seconds, at least: a cloud's TLS and queue, and generation A's silence, take their time."""
 
 
-def policy_of(config: Config, why_off: Mapping[str, str]) -> Policy:
-    """Make the core's policy; `why_off` names the providers without a key, and why."""
+def policy_of(
+    config: Config,
+    why_off: Mapping[str, str],
+    *,
+    pins: tuple[tuple[Address, str | None], ...] = (),
+    owned: bool = False,
+) -> Policy:
+    """Make the core's policy; `why_off` names the providers without a key, and why.
+
+    `pins` are those of earlier runs; `owned`: the owner of a loopback listener is looked up.
+    """
     timeouts, routing = config.timeouts, config.routing
     legacy_first = max(timeouts.first_content, LEGACY_FIRST_CONTENT)
     return Policy(
@@ -30,6 +39,9 @@ def policy_of(config: Config, why_off: Mapping[str, str]) -> Policy:
         attempts=config.retry.attempts,
         budget=config.retry.budget,
         rules=Rules(config.breaker.trip_after, config.breaker.rest, config.breaker.rest_max),
+        trust=config.discovery.trust,
+        pins=pins,
+        owned=owned,
         seeds=tuple((address_of(url), url) for url in config.discovery.static),
         clouds=tuple(_cloud(each, config, why_off) for each in config.providers),
         models=tuple(_rule(each) for each in config.models),

@@ -14,6 +14,8 @@ from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Struct
 
 from exo_supervisor import __version__
+from exo_supervisor.app.border import border_of
+from exo_supervisor.app.pins import pin_watch, read_pins
 from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.sources import Sources
 from exo_supervisor.config import Config
@@ -22,6 +24,7 @@ from exo_supervisor.core.effects import (
     Announce,
     CancelAttempt,
     Effect,
+    KeepPins,
     PlaceModel,
     ReadPlacement,
     Refuse,
@@ -35,6 +38,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.core.restarts import Restarts
 from exo_supervisor.discovery.advertise import Advertise
+from exo_supervisor.discovery.pins import PinWatch
 from exo_supervisor.edge.advice import sum_up
 from exo_supervisor.edge.exchange import House
 from exo_supervisor.edge.fetch import Fetcher
@@ -89,19 +93,22 @@ async def serve(
     """
     config = given.config
     clock = get_running_loop().time  # what anyio.current_time asks, without its detour
-    machine = Machine(policy_of(config, given.why_off), clock())
+    border, pins = border_of(config), await read_pins(given.state)
+    policy = policy_of(config, given.why_off, pins=pins, owned=border.owned)
+    machine = Machine(policy, clock())
     send, receive = anyio.create_memory_object_stream[Event](INBOX)
-    nodes, clouds = open_sessions()
+    nodes, clouds = open_sessions(border.why_not)
     async with nodes, clouds, send, receive:
         fetch = Fetcher(nodes)
         mailboxes = Mailboxes()
         health = Health(fetch, send, interval=config.health.interval, timeout=config.health.timeout)
         placer = Placer(fetch, fetch.command, send, random.random)
+        watch = pin_watch(given.state, send, pins)
         period = systemd.watchdog_period()
         conductor = Conductor(
             machine,
             receive,
-            Performer(health, placer, mailboxes).perform,
+            Performer(health, placer, mailboxes, watch).perform,
             beat=Beat(lambda: sum_up(machine, clock()), clock).send,
             idle=IDLE if period is None else period / 2,
             clock=clock,
@@ -129,6 +136,7 @@ async def serve(
             health,
             keepalive,
             placer,
+            watch,
             _listing(given, Fetcher(clouds), send),
             *sources.services,
             *_advertise(given),
@@ -209,8 +217,11 @@ class Beat:
 class Performer:
     """Carries effects out: each is a direct call on its owner, and none waits."""
 
-    def __init__(self, health: Health, placer: Placer, mailboxes: Mailboxes) -> None:
+    def __init__(
+        self, health: Health, placer: Placer, mailboxes: Mailboxes, pins: PinWatch
+    ) -> None:
         self._health, self._placer, self._mailboxes = health, placer, mailboxes
+        self._pins = pins
 
     def perform(self, effect: Effect) -> None:
         """Carry one effect out."""
@@ -229,3 +240,5 @@ class Performer:
                 self._placer.place(effect)
             case RemoveModel():
                 self._placer.remove(effect)
+            case KeepPins(pins=pins):
+                self._pins.keep(pins)

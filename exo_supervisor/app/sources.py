@@ -102,13 +102,20 @@ def crawl_points(machine: Machine, rooted: Callable[[str], bool]) -> list[CrawlP
     That is one which a person named, else one to which such a node led; it counts although the
     registry knows the node by another address first, since its own answer is what is believed.
     """
-    registry = machine.tables.registry
+    registry, own = machine.tables.registry, machine.tables.registry.trust.own
+
+    def by_person(node: Node) -> bool:
+        return own(node) in ("named", "pinned")
+
     best: dict[ClusterKey, Node] = {}
     for node in registry.nodes.values():
         home = node if node.alias_of is None else registry.nodes.get(node.alias_of, node)
         if not node.up or node.generation == "A" or home.cluster is None:
             continue
         rival = best.setdefault(home.cluster, node)
-        if (node.seeded, rooted(node.url)) > (rival.seeded, rooted(rival.url)):
+        if (by_person(node), rooted(node.url)) > (by_person(rival), rooted(rival.url)):
             best[home.cluster] = node
-    return [CrawlPoint(node.url, node.state_paths, node.seeded) for node in best.values()]
+    return [
+        CrawlPoint(node.url, node.state_paths, by_person(node), node.address, own(node) != "found")
+        for node in best.values()
+    ]

@@ -6,6 +6,7 @@ from typing import Literal
 import anyio
 from msgspec import Struct
 
+from exo_supervisor.app.border import border_of
 from exo_supervisor.config import Config, Provider
 from exo_supervisor.core.events import ProviderListed
 from exo_supervisor.core.names import ModelId, ProviderName
@@ -37,7 +38,7 @@ async def try_all(
     config: Config, keys: Mapping[str, Secret], why_off: Mapping[str, str]
 ) -> list[Finding]:
     """Try everything at once; findings come in the order of the file."""
-    nodes, clouds = open_sessions()
+    nodes, clouds = open_sessions(border_of(config).why_not)
     found: dict[int, list[Finding]] = {}
     async with nodes, clouds, anyio.create_task_group() as tasks:
 

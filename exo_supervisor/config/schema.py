@@ -62,6 +62,9 @@ MaybeVariable = Annotated[
         examples=["OPENROUTER_API_KEY"],
     ),
 ]
+User = Annotated[
+    str, Meta(min_length=1, max_length=64, description="a user's name or number", examples=["anna"])
+]
 ProviderName = Annotated[
     str,
     Meta(
@@ -88,6 +91,7 @@ class Server(Struct, frozen=True):
     "Empty means: chosen by place, when the service starts."
     socket_mode: Mode = "0660"
     socket_group: Text = ""
+    admin_group: Text = ""
     tcp: Text = ""
     token_env: Variable = "EXO_SUPERVISOR_TOKEN"  # noqa: S105 - the name of a variable
     drain_timeout: Wait = 30.0
@@ -108,6 +112,8 @@ class Discovery(Struct, frozen=True):
     namespaces: tuple[Text, ...] = ()
     interfaces: tuple[Text, ...] = ()
     ranges: tuple[Text, ...] = ()
+    trust: Literal["private", "link", "named"] = "private"
+    loopback_users: tuple[User, ...] = ()
     manual_file: Text = ""
     advertise: bool = False
 

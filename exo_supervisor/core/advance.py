@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from exo_supervisor.core.catalog import Tier
 from exo_supervisor.core.flights import Flight
-from exo_supervisor.core.names import Side
+from exo_supervisor.core.names import Address, Side
 from exo_supervisor.core.options import (
     Block,
     Option,
@@ -107,7 +107,7 @@ def _free(
     """List what can be taken; the whole tier is searched only if a sample finds nothing."""
     for every in (False, True):
         free: list[Option] = []
-        for option in options(tier, tables, flight.event.draw, every=every):
+        for option in _options(flight, tier, tables, every=every):
             reason = block(option, flight.seen, tables, now)
             if reason is None and flight.busy_tries.get(option.target, 0) >= BUSY_TRIES:
                 reason = Block.BUSY
@@ -118,6 +118,11 @@ def _free(
         if free:
             return free
     return []
+
+
+def _options(flight: Flight, tier: Tier, tables: Tables, *, every: bool) -> Iterator[Option]:
+    local_only = flight.seen.local_only
+    return options(tier, tables, flight.event.draw, every=every, local_only=local_only)
 
 
 def _failover_first(flight: Flight, free: list[Option], tables: Tables) -> list[Option]:
@@ -170,7 +175,7 @@ def _worth_waiting(flight: Flight, tier: Tier, tables: Tables, now: float) -> fl
         flight.patience_until = now + tables.policy.patience
     patience = flight.patience_until
     soonest = inf
-    for option in options(tier, tables, flight.event.draw, every=True):
+    for option in _options(flight, tier, tables, every=True):
         if block(option, flight.seen, tables, now) is not Block.BUSY:
             continue
         if flight.busy_tries.get(option.target, 0) >= BUSY_TRIES:
@@ -201,7 +206,7 @@ def _panic(flight: Flight, tables: Tables, now: float) -> Step | None:
         return None
     best: tuple[float, Option, Side] | None = None
     for tier in flight.tiers:
-        for option in options(tier, tables, flight.event.draw, every=False):
+        for option in _options(flight, tier, tables, every=False):
             if block(option, flight.seen, tables, now) is not Block.BREAKER:
                 continue
             bench = option.bench()
@@ -226,7 +231,8 @@ def _await_model(flight: Flight, tables: Tables, now: float) -> Step | None:
     tiers = [tier for tier in flight.tiers if tier.side == "exo"]
     if not any(tables.keeper.expects(tier.models) for tier in tiers):
         return None
-    if any(tables.registry.where_ready(model) for tier in tiers for model in tier.models):
+    where_ready, stays = tables.registry.where_ready, flight.seen.local_only
+    if any(where_ready(model, local_only=stays) for tier in tiers for model in tier.models):
         return None  # it is there, and could not be used: waiting would not help
     flight.start_over()
     return Wait(until)
@@ -255,8 +261,10 @@ def _fail(flight: Flight, tables: Tables, now: float) -> Fail:
     if blocks == {Block.FIELD}:
         return _unfit(flight.seen, name)
     why = ", ".join(sorted({reason.value for reason in blocks})) or "no target is configured"
-    if flight.route.local_only or flight.event.local_only:
+    if flight.seen.local_only:
         text = f"no Exo node can serve {name!r} now ({why}), and it must not leave this network"
+        if (found := _only_found(flight, tables)) is not None:
+            text += f"; {found} could, but is only found: exo-supervisor nodes trust {found}"
         return Fail(503, "local_only_unavailable", text, retry_after=retry_after)
     lasting = "".join(f"; {said}" for said in unlisted if said)
     text = f"nothing can serve {name!r} now ({why}){lasting}"
@@ -281,11 +289,20 @@ def _unfit(seen: Seen, name: str) -> Fail:
     return Fail(400, "unsupported_field", text, param=min(seen.demands))
 
 
+def _only_found(flight: Flight, tables: Tables) -> Address | None:
+    """Name a node that could serve what must stay in the house, if a person trusted it."""
+    models = [model for tier in flight.tiers if tier.side == "exo" for model in tier.models]
+    nodes, where = tables.registry.nodes, tables.registry.where_placed
+    ready = (cluster for model in models for cluster, placed in where(model) if placed.ready)
+    members = (nodes[member] for cluster in ready for member in cluster.members)
+    return next((node.address for node in members if node.up and node.trust == "found"), None)
+
+
 def _retry_after(flight: Flight, tables: Tables, now: float) -> float:
     """Tell when asking again makes sense: the soonest end of a rest, or the next look."""
     soonest = now + tables.policy.ready_interval
     for tier in flight.tiers:
-        for option in options(tier, tables, flight.event.draw, every=False):
+        for option in _options(flight, tier, tables, every=False):
             ends = [tables.breakers.rest_ends(key) for key in option.guards()]
             rest = max((end for end in ends if end is not None), default=inf)
             mark = tables.busy.get(option.target)

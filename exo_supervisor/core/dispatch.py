@@ -25,7 +25,7 @@ from exo_supervisor.core.outcomes import TELLING, VERDICTS, Fault, Next, Outcome
 from exo_supervisor.core.quiet import Quiet
 from exo_supervisor.core.refusals import end_of, must_stay, not_found, not_placed
 from exo_supervisor.core.retry import Budget
-from exo_supervisor.core.starting import start_of
+from exo_supervisor.core.starting import first_use, start_of
 from exo_supervisor.core.tally import Tally
 from exo_supervisor.core.waiting import Waiting
 
@@ -157,15 +157,15 @@ class Dispatch:
         return effects
 
     def _launch(self, event: RequestArrived, route: Route, now: float) -> list[Effect]:
-        tiers = route.tiers
-        if event.local_only or route.local_only:
+        tiers, stays = route.tiers, event.local_only or route.local_only
+        if stays:
             tiers = tuple(tier for tier in tiers if tier.side == "exo")
             if event.route == "cloud" or (route.tiers and not tiers):
                 self.counts["refused"] += 1
                 return [must_stay(event)]
         if event.route is not None:
             tiers = tuple(tier for tier in tiers if tier.side == event.route)
-        seen = Seen(set(), set(), event.demands, event.hazards)
+        seen = Seen(set(), set(), event.demands, event.hazards, local_only=stays)
         flight = Flight(event=event, route=route, tiers=tiers, arrived=now, seen=seen)
         flight.forced = event.route is not None
         flight.shift = flight.shift_by_route()
@@ -181,7 +181,8 @@ class Dispatch:
         models = route.exo_models()
         if not route.on_demand or not models or flight.event.route == "cloud":
             return []
-        if any(registry.where_ready(model) for model in models):
+        stays = flight.seen.local_only
+        if any(registry.where_ready(model, local_only=stays) for model in models):
             return []
         return self._tables.keeper.demand(models, now)
 
@@ -219,6 +220,7 @@ class Dispatch:
         flight.attempt = Attempt(flight.attempts, step.option, step.side, permits)
         flight.waiting_until = None
         self.waiting.remove(flight.event.request)
+        effects += first_use(step.option, self._tables)
         return [*effects, start_of(flight, flight.attempt, self._tables)]
 
     def _after(

@@ -86,6 +86,12 @@ class RemoveModel(BaseEffect, frozen=True, kw_only=True):
     only: tuple[InstanceId, ...] = ()
 
 
+class KeepPins(BaseEffect, frozen=True, kw_only=True):
+    """Keep these pins across restarts: addresses, each with its link-layer address if known."""
+
+    pins: tuple[tuple[Address, str | None], ...]
+
+
 class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     """Send a request to a target; a `generation` of None means a provider.
 
@@ -139,6 +145,7 @@ Effect = (
     | ReadPlacement
     | PlaceModel
     | RemoveModel
+    | KeepPins
     | StartAttempt
     | CancelAttempt
     | Refuse

@@ -18,7 +18,17 @@ from exo_supervisor.core.names import (
 from exo_supervisor.core.outcomes import Fault
 
 Why = Literal[
-    "refused", "timeout", "no_route", "dns", "tls", "reset", "not_exo", "bad_answer", "bad_key"
+    "refused",
+    "timeout",
+    "no_route",
+    "dns",
+    "tls",
+    "reset",
+    "not_exo",
+    "bad_answer",
+    "bad_key",
+    "outside",
+    "other_user",
 ]
 """Why a look at somebody failed: refused, timed out and wrong answer are three stories."""
 
@@ -158,6 +168,27 @@ class ModelOrdered(BaseEvent, frozen=True, kw_only=True):
     order: Literal["place", "remove"]
 
 
+class NodeTrusted(BaseEvent, frozen=True, kw_only=True):
+    """A person trusts a node, or does so no more; a pin holds across restarts."""
+
+    node: Address
+    trusted: bool
+
+
+class LinkSeen(BaseEvent, frozen=True, kw_only=True):
+    """A pinned node's link-layer address was seen for the first time, or is another than before."""
+
+    node: Address
+    link: str
+
+
+class AddressesRead(BaseEvent, frozen=True, kw_only=True):
+    """A node's state told where the members of its cluster are: `host` or `host:port` each."""
+
+    node: Address
+    addresses: dict[NodeId, tuple[str, ...]]
+
+
 class ProviderListed(BaseEvent, frozen=True, kw_only=True):
     """A provider told which models it has."""
 
@@ -257,6 +288,9 @@ Event = (
     | PlacementSettled
     | ModelRemoved
     | ModelOrdered
+    | NodeTrusted
+    | LinkSeen
+    | AddressesRead
     | ProviderListed
     | ProviderFailed
     | RequestArrived

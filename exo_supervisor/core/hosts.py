@@ -53,6 +53,13 @@ class Hosts:
         (self._lagging.add if lagging else self._lagging.remove)(node_id)
         return True
 
+    def forget(self, node_id: NodeId, address: Address) -> None:
+        """Note no more that an id answers at an address, and take it for no sign of its end."""
+        addresses = self._at.get(node_id, set())
+        addresses.discard(address)
+        if not addresses:
+            self._at.pop(node_id, None)
+
     def is_gone(self, node_id: NodeId) -> bool:
         """Say whether an id answered once and does no more."""
         return node_id in self._gone

@@ -25,6 +25,10 @@ class Kin:
         for node_id in now:
             self._listers.setdefault(node_id, set()).add(address)
 
+    def listers(self, node_id: NodeId) -> set[Address]:
+        """Tell who lists an id now."""
+        return self._listers.get(node_id, set())
+
     def of(
         self,
         begin: Iterable[Address],

@@ -14,6 +14,7 @@ from exo_supervisor.core.catalog import Catalog
 from exo_supervisor.core.dispatch import Dispatch
 from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
 from exo_supervisor.core.events import (
+    AddressesRead,
     AttemptQuieted,
     AttemptSettled,
     BreakerForced,
@@ -21,9 +22,11 @@ from exo_supervisor.core.events import (
     CardsRead,
     ContentSeen,
     Event,
+    LinkSeen,
     ModelOrdered,
     ModelRemoved,
     NodeSighted,
+    NodeTrusted,
     PlacementFailed,
     PlacementRead,
     PlacementSettled,
@@ -37,6 +40,7 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, RequestId, Scope
 from exo_supervisor.core.options import Tables
+from exo_supervisor.core.pinning import Pinning
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.watch import Watch
 
@@ -67,11 +71,12 @@ class Machine:
         self.catalog = Catalog(policy, self.tables.registry, self.tables.clouds)
         self.dispatch = Dispatch(self.tables, self.catalog, self._wake)
         self._watch = Watch(self.tables)
+        self._pinning = Pinning(self.tables)
         self._scheduled: set[ClusterKey] = set()
         self._set(now + policy.first_look, "look")
         self._set(now + SWEEP, "sweep")
 
-    def handle(self, event: Event, now: float) -> list[Effect]:
+    def handle(self, event: Event, now: float) -> list[Effect]:  # noqa: C901 - a table
         """Take one event in and say what is to be done."""
         match event:
             case RequestArrived():
@@ -92,6 +97,8 @@ class Machine:
                 return self._place(event, now)
             case NodeSighted() | CardsRead() | CapacityRead():
                 return self._note(event, now)
+            case NodeTrusted() | LinkSeen() | AddressesRead():
+                return self._trust(event, now)
             case _:
                 return self._hear(event, now)
 
@@ -121,6 +128,11 @@ class Machine:
             provider.stands_by(now) and not self.tables.breakers.held_open((name, None))
             for name, provider in self.tables.clouds.providers.items()
         )
+
+    def _trust(self, event: NodeTrusted | LinkSeen | AddressesRead, now: float) -> list[Effect]:
+        """Take in whom a person trusts: it changes whose prompts may go where."""
+        effects = self._pinning.take(event, now) + self._watch.regrouped()
+        return effects + self._rouse(now, changed=True)
 
     def _note(self, event: NodeSighted | CardsRead | CapacityRead, now: float) -> list[Effect]:
         """Take in what no request waits for."""

@@ -1,6 +1,6 @@
 """A node, the cluster that it belongs to, and how far it has come."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct, field, structs
@@ -20,6 +20,9 @@ from exo_supervisor.core.names import (
 )
 
 Rung = Literal["seen", "reachable", "identified", "clustered", "placed", "ready"]
+
+Ground = Literal["named", "pinned", "loopback", "cluster", "link", "found"]
+"""Why a node is trusted, or that it is not: it is only found. See `trust`."""
 
 MAX_CLAIMS = 32
 """Ids that are remembered for one address: on a Docker bridge every host has the same one."""
@@ -43,6 +46,9 @@ class Node(Struct):
     claims: dict[NodeId, None] | None = None
     generation: Generation | None = None
     node_id: NodeId | None = None
+    met: float = 0.0
+    trust: Ground = "found"
+    used: bool = False
     state_paths: bool = False
     version: str | None = None
     up: bool = False
@@ -120,19 +126,10 @@ def claim(node: Node, claimed: NodeId | None) -> None:
             del node.claims[next(iter(node.claims))]
 
 
-def mates(node: Node, told: Iterable[Node], ids: Mapping[NodeId, Address]) -> list[Address]:
-    """List the nodes that a node lists; one of A does not say which of the listed it is itself."""
-    if node.generation == "A":
-        seen = set(node.listed)
-        return [n.address for n in told if n.generation == "A" and seen & set(n.listed)]
-    found = (ids.get(node_id) for node_id in node.listed)
-    return [address for address in found if address is not None]
-
-
 def join(node: Node, key: ClusterKey, parents: Mapping[ClusterKey, ClusterKey], now: float) -> None:
-    """Put a node into a cluster; from another one it brings the state of another session."""
+    """Put a node into a cluster; what it told before, in another or in none, is of no session."""
     came, view = node.cluster, node.view
-    merged = came is not None and came != parents.get(key, key)
+    merged = came != parents.get(key, key)
     if merged and view is not None and view.index is not None:
         node.view = structs.replace(view, foreign=now + FOREIGN)
     node.cluster = key

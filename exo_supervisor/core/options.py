@@ -25,6 +25,7 @@ from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.prefill import Prefill
 from exo_supervisor.core.registry import Registry
 from exo_supervisor.core.seats import Bench, Seats, bench_of, seats_of
+from exo_supervisor.core.trust import Trust
 
 
 class Block(Enum):
@@ -71,7 +72,10 @@ class Tables:
 
     def __init__(self, policy: Policy, wake_keeper: Callable[[float], None]) -> None:
         self.policy = policy
-        self.registry = Registry()
+        strict = policy.local_only and policy.trust != "link"
+        self.registry = Registry(
+            Trust(policy.trust, policy.pins, strict=strict, owned=policy.owned)
+        )
         self.keeper = Keeper(policy.models, self.registry, wake_keeper)
         self.clouds = Clouds(policy.clouds)
         self.breakers = Breakers(policy.rules)
@@ -89,11 +93,15 @@ class Seen(Struct):
     skipped: set[Scope]
     demands: frozenset[str]
     hazards: dict[str, str] = {}
+    local_only: bool = False
+    """It must not leave the house, nor go to a node that is only found."""
     pardoned: Target | None = None
     """Whom to try once more although its scope is to be skipped."""
 
 
-def options(tier: Tier, tables: Tables, draw: float, *, every: bool) -> Iterator[Option]:
+def options(
+    tier: Tier, tables: Tables, draw: float, *, every: bool, local_only: bool
+) -> Iterator[Option]:
     """List a tier's options; of many ready nodes only a sample, unless `every` is asked for."""
     if tier.provider is not None:
         provider = tables.clouds.providers[tier.provider]
@@ -102,7 +110,7 @@ def options(tier: Tier, tables: Tables, draw: float, *, every: bool) -> Iterator
         return
     registry = tables.registry
     for model in tier.models:
-        ready = registry.where_ready(model)
+        ready = registry.where_ready(model, local_only=local_only)
         for address in ready if every else sample(ready, draw):
             yield _at_node(registry, address, model)
 

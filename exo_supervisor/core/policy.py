@@ -7,6 +7,7 @@ from msgspec import Struct, field
 from exo_supervisor.core.breaker import Rules
 from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.names import Address, Generation, ModelId, ProviderName, Side
+from exo_supervisor.core.trust import Rule
 
 _ANY_TIMERS = Timers(
     connect=2.0, headers=8.0, first_content=30.0, first_content_max=300.0, stall=20.0
@@ -58,6 +59,11 @@ class Policy(Struct, frozen=True):
     budget: float = 0.2
     rules: Rules = Rules()
     seeds: tuple[tuple[Address, str], ...] = ()
+    trust: Rule = "private"
+    pins: tuple[tuple[Address, str | None], ...] = ()
+    """Pins of earlier runs, each with the link-layer address that was seen there."""
+    owned: bool = False
+    """Whoever listens on loopback was looked up: see `Trust`."""
     clouds: tuple[Cloud, ...] = ()
     models: tuple[ModelRule, ...] = ()
     timers_a: Timers = _ANY_TIMERS

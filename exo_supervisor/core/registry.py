@@ -4,18 +4,28 @@ The registry owns these tables and empties them; it answers `where is this model
 index that is kept up to date as things change, so that a question costs the same in a large house.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from math import inf
 from typing import Literal
 
 from exo_supervisor.core.clusters import Grouping, regroup
 from exo_supervisor.core.condition import Condition, Reading, Told, tell_lag
-from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered, Why
+from exo_supervisor.core.events import (
+    AddressesRead,
+    NodeSighted,
+    Placed,
+    PlacementRead,
+    ProbeAnswered,
+    Why,
+)
 from exo_supervisor.core.kin import Kin
+from exo_supervisor.core.kinship import bonds
 from exo_supervisor.core.known import remember
 from exo_supervisor.core.members import look, weigh
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, Scope
-from exo_supervisor.core.nodes import Cluster, Node, carry_over, claim, join, mates, views_of
+from exo_supervisor.core.nodes import Cluster, Node, carry_over, claim, join, views_of
 from exo_supervisor.core.standing import Standing
+from exo_supervisor.core.trust import Trust, outranks
 from exo_supervisor.core.unproven import Unproven
 
 MAX_NODES = 2048
@@ -26,6 +36,8 @@ RETURNS = 2
 """Answered probes in a row that bring a node back; a new one needs a single answer."""
 EMPTY_LIST = 15.0
 """Seconds for which an empty list of nodes keeps the last grouping: clusters form slowly."""
+MOST_ASKED = 4
+"""Nodes that are asked at once whether they list one that lists them."""
 FORGET = 600.0
 """Seconds after which a silent node that no person named is forgotten."""
 
@@ -33,7 +45,8 @@ FORGET = 600.0
 class Registry:
     """Owns nodes and clusters; every method leaves the index true."""
 
-    def __init__(self) -> None:
+    def __init__(self, trust: Trust | None = None) -> None:
+        self.trust = trust or Trust()
         self.nodes: dict[Address, Node] = {}
         self.clusters: dict[ClusterKey, Cluster] = {}
         self.known: dict[ModelId, None] = {}
@@ -41,11 +54,17 @@ class Registry:
         self.unproven = Unproven()
         self._ids: dict[NodeId, Address] = {}
         self._kin = Kin()
-        self._standing = Standing(self.nodes, self.clusters)
+        self._one_sided: dict[Address, float] = {}
+        self._waits: dict[Address, list[Address]] = {}
+        self._groupings: list[Grouping] = []
+        self._standing = Standing(self.nodes, self.clusters, self.trust)
 
-    def where_ready(self, model: ModelId) -> list[Address]:
-        """List the nodes that can answer for a model now."""
-        return self._standing.ready.nodes(model)
+    def where_ready(self, model: ModelId, *, local_only: bool = False) -> list[Address]:
+        """List the nodes that can answer for a model now, and may be sent such a prompt."""
+        ready = self._standing.ready.nodes(model)
+        return (
+            [each for each in ready if self.nodes[each].trust != "found"] if local_only else ready
+        )
 
     def ready_models(self) -> Iterator[ModelId]:
         """List the models that some node can answer for now."""
@@ -81,7 +100,8 @@ class Registry:
         """Say whether a sighting can be taken in."""
         if event.node in self.nodes:
             return True
-        return len(self.nodes) < MAX_NODES and (event.seeded or not self.unproven.is_full)
+        wanted = event.seeded or self.trust.is_kept(event.node)
+        return len(self.nodes) < MAX_NODES and (wanted or not self.unproven.is_full)
 
     def sight(self, event: NodeSighted, now: float) -> bool:
         """Take a sighting in; True if the node is new and is to be watched."""
@@ -89,16 +109,17 @@ class Registry:
         if node is None:
             if not self.has_room(event):
                 return False
-            if not event.seeded:
+            if not (event.seeded or self.trust.is_kept(event.node)):
                 self.unproven.add(event.node, now)
             node = Node(event.node, event.url, now, event.seeded, {event.source}, heard=now)
             node.claims = None if event.claimed is None else {event.claimed: None}
+            node.trust = self.trust.own(node)
             self.nodes[event.node] = node
             return True
         node.sources.add(event.source)
-        node.seeded = node.seeded or event.seeded
-        if event.seeded:
-            self.unproven.drop(event.node)
+        if event.seeded and not node.seeded:
+            node.seeded = True
+            self.retrust(event.node, now)
         node.heard = max(node.heard, now)
         claim(node, event.claimed)
         return False
@@ -121,23 +142,26 @@ class Registry:
         if restarted:
             self._release_id(node)
             node.restarted_at = now
+        if former != event.node_id:
+            node.met = now
         node.generation, node.version = event.generation, event.version
         node.node_id, node.state_paths = event.node_id, event.state_paths
         node.latency, node.heard = event.latency, now
         node.why, node.detail, node.misses = None, "", 0
         node.returns += 1
         alias_of = node.alias_of
-        self._claim_id(node)
         came_up = not node.up and (not node.was_up or restarted or node.returns >= RETURNS)
+        node.up = node.up or came_up
+        self._claim_id(node, now)
         if came_up:
-            node.up = node.was_up = True
-            node.fell_from = None
+            node.was_up, node.fell_from = True, None
             self.unproven.drop(event.node)
             node.looked = node.looked or node.alias_of is not None
         if restarted:
             self._forget_state(node)
         self._settle(node, now, moved=came_up or node.alias_of != alias_of)
-        self._standing.follow_id(node, former, now)
+        if came_up or former != event.node_id or not node.up:
+            self._follow_id(node, former, now)
         if came_up:
             return "up"
         return "restarted" if restarted else "same"
@@ -153,7 +177,7 @@ class Registry:
         if node.misses >= MISSES:  # another address of it may be well
             self._release_id(node)
         self._settle(node, now, moved=fell)
-        self._standing.follow_id(node, node.node_id, now)
+        self._follow_id(node, node.node_id, now)
         return fell
 
     def read(self, event: PlacementRead, now: float) -> Reading:
@@ -164,7 +188,8 @@ class Registry:
             return Reading()
         grouping = self._list(node, event.listed, now)
         if node.cluster is None:
-            return Reading(grouping)
+            node.view = look(None, event, now)
+            return Reading(grouping, ask=tuple(self._waits.get(node.address, ())[:MOST_ASKED]))
         cluster, before = self.clusters[node.cluster], node.view
         node.view = look(before, event, now)
         verdict = weigh(views_of(cluster, self.nodes, node), node.address, before, now)
@@ -177,11 +202,14 @@ class Registry:
             said += tell_lag(node.address, cluster.key, before, node.view, now)
         cluster.index, cluster.read_at = verdict.truth.index, verdict.truth.read_at
         remember(self.known, verdict.truth.models)
+        self._stand(cluster, verdict.truth.models, now)
+        return Reading(grouping, tuple(said), verdict.ask)
+
+    def _stand(self, cluster: Cluster, told: Mapping[ModelId, Placed], now: float) -> None:
         lags_changed = self._standing.note_lags(cluster)
-        self._standing.stand(cluster, dict(verdict.truth.models), now)
+        self._standing.stand(cluster, dict(told), now)
         if lags_changed:
             self._standing.moved(cluster, now)
-        return Reading(grouping, tuple(said), verdict.ask)
 
     def unplace(self, address: Address, model: ModelId, now: float) -> None:
         """Believe a node that says a model is not placed, until its state is read again."""
@@ -204,13 +232,44 @@ class Registry:
         return [
             node.address
             for node in self.nodes.values()
-            if not node.seeded and not node.up and now - node.heard >= FORGET
+            if not (node.seeded or self.trust.is_kept(node.address))
+            if not node.up and now - node.heard >= FORGET
         ]
+
+    def retrust(self, address: Address, now: float) -> None:
+        """Look anew at whether a node is trusted, and whom it is in one cluster with."""
+        node = self.nodes.get(address)
+        if node is None:
+            return
+        node.trust = self.trust.own(node)
+        if node.trust == "found":
+            self.trust.forget(address)
+        else:
+            self.unproven.drop(address)
+        if node.up and node.node_id is not None:
+            self._claim_id(node, now)
+        self._groupings.append(self._group((address,), now))
+
+    def vouch(self, event: AddressesRead, now: float) -> None:
+        """Take in where a trusted node's state has the members of its cluster."""
+        node = self.nodes.get(event.node)
+        if node is None or self.trust.own(node) == "found":
+            return
+        if self.trust.told(event.node, event.addresses):
+            self._groupings.append(self._group((event.node,), now))
+
+    def groupings(self) -> list[Grouping]:
+        """List the groupings that were made since this was last asked, beside those returned."""
+        made, self._groupings = self._groupings, []
+        return made
 
     def forget(self, address: Address, now: float) -> Grouping | None:
         """Drop a node; the new grouping, where it belonged to one."""
         node = self.nodes.pop(address)
         self.unproven.drop(address)
+        self.trust.forget(address)
+        self._one_sided.pop(address, None)
+        self._waits.pop(address, None)
         self._release_id(node)
         self._standing.drop_id(node)
         self._kin.lists(address, node.listed, ())
@@ -224,16 +283,34 @@ class Registry:
             del self.clusters[cluster.key]
         return grouping
 
+    def _follow_id(self, node: Node, former: NodeId | None, now: float) -> None:
+        """Let what stands on an id follow it, unless a stranger goes by a trusted cluster's id."""
+        ids = {node.node_id, former} - {None}
+        listers = (self.nodes[at] for each in ids if each for at in self._kin.listers(each))
+        if node.trust == "found" and any(lister.trust != "found" for lister in listers):
+            self._standing.ignore_id(node, former)
+        else:
+            self._standing.follow_id(node, former, now)
+
     def address_of(self, node_id: NodeId) -> Address | None:
         """Find the node that goes by an id now."""
         return self._ids.get(node_id)
 
-    def _claim_id(self, node: Node) -> None:
-        """Let the first address of a node stand for it; its other addresses are aliases."""
+    def _claim_id(self, node: Node, now: float) -> None:
+        """Let one address of a node stand for it; its other addresses are aliases.
+
+        That is the one on the best ground, then the one that has gone by the id the longest: who
+        took an id while its owner was away gives it back when the owner answers again.
+        """
         if node.node_id is None:
             return
-        holder = self._ids.setdefault(node.node_id, node.address)
-        node.alias_of = None if holder == node.address else holder
+        holder = self.nodes[self._ids.setdefault(node.node_id, node.address)]
+        if holder is node or not outranks(node, holder):
+            node.alias_of = None if holder is node else holder.address
+            return
+        self._ids[node.node_id] = node.address
+        node.alias_of, holder.alias_of = None, node.address
+        self._groupings.append(self._group((holder.address,), now))
 
     def _release_id(self, node: Node) -> None:
         if node.node_id is not None and self._ids.get(node.node_id) == node.address:
@@ -243,6 +320,7 @@ class Registry:
         """Drop what a node told before it got a new id: its state is empty now."""
         self._kin.lists(node.address, node.listed, ())
         node.listed, node.listed_at, node.view = (), None, None
+        node.trust = self.trust.own(node)
         if node.cluster is None:
             return
         cluster = self.clusters[node.cluster]
@@ -259,32 +337,47 @@ class Registry:
         last = now if node.listed_at is None else node.listed_at
         if node.listed and not listed and now - last < EMPTY_LIST:
             return None
-        changed = node.cluster is None or node.listed != listed or self._has_alias(node.cluster)
+        changed = node.cluster is None or node.listed != listed or self._is_stale(node.cluster, now)
         self._kin.lists(node.address, node.listed, listed)
         node.listed, node.listed_at = listed, now if listed else last
         return self._group((node.address,), now) if changed else None
 
-    def _has_alias(self, key: ClusterKey) -> bool:
-        return any(self.nodes[m].alias_of is not None for m in self.clusters[key].members)
+    def _is_stale(self, key: ClusterKey, now: float) -> bool:
+        """Say whether a cluster holds an alias, or one that was to be in it for a while only."""
+        members = self.clusters[key].members
+        if any(now >= self._one_sided.get(member, inf) for member in members):
+            return True
+        return any(self.nodes[member].alias_of is not None for member in members)
 
     def _group(self, changed: Iterable[Address], now: float) -> Grouping:
         """Group anew the nodes that a change can concern, and carry their clusters over."""
         told = self._kin.of(changed, self.nodes, self.clusters, self._ids)
-        edges = {n.address: mates(n, told, self._ids) for n in told if n.alias_of is None}
+        tied = bonds(told, self.trust, now)
         old = {n.address: n.cluster for n in told if n.cluster is not None}
         before = {key: self.clusters.pop(key) for key in dict.fromkeys(old.values())}
-        grouping = regroup(edges, old, self.clusters)
+        grouping = regroup(tied.edges, old, self.clusters)
         after = carry_over(before, grouping, self.nodes)
         self.clusters |= after
         parents = dict(grouping.born)
         for cluster in after.values():
             for member in cluster.members:
                 join(self.nodes[member], cluster.key, parents, now)
+        moved = [node for node in told if node.trust != tied.grounds[node.address]]
+        for node in told:
+            node.trust = tied.grounds[node.address]
+            self._one_sided.pop(node.address, None)
+        self._one_sided |= tied.until
         self._standing.regrouped(before.values(), after.values())
         for node in told:
-            if node.alias_of is not None:
+            self._waits.pop(node.address, None)
+            if node.address not in tied.edges:
                 node.cluster = None
             self._standing.climb(node, now)
+        self._waits |= tied.waits
+        for cluster in after.values():
+            self._stand(cluster, cluster.told, now)
+        for node in moved:
+            self._follow_id(node, node.node_id, now)
         return grouping
 
     def _settle(self, node: Node, now: float, *, moved: bool) -> None:

@@ -8,6 +8,7 @@ from exo_supervisor.core.hosts import Hosts
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
 from exo_supervisor.core.nodes import Cluster, Node, rung_of
 from exo_supervisor.core.ready import Ready
+from exo_supervisor.core.trust import Trust
 
 
 class Standing:
@@ -17,9 +18,12 @@ class Standing:
     """
 
     def __init__(
-        self, nodes: Mapping[Address, Node], clusters: Mapping[ClusterKey, Cluster]
+        self,
+        nodes: Mapping[Address, Node],
+        clusters: Mapping[ClusterKey, Cluster],
+        trust: Trust,
     ) -> None:
-        self._nodes, self._clusters = nodes, clusters
+        self._nodes, self._clusters, self._trust = nodes, clusters, trust
         self._hosts = Hosts()
         self.ready = Ready()
 
@@ -65,6 +69,12 @@ class Standing:
         if node.node_id is not None:
             self._hosts.left(node.node_id, node.address)
 
+    def ignore_id(self, node: Node, former: NodeId | None) -> None:
+        """Take no word of a node on who answers by an id."""
+        for node_id in (node.node_id, former):
+            if node_id is not None:
+                self._hosts.forget(node_id, node.address)
+
     def regrouped(self, before: Iterable[Cluster], after: Iterable[Cluster]) -> None:
         """Take in that some clusters gave way to others; rungs are left to `climb`."""
         models: set[ModelId] = set()
@@ -102,10 +112,11 @@ class Standing:
             for cluster, placed in self.where(model)
             if placed.ready
             for member in cluster.members
-            if _may_serve(self._nodes[member])
+            if self._may_serve(self._nodes[member])
         ]
         self.ready.set(model, ready)
 
-
-def _may_serve(node: Node) -> bool:
-    return node.up and node.alias_of is None and not node.lags
+    def _may_serve(self, node: Node) -> bool:
+        """Say whether a node may be sent prompts at all."""
+        wanted = node.trust != "found" or not self._trust.strict
+        return node.up and node.alias_of is None and not node.lags and wanted

@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from exo_supervisor.core.effects import StartAttempt, Timers
+from exo_supervisor.core.effects import Announce, StartAttempt, Timers
 from exo_supervisor.core.flights import Attempt, Flight
 from exo_supervisor.core.names import Address, ClusterKey, ProviderName
 from exo_supervisor.core.options import Option, Tables
@@ -50,6 +50,21 @@ def _cloud_timers(timers: Timers, demands: frozenset[str]) -> Timers:
     if demands.isdisjoint(_CALLS) or timers.stall >= timers.first_content:
         return timers
     return structs.replace(timers, stall=timers.first_content)
+
+
+def first_use(option: Option, tables: Tables) -> list[Announce]:
+    """Tell of the first prompt to a node that is only found: anybody may be found."""
+    node = tables.registry.nodes.get(Address(option.target))
+    if option.generation is None or node is None or node.used or node.trust != "found":
+        return []
+    node.used = True
+    advice = f'exo-supervisor nodes trust {node.address}, or discovery.trust = "named"'
+    facts: dict[str, object] = {
+        "node": node.address,
+        "source": sorted(node.sources),
+        "advice": advice,
+    }
+    return [Announce(level="info", name="node_first_used", facts=facts)]
 
 
 def _node_timers(option: Option, size: int, tables: Tables) -> Timers:

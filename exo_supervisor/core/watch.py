@@ -50,8 +50,9 @@ class Watch:
             effects += [] if leaver is None else self._forget(leaver, now)
         if self._registry.sight(event, now):
             seen = _say("debug", "node_sighted", node=event.node, source=event.source)
-            effects += [WatchNode(node=event.node, url=event.url, seeded=event.seeded), seen]
-        return effects
+            kept = event.seeded or self._registry.trust.is_kept(event.node)
+            effects += [WatchNode(node=event.node, url=event.url, seeded=kept), seen]
+        return effects + self.regrouped()
 
     def answered(self, event: ProbeAnswered, now: float) -> list[Effect]:
         """Take in that a node said who it is."""
@@ -70,9 +71,10 @@ class Watch:
             effects.append(Announce(level="info", name=name, facts=facts))
         if change != "same" or missed:  # a cheap check saw it come back: its rest may end
             self._tables.breakers.hasten((event.node, None), now)
-        if node.up and node.alias_of is None and (change != "same" or node.cluster is None):
+        unread = node.cluster is None or node.listed_at is None
+        if node.up and node.alias_of is None and (change != "same" or unread):
             effects.append(ReadPlacement(node=event.node, cards=True, capacity=True))
-        return [*effects, *self._ready_changes()]
+        return [*effects, *self.regrouped(), *self._ready_changes()]
 
     def missed(self, event: ProbeFailed, now: float) -> list[Effect]:
         """Take in that a node did not say who it is."""
@@ -106,8 +108,8 @@ class Watch:
             node.capacity, node.capacity_at = event.own, now
         for node_id, capacity in event.capacities.items():
             address = self._registry.address_of(node_id)
-            if address is not None:
-                bearer = self._registry.nodes[address]
+            bearer = None if address is None else self._registry.nodes[address]
+            if bearer is not None and bearer.cluster == node.cluster:
                 bearer.capacity, bearer.capacity_at = capacity, now
         condition = self._registry.clusters[node.cluster].condition
         before, condition.ghosts = condition.ghosts, event.ghosts
@@ -181,6 +183,11 @@ class Watch:
             return False
         providers = self._tables.clouds.providers.values()
         return all(provider.looked for provider in providers if provider.cloud.keyed)
+
+    def regrouped(self) -> list[Effect]:
+        """Let breakers follow what was regrouped because of an id, or of whom a person trusts."""
+        groupings = self._registry.groupings()
+        return [effect for each in groupings for effect in self._carry_over(each)]
 
     def _ready_changes(self) -> Iterator[Effect]:
         for model, ready in self._registry.ready_changes():

@@ -1,9 +1,9 @@
 """Asks the clusters that are known which nodes they know.
 
 What a node tells is a stranger's word: it leads to few addresses at a time, and only to those of
-our own links. What a crawl tells that began at a node which a person named, a seed, is *rooted* in
-that person's word: it leads to any private address, however many nodes stand in between, as long
-as each was named by the one before.
+our own links, at Exo's usual ports. What a crawl tells that began at a node which a person named, a
+seed, is *rooted* in that person's word: it leads to any private address, however many nodes stand
+in between, as long as each was named by the one before.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ import structlog
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Struct
 
-from exo_supervisor.core.events import Event, NodeSighted
+from exo_supervisor.core.events import AddressesRead, Event, NodeSighted
 from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.discovery.recent import Recent
 from exo_supervisor.discovery.vicinity import Vicinity, on_docker_bridge
@@ -47,11 +47,16 @@ class _Told(Struct, frozen=True):
 
 
 class CrawlPoint(Struct, frozen=True):
-    """One member of a B or C cluster; those that a person named are asked first."""
+    """One member of a B or C cluster; those that a person named are asked first.
+
+    Only one that is `trusted` may lead to other ports than Exo's usual ones.
+    """
 
     url: str
     state_paths: bool
     seeded: bool
+    node: Address = Address("")
+    trusted: bool = False
 
 
 class Crawl:
@@ -113,6 +118,10 @@ class Crawl:
             log.debug("crawl_failed", url=point.url, why="bad_answer")
             return 0
         rooted = point.seeded or self.rooted(point.url)
+        if point.trusted:
+            await self._inbox.send(AddressesRead(node=point.node, addresses=told))
+        else:
+            told = {node_id: self._at_usual_ports(each) for node_id, each in told.items()}
         self._remember(told, rooted=rooted)
         new = 0
         loopback = _is_loopback(urlsplit(point.url).hostname or "")
@@ -127,6 +136,11 @@ class Crawl:
                 new += 1
                 await self._inbox.send(NodeSighted(node=address, url=url, source=self.name))
         return new
+
+    def _at_usual_ports(self, told: Sequence[str]) -> tuple[str, ...]:
+        """Leave out the ports that a stranger names: anything may listen there, and no Exo."""
+        usual = {f":{port}" for port in self._api_ports}
+        return tuple(text for text in told if text[text.find(":") :] in usual or ":" not in text)
 
     def _allows(self, ip: IPv4Address, *, rooted: bool, loopback: bool) -> bool:
         return (loopback and ip.is_loopback) or self._vicinity.allows(ip, rooted=rooted)

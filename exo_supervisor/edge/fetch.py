@@ -10,6 +10,7 @@ import aiohttp
 import anyio
 
 from exo_supervisor.core.events import Why
+from exo_supervisor.edge.pool import BarredError
 from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
 from exo_supervisor.wire.exo import Reply
 
@@ -99,11 +100,15 @@ class Fetcher:
             return Reply(response.status, bytes(body))
 
 
-def tell_apart(fault: aiohttp.ClientError | OSError | ValueError) -> Why:
+def tell_apart(  # noqa: C901 - a table
+    fault: aiohttp.ClientError | OSError | ValueError,
+) -> Why:
     """Name what went wrong with a GET; asyncio and uvloop raise different errors for the same."""
     match fault:
         case TimeoutError():
             return "timeout"
+        case aiohttp.ClientConnectorDNSError(os_error=BarredError(why=why)):
+            return why
         case aiohttp.ClientConnectorDNSError() | socket.gaierror():
             return "dns"
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch() | ssl.SSLError():

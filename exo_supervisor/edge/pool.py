@@ -1,25 +1,46 @@
 """Connections that are kept for the next request, none of which may bring an older one's words."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from errno import EACCES
 from functools import partial
 from http import HTTPStatus
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from select import POLLIN, poll
 from socket import socket
 from typing import Self, cast
 
 from aiohttp import StreamReader, TCPConnector
+from aiohttp.abc import ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError, RawResponseMessage
 from aiohttp.tracing import Trace
 
+from exo_supervisor.core.events import Why
 from exo_supervisor.edge.resolver import Resolver
 
 PIECE = 4096
 """Bytes that are parsed in one go as long as an answer's head has not come."""
 MOST_INTERIM = 32
 """Interim heads before an answer's own; a hint or two is usual."""
+
+
+WhyNot = Callable[[IPv4Address | IPv6Address, int], Awaitable[Why | None]]
+"""Says of an address and a port why no connection may be made there."""
+
+
+def _ip(found: ResolveResult) -> IPv4Address | IPv6Address:
+    return ip_address(found["host"].partition("%")[0])
+
+
+class BarredError(OSError):
+    """No address of a host may be connected to; `why` says why."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(EACCES, why)
+        self.why: Why = why
 
 
 class Pool(TCPConnector):
@@ -29,12 +50,29 @@ class Pool(TCPConnector):
     read as the answer to the next request: a connection on which anything came is closed instead.
     """
 
+    _why_not: WhyNot | None = None
+
     @classmethod
-    def open(cls, idle: float) -> Self:
-        """Keep a connection for so many seconds."""
+    def open(cls, idle: float, why_not: WhyNot | None = None) -> Self:
+        """Keep a connection for so many seconds; `why_not` says where none may be made."""
         pool = cls(limit=0, keepalive_timeout=idle, resolver=Resolver())
+        pool._why_not = why_not
         pool._factory = partial(_Wire, asyncio.get_running_loop())
         return pool
+
+    async def _resolve_host(
+        self, host: str, port: int, traces: Sequence[Trace] | None = None
+    ) -> list[ResolveResult]:
+        """Leave out the addresses that lead where none may be made. Raises BarredError."""
+        found = await super()._resolve_host(host, port, traces)
+        if self._why_not is None:
+            return found
+        barred = [await self._why_not(_ip(each), port) for each in found]
+        allowed = [each for each, why in zip(found, barred, strict=True) if why is None]
+        if not allowed:
+            telling = [why for why in barred if why is not None and why != "refused"]
+            raise BarredError(next(iter(telling), "refused"))
+        return allowed
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         while (connection := await super()._get(key, traces)) is not None:

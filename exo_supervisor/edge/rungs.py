@@ -19,6 +19,8 @@ _WHY = {
     "not_exo": "what answers there is no Exo",
     "bad_answer": "what answers there is no Exo that we understand",
     "bad_key": "it asks for a key",
+    "outside": "its name leads out of this network",
+    "other_user": "listened on by another user",
 }
 _TRY = {
     "refused": "start Exo there, or put the port of its --api-port into discovery.static",
@@ -28,6 +30,9 @@ _TRY = {
     "tls": "Exo itself speaks http: write http:// in discovery.static",
     "not_exo": "put Exo's own port into discovery.static",
     "bad_answer": "put Exo's own port into discovery.static",
+    "outside": "use its address in this network, or add its network to discovery.ranges",
+    "other_user": "run Exo as root or as the service's user, or add its user to "
+    "discovery.loopback_users",
 }
 _ANNOUNCERS = {
     "mdns": "mDNS announces it",

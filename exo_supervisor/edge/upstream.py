@@ -17,7 +17,7 @@ from aiohttp import ClientConnectorDNSError, ClientResponse, ClientSession, Clie
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.edge.pool import Pool
+from exo_supervisor.edge.pool import Pool, WhyNot
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.wire import exo, providers
 from exo_supervisor.wire.faults import judge
@@ -235,14 +235,17 @@ def _reading_fault(error: Exception) -> Fault:
     return Fault.PAYLOAD if isinstance(error, aiohttp.ClientPayloadError) else Fault.RESET
 
 
-def open_sessions() -> tuple[ClientSession, ClientSession]:
-    """Make the two pools: one for nodes, one for providers. Cookies and proxies play no part."""
-    return _session(NODE_IDLE), _session(PROVIDER_IDLE)
+def open_sessions(why_not: WhyNot | None = None) -> tuple[ClientSession, ClientSession]:
+    """Make the two pools: one for nodes, one for providers. Cookies and proxies play no part.
+
+    `why_not` says where no connection to a node may be made.
+    """
+    return _session(NODE_IDLE, why_not), _session(PROVIDER_IDLE)
 
 
-def _session(idle: float) -> ClientSession:
+def _session(idle: float, why_not: WhyNot | None = None) -> ClientSession:
     return ClientSession(
-        connector=Pool.open(idle),
+        connector=Pool.open(idle, why_not),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,

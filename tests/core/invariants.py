@@ -34,6 +34,8 @@ def check_start(effect: Effect, house: House) -> None:
     assert now < client.event.deadline, "started past its deadline"
     private = client.event.local_only or client.event.model == "private"
     assert not (private and effect.generation is None), "local_only went to a cloud"
+    node = machine.tables.registry.nodes.get(Address(effect.target))
+    assert not private or (node and node.trust != "found"), "local_only went to a stranger"
     assert not (client.event.route == "exo" and effect.generation is None), "route ignored"
     flight = machine.dispatch.flights[client.event.request]
     assert flight.attempts_here <= machine.tables.policy.attempts, "too many attempts in a tier"

@@ -53,6 +53,7 @@ M1, M2, X = ModelId("m1"), ModelId("m2"), ModelId("x")
 NEAR, FAR = ProviderName("near"), ProviderName("far")
 POLICY = Policy(
     clouds=(Cloud(NEAR, "https://near.example", 1), Cloud(FAR, "https://far.example", 2)),
+    trust="link",
     models=(
         ModelRule("chat", exo=(M1,), cloud=((NEAR, X), (FAR, X))),
         ModelRule("private", exo=(M2,), cloud=((NEAR, X),), local_only=True),

@@ -80,10 +80,12 @@ class Story:
         """Let some seconds pass."""
         return self.tick(self.now + seconds)
 
-    def up(self, node: str, *, generation: Generation = "C", born: int = 0) -> list[Effect]:
+    def up(
+        self, node: str, *, generation: Generation = "C", born: int = 0, seeded: bool = False
+    ) -> list[Effect]:
         """Let a node be found, and say who it is."""
         at = Address(node)
-        self.tell(NodeSighted(node=at, url=f"http://{node}", source="test"))
+        self.tell(NodeSighted(node=at, url=f"http://{node}", source="test", seeded=seeded))
         name = None if generation == "A" else NodeId(f"{node}#{born}")
         return self.tell(ProbeAnswered(node=at, generation=generation, node_id=name, latency=0.01))
 

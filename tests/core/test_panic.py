@@ -144,6 +144,7 @@ def test_a_scope_goes_by_its_cluster_a_provider_by_itself() -> None:
     story = Story(BOTH, "a:1")
     story.up("b:1")
     story.read("b:1", "m", mates="a:1")
+    story.read("a:1", "m", mates="b:1")
     assert story.machine.scope_of("b:1") == story.machine.scope_of("a:1") == "a:1"
     assert story.machine.scope_of("p") == "p"
     story.force("p", "open", "x")
@@ -157,8 +158,8 @@ def test_what_the_table_shows_can_be_given_back() -> None:
     for node, mate in (("a:1", "c:1"), ("c:1", "a:1"), ("b:1", "d:1"), ("d:1", "b:1")):
         story.read(node, "m", mates=mate)
     story.force("c:1", "open", "m")
-    story.read("c:1", "m")
-    story.read("a:1", "m", mates="b:1 d:1")
+    for node, mates in (("b:1", "a:1 d:1"), ("d:1", "a:1 b:1"), ("a:1", "b:1 d:1")):
+        story.read(node, "m", mates=mates)
     registry = story.machine.tables.registry
     homes = [registry.nodes[Address(node)].cluster for node in ("a:1", "c:1")]
     assert homes == ["b:1", "a:1"]

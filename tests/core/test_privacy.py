@@ -24,7 +24,7 @@ def test_it_stays_at_exo_whatever_happens(
     header: bool,  # noqa: FBT001 - a table's column
     order: tuple[Side, Side],
 ) -> None:
-    story = Story(structs.replace(policy, order=order), "a:1", "b:1")
+    story = Story(structs.replace(policy, order=order, trust="link"), "a:1", "b:1")
     heard = told(story.ask("r", local_only=header))
     for fault in (Fault.CONNECT, Fault.RESET_EARLY):
         heard += told(story.fail("r", fault))

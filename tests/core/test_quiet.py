@@ -69,6 +69,7 @@ def test_a_merge_does_not_hide_an_attempt_from_its_state() -> None:
     story = Story(LOCAL, "b:1", "a:1")
     story.ask("r", draw=0.9)
     story.ask("s", draw=0.1)
+    story.read("b:1", "m", mates="a:1")
     story.quiet("r", 10.0)
     story.quiet("s", 10.0)
     assert told(story.read("a:1", mates="b:1")) == LOST * 2

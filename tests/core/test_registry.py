@@ -143,6 +143,7 @@ def test_a_node_that_started_again_leaves_the_others_their_models() -> None:
     assert house.registry.where_ready(M) == [B]
     assert house.clusters() == {"a:1": "b:1", "a:1+": "a:1"}
     house.read(B, "y z", m=True)
+    house.read(A, "y z", m=True)
     assert house.clusters() == {"a:1": "a:1 b:1"}
     assert house.registry.where_ready(M) == [A, B]
 
@@ -231,7 +232,7 @@ def test_an_empty_list_keeps_the_last_grouping_for_fifteen_seconds() -> None:
     house = House(A, B)
     for node, node_id in ((A, "x"), (B, "y")):
         house.answer(node, node_id)
-    house.read(A, "x", 100.0)
+    house.read(A, "x y", 100.0)
     house.read(B, "x y", 100.0)
     house.read(B, "", 114.9)
     assert house.clusters() == {"a:1": "a:1 b:1"}
@@ -239,14 +240,32 @@ def test_an_empty_list_keeps_the_last_grouping_for_fifteen_seconds() -> None:
     assert house.clusters() == {"a:1": "a:1", "b:1": "b:1"}
 
 
-def test_one_side_of_a_list_is_enough() -> None:
-    """Exo's `--no-worker` nodes never appear in a topology."""
+def test_one_side_of_a_list_is_not_enough() -> None:
+    """Anybody can list an id; and Exo's `--no-worker` nodes, which nobody lists, stand alone."""
     house = House(A, B)
     house.answer(A, "x")
     house.read(A, "x other", m=True)
-    house.answer(B, "y")
-    house.read(B, "x")
+    house.answer(B, "y", 1.0)
+    house.read(B, "x", 1.0)
+    assert house.clusters() == {"a:1": "a:1"}, "A was not asked since B came"
+    house.read(A, "x other", 2.0, m=True)
+    house.read(B, "x", 2.0)
+    assert house.clusters() == {"a:1": "a:1", "b:1": "b:1"}
+    house.read(A, "x y", m=True)
     assert house.clusters() == {"a:1": "a:1 b:1"}
+
+
+def test_one_side_is_enough_for_a_while_where_a_list_has_not_come() -> None:
+    house = House(A, B)
+    for node, node_id in ((A, "x"), (B, "y")):
+        house.answer(node, node_id, 100.0)
+    house.read(B, "", 101.0)
+    house.read(A, "x y", 101.0)
+    assert house.clusters() == {"b:1": "a:1 b:1"}
+    house.read(A, "x y", 114.9)
+    assert house.clusters() == {"b:1": "a:1 b:1"}
+    house.read(A, "x y", 115.0)
+    assert len(house.clusters()) == 2, "and no longer, though nobody's list has changed"
 
 
 def test_a_split_leaves_both_parts_their_models_until_they_say_more() -> None:

@@ -17,7 +17,7 @@ from tests.discovery.house import HOUSE, on_links
 from tests.runtime.fake_get import FakeGet, note
 
 URL = "http://10.0.0.1:52415"
-POINT = CrawlPoint(URL, state_paths=True, seeded=True)
+POINT = CrawlPoint(URL, state_paths=True, seeded=True, trusted=True)
 N = NodeId("n")
 
 
@@ -65,7 +65,7 @@ async def test_a_cluster_is_asked_after_a_second_and_every_thirty() -> None:
     tells(get, ["10.0.0.2"], ["/ip4/10.0.0.3/tcp/8000"])
     crawling = Crawling(get, POINT)
     assert await crawling.last(62.0) == [(1.0, "10.0.0.3:8000")]
-    assert crawling.told[0][1] == NodeSighted(
+    assert crawling.told[1][1] == NodeSighted(
         node=Address("10.0.0.3:8000"), url="http://10.0.0.3:8000", source="crawl"
     )
     asked = [(at, url.removeprefix(URL)) for at, url in get.asked]
@@ -234,7 +234,7 @@ def test_loopback_counts_only_where_the_asked_node_is_on_it() -> None:
 async def test_where_the_asked_node_is_decides_about_loopback(url: str, told: int) -> None:
     get = FakeGet()
     tells(get, [], ["/ip4/127.0.0.1/tcp/52416"], url=url)
-    point = CrawlPoint(url, state_paths=True, seeded=True)
+    point = CrawlPoint(url, state_paths=True, seeded=True, trusted=True)
     assert len(await Crawling(get, point).last(2.0)) == told
 
 

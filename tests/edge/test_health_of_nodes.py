@@ -89,7 +89,7 @@ async def test_one_node_on_loopback_leads_to_the_others_that_it_reached() -> Non
     async with ExoNode("C") as one, ExoNode("C", cluster=one.cluster) as two:
         send, inbox = anyio.create_memory_object_stream[Event](64)
         async with aiohttp.ClientSession() as session, send, inbox:
-            points = [CrawlPoint(one.url, state_paths=True, seeded=True)]
+            points = [CrawlPoint(one.url, state_paths=True, seeded=True, trusted=True)]
             crawl = Crawl(Fetcher(session), send, lambda: points, [], Vicinity())
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(crawl.run)

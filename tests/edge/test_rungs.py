@@ -190,5 +190,6 @@ def test_a_member_that_just_came_from_another_cluster_says_so() -> None:
     for node, index in (("n:1", 90_000), ("o:1", 100)):
         story.up(node)
         story.tells(node, stand(M, f"i-{index}@{node}"), index=index)
+    story.tells("n:1", stand(M, "i-90000@n:1"), mates="o:1", index=90_001)
     story.tells("o:1", stand(M, "i-100@o:1"), mates="n:1", index=101)
     assert why(story, "o:1") == "it has not joined its cluster's state yet"

@@ -1,0 +1,88 @@
+"""Where connections to nodes may go: into this house, and on this machine to whom we know there."""
+
+import os
+import pwd
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from anyio import to_thread
+
+from exo_supervisor.config import Config
+from exo_supervisor.core.events import Why
+from exo_supervisor.discovery.vicinity import in_the_house
+from exo_supervisor.errors import StartError
+from exo_supervisor.host.owners import owners, told_here
+
+Ip = IPv4Address | IPv6Address
+_HOUSE_V6 = (IPv6Network("fc00::/7"), IPv6Network("fe80::/10"))  # RFC 4193, RFC 4291
+ROOT = 0
+
+
+class Border:
+    """Says of each address at which a connection to a node would end why it may not.
+
+    A name is asked for anew at each connection, and may mean another host by then. `users` are
+    those whose listeners on loopback may be an Exo; `owners` tells who listens there.
+    """
+
+    def __init__(
+        self,
+        in_the_house: Callable[[IPv4Address], bool],
+        ranges: Iterable[IPv4Network],
+        users: Iterable[int],
+        owners: Callable[[Ip, int], frozenset[int]] | None,
+    ) -> None:
+        self._in_the_house, self._ranges = in_the_house, tuple(ranges)
+        self._users, self._owners = frozenset(users), owners
+
+    @property
+    def owned(self) -> bool:
+        """Say whether the owner of a loopback listener is looked up."""
+        return self._owners is not None
+
+    async def why_not(self, ip: Ip, port: int) -> Why | None:
+        """Say why no connection may be made there; None if one may."""
+        mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+        plain = mapped or ip
+        if plain.is_loopback or plain.is_unspecified:
+            return await self._why_not_here(plain, port)
+        if isinstance(plain, IPv6Address):
+            inside = any(plain in network for network in _HOUSE_V6)
+        else:
+            inside = self._in_the_house(plain) or any(plain in each for each in self._ranges)
+        return None if inside else "outside"
+
+    async def _why_not_here(self, ip: Ip, port: int) -> Why | None:
+        """Look who listens on this machine; nobody now may be anybody by the time we connect."""
+        if self._owners is None:
+            return None
+        try:
+            listening = await to_thread.run_sync(self._owners, ip, port)
+        except OSError:
+            return "other_user"
+        if not listening:
+            return "refused"
+        return "other_user" if listening - self._users else None
+
+
+def border_of(config: Config) -> Border:
+    """Make the border that a configuration asks for. Raises StartError."""
+    discovery = config.discovery
+    ranges = [IPv4Network(each) for each in discovery.ranges]
+    users = user_ids(discovery.loopback_users)
+    return Border(in_the_house, ranges, users, owners if told_here() else None)
+
+
+def user_ids(names: Iterable[str]) -> frozenset[int]:
+    """Find the ids of root, of ourselves and of these users. Raises StartError."""
+    found = {ROOT, os.geteuid()}
+    for name in names:
+        if name.isascii() and name.isdigit():
+            found.add(int(name))
+            continue
+        try:
+            found.add(pwd.getpwnam(name).pw_uid)
+        except KeyError:
+            text = f"discovery.loopback_users names {name!r}, and this machine has no such user"
+            raise StartError(text) from None
+    return frozenset(found)
