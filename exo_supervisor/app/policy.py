@@ -78,6 +78,7 @@ def _cloud(provider: Provider, config: Config, why_off: Mapping[str, str]) -> Cl
             stall=CLOUD_STALL if provider.stall is None else provider.stall,
         ),
         keyed=provider.name not in why_off,
+        streams=provider.stream,
         why_off=why_off.get(provider.name, ""),
     )
 

@@ -170,6 +170,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     key_env: MaybeVariable = ""
     priority: Rank = 1
     models: tuple[Id, ...] = ()
+    stream: bool = True
+    "False: it is never asked for a stream, not even on behalf of a client that wants one."
     connect: Seconds | None = None
     headers: Seconds | None = None
     first_content: Seconds | None = None

@@ -5,13 +5,19 @@ from exo_supervisor.core.breakers import Change, Key
 from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
 from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.flights import Attempt, Flight, Held, Permits
+from exo_supervisor.core.marks import PREFILL, STREAM, USAGE
 from exo_supervisor.core.names import Address, ProviderName
-from exo_supervisor.core.options import Busy, Option, Tables
+from exo_supervisor.core.options import Option, Tables
 from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Fault
 
-BUSY_FIRST = 1.0
-BUSY_MAX = 30.0
-"""Seconds for which a busy target that names no time is left alone: first, doubling, at most."""
+_ADDED = {Fault.STREAM_REFUSED: STREAM, Fault.USAGE_REFUSED: USAGE}
+"""What of our own making a target may refuse."""
+_NO_PREFILL = frozenset({Fault.REJECTED, Fault.UNSUPPORTED, Fault.BEGAN_ANEW})
+"""How a target says that it does not go on with what another began."""
+_OF_THE_MODEL = frozenset(
+    {Fault.NOT_PLACED, Fault.CONTEXT_LENGTH, Fault.UNSUPPORTED, Fault.DECLINED, *_ADDED}
+)
+"""Faults of one model at a provider, which may have others for the request."""
 
 
 class Books:
@@ -29,6 +35,7 @@ class Books:
             (model, tables.breakers.take(model, now, changes, early=early)),
         )
         tables.meters.began(option.target)
+        tables.busy.start(option.pair(), now)
         if (bench := option.bench()) is not None:
             tables.seats.sit(bench)
         return permits, [announce_change(change, now) for change in changes]
@@ -46,7 +53,8 @@ class Books:
             mark = Mark.ABANDONED if same else Mark.FAILURE
             self._mark(held.model, mark, now, changes, held.draw, held.fault.value)
         flight.held.clear()
-        tables.busy.pop(option.target, None)
+        tables.busy.lift(option.pair(), attempt.began)
+        tables.declines.forget(option.pair())
         tables.meters.saw(option.target, option.model, ttft, now)
         if option.generation is None:
             tables.clouds.took_key(ProviderName(option.target))
@@ -64,7 +72,10 @@ class Books:
         owed_target, owed_model = attempt.owed
         self._mark(attempt.permits.target, target, now, changes, event.draw, last, owed_target)
         model = attempt.permits.model
-        if verdict.blame is not Blame.MODEL:
+        if self._is_third_decline(attempt.option, event):
+            most = self._tables.policy.rules.trip_after - 1
+            self._mark(model, Mark.FAILURE, now, changes, event.draw, last, most)
+        elif verdict.blame is not Blame.MODEL:
             self._mark(model, rest, now, changes, event.draw, last)
         elif event.committed or attempt.content:
             self._mark(model, Mark.FAILURE, now, changes, event.draw, last, owed_model)
@@ -74,7 +85,7 @@ class Books:
         if event.fault in CLOSED_AT_WORK:
             self._tables.registry.note_aborted(attempt.option.scope)
         return [announce_change(change, now) for change in changes] + self._learn(
-            flight, attempt.option, event, now
+            flight, attempt, event, now
         )
 
     def give_back(self, flight: Flight, now: float) -> list[Effect]:
@@ -85,37 +96,74 @@ class Books:
         flight.held.clear()
         return [announce_change(change, now) for change in changes]
 
+    def _is_third_decline(self, option: Option, event: AttemptSettled) -> bool:
+        """Count a request that a provider would not serve; many in a row are its own failure."""
+        if event.fault is not Fault.DECLINED:
+            return False
+        return self._tables.declines.note(option.pair(), event.body)
+
     def _learn(
-        self, flight: Flight, option: Option, event: AttemptSettled, now: float
+        self, flight: Flight, attempt: Attempt, event: AttemptSettled, now: float
     ) -> list[Effect]:
         """Take in what an attempt's end says of its target beyond health."""
+        option, fault, tables = attempt.option, event.fault, self._tables
         if option.generation is None:
-            self._tables.clouds.attempted(ProviderName(option.target), event.fault)
-        if event.fault is Fault.BUSY:
-            self._back_off(flight, option, event.retry_after, now)
+            tables.clouds.attempted(ProviderName(option.target), fault)
+        if fault is Fault.BUSY:
+            tables.busy.note(option.pair(), event.retry_after, attempt.began, now)
+            tries = flight.busy_tries
+            tries[option.pair()] = tries.get(option.pair(), 0) + 1
             return []
+        if option.generation is None:
+            return self._learn_of_cloud(flight, attempt, event, now)
         flight.seen.failed.add(option.target)
-        if VERDICTS[event.fault].blame is Blame.MODEL or event.fault is Fault.CONTEXT_LENGTH:
+        unfit = fault in {Fault.CONTEXT_LENGTH, Fault.UNSUPPORTED}
+        if VERDICTS[fault].blame is Blame.MODEL or unfit:
             flight.seen.skipped.add(option.scope)
-        if event.fault is Fault.BAD_KEY and option.generation is None:
-            self._tables.clouds.refused_key(ProviderName(option.target), now)
-            facts: dict[str, object] = {"provider": option.target, "status": event.status}
-            return [Announce(level="error", name="provider_key_refused", facts=facts)]
-        if event.fault is Fault.NOT_PLACED and option.generation is not None:
-            self._tables.registry.unplace(Address(option.target), option.model, now)
-            return [ReadPlacement(node=Address(option.target))]
+        if fault is not Fault.NOT_PLACED:
+            return []
+        tables.registry.unplace(Address(option.target), option.model, now)
+        return [ReadPlacement(node=Address(option.target))]
+
+    def _learn_of_cloud(
+        self, flight: Flight, attempt: Attempt, event: AttemptSettled, now: float
+    ) -> list[Effect]:
+        option, fault, tables = attempt.option, event.fault, self._tables
+        if self._ask_anew(flight, attempt, fault):
+            return []
+        if fault in _OF_THE_MODEL:
+            flight.seen.passed.add(option.pair())
+        else:
+            flight.seen.failed.add(option.target)
+        if VERDICTS[fault].blame is Blame.MODEL:
+            flight.seen.skipped.add(option.scope)
+        if flight.resuming and not attempt.content and fault in _NO_PREFILL:
+            tables.quirks.note(option.pair(), PREFILL)
+        provider = tables.clouds.providers[ProviderName(option.target)]
+        match fault:
+            case Fault.NOT_PLACED:
+                tables.absent.note(option.pair(), now)
+            case Fault.CONTEXT_LENGTH:
+                context = provider.contexts.get(option.model, 0)
+                flight.seen.too_short = max(flight.seen.too_short, context)
+            case Fault.BAD_KEY if tables.clouds.refused_key(provider.cloud.name, now):
+                facts: dict[str, object] = {"provider": option.target, "status": event.status}
+                facts["rest"] = provider.key_rest
+                return [Announce(level="error", name="provider_key_refused", facts=facts)]
+            case _:
+                pass
         return []
 
-    def _back_off(
-        self, flight: Flight, option: Option, retry_after: float | None, now: float
-    ) -> None:
-        mark = self._tables.busy.get(option.target)
-        streak = 1 if mark is None else mark.streak + 1
-        pause = retry_after
-        if pause is None:
-            pause = min(BUSY_MAX, BUSY_FIRST * 2.0 ** min(streak - 1, 10))
-        self._tables.busy[option.target] = Busy(now + pause, streak)
-        flight.busy_tries[option.target] = flight.busy_tries.get(option.target, 0) + 1
+    def _ask_anew(self, flight: Flight, attempt: Attempt, fault: Fault) -> bool:
+        """Have a request made again at once, without what we had added and the target refused."""
+        added = _ADDED.get(fault)
+        asked = attempt.streamed if fault is Fault.STREAM_REFUSED else attempt.usage
+        if added is None or not asked:
+            return False
+        self._tables.quirks.note(attempt.option.pair(), added)
+        flight.anew = attempt.option, attempt.side
+        flight.attempts_here -= 1
+        return True
 
     def _count_out(self, option: Option) -> None:
         tables = self._tables

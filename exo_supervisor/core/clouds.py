@@ -10,7 +10,8 @@ from exo_supervisor.core.outcomes import TELLING, Fault
 from exo_supervisor.core.policy import Cloud
 
 KEY_REST = 300.0
-"""Seconds for which a refused key is left alone; a person may have mended it by then."""
+KEY_REST_MAX = 3600.0
+"""Seconds for which a refused key is left alone: first, doubling, at most; it may be mended."""
 
 _UNREACHED = frozenset({Fault.CONNECT, Fault.CONNECT_TIMEOUT, Fault.TLS})
 _ANSWERED = frozenset(
@@ -28,15 +29,18 @@ class Provider(Struct):
     """One provider and what was last heard of it.
 
     `listed` are the models that it may be asked for by their own ids, `own` those of its own list.
-    `reached` is whether it gave any HTTP answer since it last could not be reached.
+    `contexts` are the tokens that they take, where it told. `reached` is whether it gave any HTTP
+    answer since it last could not be reached.
     """
 
     cloud: Cloud
     listed: dict[ModelId, None]
     own: dict[ModelId, None] = field(default_factory=dict[ModelId, None])
+    contexts: dict[ModelId, int] = field(default_factory=dict[ModelId, int])
     looked: bool = False
     why: str = ""
     bad_key_until: float | None = None
+    key_rest: float = 0.0
     reached: bool | None = None
 
     def usable(self, now: float) -> bool:
@@ -91,11 +95,16 @@ class Clouds:
         similar = ", ".join(near(model, provider.own))
         return f"{name} does not list {model}" + (f"; similar: {similar}" if similar else "")
 
-    def listed(self, name: ProviderName, models: tuple[ModelId, ...]) -> None:
+    def listed(
+        self,
+        name: ProviderName,
+        models: tuple[ModelId, ...],
+        contexts: dict[ModelId, int] | None = None,
+    ) -> None:
         """Take a provider's own list in; what was configured for it limits the list."""
         provider = self.providers[name]
         provider.looked, provider.reached, provider.why = True, True, ""
-        provider.own = dict.fromkeys(models)
+        provider.own, provider.contexts = dict.fromkeys(models), contexts or {}
         if not provider.cloud.models:
             provider.listed = provider.own
 
@@ -115,13 +124,21 @@ class Clouds:
         elif fault in _ANSWERED and provider.reached is not True:
             provider.reached, provider.why = True, ""
 
-    def refused_key(self, name: ProviderName, now: float) -> None:
-        """Leave a provider alone for a while, since it refused the key."""
+    def refused_key(self, name: ProviderName, now: float) -> bool:
+        """Leave a provider alone for a while, since it refused the key, each time for longer.
+
+        False: it is left alone already; this was asked before that was known.
+        """
         provider = self.providers[name]
-        provider.bad_key_until, provider.looked = now + KEY_REST, True
+        if provider.bad_key_until is not None and now < provider.bad_key_until:
+            return False
+        provider.key_rest = min(KEY_REST_MAX, 2.0 * provider.key_rest or KEY_REST)
+        provider.bad_key_until, provider.looked = now + provider.key_rest, True
         provider.reached = None
+        return True
 
     def took_key(self, name: ProviderName) -> None:
         """Note that a provider answered with content, which proves the key."""
         provider = self.providers[name]
-        provider.bad_key_until, provider.reached, provider.why = None, True, ""
+        provider.bad_key_until, provider.key_rest = None, 0.0
+        provider.reached, provider.why = True, ""

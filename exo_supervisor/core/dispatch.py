@@ -6,7 +6,8 @@ Owns the flights. Each event of a request changes its flight, is booked, and ask
 
 from collections.abc import Callable
 
-from exo_supervisor.core.advance import Fail, Start, Wait, advance
+from exo_supervisor.core.advance import Start, Wait, advance
+from exo_supervisor.core.attempt_log import AttemptLog
 from exo_supervisor.core.books import Books
 from exo_supervisor.core.catalog import Catalog, Route
 from exo_supervisor.core.effects import Announce, Effect, Refuse
@@ -17,11 +18,13 @@ from exo_supervisor.core.events import (
     RequestArrived,
     RequestEnded,
 )
+from exo_supervisor.core.fail import DEADLINE, Fail, over
 from exo_supervisor.core.flights import Attempt, Flight
+from exo_supervisor.core.marks import PREFILL
 from exo_supervisor.core.moves import Moves
 from exo_supervisor.core.names import ClusterKey, RequestId
 from exo_supervisor.core.options import Option, Seen, Tables, crowded
-from exo_supervisor.core.outcomes import TELLING, VERDICTS, Fault, Next, Outcome
+from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Outcome
 from exo_supervisor.core.quiet import Quiet
 from exo_supervisor.core.refusals import end_of, must_stay, not_found, not_placed
 from exo_supervisor.core.retry import Budget
@@ -29,14 +32,8 @@ from exo_supervisor.core.starting import first_use, start_of
 from exo_supervisor.core.tally import Tally
 from exo_supervisor.core.waiting import Waiting
 
-PREFILL = "prefill"
-"""What a target must honour to go on with an answer: a last message of the assistant."""
-DEADLINE = Fail(504, "deadline", "the deadline passed before an answer began")
-
 _SHIFTS = {Fault.BUSY: "busy", Fault.NOT_PLACED: "model_not_ready"}
 """Why a request went elsewhere after an attempt, where that attempt did not simply fail."""
-_CRASHES = {Fault.SERVER_ERROR, Fault.ERROR_EVENT}
-"""Alike: one engine tells of its crash in the head, another in a stream that has begun."""
 
 Wake = Callable[[float, RequestId], None]
 
@@ -55,6 +52,7 @@ class Dispatch:
         self._wake = wake
         self._books = Books(tables)
         self._moves = Moves()
+        self._log = AttemptLog()
         self._budget = Budget(tables.policy.budget)
         self._quiet = Quiet(tables)
 
@@ -165,7 +163,7 @@ class Dispatch:
                 return [must_stay(event)]
         if event.route is not None:
             tiers = tuple(tier for tier in tiers if tier.side == event.route)
-        seen = Seen(set(), set(), event.demands, event.hazards, local_only=stays)
+        seen = Seen(set(), set(), event.demands, event.hazards, local_only=stays, draw=event.draw)
         flight = Flight(event=event, route=route, tiers=tiers, arrived=now, seen=seen)
         flight.forced = event.route is not None
         flight.shift = flight.shift_by_route()
@@ -217,7 +215,7 @@ class Dispatch:
         flight.attempts_here += 1
         if flight.shift is None and flight.faults and step.option.target != flight.faults[0][0]:
             flight.shift = _SHIFTS.get(flight.faults[0][1], "attempt_failed")
-        flight.attempt = Attempt(flight.attempts, step.option, step.side, permits)
+        flight.attempt = Attempt(flight.attempts, step.option, step.side, permits, began=now)
         flight.waiting_until = None
         self.waiting.remove(flight.event.request)
         effects += first_use(step.option, self._tables)
@@ -226,31 +224,31 @@ class Dispatch:
     def _after(
         self, flight: Flight, attempt: Attempt, event: AttemptSettled, now: float
     ) -> list[Effect]:
-        verdict = VERDICTS[event.fault]
-        if event.fault is Fault.NONE:
+        fault, verdict = event.fault, VERDICTS[event.fault]
+        if fault is Fault.NONE:
             return self._close(flight, attempt.side, now)
-        if event.resumable and flight.route.continues and verdict.next is not Next.NOWHERE:
-            return self._continue(flight, attempt, event.fault, now)
-        flight.faults.append((attempt.option.target, event.fault))
-        if event.committed or event.fault is Fault.CLIENT_LEFT:
+        if event.resumable and flight.may_continue(attempt, fault):
+            return self._continue(flight, attempt, event, now)
+        if flight.anew is None:
+            flight.faults.append((attempt.option.target, fault))
+        if event.committed or fault is Fault.CLIENT_LEFT:
             left = verdict.outcome is Outcome.ABANDONED
             return self._close(flight, "abandoned" if left else "failed", now)
-        if event.fault is Fault.DEADLINE:
+        if fault is Fault.DEADLINE:
             return self._refuse(flight, DEADLINE, now)
-        if event.fault in TELLING:
-            flight.rejected = event.status or 400, event.message
-        if verdict.next is Next.NOWHERE:
-            fail = Fail(event.status or 400, "upstream_rejected", event.message)
+        if flight.anew is None and (fail := over(flight, attempt.option.target, event)) is not None:
             return self._refuse(flight, fail, now)
-        if verdict.in_band and self._is_poison(flight):
-            text = "two targets failed this request alike: the request itself seems to kill"
-            return self._refuse(flight, Fail(502, "poison_request", text), now)
         if verdict.next is Next.SAME_ONCE:
             flight.once = attempt.option
-        return self._go(flight, now)
+        effects = self._go(flight, now)
+        goes_on = flight.event.request in self.flights
+        return [*(self._log.tell(attempt, event, now) if goes_on else ()), *effects]
 
-    def _continue(self, flight: Flight, attempt: Attempt, fault: Fault, now: float) -> list[Effect]:
+    def _continue(
+        self, flight: Flight, attempt: Attempt, event: AttemptSettled, now: float
+    ) -> list[Effect]:
         """Let another target go on with an answer that broke off, if one can at once."""
+        fault = event.fault
         flight.faults.append((attempt.option.target, fault))
         flight.resuming, flight.once = True, None
         flight.seen.demands |= {PREFILL}
@@ -260,14 +258,7 @@ class Dispatch:
         facts: dict[str, object] = {"request_id": flight.event.request, "fault": fault.value}
         facts |= {"from": attempt.option.target, "to": step.option.target}
         said = Announce(level="warning", name="stream_continued", facts=facts)
-        return [said, *self._start(flight, step, now)]
-
-    def _is_poison(self, flight: Flight) -> bool:
-        if not flight.held:
-            return False
-        last = flight.held[-1]
-        elsewhere = (held.fault for held in flight.held if held.scope != last.scope)
-        return any(fault is last.fault or {fault, last.fault} == _CRASHES for fault in elsewhere)
+        return [said, *self._log.tell(attempt, event, now), *self._start(flight, step, now)]
 
     def _wait(self, flight: Flight, until: float) -> list[Effect]:
         self.waiting.add(flight)

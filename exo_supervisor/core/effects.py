@@ -96,7 +96,8 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     """Send a request to a target; a `generation` of None means a provider.
 
     `shift` is why this is not the first choice; `hold`: nothing is shown before the whole answer
-    is in; `continues`: another target may go on with it, and `resumes`: this one does.
+    is in; `continues`: another target may go on with it, and `resumes`: this one does. `streamed`:
+    it is asked for a stream, and with `usage` for one that tells its usage.
     """
 
     request: RequestId
@@ -110,6 +111,8 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     hold: bool = False
     continues: bool = False
     resumes: bool = False
+    streamed: bool = True
+    usage: bool = True
 
 
 class CancelAttempt(BaseEffect, frozen=True, kw_only=True):

@@ -190,10 +190,11 @@ class AddressesRead(BaseEvent, frozen=True, kw_only=True):
 
 
 class ProviderListed(BaseEvent, frozen=True, kw_only=True):
-    """A provider told which models it has."""
+    """A provider told which models it has, and of some the tokens that they take."""
 
     provider: ProviderName
     models: tuple[ModelId, ...]
+    contexts: dict[ModelId, int] = {}
 
 
 class ProviderFailed(BaseEvent, frozen=True, kw_only=True):
@@ -246,6 +247,7 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
     """An attempt ended; every permit ever granted comes back in exactly one of these.
 
     `resumable`: what the client was told by now is a plain text that another target can go on with.
+    `body` tells this request from others, where a provider declined it.
     """
 
     request: RequestId
@@ -257,6 +259,7 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
     message: str = ""
     committed: bool = False
     resumable: bool = False
+    body: int = 0
 
 
 class RequestEnded(BaseEvent, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """One request on its way, and the attempts that it makes."""
 
+from collections.abc import Iterator
 from math import inf
 
 from msgspec import Struct, field
@@ -7,9 +8,13 @@ from msgspec import Struct, field
 from exo_supervisor.core.breakers import Key
 from exo_supervisor.core.catalog import Route, Tier
 from exo_supervisor.core.events import RequestArrived
+from exo_supervisor.core.marks import Pair
 from exo_supervisor.core.names import InstanceId, Scope, Side, Target
-from exo_supervisor.core.options import Block, Option, Seen
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.options import Block, Option, Seen, Tables, options
+from exo_supervisor.core.outcomes import VERDICTS, Fault, Next
+
+CRASHES = {Fault.SERVER_ERROR, Fault.ERROR_EVENT}
+"""Alike: one engine tells of its crash in the head, another in a stream that has begun."""
 
 
 class Permits(Struct, frozen=True):
@@ -30,6 +35,10 @@ class Attempt(Struct):
     instances: frozenset[InstanceId] = frozenset()
     """The copies of its model that stood when it began; any of them may have taken it."""
     node_id: str | None = None
+    began: float = 0.0
+    streamed: bool = True
+    """It was asked to stream, and `usage` to tell its usage: both may be refused."""
+    usage: bool = True
     content: bool = False
     owed: tuple[int, int] = (0, 0)
     """Failures at target and model that this attempt's first content wiped out."""
@@ -61,7 +70,11 @@ class Flight(Struct):
     free_failover: bool = True
     once: Option | None = None
     retried: set[Target] = field(default_factory=set[Target])
-    busy_tries: dict[Target, int] = field(default_factory=dict[Target, int])
+    busy_tries: dict[Pair, int] = field(default_factory=dict[Pair, int])
+    paid: bool = False
+    """A retry that the budget has allowed already, before its wait."""
+    anew: tuple[Option, Side] | None = None
+    """Where to ask at once again, without what was refused of our own."""
     patience_until: float | None = None
     waiting_until: float | None = None
     pause_until: float = -inf
@@ -71,6 +84,8 @@ class Flight(Struct):
     shift: str | None = None
     reasons: list[Block] = field(default_factory=list[Block])
     faults: list[tuple[Target, Fault]] = field(default_factory=list[tuple[Target, Fault]])
+    words: dict[Target, str] = field(default_factory=dict[Target, str])
+    """What targets said themselves of why they did not serve it, made safe."""
     held: list[Held] = field(default_factory=list[Held])
     rejected: tuple[int, str] | None = None
     attempt: Attempt | None = None
@@ -93,6 +108,30 @@ class Flight(Struct):
         narrowed = self.forced or self.event.local_only
         return narrowed or self.shift == "unsupported_field" or self.rejected is not None
 
+    def may_continue(self, attempt: Attempt, fault: Fault) -> bool:
+        """Say whether another target may go on with an answer that was cut off by a fault.
+
+        Who was asked to go on and refused that has not refused the request.
+        """
+        if not self.route.continues:
+            return False
+        refused = self.resuming and not attempt.content and fault is Fault.REJECTED
+        return refused or VERDICTS[fault].next is not Next.NOWHERE
+
+    def is_poison(self) -> bool:
+        """Say whether two targets that share no model have failed it alike: it may kill a third."""
+        if not self.held:
+            return False
+        last = self.held[-1]
+        elsewhere = (held.fault for held in self.held if held.scope != last.scope)
+        return any(fault is last.fault or {fault, last.fault} == CRASHES for fault in elsewhere)
+
     def last_tier(self) -> bool:
         """Say whether no other tier is left."""
         return self.place + 1 >= len(self.tiers)
+
+
+def options_of(flight: Flight, tier: Tier, tables: Tables, *, every: bool) -> Iterator[Option]:
+    """List a tier's options for a request; of many ready nodes only a sample, unless `every`."""
+    stays = flight.seen.local_only
+    return options(tier, tables, flight.event.draw, every=every, local_only=stays)

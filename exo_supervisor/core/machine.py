@@ -170,7 +170,7 @@ class Machine:
             case ProviderListed():
                 effects = watch.listed(event)
             case ProviderFailed():
-                effects = watch.unlisted(event, now)
+                effects = watch.unlisted(event)
         changed = version != self.tables.registry.version
         return effects + self._rouse(now, changed=changed or isinstance(event, ProviderListed))
 

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from math import inf
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from exo_supervisor.core.balance import choose, sample
 from exo_supervisor.core.breakers import Breakers, Key
 from exo_supervisor.core.catalog import Tier
 from exo_supervisor.core.clouds import Clouds
 from exo_supervisor.core.keeper import Keeper
+from exo_supervisor.core.marks import PREFILL, Absences, BusyMarks, Declines, Pair, Quirks
 from exo_supervisor.core.meter import Meters
 from exo_supervisor.core.names import (
     Address,
@@ -53,18 +54,15 @@ class Option(Struct, frozen=True):
         """Name the breakers of the target and of the model."""
         return (self.target, None), (self.scope, self.model)
 
+    def pair(self) -> Pair:
+        """Name the model at this very target."""
+        return self.target, self.model
+
     def bench(self) -> Bench | None:
         """Name what limits how many are at work at once; a provider knows its own limit."""
         if self.generation is None:
             return None
         return bench_of(self.generation, self.scope, self.model)
-
-
-class Busy(Struct, frozen=True):
-    """A target asked to be left alone until an instant, `streak` times in a row."""
-
-    until: float
-    streak: int
 
 
 class Tables:
@@ -81,13 +79,20 @@ class Tables:
         self.breakers = Breakers(policy.rules)
         self.meters = Meters()
         self.prefill = Prefill({})
-        self.busy: dict[Target, Busy] = {}
+        self.busy = BusyMarks()
+        self.absent = Absences()
+        self.quirks = Quirks()
+        self.declines = Declines()
         self.seats = Seats({})
         self.turn = 0
 
 
 class Seen(Struct):
-    """What one request has met so far; `demands` and `hazards` are its own."""
+    """What one request has met so far; `demands`, `hazards` and `draw` are its own.
+
+    `passed` are the models at providers that cannot serve this request, while others there may;
+    `too_short` is the longest context, in tokens, that it did not fit into.
+    """
 
     failed: set[Target]
     skipped: set[Scope]
@@ -95,6 +100,9 @@ class Seen(Struct):
     hazards: dict[str, str] = {}
     local_only: bool = False
     """It must not leave the house, nor go to a node that is only found."""
+    draw: float = 0.0
+    passed: set[Pair] = field(default_factory=set[Pair])
+    too_short: int = 0
     pardoned: Target | None = None
     """Whom to try once more although its scope is to be skipped."""
 
@@ -129,21 +137,34 @@ def block(option: Option, seen: Seen, tables: Tables, now: float) -> Block | Non
     """Say why an option cannot be taken now; None means that it can."""
     if option.generation is not None and _is_unfit(option.generation, seen, tables.policy):
         return Block.FIELD
-    if option.target in seen.failed:
+    if option.target in seen.failed or option.pair() in seen.passed:
         return Block.FAILED
     if option.scope in seen.skipped and option.target != seen.pardoned:
         return Block.FAILED
-    if option.generation is None and not _usable(option.target, tables, now):
-        return Block.CLOUD
+    if option.generation is None and (reason := _block_at_cloud(option, seen, tables, now)):
+        return reason
     target_key, model_key = option.guards()
     breakers = tables.breakers
     if not (breakers.may_admit(target_key, now) and breakers.may_admit(model_key, now)):
         return Block.BREAKER
-    mark = tables.busy.get(option.target)
-    if mark is not None and now < mark.until:
+    free_at = tables.busy.free_at(option.pair(), seen.draw)
+    if free_at is not None and now < free_at:
         return Block.BUSY
     if crowded(option, tables, now) is not None:
         return Block.BUSY
+    return None
+
+
+def _block_at_cloud(option: Option, seen: Seen, tables: Tables, now: float) -> Block | None:
+    provider = tables.clouds.providers[ProviderName(option.target)]
+    if PREFILL in seen.demands and tables.quirks.has(option.pair(), PREFILL):
+        return Block.FIELD
+    if not provider.usable(now):
+        return Block.CLOUD
+    if tables.absent.holds(option.pair(), now):
+        return Block.NOT_READY
+    if 0 < provider.contexts.get(option.model, 0) <= seen.too_short:
+        return Block.FAILED
     return None
 
 
@@ -173,10 +194,6 @@ def crowded(option: Option, tables: Tables, now: float) -> float | None:
     return max(ramps, default=None)
 
 
-def _usable(target: Target, tables: Tables, now: float) -> bool:
-    return tables.clouds.providers[ProviderName(target)].usable(now)
-
-
 def pick(free: list[Option], tables: Tables, draw: float, now: float) -> Option:
     """Choose among options that can all be taken, by the configured balance."""
     if len(free) == 1:
@@ -199,7 +216,9 @@ def pick(free: list[Option], tables: Tables, draw: float, now: float) -> Option:
 
 def why_none(blocks: set[Block], tables: Tables) -> Block:
     """Name the one reason that stands for a tier in which nothing can be taken."""
-    for reason in (Block.FAILED, Block.BUSY, Block.BREAKER, Block.FIELD, Block.CLOUD):
+    for reason in (
+        Block.FAILED, Block.BUSY, Block.BREAKER, Block.FIELD, Block.CLOUD, Block.NOT_READY,
+    ):  # fmt: skip
         if reason in blocks:
             return reason
     return Block.NOT_READY if tables.registry.any_up() else Block.DOWN

@@ -30,6 +30,8 @@ class Cloud(Struct, frozen=True):
     models: tuple[ModelId, ...] = ()
     timers: Timers = _ANY_TIMERS
     keyed: bool = True
+    streams: bool = True
+    """It may be asked for a stream."""
     why_off: str = ""
 
 

@@ -4,8 +4,10 @@ from msgspec import structs
 
 from exo_supervisor.core.effects import Announce, StartAttempt, Timers
 from exo_supervisor.core.flights import Attempt, Flight
+from exo_supervisor.core.marks import STREAM, USAGE
 from exo_supervisor.core.names import Address, ClusterKey, ProviderName
 from exo_supervisor.core.options import Option, Tables
+from exo_supervisor.core.policy import Cloud
 
 _CALLS = frozenset({"tools", "functions"})
 """Demands with which a part of an answer may be written in silence."""
@@ -19,6 +21,7 @@ def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
     if option.generation is None:
         cloud = tables.clouds.providers[ProviderName(option.target)].cloud
         url, timers = cloud.url, _cloud_timers(cloud.timers, flight.event.demands)
+        timers = _settle_form(attempt, cloud, timers, tables)
     else:
         node = tables.registry.nodes[Address(option.target)]
         cluster = tables.registry.clusters[ClusterKey(option.scope)]
@@ -39,6 +42,8 @@ def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
         hold=flight.route.hold,
         continues=flight.route.continues,
         resumes=flight.resuming,
+        streamed=attempt.streamed,
+        usage=attempt.usage,
     )
 
 
@@ -65,6 +70,17 @@ def first_use(option: Option, tables: Tables) -> list[Announce]:
         "advice": advice,
     }
     return [Announce(level="info", name="node_first_used", facts=facts)]
+
+
+def _settle_form(attempt: Attempt, cloud: Cloud, timers: Timers, tables: Tables) -> Timers:
+    """Leave out of what we ask for what is not taken there; tell the timers for what is left.
+
+    An answer that is no stream shows nothing, not even a head, before all of it is there.
+    """
+    pair = attempt.option.pair()
+    attempt.streamed = cloud.streams and not tables.quirks.has(pair, STREAM)
+    attempt.usage = attempt.streamed and not tables.quirks.has(pair, USAGE)
+    return timers if attempt.streamed else structs.replace(timers, headers=None)
 
 
 def _node_timers(option: Option, size: int, tables: Tables) -> Timers:

@@ -137,25 +137,25 @@ class Watch:
         if provider is None:
             return []
         first = provider.reached is not True
-        self._tables.clouds.listed(event.provider, event.models)
+        self._tables.clouds.listed(event.provider, event.models, event.contexts)
+        self._tables.absent.listed(event.provider, event.models)
         count = len(provider.listed)
         if not first:
             return []
         return [_say("info", "provider_reached", provider=event.provider, models=count)]
 
-    def unlisted(self, event: ProviderFailed, now: float) -> list[Effect]:
-        """Take in that a provider did not give its list."""
+    def unlisted(self, event: ProviderFailed) -> list[Effect]:
+        """Take in that a provider did not give its list; that it refused it says no more."""
         provider = self._tables.clouds.get(event.provider)
         if provider is None:
             return []
         first = provider.why == ""
         why = event.detail or event.why
         self._tables.clouds.failed(event.provider, why, answered=event.answered)
-        if event.why == "bad_key":
-            self._tables.clouds.refused_key(event.provider, now)
         if not first:
             return []
-        return [_say("warning", "provider_unreached", provider=event.provider, why=event.why)]
+        name = "provider_list_refused" if event.answered else "provider_unreached"
+        return [_say("warning", name, provider=event.provider, why=event.why)]
 
     def sweep(self, now: float) -> list[Effect]:
         """Name what is stuck; drop the nodes that were silent for long and that no person named."""
@@ -166,13 +166,15 @@ class Watch:
         clouds = self._tables.clouds.providers
         targets, scopes = {*self._registry.nodes, *clouds}, {*self._registry.clusters, *clouds}
         self._tables.breakers.prune(targets, scopes)
+        self._tables.busy.prune(now)
+        self._tables.absent.prune(now)
         return effects
 
     def _forget(self, address: Address, now: float) -> list[Effect]:
         """Drop a node from every table."""
         effects: list[Effect] = [*self._carry_over(self._registry.forget(address, now))]
         self._tables.meters.forget(address)
-        self._tables.busy.pop(address, None)
+        self._tables.busy.forget(address)
         return [*effects, UnwatchNode(node=address)]
 
     def looked(self) -> bool:

@@ -4,6 +4,7 @@ import msgspec
 from msgspec import Struct
 
 from exo_supervisor.core.effects import StartAttempt
+from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.answer import Answer
 from exo_supervisor.wire.openai import ChatRequest
 from exo_supervisor.wire.seam import Seam, Transcript, go_on
@@ -16,6 +17,14 @@ class Joint(Struct, frozen=True):
     after: int
 
 
+class Broken(Struct, frozen=True):
+    """Who broke an answer off, why, and after how many pieces of it."""
+
+    target: str
+    fault: Fault
+    pieces: int
+
+
 class Continuation:
     """Takes down what a client that streams is told, and asks the next target for the rest."""
 
@@ -23,6 +32,7 @@ class Continuation:
         self._chat = chat
         self._told: Transcript | None = None
         self._joints: list[Joint] = []
+        self._broken: Broken | None = None
 
     def __len__(self) -> int:
         return len(self._joints)
@@ -46,6 +56,14 @@ class Continuation:
         if self._joints:
             answer.before = self._joints[-1].after
             answer.mark = b',"supervisor":{"continued":%b}' % msgspec.json.encode(self._joints)
+
+    def broken(self, last: Broken, *, spoke: bool) -> Broken:
+        """Tell who broke the answer off: not one who would not go on with it, and never `spoke`."""
+        if last.fault in (Fault.CLIENT_LEFT, Fault.DEADLINE):
+            return last
+        if self._broken is None or spoke:
+            self._broken = last
+        return self._broken
 
     def possible(self) -> bool:
         """Say whether another target could go on from here."""

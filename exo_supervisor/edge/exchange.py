@@ -7,6 +7,7 @@ server cancels it, and whatever it holds is given back without another wait.
 import random
 from collections.abc import Callable
 from math import inf
+from zlib import crc32
 
 import anyio
 from msgspec import Struct
@@ -15,7 +16,7 @@ from exo_supervisor.core.effects import Refuse, StartAttempt
 from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.edge.continuation import Continuation
+from exo_supervisor.edge.continuation import Broken, Continuation
 from exo_supervisor.edge.keepalive import Keepalive
 from exo_supervisor.edge.mailbox import Mailbox, Mailboxes
 from exo_supervisor.edge.relay import SLOW_CLIENT, Bounds, Relay
@@ -25,6 +26,7 @@ from exo_supervisor.edge.wishes import Wishes
 from exo_supervisor.wire.aggregate import Aggregate
 from exo_supervisor.wire.answer import Answer
 from exo_supervisor.wire.openai import ChatRequest
+from exo_supervisor.wire.providers import refused_of_client
 from exo_supervisor.wire.reading import Reading
 from exo_supervisor.wire.whole import Whole
 
@@ -137,13 +139,16 @@ class Exchange:
             error, fault, opened = caught, caught.fault, None
         finally:
             self._note(reading, relay)
+        fault = refused_of_client(fault, chat)
         if fault is Fault.NONE:
             account.outcome = "success"
         self._settle(start, relay, reading, fault, error)
         if fault is not Fault.NONE and relay.committed:
+            broken = Broken(start.target, fault, reading.tokens)
+            broken = self._continuation.broken(broken, spoke=relay.ttft is not None)
             if mailbox.full:  # another target goes on with it
                 return False
-            await self._break_off(start, reading, fault)
+            await self._break_off(broken)
         if fault is Fault.NONE and opened is not None:
             try:
                 await opened.see_out()
@@ -235,6 +240,7 @@ class Exchange:
                 message=reading.message if error is None else error.message,
                 committed=relay.committed or fault is Fault.NONE,
                 resumable=relay.committed and self._continuation.possible(),
+                body=crc32(self._chat.fields["messages"]) if fault is Fault.DECLINED else 0,
             )
         )
 
@@ -248,15 +254,16 @@ class Exchange:
         account.completion_tokens = reading.completion_tokens
         account.malformed += reading.malformed
 
-    async def _break_off(self, start: StartAttempt, reading: Reading, fault: Fault) -> None:
+    async def _break_off(self, broken: Broken) -> None:
         account = self._account
-        if fault is Fault.CLIENT_LEFT:
+        if broken.fault is Fault.CLIENT_LEFT:
             raise ClientLeftError
-        late = fault is Fault.DEADLINE
+        late = broken.fault is Fault.DEADLINE
+        account.target = broken.target
         account.outcome = "abandoned" if late else "failure"
         account.code = "deadline" if late else "attempts_failed"
-        after = f"after {reading.tokens} pieces of its answer"
-        text = f"{start.target} broke off {after} ({fault.value}): this answer is not whole"
+        after = f"after {broken.pieces} pieces of its answer"
+        text = f"{broken.target} broke off {after} ({broken.fault.value}): this answer is not whole"
         if late:
             text = f"the deadline passed {after}: this answer is not whole"
         await self._reply.break_off(504 if late else 502, account.code, text)

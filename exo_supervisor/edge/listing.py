@@ -79,6 +79,8 @@ def _judge(provider: ProviderName, reply: Reply) -> ProviderListed | ProviderFai
         detail = f"status {reply.status} instead of a list of models"
         return ProviderFailed(provider=provider, why="bad_answer", detail=detail, answered=True)
     try:
-        return ProviderListed(provider=provider, models=read_models(reply.body))
+        models = read_models(reply.body)
     except WireError as fault:
         return ProviderFailed(provider=provider, why="bad_answer", detail=str(fault), answered=True)
+    contexts = {model: size for model, size in models.items() if size}
+    return ProviderListed(provider=provider, models=tuple(models), contexts=contexts)

@@ -134,7 +134,10 @@ class Upstream:
         """
         if start.generation is None:
             session, url = self._clouds, providers.chat_url(start.url)
-            body, headers = providers.encode_chat(chat, start.model), self._headers[start.target]
+            body = providers.encode_chat(
+                chat, start.model, streamed=start.streamed, usage=start.usage
+            )
+            headers = self._headers[start.target]
         else:
             session, url = self._nodes, f"{start.url}/v1/chat/completions"
             body = exo.encode_chat(chat, start.model, start.generation)

@@ -135,7 +135,7 @@ async def test_a_refused_key_never_shows_and_switches_the_provider_off(at: str) 
             await world.lines("provider_reached")
             cloud.disease = Disease("status", status=401)
         else:
-            await world.lines("provider_unreached")
+            await world.lines("provider_list_refused")
         answer = await world.chat()
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_target")
         assert int(answer.headers["retry-after"]) >= 1

@@ -6,7 +6,7 @@ from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import ModelRule, Policy
 from exo_supervisor.wire.exo import IGNORED
-from tests.core.story import CLOUDS, M, P, Story, X, told
+from tests.core.story import CLOUDS, M, P, Q, Story, X, told
 
 GOES_ON = ModelRule("chat", exo=(M,), cloud=((P, X),), continues=True)
 POLICY = Policy(clouds=CLOUDS, models=(GOES_ON,), ignored=dict(IGNORED))
@@ -95,11 +95,27 @@ def test_a_client_that_left_and_a_deadline_are_ends() -> None:
         assert story.machine.dispatch.counts["abandoned"] == 1
 
 
-def test_a_target_that_rejects_it_ends_the_stream() -> None:
+def test_a_target_that_will_not_go_on_is_left_for_another() -> None:
     story = begun(POLICY, "a:1", "b:1")
     breaks(story, "r", Fault.RESET)
-    assert breaks(story, "r", Fault.REJECTED) == []
+    assert told(breaks(story, "r", Fault.REJECTED)) == ["start p x /attempt_failed"]
+    story.begin("r")
+    assert breaks(story, "r", Fault.REJECTED) == [], "after words of its own it is no refusal"
     assert story.idle()
+
+
+def test_a_provider_that_will_not_go_on_is_not_asked_to_again() -> None:
+    for fault in (Fault.REJECTED, Fault.UNSUPPORTED, Fault.BEGAN_ANEW):
+        rule = ModelRule("chat", exo=(M,), cloud=((P, X), (Q, X)), continues=True)
+        story = begun(Policy(clouds=CLOUDS, models=(rule,), ignored=dict(IGNORED)), "a:1")
+        assert told(breaks(story, "r", Fault.RESET)) == ["start p x /attempt_failed"]
+        assert told(breaks(story, "r", fault)) == ["start q x /attempt_failed"]
+        story.succeed("r")
+        story.ask("s")
+        story.begin("s")
+        assert told(breaks(story, "s", Fault.RESET)) == ["start q x /attempt_failed"]
+        story.ask("t", route="cloud")
+        assert story.number("t") == 1, "whoever begins anew at it is served"
 
 
 def test_one_that_begins_anew_is_left_for_another_and_counts_nowhere() -> None:

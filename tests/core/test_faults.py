@@ -156,7 +156,7 @@ def test_a_refused_key_marks_the_provider_and_goes_on() -> None:
     story.ask("r")
     story.names()
     assert told(story.fail("r", Fault.BAD_KEY, status=401)) == ["start q x /exo_down"]
-    assert story.names() == ["provider_key_refused"]
+    assert story.names() == ["provider_key_refused", "attempt_failed"]
     assert told(story.ask("s")) == ["start q x /exo_down"]
     assert told(story.fail("s", Fault.BAD_KEY)) == ["refuse 503 no_target"]
     story.wait(300.0)

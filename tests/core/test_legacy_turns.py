@@ -2,9 +2,9 @@
 
 from msgspec import structs
 
-from exo_supervisor.core.advance import LAST_RESORT
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.patience import LAST_RESORT
 from exo_supervisor.core.starting import COLD_LOAD
 from tests.core.story import ANY, BOTH, LOCAL, Story, refusal, told
 

@@ -8,7 +8,7 @@ from exo_supervisor.core.events import ProviderFailed
 from exo_supervisor.core.names import Address, ModelId, ProviderName, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
-from tests.core.story import ANY, BOTH, CHAT, CLOUDS, LOCAL, M, P, Q, Story, X, refusal, told
+from tests.core.story import ANY, BOTH, CHAT, CLOUDS, LOCAL, M, P, Story, X, refusal, told
 
 EXO_FIRST, CLOUD_FIRST = BOTH, structs.replace(BOTH, order=("cloud", "exo"))
 
@@ -80,8 +80,9 @@ def test_an_attempt_that_ends_badly_goes_to_the_next_tier(fault: Fault, shift: s
 
 def test_a_cloud_that_cannot_be_asked_is_a_reason_too() -> None:
     story = Story(CLOUD_FIRST, "a:1")
-    story.tell(ProviderFailed(provider=P, why="bad_key"))
-    story.tell(ProviderFailed(provider=Q, why="bad_key"))
+    story.ask("other")
+    assert told(story.fail("other", Fault.BAD_KEY)) == ["start q x /attempt_failed"]
+    assert told(story.fail("other", Fault.BAD_KEY)) == ["start a:1 m /attempt_failed"]
     assert told(story.ask("r")) == ["start a:1 m /cloud_down"]
     assert story.tell(ProviderFailed(provider=ProviderName("r"), why="dns")) == []
 

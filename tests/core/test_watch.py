@@ -91,7 +91,7 @@ def test_a_node_that_was_silent_for_long_is_forgotten_with_all_that_was_its_own(
     story.down("a:1")
     assert told(story.tick(700.0))[-1] == "UnwatchNode a:1"
     tables = story.machine.tables
-    assert (tables.registry.nodes, len(tables.breakers), tables.busy) == ({}, 0, {})
+    assert (tables.registry.nodes, len(tables.breakers), len(tables.busy)) == ({}, 0, 0)
     assert story.tick(2000.0) == []
     assert len(vars(story.machine)["_alarms"]) == 1, "only the sweep is left"
     story.up("a:1")
@@ -154,7 +154,7 @@ def test_alarms_of_those_who_left_are_thinned_out() -> None:
         story.ask(f"r{n}")
         story.fail(f"r{n}", Fault.BUSY, retry_after=4.0)
         story.leave(f"r{n}")
-        story.machine.tables.busy.clear()
+        story.machine.tables.busy.forget(Address("a:1"))
     assert len(vars(story.machine)["_alarms"]) <= ALARMS + 4
 
 

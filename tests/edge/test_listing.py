@@ -13,7 +13,8 @@ from tests.runtime.fake_get import FakeGet, note
 CLOUD = ProviderName("openrouter")
 BASE = "https://cloud.test/api/v1"
 KEY = "sk-very-secret"
-LISTED = ProviderListed(provider=CLOUD, models=(ModelId("a"), ModelId("b")))
+A, B = ModelId("a"), ModelId("b")
+LISTED = ProviderListed(provider=CLOUD, models=(A, B), contexts={B: 4096})
 SOURCE: Source = (CLOUD, BASE, lambda: KEY)
 
 
@@ -32,7 +33,7 @@ async def heard(get: FakeGet, seconds: float, *sources: Source) -> list[tuple[fl
 
 async def test_a_provider_is_asked_at_once_and_every_five_minutes() -> None:
     get = FakeGet()
-    get.say(f"{BASE}/models", b'{"data":[{"id":"a"},{"id":"b"}]}')
+    get.say(f"{BASE}/models", b'{"data":[{"id":"a"},{"id":"b","context_length":4096}]}')
     assert await heard(get, 601.0, SOURCE) == [(at, LISTED) for at in (0.0, 300.0, 600.0)]
     assert get.headers[0]["authorization"] == f"Bearer {KEY}"
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.openai import read_chat
 from exo_supervisor.wire.providers import (
@@ -11,6 +12,7 @@ from exo_supervisor.wire.providers import (
     encode_chat,
     models_url,
     read_models,
+    refused_of_client,
     request_headers,
 )
 
@@ -32,6 +34,22 @@ def test_a_provider_is_asked_to_stream_with_usage(
     assert json.loads(body) == ASK | {"model": "gpt", "stream": True, "stream_options": merged}
 
 
+def test_what_a_provider_does_not_take_is_not_asked() -> None:
+    request = read_chat(json.dumps(ASK | {"stream_options": {"x": 1}}).encode())
+    whole = json.loads(encode_chat(request, "gpt", streamed=False, usage=False))
+    assert whole == ASK | {"model": "gpt", "stream": False}
+    bare = json.loads(encode_chat(request, "gpt", usage=False))
+    assert bare == ASK | {"model": "gpt", "stream": True, "stream_options": {"x": 1}}
+
+
+def test_what_the_client_asked_for_itself_is_not_ours_to_leave_out() -> None:
+    own = read_chat(json.dumps(ASK | {"stream_options": {"include_usage": True}}).encode())
+    nothing = read_chat(json.dumps(ASK | {"stream_options": None}).encode())
+    assert refused_of_client(Fault.USAGE_REFUSED, own) is Fault.UNSUPPORTED
+    assert refused_of_client(Fault.USAGE_REFUSED, nothing) is Fault.USAGE_REFUSED
+    assert refused_of_client(Fault.STREAM_REFUSED, own) is Fault.STREAM_REFUSED
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -41,7 +59,20 @@ def test_a_provider_is_asked_to_stream_with_usage(
     ],
 )
 def test_lists_of_every_known_shape_are_read(body: bytes) -> None:
-    assert read_models(body) == ("a", "b")
+    assert read_models(body) == {"a": 0, "b": 0}
+
+
+def test_a_list_may_tell_how_much_a_model_takes() -> None:
+    cards = [
+        {"id": "a", "context_length": 8192},
+        {"id": "b", "context_window": 4096},
+        {"id": "c", "max_model_len": True, "max_context_length": 5},
+        {"id": "d", "inputTokenLimit": "7"},
+        {"id": "e", "context_length": 0},
+        {"id": "a", "context_length": 1},
+    ]
+    models = read_models(json.dumps({"data": cards}).encode())
+    assert models == {"a": 8192, "b": 4096, "c": 5, "d": 0, "e": 0}
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"5", b'{"data":{}}', b"\xff", b"[" * 100_000])

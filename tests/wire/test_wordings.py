@@ -137,9 +137,9 @@ STREAM = (
                  "default (false) value is supported.", "unsupported_value", "stream")),
     (400, "This model does not support streaming"),
     (400, "Streaming is not supported for this model"),
+    (400, openai("Unsupported value", "unsupported_value", "stream")),
     (422, "response streaming is not yet enabled; stream=true is not allowed"),
 )  # fmt: skip
-STREAM = (*STREAM, (400, openai("Unsupported value", "unsupported_value", "stream")))
 USAGE = (
     (400, openai("Unrecognized request argument supplied: stream_options")),
     (400, google(400, 'Invalid JSON payload received. Unknown name "stream_options": Cannot find '
