@@ -16,16 +16,17 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from exo_supervisor.core.effects import PlaceModel, RemoveModel
 from exo_supervisor.core.events import Event, ModelRemoved, PlacementSettled
-from exo_supervisor.core.names import InstanceId, ModelId
+from exo_supervisor.core.names import InstanceId
 from exo_supervisor.runtime.fetch import Command, Get, GetError
 from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.placement import (
     Preview,
+    Seen,
     at_work,
     choose,
     encode_placement,
     read_previews,
-    standing,
+    see,
 )
 
 LOOKING, COMMANDING = 10.0, 15.0
@@ -33,8 +34,9 @@ LOOKING, COMMANDING = 10.0, 15.0
 PREVIEWING = 30.0
 """Seconds for the ways to place a model: Exo asks the hub for one without a card, up to 14 s long,
 and begins anew when we hang up."""
-JITTER = 3.0
-"""Seconds, at most, between the ways and the last look."""
+MOVES, JITTER = 2.0, 3.0
+"""Seconds between the ways and the last look: in the first a healthy state gets new events, the
+others, at most, are jitter."""
 _LONGEST = 32 * 2**20
 _NOT_SENT = frozenset({"refused", "dns", "no_route", "tls"})
 
@@ -91,7 +93,8 @@ class Placer:
 
     async def _try(self, order: PlaceModel) -> tuple[Told, str, InstanceId | None]:
         """Look whether it stands, ask for the ways to place it, look again, and take the best."""
-        if await self._stands(order):
+        seen = await self._see(order)
+        if seen.stands(order.models):
             return "stands", "", None
         why = ""
         for model in order.models:
@@ -102,14 +105,20 @@ class Placer:
                 continue
             ways, obstacle = read_previews(reply.body)
             if ways:
-                return await self._take(order, choose(ways))
+                return await self._take(order, choose(ways), seen)
             why = why or obstacle
         return "unfit", why, None
 
-    async def _take(self, order: PlaceModel, way: Preview) -> tuple[Told, str, InstanceId | None]:
-        await anyio.sleep(JITTER * self._draw())
-        if await self._stands(order):
+    async def _take(
+        self, order: PlaceModel, way: Preview, before: Seen
+    ) -> tuple[Told, str, InstanceId | None]:
+        """Place it, unless it stands by now, or the state stands still and would not show it."""
+        await anyio.sleep(MOVES + JITTER * self._draw())
+        seen = await self._see(order)
+        if seen.stands(order.models):
             return "stands", "", None
+        if seen.index is not None and seen.index == before.index:
+            return "unfit", f"the state of {order.node} stands still", None
         told, detail = await self._send(order, encode_placement(way))
         return told, detail, way.id
 
@@ -149,7 +158,7 @@ class Placer:
 
     async def _removable(self, order: RemoveModel) -> list[InstanceId]:
         """List the instances to delete; of those that are one too many, one must be left."""
-        found = await self._standing(order)
+        found = (await self._see(order, index=False)).instances
         instances = [each for model in order.models for each in found.get(model, ())]
         if not order.only:
             return instances
@@ -166,14 +175,12 @@ class Placer:
         reply = await self._command("DELETE", url, b"", timeout=COMMANDING, limit=_LONGEST)
         return reply.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND)
 
-    async def _stands(self, order: PlaceModel) -> bool:
-        found = await self._standing(order)
-        return any(model in found for model in order.models)
-
-    async def _standing(self, order: PlaceModel | RemoveModel) -> dict[ModelId, list[InstanceId]]:
-        whole = not order.state_paths
-        body = await self._look(order.url, "/state" if whole else "/state/instances")
-        return standing(body, whole=whole)
+    async def _see(self, order: PlaceModel | RemoveModel, *, index: bool = True) -> Seen:
+        """Read what stands, and how many events its state has."""
+        if not order.state_paths:
+            return see(await self._look(order.url, "/state"))
+        at = await self._look(order.url, "/state/lastEventAppliedIdx") if index else b"null"
+        return see(await self._look(order.url, "/state/instances"), at)
 
     async def _at_work(self, order: RemoveModel) -> set[InstanceId]:
         if not order.state_paths:

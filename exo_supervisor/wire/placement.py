@@ -1,5 +1,6 @@
 """Placing a model on Exo (B and C): what could be placed where, and what stands already."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -22,6 +23,17 @@ class Preview(Struct, frozen=True):
     nodes: int
     plain: bool
     id: InstanceId | None = None
+
+
+class Seen(Struct, frozen=True):
+    """Which instances stand, by their models, and the events that made it so."""
+
+    instances: dict[ModelId, list[InstanceId]]
+    index: int | None = None
+
+    def stands(self, models: Iterable[str]) -> bool:
+        """Say whether any of some models stands."""
+        return any(model in self.instances for model in models)
 
 
 class _Preview(Struct):
@@ -55,13 +67,15 @@ class _Instance(Struct, rename="camel"):
     shard_assignments: _Shards
 
 
-class _State(Struct):
+class _State(Struct, rename="camel"):
     instances: dict[str, dict[str, _Instance]]
     runners: dict[str, Raw] = {}
+    last_event_applied_idx: int | None = None
 
 
 _previews = msgspec.json.Decoder(_Previews)
 _instances = msgspec.json.Decoder(dict[str, dict[str, _Instance]])
+_index = msgspec.json.Decoder(int | None)
 _runners = msgspec.json.Decoder(dict[str, Raw])
 _tags = msgspec.json.Decoder(dict[str, Raw])
 _named = msgspec.json.Decoder(dict[str, _Named])
@@ -104,13 +118,17 @@ def encode_placement(preview: Preview) -> bytes:
     return msgspec.json.encode({"instance": preview.instance})
 
 
-def standing(body: bytes, *, whole: bool) -> dict[ModelId, list[InstanceId]]:
-    """Read which instances stand, from `/state/instances` or from the `whole` of `/state`.
+def see(body: bytes, index: bytes | None = None) -> Seen:
+    """Read which instances stand, from `/state/instances`, with the index of the events beside it.
 
-    Raises WireError.
+    Without an index it is the whole of `/state`. Raises WireError.
     """
     try:
-        instances = _state.decode(body).instances if whole else _instances.decode(body)
+        if index is None:
+            whole = _state.decode(body)
+            instances, events = whole.instances, whole.last_event_applied_idx
+        else:
+            instances, events = _instances.decode(body), _index.decode(index)
     except UNREADABLE:
         raise WireError("not a state of exo") from None
     found: dict[ModelId, list[InstanceId]] = {}
@@ -118,7 +136,7 @@ def standing(body: bytes, *, whole: bool) -> dict[ModelId, list[InstanceId]]:
         for instance in tagged.values():
             model = ModelId(instance.shard_assignments.model_id)
             found.setdefault(model, []).append(InstanceId(name))
-    return found
+    return Seen(found, events)
 
 
 def at_work(body: bytes, runners: bytes | None) -> set[InstanceId]:

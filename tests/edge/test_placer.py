@@ -16,7 +16,7 @@ from exo_supervisor.core.events import Event, ModelRemoved, PlacementSettled, Wh
 from exo_supervisor.core.names import Address, ClusterKey, InstanceId, ModelId
 from exo_supervisor.demo import ExoCluster, ExoNode
 from exo_supervisor.edge.fetch import Fetcher
-from exo_supervisor.edge.placer import JITTER, Placer
+from exo_supervisor.edge.placer import JITTER, MOVES, Placer
 from exo_supervisor.edge.upstream import open_sessions
 from exo_supervisor.runtime.fetch import GetError
 from exo_supervisor.wire.exo import Reply
@@ -81,8 +81,18 @@ async def placer(
         tasks.cancel_scope.cancel()
 
 
-def standing_nowhere() -> FakeGet:
-    get = FakeGet()
+class Living(FakeGet):
+    """A node whose state moves: one event a second."""
+
+    async def __call__(self, url: str, **how: Any) -> Reply:  # noqa: ANN401 - as it came
+        index = int(anyio.current_time()) + 7
+        self.say(f"{URL}/state/lastEventAppliedIdx", str(index))
+        self.say(f"{URL}/state", f'{{"instances": {{}}, "lastEventAppliedIdx": {index}}}')
+        return await super().__call__(url, **how)
+
+
+def standing_nowhere(get: FakeGet | None = None) -> FakeGet:
+    get = get or Living()
     get.say(f"{URL}/state/instances", "{}")
     fits = {"error": None, "instance": {"x": 1}, "memory_delta_by_node": {"n": 1}}
     get.say(PREVIEWS, json.dumps({"previews": [fits]}))
@@ -113,9 +123,10 @@ async def test_it_looks_previews_and_sends_once() -> None:
     get, command = standing_nowhere(), FakeCommand()
     assert await placed(get, command) == ("accepted", "")
     assert [url for _, url in get.asked] == [
-        f"{URL}/state/instances", PREVIEWS, f"{URL}/state/instances",
+        f"{URL}/state/lastEventAppliedIdx", f"{URL}/state/instances", PREVIEWS,
+        f"{URL}/state/lastEventAppliedIdx", f"{URL}/state/instances",
     ]  # fmt: skip
-    assert get.asked[-1][0] == JITTER / 2, "another supervisor's order may show by then"
+    assert get.asked[-1][0] == MOVES + JITTER / 2, "another supervisor's order may show by then"
     assert command.sent == [("POST", f"{URL}/instance", b'{"instance":{"x": 1}}')]
 
 
@@ -127,17 +138,33 @@ async def test_what_stands_already_is_not_placed_again() -> None:
 
 
 async def test_what_another_supervisor_placed_meanwhile_is_not_placed_again() -> None:
-    class Meanwhile(FakeGet):
+    class Meanwhile(Living):
         async def __call__(self, url: str, **how: Any) -> Reply:  # noqa: ANN401 - as it came
             reply = await super().__call__(url, **how)
             if url == PREVIEWS:
                 self.say(f"{URL}/state/instances", STANDING)
             return reply
 
-    get, command = Meanwhile(), FakeCommand()
-    get.answers = standing_nowhere().answers
+    get, command = standing_nowhere(Meanwhile()), FakeCommand()
     assert await placed(get, command) == ("stands", "")
     assert not command.sent
+
+
+@pytest.mark.parametrize("state_paths", [True, False])
+async def test_nothing_is_placed_at_a_node_whose_state_stands_still(*, state_paths: bool) -> None:
+    """It would not show the instance, and it would be placed again."""
+    get, command = standing_nowhere(FakeGet()), FakeCommand()
+    get.say(f"{URL}/state/lastEventAppliedIdx", "7")
+    get.say(f"{URL}/state", '{"instances": {}, "lastEventAppliedIdx": 7}')
+    told, why = await placed(get, command, order(state_paths=state_paths))
+    assert (told, why) == ("unfit", "the state of 10.0.0.5:52415 stands still")
+    assert not command.sent
+
+
+async def test_an_older_exo_without_an_index_is_believed() -> None:
+    get, command = standing_nowhere(FakeGet()), FakeCommand()
+    get.say(f"{URL}/state/lastEventAppliedIdx", "null")
+    assert (await placed(get, command))[0] == "accepted"
 
 
 async def test_exo_gets_half_a_minute_to_look_a_model_up_on_the_hub() -> None:
@@ -199,6 +226,7 @@ async def test_of_two_our_own_goes_if_nothing_runs_on_it(
 
 async def test_an_older_exo_is_asked_for_its_whole_state() -> None:
     get, command = standing_nowhere(), FakeCommand()
+    get = FakeGet()
     get.say(f"{URL}/state", f'{{"instances": {STANDING}}}')
     assert await placed(get, command, order(state_paths=False)) == ("stands", "")
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.placement import (
     Preview,
+    at_work,
     choose,
     encode_placement,
     read_previews,
-    standing,
+    see,
 )
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
@@ -93,14 +94,47 @@ def test_what_stands_is_read_from_a_part_or_from_the_whole(generation: str) -> N
     solo = RECORDINGS / generation / "solo"
     part = (solo / "get-state-instances-ready.trimmed.json").read_bytes()
     whole = (solo / "get-state-ready.trimmed.json").read_bytes()
-    assert [len(ids) for ids in standing(part, whole=False).values()] == [1]
-    assert list(standing(whole, whole=True)) == [TINY]
+    apart = see(part, b"7")
+    assert ([len(ids) for ids in apart.instances.values()], apart.index) == ([1], 7)
+    assert see(part, b"null").index is None
+    seen = see(whole)
+    assert (list(seen.instances), seen.index is not None) == ([TINY], True)
+    assert seen.stands(("other", TINY))
+    assert not seen.stands(("other",))
+
+
+def crowd(**tags: str) -> dict[str, bytes]:
+    """Write a state with instances, each with one runner in a state, and one runner unknown."""
+    instances = {
+        one: {"MlxRingInstance": {"shardAssignments": {
+            "modelId": "m", "runnerToShard": {f"r-{one}": {}, "unknown": {}},
+        }}}
+        for one in tags
+    }  # fmt: skip
+    runners = {f"r-{one}": {tag: {}} for one, tag in tags.items()}
+    parts = {"instances": instances, "runners": runners}
+    return {name: json.dumps(part).encode() for name, part in {**parts, "whole": parts}.items()}
+
+
+def test_the_instances_at_work_are_those_of_which_a_runner_runs() -> None:
+    state = crowd(i1="RunnerRunning", i2="RunnerReady")
+    assert at_work(state["instances"], state["runners"]) == {"i1"}
+    assert at_work(state["whole"], None) == {"i1"}
+
+
+def test_a_previewed_instance_tells_its_id_where_it_has_one() -> None:
+    ways, _ = previews(entry(instance={"MlxRingInstance": {"instanceId": "i7"}}), entry())
+    assert [way.id for way in ways] == ["i7", None]
+    assert previews(entry(instance={}))[0][0].id is None
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
-    for whole in (True, False):
+    for read in (
+        lambda: see(body), lambda: see(body, b"1"), lambda: at_work(body, None),
+        lambda: at_work(body, b"{}"),
+    ):  # fmt: skip
         try:
-            standing(body, whole=whole)
+            read()
         except WireError as refused:
             assert str(refused) == "not a state of exo"  # noqa: PT017 -- reading may also succeed
