@@ -24,6 +24,7 @@ from exo_supervisor.core.effects import (
     Announce,
     CancelAttempt,
     Effect,
+    KeepAwake,
     KeepPins,
     PlaceModel,
     ReadPlacement,
@@ -101,7 +102,13 @@ async def serve(
     async with nodes, clouds, send, receive:
         fetch = Fetcher(nodes)
         mailboxes = Mailboxes()
-        health = Health(fetch, send, interval=config.health.interval, timeout=config.health.timeout)
+        health = Health(
+            fetch,
+            send,
+            interval=config.health.interval,
+            timeout=config.health.timeout,
+            lived_at=mailboxes.lived_at,
+        )
         placer = Placer(fetch, fetch.command, send, random.random)
         watch = pin_watch(given.state, send, pins)
         period = systemd.watchdog_period()
@@ -226,7 +233,7 @@ class Performer:
     def perform(self, effect: Effect) -> None:
         """Carry one effect out."""
         match effect:
-            case StartAttempt() | Refuse() | CancelAttempt():
+            case StartAttempt() | Refuse() | CancelAttempt() | KeepAwake():
                 self._mailboxes.deliver(effect)
             case Announce():
                 getattr(announce_log, effect.level)(effect.name, **effect.facts)

@@ -23,13 +23,18 @@ class BaseEffect(Struct, frozen=True, kw_only=True, tag_field="effect", tag=True
 
 
 class Timers(Struct, frozen=True):
-    """How long each stage of one attempt may take, in seconds; None: no limit of its own."""
+    """How long each stage of one attempt may take, in seconds; None: no limit of its own.
+
+    `quiet` is how long it may make no progress before its first content until the state is asked,
+    where that is sooner than half a stall.
+    """
 
     connect: float
     headers: float | None
     first_content: float
     first_content_max: float
     stall: float
+    quiet: float | None = None
 
 
 class WatchNode(BaseEffect, frozen=True, kw_only=True):
@@ -116,11 +121,19 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
 
 
 class CancelAttempt(BaseEffect, frozen=True, kw_only=True):
-    """End an attempt that can never finish."""
+    """End an attempt that can never finish, but not one that made progress after `unless_after`."""
 
     request: RequestId
     attempt: int
     fault: Fault
+    unless_after: float | None = None
+
+
+class KeepAwake(BaseEffect, frozen=True, kw_only=True):
+    """Show the client of an attempt that is silent that somebody vouches for it."""
+
+    request: RequestId
+    attempt: int
 
 
 class Refuse(BaseEffect, frozen=True, kw_only=True):
@@ -151,6 +164,7 @@ Effect = (
     | KeepPins
     | StartAttempt
     | CancelAttempt
+    | KeepAwake
     | Refuse
     | Announce
 )

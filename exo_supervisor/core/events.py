@@ -62,11 +62,15 @@ class ProbeAnswered(BaseEvent, frozen=True, kw_only=True):
 
 
 class ProbeFailed(BaseEvent, frozen=True, kw_only=True):
-    """A node did not say who it is; `detail` says what answered instead."""
+    """A node did not say who it is; `detail` says what answered instead.
+
+    `lived_at` is when an answer that it gives made progress last.
+    """
 
     node: Address
     why: Why
     detail: str = ""
+    lived_at: float | None = None
 
 
 class Instance(Struct, frozen=True):
@@ -97,7 +101,7 @@ class PlacementRead(BaseEvent, frozen=True, kw_only=True):
     """A node told what its cluster runs; `listed` are the node ids that it knows of.
 
     `runners` are how many its instances have; `orphans` are those of no instance that are shutting
-    down, by their ids.
+    down, by their ids. `asked_at` is when the reading began, None if just now.
     """
 
     node: Address
@@ -106,6 +110,7 @@ class PlacementRead(BaseEvent, frozen=True, kw_only=True):
     index: int | None = None
     runners: int = 0
     orphans: tuple[str, ...] = ()
+    asked_at: float | None = None
 
 
 class CapacityRead(BaseEvent, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from msgspec import Struct, field, structs
 from exo_supervisor.core.capacity import Capacity
 from exo_supervisor.core.clusters import Grouping
 from exo_supervisor.core.condition import Condition
-from exo_supervisor.core.events import Placed, Why
+from exo_supervisor.core.events import Placed, ProbeFailed, Why
 from exo_supervisor.core.members import FOREIGN, MemberView, Views
 from exo_supervisor.core.names import (
     Address,
@@ -35,7 +35,7 @@ class Node(Struct):
     announced, None where an Exo of any id is welcome; `why` is why it did not say who it is,
     `unread` why it did not tell its state. `restarted_at` is when it was last found under a new
     id, `stuck_on` are the rungs on which it stood for long. One that was up and is down has fallen
-    from the rung `fell_from`.
+    from the rung `fell_from`. Probes of it have been missed in a row since `missing_since`.
     """
 
     address: Address
@@ -54,6 +54,7 @@ class Node(Struct):
     up: bool = False
     was_up: bool = False
     misses: int = 0
+    missing_since: float | None = None
     returns: int = 0
     heard: float = 0.0
     looked: bool = False
@@ -124,6 +125,18 @@ def claim(node: Node, claimed: NodeId | None) -> None:
         node.claims[claimed] = None
         if len(node.claims) > MAX_CLAIMS:
             del node.claims[next(iter(node.claims))]
+
+
+def note_miss(node: Node, event: ProbeFailed, now: float) -> None:
+    """Count a failed probe in a row; an answer that makes progress meanwhile begins a new one.
+
+    A node that is busy with it may well be slow to say who it is.
+    """
+    since, lived_at = node.missing_since, event.lived_at
+    if since is None or (node.up and lived_at is not None and lived_at > since):
+        node.misses, node.missing_since = 0, now
+    node.misses, node.returns = node.misses + 1, 0
+    node.why, node.detail, node.looked = event.why, event.detail, True
 
 
 def join(node: Node, key: ClusterKey, parents: Mapping[ClusterKey, ClusterKey], now: float) -> None:

@@ -16,14 +16,14 @@ from exo_supervisor.core.events import (
     Placed,
     PlacementRead,
     ProbeAnswered,
-    Why,
+    ProbeFailed,
 )
 from exo_supervisor.core.kin import Kin
 from exo_supervisor.core.kinship import bonds
 from exo_supervisor.core.known import remember
 from exo_supervisor.core.members import look, weigh
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, Scope
-from exo_supervisor.core.nodes import Cluster, Node, carry_over, claim, join, views_of
+from exo_supervisor.core.nodes import Cluster, Node, carry_over, claim, join, note_miss, views_of
 from exo_supervisor.core.standing import Standing
 from exo_supervisor.core.trust import Trust, outranks
 from exo_supervisor.core.unproven import Unproven
@@ -147,7 +147,7 @@ class Registry:
         node.generation, node.version = event.generation, event.version
         node.node_id, node.state_paths = event.node_id, event.state_paths
         node.latency, node.heard = event.latency, now
-        node.why, node.detail, node.misses = None, "", 0
+        node.why, node.detail, node.misses, node.missing_since = None, "", 0, None
         node.returns += 1
         alias_of = node.alias_of
         came_up = not node.up and (not node.was_up or restarted or node.returns >= RETURNS)
@@ -166,11 +166,10 @@ class Registry:
             return "up"
         return "restarted" if restarted else "same"
 
-    def missed(self, address: Address, why: Why, detail: str, now: float) -> bool:
+    def missed(self, event: ProbeFailed, now: float) -> bool:
         """Take a failed probe in; True if the node went down by it."""
-        node = self.nodes[address]
-        node.misses, node.returns = node.misses + 1, 0
-        node.why, node.detail, node.looked = why, detail, True
+        node = self.nodes[event.node]
+        note_miss(node, event, now)
         fell = node.up and node.misses >= MISSES
         if fell:
             node.up, node.fell_from = False, node.rung

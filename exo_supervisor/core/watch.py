@@ -82,7 +82,7 @@ class Watch:
             return []
         node = self._registry.nodes[event.node]
         first = not node.looked
-        if self._registry.missed(event.node, event.why, event.detail, now):
+        if self._registry.missed(event, now):
             down = _say("warning", "node_down", node=event.node, why=event.why)
             return [down, *self._ready_changes()]
         if first and not node.was_up:

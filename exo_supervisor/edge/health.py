@@ -4,11 +4,13 @@ A beat is one cheap GET: `/node_id` of generations B and C, `/healthcheck` of A.
 answers is found out at first, after every failure, and whenever the answer is not the usual one.
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
+from msgspec import structs
 
 from exo_supervisor.core.effects import ReadPlacement, UnwatchNode, WatchNode
 from exo_supervisor.core.events import (
@@ -39,11 +41,18 @@ SLOWEST = 6
 """Beats to the next look at such a node in the end: after 1, 2, 4, then always so many."""
 
 
+LivedAt = Callable[[Address], float | None]
+
+
+def _nobody_knows(_: Address) -> float | None:
+    return None
+
+
 class Health:
     """Owns one poller a node, from WatchNode to UnwatchNode; the table of nodes is its bound.
 
     `interval` is the beat, `timeout` is for one probe, `state_timeout` for one reading of a
-    cluster's placement; all in seconds.
+    cluster's placement; all in seconds. `lived_at` tells when an answer of a node made progress.
     """
 
     name = "health"
@@ -56,9 +65,11 @@ class Health:
         interval: float,
         timeout: float,
         state_timeout: float = 5.0,
+        lived_at: LivedAt = _nobody_knows,
     ) -> None:
         self._get, self._inbox = get, inbox
         self._interval, self._timeout, self._state_timeout = interval, timeout, state_timeout
+        self._lived_at = lived_at
         self._unproven = anyio.CapacityLimiter(UNPROVEN_AT_ONCE)
         self._pollers: dict[Address, _Poller] = {}
         self._tasks: TaskGroup | None = None
@@ -88,6 +99,7 @@ class Health:
             interval=self._interval,
             state_timeout=self._state_timeout,
             turns=None if effect.seeded else self._unproven,
+            lived_at=self._lived_at,
         )
         self._pollers[effect.node] = poller
         if self._tasks is not None:
@@ -118,10 +130,12 @@ class _Poller:
         interval: float,
         state_timeout: float,
         turns: anyio.CapacityLimiter | None,
+        lived_at: LivedAt,
     ) -> None:
         self._node, self._prober, self._inbox = node, prober, inbox
         self._interval, self._state_timeout = interval, state_timeout
         self._turns, self._silent = turns, 0
+        self._lived_at = lived_at
         self._misses: int | None = None
         self._found: Found | None = None
         self._wanted = False
@@ -162,7 +176,10 @@ class _Poller:
         try:
             found = await self._prober.look()
         except GetError as fault:
-            return ProbeFailed(node=self._node, why=fault.why, detail=fault.detail)
+            lived_at = self._lived_at(self._node)
+            return ProbeFailed(
+                node=self._node, why=fault.why, detail=fault.detail, lived_at=lived_at
+            )
         self._found = found
         return ProbeAnswered(
             node=self._node,
@@ -234,7 +251,7 @@ class _Poller:
             return True
         self._unread = 0
         self._spare(began)
-        await self._inbox.send(placement)
+        await self._inbox.send(structs.replace(placement, asked_at=began))
         if self._capacity and self._found.state_paths:
             capacity = await read_capacity(self._prober, self._node, placement.listed, until)
         self._capacity = False

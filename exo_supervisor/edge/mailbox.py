@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import anyio
 
-from exo_supervisor.core.effects import CancelAttempt, Refuse, StartAttempt
-from exo_supervisor.core.names import RequestId
+from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartAttempt
+from exo_supervisor.core.names import RequestId, Target
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.reading import Reading
 
@@ -20,6 +20,11 @@ class Mailbox:
         self._order: Order | None = None
         self._arrived: anyio.Event | None = None
         self._attempt = 0
+        self.target: Target | None = None
+        self.lived_at: float | None = None
+        """When the answer of the attempt that runs made progress last."""
+        self.keep_awake = False
+        """Somebody vouches for the attempt, and its client is to see that."""
         self.cancelled: Fault | None = None
         self.reading: Reading | None = None
         """What reads the answer of the attempt that runs."""
@@ -38,11 +43,23 @@ class Mailbox:
             self._arrived.set()
 
     def cancel(self, effect: CancelAttempt) -> None:
-        """End the attempt that runs, unless it is another one by now."""
+        """End the attempt that runs, unless it is another one by now or goes on after all."""
+        after, lived_at = effect.unless_after, self.lived_at
+        if after is not None and lived_at is not None and lived_at > after:
+            return
         if effect.attempt == self._attempt:
             self.cancelled = effect.fault
-            if self.scope is not None:
-                self.scope.cancel()
+            self._interrupt()
+
+    def vouch(self, effect: KeepAwake) -> None:
+        """Have the client of the attempt that runs kept awake, unless it is another one by now."""
+        if effect.attempt == self._attempt:
+            self.keep_awake = True
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self.scope is not None:
+            self.scope.cancel()
 
     async def take(self) -> Order:
         """Wait for the next order; at once, without a task switch, if it is there already."""
@@ -50,9 +67,9 @@ class Mailbox:
             self._arrived = anyio.Event()
             await self._arrived.wait()
         order, self._order, self._arrived = self._order, None, None
-        self.cancelled = None
+        self.cancelled, self.keep_awake, self.lived_at = None, False, None
         if isinstance(order, StartAttempt):
-            self._attempt = order.attempt
+            self._attempt, self.target = order.attempt, order.target
         return order
 
 
@@ -65,13 +82,20 @@ class Mailboxes:
     def __len__(self) -> int:
         return len(self._boxes)
 
-    def deliver(self, effect: StartAttempt | Refuse | CancelAttempt) -> None:
+    def lived_at(self, target: Target) -> float | None:
+        """Tell when an answer of a target made progress last; None: none did that runs now."""
+        lived = (box.lived_at for box in self._boxes.values() if box.target == target)
+        return max((at for at in lived if at is not None), default=None)
+
+    def deliver(self, effect: StartAttempt | Refuse | CancelAttempt | KeepAwake) -> None:
         """Hand an effect to its request, if that is still there."""
         box = self._boxes.get(effect.request)
         if box is None:
             return
         if isinstance(effect, CancelAttempt):
             box.cancel(effect)
+        elif isinstance(effect, KeepAwake):
+            box.vouch(effect)
         else:
             box.put(effect)
 

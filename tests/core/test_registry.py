@@ -6,7 +6,14 @@ import pytest
 from hypothesis import stateful as sm
 from hypothesis import strategies as st
 
-from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered
+from exo_supervisor.core.events import (
+    NodeSighted,
+    Placed,
+    PlacementRead,
+    ProbeAnswered,
+    ProbeFailed,
+    Why,
+)
 from exo_supervisor.core.known import MAX_KNOWN
 from exo_supervisor.core.names import Address, Generation, ModelId, NodeId
 from exo_supervisor.core.nodes import MAX_CLAIMS
@@ -55,7 +62,8 @@ class House:
         self.registry.read(PlacementRead(node=node, listed=ids, models=placed), now)
 
     def miss(self, node: Address, times: int = 3, now: float = 0.0) -> list[bool]:
-        return [self.registry.missed(node, "refused", "", now) for _ in range(times)]
+        missed = ProbeFailed(node=node, why="refused")
+        return [self.registry.missed(missed, now) for _ in range(times)]
 
     def rung(self, node: Address) -> str:
         return self.registry.nodes[node].rung
@@ -93,7 +101,8 @@ def test_generation_a_has_no_rungs_between() -> None:
 @pytest.mark.parametrize(("why", "rung"), [("not_exo", "reachable"), ("refused", "seen")])
 def test_somebody_else_answered_or_nobody(why: str, rung: str) -> None:
     house = House(A)
-    house.registry.missed(A, "not_exo" if why == "not_exo" else "refused", "nginx", 1.0)
+    name: Why = "not_exo" if why == "not_exo" else "refused"
+    house.registry.missed(ProbeFailed(node=A, why=name, detail="nginx"), 1.0)
     assert (house.rung(A), house.registry.nodes[A].looked) == (rung, True)
 
 

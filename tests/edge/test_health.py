@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+from msgspec import structs
 
 from exo_supervisor.core.capacity import Capacity
 from exo_supervisor.core.effects import ReadPlacement, UnwatchNode, WatchNode
@@ -22,7 +23,7 @@ from exo_supervisor.core.events import (
 from exo_supervisor.core.names import Address, InstanceId, ModelId, NodeId
 from exo_supervisor.edge.health import UNPROVEN_AT_ONCE, Health
 from exo_supervisor.runtime.fetch import GetError
-from tests.runtime.fake_get import FakeGet, note
+from tests.runtime.fake_get import FakeGet, note, undated
 
 URL = "http://10.0.0.1:52415"
 NODE = Address("10.0.0.1:52415")
@@ -383,7 +384,27 @@ async def test_what_is_watched_before_the_start_is_polled_and_survives_a_restart
             with anyio.move_on_after(1.0):
                 await health.run()
         heard = [inbox.receive_nowait() for _ in range(inbox.statistics().current_buffer_used)]
-    assert heard == [well(), placed(), well()]
+    assert [undated(event) for event in heard] == [well(), placed(), well()]
+
+
+async def test_a_reading_tells_when_it_began_and_a_miss_when_the_node_was_seen_at_work() -> None:
+    get = FakeGet()
+    answers_c(get)
+    get.delays[f"{URL}/state/runners"] = 0.75
+    send, inbox = anyio.create_memory_object_stream[Event](64)
+    health = Health(get, send, interval=5.0, timeout=2.0, lived_at={NODE: 41.5}.get)
+    watch(health)
+    began = anyio.current_time()
+    async with send, inbox, anyio.create_task_group() as tasks:
+        tasks.start_soon(health.run)
+        await inbox.receive()
+        await anyio.sleep(1.0)
+        health.read(ReadPlacement(node=NODE))
+        assert await inbox.receive() == structs.replace(placed(), asked_at=began + 1.0)
+        assert anyio.current_time() == began + 1.75
+        get.answers[f"{URL}/node_id"] = GetError("refused", "nothing listens there")
+        assert await inbox.receive() == structs.replace(refused(), lived_at=41.5)
+        tasks.cancel_scope.cancel()
 
 
 def stands(*, ready: bool = True, why: str = "", progress: str | None = None) -> Placed:
@@ -680,5 +701,5 @@ async def test_a_full_inbox_makes_health_wait_and_never_lose() -> None:
         watch(health)
         await anyio.sleep(8.0)
         health.read(ReadPlacement(node=NODE))
-        assert [await inbox.receive() for _ in range(3)] == [well(), placed(), well()]
+        assert [undated(await inbox.receive()) for _ in range(3)] == [well(), placed(), well()]
         tasks.cancel_scope.cancel()

@@ -2,8 +2,9 @@
 
 import anyio
 import pytest
+from msgspec import structs
 
-from exo_supervisor.core.effects import CancelAttempt, Refuse, StartAttempt, Timers
+from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartAttempt, Timers
 from exo_supervisor.core.names import Address, ModelId, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.edge.mailbox import Mailbox, Mailboxes, Order
@@ -105,6 +106,52 @@ async def test_a_cancel_does_not_outlive_its_attempt() -> None:
     assert box.cancelled is None
 
 
+@pytest.mark.parametrize(
+    ("lived_at", "ends"), [(None, True), (4.0, True), (5.0, True), (5.5, False)]
+)
+async def test_a_cancel_spares_what_made_progress_after_it_was_thought_dead(
+    lived_at: float | None, *, ends: bool
+) -> None:
+    box = Mailbox()
+    box.put(start(3))
+    await box.take()
+    box.lived_at = lived_at
+    box.cancel(structs.replace(cancel(3), unless_after=5.0))
+    assert (box.cancelled is not None) == ends
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+async def test_an_attempt_that_is_vouched_for_is_woken_and_no_other(attempt: int) -> None:
+    box = Mailbox()
+    box.put(start(2))
+    await box.take()
+    box.scope = scope = anyio.CancelScope()
+    box.vouch(KeepAwake(request=R, attempt=attempt))
+    assert (box.keep_awake, scope.cancel_called) == (attempt == 2, attempt == 2)
+    assert box.cancelled is None
+    box.put(start(3))
+    await box.take()
+    assert not box.keep_awake
+
+
+async def test_a_target_lived_when_the_last_of_its_answers_made_progress() -> None:
+    boxes, n, other = Mailboxes(), Address("n:1"), Address("o:1")
+    with boxes.open(R) as first, boxes.open(S) as second:
+        assert boxes.lived_at(n) is None
+        for box in (first, second):
+            box.put(start(1))
+            await box.take()
+        assert boxes.lived_at(n) is None, "an attempt is no progress"
+        first.lived_at = 3.0
+        assert boxes.lived_at(n) == 3.0
+        second.lived_at = 2.0
+        assert (boxes.lived_at(n), boxes.lived_at(other)) == (3.0, None)
+        first.put(structs.replace(start(2), target=other))
+        await first.take()
+        assert (boxes.lived_at(n), boxes.lived_at(other)) == (2.0, None)
+    assert boxes.lived_at(n) is None
+
+
 async def test_effects_find_their_request_and_those_for_a_gone_one_are_dropped() -> None:
     boxes = Mailboxes()
     with boxes.open(R) as mine, boxes.open(S) as other:
@@ -115,6 +162,8 @@ async def test_effects_find_their_request_and_those_for_a_gone_one_are_dropped()
         assert await other.take() == start(1, S)
         boxes.deliver(start(5))
         await mine.take()
+        boxes.deliver(KeepAwake(request=R, attempt=5))
+        assert (mine.keep_awake, other.keep_awake) == (True, False)
         boxes.deliver(cancel(5))
         assert (mine.cancelled, other.cancelled) == (Fault.STATE_LOST, None)
     assert len(boxes) == 0

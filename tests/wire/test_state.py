@@ -92,6 +92,22 @@ def test_an_instance_is_as_good_as_its_worst_runner(status: str, why: str) -> No
     assert (found.ready, found.why, found.progress) == (ready, "" if ready else why, None)
 
 
+@pytest.mark.parametrize(
+    ("statuses", "running"),
+    [
+        ({"r1": {"RunnerReady": {}}, "r2": {"RunnerReady": {"prefillServerPort": None}}}, False),
+        ({"r1": {"RunnerReady": {}}, "r2": {"RunnerRunning": {}}}, True),
+        ({"r1": {"RunnerReady": {}}, "r2": {}, "r3": {"RunnerRunning": {}}}, False),
+    ],
+    ids=["none", "one", "one of another instance"],
+)
+def test_an_instance_is_at_work_if_one_of_its_runners_is(
+    statuses: dict[str, object], *, running: bool
+) -> None:
+    [one] = readiness(statuses, ["r1", "r2"]).instances
+    assert one.running == running
+
+
 def test_loading_tells_how_far_it_is() -> None:
     found = readiness(
         {
