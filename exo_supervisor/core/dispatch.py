@@ -15,6 +15,7 @@ from exo_supervisor.core.events import (
     AttemptQuieted,
     AttemptSettled,
     ContentSeen,
+    PlacementRead,
     RequestArrived,
     RequestEnded,
 )
@@ -22,7 +23,8 @@ from exo_supervisor.core.fail import DEADLINE, Fail, over
 from exo_supervisor.core.flights import Attempt, Flight
 from exo_supervisor.core.marks import PREFILL
 from exo_supervisor.core.moves import Moves
-from exo_supervisor.core.names import ClusterKey, RequestId
+from exo_supervisor.core.names import Address, RequestId
+from exo_supervisor.core.nodes import Node
 from exo_supervisor.core.options import Option, Seen, Tables, crowded
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Outcome
 from exo_supervisor.core.quiet import Quiet
@@ -54,7 +56,7 @@ class Dispatch:
         self._moves = Moves()
         self._log = AttemptLog()
         self._budget = Budget(tables.policy.budget)
-        self._quiet = Quiet(tables)
+        self._quiet = Quiet(tables, self.flights)
 
     def arrived(self, event: RequestArrived, now: float) -> list[Effect]:
         """Resolve a new request's model, and start it, make it wait, or refuse it."""
@@ -98,9 +100,17 @@ class Dispatch:
             return []
         return self._quiet.quieted(found[1], event, now)
 
-    def state_read(self, cluster: ClusterKey) -> list[Effect]:
-        """End the attempts of a cluster whose state says that they can never finish."""
-        return self._quiet.state_read(cluster)
+    def state_read(self, event: PlacementRead, now: float) -> list[Effect]:
+        """End the silent attempts at a node whose state does not vouch for them."""
+        return self._quiet.state_read(event, now)
+
+    def state_unread(self, address: Address) -> None:
+        """Take in that a node did not tell its state: it vouches for nothing."""
+        self._quiet.state_unread(address)
+
+    def died(self, node: Node) -> list[Effect]:
+        """End what waits at a node that is dead for certain."""
+        return self._quiet.died(node)
 
     def settled(self, event: AttemptSettled, now: float) -> list[Effect]:
         """Book an attempt's end and decide what its request does next."""

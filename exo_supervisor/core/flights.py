@@ -7,11 +7,13 @@ from msgspec import Struct, field
 
 from exo_supervisor.core.breakers import Key
 from exo_supervisor.core.catalog import Route, Tier
+from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.events import RequestArrived
 from exo_supervisor.core.marks import Pair
-from exo_supervisor.core.names import InstanceId, Scope, Side, Target
+from exo_supervisor.core.names import InstanceId, NodeId, Scope, Side, Target
 from exo_supervisor.core.options import Block, Option, Seen, Tables, options
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next
+from exo_supervisor.core.policy import ANY_TIMERS
 
 CRASHES = {Fault.SERVER_ERROR, Fault.ERROR_EVENT}
 """Alike: one engine tells of its crash in the head, another in a stream that has begun."""
@@ -31,9 +33,14 @@ class Attempt(Struct):
     option: Option
     side: Side
     permits: Permits
+    timers: Timers = ANY_TIMERS
     index: int | None = None
-    instances: frozenset[InstanceId] = frozenset()
+    """The last event that its node had told of when it began."""
+    copies: frozenset[InstanceId] = frozenset()
     """The copies of its model that stood when it began; any of them may have taken it."""
+    ready_copies: frozenset[InstanceId] = frozenset()
+    ring: frozenset[NodeId] = frozenset()
+    """Who was in its node's ring when it began (generation A)."""
     node_id: str | None = None
     began: float = 0.0
     streamed: bool = True
@@ -42,8 +49,6 @@ class Attempt(Struct):
     content: bool = False
     owed: tuple[int, int] = (0, 0)
     """Failures at target and model that this attempt's first content wiped out."""
-    asked_at: float | None = None
-    """When the state was asked about its silence, and has not been read since."""
 
 
 class Held(Struct, frozen=True):

@@ -42,6 +42,7 @@ from exo_supervisor.core.names import Address, ClusterKey, ModelId, RequestId, S
 from exo_supervisor.core.options import Tables
 from exo_supervisor.core.pinning import Pinning
 from exo_supervisor.core.policy import Policy
+from exo_supervisor.core.vouching import is_dead
 from exo_supervisor.core.watch import Watch
 
 SWEEP = 60.0
@@ -159,20 +160,30 @@ class Machine:
             case ProbeAnswered():
                 effects = watch.answered(event, now)
             case ProbeFailed():
-                effects = watch.missed(event, now)
-                if effects:  # a node fell, and what stood on it may have to stand elsewhere
-                    effects += self.tables.keeper.turn(now)
+                effects = self._miss(event, now)
             case PlacementRead():
                 effects = watch.read(event, now)
                 effects += self._follow(event, now) + self.tables.keeper.turn(now)
             case PlacementFailed():
                 effects = watch.unread(event)
+                self.dispatch.state_unread(event.node)
             case ProviderListed():
                 effects = watch.listed(event)
             case ProviderFailed():
                 effects = watch.unlisted(event)
         changed = version != self.tables.registry.version
         return effects + self._rouse(now, changed=changed or isinstance(event, ProviderListed))
+
+    def _miss(self, event: ProbeFailed, now: float) -> list[Effect]:
+        """Take a missed probe in; what waits at a node that is dead for certain ends."""
+        node = self.tables.registry.nodes.get(event.node)
+        was_dead = node is not None and is_dead(node)
+        effects = self._watch.missed(event, now)
+        if node is not None and is_dead(node) and not was_dead:
+            effects += self.dispatch.died(node)
+        if effects:  # a node fell, and what stood on it may have to stand elsewhere
+            effects += self.tables.keeper.turn(now)
+        return effects
 
     def _place(
         self, event: PlacementSettled | ModelRemoved | ModelOrdered, now: float
@@ -195,10 +206,7 @@ class Machine:
             if key not in self._scheduled:
                 self._scheduled.add(key)
                 self._set(now + self.tables.policy.ready_interval, "cluster", key)
-        node = registry.nodes.get(event.node)
-        if node is None or node.cluster is None:
-            return []
-        return self.dispatch.state_read(node.cluster)
+        return self.dispatch.state_read(event, now)
 
     def _rouse(self, now: float, *, changed: bool, over: bool = False) -> list[Effect]:
         """Let waiting requests look again if it is worth it; the first look may just have ended.

@@ -9,7 +9,7 @@ from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.names import Address, Generation, ModelId, ProviderName, Side
 from exo_supervisor.core.trust import Rule
 
-_ANY_TIMERS = Timers(
+ANY_TIMERS = Timers(
     connect=2.0, headers=8.0, first_content=30.0, first_content_max=300.0, stall=20.0
 )
 
@@ -28,7 +28,7 @@ class Cloud(Struct, frozen=True):
     url: str
     priority: int = 1
     models: tuple[ModelId, ...] = ()
-    timers: Timers = _ANY_TIMERS
+    timers: Timers = ANY_TIMERS
     keyed: bool = True
     streams: bool = True
     """It may be asked for a stream."""
@@ -68,8 +68,8 @@ class Policy(Struct, frozen=True):
     """Whoever listens on loopback was looked up: see `Trust`."""
     clouds: tuple[Cloud, ...] = ()
     models: tuple[ModelRule, ...] = ()
-    timers_a: Timers = _ANY_TIMERS
-    timers_bc: Timers = _ANY_TIMERS
+    timers_a: Timers = ANY_TIMERS
+    timers_bc: Timers = ANY_TIMERS
     ignored: dict[Generation, frozenset[str]] = field(default_factory=_nothing)
     """Fields that change an answer and that a generation silently drops."""
     dies_of: dict[Generation, frozenset[str]] = field(default_factory=_nothing)

@@ -31,4 +31,4 @@ class Prefill(Struct):
 
     def allows(self, scope: Scope, model: ModelId, size: int) -> float:
         """Say for how many seconds a first content may well be waited for; 0 if nobody knows."""
-        return PATIENCE * size * self.pace.get((scope, model), 0.0)
+        return PATIENCE * max(size, SHORT) * self.pace.get((scope, model), 0.0)

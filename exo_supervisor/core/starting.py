@@ -6,11 +6,14 @@ from exo_supervisor.core.effects import Announce, StartAttempt, Timers
 from exo_supervisor.core.flights import Attempt, Flight
 from exo_supervisor.core.marks import STREAM, USAGE
 from exo_supervisor.core.names import Address, ClusterKey, ProviderName
+from exo_supervisor.core.nodes import Cluster, Node
 from exo_supervisor.core.options import Option, Tables
 from exo_supervisor.core.policy import Cloud
 
 _CALLS = frozenset({"tools", "functions"})
 """Demands with which a part of an answer may be written in silence."""
+SOONEST = 2.0
+"""Seconds of silence, at least, until the state is asked about it."""
 COLD_LOAD = 900.0
 """Seconds that generation A may need to load a model that it was not seen to answer with yet."""
 
@@ -27,9 +30,8 @@ def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
         cluster = tables.registry.clusters[ClusterKey(option.scope)]
         url = node.url
         timers = _node_timers(option, flight.event.size, tables)
-        attempt.node_id = node.node_id
-        attempt.index = None if node.view is None else node.view.index
-        attempt.instances = cluster.instances(option.model)
+        _note(attempt, node, cluster)
+    attempt.timers = timers
     return StartAttempt(
         request=flight.event.request,
         attempt=attempt.number,
@@ -45,6 +47,18 @@ def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
         streamed=attempt.streamed,
         usage=attempt.usage,
     )
+
+
+def _note(attempt: Attempt, node: Node, cluster: Cluster) -> None:
+    """Note on an attempt what has to hold for as long as it is silent."""
+    placed = cluster.told.get(attempt.option.model)
+    copies = () if placed is None else placed.instances
+    attempt.copies = frozenset(one.id for one in copies)
+    attempt.ready_copies = frozenset(one.id for one in copies if one.ready)
+    attempt.node_id = node.node_id
+    attempt.index = None if node.view is None else node.view.index
+    if attempt.option.generation == "A":
+        attempt.ring = frozenset(node.listed)
 
 
 def _cloud_timers(timers: Timers, demands: frozenset[str]) -> Timers:
@@ -84,12 +98,17 @@ def _settle_form(attempt: Attempt, cloud: Cloud, timers: Timers, tables: Tables)
 
 
 def _node_timers(option: Option, size: int, tables: Tables) -> Timers:
-    """Give a prompt the time that prompts of its size took before; the configured is the least."""
+    """Give a prompt the time that prompts of its size took before; the configured is the least.
+
+    Where that is little, the state is asked about a silence all the sooner.
+    """
     timers = tables.policy.timers(option.generation or "C")
     if option.generation == "A" and not tables.meters.knows(option.target, option.model):
         most = max(COLD_LOAD, timers.first_content)
         return structs.replace(timers, first_content=most, first_content_max=most)
     learnt = tables.prefill.allows(option.scope, option.model, size)
+    if 0.0 < learnt < timers.stall / 2 and option.generation != "A":
+        return structs.replace(timers, quiet=max(learnt, SOONEST))
     if learnt <= timers.first_content:
         return timers
     most = COLD_LOAD if option.generation == "A" else timers.first_content_max

@@ -10,6 +10,7 @@ from math import inf
 from typing import Protocol
 
 import anyio
+import anyio.lowlevel
 from msgspec import Struct
 
 from exo_supervisor.core.effects import StartAttempt
@@ -20,6 +21,15 @@ from exo_supervisor.wire.reading import Reading
 
 MOST_HELD = 64 * 2**20
 """Bytes of an answer that are kept back until all of it is in."""
+AGAIN = 10.0
+"""Seconds from one question about a silent attempt to the next."""
+STEP = 4096
+"""Tokens of a prompt that Exo reads in one step; it tells how far it is between two of them."""
+PATIENCE = 3.0
+"""How many times as long as the last step the next one may take."""
+KEEP_ALIVE = b": keep-alive\n\n"
+LAST_LOOK = 2
+"""Turns of the loop in which bytes that wait in a socket are read before a timer judges."""
 SLOW_CLIENT = 60.0
 """Seconds for which a client may leave what it was sent unread before it counts as gone."""
 
@@ -92,7 +102,9 @@ class Relay:
         self._until, self._limit = bounds.until, bounds.limit
         self._clock = clock
         self.began = bounds.began
-        self._progress_at = self._asked_at = self._clock()
+        self._progress_at = self._clock()
+        self._asked_at = self._looked_at = -inf
+        self._prefilled, self._step = 0, 0.0
         self._writing = False
         self._kept: list[bytes] = []
         self._kept_size = 0
@@ -109,12 +121,31 @@ class Relay:
                 return self._mailbox.cancelled
             with anyio.CancelScope(deadline=self._due()) as scope:
                 self._mailbox.scope = scope
+                if self._mailbox.keep_awake:
+                    await self._keep_awake()
                 return await self._flow(source, translator)
             if self._mailbox.cancelled is not None:
                 return self._mailbox.cancelled
-            fault = await self._wait_for_client() if self._writing else self._look_at_timers()
+            if self._writing:
+                fault = await self._wait_for_client()
+            else:
+                fault = self._look_at_timers()
+                if fault is not None and await self._look_once_more():
+                    continue
             if fault is not None:
                 return fault
+
+    async def _look_once_more(self) -> bool:
+        """Let bytes be read that wait in the socket, once for each silence.
+
+        A process that was stopped, or swapped out, finds them and its timers due together.
+        """
+        if self._looked_at == self._progress_at:
+            return False
+        self._looked_at = self._progress_at
+        for _ in range(LAST_LOOK):
+            await anyio.lowlevel.checkpoint()
+        return True
 
     async def _flow(self, source: Source, translator: Translator) -> Fault:
         reading, seen = self._reading, self._reading.progressed
@@ -123,7 +154,7 @@ class Relay:
             out = translator.feed(data) if data else translator.close()
             if reading.progressed != seen:
                 seen = reading.progressed
-                self._progress_at = self._clock()
+                self._progress()
             if reading.fault is not None and not self.committed:
                 break
             if reading.content and self.ttft is None:
@@ -137,6 +168,14 @@ class Relay:
             reading.fail(fault, "the answer ended without an end")
         return reading.fault or Fault.NONE  # a slow client may have kept us from saying so
 
+    def _progress(self) -> None:
+        """Note a sign of the model's work, and of its node's life."""
+        now = self._clock()
+        if self._reading.processed != self._prefilled and self.ttft is None:
+            took, read = now - self._progress_at, self._reading.processed - self._prefilled
+            self._prefilled, self._step = self._reading.processed, took * STEP / max(1, read)
+        self._progress_at = self._mailbox.lived_at = now
+
     def _see_content(self) -> None:
         self.ttft = self._clock() - self.began
         start = self._start
@@ -148,6 +187,15 @@ class Relay:
         scope = self._mailbox.scope
         if scope is not None and (due := self._due()) < scope.deadline:
             scope.deadline = due
+
+    async def _keep_awake(self) -> None:
+        """Show a client in the middle of its answer that somebody is at work on the rest."""
+        self._mailbox.keep_awake = False
+        if self._sink is None or not self.committed or self.finished:
+            return
+        self._writing = True
+        await self._sink.write(KEEP_ALIVE)
+        self._writing = False
 
     async def _write(self, data: bytes, *, last: bool) -> None:
         if self._sink is None:
@@ -181,16 +229,18 @@ class Relay:
         """Wait until a slow client has read what it was sent: that time is not the target's."""
         self._writing = False
         patience = self._clock() + SLOW_CLIENT
-        with anyio.CancelScope(deadline=min(patience, self._time_is_up())) as scope:
-            self._mailbox.scope = scope
-            if self._sink is not None:
-                await self._sink.drain()
-        if self._mailbox.cancelled is not None:
-            return self._mailbox.cancelled
-        self._progress_at = self._clock()
-        if not scope.cancelled_caught:
-            return None
-        return Fault.CLIENT_LEFT if self._progress_at >= patience else Fault.DEADLINE
+        until = min(patience, self._time_is_up())
+        while self._clock() < until:
+            with anyio.CancelScope(deadline=until) as scope:
+                self._mailbox.scope = scope
+                if self._sink is not None:
+                    await self._sink.drain()
+            if self._mailbox.cancelled is not None:
+                return self._mailbox.cancelled
+            self._progress_at = self._clock()
+            if not scope.cancelled_caught:
+                return None
+        return Fault.CLIENT_LEFT if until == patience else Fault.DEADLINE
 
     def _due(self) -> float:
         """Tell when a timer may have run out; progress made by then moves it on."""
@@ -198,21 +248,29 @@ class Relay:
 
     def _hard(self) -> float:
         """Tell when this attempt fails if nothing more comes."""
-        timers, reading = self._start.timers, self._reading
-        if self.ttft is not None:
-            return self._progress_at + timers.stall
+        timers, begun = self._start.timers, self.ttft is not None
         if self._start.generation in (None, "A"):
-            return self.began + timers.first_content
-        most = self.began + timers.first_content_max
-        if reading.prefill_seen:  # it says how far it is: standing still is telling
-            return min(most, self._progress_at + timers.first_content)
-        return most
+            return self._progress_at + timers.stall if begun else self.began + timers.first_content
+        most = timers.first_content_max
+        if self._prefilled and not begun:  # it says how far it is: standing still is telling
+            most = min(most, max(timers.first_content, PATIENCE * self._step))
+        return self._progress_at + most
 
     def _quiet(self) -> float:
-        """Tell when the state is asked whether this attempt can still finish."""
+        """Tell when the state is asked whether this attempt can still finish.
+
+        And when it is told that the time has come in which nobody has to vouch for it.
+        """
         if self._start.generation is None:
             return inf
-        return max(self._progress_at, self._asked_at) + self._start.timers.stall / 2
+        timers, begun = self._start.timers, self.ttft is not None
+        alone = self._progress_at + (timers.stall if begun else timers.first_content)
+        due = self._asked_at + AGAIN
+        if self._asked_at < self._progress_at:
+            half = timers.stall / 2
+            sooner = half if begun or timers.quiet is None else min(half, timers.quiet)
+            due = self._progress_at + sooner
+        return min(alone, due) if self._asked_at < alone else due
 
     def _time_is_up(self) -> float:
         return self._limit if self.committed else self._until

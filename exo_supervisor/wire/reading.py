@@ -58,10 +58,10 @@ class Reading(ABC):
 
     `asked` is the model that was asked of the upstream; `model` is shown to the client only
     where the upstream names none. A `fault` ends the reading; `done` and `enough` say that no
-    more bytes are wanted. `progressed` grows with every sign of work. `choices` is how many
-    the client asked for: an answer with fewer is not whole. With a `seam`, it goes on with what
-    another upstream began, `before` being the pieces that it sent; a `transcript` takes down what a
-    client that streams is told.
+    more bytes are wanted. `progressed` grows with every sign of work; `processed` is how many
+    tokens of the prompt have been read. `choices` is how many the client asked for: an answer with
+    fewer is not whole. With a `seam`, it goes on with what another upstream began, `before` being
+    the pieces that it sent; a `transcript` takes down what a client that streams is told.
     """
 
     id: str
@@ -79,7 +79,7 @@ class Reading(ABC):
 
     content: bool = field(default=False, init=False)
     progressed: int = field(default=0, init=False)
-    prefill_seen: bool = field(default=False, init=False)
+    processed: int = field(default=0, init=False)
     prefill_total: int = field(default=0, init=False)
     finished: bool = field(default=False, init=False)
     done: bool = field(default=False, init=False)
@@ -98,7 +98,6 @@ class Reading(ABC):
     _sse: SseReader = field(default_factory=SseReader, init=False)
     _cut: Cut | None = field(default=None, init=False)
     _ends: dict[int, str] = field(default_factory=dict[int, str], init=False)
-    processed: int = field(default=0, init=False)
     _adapts: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -313,10 +312,9 @@ class Reading(ABC):
             told = _prefill.decode(comment[len(_PREFILL) :]).chunk
         except UNREADABLE:
             return
-        self.prefill_seen, self.prefill_total = True, told.total_tokens
-        processed = told.processed_tokens
-        if processed != self.processed:
-            self.processed = processed
+        self.prefill_total = told.total_tokens
+        if told.processed_tokens != self.processed:  # a first `0/N` tells nothing yet
+            self.processed = told.processed_tokens
             self.progressed += 1
 
     @abstractmethod

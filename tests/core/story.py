@@ -23,6 +23,7 @@ from exo_supervisor.core.events import (
     RequestArrived,
     RequestEnded,
     Ticked,
+    Why,
 )
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import (
@@ -89,10 +90,15 @@ class Story:
         name = None if generation == "A" else NodeId(f"{node}#{born}")
         return self.tell(ProbeAnswered(node=at, generation=generation, node_id=name, latency=0.01))
 
-    def down(self, node: str) -> list[Effect]:
+    def miss(
+        self, node: str, *, why: Why = "refused", lived_at: float | None = None
+    ) -> list[Effect]:
+        """Let a node miss a probe."""
+        return self.tell(ProbeFailed(node=Address(node), why=why, lived_at=lived_at))
+
+    def down(self, node: str, *, why: Why = "refused") -> list[Effect]:
         """Let a node miss three probes."""
-        missed = ProbeFailed(node=Address(node), why="refused")
-        return self.tell(missed) + self.tell(missed) + self.tell(missed)
+        return [*self.miss(node, why=why), *self.miss(node, why=why), *self.miss(node, why=why)]
 
     def read(
         self, node: str, *ready: str, loading: str = "", mates: str = "", index: int | None = None
@@ -112,6 +118,7 @@ class Story:
         index: int | None = None,
         runners: int = 1,
         orphans: str = "",
+        asked_at: float | None = None,
     ) -> list[Effect]:
         """Let a node tell its state in full, each model with its instances (see `stand`)."""
         return self.tell(
@@ -122,6 +129,7 @@ class Story:
                 index=index,
                 runners=runners,
                 orphans=tuple(orphans.split()),
+                asked_at=asked_at,
             )
         )
 
@@ -247,13 +255,13 @@ class Story:
         )
 
 
-def stand(model: str, *instances: str, why: str = "") -> Placed:
+def stand(model: str, *instances: str, why: str = "", running: bool = False) -> Placed:
     """Place a model: each instance is its id and its hosts, as `i1@a:1,b:1`."""
     ready, found = not why, list[Instance]()
     for one in instances:
         name, _, hosts = one.partition("@")
         ids = tuple(NodeId(f"{host}#0") for host in hosts.split(",") if host)
-        found.append(Instance(InstanceId(name), ready=ready, why=why, hosts=ids))
+        found.append(Instance(InstanceId(name), ready, why, hosts=ids, running=running))
     return Placed(ModelId(model), ready=ready, why=why, instances=tuple(found))
 
 

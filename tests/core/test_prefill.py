@@ -1,5 +1,7 @@
 """A long prompt gets the time that prompts of its size took before, within the bounds."""
 
+from msgspec import structs
+
 from exo_supervisor.core.effects import StartAttempt, Timers
 from exo_supervisor.core.names import ClusterKey, ModelId
 from exo_supervisor.core.prefill import MOST, PATIENCE, SHORT, Prefill
@@ -20,6 +22,7 @@ def test_the_time_grows_with_the_prompt() -> None:
     prefill = Prefill({})
     prefill.saw(K, M, 10_000, 5.0)
     assert prefill.allows(K, M, 20_000) == PATIENCE * 10.0
+    assert prefill.allows(K, M, 1) == prefill.allows(K, M, SHORT) == PATIENCE * 0.0005 * SHORT
     assert prefill.allows(K, ModelId("n"), 20_000) == 0.0
 
 
@@ -55,7 +58,18 @@ def test_an_attempt_gets_what_was_learnt_and_never_less_than_is_configured() -> 
     story.succeed("r", ttft=25.0)
     assert timers(story, "s", LONG).first_content == 75.0
     assert timers(story, "t", LONG).first_content_max == 300.0
-    assert timers(story, "u", LONG // 10) == ANY
+    assert timers(story, "u", LONG // 10) == structs.replace(ANY, quiet=7.5)
+
+
+def test_where_little_was_learnt_the_state_is_asked_about_a_silence_all_the_sooner() -> None:
+    story = Story(BOTH, "a:1")
+    assert timers(story, "r", LONG).quiet is None, "nothing is known yet"
+    story.succeed("r", ttft=20.0)
+    assert [timers(story, f"s{n}", n * 2000).quiet for n in (40, 30, 1, 0)] == [None, 9.0, 2.0, 2.0]
+    legacy = Story(BOTH, "a:1", generation="A")
+    timers(legacy, "r", LONG)
+    legacy.succeed("r", ttft=20.0)
+    assert timers(legacy, "s", 2000) == structs.replace(ANY), "A cannot say who is at work"
 
 
 def test_it_never_gets_more_than_the_longest_that_is_configured() -> None:

@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 
 import anyio
 import anyio.lowlevel
 import pytest
+import trio
+from msgspec import structs
+from trio.testing import MockClock
 
-from exo_supervisor.core.effects import CancelAttempt, StartAttempt, Timers
+from exo_supervisor.core.effects import CancelAttempt, KeepAwake, StartAttempt, Timers
 from exo_supervisor.core.events import AttemptQuieted, ContentSeen, Event
 from exo_supervisor.core.names import Address, Generation, ModelId, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.edge.mailbox import Mailbox
-from exo_supervisor.edge.relay import SLOW_CLIENT, Bounds, Relay
+from exo_supervisor.edge.relay import KEEP_ALIVE, SLOW_CLIENT, STEP, Bounds, Relay
 from exo_supervisor.edge.reply import ClientLeftError
 from exo_supervisor.edge.upstream import UpstreamError
 from exo_supervisor.errors import SupervisorError
@@ -26,7 +30,6 @@ TIMERS = Timers(connect=2.0, headers=8.0, first_content=30.0, first_content_max=
 ROLE = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
 STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 ERROR = b'data: {"error":{"message":"boom","type":"server_error"}}\n\n'
-KEEP_ALIVE = b": keep-alive\n\n"
 END = b""
 EVERY: tuple[Generation | None, ...] = ("A", "B", "C", None)
 HARD: tuple[Generation | None, ...] = ("A", None)
@@ -122,7 +125,7 @@ class Ride:
 Meanwhile = Callable[[Mailbox, float], Coroutine[None, None, None]]
 
 
-async def ride(
+async def ride(  # noqa: PLR0913 - each of these can be what a test is about
     *steps: Step,
     generation: Generation | None = "C",
     client: Client | None = None,
@@ -131,6 +134,8 @@ async def ride(
     stream: bool = True,
     json: bool = False,
     hold: bool = False,
+    timers: Timers = TIMERS,
+    upstream: Callable[[], Script] | None = None,
     meanwhile: Meanwhile | None = None,
 ) -> Ride:
     """Make one attempt; every figure is in seconds after its beginning."""
@@ -144,7 +149,7 @@ async def ride(
         url="http://n:1",
         model=ModelId("m"),
         generation=generation,
-        timers=TIMERS,
+        timers=timers,
         shift=None,
         hold=hold,
     )
@@ -165,7 +170,7 @@ async def ride(
         ask,
         Bounds(began, began + until, began + limit),
     )
-    script = Script(steps)
+    script = Script(steps) if upstream is None else upstream()
     end: Fault | SupervisorError = Fault.NONE
     at = 0.0
     async with anyio.create_task_group() as tasks:
@@ -296,33 +301,71 @@ async def test_a_silent_prefill_has_the_longest_time_as_long_as_nobody_objects(
     assert (told.fault, told.at) == (Fault.FIRST_CONTENT_TIMEOUT, 300.0)
 
 
-async def test_a_prefill_that_moves_has_its_time_and_no_more_than_the_longest() -> None:
-    moves = [(29.0, prefill(n)) for n in range(1, 9)]
+async def test_a_prefill_that_moves_has_all_the_time_of_its_request() -> None:
+    moves = [(29.0, prefill(n * STEP)) for n in range(1, 20)]
     well = await ride(*moves, (29.0, text("a")), (1.0, STOP + DONE))
-    assert (well.fault, well.seen) == (Fault.NONE, [261.0])
-    endless = await ride(*[(29.0, prefill(n)) for n in range(1, 99)])
-    assert (endless.fault, endless.at) == (Fault.FIRST_CONTENT_TIMEOUT, 300.0)
+    assert (well.fault, well.seen) == (Fault.NONE, [580.0])
+    endless = await ride(*[(29.0, prefill(n * STEP)) for n in range(1, 99)])
+    assert (endless.fault, endless.at) == (Fault.DEADLINE, 900.0)
 
 
 async def test_a_prefill_that_stands_still_fails_first_content_after_its_last_move() -> None:
     told = await ride(
-        (10.0, prefill(1)), (10.0, prefill(2)), (9.0, prefill(2)), (9.0, prefill(2)),
-        (9.0, KEEP_ALIVE), (2.9, ROLE), (1.0, text("late")),
+        (10.0, prefill(STEP)), (10.0, prefill(2 * STEP)), (9.0, prefill(2 * STEP)),
+        (9.0, prefill(2 * STEP)), (9.0, KEEP_ALIVE), (2.9, ROLE), (1.0, text("late")),
     )  # fmt: skip
     assert (told.fault, told.at) == (Fault.FIRST_CONTENT_TIMEOUT, 50.0)
     assert told.client.begun == 0
 
 
+async def test_a_first_step_that_has_told_nothing_yet_is_no_prefill_that_stands_still() -> None:
+    """Exo tells `0/N` at once, reads 4,096 tokens, and is silent however long that takes."""
+    told = await ride(
+        (0.2, prefill(0)), *[(10.0, KEEP_ALIVE)] * 13, (7.0, prefill(STEP)), (9.0, text("a")),
+        (1.0, STOP + DONE),
+    )  # fmt: skip
+    assert (told.fault, told.seen) == (Fault.NONE, [146.2])
+    assert [silence for _, silence, _ in told.quiets] == [10.0 * n for n in range(1, 14)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "at"),
+    [
+        pytest.param(((60.0, STEP),), 60.0 + 180.0, id="its pace says how long the next takes"),
+        pytest.param(((60.0, STEP // 2),), 60.0 + 300.0, id="no more than the longest"),
+        pytest.param(((90.0, STEP), (20.0, 2 * STEP)), 110.0 + 60.0, id="the last one counts"),
+        pytest.param(((1.0, STEP),), 1.0 + 30.0, id="no less than a first content has"),
+    ],
+)
+async def test_a_step_may_take_three_times_as_long_as_the_one_before(
+    steps: tuple[tuple[float, int], ...], at: float
+) -> None:
+    told = await ride(*[(wait, prefill(tokens)) for wait, tokens in steps])
+    assert (told.fault, told.at) == (Fault.FIRST_CONTENT_TIMEOUT, at)
+
+
 # Stall
 
 
-@pytest.mark.parametrize("generation", EVERY)
+@pytest.mark.parametrize("generation", HARD)
 async def test_a_stall_is_exactly_that_long_after_the_last_progress(
     generation: Generation | None,
 ) -> None:
     told = await ride((1.0, text("a")), (19.5, text("b")), (5.0, KEEP_ALIVE), generation=generation)
     assert (told.fault, told.at) == (Fault.STALL, 40.5)
     assert len(told.client.got) == 2
+
+
+@pytest.mark.parametrize("generation", PATIENT)
+async def test_a_silence_in_the_midst_has_the_longest_time_as_long_as_nobody_objects(
+    generation: Generation | None,
+) -> None:
+    """A call of a tool is written in silence, and then sent whole."""
+    call = [(1.0, text("a")), (250.0, text("b")), (1.0, STOP + DONE)]
+    well = await ride(*call, generation=generation)
+    assert (well.fault, well.at) == (Fault.NONE, 252.0)
+    told = await ride((1.0, text("a")), generation=generation)
+    assert (told.fault, told.at) == (Fault.STALL, 301.0)
 
 
 async def test_an_event_with_empty_content_is_progress() -> None:
@@ -333,7 +376,7 @@ async def test_an_event_with_empty_content_is_progress() -> None:
 
 async def test_keepalives_and_nonsense_are_no_progress() -> None:
     noise = [(1.0, KEEP_ALIVE), (1.0, b"data: {broken\n\n"), (1.0, b"data: {}\n\n")] * 10
-    told = await ride((1.0, text("a")), *noise)
+    told = await ride((1.0, text("a")), *noise, generation=None)
     assert (told.fault, told.at) == (Fault.STALL, 21.0)
 
 
@@ -348,11 +391,131 @@ async def test_a_stall_counts_from_the_first_words_though_the_first_content_had_
 # Quiet
 
 
-@pytest.mark.parametrize("generation", ["A", "B", "C"])
-async def test_silence_is_told_at_half_a_stall_and_again_each_half(generation: Generation) -> None:
-    told = await ride((1.0, text("a")), (4.0, text("b")), generation=generation)
+async def test_silence_is_told_at_half_a_stall_and_then_each_ten_seconds() -> None:
+    told = await ride((1.0, text("a")), (4.0, text("b")), (36.0, STOP + DONE))
+    assert told.quiets == [(15.0, 10.0, True), (25.0, 20.0, True), (35.0, 30.0, True)]
+    again = await ride((1.0, text("a")), (12.0, text("b")), (12.0, STOP + DONE))
+    assert again.quiets == [(11.0, 10.0, True), (23.0, 10.0, True)]
+
+
+async def test_generation_a_has_a_state_and_all_the_same_a_stall() -> None:
+    told = await ride((1.0, text("a")), (4.0, text("b")), generation="A")
     assert told.quiets == [(15.0, 10.0, True)]
     assert (told.fault, told.at) == (Fault.STALL, 25.0)
+
+
+async def test_silence_is_also_told_when_nobody_has_to_vouch_for_it_any_more() -> None:
+    odd = structs.replace(TIMERS, stall=26.0, first_content=31.0)
+    told = await ride((60.0, text("a")), (60.0, STOP + DONE), timers=odd)
+    assert [(silence, begun) for _, silence, begun in told.quiets] == [
+        (13.0, False), (23.0, False), (31.0, False), (41.0, False), (51.0, False),
+        (13.0, True), (23.0, True), (26.0, True), (36.0, True), (46.0, True), (56.0, True),
+    ]  # fmt: skip
+
+
+async def test_silence_is_told_sooner_where_the_first_content_was_expected_sooner() -> None:
+    quick = structs.replace(TIMERS, quiet=3.0)
+    told = await ride((15.0, text("a")), (15.0, STOP + DONE), timers=quick)
+    assert told.quiets == [(3.0, 3.0, False), (13.0, 13.0, False), (25.0, 10.0, True)]
+    late = await ride((15.0, text("a")), timers=structs.replace(TIMERS, quiet=25.0), until=14.0)
+    assert late.quiets == [(10.0, 10.0, False)]
+
+
+# What is vouched for
+
+
+def vouches(*at: float, attempt: int = 2) -> Meanwhile:
+    async def vouch(mailbox: Mailbox, began: float) -> None:
+        for moment in at:
+            await anyio.sleep_until(began + moment)
+            mailbox.vouch(KeepAwake(request=REQUEST, attempt=attempt))
+
+    return vouch
+
+
+async def test_a_client_in_the_middle_of_its_answer_is_kept_awake_while_it_is_vouched_for() -> None:
+    told = await ride(
+        (1.0, text("a")), (40.0, text("b")), (1.0, STOP + DONE), meanwhile=vouches(11.5, 21.5)
+    )
+    assert (told.fault, told.at) == (Fault.NONE, 42.0)
+    assert [data == KEEP_ALIVE for data in told.client.got] == [False, True, True, False, False]
+    assert [silence for _, silence, _ in told.quiets] == [10.0, 20.0, 30.0, 40.0]
+
+
+@pytest.mark.parametrize(
+    "ridden",
+    [
+        pytest.param({"stream": False}, id="a client that gets it whole"),
+        pytest.param({"hold": True}, id="an answer that is held"),
+    ],
+)
+async def test_who_has_no_part_of_the_answer_yet_is_kept_awake_elsewhere(
+    ridden: dict[str, bool],
+) -> None:
+    told = await ride((1.0, text("a")), (20.0, STOP + DONE), meanwhile=vouches(5.0), **ridden)
+    assert told.fault is Fault.NONE
+    assert KEEP_ALIVE not in told.client.got
+
+
+async def test_what_is_vouched_for_of_another_attempt_wakes_nobody() -> None:
+    told = await ride((1.0, text("a")), (20.0, STOP + DONE), meanwhile=vouches(5.0, attempt=1))
+    assert KEEP_ALIVE not in told.client.got
+
+
+async def test_a_client_that_is_behind_is_kept_awake_once_it_has_read() -> None:
+    told = await ride(
+        (1.0, text("a")), (60.0, STOP + DONE), client=Client(blocks={0: 25.0}),
+        meanwhile=vouches(10.0),
+    )  # fmt: skip
+    assert told.fault is Fault.NONE
+    assert told.client.got.count(KEEP_ALIVE) == 1
+
+
+# A process that stood still
+
+
+class Woken(Script):
+    """An upstream in the midst of whose answer the process stood still for an hour.
+
+    What came meanwhile is seen by the first read after it.
+    """
+
+    def __init__(self, *said: bytes, missed: bytes) -> None:
+        super().__init__(tuple((1.0, data) for data in said))
+        self._missed, self._stood = missed, False
+
+    async def read(self) -> bytes:
+        if self._steps:
+            return await super().read()
+        if not self._stood:
+            self._stood = True
+            clock = trio.lowlevel.current_clock()
+            assert isinstance(clock, MockClock)
+            clock.jump(3600.0)
+        elif self._missed:
+            data, self._missed = self._missed, b""
+            return data
+        await anyio.sleep_forever()
+        raise AssertionError
+
+
+@pytest.mark.parametrize("generation", EVERY)
+@pytest.mark.parametrize("begun", [False, True])
+async def test_what_came_while_the_process_stood_still_is_read_before_a_timer_judges(
+    generation: Generation | None, *, begun: bool
+) -> None:
+    said = (text("a"),) if begun else ()
+    woken = partial(Woken, *said, missed=text("b") + STOP + DONE)
+    told = await ride(generation=generation, upstream=woken, limit=3000.0)
+    assert told.fault is Fault.NONE
+    assert b"".join(told.client.got).endswith(DONE)
+
+
+@pytest.mark.parametrize("missed", [b"", KEEP_ALIVE])
+async def test_who_said_nothing_while_the_process_stood_still_is_judged(missed: bytes) -> None:
+    woken = partial(Woken, text("a"), missed=missed)
+    told = await ride(generation=None, upstream=woken)
+    assert (told.fault, told.at) == (Fault.STALL, 3601.0)
 
 
 async def test_silence_before_content_is_told_again_and_again() -> None:
@@ -474,12 +637,12 @@ async def test_a_slow_client_is_not_the_targets_stall_and_loses_nothing() -> Non
 
 
 async def test_after_a_slow_client_the_target_has_its_whole_time_again() -> None:
-    told = await ride((1.0, text("a")), client=Client(blocks={0: 30.0}))
+    told = await ride((1.0, text("a")), client=Client(blocks={0: 30.0}), generation=None)
     assert (told.fault, told.at) == (Fault.STALL, 51.0)
 
 
 async def test_a_client_that_reads_nothing_is_gone_after_a_while() -> None:
-    told = await ride((1.0, text("a")), client=Client(blocks={0: inf}))
+    told = await ride((1.0, text("a")), client=Client(blocks={0: inf}), generation=None)
     assert told.fault is Fault.CLIENT_LEFT
     assert 1.0 + SLOW_CLIENT <= told.at <= 1.0 + SLOW_CLIENT + TIMERS.stall
 
@@ -516,7 +679,7 @@ async def test_an_answer_that_is_held_comes_whole_or_not_at_all() -> None:
     assert whole.seen == [1.0], "its first content still heals"
     cut = await ride((0, ROLE), (1, text("a")), (1, END), hold=True)
     assert (cut.client.got, cut.relay.committed) == ([], False)
-    stalled = await ride((0, text("a")), hold=True)
+    stalled = await ride((0, text("a")), hold=True, generation=None)
     assert (stalled.fault, stalled.at, stalled.client.begun) == (Fault.STALL, 20.0, 0)
 
 

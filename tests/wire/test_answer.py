@@ -413,12 +413,12 @@ def test_an_oversized_event_is_a_fault() -> None:
 
 def test_prefill_progress_counts_where_it_moved() -> None:
     reading = answer("C")
-    seen: list[tuple[bool, int]] = []
+    seen: list[tuple[int, int]] = []
     for said in (b"", b"x", b"0", b"5", b"5", b"9"):
         comment = b': prefill_progress {"PrefillProgressChunk":{"processed_tokens":%b}}\n\n' % said
         assert reading.feed(comment) == b""
-        seen.append((reading.prefill_seen, reading.progressed))
-    assert seen == [(False, 0), (False, 0), (True, 0), (True, 1), (True, 1), (True, 2)]
+        seen.append((reading.processed, reading.progressed))
+    assert seen == [(0, 0), (0, 0), (0, 0), (5, 1), (5, 1), (9, 2)]
 
 
 def test_comments_after_content_are_no_progress() -> None:
