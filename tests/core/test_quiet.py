@@ -5,10 +5,11 @@ from msgspec import structs
 
 from exo_supervisor.core.effects import CancelAttempt, Effect, KeepAwake
 from exo_supervisor.core.events import Instance, Placed, PlacementFailed, ProbeAnswered
-from exo_supervisor.core.names import Address, InstanceId, NodeId
+from exo_supervisor.core.names import Address, InstanceId, NodeId, RequestId, Target
 from exo_supervisor.core.outcomes import Fault
 from tests.core.story import BOTH, LOCAL, M, Story, stand, told
 
+R, S = RequestId("r"), RequestId("s")
 LOST, LATE = ["CancelAttempt state_lost"], ["CancelAttempt first_content_timeout"]
 STALLED = ["CancelAttempt stall"]
 ASKED, AWAKE = ["ReadPlacement a:1"], ["KeepAwake None"]
@@ -44,6 +45,13 @@ class Silent(Story):
         assert told(self.quiet(request, silence)) == ASKED
 
 
+def target(story: Story, request: RequestId) -> Target:
+    """Tell where a request's attempt is."""
+    attempt = story.machine.dispatch.flights[request].attempt
+    assert attempt is not None
+    return attempt.option.target
+
+
 # While it vouches
 
 
@@ -59,8 +67,7 @@ def test_it_is_vouched_for_after_content_too_and_its_client_is_kept_awake() -> N
     story.begun()
     for tens in range(1, 30):
         assert told(story.quiet("r", 10.0 * tens, begun=True)) == ASKED
-        [awake] = story.says(running=True)
-        assert awake == KeepAwake(request=awake.request, attempt=1)
+        assert story.says(running=True) == [KeepAwake(request=R, attempt=1)]
         story.wait(10.0)
 
 
@@ -205,9 +212,8 @@ def test_those_that_wait_at_another_member_for_that_model_are_moved_too() -> Non
             story.tells(node, stand("m", "i1@a:1"), mates="a:1 b:1", index=index)
     story.ask("r", draw=0.0)
     story.ask("s", draw=0.9)
-    at = {story.machine.dispatch.flights[r].attempt.option.target for r in ("r", "s")}  # type: ignore[index, union-attr]
-    assert at == {"a:1", "b:1"}
-    mine = story.machine.dispatch.flights["r"].attempt.option.target  # type: ignore[index, union-attr]
+    mine = target(story, R)
+    assert {mine, target(story, S)} == {"a:1", "b:1"}
     for tens in (1, 2):
         story.wait(10.0)
         story.quiet("r", 10.0 * tens)
@@ -478,8 +484,7 @@ def test_the_certain_death_of_a_host_ends_what_cannot_finish_without_it(
     copies: tuple[str, ...], ended: list[str]
 ) -> None:
     story = sharded(*copies)
-    attempt = story.machine.dispatch.flights["r"].attempt  # type: ignore[index]
-    if attempt is not None and attempt.option.target == "b:1":
+    if target(story, R) == "b:1":
         story.leave("r")
         story.ask("r", draw=0.9)
     assert told(story.down("b:1")) == ended
@@ -493,9 +498,8 @@ def test_a_ring_without_one_of_its_members_finishes_nothing(why: str) -> None:
     for node in ("a:1", "b:1"):
         story.read(node, "m", mates="a:1 b:1")
     story.ask("r", draw=0.0)
-    [attempt] = [flight.attempt for flight in story.machine.dispatch.flights.values()]
-    assert attempt is not None
-    mine, other = attempt.option.target, {"a:1": "b:1", "b:1": "a:1"}[attempt.option.target]
+    mine = target(story, R)
+    other = {"a:1": "b:1", "b:1": "a:1"}[mine]
     if why == "dead":
         assert told(story.down(other)) == LOST
         return

@@ -443,16 +443,18 @@ async def test_a_client_in_the_middle_of_its_answer_is_kept_awake_while_it_is_vo
 
 
 @pytest.mark.parametrize(
-    "ridden",
+    ("stream", "hold"),
     [
-        pytest.param({"stream": False}, id="a client that gets it whole"),
-        pytest.param({"hold": True}, id="an answer that is held"),
+        pytest.param(False, False, id="a client that gets it whole"),
+        pytest.param(True, True, id="an answer that is held"),
     ],
 )
 async def test_who_has_no_part_of_the_answer_yet_is_kept_awake_elsewhere(
-    ridden: dict[str, bool],
+    *, stream: bool, hold: bool
 ) -> None:
-    told = await ride((1.0, text("a")), (20.0, STOP + DONE), meanwhile=vouches(5.0), **ridden)
+    told = await ride(
+        (1.0, text("a")), (20.0, STOP + DONE), meanwhile=vouches(5.0), stream=stream, hold=hold
+    )
     assert told.fault is Fault.NONE
     assert KEEP_ALIVE not in told.client.got
 
