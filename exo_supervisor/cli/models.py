@@ -41,7 +41,8 @@ def _listed(arguments: Arguments, body: Fields) -> str:
     if objects(body.get("models")):
         return tables.models(body, sys.stdout)
     known = objects(parse_object(fetch(arguments, "/supervisor/nodes")).get("nodes"))
-    urls = [url for node in known for url in texts(node.get("url"))]
+    up = [node for node in known if node.get("rung") not in ("seen", "reachable")]
+    urls = [url for node in up for url in texts(node.get("url"))]
     if urls:
         return f"No model is placed: launch one at {urls[0]}"
     return "No model is known: exo-supervisor status says why"

@@ -154,7 +154,8 @@ def _unknown(name: str) -> VerbError:
     lead = LEADS.get(name)
     if lead is not None:
         sentence = VERBS[lead].help
-        return misuse(f"unknown verb `{name}`; `{lead}` is to {sentence}", f"{PROGRAM} {lead}")
+        text = f"unknown verb `{name}`: here it is `{lead}`, to {sentence}"
+        return misuse(text, f"{PROGRAM} {lead}")
     return misuse(f"unknown verb `{name}`{similar(name, list(VERBS))}", f"{PROGRAM} --help")
 
 

@@ -22,8 +22,11 @@ from exo_supervisor.cli.term import (
     table,
     tint,
 )
+from exo_supervisor.cli.verbs import PROGRAM
 
 WIDTH = 78
+STUCK = 60.0
+"""Seconds on one rung from which a node is called stuck there."""
 _GIB, _MOST_MEMORY, _MOST = 2**30, 2**60, 10_000
 _RUNGS = ("ready", "placed", "clustered", "identified", "reachable", "seen", "down")
 
@@ -41,7 +44,7 @@ def status(body: Fields, now: float, stream: TextIO) -> str:
     rows.append(("requests", _requests(fields(body.get("requests")), stream)))
     rows.append(("failed", _last_failed(fields(body.get("last_failed")), now)))
     rows.append(("cloud", _clouds(body)))
-    rows.append(("held", [_held(each) for each in objects(body.get("held"))]))
+    rows.append(("held", [line for each in objects(body.get("held")) for line in _held(each)]))
     if not ready or {rung for rung, _ in counts} <= {"seen", "down"}:
         rows.append(("looked", _joined(body.get("looked"), "; ")))
     rows.append(("not yet", _joined(body.get("not_yet"), ", ")))
@@ -68,6 +71,8 @@ def _labelled(rows: list[tuple[str, list[str]]], version: str, stream: TextIO) -
 
 def _wrapped(text: str, width: int) -> list[str]:
     """Break a text into lines; an address or a path stays whole, and a list's lines are shifted."""
+    if text.startswith(f"{PROGRAM} "):
+        return [text]
     shift = "  " if text[:1].isdigit() and text[1:2] == " " else ""
     return wrap(
         text, width, break_long_words=False, break_on_hyphens=False, subsequent_indent=shift
@@ -232,12 +237,12 @@ def _last_failed(failed: Fields, now: float) -> list[str]:
     return [f"{relative(at, now)}: {why[0]}"] if why else []
 
 
-def _held(breaker: Fields) -> str:
+def _held(breaker: Fields) -> list[str]:
     """Say which breaker an operator holds, and how it is let go."""
     target, model = w(breaker.get("target")), breaker.get("model")
     finer = f" {w(model)}" if model else ""
     undo = f"exo-supervisor breaker {target} auto" + (f" --model {w(model)}" if model else "")
-    return f"{target}{finer} {w(breaker.get('state'))} by the operator: {undo}"
+    return [f"{target}{finer} {w(breaker.get('state'))} by the operator; let it go with", undo]
 
 
 def _clouds(body: Fields) -> list[str]:
@@ -256,7 +261,9 @@ def _held_back(node: Fields, identity: str, rung: str, now: float) -> list[str]:
     lasting = f" for {span(now - at)}" if at is not None else ""
     if node.get("was"):  # `why` says since when
         return [f"{identity} is down", *_part("why", why), *_part("try", advice)]
-    stuck = f'{identity} stuck at "{rung}"' if rung != "ready" else f"{identity} ready"
+    long = at is not None and now - at >= STUCK
+    stands = f'{identity} {"stuck " if long else ""}at "{rung}"'
+    stuck = stands if rung != "ready" else f"{identity} ready"
     return [stuck + lasting, *_part("why", why), *_part("try", advice)]
 
 

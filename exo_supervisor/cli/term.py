@@ -89,17 +89,34 @@ def remark(text: str) -> None:
 
 def tell(error: VerbError) -> None:
     """Say what happened, why, and what to try."""
-    remark(f"{paint('error:', RED, sys.stderr)} {clean(error.message)}")
-    for place, reason in enumerate(error.why):
+    first, *more = _wrapped(error.message)
+    remark(f"{paint('error:', RED, sys.stderr)} {first}")
+    for line in more:
+        remark(f"       {line}")
+    for place, line in enumerate(line for reason in error.why for line in _wrapped(reason)):
         label = paint("why:", DIM, sys.stderr) if place == 0 else "    "
-        remark(f"  {label} {clean(reason)}")
+        remark(f"  {label} {line}")
     if error.hint:
         remark(f"  {paint('try:', DIM, sys.stderr)} {clean(error.hint)}")
 
 
+def _wrapped(text: str) -> list[str]:
+    """Break a text into lines that fit behind a label; what can be pasted stays whole."""
+    lines = clean(text).split("\n")
+    return [
+        part
+        for line in lines
+        for part in wrap(line, SCREEN - 7, break_long_words=False, break_on_hyphens=False) or [""]
+    ]
+
+
 def note(text: str) -> None:
-    """Remark in passing: clean and dimmed."""
-    remark(paint(clean(text), DIM, sys.stderr))
+    """Remark in passing: clean and dimmed, in lines that fit a screen."""
+    lines = wrap(
+        clean(text), SCREEN, break_long_words=False, break_on_hyphens=False, subsequent_indent="   "
+    )
+    for line in lines:
+        remark(paint(line, DIM, sys.stderr))
 
 
 def _put(text: str, stream: TextIO | None) -> None:
@@ -143,7 +160,8 @@ def table(
     row, and the last column goes on below itself.
     """
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    if own_line is not None and sum(widths) + 2 * len(widths) - 2 > SCREEN:
+    least = sum(widths[:-1]) + 2 * len(widths) - 2 + min(widths[-1], LEAST_TEXT)
+    if own_line is not None and least > SCREEN:
         rest = [[*row[:own_line], *row[own_line + 1 :]] for row in rows]
         moved = {at - (at > own_line) for at in tinted if at != own_line}
         lower = ["  " + line for line in table(_folded(rest, 2), stream, moved).splitlines()]

@@ -98,9 +98,15 @@ class Catalog:
 
     def nearest(self, name: str) -> tuple[list[str], list[str]]:
         """Find what comes near an unknown name: what can be resolved, what Exo could place."""
-        known = self._registry.known
+        similar, known = self.similar(name), self._registry.known
+        if any(each.casefold() == name.casefold() for each in similar):
+            return similar, []
         cards = (card for card in self._registry.cards if card not in known)
-        return self.similar(name), near(name, cards)
+        return similar, near(name, cards)
+
+    def ready(self) -> set[str]:
+        """Name what is ready on Exo, each by the row that stands for it, if one does."""
+        return {self.row_of(model) or model for model in self._registry.ready_models()}
 
     def row_of(self, model: ModelId) -> str | None:
         """Name the configured row that stands for a target's id, the first of several."""

@@ -68,7 +68,7 @@ class Dispatch:
             empty = Route(event.model, (), "exo", local_only=False)
             return self._park(Flight(event=event, route=empty, tiers=(), arrived=now))
         self.counts["refused"] += 1
-        ready = self._tables.registry.ready_models()
+        ready = self._catalog.ready()
         if route == "card":
             return [not_placed(event, ready)]
         return [not_found(event, *self._catalog.nearest(event.model), ready)]

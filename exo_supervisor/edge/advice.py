@@ -36,12 +36,12 @@ def advise(machine: Machine, now: float) -> list[str]:
         if provider.state(now) == "bad_key"
     ]
     stuck = machine.looked() and not machine.can_serve(now)
-    if stuck and not registry.any_up():
+    if stuck and not any(node.was_up for node in registry.nodes.values()):
         lines.append('start Exo here, or set discovery.static = ["http://HOST:52415"]')
     lines += _on_models(machine)
     lines += _on_clusters(registry, now)
     for node in registry.nodes.values():
-        if node.alias_of is None and not _is_nobodys(node):
+        if node.alias_of is None and not is_nobodys(node):
             lines += _on_node(node, registry)
     lines += _on_generations(registry)
     if stuck and not clouds.providers:
@@ -51,7 +51,7 @@ def advise(machine: Machine, now: float) -> list[str]:
     return lines[:MOST]
 
 
-def _is_nobodys(node: Node) -> bool:
+def is_nobodys(node: Node) -> bool:
     """Say whether a node is only the default seed: no Exo is on this host, and none was."""
     return not node.was_up and node.address == DEFAULT_SEED
 

@@ -11,7 +11,7 @@ from exo_supervisor.core.breakers import Cell, Key
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.nodes import Node
-from exo_supervisor.edge.advice import advise, sum_up
+from exo_supervisor.edge.advice import advise, is_nobodys, sum_up
 from exo_supervisor.edge.rungs import advise_on, explain
 
 _RUNGS = ("seen", "reachable", "identified", "clustered", "placed", "ready")
@@ -190,7 +190,7 @@ def status(
     """Sum the house up."""
     registry, clouds = machine.tables.registry, machine.tables.clouds
     found = [node for node in registry.nodes.values() if node.alias_of is None]
-    rungs = Counter(node.rung for node in found)
+    rungs = Counter(node.rung for node in found if not is_nobodys(node))
     failed = machine.dispatch.tally.last_failed
     silent = [f"{n.address} {explain(n, registry, now)}" for n in found if not n.up]
     return Status(

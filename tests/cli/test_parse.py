@@ -32,9 +32,12 @@ def test_a_prompt_is_made_of_all_words_and_a_double_dash_protects_them() -> None
     [
         (["stats"], "unknown verb `stats`, similar: `status`"),
         (["status", "--jsn"], "unknown flag `--jsn`, similar: `--json`"),
-        (["start"], "unknown verb `start`; `run` is to start the service"),
-        (["serve", "--config", "x"], "unknown verb `serve`; `run` is to start the service"),
-        (["up"], "unknown verb `up`; `run` is to start the service"),
+        (["start"], "unknown verb `start`: here it is `run`, to start the service"),
+        (
+            ["serve", "--config", "x"],
+            "unknown verb `serve`: here it is `run`, to start the service",
+        ),
+        (["up"], "unknown verb `up`: here it is `run`, to start the service"),
         (["help", "stats"], "unknown verb `stats`, similar: `status`"),
         (["chat", "--max-tokens", "0"], "--max-tokens wants a number above 0, got `0`"),
         (["chat", "--max-tokens", "9" * 5000], "--max-tokens wants a number above 0, got `9"),
