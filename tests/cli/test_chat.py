@@ -59,7 +59,7 @@ def test_a_shift_is_told_with_its_reason(service: Service, capsys: Out) -> None:
     assert ask(service, streamed(delta("x"), headers=headers)) == 0
     err = capsys.readouterr().err
     assert err.startswith(
-        "-- cloud openrouter, shift breaker_open, attempts 1, model meta-llama/llama, "
+        "-- cloud openrouter, shift breaker_open, attempts 1, model meta-llama/llama,\n   first "
     )
 
 

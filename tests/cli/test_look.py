@@ -91,8 +91,8 @@ def test_status_tells_what_failed_last_what_is_held_and_who_is_down(
         "requests  2 now; since start 1284: Exo 1240, cloud 41, refused 2, failed 1",
         "failed    8 s ago: m (openrouter: server_error)",
         "cloud     openrouter ready; anthropic off, ANTHROPIC_API_KEY is not set",
-        "held      192.168.1.6:52415 m open by the operator: exo-supervisor breaker",
-        "          192.168.1.6:52415 auto --model m",
+        "held      192.168.1.6:52415 m open by the operator; let it go with",
+        "          exo-supervisor breaker 192.168.1.6:52415 auto --model m",
     ]
 
 
@@ -252,6 +252,23 @@ def test_columns_of_which_nothing_is_known_are_left_out(service: Service, capsys
     assert head.split() == ["ID", "FREE", "CHIP"]
     assert len(row) == 80
     assert "1 of 64 GiB" in row
+
+
+def test_a_node_is_stuck_only_where_it_stood_for_long(service: Service, capsys: Out) -> None:
+    node = {"id": FAR, "rung": "seen", "since": ago(3.5), "why": "nothing listens there"}
+    service.says("GET /supervisor/nodes", {"nodes": [node]})
+    service.main("nodes")
+    assert f'{FAR} at "seen" for 3 s\n' in capsys.readouterr().out
+
+
+def test_a_model_is_not_launched_at_a_node_that_does_not_answer(
+    service: Service, capsys: Out
+) -> None:
+    service.says("GET /supervisor/models", {"models": []})
+    nodes = [{"url": "http://127.0.0.1:52415", "rung": "seen"}]
+    service.says("GET /supervisor/nodes", {"nodes": nodes})
+    service.main("models")
+    assert capsys.readouterr().out == "No model is known: exo-supervisor status says why\n"
 
 
 def test_no_node_names_the_next_step(service: Service, capsys: Out) -> None:

@@ -256,7 +256,7 @@ def test_an_unknown_name_names_what_is_near_and_a_card_what_is_ready() -> None:
     story = Story(LOCAL, "a:1")
     story.cards("a:1", "card")
     assert "similar: chat" in refusal(story.ask("r", "chta")).message
-    assert "ready now: m" in refusal(story.ask("r", "card")).message
+    assert "ready now: chat" in refusal(story.ask("r", "card")).message
 
 
 def test_a_model_that_was_placed_once_stays_known() -> None:
