@@ -11,7 +11,7 @@ from exo_supervisor.cli.term import cell, note, say, tell
 
 _PROMPT = "> "
 _ENDS = ("/bye", "/exit", "/quit")
-_COMMANDS = "/reset forgets what was said, /model NAME asks another, Ctrl-D ends"
+_COMMANDS = "/reset forgets, /model NAME asks another, Ctrl-D ends"
 
 
 class Conversation:
