@@ -9,6 +9,7 @@ import anyio
 import structlog
 
 from exo_supervisor.app import files
+from exo_supervisor.app.border import user_ids
 from exo_supervisor.app.service import Given, serve
 from exo_supervisor.config import Settings
 from exo_supervisor.errors import StartError
@@ -43,6 +44,8 @@ def run(named: str | None, socket: str | None) -> int:
     for path, why in files.hidden(os.environ).items():
         log.debug("optional_file_unreadable", path=path, why=why)
     try:
+        user_ids(settings.config.discovery.loopback_users)
+        admin_group = listen.group_id_of(settings.config.server.admin_group, "server.admin_group")
         tcp = _tcp(settings, token)
         sockets = _sockets(settings)
     except StartError:
@@ -59,6 +62,7 @@ def run(named: str | None, socket: str | None) -> int:
         why_off=why_off,
         state=files.state_directory(os.environ),
         tcp=tcp,
+        admin_group=admin_group,
     )
     try:
         anyio.run(_serve, given, backend_options=loop_options())

@@ -41,6 +41,7 @@ from exo_supervisor.core.restarts import Restarts
 from exo_supervisor.discovery.advertise import Advertise
 from exo_supervisor.discovery.pins import PinWatch
 from exo_supervisor.edge.advice import sum_up
+from exo_supervisor.edge.authority import Authority
 from exo_supervisor.edge.exchange import House
 from exo_supervisor.edge.fetch import Fetcher
 from exo_supervisor.edge.health import Health
@@ -73,7 +74,7 @@ class Given(Struct, frozen=True):
     """What the machine that we run on gives: sockets, keys, and what to say of the file read.
 
     `state` is the directory of what is kept across restarts; None keeps nothing. `tcp` is a
-    loopback listener and the token that it asks for.
+    loopback listener and the token that it asks for, `admin_group` whose members give orders.
     """
 
     config: Config
@@ -83,6 +84,7 @@ class Given(Struct, frozen=True):
     why_off: Mapping[str, str]
     state: Path | None = None
     tcp: tuple[socket, Secret] | None = None
+    admin_group: int | None = None
 
 
 async def serve(
@@ -131,7 +133,7 @@ async def serve(
         )
         sources = Sources(config, machine, fetch, send, given.state)
         about = About(given.file, sources.quiet, listening_at(given), mailboxes.reading)
-        routes = Routes(machine, conductor.ask, about)
+        routes = Routes(machine, conductor.ask, about, Authority(given.admin_group))
         ingress = Ingress(
             house,
             Gate(config.server.max_requests),

@@ -11,6 +11,7 @@ from exo_supervisor.cli.errors import UNREACHABLE, VerbError, misuse
 from exo_supervisor.cli.http import fetch
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, note, raw, say
+from exo_supervisor.cli.trust import trust
 from exo_supervisor.cli.waiting import Waiting
 
 POLL = 0.1
@@ -44,7 +45,9 @@ def _wait_until_looked(arguments: Arguments, give_up: float) -> None:
 
 
 def nodes(arguments: Arguments) -> int:
-    """List the nodes, and for each that is stuck why and what to do."""
+    """List the nodes, and for each that is stuck why and what to do; or trust some."""
+    if arguments.words:
+        return trust(arguments)
     return show(
         arguments, "/supervisor/nodes", lambda body: tables.nodes(body, time.time(), sys.stdout)
     )

@@ -25,6 +25,7 @@ class Arguments:
     json: bool = False
     help: bool = False
     strict: bool = False
+    all: bool = False
     keep: bool = False
     debug: bool = False
     yes: bool = False
@@ -76,6 +77,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         json="json" in switches,
         help=helped,
         strict="strict" in switches,
+        all="all" in switches,
         keep="keep" in switches,
         debug="debug" in switches,
         yes="yes" in switches,

@@ -40,6 +40,7 @@ def status(body: Fields, now: float, stream: TextIO) -> str:
         rows.append(("nodes", [", ".join(f"{many} {rung}" for rung, many in counts)]))
     elif ready:
         rows.append(("nodes", ["none found"]))
+    rows.append(("trust", _trust(body)))
     rows.append(("socket", texts(body.get("sockets"))))
     rows.append(("requests", _requests(fields(body.get("requests")), stream)))
     rows.append(("failed", _last_failed(fields(body.get("last_failed")), now)))
@@ -52,6 +53,16 @@ def status(body: Fields, now: float, stream: TextIO) -> str:
     rows.append(("advice", advice))
     version = f"{w(body.get('version'))}, up {span(seconds(body.get('uptime')))}"
     return _labelled([(label, lines) for label, lines in rows if lines], version, stream)
+
+
+def _trust(body: Fields) -> list[str]:
+    """Tell how many nodes are trusted where some are not, and by which command they would be."""
+    grounds = fields(body.get("trust"))
+    found = count(grounds.get("found"))
+    if not found:
+        return []
+    trusted = sum(count(many) for many in grounds.values()) - found
+    return [f"{trusted} trusted, {found} only found: {w(body.get('to_trust'))}"]
 
 
 def _labelled(rows: list[tuple[str, list[str]]], version: str, stream: TextIO) -> str:
@@ -97,6 +108,7 @@ def nodes(body: Fields, now: float, stream: TextIO) -> str:
         place = [w(node.get("generation")), w(node.get("cluster"))]
         rows.append([identity, *place, rung, state, str(placed) if placed else "-"])
         told += _held_back(node, identity, rung, now)
+    told += _trusted(known)
     second = machines(known, stream)
     gap = [""] if second and told else []
     listed = table(rows, stream, tinted=(3, 4))
@@ -104,6 +116,22 @@ def nodes(body: Fields, now: float, stream: TextIO) -> str:
         rows[0][1] = "GEN"
         listed = table(rows, stream, tinted=(3, 4), own_line=0)
     return "\n".join([listed, *second, *gap, *told])
+
+
+def _trusted(known: list[Fields]) -> list[str]:
+    """Tell on which ground each node is trusted, and how those are that are only found."""
+    grounds = [(w(node.get("id")), w(node.get("trust"))) for node in known if node.get("trust")]
+    found = [identity for identity, ground in grounds if ground == "found"]
+    if not found:
+        return []
+    trusted = [f"{identity} ({ground})" for identity, ground in grounds if ground != "found"]
+    lines = [f"trusted: {', '.join(trusted)}"] if trusted else []
+    which = found[0] if len(found) == 1 else "--all"
+    return [
+        *lines,
+        f"only found: {', '.join(found)}: what must stay in the house does not go there",
+        f"  try: exo-supervisor nodes trust {which}",
+    ]
 
 
 def models(body: Fields, stream: TextIO) -> str:

@@ -17,9 +17,11 @@ from exo_supervisor.core.events import BreakerForced, Event
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId, RequestId
 from exo_supervisor.edge import places, views
+from exo_supervisor.edge.authority import Authority
 from exo_supervisor.edge.ingress import CHAT, refuse_plainly
 from exo_supervisor.edge.orders import ORDERS, Orders
 from exo_supervisor.edge.reply import JSON_HEADERS
+from exo_supervisor.edge.trusting import WORDS, Trusting
 from exo_supervisor.edge.under_way import under_way
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.wire.openai import model_card, model_list
@@ -43,8 +45,15 @@ class About(Struct, frozen=True):
 class Routes:
     """Answers everything that is no dispatch route; it reads the machine and writes by events."""
 
-    def __init__(self, machine: Machine, ask: Callable[[Event], None], about: About) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        ask: Callable[[Event], None],
+        about: About,
+        authority: Authority | None = None,
+    ) -> None:
         self._machine, self._ask, self._about = machine, ask, about
+        self._authority, self._trusting = authority or Authority(), Trusting(machine, ask)
         self._orders = Orders(machine, ask)
         self._created = int(time())
         self._exact: dict[str, Callable[[], web.Response]] = {
@@ -77,6 +86,8 @@ class Routes:
             return self._model(path.removeprefix("/v1/models/"))
         if path.startswith("/supervisor/breakers/"):
             return self._breaker(request, path.removeprefix("/supervisor/breakers/"))
+        if path.startswith("/supervisor/nodes/"):
+            return self._trust(request, path.removeprefix("/supervisor/nodes/"))
         if path.startswith("/supervisor/models/"):
             return self._order(request, path.removeprefix("/supervisor/models/"))
         similar = get_close_matches(path[:LONGEST], self._paths, n=3) or [CHAT, "/v1/models", "/"]
@@ -137,6 +148,7 @@ class Routes:
             return refuse_plainly(404, "route_not_found", text)
         if request.method != "POST":
             return _wrong_method("/supervisor/breakers/TARGET/open|close|auto", "POST")
+        self._authority.check(request, f"breaker {target[:LONGEST]} {verb}")
         model = self._model_at(target, request.query.get("model"))
         tables = self._machine.tables
         key = self._machine.breaker_key(target, model)
@@ -148,6 +160,24 @@ class Routes:
         changed = row.state != before or held != _FORCED[verb]
         return _json({"breaker": row, "was": before, "changed": changed})
 
+    def _trust(self, request: web.BaseRequest, rest: str) -> web.Response:
+        """Take a person's word on one node, or on all. Raises BadRequestError."""
+        address, _, verb = rest.rpartition("/")
+        word = WORDS.get(verb)
+        if word is None:
+            text = "a node takes /supervisor/nodes/ADDRESS/trust or /untrust"
+            return refuse_plainly(404, "route_not_found", text)
+        if request.method != "POST":
+            return _wrong_method("/supervisor/nodes/ADDRESS/trust|untrust", "POST")
+        self._authority.check(request, f"{word} {unquote(address)[:LONGEST] or 'all'}")
+        changed = self._trusting.say(unquote(address), word)
+        return _json(
+            {
+                "nodes": views.nodes(self._machine, anyio.current_time(), wall),
+                "changed": changed,
+            }
+        )
+
     def _order(self, request: web.BaseRequest, rest: str) -> web.Response:
         """Show one model, or take an order for it. Raises BadRequestError."""
         name, _, verb = rest.rpartition("/")
@@ -158,6 +188,7 @@ class Routes:
         if order is not None and request.method != "POST":
             return _wrong_method("/supervisor/models/NAME/place and /remove", "POST")
         if order is not None:
+            self._authority.check(request, f"{order} {name[:LONGEST]}")
             self._orders.give(name, order)
         elif self._machine.catalog.lookup(name) == "unknown":
             raise BadRequestError("model_not_found", self._no_model(name), status=404)

@@ -97,6 +97,8 @@ def explain(node: Node, registry: Registry, now: float) -> str:
         )
     if not node.up:
         return _silent(node, registry)
+    if node.alias_of is not None:
+        return f"it goes by the id of {node.alias_of}, which is trusted: it gets nothing"
     cluster = None if node.cluster is None else registry.clusters[node.cluster]
     said = _held_back(node, cluster, now)
     if node.restarted_at is None or now - node.restarted_at >= RECENT:

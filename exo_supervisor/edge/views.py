@@ -1,7 +1,7 @@
 """What the house shows of itself: nodes, breakers and their sum, as they stand now."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address
 
 from msgspec import Struct
@@ -11,8 +11,10 @@ from exo_supervisor.core.breakers import Cell, Key
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.nodes import Node
+from exo_supervisor.core.trust import is_loopback
 from exo_supervisor.edge.advice import advise, is_nobodys, sum_up
 from exo_supervisor.edge.rungs import advise_on, explain
+from exo_supervisor.edge.trusting import only_found
 
 _RUNGS = ("seen", "reachable", "identified", "clustered", "placed", "ready")
 
@@ -68,6 +70,8 @@ class NodeSeen(Struct):
     sources: list[str]
     latency: float | None
     capacity: CapacitySeen | None
+    trust: str
+    """On which ground it is trusted, or `found`."""
 
 
 class BreakerRow(Struct):
@@ -123,15 +127,29 @@ class Status(Struct):
     """What is on and not built; nothing at present."""
     sockets: list[str]
     """Where clients come in: Unix paths, and the TCP listener."""
+    trust: dict[str, int]
+    """How many nodes that answer are trusted on each ground, or are only `found`."""
+    to_trust: str | None
+    """The command that pins those that are only found."""
 
 
 def nodes(machine: Machine, now: float, wall: Wall) -> list[NodeSeen]:
     """List all nodes that are no other address of one in the list, by their addresses."""
     found = machine.tables.registry.nodes.values()
     mine = sorted(
-        (node for node in found if node.alias_of is None), key=lambda n: _order_of(n.address)
+        (node for node in found if _is_shown(node, machine)), key=lambda n: _order_of(n.address)
     )
     return [_node(machine, node, now, wall) for node in mine]
+
+
+def _is_shown(node: Node, machine: Machine) -> bool:
+    """Say whether a node has a row: one that goes by the id of a trusted one may be a stranger."""
+    if node.alias_of is None:
+        return True
+    registry = machine.tables.registry
+    holder = registry.nodes[node.alias_of]
+    same = registry.trust.vouched(node, holder.address) or is_loopback(holder.address)
+    return node.up and node.trust == "found" and holder.trust != "found" and not same
 
 
 def _order_of(address: str) -> tuple[bytes, str, int]:
@@ -213,7 +231,17 @@ def status(
         held=[row for row in breakers(machine, wall) if row.forced],
         not_yet=[],
         sockets=list(sockets),
+        trust=dict(Counter(node.trust for node in found if node.up)),
+        to_trust=to_trust(found),
     )
+
+
+def to_trust(nodes: Iterable[Node]) -> str | None:
+    """Say by which one command a person trusts those nodes that are only found."""
+    found = [node.address for node in nodes if only_found(node)]
+    if not found:
+        return None
+    return f"exo-supervisor nodes trust {found[0] if len(found) == 1 else '--all'}"
 
 
 def _requests(machine: Machine) -> dict[str, int]:
@@ -247,6 +275,7 @@ def _node(machine: Machine, node: Node, now: float, wall: Wall) -> NodeSeen:
         sources=sorted(node.sources),
         latency=round(node.latency, 6) if node.up else None,
         capacity=_capacity(node, wall),
+        trust=node.trust,
     )
 
 

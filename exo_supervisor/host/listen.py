@@ -52,7 +52,7 @@ def open_socket(path: str, *, mode: int, group: str) -> ListeningSocket:
     drops the lock with its process, and it leaves no lock file behind.
     """
     _check_path(path)
-    group_id = _group_id(group)
+    group_id = group_id_of(group, "server.socket_group")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.settimeout(0.0)
@@ -98,15 +98,15 @@ def _check_path(path: str) -> None:
         )
 
 
-def _group_id(group: str) -> int | None:
+def group_id_of(group: str, key: str) -> int | None:
+    """Find a group's id; None for no group. Raises StartError, naming the key that it stands at."""
     if not group:
         return None
     try:
         return grp.getgrnam(group).gr_gid
     except (KeyError, ValueError):
         raise StartError(
-            f"there is no group {group!r} on this machine; "
-            f"create it with groupadd, or change server.socket_group"
+            f"there is no group {group!r} on this machine; create it with groupadd, or change {key}"
         ) from None
 
 

@@ -86,6 +86,8 @@ class World(Struct):
 async def in_process(
     *nodes: ExoNode | str,
     cloud: Cloud | None = None,
+    admin_group: int | None = None,
+    state: Path | None = None,
     **tables: Any,  # noqa: ANN401 - tables of TOML
 ) -> AsyncGenerator[World]:
     """Run the service in this process until the test ends; then nothing of a request is left."""
@@ -93,7 +95,8 @@ async def in_process(
     log = BytesIO()
     writer = logs.configure("info", "json", stream=log)
     try:
-        async with _serving(settings, log.getvalue) as world:
+        more = {"admin_group": admin_group, "state": state}
+        async with _serving(settings, log.getvalue, more) as world:
             yield world
     finally:
         await to_thread.run_sync(writer.close, 5.0)
@@ -104,7 +107,9 @@ async def in_process(
 
 
 @asynccontextmanager
-async def _serving(settings: Settings, log: Callable[[], bytes]) -> AsyncGenerator[World]:
+async def _serving(
+    settings: Settings, log: Callable[[], bytes], more: Mapping[str, Any]
+) -> AsyncGenerator[World]:
     place = Path(tempfile.mkdtemp(prefix="es", dir="/tmp"))
     path = str(place / "s")
     listening = await to_thread.run_sync(lambda: listen.open_socket(path, mode=0o600, group=""))
@@ -114,6 +119,7 @@ async def _serving(settings: Settings, log: Callable[[], bytes]) -> AsyncGenerat
         sockets=[listening.socket],
         keys={each.name: Secret(KEY, "the test") for each in settings.config.providers},
         why_off={},
+        **more,
     )
     stop, up = anyio.Event(), anyio.Event()
     try:

@@ -1,0 +1,39 @@
+"""The words after `nodes` by which a person trusts one that was found, or does so no more."""
+
+from urllib.parse import quote
+
+from exo_supervisor.cli.body import parse_object, texts
+from exo_supervisor.cli.errors import misuse
+from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.cli.term import clean, note, raw, say
+
+_WORDS = ("trust", "untrust")
+
+
+def trust(arguments: Arguments) -> int:
+    """Have the service pin a node, or all that are only found, or give pins up."""
+    word, address = [*arguments.words, ""][:2]
+    if word not in _WORDS:
+        raise misuse(
+            f"nodes takes trust or untrust, got `{word}`", "exo-supervisor nodes trust ADDRESS"
+        )
+    if bool(address) == arguments.all:
+        raise misuse(
+            f"nodes {word} wants a node's address, or --all", f"exo-supervisor nodes {word} ADDRESS"
+        )
+    name = quote(address.encode("utf-8", "surrogateescape"), safe=":")
+    body = fetch(arguments, f"/supervisor/nodes/{name + '/' if name else ''}{word}", "POST")
+    if arguments.json:
+        raw(body)
+        return 0
+    changed = texts(parse_object(body).get("changed"))
+    if not changed:
+        say(f"{clean(address) or 'nodes'}: nothing to {word}")
+        return 0
+    done = "trusted, also for what must stay in the house"
+    for node in changed:
+        say(f"{node}: {done if word == 'trust' else 'trusted no more'}")
+    if word == "trust":
+        note(f"undo: exo-supervisor nodes untrust {changed[0] if len(changed) == 1 else '--all'}")
+    return 0
