@@ -86,6 +86,9 @@ class Cloud(DemoServer):
         if refusal is not None:
             refusal.headers["x-request-id"] = f"req_{uuid.uuid4().hex}"
             return refusal
+        words = refusals.not_taken(ill, body)
+        if words is not None:
+            return said(400, words, code="unsupported_value")
         if chat.model not in self.models or ill.name == "instance_gone":
             words = f"The model `{chat.model}` does not exist or you do not have access to it."
             return said(404, words, code="model_not_found")

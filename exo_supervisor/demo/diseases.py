@@ -32,6 +32,8 @@ Name = Literal[
     "bad_json_event",
     "odd_json",
     "network_error",
+    "no_stream",
+    "no_stream_options",
     "two_lengths",
     "duplicate_headers",
     "hints",
@@ -67,7 +69,7 @@ class Disease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `after` counts tokens sent well before it breaks out; `seconds` is the wait of `slow`,
     `prefill_then_content` and between the tokens of `trickle` or the comments of
     `prefill_stalls`, and the length of the pause of `re_election`; `status`, `retry_after` (a
-    header's value) and `body` belong to `status`; `size` is the bytes of `huge_event`.
+    header's value), `body` and `words` belong to `status`; `size` is the bytes of `huge_event`.
     """
 
     name: Name = "none"
@@ -76,6 +78,7 @@ class Disease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: int = 500
     retry_after: str | int | None = None
     body: Literal["json", "text", "html"] = "json"
+    words: str = "the demo refuses this request"
     size: int = 1 << 20
 
 

@@ -16,6 +16,14 @@ CONTENT_TYPE: Final = rescued("content_type", "target")
 SERVER_ERROR: Final = rescued("server_error", "model", 3)
 RESET_EARLY: Final = rescued("reset_early", "target", 3)
 NOT_THERE: Final = rescued(None, "none")
+ASKED_ANEW: Final = Told("whole", attempts=2)
+"""It is asked again at once, without what it had refused of ours."""
+
+
+def _cloud(name: str, status: int, words: str) -> Row:
+    """Say that a provider which refuses in these words leaves the request to another."""
+    ill = Disease("status", status=status, words=words)
+    return Row(f"{status}_{name}", ill, NOT_THERE, but=NO_NAME)
 
 
 def _status(status: int, told: Told, cloud: Told | None = None) -> Row:
@@ -31,6 +39,22 @@ CONNECTING: Final = (
     Row("tls", Disease(), rescued("tls", "target"), but=NO_NAME, wire="tls"),
     Row("reset_early", Disease("reset_early"), RESET_EARLY),
 )
+WORDS: Final = (
+    _cloud("smaller", 402, "This request requires more credits: you can only afford 12 tokens."),
+    _cloud("moderation", 403, "Your input was flagged by moderation."),
+    _cloud("quota", 429, "You exceeded your current quota, please check your billing details."),
+    _cloud("key", 400, "API key not valid. Please pass a valid API key."),
+    _cloud("retired", 400, "The model `m` has been decommissioned and is no longer supported."),
+    _cloud("retired", 410, "The model `m` has reached its end of life."),
+    _cloud("too_long", 400, "Input tokens exceed the configured limit of 272000 tokens."),
+    _cloud("too_long", 422, "`inputs` tokens + `max_new_tokens` must be <= 4096."),
+    _cloud("part", 400, "This model does not support image input."),
+    _cloud("tools", 404, "No endpoints found that support tool use."),
+    Row("no_stream", Disease("no_stream"), ASKED_ANEW, but=NO_NAME),
+    Row("no_stream_options", Disease("no_stream_options"), ASKED_ANEW,
+        but=NO_NAME | {"cloud-stream": NOT_THERE}),
+)  # fmt: skip
+"""Refusals that only their words tell apart."""
 HEADS: Final = (
     Row(
         "silent",
@@ -52,6 +76,9 @@ HEADS: Final = (
         Disease("status", status=429, retry_after="Fri, 31 Dec 2100 23:59:59 GMT"),
         busy(),
     ),
+    _status(409, busy()),
+    _status(424, BAD_STATUS),
+    _status(425, busy()),
     _status(400, rejected(400)),
     _status(401, rejected(401), NOT_THERE),
     _status(402, rejected(402), NOT_THERE),
@@ -88,4 +115,4 @@ BODIES: Final = (
     Row("keepalives_only", Disease("keepalives_only"), SILENT, kind="slow"),
     Row("prefill_stands", Disease("prefill_stalls", seconds=0.2), SILENT, kind="slow"),
 )
-BEFORE: Final = (*CONNECTING, *HEADS, *BODIES)
+BEFORE: Final = (*CONNECTING, *HEADS, *WORDS, *BODIES)

@@ -51,8 +51,14 @@ LINES: Final = (
         " empty_stream two_lengths interim_flood event_of_9_mb",
     ),
     Line(
-        "429, 503 (never counted as failed), 404",
-        "status_429 429_in_30_s 429_until_a_day 429_at_once status_503 status_529 status_404",
+        "409, 425, 429, 503 (never counted as failed), 404, 424",
+        "status_409 status_424 status_425 status_429"
+        " 429_in_30_s 429_until_a_day 429_at_once status_503 status_529 status_404",
+    ),
+    Line(
+        "no key, no credit, moderation, a retired model, too long, a field that is not taken",
+        "400_key 402_smaller 403_moderation 429_quota 400_retired 410_retired 400_too_long"
+        " 422_too_long 400_part 404_tools",
     ),
     Line("400, 413, 422: the request is wrong", "status_400 status_413 status_422"),
     Line(
