@@ -6,7 +6,8 @@ import msgspec
 
 from exo_supervisor.core.effects import StartAttempt, Timers
 from exo_supervisor.core.names import ModelId, ProviderName, RequestId
-from exo_supervisor.edge.continuation import Continuation
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.edge.continuation import Broken, Continuation
 from exo_supervisor.wire.answer import Answer
 from exo_supervisor.wire.openai import read_chat
 
@@ -45,3 +46,16 @@ def test_what_an_attempt_said_in_vain_is_forgotten() -> None:
     asked = parts.ask(start(3, resumes=True))
     last = msgspec.json.decode(asked.fields["messages"])[-1]
     assert last == {"role": "assistant", "content": "heard "}
+
+
+def test_who_would_not_go_on_hides_nobody_who_broke_off() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Tell me."}], "stream": True}
+    parts = Continuation(read_chat(json.dumps(body).encode()))
+    first, refusing = Broken("a", Fault.RESET, 3), Broken("b", Fault.REJECTED, 0)
+    assert parts.broken(first, spoke=True) == first
+    assert parts.broken(refusing, spoke=False) == first
+    left = Broken("b", Fault.CLIENT_LEFT, 0)
+    assert parts.broken(left, spoke=False) == left
+    second = Broken("b", Fault.STALL, 2)
+    assert parts.broken(second, spoke=True) == second
+    assert parts.broken(refusing, spoke=False) == second
