@@ -2,6 +2,7 @@
 
 import gc
 import os
+from contextlib import suppress
 from signal import SIGHUP, SIGINT, SIGTERM
 from socket import socket
 
@@ -85,7 +86,7 @@ async def _serve(given: Given) -> None:
 
             async def hear() -> None:
                 async for signal in signals:
-                    if signal == SIGHUP:
+                    if signal == SIGHUP and not attended:
                         log.warning("not_reloadable_yet", advice="restart the service instead")
                         continue
                     if asked.is_set():  # the second one hurries
@@ -93,9 +94,19 @@ async def _serve(given: Given) -> None:
                         tasks.cancel_scope.cancel()
                     asked.set()
 
+            attended = _attended()
             tasks.start_soon(hear)
             await serve(given, asked.wait)
             tasks.cancel_scope.cancel()
+
+
+def _attended() -> bool:
+    """Tell whether a terminal is ours: then a hangup means that the person has left."""
+    for descriptor in (0, 1, 2):
+        with suppress(OSError):
+            if os.isatty(descriptor):
+                return True
+    return False
 
 
 def _tcp(settings: Settings, token: Secret | None) -> tuple[socket, Secret] | None:

@@ -157,7 +157,10 @@ class Broadcast:
 
 _NOT_HERE = 'only Linux hears without binding: "bind", or name the nodes in discovery.static'
 _BIND = 'set discovery.broadcast = "bind" if no exo of generation A runs here, else "off"'
-_NO_CAPABILITY = "this service may not open a raw socket: it lacks CAP_NET_RAW"
+_NO_CAPABILITY = (
+    "Exo 0.0.x (generation A) is not overheard without CAP_NET_RAW: name its nodes in "
+    "discovery.static, or install systemd/broadcast.conf"
+)
 _CAPABILITY = (
     "give the service CAP_NET_RAW (AmbientCapabilities= in its unit), name the nodes in "
     'discovery.static, or set discovery.broadcast = "bind" if no exo of generation A runs here'

@@ -35,17 +35,17 @@ def run(*words: str) -> None:
 
 
 class Lan:
-    """A switch without a way out, and its hosts `10.66.0.1`, `10.66.0.2` and so on."""
+    """A switch without a way out, and its hosts, numbered from 1: `10.66.0.1` and so on."""
 
-    def __init__(self, *hosts: str) -> None:
+    def __init__(self, *hosts: str, subnet: str = SUBNET) -> None:
         self._prefix = f"exo{os.getpid()}"
-        self.hosts = {host: f"{SUBNET}.{n}" for n, host in enumerate(hosts, 1)}
+        self.hosts = {host: f"{subnet}.{n}" for n, host in enumerate(hosts, 1)}
 
     def __enter__(self) -> Self:
         self._add("switch")
-        run("ip", "-n", self._name("switch"), "link", "add", "br0", "type", "bridge")
+        run("ip", "-n", self.namespace("switch"), "link", "add", "br0", "type", "bridge")
         # Without spanning tree a port forwards at once.
-        run("ip", "-n", self._name("switch"), "link", "set", "br0", "up")
+        run("ip", "-n", self.namespace("switch"), "link", "set", "br0", "up")
         for host, ip in self.hosts.items():
             self._add(host)
             self._plug(host, ip)
@@ -54,13 +54,13 @@ class Lan:
     def __exit__(self, *_: object) -> None:
         for host in (*self.hosts, "switch"):
             with suppress(subprocess.CalledProcessError):  # it was not reached
-                run("ip", "netns", "del", self._name(host))
+                run("ip", "netns", "del", self.namespace(host))
 
     def start(
         self, host: str, *words: str, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
         """Start Python on a host; its first output says that it is up."""
-        command = ["ip", "netns", "exec", self._name(host), sys.executable, "-m", *words]
+        command = ["ip", "netns", "exec", self.namespace(host), sys.executable, "-m", *words]
         return subprocess.Popen(  # noqa: S603 - words of these tests
             command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **(env or {})}
         )
@@ -74,7 +74,7 @@ class Lan:
 
     def unplug(self, host: str) -> None:
         """Cut a host off without a word."""
-        run("ip", "-n", self._name("switch"), "link", "set", f"to-{host}", "down")
+        run("ip", "-n", self.namespace("switch"), "link", "set", f"to-{host}", "down")
 
     @contextmanager
     def node(self, host: str, generation: str) -> Generator[None]:
@@ -86,16 +86,16 @@ class Lan:
             assert process.stdout.readline().startswith("http://")
             yield
 
-    def _name(self, host: str) -> str:
+    def namespace(self, host: str) -> str:
         return f"{self._prefix}-{host}"
 
     def _add(self, host: str) -> None:
-        run("ip", "netns", "add", self._name(host))
+        run("ip", "netns", "add", self.namespace(host))
         quick = ("net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0")
-        run("ip", "netns", "exec", self._name(host), "sysctl", "-qw", *quick)
+        run("ip", "netns", "exec", self.namespace(host), "sysctl", "-qw", *quick)
 
     def _plug(self, host: str, ip: str) -> None:
-        switch, here = self._name("switch"), self._name(host)
+        switch, here = self.namespace("switch"), self.namespace(host)
         peer = ("peer", "name", f"to-{host}", "netns", switch)
         run("ip", "-n", here, "link", "add", "eth0", "type", "veth", *peer)
         run("ip", "-n", switch, "link", "set", f"to-{host}", "master", "br0", "up")

@@ -1,0 +1,133 @@
+"""What the units promise, in a real systemd: who may ask, restarts, a bad file, a hangup."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.boot.machine import CLONE, Machine
+from tests.boot.terminal import Terminal
+from tests.netns.lan import Lan
+
+SOCKET = "/run/exo-supervisor/api.sock"
+MODEL = "mlx-community/Llama-3.2-3B-Instruct-4bit"
+FILE = "/etc/exo-supervisor/supervisor.toml"
+CROWD = f"python3 {CLONE}/tests/boot/crowd.py {SOCKET} {MODEL}"
+RESTARTS = 3
+Told = Callable[[str, bool], None]
+
+
+def show(machine: Machine, script: str, user: str = "root") -> tuple[int, str]:
+    """Run a script and print it with what it printed, as a transcript."""
+    code, said = machine.run(script, user)
+    print(f"{user}$ {script}")
+    print("\n".join(f"  {line}" for line in said.splitlines()), f"\n  [{code}]", flush=True)
+    return code, said
+
+
+def is_up(machine: Machine, told: Told) -> None:
+    _, said = show(machine, "systemctl status --no-pager --lines=4 exo-supervisor")
+    told("systemctl status says what it does", re.search(r"Status: \".*Exo", said) is not None)
+    _, said = show(machine, "journalctl -u exo-supervisor -o cat --no-pager | tail -n 8")
+    told("the journal has its lines", '"event":"service_listening"' in said)
+    _, said = show(machine, "systemctl show -p MemoryMax -p TasksMax -p LimitCORE exo-supervisor")
+    bounds = {"MemoryMax=2147483648", "TasksMax=128", "LimitCORE=0"}
+    told("memory, tasks and core dumps are bounded", bounds <= set(said.split()))
+    _, said = show(machine, "grep -E 'Cap(Eff|Prm|Amb)' /proc/$(pidof -s -x exo-supervisor)/status")
+    told("it has no capability", len(re.findall("0{16}", said)) == 3)  # noqa: PLR2004 - three sets
+    _, said = show(machine, "systemd-analyze security --no-pager exo-supervisor | tail -n 1")
+    (figure,) = re.findall(r"([\d.]+) ", said)
+    told(f"its exposure is {figure}, at most 1.5", float(figure) <= 1.5)  # noqa: PLR2004 - the bound
+
+
+def found(machine: Machine, lan: Lan, generations: str, told: Told) -> None:
+    """See that the LAN's nodes of these generations are found, and no others."""
+    wanted = {f"{lan.hosts[each.lower()]}:52415" for each in generations}
+    rungs = "{n['id']: n['generation'] for n in json.load(sys.stdin)['nodes'] if n['generation']}"
+    asked = (
+        f'exo-supervisor nodes --json | python3 -c "import json, sys; print(json.dumps({rungs}))"'
+    )
+    script = (
+        f"for _ in $(seq 150); do {asked} > /tmp/n; {_has_all(wanted)} && break; sleep 0.2; done"
+    )
+    machine.run(script)
+    _, said = show(machine, "exo-supervisor nodes")
+    told(f"on the LAN it finds {', '.join(generations)}", all(each in said for each in wanted))
+    missing = {f"{ip}:52415" for host, ip in lan.hosts.items() if host in "abc"} - wanted
+    if missing:
+        _, said = show(machine, "exo-supervisor status")
+        told("what it cannot hear it says", "broadcast" in said or "CAP_NET_RAW" in said)
+
+
+def _has_all(wanted: set[str]) -> str:
+    return " && ".join(f"grep -q {each} /tmp/n" for each in sorted(wanted))
+
+
+def who_may_ask(machine: Machine, told: Told) -> None:
+    machine.run("usermod -aG exo-supervisor alice")
+    code, said = show(machine, f'exo-supervisor chat --model {MODEL} "Name three rivers."', "alice")
+    told("a member of the group chats", code == 0 and "-- Exo " in said)
+    code, said = show(machine, "exo-supervisor status", "bob")
+    told("another user is told how to become one", code == 69 and "usermod -aG" in said)  # noqa: PLR2004 - 69
+
+
+def restarts(machine: Machine, told: Told) -> None:
+    """Restart it under load: each request is answered whole."""
+    with machine.start(f"rm -f /tmp/stop; {CROWD} 8 /tmp/stop", "alice") as crowd:
+        for _ in range(RESTARTS):
+            machine.run("sleep 1; systemctl restart exo-supervisor; sleep 1")
+        machine.run("touch /tmp/stop", "alice")
+        out, _ = crowd.communicate(timeout=90)
+    ends = json.loads(out.splitlines()[-1])
+    lost = sum(ends.values()) - ends.get("whole", 0)
+    print(f"{RESTARTS} restarts under load: {ends}")
+    told(f"{RESTARTS} restarts under load: {ends.get('whole')} whole, {lost} lost", lost == 0)
+
+
+def a_hangup(machine: Machine, told: Told) -> None:
+    pid = "systemctl show -p MainPID --value exo-supervisor"
+    _, was = machine.run(pid)
+    show(machine, "systemctl kill --signal=HUP exo-supervisor; sleep 1")
+    _, said = show(machine, "journalctl -u exo-supervisor -o cat --no-pager | tail -n 1")
+    _, now = machine.run(pid)
+    told("a hangup changes nothing and says so", "not_reloadable_yet" in said and was == now)
+
+
+def a_bad_file(machine: Machine, told: Told) -> None:
+    """A wrong file ends it once; the socket rests, too, and a client is told."""
+    path = Path(f"{machine.tree}{FILE}")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("[server]\nsokcet = 1\n")
+    show(machine, "systemctl restart exo-supervisor")
+    code, said = show(machine, f"timeout 10 {CROWD} 1 /tmp/stop; echo ends $?", "alice")
+    waiting = (
+        "for _ in $(seq 100); do systemctl is-failed -q exo-supervisor && break; sleep 0.1; done"
+    )
+    machine.run(f"rm -f /tmp/stop; {waiting}; sleep 3")
+    _, said = show(machine, "systemctl is-active exo-supervisor.service exo-supervisor.socket")
+    told("a bad file: the service failed, the socket rests", said.split() == ["failed", "inactive"])
+    _, said = show(machine, "systemctl show -p NRestarts -p ExecMainStatus exo-supervisor")
+    told("it ended with 78 and was not restarted", "ExecMainStatus=78" in said)
+    _, said = show(
+        machine, "journalctl -u exo-supervisor -o cat --no-pager | grep -c 'error: unknown'"
+    )
+    told("it was tried few times", 0 < int(said.split()[0]) <= 3)  # noqa: PLR2004 - a client or two
+    code, said = show(machine, "exo-supervisor status", "alice")
+    told("a client is told at once", code == 69)  # noqa: PLR2004 - unreachable
+    code, said = show(machine, "exo-supervisor check")
+    told("check says where", code == 78 and f"{FILE}:2:1: error: unknown key" in said)  # noqa: PLR2004
+    path.unlink()
+    show(machine, "systemctl start exo-supervisor")
+    code, said = show(machine, "exo-supervisor status --wait 10", "alice")
+    told("mended, it starts, and so does its socket", code == 0 and "Exo serves" in said)
+
+
+def waits_for_no_one(machine: Machine, told: Told) -> None:
+    """A user's own service ends when its terminal does."""
+    with Terminal(machine, "bob", "/home/bob") as terminal:
+        terminal.paste("/usr/local/bin/exo-supervisor run 2>/tmp/bob.log &\n")
+        terminal.paste("/usr/local/bin/exo-supervisor status --wait 10\n")
+    script = "for _ in $(seq 100); do pgrep -u bob -f 'supervisor run' || break; sleep 0.1; done"
+    machine.run(script)
+    code, _ = machine.run("pgrep -u bob -f 'supervisor run'")
+    told("a terminal that goes takes its service along", code == 1)
