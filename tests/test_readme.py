@@ -1,6 +1,7 @@
 """The README tells the truth: its commands run, its files exist, its output is what is printed."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -10,7 +11,6 @@ from pathlib import Path
 import anyio
 import pytest
 
-from exo_supervisor.app.stage import MODEL
 from exo_supervisor.cli.verbs import VERBS
 from exo_supervisor.config import read
 from exo_supervisor.core.options import Block
@@ -18,12 +18,6 @@ from exo_supervisor.core.options import Block
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-ASKS = f"""
-messages = [{{"role": "user", "content": "Hello"}}]
-answer = client.chat.completions.create(model="{MODEL}", messages=messages)
-print(answer.choices[0].message.content)
-"""
-SOCKET = "/run/exo-supervisor/api.sock"
 
 
 def block(kind: str, holding: str) -> str:
@@ -81,9 +75,11 @@ async def test_the_demo_prints_what_it_shows() -> None:
 
 
 @pytest.mark.real_time
-async def test_its_curl_and_its_python_get_answers() -> None:
-    curl = block("sh", "curl").replace(SOCKET, "$SOCKET")
-    code = block("python", "openai").replace(f'"{SOCKET}"', "sys.argv[1]") + ASKS
+async def test_its_curl_and_its_python_get_answers(tmp_path: Path) -> None:
+    """Word for word; `python -m tests.boot` pastes all of the README into a new Debian."""
+    program = tmp_path / "exo-supervisor"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m exo_supervisor "$@"\n')
+    program.chmod(0o755)
     demo = [sys.executable, "-m", "exo_supervisor", "demo", "--keep"]
     with anyio.fail_after(40):
         async with await anyio.open_process(demo, stdout=subprocess.DEVNULL) as stage:
@@ -91,9 +87,13 @@ async def test_its_curl_and_its_python_get_answers() -> None:
             told = ""
             while "curl" not in told:
                 told += (await stage.stderr.receive()).decode()
-            socket = re.findall(r"--socket (\S+)", told)[0]
-            answer = await anyio.run_process(["sh", "-c", curl], env={"SOCKET": socket})
-            said = await anyio.run_process([sys.executable, "-c", f"import sys\n{code}", socket])
+            env = {
+                "PATH": f"{tmp_path}:{os.environ['PATH']}",
+                "EXO_SUPERVISOR_SERVER__SOCKET": re.findall(r"--socket (\S+)", told)[0],
+            }
+            answer = await anyio.run_process(["bash", "-c", block("sh", "curl")], env=env)
+            code = block("python", "openai")
+            said = await anyio.run_process([sys.executable, "-c", code], env=env)
             stage.send_signal(signal.SIGINT)
             assert await stage.wait() == 0
     choice = json.loads(answer.stdout)["choices"][0]

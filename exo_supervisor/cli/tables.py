@@ -48,6 +48,8 @@ def status(body: Fields, now: float, stream: TextIO) -> str:
     rows.append(("held", [line for each in objects(body.get("held")) for line in _held(each)]))
     if not ready or {rung for rung, _ in counts} <= {"seen", "down"}:
         rows.append(("looked", _joined(body.get("looked"), "; ")))
+    else:
+        rows.append(("quiet", texts(body.get("quiet"))))
     rows.append(("not yet", _joined(body.get("not_yet"), ", ")))
     advice = [f"{at} {text}" for at, text in enumerate(texts(body.get("advice")), 1)]
     rows.append(("advice", advice))

@@ -167,6 +167,13 @@ VERBS = {
             most=2,
         ),
         Verb(
+            "token",
+            "act",
+            "token",
+            "print a new token for server.tcp, and where it belongs",
+            ("token",),
+        ),
+        Verb(
             "drill",
             "act",
             "drill",

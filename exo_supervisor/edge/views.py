@@ -125,6 +125,8 @@ class Status(Struct):
     """The breakers that an operator holds."""
     not_yet: list[str]
     """What is on and not built; nothing at present."""
+    quiet: list[str]
+    """The ways of discovery that can hear nothing, and why."""
     sockets: list[str]
     """Where clients come in: Unix paths, and the TCP listener."""
     trust: dict[str, int]
@@ -230,6 +232,7 @@ def status(
         last_failed=None if failed is None else FailedSeen(wall(failed.at), failed.why),
         held=[row for row in breakers(machine, wall) if row.forced],
         not_yet=[],
+        quiet=quiet,
         sockets=list(sockets),
         trust=dict(Counter(node.trust for node in found if node.up)),
         to_trust=to_trust(found),

@@ -1,1 +1,1 @@
-"""A new Debian machine of our own, booted: the README pasted into it, and the units in a systemd."""
+"""A new Debian of our own, booted: the README pasted into it, and the units in a systemd."""

@@ -7,61 +7,64 @@ the gate runs them whole outside.
 
 import os
 import sys
-import time
 from contextlib import ExitStack
 
 from tests.boot import blocks, service
-from tests.boot.machine import CLONE, booted, why_not
+from tests.boot.machine import CLONE, Machine, booted, why_not
 from tests.boot.terminal import Terminal
-from tests.netns.lan import Lan
+from tests.boot.transcript import Results, Told, say
+from tests.netns.lan import Lan, ended
 
 PART = "PYTEST_ADDOPTS='tests/wire tests/config'"
+HOSTS = ("gateway", "machine", "a", "b", "c")
+"""The last one has the address that the README's configuration names."""
 EXO = ("exo_supervisor.demo", "--generation", "C", "--port", "52415")
 
 
 def main() -> int:
     missing = why_not()
     if missing:
-        print(f"not booted: {missing}")
+        say(f"not booted: {missing}")
         return 1
-    results: list[bool] = []
-    began = time.monotonic()
-
-    def told(what: str, well: bool) -> None:  # noqa: FBT001 - the result is the value
-        results.append(well)
-        print(f"{'ok  ' if well else 'FAIL'} {time.monotonic() - began:5.0f} s  {what}", flush=True)
-
-    hosts = ("gateway", "machine", "a", "b", "c")
+    results = Results()
+    told = results.told
     with ExitStack() as stack:
-        lan = stack.enter_context(Lan(*hosts, subnet="192.168.1"))
+        lan = stack.enter_context(Lan(*HOSTS, subnet="192.168.1"))
         machine = stack.enter_context(booted(lan, "machine"))
-        told("Debian boots", True)  # noqa: FBT003
+        told("Debian boots", well=True)
         for generation in "ABC":
             stack.enter_context(lan.node(generation.lower(), generation))
-        exo = stack.enter_context(lan.start("machine", *EXO))
-        stack.callback(exo.kill)
-        with Terminal(machine, "alice", CLONE) as terminal:
-            told("what the README names is installed", not blocks.install_what_it_says(terminal)[1])
-            if "--whole" not in sys.argv:
-                terminal.paste(f"export {PART}\n")
-            for kind, text in blocks.of_the_user():
-                blocks.paste(terminal, machine, kind, text, told)
-        with Terminal(machine, "root", CLONE) as terminal:
-            first, *others = blocks.of_the_operator()
-            blocks.paste(terminal, machine, *first, told)
-            service.is_up(machine, told)
-            service.found(machine, lan, "BC", told)
-            service.who_may_ask(machine, told)
-            service.restarts(machine, told)
-            service.a_hangup(machine, told)
-            service.a_bad_file(machine, told)
-            service.waits_for_no_one(machine, told)
-            for kind, text in others:
-                blocks.paste(terminal, machine, kind, text, told)
-            service.found(machine, lan, "ABC", told)
-    failed = results.count(False)
-    print(f"{len(results) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+        stack.enter_context(ended(lan.start("machine", *EXO)))
+        _as_the_user(machine, told)
+        _as_the_operator(machine, lan, told)
+    say(f"{results.passed} passed, {results.failed} failed")
+    return 1 if results.failed else 0
+
+
+def _as_the_user(machine: Machine, told: Told) -> None:
+    with Terminal(machine, "alice", CLONE) as terminal:
+        _, failed = blocks.install_what_it_says(terminal)
+        told("what the README names is installed", not failed)
+        if "--whole" not in sys.argv:
+            terminal.paste(f"export {PART}\n")
+        for kind, text in blocks.of_the_user():
+            blocks.paste(terminal, machine, kind, text, told)
+
+
+def _as_the_operator(machine: Machine, lan: Lan, told: Told) -> None:
+    with Terminal(machine, "root", CLONE) as terminal:
+        first, *others = blocks.of_the_operator()
+        blocks.paste(terminal, machine, *first, told)
+        service.is_up(machine, told)
+        service.found(machine, lan, "BC", told)
+        service.who_may_ask(machine, told)
+        service.restarts(machine, told)
+        service.a_hangup(machine, told)
+        service.a_bad_file(machine, told)
+        service.a_terminal_that_goes(machine, told)
+        for kind, text in others:
+            blocks.paste(terminal, machine, kind, text, told)
+        service.found(machine, lan, "ABC", told)
 
 
 if __name__ == "__main__":

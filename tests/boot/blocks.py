@@ -7,12 +7,12 @@ from pathlib import Path
 
 from tests.boot.machine import CLONE, Machine
 from tests.boot.terminal import Terminal
+from tests.boot.transcript import Told, say
 from tests.netns.lan import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 CONFIG = "~/.config/exo-supervisor/supervisor.toml"
-Told = Callable[[str, bool], None]
 
 
 def install_what_it_says(terminal: Terminal) -> tuple[str, list[int]]:
@@ -44,9 +44,9 @@ def paste(terminal: Terminal, machine: Machine, kind: str, text: str, told: Told
             title = text.strip().partition("\n")[0]
             _show(text, printed)
             told(f"pasted: {title}", not failed)
-            for wanted, met in _WANTED.items():
+            for wanted, (what, met) in _WANTED.items():
                 if wanted in text:
-                    told(f"  {met.__doc__}", met(printed))
+                    told(f"  {what}", met(printed))
         case "toml":
             terminal.paste(f"mkdir -p {CONFIG.rpartition('/')[0]}\n")
             _write(machine, f"/home/alice/{CONFIG.removeprefix('~/')}", text)
@@ -62,12 +62,11 @@ def _write(machine: Machine, path: str, text: str) -> None:
 
 
 def _show(text: str, printed: str) -> None:
-    for line in text.splitlines():
-        print(f"$ {line}")
+    say("\n".join(f"$ {line}" for line in text.splitlines()))
     lines = printed.splitlines()
     if len(lines) > _MOST:
         lines = [*lines[: _MOST // 2], "...", *lines[-_MOST // 2 :]]
-    print("\n".join(f"  {line}" for line in lines), flush=True)
+    say("\n".join(f"  {line}" for line in lines))
 
 
 _MOST = 40
@@ -78,48 +77,41 @@ def _skeleton(text: str) -> list[str]:
 
 
 def _demo(printed: str) -> bool:
-    """The demo prints what the README shows."""
     shown = _skeleton(next(text for kind, text in BLOCKS if not kind and "Pretend" in text))
     return _skeleton(printed)[: len(shown)] == shown
 
 
 def _tests(printed: str) -> bool:
-    """The tests pass."""
     return re.search(r"^\d+ passed", printed, re.MULTILINE) is not None
 
 
 def _found(printed: str) -> bool:
-    """The Exo of this host is found, and answers."""
     return "Exo serves" in printed and "-- Exo " in printed
 
 
 def _curl(printed: str) -> bool:
-    """curl gets a whole answer."""
     answer = json.loads(printed[printed.index("{") : printed.rindex("}") + 1])
     return answer["choices"][0]["finish_reason"] == "stop"
 
 
 def _sdk(printed: str) -> bool:
-    """The SDK's example prints an answer."""
     return len(printed.strip()) > 0 and "Error" not in printed
 
 
 def _checked(printed: str) -> bool:
-    """The file is valid, and its model answers from Exo."""
     return "The file is valid" in printed and "-- Exo " in printed
 
 
 def _running(printed: str) -> bool:
-    """The service runs, and systemd shows its own word."""
     return "active (running)" in printed and "Status: " in printed
 
 
-_WANTED: dict[str, Callable[[str], bool]] = {
-    ".venv/bin/exo-supervisor demo": _demo,
-    "-m pytest": _tests,
-    "pipx install": _found,
-    "curl --unix-socket": _curl,
-    "ask.py": _sdk,
-    "exo-supervisor check": _checked,
-    "systemctl status": _running,
+_WANTED: dict[str, tuple[str, Callable[[str], bool]]] = {
+    ".venv/bin/exo-supervisor demo": ("the demo prints what the README shows", _demo),
+    "-m pytest": ("the tests pass", _tests),
+    "pipx install": ("the Exo of this host is found, and answers", _found),
+    "curl --unix-socket": ("curl gets a whole answer", _curl),
+    "ask.py": ("the SDK's example prints an answer", _sdk),
+    "exo-supervisor check": ("the file is valid, and its model answers from Exo", _checked),
+    "systemctl status": ("the service runs, and systemd shows its own word", _running),
 }

@@ -38,7 +38,7 @@ def ask(path: str, model: str, stop: Path, ends: Counter[str]) -> None:
             connection.request("POST", "/v1/chat/completions", body)
             answer = connection.getresponse()
             text = answer.read()
-            whole = answer.status == 200 and text.endswith(b"data: [DONE]\n\n")  # noqa: PLR2004
+            whole = answer.status == 200 and text.endswith(b"data: [DONE]\n\n")
             ends["whole" if whole else f"status {answer.status}, not whole"] += 1
         except (OSError, HTTPException) as fault:
             ends[type(fault).__name__] += 1

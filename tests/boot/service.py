@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.boot.machine import CLONE, Machine
 from tests.boot.terminal import Terminal
+from tests.boot.transcript import Told, say
 from tests.netns.lan import Lan
 
 SOCKET = "/run/exo-supervisor/api.sock"
@@ -14,14 +14,13 @@ MODEL = "mlx-community/Llama-3.2-3B-Instruct-4bit"
 FILE = "/etc/exo-supervisor/supervisor.toml"
 CROWD = f"python3 {CLONE}/tests/boot/crowd.py {SOCKET} {MODEL}"
 RESTARTS = 3
-Told = Callable[[str, bool], None]
 
 
 def show(machine: Machine, script: str, user: str = "root") -> tuple[int, str]:
     """Run a script and print it with what it printed, as a transcript."""
     code, said = machine.run(script, user)
-    print(f"{user}$ {script}")
-    print("\n".join(f"  {line}" for line in said.splitlines()), f"\n  [{code}]", flush=True)
+    lines = [f"{user}$ {script}", *(f"  {line}" for line in said.splitlines()), f"  [{code}]"]
+    say("\n".join(lines))
     return code, said
 
 
@@ -34,19 +33,17 @@ def is_up(machine: Machine, told: Told) -> None:
     bounds = {"MemoryMax=2147483648", "TasksMax=128", "LimitCORE=0"}
     told("memory, tasks and core dumps are bounded", bounds <= set(said.split()))
     _, said = show(machine, "grep -E 'Cap(Eff|Prm|Amb)' /proc/$(pidof -s -x exo-supervisor)/status")
-    told("it has no capability", len(re.findall("0{16}", said)) == 3)  # noqa: PLR2004 - three sets
+    told("it has no capability", len(re.findall("0{16}", said)) == 3)
     _, said = show(machine, "systemd-analyze security --no-pager exo-supervisor | tail -n 1")
     (figure,) = re.findall(r"([\d.]+) ", said)
-    told(f"its exposure is {figure}, at most 1.5", float(figure) <= 1.5)  # noqa: PLR2004 - the bound
+    told(f"its exposure is {figure}, at most 1.5", float(figure) <= 1.5)
 
 
 def found(machine: Machine, lan: Lan, generations: str, told: Told) -> None:
     """See that the LAN's nodes of these generations are found, and no others."""
     wanted = {f"{lan.hosts[each.lower()]}:52415" for each in generations}
     rungs = "{n['id']: n['generation'] for n in json.load(sys.stdin)['nodes'] if n['generation']}"
-    asked = (
-        f'exo-supervisor nodes --json | python3 -c "import json, sys; print(json.dumps({rungs}))"'
-    )
+    asked = f'exo-supervisor nodes --json | python3 -c "import json, sys; say(json.dumps({rungs}))"'
     script = (
         f"for _ in $(seq 150); do {asked} > /tmp/n; {_has_all(wanted)} && break; sleep 0.2; done"
     )
@@ -68,7 +65,7 @@ def who_may_ask(machine: Machine, told: Told) -> None:
     code, said = show(machine, f'exo-supervisor chat --model {MODEL} "Name three rivers."', "alice")
     told("a member of the group chats", code == 0 and "-- Exo " in said)
     code, said = show(machine, "exo-supervisor status", "bob")
-    told("another user is told how to become one", code == 69 and "usermod -aG" in said)  # noqa: PLR2004 - 69
+    told("another user is told how to become one", code == 69 and "usermod -aG" in said)
 
 
 def restarts(machine: Machine, told: Told) -> None:
@@ -80,7 +77,7 @@ def restarts(machine: Machine, told: Told) -> None:
         out, _ = crowd.communicate(timeout=90)
     ends = json.loads(out.splitlines()[-1])
     lost = sum(ends.values()) - ends.get("whole", 0)
-    print(f"{RESTARTS} restarts under load: {ends}")
+    say(f"{RESTARTS} restarts under load: {ends}")
     told(f"{RESTARTS} restarts under load: {ends.get('whole')} whole, {lost} lost", lost == 0)
 
 
@@ -94,7 +91,7 @@ def a_hangup(machine: Machine, told: Told) -> None:
 
 
 def a_bad_file(machine: Machine, told: Told) -> None:
-    """A wrong file ends it once; the socket rests, too, and a client is told."""
+    """Give it a wrong file: it ends once, the socket rests, too, and a client is told."""
     path = Path(f"{machine.tree}{FILE}")
     path.parent.mkdir(exist_ok=True)
     path.write_text("[server]\nsokcet = 1\n")
@@ -111,19 +108,19 @@ def a_bad_file(machine: Machine, told: Told) -> None:
     _, said = show(
         machine, "journalctl -u exo-supervisor -o cat --no-pager | grep -c 'error: unknown'"
     )
-    told("it was tried few times", 0 < int(said.split()[0]) <= 3)  # noqa: PLR2004 - a client or two
+    told("it was tried few times", 0 < int(said.split()[0]) <= 3)
     code, said = show(machine, "exo-supervisor status", "alice")
-    told("a client is told at once", code == 69)  # noqa: PLR2004 - unreachable
+    told("a client is told at once", code == 69)
     code, said = show(machine, "exo-supervisor check")
-    told("check says where", code == 78 and f"{FILE}:2:1: error: unknown key" in said)  # noqa: PLR2004
+    told("check says where", code == 78 and f"{FILE}:2:1: error: unknown key" in said)
     path.unlink()
     show(machine, "systemctl start exo-supervisor")
     code, said = show(machine, "exo-supervisor status --wait 10", "alice")
     told("mended, it starts, and so does its socket", code == 0 and "Exo serves" in said)
 
 
-def waits_for_no_one(machine: Machine, told: Told) -> None:
-    """A user's own service ends when its terminal does."""
+def a_terminal_that_goes(machine: Machine, told: Told) -> None:
+    """Hang up on a user's own service: it drains and ends."""
     with Terminal(machine, "bob", "/home/bob") as terminal:
         terminal.paste("/usr/local/bin/exo-supervisor run 2>/tmp/bob.log &\n")
         terminal.paste("/usr/local/bin/exo-supervisor status --wait 10\n")

@@ -1,11 +1,13 @@
 """What `status`, `nodes`, `models` and `breaker` print of the service's answers."""
 
 import json
+import re
 import time
 from datetime import UTC, datetime
 
 import pytest
 
+from exo_supervisor.cli import main
 from tests.cli.conftest import Service, whole
 
 pytestmark = pytest.mark.real_time
@@ -165,6 +167,15 @@ def test_a_node_that_was_up_reads_down_and_since_when(service: Service, capsys: 
     assert row.split() == [FAR, "-", "-", "down", "-", "-"]
     assert (head, told) == (f"{FAR} is down", f"  why: {why}")
     assert try_it == "  try: start Exo there"
+
+
+def test_a_token_stands_alone_and_what_to_do_with_it_beside_it(capsys: Out) -> None:
+    assert main(["token"]) == 0
+    first = capsys.readouterr()
+    assert re.fullmatch(r"[\w-]{43}\n", first.out)
+    assert "server.tcp" in first.err
+    assert main(["token", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["token"] != first.out.strip()
 
 
 def test_the_service_s_own_summary_is_used(service: Service, capsys: Out) -> None:
