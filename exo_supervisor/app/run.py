@@ -64,6 +64,7 @@ def run(named: str | None, socket: str | None) -> int:
         state=files.state_directory(os.environ),
         tcp=tcp,
         admin_group=admin_group,
+        origins=settings.origins,
     )
     try:
         anyio.run(_serve, given, backend_options=loop_options())

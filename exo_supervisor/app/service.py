@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from socket import socket
+from types import MappingProxyType
 
 import anyio
+import msgspec
 import structlog
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
@@ -85,6 +87,19 @@ class Given(Struct, frozen=True):
     state: Path | None = None
     tcp: tuple[socket, Secret] | None = None
     admin_group: int | None = None
+    origins: Mapping[str, str] = MappingProxyType({})
+
+    def settings(self) -> Mapping[str, object]:
+        """Return the settings as they are shown: what is set and from where, never a secret."""
+        keys = {name: secret.where for name, secret in self.keys.items()}
+        return {
+            "view": "service",
+            "file": self.file,
+            "config": msgspec.to_builtins(self.config),
+            "origins": dict(self.origins),
+            "keys": {each.name: keys.get(each.name) for each in self.config.providers},
+            "token": None if self.tcp is None else self.tcp[1].where,
+        }
 
 
 async def serve(
@@ -132,7 +147,13 @@ async def serve(
             clock=clock,
         )
         sources = Sources(config, machine, fetch, send, given.state)
-        about = About(given.file, sources.quiet, listening_at(given), mailboxes.reading)
+        about = About(
+            given.file,
+            sources.quiet,
+            listening_at(given),
+            mailboxes.reading,
+            settings=given.settings(),
+        )
         routes = Routes(machine, conductor.ask, about, Authority(given.admin_group))
         ingress = Ingress(
             house,

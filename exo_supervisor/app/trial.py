@@ -30,20 +30,31 @@ class Finding(Struct, frozen=True):
     """One thing that was tried and what came of it."""
 
     state: Literal["ok", "warn", "off"]
-    kind: Literal["config", "node", "provider", "model"]
+    kind: Literal["config", "service", "node", "provider", "model"]
     text: str
+    by: Literal["here", "service"] = "here"
+    """Who tried: this program, or the running service, which may see other keys and nodes."""
 
 
 async def try_all(
-    config: Config, keys: Mapping[str, Secret], why_off: Mapping[str, str]
+    config: Config,
+    keys: Mapping[str, Secret],
+    why_off: Mapping[str, str],
+    *,
+    optional: Collection[str] = (),
 ) -> list[Finding]:
-    """Try everything at once; findings come in the order of the file."""
+    """Try everything at once; findings come in the order of the file.
+
+    An `optional` seed is one that nobody wrote down: it is not missed.
+    """
     nodes, clouds = open_sessions(border_of(config).why_not)
     found: dict[int, list[Finding]] = {}
     async with nodes, clouds, anyio.create_task_group() as tasks:
 
         async def node(place: int, url: str) -> None:
-            found[place] = [await _try_node(Fetcher(nodes), url, config.health.timeout)]
+            tried = await _try_node(Fetcher(nodes), url, config.health.timeout)
+            missed = tried.state != "warn" or url not in optional
+            found[place] = [tried if missed else Finding("off", "node", tried.text)]
 
         async def provider(place: int, each: Provider) -> None:
             tried, listed = await _try_provider(Fetcher(clouds), each, keys, why_off)

@@ -1,44 +1,152 @@
-"""`check`: tells whether the file is valid and everything in it answers."""
+"""`check`: tells whether the file is valid and everything in it answers, and who says so."""
 
 import json
 import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import anyio
+import msgspec
 
 from exo_supervisor.app import files
 from exo_supervisor.app.trial import Finding, try_all
+from exo_supervisor.cli.body import Fields, fields, objects, parse_object, word
 from exo_supervisor.cli.errors import FAILED
 from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.cli.running import keys_of, names_a_file, of_service
 from exo_supervisor.cli.settings import guarded, load
 from exo_supervisor.cli.term import cell, note, say, table
+from exo_supervisor.config import Settings
+from exo_supervisor.host.permissions import SERVICE_USER, unreadable_for
 
 OPEN_PORT = "whoever reaches an Exo port can use and delete its models: keep it inside your network"
+SEEDS = "discovery.static"
+NO_SERVICE = Finding("off", "service", "none answers; one that runs also finds nodes on your LAN")
+_DOWN = {"seen", "down", "-"}
 
 
 def check(arguments: Arguments) -> int:
-    """Validate the configuration, and try each node and provider without spending a token."""
+    """Validate the file, and tell of each node and provider; it spends no token.
+
+    The running service is asked first: it has other keys than this shell, and finds nodes.
+    """
     return guarded(lambda: _check(arguments), as_json=arguments.json)
 
 
 def _check(arguments: Arguments) -> int:
     settings = load(arguments)
-    keys, why_off = files.keys(settings.config, os.environ)
-    files.token(settings.config, os.environ)  # a service without it would not start
-    where = settings.file or "no file: defaults and environment"
-    findings = [
-        Finding("ok", "config", where),
-        *anyio.run(try_all, settings.config, keys, why_off),
-    ]
+    named = names_a_file(arguments)
+    running = None if named else of_service(arguments, "/supervisor/config")
+    findings = list(_on_the_file(settings, running))
+    if running is not None:
+        findings += _of_service(arguments, running)
+    else:
+        findings += [] if named else [NO_SERVICE]
+        findings += _try_here(settings)
     warnings = sum(each.state == "warn" for each in findings)
     if arguments.json:
-        rows = [{"state": each.state, "kind": each.kind, "text": each.text} for each in findings]
-        body = {"valid": True, "file": settings.file, "warnings": warnings, "findings": rows}
-        say(json.dumps(body))
+        body = {"valid": True, "file": settings.file, "warnings": warnings}
+        say(json.dumps({**body, "findings": msgspec.to_builtins(findings)}))
     else:
-        say(table([(each.state, each.kind, cell(each.text)) for each in findings], sys.stdout, {0}))
-        total = "no warning" if not warnings else f"{warnings} warning{'s' * (warnings > 1)}"
-        say(f"The file is valid; {total}." if settings.file else f"Defaults hold; {total}.")
-        if any(each.state == "ok" and each.kind == "node" for each in findings):
-            note(OPEN_PORT)
+        _tell(findings, settings, warnings)
     return FAILED if arguments.strict and warnings else 0
+
+
+def _tell(findings: list[Finding], settings: Settings, warnings: int) -> None:
+    rows = [(each.state, each.kind, f"{each.by}:", cell(each.text)) for each in findings]
+    say(table(rows, sys.stdout, {0}))
+    total = "no warning" if not warnings else f"{warnings} warning{'s' * (warnings > 1)}"
+    say(f"The file is valid; {total}." if settings.file else f"Defaults hold; {total}.")
+    if any(each.state == "ok" and each.kind == "node" for each in findings):
+        note(OPEN_PORT)
+
+
+def _on_the_file(settings: Settings, running: Fields | None) -> Iterator[Finding]:
+    yield Finding("ok", "config", settings.file or "no file: defaults and environment")
+    if settings.file is not None and os.geteuid() == 0:
+        hidden = unreadable_for(SERVICE_USER, Path(settings.file))
+        if hidden is not None:
+            yield Finding("warn", "config", f"the user {SERVICE_USER} may not read {hidden}")
+    if running is None:
+        return
+    file = running.get("file")
+    if file != settings.file:
+        theirs = word(file) if file else "no file"
+        yield Finding("ok", "config", f"it runs on {theirs}", "service")
+    elif file is not None and (changed := _changed(settings, running)):
+        text = f"the file has changed since it started ({', '.join(changed[:3])}): restart it"
+        yield Finding("warn", "config", text, "service")
+
+
+def _changed(settings: Settings, running: Fields) -> list[str]:
+    """Name the keys that the file now has otherwise; a variable or a flag is no change of it."""
+    ours = parse_object(msgspec.json.encode(settings.config))
+    theirs, origins = fields(running.get("config")), fields(running.get("origins"))
+    of_file = ("default", str(settings.file))
+    return [
+        key
+        for key in sorted({*settings.origins, *origins})
+        if str(settings.origins.get(key, "default")).startswith(of_file)
+        and str(origins.get(key, "default")).startswith(of_file)
+        and _value(ours, key) != _value(theirs, key)
+    ]
+
+
+def _value(config: Fields, key: str) -> object:
+    """Return what stands at `health.interval` or `provider[0].name`; None where nothing does."""
+    label, _, name = key.rpartition(".")
+    table, _, index = label.rstrip("]").partition("[")
+    value = config.get(table)
+    if index:
+        listed = objects(value)
+        value = listed[int(index)] if int(index) < len(listed) else None
+    return fields(value).get(name)
+
+
+def _try_here(settings: Settings) -> list[Finding]:
+    keys, why_off = files.keys(settings.config, os.environ)
+    files.token(settings.config, os.environ)  # a service without it would not start
+    unasked = settings.origins.get(SEEDS) == "default"
+    optional = settings.config.discovery.static if unasked else ()
+
+    async def tried() -> list[Finding]:
+        return await try_all(settings.config, keys, why_off, optional=optional)
+
+    return anyio.run(tried)
+
+
+def _of_service(arguments: Arguments, running: Fields) -> Iterator[Finding]:
+    status = of_service(arguments, "/supervisor/status") or {}
+    ready = status.get("ready") is True
+    text = f"{word(status.get('version'))}, {word(status.get('summary'))}"
+    yield Finding("ok" if ready else "warn", "service", text, "service")
+    unasked = fields(running.get("origins")).get(SEEDS) == "default"
+    for node in objects((of_service(arguments, "/supervisor/nodes") or {}).get("nodes")):
+        yield _node(node, unasked=unasked)
+    keys = keys_of(running)
+    for each in objects(status.get("providers")):
+        name, state, why = word(each.get("name")), word(each.get("state")), each.get("why")
+        text = f"{name} {state}, key {keys.get(name, 'not set')}" + (f", {why}" if why else "")
+        level = {"ready": "ok", "off": "off"}.get(state, "warn")
+        yield Finding(level, "provider", text, "service")
+    for model in objects((of_service(arguments, "/supervisor/models") or {}).get("models")):
+        for place in objects(model.get("where")):
+            if "does not list" in (why := word(place.get("why"))):
+                yield Finding("warn", "model", f"{word(model.get('id'))}, {why}", "service")
+    if (where := running.get("token")) is not None:
+        yield Finding("ok", "config", f"server.tcp asks for the token of {word(where)}", "service")
+
+
+def _node(node: Fields, *, unasked: bool) -> Finding:
+    address, rung, why = word(node.get("id")), word(node.get("rung")), node.get("why")
+    models = sum(model.get("ready") is True for model in objects(node.get("models")))
+    if rung == "ready":
+        generation = word(node.get("generation"))
+        text = f"{address}, generation {generation}, {models} model{'s' * (models != 1)} ready"
+        return Finding("ok", "node", text, "service")
+    text = f"{address} {rung}" + (f", {why}" if why else "")
+    if rung not in _DOWN:
+        return Finding("ok", "node", text, "service")
+    missed = not (unasked and address.startswith("127."))
+    return Finding("warn" if missed else "off", "node", text, "service")

@@ -1,36 +1,58 @@
-"""`config`: every setting that is in force, and where it came from."""
+"""`config`: every setting that is in force, where it came from, and whose view that is."""
 
 import json
 import os
+from typing import cast
 
 import msgspec
 
 from exo_supervisor.app import files
+from exo_supervisor.cli.body import Fields, fields
 from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.cli.running import keys_of, names_a_file, of_service
 from exo_supervisor.cli.settings import guarded, load
 from exo_supervisor.cli.term import clean, say
-from exo_supervisor.config import Settings, render
+from exo_supervisor.config import Config, Settings, render
 from exo_supervisor.errors import StartError
+
+NO_FILE = "no file: defaults and environment"
 
 
 def config(arguments: Arguments) -> int:
-    """Print every setting and where its value came from."""
+    """Print every setting and where its value came from: the running service's, if one answers."""
     return guarded(lambda: _config(arguments), as_json=arguments.json)
 
 
 def _config(arguments: Arguments) -> int:
-    settings = load(arguments)
+    body = None if names_a_file(arguments) else of_service(arguments, "/supervisor/config")
+    settings = load(arguments) if body is None else _settings_in(body)
     if arguments.json:
-        body = {
-            "file": settings.file,
-            "config": msgspec.to_builtins(settings.config),
-            "origins": dict(settings.origins),
-        }
-        say(json.dumps(body))
+        say(json.dumps(_as_seen_here(settings) if body is None else body))
         return 0
-    say(f"# {settings.file or 'no file: defaults and environment'}")
-    say(clean(render(settings, _keys_set(settings))).rstrip("\n"))
+    whose = "as the running service has it" if body else "as this shell sees it"
+    say(f"# {settings.file or NO_FILE}; {whose}")
+    keys = _keys_set(settings) if body is None else keys_of(body)
+    say(clean(render(settings, keys)).rstrip("\n"))
     return 0
+
+
+def _settings_in(body: Fields) -> Settings:
+    """Take the settings out of the service's answer."""
+    file = body.get("file")
+    return Settings(
+        config=msgspec.convert(body.get("config"), Config),
+        origins=cast("dict[str, str]", fields(body.get("origins"))),
+        file=file if isinstance(file, str) else None,
+    )
+
+
+def _as_seen_here(settings: Settings) -> dict[str, object]:
+    return {
+        "view": "here",
+        "file": settings.file,
+        "config": msgspec.to_builtins(settings.config),
+        "origins": dict(settings.origins),
+    }
 
 
 def _keys_set(settings: Settings) -> dict[str, str]:

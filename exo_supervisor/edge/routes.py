@@ -1,9 +1,10 @@
 """What can be asked of the house beside chats: its models, its health, and how it stands."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from time import time
+from types import MappingProxyType
 from urllib.parse import unquote
 
 import anyio
@@ -40,6 +41,8 @@ class About(Struct, frozen=True):
     quiet: Callable[[], list[str]]
     sockets: Sequence[str] = ()
     reading_of: Callable[[RequestId], Reading | None] = lambda _: None
+    settings: Mapping[str, object] = MappingProxyType({})
+    """The body of `/supervisor/config`."""
 
 
 class Routes:
@@ -62,6 +65,7 @@ class Routes:
             "/readyz": self._ready,
             "/v1/models": self._models,
             "/supervisor/status": self._status,
+            "/supervisor/config": lambda: _json(about.settings),
             "/supervisor/nodes": lambda: _json(
                 {"nodes": views.nodes(machine, anyio.current_time(), wall)}
             ),

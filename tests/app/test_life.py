@@ -22,6 +22,7 @@ from tests.app.world import (
     CLOUD_MODEL,
     HELLO,
     KEY,
+    KEY_ENV,
     MODEL,
     PATIENCE,
     World,
@@ -318,3 +319,17 @@ async def test_status_waits_until_a_service_has_looked_and_socket_names_it_alone
 
 async def count_of(ends: list[str]) -> int:
     return len(ends)
+
+
+async def test_a_running_service_tells_its_settings_and_no_key() -> None:
+    cloud = Cloud(KEY, (CLOUD_MODEL,))
+    async with cloud:
+        with folder() as place:
+            async with process_of_service(place, toml([], cloud, {})) as (world, _):
+                body = await world.look("/supervisor/config")
+                assert body["file"] == str(place / "supervisor.toml")
+                assert body["keys"] == {"house-cloud": f"env {KEY_ENV}"}
+                assert KEY not in json.dumps(body)
+                shown = await run("config", "--socket", str(place / "s"))
+                assert "as the running service has it" in shown.out.splitlines()[0]
+                assert f"; set (env {KEY_ENV})" in shown.out

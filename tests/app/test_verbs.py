@@ -134,7 +134,7 @@ async def test_check_tries_all_and_spends_no_token() -> None:
             words = ("check", "--config", str(file))
             ended = await run(*words, env={KEY_ENV: KEY})
             assert ended.code == 0
-            lines = ended.out.splitlines()
+            lines = ended.out.replace("\n  ", " ").splitlines()
             assert [line.split()[0] for line in lines[:5]] == ["ok", "ok", "warn", "ok", "off"]
             assert f"{node.address}, generation C, 1 model ready" in lines[1]
             assert "key accepted" in lines[3]
@@ -145,6 +145,7 @@ async def test_check_tries_all_and_spends_no_token() -> None:
             states = [finding["state"] for finding in body["findings"]]
             assert states == ["ok", "ok", "warn", "ok", "off"]
             assert KEY not in ended.out + ended.err + str(body)
+            assert {finding["by"] for finding in body["findings"]} == {"here"}
             assert cloud.seen == node.requests[CHAT] == 0
 
 

@@ -1,0 +1,30 @@
+"""What the running service says of itself, for the verbs that also work without one."""
+
+import os
+
+from exo_supervisor.cli.body import Fields, fields, parse_object
+from exo_supervisor.cli.errors import UNREACHABLE, VerbError
+from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.cli.place import CONFIG_VARIABLE
+
+
+def of_service(arguments: Arguments, path: str) -> Fields | None:
+    """Ask the running service for a view; None if none answers, or it does not know of such."""
+    try:
+        return parse_object(fetch(arguments, path))
+    except VerbError as error:
+        if error.exit_code == UNREACHABLE or "route_not_found" in "".join(error.why):
+            return None
+        raise
+
+
+def names_a_file(arguments: Arguments) -> bool:
+    """Tell whether a file was named: then that one is meant, whatever the service runs on."""
+    return bool(arguments.config or os.environ.get(CONFIG_VARIABLE))
+
+
+def keys_of(body: Fields) -> dict[str, str]:
+    """Say of each provider whether the service has its key, and from where."""
+    found = fields(body.get("keys"))
+    return {name: f"set ({where})" if where else "not set" for name, where in found.items()}
