@@ -166,7 +166,7 @@ def judge(told: Placed, condition: Condition, ails: Callable[[NodeId], str | Non
         return frozen if condition.frozen else told
     instances = tuple(_judge(one, condition, ails) for one in told.instances)
     best = max(instances, key=lambda one: (one.ready, one.progress is not None))
-    return Placed(told.model, best.ready, best.why, best.progress, instances)
+    return Placed(told.model, best.ready, best.why, best.progress, instances, best.detail)
 
 
 def _judge(one: Instance, condition: Condition, ails: Callable[[NodeId], str | None]) -> Instance:

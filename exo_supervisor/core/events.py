@@ -76,7 +76,7 @@ class ProbeFailed(BaseEvent, frozen=True, kw_only=True):
 class Instance(Struct, frozen=True):
     """One copy of a model: ready only if each of its runners is; `hosts` are who runs them.
 
-    `running`: a request is at work on it.
+    `running`: a request is at work on it. `detail`: why it failed, in Exo's words.
     """
 
     id: InstanceId
@@ -85,6 +85,7 @@ class Instance(Struct, frozen=True):
     progress: str | None = None
     hosts: tuple[NodeId, ...] = ()
     running: bool = False
+    detail: str = ""
 
 
 class Placed(Struct, frozen=True):
@@ -95,13 +96,15 @@ class Placed(Struct, frozen=True):
     why: str = ""
     progress: str | None = None
     instances: tuple[Instance, ...] = ()
+    detail: str = ""
 
 
 class PlacementRead(BaseEvent, frozen=True, kw_only=True):
     """A node told what its cluster runs; `listed` are the node ids that it knows of.
 
     `runners` are how many its instances have; `orphans` are those of no instance that are shutting
-    down, by their ids. `asked_at` is when the reading began, None if just now.
+    down, by their ids. `downloaded` are the models that some node has on its disk, None where
+    nobody asked; `asked_at` is when the reading began, None if just now.
     """
 
     node: Address
@@ -111,6 +114,7 @@ class PlacementRead(BaseEvent, frozen=True, kw_only=True):
     runners: int = 0
     orphans: tuple[str, ...] = ()
     asked_at: float | None = None
+    downloaded: tuple[ModelId, ...] | None = None
 
 
 class CapacityRead(BaseEvent, frozen=True, kw_only=True):

@@ -83,7 +83,8 @@ class Node(Struct):
 class Cluster(Struct):
     """Nodes that share one state, and the truth of it: what the member that is furthest told.
 
-    `told` is how its models stand as the state has it, `models` how they stand for us.
+    `told` is how its models stand as the state has it, `models` how they stand for us;
+    `downloaded` are those that some node has on its disk.
     """
 
     key: ClusterKey
@@ -94,6 +95,7 @@ class Cluster(Struct):
     condition: Condition = field(default_factory=Condition)
     index: int | None = None
     read_at: float = -1.0
+    downloaded: frozenset[ModelId] = frozenset()
     turn: int = 0
 
     def instances(self, model: ModelId) -> frozenset[InstanceId]:
@@ -170,5 +172,6 @@ def carry_over(
             cluster.models, cluster.told = dict(known.models), known.told
             cluster.condition = structs.replace(known.condition)
             cluster.index, cluster.read_at = known.index, known.read_at
+            cluster.downloaded = known.downloaded
         clusters[key] = cluster
     return clusters

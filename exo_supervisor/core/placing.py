@@ -103,13 +103,15 @@ def stands(p: Placing, placed: Placed, cluster: ClusterKey, now: float) -> Placi
         return Resting()
     how = (placed.why, placed.progress)
     match p:
+        case GivenUp(how=before) if before == how:
+            return p
+        case _ if placed.why == "download_failed":  # Exo never tries that again
+            return GivenUp(p.failures + 1, f"its download failed: {placed.detail}", how)
         case Loading(how=before) if before != how:
             return Loading(p.failures, cluster, p.since, now, how)
         case Loading(moved=moved) if now >= moved + LOADS:
             return GivenUp(p.failures + 1, f"it loads without progress ({placed.why})", how)
         case Loading():
-            return p
-        case GivenUp(how=before) if before == how:
             return p
         case GivenUp():  # somebody else has got it going
             return Loading(0, cluster, now, now, how)

@@ -200,6 +200,8 @@ class Registry:
         if node.view is not None and len(verdict.views) > 1:
             said += tell_lag(node.address, cluster.key, before, node.view, now)
         cluster.index, cluster.read_at = verdict.truth.index, verdict.truth.read_at
+        if event.downloaded is not None:
+            cluster.downloaded = frozenset(event.downloaded)
         remember(self.known, verdict.truth.models)
         self._stand(cluster, verdict.truth.models, now)
         return Reading(grouping, tuple(said), verdict.ask)

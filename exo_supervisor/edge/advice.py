@@ -6,6 +6,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.nodes import Node
 from exo_supervisor.core.placing import GivenUp
 from exo_supervisor.core.registry import Registry
+from exo_supervisor.edge.places import FAILED, instances
 from exo_supervisor.edge.rungs import (
     advise_on,
     announced,
@@ -58,9 +59,15 @@ def is_nobodys(node: Node) -> bool:
 
 def _on_models(machine: Machine) -> Iterator[str]:
     for row in machine.tables.keeper.wants:
-        if isinstance(row.placing, GivenUp):
+        if isinstance(row.placing, GivenUp) and (row.placing.how or ("",))[0] not in FAILED:
             model, why = row.models[0], row.placing.why
             yield f"{model} could not be placed ({why}): exo-supervisor models place {model}"
+        many = instances(machine, row.models)
+        if many > 1 and row.is_wanted():
+            yield (
+                f"{row.models[0]} stands {many} times where one was asked for: "
+                f"exo-supervisor models remove {row.models[0]}, then place"
+            )
 
 
 def _on_clusters(registry: Registry, now: float) -> Iterator[str]:
@@ -73,8 +80,18 @@ def _on_clusters(registry: Registry, now: float) -> Iterator[str]:
             continue
         if (lost := election(condition, now)) is not None:
             yield f"{cluster.key}: {lost}: exo-supervisor models place NAME, or keep = true"
+        for model, placed in cluster.models.items():
+            if placed.why in FAILED:
+                said = not_ready(placed.why, detail=placed.detail)
+                yield (
+                    f"{model} at {cluster.key}: {said}: "
+                    f"exo-supervisor models remove {model}, then place"
+                )
         for model, pending in condition.pending.items():
-            if (lasting := stuck_for(condition, model, now)) is not None:
+            if (
+                pending.why not in FAILED
+                and (lasting := stuck_for(condition, model, now)) is not None
+            ):
                 why = not_ready(pending.why or "not ready", pending.progress)
                 yield (
                     f"{model} at {cluster.key} is stuck for {span(lasting)} ({why}): "

@@ -239,7 +239,9 @@ class _Poller:
         self._wanted = False
         until = began + self._state_timeout
         try:
-            placement, capacity = await read_placement(self._prober, self._node, self._found, until)
+            placement, capacity = await read_placement(
+                self._prober, self._node, self._found, until, disks=self._capacity
+            )
         except GetError as fault:
             self._unread += 1
             if self._unread > 1:  # a single one may be the network's doing

@@ -17,24 +17,25 @@ from exo_supervisor.wire.capacity import (
 )
 from exo_supervisor.wire.exo import read_cards
 from exo_supervisor.wire.legacy import read_models_a, read_topology_a
-from exo_supervisor.wire.state import Placement, read_full_state, read_state
+from exo_supervisor.wire.state import Placement, read_full_state, read_state, with_downloads
 
 _LONGEST = 32 * 2**20
 _LONGEST_LIST = 4 * 2**20
 
 
 async def read_placement(
-    prober: Prober, node: Address, found: Found, until: float
+    prober: Prober, node: Address, found: Found, until: float, *, disks: bool = False
 ) -> tuple[PlacementRead, CapacityRead | None]:
     """Ask a node for its placement, in the way of its generation, until an instant.
 
-    The capacities come along where that costs no further question. Raises GetError for an answer
-    that does not come, WireError for one that cannot be read.
+    What it downloads is asked where an instance waits for it, or `disks` are of interest. The
+    capacities come along where that costs no further question. Raises GetError for an answer that
+    does not come, WireError for one that cannot be read.
     """
     if found.identity.generation == "A":
         return await _read_a(prober, node, until)
     if found.state_paths:
-        return _told(node, await _read_paths(prober, until)), None
+        return _told(node, await _read_paths(prober, until, disks=disks)), None
     state = await prober.body("/state", until, _LONGEST)
     placement = read_full_state(state)
     return _told(node, placement), _bear(node, read_full_machines(placement.nodes, state))
@@ -63,7 +64,7 @@ async def read_cards_of(prober: Prober, until: float) -> tuple[ModelId, ...]:
     return tuple(name for card in cards for name in (card.id, card.alias) if name is not None)
 
 
-async def _read_paths(prober: Prober, until: float) -> Placement:
+async def _read_paths(prober: Prober, until: float, *, disks: bool) -> Placement:
     index = await prober.body("/state/lastEventAppliedIdx", until)  # first: the rest is as new
     instances = await prober.body("/state/instances", until, _LONGEST)
     runners = await prober.body("/state/runners", until, _LONGEST)
@@ -71,7 +72,12 @@ async def _read_paths(prober: Prober, until: float) -> Placement:
     seen = b"null"
     with suppress(GetError):  # it only tells who is silent
         seen = await prober.body("/state/lastSeen", until, _LONGEST_LIST)
-    return read_state(instances, runners, topology, index, seen)
+    placement = read_state(instances, runners, topology, index, seen)
+    downloads = b"null"
+    if disks or placement.waits():
+        with suppress(GetError):
+            downloads = await prober.body("/state/downloads", until, _LONGEST)
+    return with_downloads(placement, downloads)
 
 
 async def _read_a(
@@ -98,6 +104,7 @@ def _told(node: Address, placement: Placement) -> PlacementRead:
         index=placement.index,
         runners=placement.runners,
         orphans=placement.orphans,
+        downloaded=placement.downloaded,
     )
 
 

@@ -1,6 +1,6 @@
 """Where each model stands, as it is shown: at which targets, ready or not, and why."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
@@ -11,10 +11,12 @@ from exo_supervisor.core.nodes import Cluster
 from exo_supervisor.edge.orders import PlacementSeen, Wall, placement_of
 from exo_supervisor.edge.rungs import RECENT, lag_of, span, stuck_for
 
-_LOADING = ("connecting", "connected", "loading", "loaded", "warming_up")
+_LOADING = ("downloading", "connecting", "connected", "loading", "loaded", "warming_up")
 """Why a model is not ready although its runners are on their way to be."""
 
 
+FAILED = ("runner_failed", "download_failed")
+"""Why a model is not ready and will not be by itself."""
 _WHY_NOT = {"off": "it has no key", "bad_key": "it refused its key", "unknown": "not reached yet"}
 
 
@@ -26,6 +28,8 @@ class Where(Struct):
     ready: bool
     why: str
     progress: str | None
+    detail: str | None = None
+    """Why it failed, in Exo's words."""
 
 
 class ModelRow(Struct):
@@ -37,6 +41,8 @@ class ModelRow(Struct):
     placement: PlacementSeen | None = None
     why: str | None = None
     """Why it stands at no Exo, where that is known."""
+    instances: int = 0
+    """How many instances stand at Exo; the supervisor asks for one."""
     alias_of: str | None = None
     """The configured row that stands for the same places."""
 
@@ -71,14 +77,30 @@ def model(machine: Machine, name: str, now: float, wall: Wall) -> ModelRow:
     at_exo = [place for place in where if not _is_cloud(machine, place.target)]
     if any(place.ready for place in at_exo):
         state = "ready"
+    elif at_exo and all(place.why.split(",")[0] in FAILED for place in at_exo):
+        state = "failed"
     elif under_way or any(map(_is_loading, at_exo)):
         state = "loading"
     elif at_exo:
         state = "placed"
+    elif any(place.ready for place in where):
+        state = "cloud"
     else:
-        state = "cloud" if any(place.ready for place in where) else "down"
+        state = "downloaded" if _on_disk(machine, route.exo_models()) else "down"
     lost = None if at_exo else _lost(machine, [m for t in route.tiers for m in t.models], now)
-    return ModelRow(name, state, where, placement, lost)
+    count = instances(machine, route.exo_models())
+    return ModelRow(name, state, where, placement, lost, count)
+
+
+def instances(machine: Machine, ids: Iterable[ModelId]) -> int:
+    """Count the instances of a model that stand at Exo, by all of its ids."""
+    stand = (placed for model in ids for _, placed in machine.tables.registry.where_placed(model))
+    return sum(len(placed.instances) for placed in stand)
+
+
+def _on_disk(machine: Machine, ids: Iterable[ModelId]) -> bool:
+    clusters = machine.tables.registry.clusters.values()
+    return any(not cluster.downloaded.isdisjoint(ids) for cluster in clusters)
 
 
 def _is_loading(place: Where) -> bool:
@@ -127,4 +149,5 @@ def _members(machine: Machine, cluster: Cluster, placed: Placed, now: float) -> 
         if node.up:
             lag = lag_of(node) if placed.ready else None
             ready = placed.ready and lag is None
-            yield Where(member, placed.model, ready, lag or why, placed.progress)
+            detail = placed.detail or None
+            yield Where(member, placed.model, ready, lag or why, placed.progress, detail)

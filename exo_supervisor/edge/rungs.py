@@ -58,6 +58,7 @@ _NOT_READY = {
     "state_frozen": "the state of its cluster stands still",
     "runner_churn": "its runners end and begin over and over",
     "runner_failed": "its runner failed",
+    "download_failed": "its download failed",
     "no_runners": "it has no runners",
 }
 
@@ -162,12 +163,16 @@ def _best(cluster: Cluster) -> str:
     if not first.why:
         return ""
     more = f", and {len(waiting) - 1} more" if len(waiting) > 1 else ""
-    return f": {first.model}: {not_ready(first.why, first.progress)}{more}"
+    return f": {first.model}: {not_ready(first.why, first.progress, first.detail)}{more}"
 
 
-def not_ready(why: str, progress: str | None = None) -> str:
-    """Say why a model is not ready."""
+def not_ready(why: str, progress: str | None = None, detail: str = "") -> str:
+    """Say why a model is not ready, and how far it is or what Exo says of it."""
     said = _NOT_READY.get(why, why.replace("_", " "))
+    if detail:
+        return f"{said} ({detail})"
+    if progress is not None and progress.startswith(said):
+        return progress
     return f"{said}, {progress}" if progress else said
 
 

@@ -5,11 +5,12 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from exo_supervisor.core.events import Instance, Placed
 from exo_supervisor.core.names import InstanceId, ModelId, NodeId
-from exo_supervisor.wire.faults import WireError
+from exo_supervisor.wire.downloads import WAITS, explain, on_disk, read_downloads
+from exo_supervisor.wire.faults import WireError, safe_text
 from exo_supervisor.wire.shapes import UNREADABLE
 
 SILENT = timedelta(seconds=15)
@@ -57,6 +58,7 @@ class Placement(Struct, frozen=True):
 
     A model's `why` is one word, empty when it is ready; its instances stand best first. `runners`
     are how many the instances have, `orphans` those of no instance that are shutting down.
+    `downloaded` are the models on some disk, None where that was not read.
     """
 
     index: int | None
@@ -64,6 +66,11 @@ class Placement(Struct, frozen=True):
     models: tuple[Placed, ...]
     runners: int = 0
     orphans: tuple[str, ...] = ()
+    downloaded: tuple[ModelId, ...] | None = None
+
+    def waits(self) -> bool:
+        """Say whether an instance may wait for a download."""
+        return any(one.why in WAITS for placed in self.models for one in placed.instances)
 
 
 class _Shards(Struct, rename="camel"):
@@ -79,6 +86,10 @@ class _Instance(Struct, rename="camel"):
 class _Loading(Struct, rename="camel"):
     layers_loaded: int | None = None
     total_layers: int | None = None
+
+
+class _Failed(Struct, rename="camel"):
+    error_message: str = ""
 
 
 class _OldNode(Struct, rename="camel"):
@@ -111,6 +122,7 @@ class _Whole(Struct, rename="camel"):
     topology: Raw
     last_event_applied_idx: Raw = Raw(b"null")
     last_seen: Raw = Raw(b"null")
+    downloads: Raw = Raw(b"null")
 
 
 _whole = msgspec.json.Decoder(_Whole)
@@ -120,6 +132,7 @@ _topology = msgspec.json.Decoder(_Topology)
 _nodes = msgspec.json.Decoder(_Nodes)
 _index = msgspec.json.Decoder(int | None)
 _loading = msgspec.json.Decoder(_Loading)
+_failed = msgspec.json.Decoder(_Failed)
 _map = msgspec.json.Decoder(dict[str, Raw])
 _stamp = msgspec.json.Decoder(str)
 
@@ -155,13 +168,23 @@ def read_full_state(body: bytes) -> Placement:
         whole = _whole.decode(body)
     except UNREADABLE:
         raise WireError("not a state of exo") from None
-    return read_state(
+    placement = read_state(
         bytes(whole.instances),
         bytes(whole.runners),
         bytes(whole.topology),
         bytes(whole.last_event_applied_idx),
         bytes(whole.last_seen),
     )
+    return with_downloads(placement, bytes(whole.downloads))
+
+
+def with_downloads(placement: Placement, downloads: bytes) -> Placement:
+    """Add what `/state/downloads` tells; what cannot be read says nothing."""
+    known = read_downloads(downloads)
+    if known is None:
+        return placement
+    models = explain(placement.models, known)
+    return structs.replace(placement, models=models, downloaded=on_disk(known))
 
 
 def _bounded(body: bytes | Raw) -> bytes:
@@ -216,13 +239,23 @@ def _instance(
     ready = why == "ready"
     running = any("RunnerRunning" in one for one in mine)
     why = "" if ready else why
-    return Instance(key, ready, why, progress=progress, hosts=hosts, running=running)
+    words = [_words(one["RunnerFailed"]) for one in mine if "RunnerFailed" in one]
+    detail = next(filter(None, words), "") if why == "runner_failed" else ""
+    return Instance(key, ready, why, progress, hosts, running, detail)
+
+
+def _words(failed: Raw) -> str:
+    """Read why a runner failed, in Exo's words."""
+    try:
+        return safe_text(_failed.decode(failed).error_message)
+    except UNREADABLE:
+        return ""
 
 
 def _model(model: ModelId, instances: list[Instance]) -> Placed:
     best_first = tuple(sorted(instances, key=_rank, reverse=True))
     best = best_first[0]
-    return Placed(model, best.ready, best.why, best.progress, best_first)
+    return Placed(model, best.ready, best.why, best.progress, best_first, best.detail)
 
 
 def _rank(instance: Instance) -> int:

@@ -52,6 +52,7 @@ class Copy(Struct):
     host: NodeId
     made: int
     ready_at: float
+    hosted_at: float
     gone: int | None = None
 
     def in_state_at(self, index: int) -> bool:
@@ -99,13 +100,15 @@ class Exo:
         for session in {id(node.session): node.session for node in self.nodes}.values():
             session.index += sum(node.alive for node in self.nodes if node.session is session)
             self.most = max(self.most, len(session.standing()))
+            self._drop_orphans(session)
         for node in self.nodes:
             if node.alive and self.now >= node.stuck_until:
                 node.applied = min(node.session.index, node.applied + REPLAY)
         self._later(1.0, self.beat)
 
     def boot(self, node: Node) -> None:
-        """Start a node; a while later it meets the others."""
+        """Start a node, or start it again; a while later it meets the others."""
+        self.kill(node)
         node.alive, node.born, node.session, node.applied = True, node.born + 1, Session(), 3
         node.settled_at = node.stuck_until = self.now
         self._later(self.random.uniform(0.5, 6.0), partial(self.meet, node, node.born))
@@ -138,10 +141,8 @@ class Exo:
             self._later(self.random.uniform(3.0, 20.0), partial(self.meet, node, node.born))
 
     def kill(self, node: Node) -> None:
-        """End a node; a while later its master drops what stood on it."""
-        if node.alive:
-            node.alive = False
-            self._later(DROPS, partial(self._drop, node.id, node.session))
+        """End a node."""
+        node.alive = False
 
     def create(self, node: Node, wanted: InstanceId) -> None:
         """Say yes to a placement through a node, and carry it out late."""
@@ -156,7 +157,7 @@ class Exo:
         if wanted not in session.copies:
             session.index += 1
             ready_at = self.now + self.random.uniform(0.5, 20.0)
-            session.copies[wanted] = Copy(wanted, node.id, session.index, ready_at)
+            session.copies[wanted] = Copy(wanted, node.id, session.index, ready_at, self.now)
             self.most = max(self.most, len(session.standing()))
 
     def delete(self, node: Node, gone: InstanceId) -> None:
@@ -169,9 +170,12 @@ class Exo:
             session.index += 1
             copy.gone = session.index
 
-    def _drop(self, node_id: NodeId, session: Session) -> None:
+    def _drop_orphans(self, session: Session) -> None:
+        """Let the master take away what stands on a node that is no member for long."""
+        members = {node.id for node in self.nodes if node.alive and node.session is session}
         for copy in session.standing():
-            if copy.host == node_id:
+            copy.hosted_at = self.now if copy.host in members else copy.hosted_at
+            if self.now - copy.hosted_at >= DROPS:
                 self._delete(session, copy.id)
 
     def _go_over(self, node: Node, session: Session) -> None:

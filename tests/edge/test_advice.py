@@ -117,10 +117,7 @@ def test_a_cluster_in_trouble_is_told_how_to_get_out() -> None:
             "n:1: re-elected, 1 model lost 6 min ago: "
             "exo-supervisor models place NAME, or keep = true"
         ),
-        (
-            "m at n:1 is stuck for 6 min (its runner failed): "
-            "exo-supervisor models remove m, then place; or restart Exo there"
-        ),
+        "m at n:1: its runner failed: exo-supervisor models remove m, then place",
     ]
     story.tells("n:1", stand("m", "i3@n:1", why="runner_failed"), index=9)
     frozen = "n:1: Exo's state stands still: restart Exo on all its nodes at once"

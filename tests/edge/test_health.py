@@ -478,7 +478,9 @@ async def test_capacities_are_read_only_when_wanted_and_what_fails_is_not_known(
         (3.0, placed()),
     ]
     paths = [url.removeprefix(URL) for at, url in get.asked if at == 1.0]
-    assert paths[5:] == ["/state/nodeMemory", "/state/nodeSystem", "/state/nodeIdentities"]
+    assert paths[5:] == [
+        "/state/downloads", "/state/nodeMemory", "/state/nodeSystem", "/state/nodeIdentities",
+    ]  # fmt: skip
 
 
 async def test_capacities_that_come_slowly_delay_nothing_that_was_read() -> None:

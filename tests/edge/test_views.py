@@ -51,7 +51,7 @@ def test_a_node_shows_what_its_machine_bears_when_it_is_known() -> None:
 
 def test_a_model_that_is_stuck_says_so_and_for_how_long() -> None:
     story = Story(LOCAL, "n:1")
-    for why, state in (("loading", "loading"), ("runner_failed", "placed"), ("", "placed")):
+    for why, state in (("loading", "loading"), ("runner_failed", "failed"), ("", "placed")):
         story.tells("n:1", stand("m", "i1@n:1", why=why or "idle") if why else LOADING)
         story.wait(299.0)
         [row] = places.models(story.machine, story.now, wall)[:1]

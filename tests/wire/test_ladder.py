@@ -18,7 +18,13 @@ from exo_supervisor.core.events import CapacityRead, PlacementRead
 from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.wire.capacity import read_full_machines, read_machines
 from exo_supervisor.wire.faults import WireError
-from exo_supervisor.wire.state import MAX_ORPHANS, Placement, read_full_state, read_state
+from exo_supervisor.wire.state import (
+    MAX_ORPHANS,
+    Placement,
+    read_full_state,
+    read_state,
+    with_downloads,
+)
 from tests.core.invariants import check_clusters, check_index, check_judgement
 from tests.core.story import LOCAL, Story
 
@@ -165,15 +171,17 @@ def test_a_recorded_state_leads_to_its_rung(name: str) -> None:
 
 def parts(body: bytes) -> tuple[bytes, ...]:
     state = cast("dict[str, object]", json.loads(body))
-    paths = ("instances", "runners", "topology", "lastEventAppliedIdx", "lastSeen")
+    paths = ("instances", "runners", "topology", "lastEventAppliedIdx", "lastSeen", "downloads")
     return tuple(json.dumps(state[path]).encode() for path in paths)
 
 
 @pytest.mark.parametrize("name", STATES)
 def test_a_state_is_the_same_by_its_paths(name: str) -> None:
     whole = read_full_state(STATES[name])
-    instances, runners, topology, index, seen = parts(STATES[name])
-    assert read_state(instances, runners, topology, index, seen) == whole
+    instances, runners, topology, index, seen, downloads = parts(STATES[name])
+    apart = read_state(instances, runners, topology, index, seen)
+    assert with_downloads(apart, downloads) == whole
+    assert with_downloads(apart, b"null") == apart
 
 
 ODD = (
