@@ -17,6 +17,8 @@ _ORDERS = ("place", "remove")
 _UNDER_WAY = ("resting", "asked", "awaited", "removing")
 PATIENCE = 45.0
 """Seconds for which an order's outcome is waited for: an election may hold it up."""
+SHOWN = 1.0
+"""Seconds for which a removed model may still be shown: the state is read at once, but after."""
 PAUSE = 0.25
 """Seconds between two looks: the service has nothing to wait on for an order's outcome."""
 
@@ -71,12 +73,19 @@ def _give(arguments: Arguments, order: str, name: str, path: str) -> int:
         raw(body)
         return 0
     row = fields(parse_object(body).get("model"))
-    until = time.monotonic() + PATIENCE
+    sent = time.monotonic()
+    until = sent + PATIENCE
     with Waiting(lambda: f"waiting for Exo to {order} it, {PATIENCE:.0f} s at most"):
-        while _state(row) in _UNDER_WAY and time.monotonic() < until:
+        while _goes_on(order, row, sent) and time.monotonic() < until:
             time.sleep(PAUSE)
             row = fields(parse_object(fetch(arguments, path)).get("model"))
     return _tell(order, clean(name), before, row)
+
+
+def _goes_on(order: str, row: Fields, sent: float) -> bool:
+    """Say whether more is to come: what was removed is shown until the state is read again."""
+    shown = order == "remove" and bool(_at_exo(row)) and time.monotonic() < sent + SHOWN
+    return shown or _state(row) in _UNDER_WAY
 
 
 def _tell(order: str, name: str, before: Fields, row: Fields) -> int:
