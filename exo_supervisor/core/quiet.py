@@ -90,7 +90,7 @@ class Quiet:
         effects: list[Effect] = []
         for request, silence in list(self._silences.items()):
             if silence.attempt.option.target == event.node and silence.told_at <= asked:
-                effects += self._judge(request, silence, node, event, now)
+                effects += self._judge(request, silence, node.view, event, now)
         return effects
 
     def died(self, node: Node) -> list[Effect]:
@@ -117,14 +117,17 @@ class Quiet:
         return silence
 
     def _judge(
-        self, request: RequestId, silence: Silence, node: Node, event: PlacementRead, now: float
+        self,
+        request: RequestId,
+        silence: Silence,
+        view: MemberView,
+        event: PlacementRead,
+        now: float,
     ) -> list[Effect]:
         """Take one attempt's word from the state of the member that holds its stream."""
-        attempt, view = silence.attempt, node.view
-        silence.asked_at, silence.unread = None, False
-        word = Word.LOST
-        if view is not None and node.node_id == attempt.node_id:
-            word = judge(attempt, view, event)
+        attempt, silence.asked_at, silence.unread = silence.attempt, None, False
+        same = self._tables.registry.nodes[event.node].node_id == attempt.node_id
+        word = judge(attempt, view, event) if same else Word.LOST
         if word is Word.VOUCHED:
             silence.vouched_at, silence.idle_since = now, None
             return _vouch(request, attempt)
@@ -133,9 +136,7 @@ class Quiet:
                 silence.idle_since = silence.told_at
             if now - silence.idle_since < IDLE:
                 return []
-        ended = {request: attempt}
-        if view is not None:
-            ended |= self._alike(attempt, word, view)
+        ended = {request: attempt, **dict(self._alike(attempt, word, view))}
         for gone in ended:
             self.forget(gone)
         return [_cancel(gone, its, Fault.STATE_LOST) for gone, its in ended.items()]

@@ -255,10 +255,11 @@ class ExoCluster:
             return "RunnerFailed", why | ({"diagnostics": []} if newer else {})
         if self.illness.name == "loading" or now < instance.ready_at:
             return "RunnerLoading", {"layersLoaded": 1, "totalLayers": 4}
-        if now < instance.runs_on_until or any(
+        works = now < instance.runs_on_until or any(
             task.instance == instance.id and task.status == "Running"
             for task in self.tasks.values()
-        ):
+        )
+        if works and self.illness.name != "runner_gone":
             return "RunnerRunning", {}
         return "RunnerReady", {"prefillServerPort": None} if newer else {}
 

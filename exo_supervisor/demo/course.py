@@ -21,9 +21,10 @@ from exo_supervisor.demo.steps import (
 
 DONE = b"data: [DONE]\n\n"
 HINTS = 3
-MUTE = frozenset(
-    {"headers_then_silent", "keepalives_only", "prefill_stalls", "stall", "runner_failed"}
-)
+HANGS = frozenset({"keepalives_only", "runner_failed", "runner_gone"})
+"""Whoever was asked for a stream shows nothing of these but keep-alives."""
+WAITS = frozenset({"slow", "prefill_then_content", "long_step", "pause"})
+MUTE = HANGS | {"headers_then_silent", "prefill_stalls", "stall"}
 """Whoever was asked for a whole answer shows nothing of these but a head."""
 PAGE = b"<!doctype html><html><body><h1>Bad gateway</h1></body></html>"
 TWO_LENGTHS = (
@@ -72,7 +73,7 @@ def _streamed(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
     if ill.name == "empty_200":
         return
     yield from map(Write, answer.opening[:1])
-    if ill.name in {"keepalives_only", "runner_failed"}:
+    if ill.name in HANGS:
         yield Idle()
     if ill.name == "loading":
         yield UntilCured()
@@ -88,7 +89,7 @@ def _failed_whole(answer: Answer, ill: Disease) -> Iterator[Step]:
 
 def _before_head(ill: Disease, pace: float) -> Iterator[Step]:
     yield Pause(ill.seconds if ill.name == "slow" else pace)
-    if ill.name in {"keepalives_only", "runner_failed"}:
+    if ill.name in HANGS:
         yield Mute()
     if ill.name == "loading":
         yield UntilCured()
@@ -217,6 +218,24 @@ def _prefill(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
     yield from _healthy(answer, ill, pace)
 
 
+def _long_step(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
+    """Read a prompt in steps of 4,096 tokens, of which nothing is told before it is over."""
+    if answer.progress:
+        yield Write(answer.progress(0, 5000))
+    yield Pause(ill.seconds)
+    if answer.progress:
+        yield Write(answer.progress(4096, 5000))
+    yield from _healthy(answer, ill, pace)
+
+
+def _pause(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
+    """Be silent in the midst, as Exo and some clouds are while a call of a tool is written."""
+    yield from _tokens(answer.events[: ill.after], pace)
+    yield Pause(ill.seconds)
+    yield from _tokens(answer.events[ill.after :], pace)
+    yield from map(Write, answer.closing)
+
+
 def _trickle(answer: Answer, ill: Disease, _: float) -> Iterator[Step]:
     yield from _healthy(answer, ill, ill.seconds)
 
@@ -240,6 +259,8 @@ BODIES: dict[str, Body] = {
     "open_after_done": _open_after_done,
     "prefill_then_content": _prefill,
     "prefill_stalls": _prefill_stalls,
+    "long_step": _long_step,
+    "pause": _pause,
     "trickle": _trickle,
 }
 
@@ -265,7 +286,7 @@ def _plain(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
 
 
 def _plain_seconds(answer: Answer, ill: Disease, pace: float) -> float:
-    extra = ill.seconds if ill.name in {"slow", "prefill_then_content"} else 0.0
+    extra = ill.seconds if ill.name in WAITS else 0.0
     return (ill.seconds if ill.name == "trickle" else pace) * len(answer.events) + extra
 
 

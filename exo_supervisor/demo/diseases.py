@@ -43,6 +43,7 @@ Name = Literal[
     "instance_gone",
     "loading",
     "runner_failed",
+    "runner_gone",
     "re_election",
     "no_done",
     "done_without_finish",
@@ -50,6 +51,8 @@ Name = Literal[
     "open_after_done",
     "prefill_then_content",
     "prefill_stalls",
+    "long_step",
+    "pause",
     "trickle",
     "huge_event",
     "crlf",
@@ -60,16 +63,19 @@ Name = Literal[
 NAMES: Final[tuple[Name, ...]] = get_args(Name)
 
 # What one node suffers from and every node of its cluster shows, as they share one state.
-SHARED: Final = frozenset({"instance_gone", "loading", "runner_failed", "re_election"})
+SHARED: Final = frozenset(
+    {"instance_gone", "loading", "runner_failed", "runner_gone", "re_election"}
+)
 
 
 class Disease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One disease and its measures.
 
     `after` counts tokens sent well before it breaks out; `seconds` is the wait of `slow`,
-    `prefill_then_content` and between the tokens of `trickle` or the comments of
-    `prefill_stalls`, and the length of the pause of `re_election`; `status`, `retry_after` (a
-    header's value), `body` and `words` belong to `status`; `size` is the bytes of `huge_event`.
+    `prefill_then_content`, `long_step` (of a prefill, in silence) and `pause`, and between the
+    tokens of `trickle` or the comments of `prefill_stalls`, and the length of the pause of
+    `re_election`; `status`, `retry_after` (a header's value), `body` and `words` belong to `status`;
+    `size` is the bytes of `huge_event`.
     """
 
     name: Name = "none"

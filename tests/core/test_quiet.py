@@ -203,6 +203,21 @@ def test_the_others_that_wait_there_for_that_model_are_moved_at_once() -> None:
     assert [each.request for each in ended if isinstance(each, CancelAttempt)] == ["r", "s"]
 
 
+def test_who_waits_for_a_seat_there_takes_the_next_that_is_free() -> None:
+    story = Silent()
+    for number in range(8):
+        story.ask(f"s{number}", route="exo")
+    assert story.waits("s7")
+    for tens in (1, 2):
+        story.asked(silence=10.0 * tens)
+        assert told(story.says()) == LOST * 8 * (tens - 1)
+    assert story.waits("s7")
+    assert told(story.fail("s0", Fault.STATE_LOST)) == [
+        "refuse 502 attempts_failed",
+        "start a:1 m",
+    ]
+
+
 def test_those_that_wait_at_another_member_for_that_model_are_moved_too() -> None:
     story = Story(LOCAL)
     for node in ("a:1", "b:1"):
@@ -299,6 +314,12 @@ def test_another_members_state_says_nothing() -> None:
     story.asked()
     story.up("b:1")
     assert story.read("b:1", index=0) == []
+
+
+def test_a_stranger_whose_state_comes_late_says_nothing() -> None:
+    story = Silent()
+    story.asked()
+    assert story.read("z:1", "m", index=5) == []
 
 
 def test_a_provider_has_no_state_to_ask() -> None:

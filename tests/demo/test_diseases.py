@@ -64,6 +64,16 @@ STREAMS: list[tuple[Disease, list[str], bool]] = [
     ),
     (Disease("crlf"), [*START, "content", "stop", "generation_stats", "[DONE]"], True),
     (Disease("split_bytes"), [*START, "content", "stop", "generation_stats", "[DONE]"], True),
+    (
+        Disease("long_step", seconds=0.02),
+        [*START, "content", "stop", "generation_stats", "[DONE]"],
+        True,
+    ),
+    (
+        Disease("pause", after=2, seconds=0.02),
+        [*START, "content", "stop", "generation_stats", "[DONE]"],
+        True,
+    ),
 ]
 
 
@@ -90,6 +100,9 @@ HANGS: list[tuple[Disease, list[str] | None]] = [
     (Disease("headers_then_silent"), []),
     (Disease("keepalives_only"), ["keep-alive"]),
     (Disease("runner_failed"), ["keep-alive"]),
+    (Disease("runner_gone"), ["keep-alive"]),
+    (Disease("long_step", seconds=60), ["keep-alive", "prefill_progress", "keep-alive"]),
+    (Disease("pause", after=2, seconds=60), [*START, "content", "keep-alive"]),
     (Disease("stall", after=2), [*START, "content", "keep-alive"]),
     (Disease("prefill_stalls", seconds=0.02), [*START]),
     (Disease("slow", seconds=60), [*START, "keep-alive"]),

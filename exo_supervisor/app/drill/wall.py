@@ -57,6 +57,7 @@ WALL: Final = (
     Fault("accepted, then silent", Disease("silent_chat"), slow=True),
     Fault("headers, then silent", Disease("headers_then_silent"), slow=True),
     Fault("keep-alives only", Disease("keepalives_only"), slow=True),
+    Fault("runner gone, state ready", Disease("runner_gone"), slow=True),
     Fault("stall after 3 tokens", Disease("stall", after=3), "after", slow=True),
 )
 

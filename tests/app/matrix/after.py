@@ -10,6 +10,8 @@ MB: Final = 1024 * 1024
 OVERSIZED: Final = rescued("oversized", "target")
 CUT: Final = broken("payload", "target")
 UNFINISHED: Final = rescued("unfinished", "model")
+STALLED: Final = broken("stall", "model")
+STALLED_PLAIN: Final = rescued("stall", "model")
 
 AFTER: Final = (
     Row("cut_later", Disease("cut", after=2), CUT, PAYLOAD),
@@ -17,9 +19,17 @@ AFTER: Final = (
     Row(
         "stall_later",
         Disease("stall", after=2),
-        broken("stall", "model"),
-        rescued("stall", "model"),
-        kind="slow",
+        STALLED,
+        STALLED_PLAIN,
+        kind="stalling",
+    ),
+    Row(
+        "pause_later",  # a call of a tool is written in silence: at Exo, the state vouches for it
+        Disease("pause", after=2, seconds=3.0),
+        STALLED,
+        STALLED_PLAIN,
+        but={"B": whole(), "C": whole()},
+        kind="vouched",
     ),
     Row(
         "error_later",
@@ -79,4 +89,19 @@ HARMLESS: Final = (
     Row("duplicate_headers", Disease("duplicate_headers"), whole()),
     Row("interim_heads", Disease("hints"), whole()),
     Row("a_call", Disease(), whole(), but={"A": None}, tools=True),
+    Row(
+        "a_call_in_silence",
+        Disease("pause", after=1, seconds=3.0),
+        whole(),
+        but={"A": None},
+        kind="stalling",
+        tools=True,
+    ),
+    Row(
+        "long_first_step",
+        Disease("long_step", seconds=3.0),
+        whole(),
+        but={"A": SILENT, "cloud": SILENT},
+        kind="vouched",
+    ),
 )

@@ -113,6 +113,13 @@ BODIES: Final = (
     ),
     Row("408_first", Disease("timeout_408"), PAYLOAD, but={"A": BAD_STATUS}),
     Row("keepalives_only", Disease("keepalives_only"), SILENT, kind="slow"),
+    Row(
+        "runner_gone",  # the state says that the model is ready, and nobody is at work
+        Disease("runner_gone"),
+        rescued("state_lost", "model"),
+        but={"A": None, "cloud": None},
+        kind="vouched",
+    ),
     Row("prefill_stands", Disease("prefill_stalls", seconds=0.2), SILENT, kind="slow"),
 )
 BEFORE: Final = (*CONNECTING, *HEADS, *WORDS, *BODIES)

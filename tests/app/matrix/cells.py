@@ -15,8 +15,9 @@ Client = Literal["whole", "rescued", "error", "broken", "half"]
 an error event and a cut; and what may never be: anything else."""
 Booked = Literal["target", "model", "both", "none"]
 """Which breaker of the first target counts a failure."""
-Kind = Literal["quick", "heavy", "slow", "walled"]
-"""Whether it takes next to nothing, much work, the time of a timer, or that of connecting."""
+Kind = Literal["quick", "heavy", "slow", "stalling", "vouched", "walled"]
+"""Whether it takes next to nothing, much work, the time of a timer (until the first content,
+between two pieces, until the state was asked), or that of connecting."""
 Wire = Literal["tcp", "no_route", "dns", "tls"]
 
 PLACES: Final[tuple[Place, ...]] = ("A", "B", "C", "cloud")

@@ -7,10 +7,13 @@ from typing import Any, Final
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from exo_supervisor.app import policy
-from exo_supervisor.core import starting
+from exo_supervisor.core import quiet, starting
+from exo_supervisor.core.effects import Timers
 from exo_supervisor.demo import Cloud, ExoNode
+from exo_supervisor.edge import relay
 from tests.app.matrix.cells import Cell, Kind, Place
 from tests.app.world import KEY, KEY_ENV, World, in_process
 
@@ -24,21 +27,18 @@ NEVER: Final = 600.0
 Json = dict[str, Any]
 
 
-class Timers(Struct, frozen=True):
-    """Seconds: what a target may take to connect, to go on, and for its prefill in all."""
-
-    connect: float
-    usual: float
-    most: float
-
-
 TIMERS: Final[dict[Kind, Timers]] = {
-    "quick": Timers(30.0, 30.0, 60.0),
-    "heavy": Timers(30.0, 30.0, 60.0),
-    "slow": Timers(30.0, 1.5, 3.5),
-    "walled": Timers(0.3, 30.0, 60.0),
+    "quick": Timers(30.0, 28.0, 32.0, 60.0, 34.0),
+    "heavy": Timers(30.0, 28.0, 32.0, 60.0, 34.0),
+    "slow": Timers(30.0, 1.2, 1.5, 3.5, 34.0),
+    "stalling": Timers(30.0, 28.0, 32.0, 6.0, 1.0),
+    "vouched": Timers(30.0, 28.0, 1.2, 60.0, 1.0),
+    "walled": Timers(0.3, 28.0, 32.0, 60.0, 34.0),
 }
-"""Only cells that wait for a timer have a short one, so that no loaded machine changes others."""
+"""Only cells that wait for a timer have a short one, so that no loaded machine changes others. No
+two are alike, so that whoever waits for the wrong one is late."""
+AGAIN: Final = 0.5
+"""Seconds from one question about a silence to the next, and of idleness that is borne."""
 
 
 class House(Struct, frozen=True):
@@ -74,7 +74,7 @@ async def house(place: Place, cells: Sequence[Cell], timers: Timers) -> AsyncGen
                 provider=providers,
                 model=[_model(place, cell) for cell in cells],
                 health={"interval": NEVER, "timeout": 20.0, "ready_interval": NEVER},
-                timeouts=_timeouts(timers) | {"first_content_max": timers.most},
+                timeouts=_timeouts(timers) | {"first_content_max": timers.first_content_max},
                 retry={"budget": 1.0},
             )
         )
@@ -116,14 +116,16 @@ def _ill_provider(cell: Cell, server: ExoNode | Cloud, timers: Timers) -> Json:
 
 
 def _timeouts(timers: Timers) -> dict[str, float]:
-    usual = dict.fromkeys(("headers", "first_content", "stall"), timers.usual)
-    return {"connect": timers.connect, **usual}
+    named = asdict(timers)
+    return {name: named[name] for name in ("connect", "headers", "first_content", "stall")}
 
 
 def _shorten(patch: pytest.MonkeyPatch, timers: Timers) -> None:
-    """Make generation A's patience short: no configuration reaches below these."""
-    patch.setattr(policy, "LEGACY_FIRST_CONTENT", timers.usual)
-    patch.setattr(starting, "COLD_LOAD", timers.usual)
+    """Make short what no configuration reaches: generation A's patience, and that of questions."""
+    patch.setattr(policy, "LEGACY_FIRST_CONTENT", timers.first_content)
+    patch.setattr(starting, "COLD_LOAD", timers.first_content)
+    patch.setattr(relay, "AGAIN", AGAIN)
+    patch.setattr(quiet, "IDLE", AGAIN)
 
 
 def _no_test_names(look_up: Any) -> Any:  # noqa: ANN401 - as the standard library has it

@@ -14,7 +14,14 @@ from tests.app.matrix.house import OWN_TOKENS, RESCUE_TOKENS, TIMERS, House, hou
 from tests.app.world import PATIENCE, asking, events, post
 from tests.demo.raw import Reply, taken_apart
 
-AT_ONCE: Final[dict[Kind, int]] = {"quick": 16, "heavy": 1, "slow": 64, "walled": 8}
+AT_ONCE: Final[dict[Kind, int]] = {
+    "quick": 16,
+    "heavy": 1,
+    "slow": 64,
+    "stalling": 64,
+    "vouched": 64,
+    "walled": 8,
+}
 """Cells at once."""
 CALL: Final = '{"city": "Paris"}'
 TOOL: Final = {"type": "function", "function": {"name": "weather"}}

@@ -36,7 +36,7 @@ LINES: Final = (
     ),
     Line(
         "silence, keep-alives alone, prefill that stands still, a stall",
-        "silent headers_then_silent keepalives_only prefill_stands stall_first",
+        "silent headers_then_silent keepalives_only prefill_stands stall_first runner_gone",
         "stall_later",
     ),
     Line(
