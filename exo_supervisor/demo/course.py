@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from exo_supervisor.demo.answers import Answer
 from exo_supervisor.demo.diseases import Disease
 from exo_supervisor.demo.framing import FRAMINGS
+from exo_supervisor.demo.plain import HANGS, plain, plain_body
 from exo_supervisor.demo.steps import (
     Abort,
     Head,
@@ -21,11 +22,6 @@ from exo_supervisor.demo.steps import (
 
 DONE = b"data: [DONE]\n\n"
 HINTS = 3
-HANGS = frozenset({"keepalives_only", "runner_failed", "runner_gone"})
-"""Whoever was asked for a stream shows nothing of these but keep-alives."""
-WAITS = frozenset({"slow", "prefill_then_content", "long_step", "pause"})
-MUTE = HANGS | {"headers_then_silent", "prefill_stalls", "stall"}
-"""Whoever was asked for a whole answer shows nothing of these but a head."""
 PAGE = b"<!doctype html><html><body><h1>Bad gateway</h1></body></html>"
 TWO_LENGTHS = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -58,7 +54,7 @@ def _answered(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
             yield Hints(HINTS if ill.name == "hints" else None)
         case _:
             pass
-    yield from (_streamed if answer.stream else _plain)(answer, ill, pace)
+    yield from (_streamed if answer.stream else plain)(answer, ill, pace)
 
 
 def _streamed(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
@@ -82,7 +78,7 @@ def _streamed(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
 
 
 def _failed_whole(answer: Answer, ill: Disease) -> Iterator[Step]:
-    status, body = _plain_body(answer, ill)
+    status, body = plain_body(answer, ill)
     yield Head(status, "application/json; charset=utf-8", len(body))
     yield Write(body)
 
@@ -263,52 +259,3 @@ BODIES: dict[str, Body] = {
     "pause": _pause,
     "trickle": _trickle,
 }
-
-
-def _plain(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
-    kind = "text/html" if ill.name == "wrong_content_type" else answer.content_type
-    if answer.early or ill.name == "headers_then_silent":
-        yield Head(200, kind)
-    if ill.name in MUTE:
-        yield Mute()
-    if ill.name == "loading":
-        yield UntilCured()
-    yield Pause(_plain_seconds(answer, ill, pace))
-    status, body = _plain_body(answer, ill)
-    if ill.name == "cut" and ill.after == 0:
-        yield Abort()
-    if not answer.early:
-        yield Head(status, kind, len(body))
-    if ill.name in {"cut", "reset"}:
-        yield Write(body[: len(body) // 2])
-        yield Abort() if ill.name == "cut" else Reset()
-    yield Write(body, tokens=len(answer.events))
-
-
-def _plain_seconds(answer: Answer, ill: Disease, pace: float) -> float:
-    extra = ill.seconds if ill.name in WAITS else 0.0
-    return (ill.seconds if ill.name == "trickle" else pace) * len(answer.events) + extra
-
-
-def _plain_body(answer: Answer, ill: Disease) -> tuple[int, bytes]:
-    match ill.name:
-        case "error_event":
-            return answer.failed_whole
-        case "timeout_408":
-            return 408, b'{"detail": "Request timed out"}'
-        case "empty_200":
-            return 200, b""
-        case "unfinished":
-            return 200, answer.partial(ill.after)
-        case "done_without_finish":
-            return 200, answer.partial(len(answer.events))
-        case "bad_json" | "bad_json_event":
-            return 200, answer.whole[: len(answer.whole) // 2]
-        case "odd_json":
-            return 200, answer.whole.replace(b"{", b'{"odd":[NaN,-Infinity,"\\ud83d"],', 1)
-        case "network_error":
-            return 200, answer.whole.replace(b'"stop"', b'"network_error"')
-        case "bytes_after_done":
-            return 200, answer.whole + b"\nnoise"
-        case _:
-            return 200, answer.whole

@@ -74,8 +74,8 @@ class Disease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `after` counts tokens sent well before it breaks out; `seconds` is the wait of `slow`,
     `prefill_then_content`, `long_step` (of a prefill, in silence) and `pause`, and between the
     tokens of `trickle` or the comments of `prefill_stalls`, and the length of the pause of
-    `re_election`; `status`, `retry_after` (a header's value), `body` and `words` belong to `status`;
-    `size` is the bytes of `huge_event`.
+    `re_election`; `status`, `retry_after` (a header's value), `body` and `words` belong to
+    `status`; `size` is the bytes of `huge_event`.
     """
 
     name: Name = "none"
