@@ -1,31 +1,32 @@
 """A GET or a command over the network, with every way in which it fails told apart."""
 
-import errno
-import socket
-import ssl
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal, cast
 
-import aiohttp
 import anyio
 
 from exo_supervisor.core.events import Why
-from exo_supervisor.edge.pool import BarredError
+from exo_supervisor.http.client import Client, encode_headers
+from exo_supervisor.http.faults import HttpError, NetworkFault
+from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
 from exo_supervisor.wire.exo import Reply
 
+_PLAIN = {"", "identity"}
 _Request = tuple[str, str, bytes | None]
 """A method, a URL and a body."""
 
-_UNTIMED = aiohttp.ClientTimeout(total=None)
-_PLAIN = {"", "identity"}
-
-_ERRNOS: dict[int, Why] = {
-    errno.ECONNREFUSED: "refused",
-    errno.ECONNRESET: "reset",
-    errno.ECONNABORTED: "reset",
-    errno.EPIPE: "reset",
-    errno.ETIMEDOUT: "timeout",
+_WHYS: Final[Mapping[NetworkFault, Why]] = {
+    NetworkFault.BAD_URL: "no_route",
+    NetworkFault.DNS: "dns",
+    NetworkFault.REFUSED: "refused",
+    NetworkFault.NO_ROUTE: "no_route",
+    NetworkFault.PROXY: "no_route",
+    NetworkFault.TLS: "tls",
+    NetworkFault.TIMEOUT: "timeout",
+    NetworkFault.RESET: "reset",
+    NetworkFault.PAYLOAD: "bad_answer",
+    NetworkFault.EXHAUSTED: "no_route",
 }
 _DETAILS: dict[Why, str] = {
     "refused": "nothing listens there",
@@ -41,8 +42,8 @@ _DETAILS: dict[Why, str] = {
 class Fetcher:
     """The `Get` and the `Command` of this process: no redirects, no compression, never too much."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
+    def __init__(self, client: Client, proxy: Proxy | None = None) -> None:
+        self._client, self._proxy = client, proxy
 
     async def __call__(
         self,
@@ -73,72 +74,41 @@ class Fetcher:
         try:
             with anyio.fail_after(wait):
                 return await self._ask(what, {**headers, "accept-encoding": "identity"}, limit)
-        except (aiohttp.ClientError, OSError, ValueError) as fault:
+        except TimeoutError:
+            why, detail = "timeout", ""
+        except ValueError:  # a header that would be two
+            why, detail = "no_route", ""
+        except HttpError as fault:
             why = tell_apart(fault)
+            detail = "" if fault.fault is NetworkFault.BARRED else fault.detail
         # Outside the handler, so that the cause's text, which may hold a key, is not chained.
-        raise GetError(why, _DETAILS.get(why, ""))
+        raise GetError(why, detail or _DETAILS.get(why, ""))
 
     async def _ask(self, what: _Request, headers: Mapping[str, str], limit: int) -> Reply:
         method, url, data = what
-        asked = self._session.request(
+        answer = await self._client.request(
             method,
             url,
-            data=data,
-            headers=headers,
-            allow_redirects=False,
-            auto_decompress=False,
-            timeout=_UNTIMED,
+            headers=encode_headers(headers),
+            body=data,
+            proxy=self._proxy,
+            fresh=method != "GET",  # a command that is sent twice may be carried out twice
         )
-        async with asked as response:
-            if response.headers.get("content-encoding", "").strip().lower() not in _PLAIN:
+        try:
+            if answer.headers.get("content-encoding", "").strip().lower() not in _PLAIN:
                 raise GetError("bad_answer", "the answer is compressed unasked")
             body = bytearray()
-            async for piece in response.content.iter_any():
+            while piece := await answer.read():
                 body += piece
                 if len(body) > limit:
                     raise GetError("bad_answer", f"the answer is longer than {limit} bytes")
-            return Reply(response.status, bytes(body))
+            return Reply(answer.status, bytes(body))
+        finally:
+            answer.close()
 
 
-def tell_apart(  # noqa: C901 - a table
-    fault: aiohttp.ClientError | OSError | ValueError,
-) -> Why:
-    """Name what went wrong with a GET; asyncio and uvloop raise different errors for the same."""
-    match fault:
-        case TimeoutError():
-            return "timeout"
-        case aiohttp.ClientConnectorDNSError(os_error=BarredError(why=why)):
-            return why
-        case aiohttp.ClientConnectorDNSError() | socket.gaierror():
-            return "dns"
-        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch() | ssl.SSLError():
-            return "tls"
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return "no_route"
-        case aiohttp.ClientConnectorError():
-            return _by_errno(fault.os_error)
-        case OSError():
-            return _by_errno(fault)
-        case aiohttp.ClientConnectionError():
-            return "reset"
-        case aiohttp.ClientError():
-            return "bad_answer"
-        case ValueError():
-            return "no_route"
-
-
-def _by_errno(fault: OSError) -> Why:
-    """Judge by the number, else by the class: not every loop fills both in."""
-    match fault:
-        case OSError(errno=int(number)) if number in _ERRNOS:
-            return _ERRNOS[number]
-        case ConnectionRefusedError():
-            return "refused"
-        case TimeoutError():
-            return "timeout"
-        case socket.gaierror():
-            return "dns"
-        case ConnectionError():
-            return "reset"
-        case _:
-            return "no_route"
+def tell_apart(fault: HttpError) -> Why:
+    """Name what went wrong with a GET as the core does."""
+    if fault.fault is NetworkFault.BARRED:
+        return cast("Why", fault.detail)
+    return _WHYS[fault.fault]

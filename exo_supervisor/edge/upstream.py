@@ -1,24 +1,21 @@
 """HTTP to targets: opens one answer, reads it, and names what went wrong in the house's words."""
 
-import os
-import ssl
 import time
-from asyncio import Future
-from contextlib import suppress
-from errno import EMFILE, ENFILE
+from collections.abc import Mapping
 from http import HTTPStatus
-from io import BytesIO
 from math import inf
 
-import aiohttp
 import anyio
 import structlog
-from aiohttp import ClientConnectorDNSError, ClientResponse, ClientSession, ClientTimeout
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.edge.pool import Pool, WhyNot
 from exo_supervisor.errors import SupervisorError
+from exo_supervisor.http.answer import Answer
+from exo_supervisor.http.client import Client, encode_headers
+from exo_supervisor.http.connect import WhyNot
+from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
+from exo_supervisor.http.url import Proxy
 from exo_supervisor.wire import exo, providers
 from exo_supervisor.wire.faults import judge
 from exo_supervisor.wire.openai import ChatRequest
@@ -28,20 +25,14 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("upstream")
 NODE_IDLE = 3.0
 """Seconds that an idle connection to a node is kept: hypercorn (Exo B, C) closes it at five."""
 PROVIDER_IDLE = 60.0
-LARGE_BODY = 2**20
-"""Bytes from which on a body is written in parts."""
 ERROR_BODY = 65_536
 """Bytes of an error's body that are read, at most."""
 ERROR_WAIT = 2.0
 """Seconds for which an error's body is waited for."""
-LAST_BYTES = 0.2
-"""Seconds for which the end of a body is waited for after its `[DONE]`."""
 EXHAUSTED_PAUSE = 1.0
 """Seconds after which a request that found no descriptor left may be tried again."""
 EXHAUSTED_QUIET = 60.0
 """Seconds between two lines in the log that say so."""
-_BROKEN = (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError, RuntimeError)
-"""What reading a body raises; RuntimeError is aiohttp's word for a connection that is gone."""
 
 
 class UpstreamError(SupervisorError):
@@ -65,66 +56,44 @@ class UpstreamError(SupervisorError):
 class Opened:
     """An answer whose head was good; its body is read piece by piece."""
 
-    def __init__(self, response: ClientResponse) -> None:
-        self._response = response
-        self.is_stream = response.content_type == "text/event-stream"
-        connection = response.connection
-        protocol = None if connection is None else connection.protocol
-        self._closed = None if protocol is None else protocol.closed
-        if self._closed is not None:
-            self._closed.remove_done_callback(_take_note)
-            self._closed.add_done_callback(_take_note)
-            self._closed.add_done_callback(self._tell_reader)
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.is_stream = _media(answer) == "text/event-stream"
 
     async def read(self) -> bytes:
         """Read what is there, waiting for at least a byte; nothing means a clean end."""
         try:
-            return await self._response.content.readany()
-        except _BROKEN as error:
-            raise UpstreamError(_reading_fault(error)) from error
+            return await self._answer.read()
+        except HttpError as error:
+            fault = Fault.PAYLOAD if error.fault is NetworkFault.PAYLOAD else Fault.RESET
+            raise UpstreamError(fault) from error
 
     async def see_out(self) -> None:
-        """Let a body that has said everything end by itself, so that its connection is reused.
+        """Leave a body that has said everything to its connection, which is then used again.
 
-        How it ends is nobody's business any more: never raises.
+        How and when it ends is nobody's business any more: never waits and never raises.
         """
-        if self._response.content.at_eof():
-            return
-        with anyio.move_on_after(LAST_BYTES), suppress(UpstreamError):
-            while await self.read():
-                pass
+        self._answer.leave()
 
     def close(self) -> None:
-        """Let go; the connection is closed unless the body had ended."""
-        if self._closed is not None:
-            self._closed.remove_done_callback(self._tell_reader)
-        self._response.close()
-
-    def _tell_reader(self, _: Future[None]) -> None:
-        """End a read whose connection is gone: of a body whose framing breaks aiohttp tells nobody.
-
-        Generation A writes a second answer into its chunks when a request takes too long.
-        """
-        content = self._response.content
-        if not content.is_eof() and content.exception() is None:
-            content.set_exception(aiohttp.ClientPayloadError("the framing of the body broke"))
-
-
-def _take_note(closed: Future[None]) -> None:
-    """Look at how a connection ended, since a future whose error nobody sees is logged."""
-    if not closed.cancelled():
-        closed.exception()
+        """Let go; the connection is closed unless the body had ended or was left to end."""
+        self._answer.close()
 
 
 class Upstream:
-    """Owns the connections to nodes and to providers."""
+    """Owns what is sent to nodes and to providers; `proxies` are those of some providers."""
 
     def __init__(
-        self, nodes: ClientSession, clouds: ClientSession, keys: dict[str, str | None]
+        self,
+        nodes: Client,
+        clouds: Client,
+        keys: Mapping[str, str | None],
+        proxies: Mapping[str, Proxy] | None = None,
     ) -> None:
         self._nodes, self._clouds = nodes, clouds
-        self._headers = {name: providers.request_headers(key) for name, key in keys.items()}
-        self._node_headers = providers.request_headers(None)
+        self._keys, self._proxies = keys, proxies or {}
+        self._headers: dict[str, bytes] = {}
+        self._node_headers = encode_headers(providers.request_headers(None))
         self._quiet_until = -inf
 
     async def open(self, start: StartAttempt, chat: ChatRequest) -> Opened:
@@ -133,27 +102,41 @@ class Upstream:
         Raises UpstreamError. How long it may take is the caller's to bound, but for connecting.
         """
         if start.generation is None:
-            session, url = self._clouds, providers.chat_url(start.url)
+            client, url = self._clouds, providers.chat_url(start.url)
             body = providers.encode_chat(
                 chat, start.model, streamed=start.streamed, usage=start.usage
             )
-            headers = self._headers[start.target]
         else:
-            session, url = self._nodes, f"{start.url}/v1/chat/completions"
+            client, url = self._nodes, f"{start.url}/v1/chat/completions"
             body = exo.encode_chat(chat, start.model, start.generation)
-            headers = self._node_headers
-        timeout = ClientTimeout(total=None, connect=start.timers.connect)
         try:
-            response = await session.post(
-                url, data=_sendable(body), headers=headers, timeout=timeout, allow_redirects=False
+            answer = await client.request(
+                "POST",
+                url,
+                headers=self._headers_for(start),
+                body=body,
+                connect_timeout=start.timers.connect,
+                proxy=self._proxies.get(start.target),
             )
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except HttpError as error:
             raise self._not_opened(error) from error
-        await self._check(response, start)
-        return Opened(response)
+        await self._check(answer, start)
+        return Opened(answer)
 
-    def _not_opened(self, error: Exception) -> UpstreamError:
-        if not _is_exhausted(error):
+    def _headers_for(self, start: StartAttempt) -> bytes:
+        if start.generation is not None:
+            return self._node_headers
+        headers = self._headers.get(start.target)
+        if headers is None:
+            try:
+                headers = encode_headers(providers.request_headers(self._keys[start.target]))
+            except ValueError:  # a key that would be two lines
+                raise UpstreamError(Fault.CONNECT) from None
+            self._headers[start.target] = headers
+        return headers
+
+    def _not_opened(self, error: HttpError) -> UpstreamError:
+        if error.fault is not NetworkFault.EXHAUSTED:
             return UpstreamError(opening_fault(error))
         now = anyio.current_time()
         if now >= self._quiet_until:
@@ -161,25 +144,25 @@ class Upstream:
             log.warning("descriptors_exhausted", advice="raise the limit of open files")
         return UpstreamError(Fault.BUSY, retry_after=EXHAUSTED_PAUSE)
 
-    async def _check(self, response: ClientResponse, start: StartAttempt) -> None:
+    async def _check(self, answer: Answer, start: StartAttempt) -> None:
         body = b""
         try:
-            if response.status != HTTPStatus.OK:
-                body = await _read_error(response)
+            if answer.status != HTTPStatus.OK:
+                body = await _read_error(answer)
             judgement = judge(
-                response.status,
-                response.headers.get("content-type", ""),
-                response.headers,
+                answer.status,
+                answer.headers.get("content-type", ""),
+                answer.headers,
                 body,
                 exo=start.generation is not None,
                 now_wall=time.time(),
             )
         except BaseException:
-            response.close()
+            answer.close()
             raise
         if judgement is None:
             return
-        response.close()
+        answer.close()
         raise UpstreamError(
             judgement.fault,
             judgement.message,
@@ -188,68 +171,42 @@ class Upstream:
         )
 
 
-def _sendable(body: bytes) -> bytes | BytesIO:
-    """Let a large body be written part by part: aiohttp writes bytes whole, and warns of it."""
-    return body if len(body) <= LARGE_BODY else BytesIO(body)
+def _media(answer: Answer) -> str:
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def _read_error(response: ClientResponse) -> bytes:
+async def _read_error(answer: Answer) -> bytes:
     """Read the beginning of an error's body; one that breaks off says less, not something else."""
     parts: list[bytes] = []
     size = 0
     with anyio.move_on_after(ERROR_WAIT):
         try:
-            while size < ERROR_BODY and (part := await response.content.readany()):
+            while size < ERROR_BODY and (part := await answer.read()):
                 parts.append(part)
                 size += len(part)
-        except _BROKEN:
+        except HttpError:
             pass
     return b"".join(parts)
 
 
-def _is_exhausted(error: Exception) -> bool:
-    """Say whether it was we who had no descriptor left: no target is to blame for that."""
-    if isinstance(error, ClientConnectorDNSError):  # a resolver hides why it failed
-        try:
-            os.close(os.open(os.devnull, os.O_RDONLY))
-        except OSError as refused:
-            error = refused
-    return isinstance(error, OSError) and error.errno in (EMFILE, ENFILE)
-
-
-def opening_fault(error: Exception) -> Fault:
-    """Name what kept an answer from beginning; the order matters, since aiohttp's classes nest."""
-    match error:
-        case aiohttp.ConnectionTimeoutError() | aiohttp.ServerTimeoutError() | TimeoutError():
+def opening_fault(error: HttpError) -> Fault:
+    """Name what kept an answer from beginning."""
+    match error.stage, error.fault:
+        case Stage.CONNECT, NetworkFault.TIMEOUT:
             return Fault.CONNECT_TIMEOUT
-        case aiohttp.ClientSSLError() | ssl.SSLError():
+        case _, NetworkFault.TLS:
             return Fault.TLS
-        case ClientConnectorDNSError() | aiohttp.ClientConnectorError():
+        case Stage.CONNECT, _:
             return Fault.CONNECT
-        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | OSError():
-            return Fault.RESET_EARLY
-        case aiohttp.InvalidURL() | ValueError():
-            return Fault.CONNECT
-        case _:  # a head that is no HTTP
+        case _, NetworkFault.PAYLOAD:  # a head that is no HTTP
             return Fault.PAYLOAD
+        case _:
+            return Fault.RESET_EARLY
 
 
-def _reading_fault(error: Exception) -> Fault:
-    return Fault.PAYLOAD if isinstance(error, aiohttp.ClientPayloadError) else Fault.RESET
-
-
-def open_sessions(why_not: WhyNot | None = None) -> tuple[ClientSession, ClientSession]:
-    """Make the two pools: one for nodes, one for providers. Cookies and proxies play no part.
+def open_sessions(why_not: WhyNot | None = None) -> tuple[Client, Client]:
+    """Make the two clients, for nodes and for providers; the second watches over its peers.
 
     `why_not` says where no connection to a node may be made.
     """
-    return _session(NODE_IDLE, why_not), _session(PROVIDER_IDLE)
-
-
-def _session(idle: float, why_not: WhyNot | None = None) -> ClientSession:
-    return ClientSession(
-        connector=Pool.open(idle, why_not),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-    )
+    return Client(idle=NODE_IDLE, why_not=why_not), Client(idle=PROVIDER_IDLE, watchful=True)

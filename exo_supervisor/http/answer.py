@@ -7,7 +7,7 @@ from exo_supervisor.http.faults import HttpError
 
 HIGH = 65_536
 """Bytes that wait to be read, beyond which nothing more is taken from the network."""
-LAST_WAIT = 2.0
+LAST_WAIT = 1.5
 """Seconds that a body which has said everything has to end, for its connection to be used again."""
 LAST_BYTES = 65_536
 """Bytes that may come in them."""

@@ -10,7 +10,7 @@ import anyio
 from msgspec import Struct
 
 from exo_supervisor.http.answer import Answer
-from exo_supervisor.http.connect import LOST_AFTER_REUSED, Means, connect, limit_silence
+from exo_supervisor.http.connect import LOST_AFTER_REUSED, Means, WhyNot, connect, limit_silence
 from exo_supervisor.http.connection import Connection, State
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.pool import Key, Pool
@@ -40,8 +40,8 @@ def encode_headers(headers: Mapping[str, str]) -> bytes:
     return lines.encode()
 
 
-def _allow_any(_: IpAddress) -> bool:
-    return True
+async def _bar_nobody(_: IpAddress, __: int) -> str | None:
+    return None
 
 
 class Client:
@@ -55,11 +55,11 @@ class Client:
         *,
         idle: float,
         watchful: bool = False,
-        allow: Callable[[IpAddress], bool] = _allow_any,
+        why_not: WhyNot | None = None,
         tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         self._pool = Pool(idle)
-        self._means = Means(Resolver(), allow, tls or _Tls().context, watchful)
+        self._means = Means(Resolver(), why_not or _bar_nobody, tls or _Tls().context, watchful)
         self._open: dict[Connection, Key] = {}
         self._requests = self._connected = self._reused = self._retried = 0
         self._closed = False

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import chain, zip_longest
 
 import anyio
@@ -29,11 +29,18 @@ PROBE_IDLE, PROBE_EVERY = 10, 5
 """Seconds of silence before the kernel asks whether the peer is there, and between two asks."""
 
 
+WhyNot = Callable[[IpAddress, int], Awaitable[str | None]]
+"""Says in a word why no connection may be made to an address and a port, or None.
+
+The word "refused" means that nothing listens there, as if we had tried.
+"""
+
+
 class Means(Struct, frozen=True):
-    """With what connections are made; `allow` is asked of each address before a connect."""
+    """With what connections are made; `why_not` is asked of each address before a connect."""
 
     resolver: Resolver
-    allow: Callable[[IpAddress], bool]
+    why_not: WhyNot
     tls: Callable[[], ssl.SSLContext]
     watchful: bool
     """Whether the kernel watches over the peer: of one far away nobody says that it is gone."""
@@ -85,10 +92,14 @@ async def _reach(origin: Origin, proxy: Proxy | None, means: Means) -> socket.so
 
 async def _dial(host: str, port: int, means: Means) -> socket.socket:
     found = await means.resolver.resolve(host, port)
-    addresses = [each for each in found if means.allow(each.ip)][:MAX_ADDRESSES]
+    if not found:
+        raise HttpError(NetworkFault.DNS, Stage.CONNECT)
+    bars = [await means.why_not(each.ip, port) for each in found]
+    addresses = [each for each, why in zip(found, bars, strict=True) if why is None][:MAX_ADDRESSES]
     if not addresses:
-        fault = NetworkFault.OUTSIDE if found else NetworkFault.DNS
-        raise HttpError(fault, Stage.CONNECT)
+        telling = [why for why in bars if why is not None and why != NetworkFault.REFUSED.value]
+        fault = NetworkFault.BARRED if telling else NetworkFault.REFUSED
+        raise HttpError(fault, Stage.CONNECT, next(iter(telling), ""))
     if len(addresses) == 1:
         return await _knock(addresses[0], watchful=means.watchful)
     return await _race(_interleaved(addresses), watchful=means.watchful)

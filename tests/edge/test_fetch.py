@@ -2,18 +2,17 @@
 
 import asyncio
 import socket
-import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
-import aiohttp
 import anyio
 import pytest
 import uvloop
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.stapled import MultiListener
 
-from exo_supervisor.edge.fetch import Fetcher, tell_apart
+from exo_supervisor.edge.fetch import Fetcher
+from exo_supervisor.http.client import Client
 from exo_supervisor.runtime.fetch import GetError
 from exo_supervisor.wire.exo import Reply
 
@@ -56,7 +55,7 @@ async def serving(talk: Talk) -> AsyncGenerator[str]:
 
 
 async def fetched(url: str, timeout: float = 5.0, limit: int = 1000) -> Reply:  # noqa: ASYNC109
-    async with aiohttp.ClientSession() as session:
+    async with Client(idle=3.0) as session:
         headers = {"authorization": f"Bearer {KEY}"}
         return await Fetcher(session)(url, timeout=timeout, limit=limit, headers=headers)
 
@@ -223,13 +222,3 @@ async def test_cancelling_a_get_is_no_failure_of_the_server() -> None:
             await fetched(url)
         assert scope.cancelled_caught
         tasks.cancel_scope.cancel()
-
-
-def test_errors_that_a_loop_raises_bare_are_told_apart() -> None:
-    assert tell_apart(ssl.SSLError(1, "bad record")) == "tls"
-    assert tell_apart(ssl.SSLCertVerificationError(1, "self-signed certificate")) == "tls"
-    assert tell_apart(socket.gaierror(-2, "unknown")) == "dns"
-    assert tell_apart(TimeoutError()) == "timeout"
-    assert tell_apart(ConnectionResetError()) == "reset"
-    assert tell_apart(ConnectionRefusedError()) == "refused"
-    assert tell_apart(OSError()) == "no_route"

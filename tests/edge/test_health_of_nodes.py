@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-import aiohttp
 import anyio
 import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream
@@ -24,6 +23,7 @@ from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
 from exo_supervisor.discovery.vicinity import Vicinity
 from exo_supervisor.edge.fetch import Fetcher
 from exo_supervisor.edge.health import Health
+from exo_supervisor.http.client import Client
 
 pytestmark = pytest.mark.real_time
 
@@ -36,7 +36,7 @@ GENERATIONS: tuple[Generation, ...] = ("A", "B", "C")
 async def polling(node: ExoNode) -> AsyncGenerator[tuple[Health, Inbox]]:
     send, inbox = anyio.create_memory_object_stream[Event](64)
     async with (
-        aiohttp.ClientSession() as session,
+        Client(idle=3.0) as session,
         send,
         inbox,
         anyio.create_task_group() as tasks,
@@ -88,7 +88,7 @@ async def test_a_killed_node_refuses_and_a_restarted_one_is_seen(generation: Gen
 async def test_one_node_on_loopback_leads_to_the_others_that_it_reached() -> None:
     async with ExoNode("C") as one, ExoNode("C", cluster=one.cluster) as two:
         send, inbox = anyio.create_memory_object_stream[Event](64)
-        async with aiohttp.ClientSession() as session, send, inbox:
+        async with Client(idle=3.0) as session, send, inbox:
             points = [CrawlPoint(one.url, state_paths=True, seeded=True, trusted=True)]
             crawl = Crawl(Fetcher(session), send, lambda: points, [], Vicinity())
             async with anyio.create_task_group() as tasks:

@@ -11,8 +11,8 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.edge.pool import MOST_INTERIM
 from exo_supervisor.edge.upstream import Upstream, UpstreamError, open_sessions
+from exo_supervisor.http.connection import MAX_INTERIM
 from exo_supervisor.wire.openai import read_chat
 from tests.edge.talking import DONE, HEAD, STOP, TERMINATOR, attempt, text
 
@@ -57,7 +57,7 @@ async def hinting(hints: int) -> AsyncGenerator[tuple[Upstream, str]]:
 
 
 async def test_as_many_as_a_server_may_need_are_passed_over_at_each_request() -> None:
-    async with hinting(MOST_INTERIM) as (upstream, url):
+    async with hinting(MAX_INTERIM) as (upstream, url):
         for _ in range(3):
             opened = await upstream.open(attempt(url, RequestId("r")), CHAT)
             assert b"here" in await opened.read()
@@ -65,7 +65,7 @@ async def test_as_many_as_a_server_may_need_are_passed_over_at_each_request() ->
             opened.close()
 
 
-@pytest.mark.parametrize("hints", [MOST_INTERIM + 1, FLOOD])
+@pytest.mark.parametrize("hints", [MAX_INTERIM + 1, FLOOD])
 async def test_more_end_the_attempt_and_the_answer_behind_them_is_not_read(hints: int) -> None:
     async with hinting(hints) as (upstream, url):
         for _ in range(2):

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.http.answer import LAST_WAIT
 from tests.demo.raw import exchanged, taken_apart
 from tests.edge.listening import HOST
 from tests.edge.talking import DONE, HEAD, STOP, TERMINATOR, Housed, Node, Talk, housed, talking
@@ -57,7 +58,7 @@ async def leaves(house: Housed, node: Node, after: bytes, *, stream: bool) -> fl
             received += await client.receive()
         await anyio.sleep(0.05)
     left = anyio.current_time()
-    with anyio.fail_after(2.0):
+    with anyio.fail_after(LAST_WAIT + 2.0):
         while node.open or not house.empty:  # noqa: ASYNC110 -- nobody tells
             await anyio.sleep(0.005)
     return max(0.0, node.closed_at - left)
@@ -98,11 +99,11 @@ async def test_who_leaves_after_a_keepalive_is_forgotten() -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_an_answer_is_whole_even_if_its_connection_never_ends(*, stream: bool) -> None:
-    """Its client has it at once, and may leave: the connection is closed all the same."""
+    """Its client has it at once, and may leave: the connection has a moment, and is closed."""
     parts = (HEAD, said("a"), STOP, DONE)
     with capture_logs() as lines:
         async with talking(says(*parts)) as node, housed(node) as house:
-            assert await leaves(house, node, b"200 OK", stream=stream) < SOON
+            assert await leaves(house, node, b"200 OK", stream=stream) < LAST_WAIT + SOON
     settled = [event for event in house.events if isinstance(event, AttemptSettled)]
     assert [event.fault for event in settled] == [Fault.NONE]
     assert [(line["event"], line["outcome"]) for line in lines] == [("request_done", "success")]
@@ -141,3 +142,24 @@ async def test_a_target_that_dies_in_the_middle_leaves_no_end_behind() -> None:
     assert TERMINATOR not in raw
     assert b"[DONE]" not in told.body
     assert b"attempts_failed" in told.body
+
+
+async def test_an_upstream_that_ends_its_body_late_delays_no_next_request() -> None:
+    """How a body ends is its connection's business: the first one waits beside the second."""
+    both = 2
+    asked = anyio.Event()
+
+    async def talk(stream: SocketStream) -> None:
+        await stream.send(HEAD + said("a") + STOP + DONE)
+        if node.open == both:
+            asked.set()
+
+    async with talking(talk) as node, housed(node) as house:
+        async with await anyio.connect_tcp(HOST, house.port) as client:
+            for _ in range(both):
+                await client.send(chat(stream=True, close=False))
+                received = b""
+                while not received.endswith(b"0\r\n\r\n"):
+                    received += await client.receive()
+        with anyio.fail_after(1.0):
+            await asked.wait()

@@ -293,17 +293,25 @@ async def test_closing_the_client_ends_what_waits() -> None:
 
 
 async def test_an_address_that_is_not_allowed_is_not_connected_to() -> None:
-    asked: list[IpAddress] = []
+    asked: list[tuple[IpAddress, int]] = []
+    word = "outside"
 
-    def allow(address: IpAddress) -> bool:
-        asked.append(address)
-        return False
+    async def why_not(address: IpAddress, port: int) -> str | None:
+        asked.append((address, port))
+        return word
 
-    async with serving() as server, Client(idle=3.0, allow=allow) as client:
+    async with serving() as server, Client(idle=3.0, why_not=why_not) as client:
         for host in ("127.0.0.1", "localhost"):
             error = await failed(client, f"http://{host}:{server.port}/")
-            assert (error.fault, error.stage) == (NetworkFault.OUTSIDE, Stage.CONNECT)
-        assert (server.connections, asked[0]) == (0, ip_address("127.0.0.1"))
+            assert (error.fault, error.stage) == (NetworkFault.BARRED, Stage.CONNECT)
+            assert error.detail == "outside"
+        word = "refused"
+        assert (await failed(client, server.url)).fault is NetworkFault.REFUSED
+        assert (server.connections, asked[0]) == (0, (ip_address("127.0.0.1"), server.port))
+
+
+async def allow_all(_: IpAddress, __: int) -> str | None:
+    return None
 
 
 class Named(Resolver):
@@ -329,7 +337,7 @@ async def test_of_several_addresses_the_first_that_answers_is_taken() -> None:
                 (refused, refused),
             ):
                 means = Means(
-                    Named(*ports), lambda _: True, ssl.create_default_context, watchful=False
+                    Named(*ports), allow_all, ssl.create_default_context, watchful=False
                 )
                 made = partial(Connection, "n", lambda _: None, lambda _: None)
                 if ports == (refused, refused):
