@@ -77,6 +77,7 @@ def _cloud(provider: Provider, config: Config, why_off: Mapping[str, str]) -> Cl
             first_content_max=first,
             stall=CLOUD_STALL if provider.stall is None else provider.stall,
         ),
+        learns_head=provider.headers is None,
         keyed=provider.name not in why_off,
         streams=provider.stream,
         why_off=why_off.get(provider.name, ""),

@@ -23,7 +23,7 @@ from exo_supervisor.core.fail import DEADLINE, Fail, over
 from exo_supervisor.core.flights import Attempt, Flight
 from exo_supervisor.core.marks import PREFILL
 from exo_supervisor.core.moves import Moves
-from exo_supervisor.core.names import Address, RequestId
+from exo_supervisor.core.names import Address, ProviderName, RequestId
 from exo_supervisor.core.nodes import Node
 from exo_supervisor.core.options import Option, Seen, Tables, crowded
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Outcome
@@ -81,6 +81,8 @@ class Dispatch:
         flight, attempt = found
         self._quiet.forget(event.request)
         effects = self._books.content(flight, attempt, event.ttft, now)
+        if event.head is not None and attempt.option.generation is None and attempt.streamed:
+            self._tables.heads.saw(ProviderName(attempt.option.target), event.head)
         if flight.is_special():
             return effects
         moved = self._moves.answered(

@@ -236,11 +236,12 @@ class RequestArrived(BaseEvent, frozen=True, kw_only=True):
 
 
 class ContentSeen(BaseEvent, frozen=True, kw_only=True):
-    """An attempt brought its first content, `ttft` seconds after it began."""
+    """An attempt brought its first content, `ttft` seconds after it began, and its head `head`."""
 
     request: RequestId
     attempt: int
     ttft: float
+    head: float | None = None
 
 
 class AttemptQuieted(BaseEvent, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from exo_supervisor.core.balance import choose, sample
 from exo_supervisor.core.breakers import Breakers, Key
 from exo_supervisor.core.catalog import Tier
 from exo_supervisor.core.clouds import Clouds
+from exo_supervisor.core.heads import Heads
 from exo_supervisor.core.keeper import Keeper
 from exo_supervisor.core.marks import PREFILL, Absences, BusyMarks, Declines, Pair, Quirks
 from exo_supervisor.core.meter import Meters
@@ -79,6 +80,7 @@ class Tables:
         self.breakers = Breakers(policy.rules)
         self.meters = Meters()
         self.prefill = Prefill({})
+        self.heads = Heads()
         self.busy = BusyMarks()
         self.absent = Absences()
         self.quirks = Quirks()

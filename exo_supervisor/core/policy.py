@@ -22,6 +22,7 @@ class Cloud(Struct, frozen=True):
     """One provider: where it is, when it is tried, and what it may be asked for.
 
     `keyed` is False when it has no key and needs one; `models`, where not empty, is all it has.
+    `learns_head`: how long its head may take is learnt, and `timers.headers` is the least of it.
     """
 
     name: ProviderName
@@ -29,6 +30,7 @@ class Cloud(Struct, frozen=True):
     priority: int = 1
     models: tuple[ModelId, ...] = ()
     timers: Timers = ANY_TIMERS
+    learns_head: bool = False
     keyed: bool = True
     streams: bool = True
     """It may be asked for a stream."""

@@ -4,6 +4,7 @@ from msgspec import structs
 
 from exo_supervisor.core.effects import Announce, StartAttempt, Timers
 from exo_supervisor.core.flights import Attempt, Flight
+from exo_supervisor.core.heads import Heads
 from exo_supervisor.core.marks import STREAM, USAGE
 from exo_supervisor.core.names import Address, ClusterKey, ProviderName
 from exo_supervisor.core.nodes import Cluster, Node
@@ -23,7 +24,7 @@ def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
     option = attempt.option
     if option.generation is None:
         cloud = tables.clouds.providers[ProviderName(option.target)].cloud
-        url, timers = cloud.url, _cloud_timers(cloud.timers, flight.event.demands)
+        url, timers = cloud.url, _cloud_timers(cloud, tables.heads, flight.event.demands)
         timers = _settle_form(attempt, cloud, timers, tables)
     else:
         node = tables.registry.nodes[Address(option.target)]
@@ -61,11 +62,16 @@ def _note(attempt: Attempt, node: Node, cluster: Cluster) -> None:
         attempt.ring = frozenset(node.listed)
 
 
-def _cloud_timers(timers: Timers, demands: frozenset[str]) -> Timers:
-    """Give a request with tools more time between two pieces: many clouds write a call in silence.
+def _cloud_timers(cloud: Cloud, heads: Heads, demands: frozenset[str]) -> Timers:
+    """Give a head the time that this provider's heads take, and a call with tools its silence.
 
-    What they say of it comes whole at its end, as late as a first content may come.
+    Many clouds write a call in silence. What they say of it comes whole at its end, as late as a
+    first content may come.
     """
+    timers = cloud.timers
+    if cloud.learns_head and timers.headers is not None:
+        limit = heads.limit(cloud.name, timers.headers)
+        timers = structs.replace(timers, headers=limit)
     if demands.isdisjoint(_CALLS) or timers.stall >= timers.first_content:
         return timers
     return structs.replace(timers, stall=timers.first_content)

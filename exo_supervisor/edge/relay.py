@@ -110,12 +110,14 @@ class Relay:
         self._kept_size = 0
         self.committed, self.finished = bounds.committed, False
         self.ttft: float | None = None
+        self._head = 0.0
 
     async def carry(self, source: Source, translator: Translator) -> Fault:
         """Carry the answer to its end; NONE means that it was whole.
 
         Raises what the source and the sink raise.
         """
+        self._head = self._clock() - self.began
         while True:
             if self._mailbox.cancelled is not None:
                 return self._mailbox.cancelled
@@ -179,7 +181,11 @@ class Relay:
     def _see_content(self) -> None:
         self.ttft = self._clock() - self.began
         start = self._start
-        self._ask(ContentSeen(request=start.request, attempt=start.attempt, ttft=self.ttft))
+        self._ask(
+            ContentSeen(
+                request=start.request, attempt=start.attempt, ttft=self.ttft, head=self._head
+            )
+        )
         self._pull_in()
 
     def _pull_in(self) -> None:
