@@ -4,7 +4,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
-from socket import socket
+from select import poll
+from socket import AF_UNIX, socket
+from typing import cast
 
 import anyio
 import structlog
@@ -16,6 +18,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 BACKLOG = 4096
 """Connections that may wait to be accepted: a burst of clients must not see EAGAIN."""
+LEFT_FIRST, LEFT_EVERY = 0.01, 0.25
+"""Seconds until it is looked whether a client that sends no more has left, and between looks."""
 IDLE = 75.0
 """Seconds that a client's idle connection is kept."""
 
@@ -75,6 +79,45 @@ class _Connection(web.RequestHandler):
         response = refuse_plainly(status, "bad_http", text)
         response.force_close()
         return response
+
+    def eof_received(self) -> bool:
+        """Answer one who has only said that it will send no more, as `nc -N` does.
+
+        On a Unix socket that can be told from a leave; on TCP it cannot, and counts as one. A
+        request whose body is not all there can never be answered.
+        """
+        if self._has_left() is not False or self._lacks_body():
+            return False
+        self._loop.call_later(LEFT_FIRST, self._look_for_leave)
+        return True
+
+    def _look_for_leave(self) -> None:
+        """Look again and again, since no event tells; with all it sent answered, it is closed."""
+        if self.transport is None:
+            return
+        if self._has_left():
+            cast("asyncio.Transport", self.transport).abort()
+            return
+        if self._waiter is not None:  # for a next request, which will not come
+            self.force_close()
+            return
+        if not self._messages:
+            self.close()  # as soon as what runs is answered
+        self._loop.call_later(LEFT_EVERY, self._look_for_leave)
+
+    def _has_left(self) -> bool | None:
+        """Say whether the other end of a Unix socket is closed; of TCP nobody knows."""
+        under = None if self.transport is None else self.transport.get_extra_info("socket")
+        if under is None or under.family != AF_UNIX:
+            return None
+        look = poll()
+        look.register(under.fileno(), 0)  # POLLHUP comes unasked
+        return bool(look.poll(0))
+
+    def _lacks_body(self) -> bool:
+        if self._messages:
+            return not self._messages[-1][1].is_eof()
+        return self._current_request is not None and not self._current_request.content.is_eof()
 
     async def _drain_helper(self) -> None:
         """Wait until a slow client has made room.
