@@ -2,7 +2,7 @@
 
 import random
 from asyncio import get_running_loop
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from socket import socket
@@ -19,8 +19,9 @@ from exo_supervisor import __version__
 from exo_supervisor.app.border import border_of
 from exo_supervisor.app.pins import pin_watch, read_pins
 from exo_supervisor.app.policy import policy_of
+from exo_supervisor.app.proxies import proxies_of, proxy_of
 from exo_supervisor.app.sources import Sources
-from exo_supervisor.config import Config
+from exo_supervisor.config import Config, without_passwords
 from exo_supervisor.core.admission import Gate
 from exo_supervisor.core.effects import (
     Announce,
@@ -50,7 +51,7 @@ from exo_supervisor.edge.health import Health
 from exo_supervisor.edge.ingress import Ingress
 from exo_supervisor.edge.keepalive import Keepalive
 from exo_supervisor.edge.listener import Listener
-from exo_supervisor.edge.listing import Listing
+from exo_supervisor.edge.listing import Listing, Source
 from exo_supervisor.edge.mailbox import Mailboxes
 from exo_supervisor.edge.placer import Placer
 from exo_supervisor.edge.routes import About, Routes
@@ -58,6 +59,8 @@ from exo_supervisor.edge.token import Guard
 from exo_supervisor.edge.upstream import Upstream, open_sessions
 from exo_supervisor.host import systemd
 from exo_supervisor.host.credentials import Secret
+from exo_supervisor.http.client import Client
+from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.conductor import INBOX, Conductor
 from exo_supervisor.runtime.supervise import Service, supervise
 
@@ -95,7 +98,7 @@ class Given(Struct, frozen=True):
         return {
             "view": "service",
             "file": self.file,
-            "config": msgspec.to_builtins(self.config),
+            "config": msgspec.to_builtins(without_passwords(self.config)),
             "origins": dict(self.origins),
             "keys": {each.name: keys.get(each.name) for each in self.config.providers},
             "token": None if self.tcp is None else self.tcp[1].where,
@@ -141,7 +144,12 @@ async def serve(
         house = House(
             ask=conductor.ask,
             mailboxes=mailboxes,
-            upstream=Upstream(nodes, clouds, {n: s.reveal() for n, s in given.keys.items()}),
+            upstream=Upstream(
+                nodes,
+                clouds,
+                {name: secret.reveal() for name, secret in given.keys.items()},
+                proxies_of(config),
+            ),
             keepalive=keepalive,
             total=config.timeouts.total,
             clock=clock,
@@ -167,7 +175,7 @@ async def serve(
             keepalive,
             placer,
             watch,
-            _listing(given, Fetcher(clouds), send),
+            *_listings(given, clouds, send),
             *sources.services,
             *_advertise(given),
         ]
@@ -194,12 +202,17 @@ def _start(tasks: TaskGroup, services: Sequence[Service]) -> None:
         tasks.start_soon(supervise, service, Restarts(essential=False), name=service.name)
 
 
-def _listing(given: Given, fetch: Fetcher, send: MemoryObjectSendStream[Event]) -> Listing:
-    keyed = [each for each in given.config.providers if each.name in given.keys]
-    providers = [
-        (ProviderName(each.name), each.base_url, given.keys[each.name].reveal) for each in keyed
-    ]
-    return Listing(fetch, send, providers)
+def _listings(
+    given: Given, clouds: Client, send: MemoryObjectSendStream[Event]
+) -> Iterator[Listing]:
+    """Ask the providers for their lists, those behind one proxy together."""
+    ways: dict[Proxy | None, list[Source]] = {}
+    for each in given.config.providers:
+        if each.name in given.keys:
+            source = ProviderName(each.name), each.base_url, given.keys[each.name].reveal
+            ways.setdefault(proxy_of(each), []).append(source)
+    for proxy, sources in ways.items():
+        yield Listing(Fetcher(clouds, proxy), send, sources)
 
 
 def _advertise(given: Given) -> list[Service]:

@@ -7,6 +7,7 @@ import anyio
 from msgspec import Struct
 
 from exo_supervisor.app.border import border_of
+from exo_supervisor.app.proxies import proxy_of
 from exo_supervisor.config import Config, Provider
 from exo_supervisor.core.events import ProviderListed
 from exo_supervisor.core.names import ModelId, ProviderName
@@ -57,7 +58,8 @@ async def try_all(
             found[place] = [tried if missed else Finding("off", "node", tried.text)]
 
         async def provider(place: int, each: Provider) -> None:
-            tried, listed = await _try_provider(Fetcher(clouds), each, keys, why_off)
+            fetch = Fetcher(clouds, proxy_of(each))
+            tried, listed = await _try_provider(fetch, each, keys, why_off)
             found[place] = [tried, *_unlisted(config, each.name, listed)]
 
         for place, url in enumerate(config.discovery.static):

@@ -17,7 +17,7 @@ from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.running import keys_of, names_a_file, of_service
 from exo_supervisor.cli.settings import guarded, load
 from exo_supervisor.cli.term import cell, note, say, table
-from exo_supervisor.config import Settings
+from exo_supervisor.config import Settings, without_passwords
 from exo_supervisor.host.permissions import SERVICE_USER, unreadable_for
 
 OPEN_PORT = "whoever reaches an Exo port can use and delete its models: keep it inside your network"
@@ -81,7 +81,7 @@ def _on_the_file(settings: Settings, running: Fields | None) -> Iterator[Finding
 
 def _changed(settings: Settings, running: Fields) -> list[str]:
     """Name the keys that the file now has otherwise; a variable or a flag is no change of it."""
-    ours = parse_object(msgspec.json.encode(settings.config))
+    ours = parse_object(msgspec.json.encode(without_passwords(settings.config)))
     theirs, origins = fields(running.get("config")), fields(running.get("origins"))
     of_file = ("default", str(settings.file))
     return [

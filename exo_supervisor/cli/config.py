@@ -12,7 +12,7 @@ from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.running import keys_of, names_a_file, of_service
 from exo_supervisor.cli.settings import guarded, load
 from exo_supervisor.cli.term import clean, say
-from exo_supervisor.config import Config, Settings, render
+from exo_supervisor.config import Config, Settings, render, without_passwords
 from exo_supervisor.errors import StartError
 
 NO_FILE = "no file: defaults and environment"
@@ -50,7 +50,7 @@ def _as_seen_here(settings: Settings) -> dict[str, object]:
     return {
         "view": "here",
         "file": settings.file,
-        "config": msgspec.to_builtins(settings.config),
+        "config": msgspec.to_builtins(without_passwords(settings.config)),
         "origins": dict(settings.origins),
     }
 

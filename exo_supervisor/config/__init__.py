@@ -17,6 +17,7 @@ from exo_supervisor.config.schema import (
     Server,
     Timeouts,
 )
+from exo_supervisor.config.shown import without_passwords
 
 __all__ = [
     "BreakerPolicy",
@@ -36,4 +37,5 @@ __all__ = [
     "decode",
     "read",
     "render",
+    "without_passwords",
 ]

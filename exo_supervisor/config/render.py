@@ -10,6 +10,7 @@ from msgspec.structs import fields
 from exo_supervisor.config.literal import literal, printable
 from exo_supervisor.config.read import Settings
 from exo_supervisor.config.schema import Provider
+from exo_supervisor.config.shown import without_passwords
 from exo_supervisor.config.tables import LISTED
 
 _NONE_SAID: Mapping[str, str] = MappingProxyType({})
@@ -19,12 +20,15 @@ _COMMENT_COLUMN = 40  # where a line's origin stands, unless the value is longer
 def render(settings: Settings, keys_set: Mapping[str, str] = _NONE_SAID) -> str:
     """Promise TOML that reads back as the same configuration, one key a line, its origin behind.
 
+    Only what a proxy is told of us is left out.
+
     `keys_set` says of a provider, by name, whether its key is set: no key is ever an argument.
     """
     lines: list[str] = []
-    for part in fields(settings.config):
+    config = without_passwords(settings.config)
+    for part in fields(config):
         name = part.encode_name
-        value: object = getattr(settings.config, part.name)
+        value: object = getattr(config, part.name)
         if name not in LISTED:
             lines += _table(f"[{name}]", name, cast("Struct", value), settings)
             continue

@@ -25,12 +25,19 @@ from exo_supervisor.config.tables import unwrap, wants
 
 _SOCKET_PATH = 107  # bytes; sockaddr_un holds 108 with the closing NUL, unix(7)
 _HOST = re.compile(r"[^\s/?#@:\[\]%\\]+")
+_PROXY_EXAMPLE = 'for example "http://proxy.example:3128"'
 _URL_EXAMPLE = 'for example "http://192.168.1.7:52415"'
 _RESERVED = frozenset({"api-token", ".", ".."})
 
 # A secret may stand where its variable's name, or a bare URL, belongs: these are not repeated.
 _UNSAID = frozenset(
-    {"server.token_env", "provider.key_env", "discovery.static", "provider.base_url"}
+    {
+        "server.token_env",
+        "provider.key_env",
+        "discovery.static",
+        "provider.base_url",
+        "provider.proxy",
+    }
 )
 
 
@@ -172,6 +179,24 @@ def _url_problem(url: str) -> Problem | None:
     return None
 
 
+def _proxy_problem(url: str) -> Problem | None:
+    """Find what keeps a URL from naming a proxy, without repeating any part of it."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "is no URL that can be read", _PROXY_EXAMPLE
+    if parts.scheme != "http":
+        return "wants an HTTP CONNECT proxy, whose URL begins with http://", _PROXY_EXAMPLE
+    if parts.path not in ("", "/") or "?" in url or "#" in url:
+        return "wants a proxy's URL without a path, query or fragment", _PROXY_EXAMPLE
+    if port == 0 or not _is_host(host, bracketed="[" in parts.netloc):
+        return "names no host and port that can be reached", _PROXY_EXAMPLE
+    return None
+
+
 def _is_host(host: str, *, bracketed: bool) -> bool:
     if not bracketed:
         return _HOST.fullmatch(host) is not None
@@ -196,6 +221,7 @@ _CHECKS: Mapping[str, Callable[[str], Problem | None]] = MappingProxyType(
         "discovery.interfaces": interface_problem,
         "discovery.ranges": range_problem,
         "provider.base_url": _url_problem,
+        "provider.proxy": _proxy_problem,
         "provider.name": _provider_problem,
     }
 )

@@ -80,6 +80,14 @@ NodeUrl = Annotated[
 CloudUrl = Annotated[
     str, Meta(description="an API's base URL", examples=["https://openrouter.ai/api/v1"])
 ]
+ProxyUrl = Annotated[
+    str,
+    Meta(
+        max_length=4096,
+        description="an HTTP CONNECT proxy's URL",
+        examples=["http://proxy.example:3128"],
+    ),
+]
 Tier = Literal["exo", "cloud"]
 Privacy = Literal["any", "local_only"]
 
@@ -172,6 +180,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     models: tuple[Id, ...] = ()
     stream: bool = True
     "False: it is never asked for a stream, not even on behalf of a client that wants one."
+    proxy: ProxyUrl = ""
     connect: Seconds | None = None
     headers: Seconds | None = None
     first_content: Seconds | None = None

@@ -336,9 +336,7 @@ async def test_of_several_addresses_the_first_that_answers_is_taken() -> None:
                 (server.port, other.port),
                 (refused, refused),
             ):
-                means = Means(
-                    Named(*ports), allow_all, ssl.create_default_context, watchful=False
-                )
+                means = Means(Named(*ports), allow_all, ssl.create_default_context, watchful=False)
                 made = partial(Connection, "n", lambda _: None, lambda _: None)
                 if ports == (refused, refused):
                     with pytest.raises(HttpError) as raised:
