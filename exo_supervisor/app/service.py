@@ -38,6 +38,7 @@ from exo_supervisor.core.effects import (
     WatchNode,
 )
 from exo_supervisor.core.events import Event
+from exo_supervisor.core.keys import Keys
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.core.restarts import Restarts
@@ -153,6 +154,7 @@ async def serve(
             keepalive=keepalive,
             total=config.timeouts.total,
             clock=clock,
+            hide=Keys(secrets_of(given)).hide,
         )
         sources = Sources(config, machine, fetch, send, given.state)
         about = About(
@@ -194,6 +196,12 @@ async def serve(
             await listener.drain()
             tasks.cancel_scope.cancel()
     log.info("service_stopped")
+
+
+def secrets_of(given: Given) -> list[str]:
+    """List all that must not be told of: the providers' keys, and the listener's token."""
+    tokens = [] if given.tcp is None else [given.tcp[1]]
+    return [each.reveal() for each in (*given.keys.values(), *tokens)]
 
 
 def _start(tasks: TaskGroup, services: Sequence[Service]) -> None:

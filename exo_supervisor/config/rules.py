@@ -22,11 +22,15 @@ from exo_supervisor.config.places import (
     tcp_problem,
 )
 from exo_supervisor.config.tables import unwrap, wants
+from exo_supervisor.core.keys import is_key
 
 _SOCKET_PATH = 107  # bytes; sockaddr_un holds 108 with the closing NUL, unix(7)
 _HOST = re.compile(r"[^\s/?#@:\[\]%\\]+")
 _PROXY_EXAMPLE = 'for example "http://proxy.example:3128"'
 _URL_EXAMPLE = 'for example "http://192.168.1.7:52415"'
+_VARIABLE_EXAMPLE = (
+    'for example "OPENROUTER_API_KEY"; and make a new key, for this one was written down'
+)
 _RESERVED = frozenset({"api-token", ".", ".."})
 
 # A secret may stand where its variable's name, or a bare URL, belongs: these are not repeated.
@@ -212,6 +216,13 @@ def _provider_problem(name: str) -> Problem | None:
     return None
 
 
+def _variable_problem(name: str) -> Problem | None:
+    """Find a key that stands where its variable's name belongs, without repeating it."""
+    if is_key(name):
+        return "holds a key, and wants the name of the variable that holds it", _VARIABLE_EXAMPLE
+    return None
+
+
 _CHECKS: Mapping[str, Callable[[str], Problem | None]] = MappingProxyType(
     {
         "server.socket": _socket_problem,
@@ -223,5 +234,7 @@ _CHECKS: Mapping[str, Callable[[str], Problem | None]] = MappingProxyType(
         "provider.base_url": _url_problem,
         "provider.proxy": _proxy_problem,
         "provider.name": _provider_problem,
+        "provider.key_env": _variable_problem,
+        "server.token_env": _variable_problem,
     }
 )

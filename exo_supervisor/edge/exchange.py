@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from exo_supervisor.core.effects import Refuse, StartAttempt
 from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
+from exo_supervisor.core.keys import hide_shapes
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.edge.continuation import Broken, Continuation
@@ -40,6 +41,8 @@ class House(Struct, frozen=True):
     keepalive: Keepalive
     total: float
     clock: Callable[[], float] = anyio.current_time
+    hide: Callable[[str], str] = hide_shapes
+    """Takes our keys, and what looks like one, out of a target's words."""
 
 
 class Account(Struct):
@@ -216,6 +219,7 @@ class Exchange:
             asked=start.model,
             choices=chat.n or 1,
             seam=self._continuation.seam(start),
+            hide=self._house.hide,
         )
         if isinstance(reading, Answer):
             self._continuation.follow(reading)
@@ -237,7 +241,7 @@ class Exchange:
                 draw=random.random(),  # noqa: S311 -- jitter
                 retry_after=reading.retry_after if error is None else error.retry_after,
                 status=0 if error is None else error.status,
-                message=reading.message if error is None else error.message,
+                message=self._house.hide(reading.message if error is None else error.message),
                 committed=relay.committed or fault is Fault.NONE,
                 resumable=relay.committed and self._continuation.possible(),
                 body=crc32(self._chat.fields["messages"]) if fault is Fault.DECLINED else 0,

@@ -173,16 +173,18 @@ def _clear(path: str) -> None:
 
 
 def _bind(sock: socket.socket, path: str, mode: int, group_id: int | None) -> _Identity:
-    """Bind, give the file its owner and mode, and only then let anybody connect."""
-    umask = os.umask(0o177)
+    """Bind, give the file its owner and mode, and only then let anybody connect.
+
+    The file is born with its mode: a chmod afterwards could follow a link that was put there.
+    """
+    umask = os.umask(0o777 & ~mode)
     try:
         sock.bind(path)
     finally:
         os.umask(umask)
     try:
         if group_id is not None:
-            os.chown(path, -1, group_id)
-        Path(path).chmod(mode)
+            os.chown(path, -1, group_id, follow_symlinks=False)
         sock.listen(BACKLOG)
         return _identity(path)
     except OSError:

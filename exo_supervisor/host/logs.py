@@ -24,6 +24,7 @@ _MOST_BYTES = 8192  # of one line
 _MOST_SHORT = 100  # characters of a fact that stays in a line which had to be cut
 _LEVELS = {"warn": "warning", "exception": "error", "fatal": "critical", "msg": "info"}
 _COLOURS = {"debug": "2", "info": "0", "warning": "33", "error": "31", "critical": "31"}
+_UNSEEN = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 _NOT_A_TEMPLATE = re.compile(r"[\n<({\[\"=]")
 
 
@@ -127,7 +128,14 @@ def _json_line(line: dict[str, object]) -> bytes:
     if len(text) > _MOST_BYTES:
         short = {key: fact for key, fact in line.items() if _is_short(fact)}
         text = msgspec.json.encode(short | {"line_cut_from": len(text)})
-    return text + b"\n"
+    return _escaped(text) + b"\n"
+
+
+def _escaped(text: bytes) -> bytes:
+    """Escape what a terminal obeys or hides, and JSON allows as it is: U+007F, U+009B, U+202E."""
+    if text.isascii() and b"\x7f" not in text:
+        return text
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text.decode()).encode()
 
 
 def _is_short(fact: object) -> bool:

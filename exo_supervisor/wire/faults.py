@@ -7,6 +7,7 @@ from http import HTTPStatus
 import msgspec
 from msgspec import Struct
 
+from exo_supervisor.core.keys import hide_shapes
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.wire import wordings
@@ -88,7 +89,7 @@ def safe_text(value: object) -> str:
     """Return a short line without control characters, or nothing for what is no text."""
     if not isinstance(value, str):
         return ""
-    text = wordings.without_echo(value[: 4 * MAX_MESSAGE])
+    text = hide_shapes(wordings.without_echo(value[: 4 * MAX_MESSAGE]))
     return _CONTROLS.sub(" ", text).strip()[:MAX_MESSAGE]
 
 

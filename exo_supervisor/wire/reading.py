@@ -1,11 +1,13 @@
 """Reading one upstream answer: what counts as content and progress, and how it can fail."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
 from msgspec import Raw, Struct
 
+from exo_supervisor.core.keys import hide_shapes
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chunks import (
@@ -61,7 +63,8 @@ class Reading(ABC):
     more bytes are wanted. `progressed` grows with every sign of work; `processed` is how many
     tokens of the prompt have been read. `choices` is how many the client asked for: an answer with
     fewer is not whole. With a `seam`, it goes on with what another upstream began, `before` being
-    the pieces that it sent; a `transcript` takes down what a client that streams is told.
+    the pieces that it sent; a `transcript` takes down what a client that streams is told, and
+    `hide` takes keys out of the upstream's words.
     """
 
     id: str
@@ -76,6 +79,7 @@ class Reading(ABC):
     seam: Seam | None = None
     transcript: Transcript | None = None
     before: int = 0
+    hide: Callable[[str], str] = hide_shapes
 
     content: bool = field(default=False, init=False)
     progressed: int = field(default=0, init=False)
@@ -89,6 +93,7 @@ class Reading(ABC):
     retry_after: float | None = field(default=None, init=False)
     malformed: int = field(default=0, init=False)
     served_model: str | None = field(default=None, init=False)
+    _named: str | None = field(default=None, init=False)
     tokens: int = field(default=0, init=False)
     usage: Usage | None = field(default=None, init=False)
 
@@ -271,7 +276,7 @@ class Reading(ABC):
         words = said(error)
         self.fail(
             in_band(words, exo=self.generation is not None, content=self.content),
-            words.message or "the upstream reported an error",
+            self.hide(words.message) or "the upstream reported an error",
         )
         self.retry_after = words.retry_after
         if self.fault is Fault.BAD_KEY:
@@ -283,7 +288,8 @@ class Reading(ABC):
         if self.generation == "A" and self.asked and named and model != self.asked:
             shown = safe_text(model or "")
             self.fail(Fault.WRONG_MODEL, f"another model than asked answered: {shown}")
-        self.served_model = model or self.served_model
+        if model and model != self._named:
+            self._named, self.served_model = model, self.hide(model)
 
     def _read_usage(self, usage: Raw) -> None:
         try:

@@ -82,7 +82,8 @@ WRONG: tuple[list[tuple[str, str]], ...] = (
     [("authorization", TOKEN)],
     [("authorization", f"Bearer {TOKEN}"), ("authorization", "Bearer other")],
     [("authorization", f"Bearer {TOKEN}\xe9")],
-    [("cookie", f"token={TOKEN}"), ("x-api-key", TOKEN)],
+    [("cookie", f"token={TOKEN}"), ("x-api-key", f"{TOKEN}x")],
+    [("x-api-key", "other"), ("x-api-key", TOKEN)],
 )
 
 

@@ -189,6 +189,10 @@ REFUSED = [
     ('[discovery]\nranges = ["224.0.0.0/8"]', "discovery.ranges[0]", "bad_value", "no hosts"),
     ('[discovery]\nranges = ["255.255.255.255"]', "discovery.ranges[0]", "bad_value", "no hosts"),
     ("[discovery]\nmanual_file = true", "discovery.manual_file", "wrong_type", "a string"),
+    *(
+        (f'[server]\ntoken_env = "{key}"', "server.token_env", "bad_value", "holds a key")
+        for key in ("gsk_abcDEF0123456789", "hf_abcdefghijklmnop", "AIzaSyA0123456789abcd")
+    ),
     ("[discovery]\nadvertise = true", "discovery.advertise", "bad_value", "server.tcp opens no"),
     (
         '[server]\ntcp = "x"\n[discovery]\nadvertise = true',

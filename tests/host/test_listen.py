@@ -296,3 +296,37 @@ def test_only_a_listening_unix_stream_is_adopted(path: str) -> None:
     for passed in (idle, datagram, tcp):
         with passed, pytest.raises(StartError, match="not a listening Unix stream socket; use"):
             adopt(passed)
+
+
+def test_the_file_is_born_with_its_mode_whatever_the_umask(path: str) -> None:
+    before = os.umask(0o077)
+    try:
+        listening = open_socket(path, mode=0o666, group="")
+        assert stat.S_IMODE(Path(path).stat().st_mode) == 0o666
+        listening.close()
+    finally:
+        assert os.umask(before) == 0o077, "it was given back"
+
+
+SWAP = """
+import os, sys
+from exo_supervisor.host.listen import open_socket
+path, victim, group = sys.argv[1:]
+def swap(event, told):
+    if event in ("os.chmod", "os.chown") and os.path.exists(path):
+        os.unlink(path); os.symlink(victim, path)
+sys.addaudithook(swap)
+open_socket(path, mode=0o666, group=group)
+"""
+
+
+@as_root
+def test_a_link_that_takes_the_files_place_is_not_followed(directory: Path, path: str) -> None:
+    """Who may write to the directory could have any file's mode and group changed."""
+    victim = directory / "victim"
+    victim.touch(0o600)
+    group = grp.getgrgid(NOBODY).gr_name
+    words = [sys.executable, "-c", SWAP, path, str(victim), group]
+    subprocess.run(words, check=False, capture_output=True)  # noqa: S603 - words of this file
+    status = victim.stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o600, 0)

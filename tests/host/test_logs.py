@@ -244,3 +244,13 @@ def test_a_second_configuration_takes_over_from_the_first() -> None:
     assert len(logged(lambda: log.info("said"))) == 1
     lines = logged(lambda: logging.getLogger("aiohttp").warning("once"))
     assert len(lines) == 1
+
+
+@pytest.mark.parametrize("mark", ["\u009b", "\u202e", "\u007f", "\u2066", "\u200b", "\ufeff"])
+def test_what_a_terminal_obeys_or_hides_is_escaped_and_read_back_as_it_was(mark: str) -> None:
+    out = io.BytesIO()
+    writer = logs.configure("info", "json", stream=out)
+    log.info("seen", name=f"a{mark}b\U0001f600")
+    writer.close(5.0)
+    assert mark.encode() not in out.getvalue()
+    assert msgspec.json.decode(out.getvalue())["name"] == f"a{mark}b\U0001f600"

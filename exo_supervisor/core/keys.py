@@ -1,0 +1,66 @@
+"""Takes keys out of texts: those that we hold, and whatever looks like one of anybody's.
+
+A provider may repeat what it was sent, its header with our key included, in an error that is for
+the client's eyes or for the log.
+"""
+
+import re
+from collections.abc import Iterable
+
+HIDDEN = "[secret]"
+_LEAST = 8
+"""Characters of a key's beginning that give it away: a text may be cut within the key."""
+
+_PREFIXES = (
+    r"sk-|sk_|gsk_|hf_|AIza|r8_|xai-|pplx-|nvapi-|ghp_|gho_|github_pat_|glpat-|xox[abprs]-|AKIA|"
+    r"fw_|tgp_v1_|csk-|co_|eyJ[A-Za-z0-9_-]{8,}\.|ya29\."
+)
+_SHAPES = re.compile(
+    rf"(?<![A-Za-z0-9])(?:{_PREFIXES})[A-Za-z0-9_.~+/=*-]{{8,}}"
+    r"|(?<![A-Za-z])bearer[ \t:=]+(?!token\b|auth)[^\s\"',;]{8,}",
+    re.IGNORECASE,
+)
+_AS_NAME = re.compile(
+    r"(?:sk_|sk_live_|gsk_|hf_|AIza|r8_|xai_|ghp_|gho_|glpat_|fw_|tgp_v1_)[A-Za-z0-9]{12,}\Z"
+    r"|github_pat_\w{12,}\Z|AKIA[A-Z0-9]{16}\Z"
+)
+_MIXED_LEAST = 24
+"""Characters from which on a name of small and large letters and digits is no variable's."""
+
+
+def hide_shapes(text: str) -> str:
+    """Take out whatever looks like a key."""
+    return _SHAPES.sub(HIDDEN, text)
+
+
+def is_key(name: str) -> bool:
+    """Say whether a key was written where a variable's name belongs."""
+    if _AS_NAME.match(name) is not None:
+        return True
+    kinds = (str.islower, str.isupper, str.isdigit)
+    mixed = all(any(kind(character) for character in name) for kind in kinds)
+    return mixed and len(name) >= _MIXED_LEAST
+
+
+class Keys:
+    """The keys that we hold; what is too short to be told from a word is left alone."""
+
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        self._keys = sorted({key for key in keys if len(key) >= _LEAST}, key=len, reverse=True)
+
+    def hide(self, text: str) -> str:
+        """Take out our own keys, also if only the beginning of one is left, and all key shapes."""
+        for key in self._keys:
+            at = text.find(key[:_LEAST])
+            while at >= 0:
+                text = text[:at] + HIDDEN + text[at + _shared(text, at, key) :]
+                at = text.find(key[:_LEAST], at + len(HIDDEN))
+        return hide_shapes(text)
+
+
+def _shared(text: str, at: int, key: str) -> int:
+    """Count the characters of a key that stand in a text from a place on."""
+    end = len(key)
+    while not text.startswith(key[:end], at):
+        end -= 1
+    return end

@@ -1,0 +1,52 @@
+"""No key that we hold, and nothing that looks like one, stays in a text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exo_supervisor.core.keys import HIDDEN, Keys, hide_shapes, is_key
+
+OURS = "house-key-0123456789-abcdefgh"
+KEYS = Keys([OURS, "short"])
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["sk-proj-abcdef0123456789", "gsk_abcdef0123456789", "hf_abcdefghijklmnop",
+     "AIzaSyA0123456789abcdef", "Bearer abcdef0123456789", "bearer: abcdef0123456789",
+     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc"],
+)  # fmt: skip
+def test_what_looks_like_a_key_is_taken_out(key: str) -> None:
+    hidden = hide_shapes(f"invalid key ({key}) for this model")
+    assert hidden.startswith(f"invalid key ({HIDDEN}")
+    assert hidden.endswith(" for this model")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ask-for-something-longer", "task_identifier_is_wrong", "send it as a bearer token",
+     "model llama-3.2-3b-instruct is not known", "Bearer authentication is needed", "short"],
+)  # fmt: skip
+def test_plain_words_stay(text: str) -> None:
+    assert KEYS.hide(text) == text
+
+
+@given(st.text(), st.text(), st.integers(8, len(OURS)))
+def test_of_our_own_not_even_a_beginning_stays(before: str, after: str, cut: int) -> None:
+    hidden = KEYS.hide(f"{before}{OURS[:cut]}{after}")
+    assert OURS[:8] not in hidden
+
+
+def test_each_time_that_a_key_stands_there() -> None:
+    assert KEYS.hide(f"{OURS}, {OURS}!") == f"{HIDDEN}, {HIDDEN}!"
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("gsk_abcDEF0123456789", True), ("hf_abcdefghijklmnop", True), ("AIzaSyA0123456789abcd", True),
+     ("sk_live_abcdef0123456789", True), ("aB3" * 9, True), ("OPENROUTER_API_KEY", False),
+     ("HF_TOKEN_OF_THE_HOUSE", False), ("my_key", False), ("GSK_KEY_OF_MINE_FOR_GROQ", False),
+     ("XAI_API_KEY", False), ("openrouter_key_2", False)],
+)  # fmt: skip
+def test_a_key_is_told_from_a_variables_name(name: str, key: bool) -> None:  # noqa: FBT001 - a table's column
+    assert is_key(name) == key
