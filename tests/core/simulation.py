@@ -61,7 +61,8 @@ POLICY = Policy(
 )
 AT_ONCE = (
     Fault.CONNECT, Fault.RESET_EARLY, Fault.SERVER_ERROR, Fault.ERROR_EVENT, Fault.EMPTY,
-    Fault.REJECTED, Fault.CONTEXT_LENGTH, Fault.NOT_PLACED, Fault.WRONG_MODEL,
+    Fault.REJECTED, Fault.CONTEXT_LENGTH, Fault.NOT_PLACED, Fault.WRONG_MODEL, Fault.UNSUPPORTED,
+    Fault.DECLINED, Fault.STREAM_REFUSED, Fault.USAGE_REFUSED,
 )  # fmt: skip
 IN_MIDSTREAM = (Fault.RESET, Fault.STALL, Fault.ERROR_EVENT, Fault.UNFINISHED, Fault.OVERSIZED)
 PAUSES = (None, 0.0, 0.5, 3.0, 20.0)
@@ -355,6 +356,7 @@ class House:
             retry_after=retry_after if fault is Fault.BUSY else None,
             status=400 if fault is Fault.REJECTED else 0,
             committed=client.committed,
+            body=self.random.randrange(8),
         )
         self.feed(settled)
 
