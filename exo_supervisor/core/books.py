@@ -146,7 +146,9 @@ class Books:
             case Fault.CONTEXT_LENGTH:
                 context = provider.contexts.get(option.model, 0)
                 flight.seen.too_short = max(flight.seen.too_short, context)
-            case Fault.BAD_KEY if tables.clouds.refused_key(provider.cloud.name, now):
+            case Fault.BAD_KEY if tables.clouds.refused_key(
+                provider.cloud.name, now, event.message
+            ):
                 facts: dict[str, object] = {"provider": option.target, "status": event.status}
                 facts["rest"] = provider.key_rest
                 return [Announce(level="error", name="provider_key_refused", facts=facts)]

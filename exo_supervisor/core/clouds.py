@@ -124,17 +124,18 @@ class Clouds:
         elif fault in _ANSWERED and provider.reached is not True:
             provider.reached, provider.why = True, ""
 
-    def refused_key(self, name: ProviderName, now: float) -> bool:
+    def refused_key(self, name: ProviderName, now: float, why: str = "") -> bool:
         """Leave a provider alone for a while, since it refused the key, each time for longer.
 
-        False: it is left alone already; this was asked before that was known.
+        `why` is in its own words. False: it is left alone already, and this was asked before that
+        was known.
         """
         provider = self.providers[name]
         if provider.bad_key_until is not None and now < provider.bad_key_until:
             return False
         provider.key_rest = min(KEY_REST_MAX, 2.0 * provider.key_rest or KEY_REST)
         provider.bad_key_until, provider.looked = now + provider.key_rest, True
-        provider.reached = None
+        provider.reached, provider.why = None, why
         return True
 
     def took_key(self, name: ProviderName) -> None:

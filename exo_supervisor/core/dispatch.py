@@ -261,7 +261,8 @@ class Dispatch:
     ) -> list[Effect]:
         """Let another target go on with an answer that broke off, if one can at once."""
         fault = event.fault
-        flight.faults.append((attempt.option.target, fault))
+        if flight.anew is None:
+            flight.faults.append((attempt.option.target, fault))
         flight.resuming, flight.once = True, None
         flight.seen.demands |= {PREFILL}
         step = advance(flight, self._tables, self._budget, now)

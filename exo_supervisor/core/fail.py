@@ -45,7 +45,8 @@ def fail(flight: Flight, tables: Tables, now: float) -> Fail:
         return rejected(*flight.rejected)
     faults = {fault for _, fault in flight.faults}
     name = short(flight.route.name)
-    if faults == {Fault.NOT_PLACED} and not flight.route.known:
+    gone = faults == {Fault.NOT_PLACED} or (not faults and set(flight.reasons) == {Block.NOT_READY})
+    if gone and not flight.route.known:
         text = f"the provider has no such model as {name!r}" + _brackets(_words(flight))
         return Fail(404, "model_not_found", text, param="model")
     unlisted = list(_unlisted(flight, tables))
@@ -67,7 +68,8 @@ def fail(flight: Flight, tables: Tables, now: float) -> Fail:
         if (found := _only_found(flight, tables)) is not None:
             text += f"; {found} could, but is only found: exo-supervisor nodes trust {found}"
         return Fail(503, "local_only_unavailable", text, retry_after=retry_after)
-    lasting = "".join(f"; {said}" for said in (tried, *unlisted) if said)
+    keys = _refused_keys(flight, tables, now)
+    lasting = "".join(f"; {said}" for said in (tried, *keys, *unlisted) if said)
     text = f"nothing can serve {name!r} now ({why}){lasting}"
     return Fail(503, "no_target", text, retry_after=retry_after)
 
@@ -132,6 +134,16 @@ def _unfit(seen: Seen, name: str) -> Fail:
     fields = ", ".join(sorted(seen.demands))
     text = f"no target of {name!r} honours {fields}: leave it out, or use another model"
     return Fail(400, "unsupported_field", text, param=min(seen.demands))
+
+
+def _refused_keys(flight: Flight, tables: Tables, now: float) -> Iterator[str]:
+    """Name the providers that are left alone because of their key, and say in their words why."""
+    tried = {target for target, _ in flight.faults}
+    for tier in flight.tiers:
+        provider = None if tier.provider is None else tables.clouds.providers[tier.provider]
+        if provider is None or provider.state(now) != "bad_key" or tier.provider in tried:
+            continue
+        yield f"{tier.provider}: bad_key{_brackets(provider.why[:MAX_WORDS])}"
 
 
 def _only_found(flight: Flight, tables: Tables) -> Address | None:

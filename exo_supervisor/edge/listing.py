@@ -73,7 +73,7 @@ async def ask_for_list(get: Get, source: Source, wait: float) -> ProviderListed 
 
 def _judge(provider: ProviderName, reply: Reply) -> ProviderListed | ProviderFailed:
     if reply.status in _BAD_KEY:
-        detail = f"the key was refused with status {reply.status}"
+        detail = f"its list was refused with status {reply.status}"
         return ProviderFailed(provider=provider, why="bad_key", detail=detail, answered=True)
     if reply.status != HTTPStatus.OK:
         detail = f"status {reply.status} instead of a list of models"

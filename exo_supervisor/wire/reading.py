@@ -23,7 +23,7 @@ from exo_supervisor.wire.chunks import (
 )
 from exo_supervisor.wire.cut import Cut
 from exo_supervisor.wire.extras import Extras, has_extras
-from exo_supervisor.wire.faults import in_band, safe_text, said
+from exo_supervisor.wire.faults import in_band, safe_text, said, tellable
 from exo_supervisor.wire.lenient import dumps, loads, read_chunk_leniently
 from exo_supervisor.wire.merged import JoinError
 from exo_supervisor.wire.seam import Seam, Transcript
@@ -274,13 +274,10 @@ class Reading(ABC):
     def read_error(self, error: object) -> None:
         """End the reading with an upstream's error, in whatever shape it came."""
         words = said(error)
-        self.fail(
-            in_band(words, exo=self.generation is not None, content=self.content),
-            self.hide(words.message) or "the upstream reported an error",
-        )
+        fault = in_band(words, exo=self.generation is not None, content=self.content)
+        unsaid = "" if fault is Fault.BAD_KEY else "the upstream reported an error"
+        self.fail(fault, self.hide(tellable(fault, words)) or unsaid)
         self.retry_after = words.retry_after
-        if self.fault is Fault.BAD_KEY:
-            self.message = ""
 
     def _read_envelope(self, chunk: Chunk) -> None:
         model = read_name(chunk.model)

@@ -181,6 +181,12 @@ def test_where_all_asked_for_a_long_rest_one_request_a_minute_tries() -> None:
     story.ask("r")
     story.fail("r", Fault.BUSY, retry_after=3600.0)
     assert refusal(story.fail("r", Fault.BUSY, retry_after=1800.0)).retry_after == 1800.0
+    other = Story(CLOUD)
+    other.ask("r")
+    other.fail("r", Fault.BUSY, retry_after=1800.0)
+    other.fail("r", Fault.BUSY, retry_after=3600.0)
+    other.wait(60.0)
+    assert told(other.ask("s")) == ["start p x /busy"], "whoever is named first"
     story.wait(59.9)
     assert told(story.ask("s")) == ["refuse 503 overloaded"]
     story.wait(0.1)

@@ -243,6 +243,26 @@ def test_a_model_that_its_provider_neither_lists_nor_has_is_told_in_its_words() 
     )  # fmt: skip
 
 
+def test_that_it_is_not_there_stays_a_404_while_that_is_remembered() -> None:
+    story = Story(ONE)
+    story.tell(ProviderListed(provider=P, models=()))
+    for request in "rs":
+        story.ask(request, "p/nope")
+        if story.number(request):
+            story.fail(request, Fault.NOT_PLACED, status=404)
+    assert told(story.ask("t", "p/nope")) == ["refuse 404 model_not_found"]
+
+
+def test_why_a_key_was_refused_is_told_as_long_as_its_provider_is_left_alone() -> None:
+    story = Story(CLOUD)
+    story.ask("r")
+    story.fail("r", Fault.BAD_KEY, status=402, message="Insufficient Balance")
+    story.fail("r", Fault.BAD_KEY, status=401)
+    message = refusal(story.ask("s")).message
+    assert "; p: bad_key (Insufficient Balance); q: bad_key" in message
+    assert story.machine.tables.clouds.providers[P].why == "Insufficient Balance"
+
+
 def test_of_many_attempts_the_first_ones_are_told() -> None:
     nodes = [f"n{n}:1" for n in range(8)]
     story = Story(structs.replace(BOTH, attempts=9, budget=1.0, clouds=(), models=(
