@@ -19,6 +19,7 @@ from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.edge.continuation import Broken, Continuation
 from exo_supervisor.edge.keepalive import Keepalive
+from exo_supervisor.edge.last_look import ends_at
 from exo_supervisor.edge.mailbox import Mailbox, Mailboxes
 from exo_supervisor.edge.relay import SLOW_CLIENT, Bounds, Relay
 from exo_supervisor.edge.reply import SMALL, ClientLeftError, Reply, Served
@@ -197,7 +198,7 @@ class Exchange:
     async def _open(self, start: StartAttempt, chat: ChatRequest, mailbox: Mailbox) -> Opened:
         now, timers = self._house.clock(), start.timers
         limit = timers.first_content if timers.headers is None else timers.headers
-        with anyio.CancelScope(deadline=min(now + limit, self._until)) as scope:
+        with ends_at(min(now + limit, self._until)) as scope:
             mailbox.scope = scope
             return await self._house.upstream.open(start, chat)
         if mailbox.cancelled is not None:

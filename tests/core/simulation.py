@@ -18,6 +18,7 @@ from exo_supervisor.core.effects import (
     Announce,
     CancelAttempt,
     Effect,
+    KeepAwake,
     PlaceModel,
     ReadPlacement,
     Refuse,
@@ -248,7 +249,7 @@ class House:
                 client = self.clients.pop(request)
                 client.refusal = effect
                 client.ends.append("refused")
-            case Announce() | PlaceModel() | RemoveModel():
+            case Announce() | KeepAwake() | PlaceModel() | RemoveModel():
                 pass
 
     def _node(self, at: str) -> Node:
