@@ -1,13 +1,14 @@
 """What a client's model name stands for: which ids, at whom, in which order they are tried."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice, zip_longest
 from typing import Literal
 
 from msgspec import Struct, structs
 
 from exo_supervisor.core.clouds import Clouds
 from exo_supervisor.core.names import ModelId, ProviderName, Side
-from exo_supervisor.core.near import near
+from exo_supervisor.core.near import SCAN, near
 from exo_supervisor.core.policy import ModelRule, Policy
 from exo_supervisor.core.registry import Registry
 
@@ -94,7 +95,7 @@ class Catalog:
 
     def similar(self, name: str) -> list[str]:
         """Find at most three names near an unknown one."""
-        return near(name, self.names())
+        return near(name, dict.fromkeys(_by_turns(self._sources())))
 
     def nearest(self, name: str) -> tuple[list[str], list[str]]:
         """Find what comes near an unknown name: what can be resolved, what Exo could place."""
@@ -113,10 +114,12 @@ class Catalog:
         return self._row_of.get(model)
 
     def _all_names(self) -> Iterator[str]:
-        yield from self._rules
-        yield from self._registry.known
-        for provider in self._clouds.providers.values():
-            yield from provider.listed
+        return chain.from_iterable(self._sources())
+
+    def _sources(self) -> list[Iterable[str]]:
+        """List who tells names: the configuration, the nodes, each provider."""
+        listed = (provider.listed for provider in self._clouds.providers.values())
+        return [self._rules, self._registry.known, *listed]
 
     def _by_rule(self, rule: ModelRule) -> Route:
         route = self._route(rule.name, rule.exo, rule.cloud, local_only=rule.local_only)
@@ -147,3 +150,9 @@ class Catalog:
             models = tuple(model for provider, model in pairs if provider == name)
             if models:
                 yield Tier("cloud", models, name)
+
+
+def _by_turns(sources: list[Iterable[str]]) -> Iterator[str]:
+    """Take names from each source in turn, so that one that tells thousands hides no other's."""
+    for names in islice(zip_longest(*sources), SCAN):
+        yield from (name for name in names if name is not None)

@@ -1,12 +1,12 @@
 """Which known names come near to one that is not known: people mistype case, prefix and letters."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
-from itertools import islice
+from heapq import nlargest
+from itertools import islice, pairwise
 
-SCAN = 5000
+SCAN = 500
 """Names that a search for near matches looks at, at most."""
-LONGEST = 200
+LONGEST = 100
 """Characters of a name that is still compared with others; a comparison costs by length."""
 MOST = 3
 SHORTEST = 3
@@ -34,7 +34,9 @@ def near(name: str, known: Iterable[str]) -> list[str]:
         begun = (each for key in tails if key.startswith(tail) for each in tails[key])
         found |= dict.fromkeys(begun)
     if len(found) < MOST:
-        alike = get_close_matches(tail, tails, n=MOST, cutoff=ALIKE)
+        marks = _marks(tail)
+        scored = ((_alike(marks, _marks(key)), key) for key in tails)
+        alike = [key for score, key in nlargest(MOST, scored) if score >= ALIKE]
         found |= dict.fromkeys(each for key in alike for each in tails[key])
     return list(found)[:MOST]
 
@@ -42,3 +44,14 @@ def near(name: str, known: Iterable[str]) -> list[str]:
 def _tail(name: str) -> str:
     """Take what names the model itself: no owner before it, no variant behind it."""
     return name.casefold().rpartition("/")[2].partition(":")[0]
+
+
+def _marks(tail: str) -> set[str]:
+    """List its letters and its pairs of letters: work that grows with its length, no faster."""
+    return {*tail, *map("".join, pairwise(tail))}
+
+
+def _alike(one: set[str], other: set[str]) -> float:
+    """Say how much two names share, from 0 to 1 (Dice)."""
+    both = len(one) + len(other)
+    return 2 * len(one & other) / both if both else 0.0

@@ -20,7 +20,7 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.kin import Kin
 from exo_supervisor.core.kinship import bonds
-from exo_supervisor.core.known import remember
+from exo_supervisor.core.known import Known
 from exo_supervisor.core.members import look, weigh
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, Scope
 from exo_supervisor.core.nodes import Cluster, Node, carry_over, claim, join, note_miss, views_of
@@ -49,7 +49,6 @@ class Registry:
         self.trust = trust or Trust()
         self.nodes: dict[Address, Node] = {}
         self.clusters: dict[ClusterKey, Cluster] = {}
-        self.known: dict[ModelId, None] = {}
         self.cards: dict[ModelId, None] = {}
         self.unproven = Unproven()
         self._ids: dict[NodeId, Address] = {}
@@ -58,6 +57,7 @@ class Registry:
         self._waits: dict[Address, list[Address]] = {}
         self._groupings: list[Grouping] = []
         self._standing = Standing(self.nodes, self.clusters, self.trust)
+        self.known = Known(self._standing.is_placed, self._standing.placed)
 
     def where_ready(self, model: ModelId, *, local_only: bool = False) -> list[Address]:
         """List the nodes that can answer for a model now, and may be sent such a prompt."""
@@ -202,7 +202,7 @@ class Registry:
         cluster.index, cluster.read_at = verdict.truth.index, verdict.truth.read_at
         if event.downloaded is not None:
             cluster.downloaded = frozenset(event.downloaded)
-        remember(self.known, verdict.truth.models)
+        self.known.remember(event.node, verdict.truth.models)
         self._stand(cluster, verdict.truth.models, now)
         return Reading(grouping, tuple(said), verdict.ask)
 

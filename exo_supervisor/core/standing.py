@@ -25,13 +25,23 @@ class Standing:
     ) -> None:
         self._nodes, self._clusters, self._trust = nodes, clusters, trust
         self._hosts = Hosts()
+        self._holders: dict[ModelId, dict[ClusterKey, None]] = {}
         self.ready = Ready()
 
     def where(self, model: ModelId) -> Iterator[tuple[Cluster, Placed]]:
         """List the clusters in which a model stands, ready or not."""
-        for cluster in self._clusters.values():
-            if (placed := cluster.models.get(model)) is not None:
+        for key in tuple(self._holders.get(model, ())):
+            cluster = self._clusters.get(key)
+            if cluster is not None and (placed := cluster.models.get(model)) is not None:
                 yield cluster, placed
+
+    def is_placed(self, model: ModelId) -> bool:
+        """Say whether a model stands anywhere, ready or not."""
+        return next(self.where(model), None) is not None
+
+    def placed(self) -> Iterator[ModelId]:
+        """List the models that stand somewhere."""
+        return (model for model in tuple(self._holders) if self.is_placed(model))
 
     def stand(self, cluster: Cluster, told: dict[ModelId, Placed], now: float) -> None:
         """Take in how a cluster's models stand, as its state has it."""
@@ -41,6 +51,7 @@ class Standing:
         old = cluster.models
         cluster.models = {model: self._judge(cluster, placed) for model, placed in told.items()}
         cluster.condition.wait(cluster.models, now)
+        self._hold(cluster, cluster.models.keys() - old.keys())
         if old != cluster.models:
             self._reindex(cluster, old.keys() | cluster.models.keys(), now)
 
@@ -83,6 +94,8 @@ class Standing:
             models.update(cluster.models)
         for cluster in after:
             self._hosts.stand(cluster.key, {}, cluster.told)
+            self._hold(cluster, cluster.models)
+            models.update(cluster.models)
         for model in models:
             self._rebuild(model)
 
@@ -106,7 +119,17 @@ class Standing:
         for member in cluster.members:
             self.climb(self._nodes[member], now)
 
+    def _hold(self, cluster: Cluster, models: Iterable[ModelId]) -> None:
+        for model in models:
+            self._holders.setdefault(model, {})[cluster.key] = None
+
     def _rebuild(self, model: ModelId) -> None:
+        """Set who is ready for a model, and let go of the clusters that hold it no more."""
+        held = {cluster.key: None for cluster, _ in self.where(model)}
+        if held:
+            self._holders[model] = held
+        else:
+            self._holders.pop(model, None)
         ready = [
             member
             for cluster, placed in self.where(model)

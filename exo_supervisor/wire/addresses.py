@@ -6,16 +6,19 @@ from ipaddress import IPv4Address
 from itertools import islice
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from exo_supervisor.core.names import NodeId
+from exo_supervisor.wire.bounds import bounded_part, bounded_state
 from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.shapes import UNREADABLE
 
 _MOST_NODES = 1024
 _MOST_ADDRESSES = 64
+_MOST_EDGES = 4096
 _REACHED = re.compile(r"/ip4/([0-9.]{7,15})/tcp/([1-9][0-9]{0,4})")
 _LAST_PORT = 65535
+_NONE = Raw(b"{}")
 
 
 class _Multiaddr(Struct):
@@ -51,6 +54,14 @@ class _Profile(Struct, rename="camel"):
     network_interfaces: list[_Interface] = []
 
 
+class _Whole(Struct, rename="camel"):
+    """`GET /state`, its parts as they came."""
+
+    topology: Raw
+    node_network: Raw = _NONE
+    node_profiles: Raw = _NONE
+
+
 class _State(Struct, rename="camel"):
     """`node_profiles` stood for `node_network` in 1.0.60 to 1.0.63."""
 
@@ -59,7 +70,8 @@ class _State(Struct, rename="camel"):
     node_profiles: dict[str, _Profile] = {}
 
 
-_state = msgspec.json.Decoder(_State)
+_whole = msgspec.json.Decoder(_Whole)
+_profiles = msgspec.json.Decoder(dict[str, _Profile])
 _topology = msgspec.json.Decoder(_Topology)
 _network = msgspec.json.Decoder(dict[str, _Network])
 
@@ -71,7 +83,9 @@ def read_addresses(network: bytes, topology: bytes) -> dict[NodeId, tuple[str, .
     IPv4 only. Raises WireError if either has another shape.
     """
     try:
-        return _addresses(_State(_topology.decode(topology), _network.decode(network)))
+        return _addresses(
+            _State(_topology.decode(bounded_part(topology)), _network.decode(bounded_part(network)))
+        )
     except UNREADABLE:
         raise WireError("not a topology and a network of exo") from None
 
@@ -79,19 +93,26 @@ def read_addresses(network: bytes, topology: bytes) -> dict[NodeId, tuple[str, .
 def read_state_addresses(state: bytes) -> dict[NodeId, tuple[str, ...]]:
     """Read the same from `GET /state` of any B or C, and look at nothing else in it."""
     try:
-        return _addresses(_state.decode(state))
+        whole = _whole.decode(bounded_state(state))
+        return _addresses(
+            _State(
+                _topology.decode(bounded_part(bytes(whole.topology))),
+                _network.decode(bounded_part(bytes(whole.node_network))),
+                _profiles.decode(bounded_part(bytes(whole.node_profiles))),
+            )
+        )
     except UNREADABLE:
         raise WireError("not a state of exo") from None
 
 
 def _addresses(state: _State) -> dict[NodeId, tuple[str, ...]]:
     found: dict[NodeId, dict[str, None]] = {}
-    for node, multiaddr in _edges(state.topology):
+    for node, multiaddr in islice(_edges(state.topology), _MOST_EDGES):
         address = _reached(multiaddr)
         if address is not None:
             found.setdefault(node, {})[address] = None
-    for node, interfaces in _interfaces(state):
-        for interface in interfaces:
+    for node, interfaces in islice(_interfaces(state), _MOST_NODES):
+        for interface in islice(interfaces, _MOST_ADDRESSES):
             if _is_host(interface.ip_address or ""):
                 found.setdefault(node, {})[interface.ip_address or ""] = None
     return {

@@ -81,6 +81,11 @@ class Aggregate(Reading):
     _told: dict[int, _Told] = field(default_factory=dict[int, _Told], init=False)
     _size: int = field(default=0, init=False)
 
+    @property
+    def held(self) -> int:
+        """Return how many bytes of the answer are held here."""
+        return self._size + self._sse.held
+
     def read_event(self, data: bytes, event: bytes = b"") -> bytes:
         """Take one event's data, all of which counts towards the bound."""
         self._grow(len(data))

@@ -11,6 +11,8 @@ from msgspec import Raw, Struct
 
 from exo_supervisor.core.capacity import Capacity
 from exo_supervisor.core.names import NodeId
+from exo_supervisor.wire.bounds import bounded_part, bounded_state
+from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.shapes import UNREADABLE
 
 _T = TypeVar("_T")
@@ -100,7 +102,7 @@ def read_machines(
 
 def read_full_machines(listed: Iterable[NodeId], state: bytes) -> Machines:
     """Read `GET /state` of any B or C; 1.0.60 to 1.0.63 have one profile a node."""
-    read = _decode(_state, state) or _State()
+    read = _read_state(state)
     profiles = _mapped(read.node_profiles)
     if not profiles:
         return read_machines(listed, read.node_memory, read.node_system, read.node_identities)
@@ -162,8 +164,15 @@ def _mapped(body: bytes) -> dict[str, Raw]:
     return _decode(_map, body) or {}
 
 
-def _decode(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T | None:
+def _read_state(state: bytes) -> _State:
     try:
-        return decoder.decode(body)
-    except UNREADABLE:
+        return _state.decode(bounded_state(state))
+    except (WireError, *UNREADABLE):
+        return _State()
+
+
+def _decode(decoder: msgspec.json.Decoder[_T], body: bytes | Raw) -> _T | None:
+    try:
+        return decoder.decode(bounded_part(bytes(body)))
+    except (WireError, *UNREADABLE):
         return None

@@ -5,6 +5,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from exo_supervisor.wire.bounds import MAX_NAME_CHARS
+
 NULL = Raw(b"null")
 
 Index = Annotated[int, Meta(ge=0, lt=128)]
@@ -12,9 +14,6 @@ Index = Annotated[int, Meta(ge=0, lt=128)]
 
 Calls = Annotated[list[dict[str, object]], Meta(max_length=1024)]
 """Calls of tools in one delta; no model asks for as many at once."""
-
-MAX_NAME_CHARS: Final = 256
-"""Characters of a model's name or an answer's id; a longer one is taken for none."""
 
 MAX_CHUNK_OBJECTS: Final = 100_000
 """Objects in the choices of one chunk, and values in one delta: more would hold everybody up."""

@@ -8,11 +8,15 @@ import msgspec
 from msgspec import Raw, Struct
 
 from exo_supervisor.core.names import Generation, ModelId, NodeId
+from exo_supervisor.wire.bounds import at_most, bounded_part
 from exo_supervisor.wire.chunks import NULL
 from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.hazards import harmful_samplers
 from exo_supervisor.wire.openai import ChatRequest
 from exo_supervisor.wire.shapes import UNREADABLE
+
+MAX_CARDS = 4_000
+"""Ids of model cards in one list, two a card."""
 
 _PEER_ID = re.compile(r"[1-9A-HJ-NP-Za-km-z]{40,64}")
 _ZENOH_ID = re.compile(r"[0-9a-f]{1,32}")
@@ -146,9 +150,10 @@ def read_cards(body: bytes) -> tuple[Card, ...]:
     Versions 1.0.60 to 1.0.63 have a short id and take both it and the Hugging Face id.
     """
     try:
-        cards = _cards.decode(body).data
+        cards = _cards.decode(bounded_part(body)).data
     except UNREADABLE:
         raise WireError("not a list of exo's model cards") from None
+    at_most(MAX_CARDS, (name for card in cards for name in (card.id, card.hugging_face_id or "")))
     return tuple(
         Card(
             id=ModelId(card.id),

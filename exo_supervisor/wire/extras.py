@@ -17,6 +17,8 @@ _KNOWN = frozenset(Delta.__struct_fields__)
 MAX_OWED_BYTES = 8 * 1024 * 1024
 """Bytes of such members that wait for a chunk to go with, at most."""
 MAX_OWED_NAMES = 256
+MAX_NAMES = 20_000
+"""Names of members around the choices of one chunk, theirs within counted too."""
 
 
 class Extras:
@@ -32,8 +34,11 @@ class Extras:
         self._owed: dict[str, Raw] = {}
         self.too_many = False
 
-    def see(self, data: bytes) -> None:
+    def see(self, data: bytes, around: bytes) -> None:
         """Read them out of a chunk whose surroundings are not those of the one before."""
+        if around.count(b'":') > MAX_NAMES:
+            self.too_many = True
+            return
         self._now = beside_choices(data)
         owed = self._owed | self._now
         size = sum(map(len, owed)) + sum(map(len, owed.values()))

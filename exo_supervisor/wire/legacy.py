@@ -1,19 +1,25 @@
 """Generation A's own formats: topology, model list, datagrams, and the file of its peers."""
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from exo_supervisor.core.names import ModelId, NodeId
+from exo_supervisor.wire.bounds import (
+    MAX_MEMBERS,
+    MAX_MODELS,
+    MAX_NAME_CHARS,
+    at_most,
+    bounded_part,
+)
 from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.shapes import UNREADABLE
 
 _LONGEST_DATAGRAM = 65536
-_LONGEST_ID = 256
 _LAST_PORT = 65_535
 
 
 class _Topology(Struct):
-    nodes: dict[str, object]
+    nodes: dict[str, Raw]
 
 
 class Capabilities(Struct, frozen=True):
@@ -49,24 +55,26 @@ class _ManualFile(Struct):
 
 _topology = msgspec.json.Decoder(_Topology)
 _manual_file = msgspec.json.Decoder(_ManualFile)
-_models = msgspec.json.Decoder(dict[str, object])
+_models = msgspec.json.Decoder(dict[str, Raw])
 _datagram = msgspec.json.Decoder(_Datagram)
 
 
 def read_topology_a(body: bytes) -> tuple[NodeId, ...]:
     """Read who is in the asked node's cluster (`GET /v1/topology`); raises WireError."""
     try:
-        return tuple(NodeId(node) for node in _topology.decode(body).nodes)
+        nodes = _topology.decode(bounded_part(body)).nodes
     except UNREADABLE:
         raise WireError("not a topology of generation A") from None
+    return tuple(NodeId(node) for node in at_most(MAX_MEMBERS, nodes))
 
 
 def read_models_a(body: bytes) -> tuple[ModelId, ...]:
     """Read what the node's engine can run (`GET /initial_models`); raises WireError."""
     try:
-        return tuple(ModelId(model) for model in _models.decode(body))
+        models = _models.decode(bounded_part(body))
     except UNREADABLE:
         raise WireError("not a model list of generation A") from None
+    return tuple(ModelId(model) for model in at_most(MAX_MODELS, models))
 
 
 def read_manual_peers(body: bytes) -> tuple[str, ...]:
@@ -75,10 +83,10 @@ def read_manual_peers(body: bytes) -> tuple[str, ...]:
     What else it says of a peer is not looked at: the port is gRPC's.
     """
     try:
-        peers = _manual_file.decode(body).peers
+        peers = _manual_file.decode(bounded_part(body)).peers
     except UNREADABLE:
         raise WireError("not a manual discovery file of generation A") from None
-    return tuple(peer.address for peer in peers.values())
+    return at_most(MAX_MEMBERS, (peer.address for peer in peers.values()))
 
 
 def read_discovery_datagram(data: bytes) -> Announcement | None:
@@ -89,7 +97,7 @@ def read_discovery_datagram(data: bytes) -> Announcement | None:
         read = _datagram.decode(data)
     except UNREADABLE:
         return None
-    sound = 0 < len(read.node_id) <= _LONGEST_ID and read.node_id.isprintable()
+    sound = 0 < len(read.node_id) <= MAX_NAME_CHARS and read.node_id.isprintable()
     if read.type != "discovery" or not sound or not 0 < read.grpc_port <= _LAST_PORT:
         return None
     return Announcement(NodeId(read.node_id), read.grpc_port, read.device_capabilities)

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from exo_supervisor.errors import BadRequestError
+from exo_supervisor.wire.bounds import MAX_NAME_CHARS
 from exo_supervisor.wire.chunks import NULL
 from exo_supervisor.wire.hazards import Hazard, read_hazards
 
@@ -102,6 +103,9 @@ def read_chat(body: bytes) -> ChatRequest:
         raise BadRequestError("missing_field", "the field model is missing", param="model")
     if not known.model:
         raise BadRequestError("wrong_type", "the field model is empty", param="model")
+    if len(known.model) > MAX_NAME_CHARS:
+        text = f"the field model has more than {MAX_NAME_CHARS} characters"
+        raise BadRequestError("wrong_type", text, param="model")
     if known.messages is None:
         raise BadRequestError("missing_field", "the field messages is missing", param="messages")
     if not known.messages:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from exo_supervisor.core.names import InstanceId, ModelId
+from exo_supervisor.wire.bounds import MAX_MODELS, at_most, bounded_part, bounded_state
 from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.shapes import UNREADABLE
 
@@ -67,14 +68,17 @@ class _Instance(Struct, rename="camel"):
     shard_assignments: _Shards
 
 
+_Instances = dict[str, dict[str, _Instance]]
+
+
 class _State(Struct, rename="camel"):
-    instances: dict[str, dict[str, _Instance]]
-    runners: dict[str, Raw] = {}
+    instances: Raw
+    runners: Raw = Raw(b"{}")
     last_event_applied_idx: int | None = None
 
 
 _previews = msgspec.json.Decoder(_Previews)
-_instances = msgspec.json.Decoder(dict[str, dict[str, _Instance]])
+_instances = msgspec.json.Decoder(_Instances)
 _index = msgspec.json.Decoder(int | None)
 _runners = msgspec.json.Decoder(dict[str, Raw])
 _tags = msgspec.json.Decoder(dict[str, Raw])
@@ -88,7 +92,7 @@ def read_previews(body: bytes) -> tuple[list[Preview], str]:
     Raises WireError.
     """
     try:
-        entries = _previews.decode(body).previews
+        entries = _previews.decode(bounded_part(body)).previews
     except UNREADABLE:
         raise WireError("not exo's previews of an instance") from None
     fit = [
@@ -125,10 +129,11 @@ def see(body: bytes, index: bytes | None = None) -> Seen:
     """
     try:
         if index is None:
-            whole = _state.decode(body)
-            instances, events = whole.instances, whole.last_event_applied_idx
+            whole = _state.decode(bounded_state(body))
+            instances = _read_instances(bytes(whole.instances))
+            events = whole.last_event_applied_idx
         else:
-            instances, events = _instances.decode(body), _index.decode(index)
+            instances, events = _read_instances(body), _index.decode(bounded_part(index))
     except UNREADABLE:
         raise WireError("not a state of exo") from None
     found: dict[ModelId, list[InstanceId]] = {}
@@ -147,10 +152,12 @@ def at_work(body: bytes, runners: bytes | None) -> set[InstanceId]:
     """
     try:
         if runners is None:
-            whole = _state.decode(body)
-            instances, statuses = whole.instances, whole.runners
+            state = _state.decode(bounded_state(body))
+            instances = _read_instances(bytes(state.instances))
+            statuses = _runners.decode(bounded_part(bytes(state.runners)))
         else:
-            instances, statuses = _instances.decode(body), _runners.decode(runners)
+            instances = _read_instances(body)
+            statuses = _runners.decode(bounded_part(runners))
         return {
             InstanceId(name)
             for name, tagged in instances.items()
@@ -160,6 +167,14 @@ def at_work(body: bytes, runners: bytes | None) -> set[InstanceId]:
         }
     except UNREADABLE:
         raise WireError("not a state of exo") from None
+
+
+def _read_instances(part: bytes) -> _Instances:
+    found = _instances.decode(bounded_part(part))
+    ids = (one.shard_assignments.model_id for tagged in found.values() for one in tagged.values())
+    at_most(MAX_MODELS, found)
+    at_most(MAX_MODELS, ids)
+    return found
 
 
 def _id_of(instance: Raw) -> InstanceId | None:

@@ -1,16 +1,17 @@
 """The provider's side of the dialect: chat requests out, model lists in."""
 
-from typing import cast
+from itertools import islice
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from exo_supervisor import __version__
 from exo_supervisor.core.names import ModelId
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.faults import WireError, decode
+from exo_supervisor.wire.bounds import MAX_NAME_CHARS
+from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.openai import ChatRequest
-from exo_supervisor.wire.shapes import as_object
+from exo_supervisor.wire.shapes import UNREADABLE, as_object
 
 _CONTEXTS = (
     "context_length", "context_window", "max_model_len", "max_context_length", "inputTokenLimit",
@@ -18,6 +19,22 @@ _CONTEXTS = (
 """How lists call the tokens that a model takes: OpenRouter and Together, Groq, vLLM, Mistral,
 Google."""
 
+MAX_LISTED = 5_000
+"""Models of one list that are read."""
+_MAX_COMMAS = 400_000
+_MAX_CARD_BYTES = 65_536
+
+
+_NONE = Raw(b"null")
+
+
+class _List(Struct):
+    data: Raw = _NONE
+    models: Raw = _NONE
+
+
+_list = msgspec.json.Decoder(_List)
+_cards = msgspec.json.Decoder(list[Raw])
 _options = msgspec.json.Decoder(dict[str, Raw] | None)
 
 
@@ -51,18 +68,28 @@ def refused_of_client(fault: Fault, request: ChatRequest) -> Fault:
 def read_models(body: bytes) -> dict[ModelId, int]:
     """Read a model list of any known shape, `data`, `models` or bare; raises WireError.
 
-    Each model has the tokens that it takes, 0 where the list does not say.
+    Each model has the tokens that it takes, 0 where the list does not say. Of a longer list the
+    first `MAX_LISTED` are read, and a name beyond the bound is passed over.
     """
-    found = decode(body)
-    fields = as_object(found)
-    cards = fields.get("data", fields.get("models", found))
-    if not isinstance(cards, list):
-        raise WireError("not a list of models")
+    if body.count(b",") > _MAX_COMMAS:
+        raise WireError("a list of models that holds more values than are read")
     models: dict[ModelId, int] = {}
-    for card in cast("list[object]", cards):
-        if name := _name(card):
-            models.setdefault(ModelId(name), _context(as_object(card)))
+    try:
+        for raw in islice(_cards.decode(_list_in(body)), MAX_LISTED):
+            card: object = msgspec.json.decode(raw) if len(raw) <= _MAX_CARD_BYTES else None
+            name = _name(card)
+            if name and len(name) <= MAX_NAME_CHARS:
+                models.setdefault(ModelId(name), _context(as_object(card)))
+    except UNREADABLE:
+        raise WireError("not a list of models") from None
     return models
+
+
+def _list_in(body: bytes) -> bytes | Raw:
+    if not body.lstrip().startswith(b"{"):
+        return body
+    found = _list.decode(body)
+    return found.models if found.data == _NONE else found.data
 
 
 def _name(card: object) -> str | None:

@@ -120,6 +120,11 @@ class Reading(ABC):
         """The upstream's own count, None as long as it has told none."""
         return self.usage and self.usage.completion_tokens
 
+    @property
+    def held(self) -> int:
+        """Return how many bytes of the answer are held here."""
+        return self._sse.held
+
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes of the body and return what the client gets for them."""
         if self.done or self.fault is not None:
@@ -192,7 +197,7 @@ class Reading(ABC):
             if chunk.usage != NULL:
                 self._read_usage(chunk.usage)
             if self.generation != "A":  # what it tells there of itself is made up
-                self._extras.see(data)
+                self._extras.see(data, around)
         self._extras.owe()
         if self._extras.too_many:
             self.fail(Fault.OVERSIZED, "the answer tells too much beside its choices")
@@ -200,7 +205,7 @@ class Reading(ABC):
             return b""
         if len(pieces) == 1:
             return self._read_choice(*pieces[0])
-        return b"".join(self._read_choice(*piece) for piece in pieces)
+        return b"".join(self._read_choice(*piece) for piece in pieces if _tells(*piece))
 
     def _read_choice(self, choice: Choice, delta: Delta) -> bytes:
         index = choice.index = choice.index or 0
@@ -335,3 +340,8 @@ def _aside(raw: Raw) -> object:
         return None if len(raw) > _MAX_ASIDE else loads(raw)
     except UNREADABLE:
         return None
+
+
+def _tells(choice: Choice, delta: Delta) -> bool:
+    """Say whether anything is in one of several pieces, each of which would get an envelope."""
+    return choice.finish_reason is not None or delta.said() or has_extras(choice)

@@ -46,6 +46,11 @@ class SseReader:
         """Whether bytes of an unfinished event remain."""
         return bool(self._line or self._data or self._event)
 
+    @property
+    def held(self) -> int:
+        """How many bytes of an unfinished event are held."""
+        return self._size + self._held
+
     def feed(self, data: bytes) -> list[Message | Comment]:
         """Take the next bytes and return what they complete; raises OversizedEventError."""
         if self._after_return or b"\r" in data:

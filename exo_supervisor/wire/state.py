@@ -3,12 +3,21 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import msgspec
 from msgspec import Raw, Struct, structs
 
 from exo_supervisor.core.events import Instance, Placed
 from exo_supervisor.core.names import InstanceId, ModelId, NodeId
+from exo_supervisor.wire.bounds import (
+    MAX_MEMBERS,
+    MAX_MODELS,
+    MAX_RUNNERS,
+    at_most,
+    bounded_part,
+    bounded_state,
+)
 from exo_supervisor.wire.downloads import WAITS, explain, on_disk, read_downloads
 from exo_supervisor.wire.faults import WireError, safe_text
 from exo_supervisor.wire.shapes import UNREADABLE
@@ -47,10 +56,6 @@ _RANK = (
     "ready",
 )
 """From worst to best: an instance is as good as its worst runner, a model as its best instance."""
-
-
-_MOST_VALUES = 100_000
-"""Values of the instances, of the runners, and of the nodes of a state, at most."""
 
 
 class Placement(Struct, frozen=True):
@@ -148,11 +153,11 @@ def read_state(
     try:
         return _placement(
             _State(
-                _instances.decode(_bounded(instances)),
-                _runners.decode(_bounded(runners)),
-                _nodes.decode(_bounded(_topology.decode(topology).nodes)),
-                _index.decode(index),
-                Raw(_bounded(last_seen)),
+                _instances.decode(bounded_part(instances)),
+                _runners.decode(bounded_part(runners)),
+                _nodes.decode(_topology.decode(bounded_part(topology)).nodes),
+                _index.decode(bounded_part(index)),
+                Raw(bounded_part(last_seen)),
             )
         )
     except UNREADABLE:
@@ -165,7 +170,7 @@ def read_full_state(body: bytes) -> Placement:
     Everything else in it, the prompts of running tasks above all, is not even looked at.
     """
     try:
-        whole = _whole.decode(body)
+        whole = _whole.decode(bounded_state(body))
     except UNREADABLE:
         raise WireError("not a state of exo") from None
     placement = read_state(
@@ -187,35 +192,34 @@ def with_downloads(placement: Placement, downloads: bytes) -> Placement:
     return structs.replace(placement, models=models, downloaded=on_disk(known))
 
 
-def _bounded(body: bytes | Raw) -> bytes:
-    """Let through what is decoded in a moment; passing over the rest of a state costs little."""
-    text = bytes(body)
-    if text.count(b",") + text.count(b"{") > _MOST_VALUES:
-        raise WireError(f"a state of exo in which one part holds more than {_MOST_VALUES} values")
-    return text
-
-
 def _placement(state: _State) -> Placement:
-    statuses = {runner: _mapped(status) for runner, status in state.runners.items()}
+    told = [(key, one) for key, tagged in state.instances.items() for one in tagged.values()]
+    at_most(MAX_MODELS, state.instances)
+    at_most(MAX_MODELS, (one.shard_assignments.model_id for _, one in told))
+    own = {runner for _, one in told for runner in one.shard_assignments.runner_to_shard}
+    at_most(MAX_RUNNERS, own)
+    nodes = (n if isinstance(n, str) else n.node_id for n in state.nodes)
+    statuses = {r: _mapped(state.runners[r]) for r in own if r in state.runners}
     silent = _silent(state.last_seen)
     found: dict[ModelId, list[Instance]] = {}
-    own: set[str] = set()
-    for key, tagged in state.instances.items():
-        for instance in tagged.values():
-            shards = instance.shard_assignments
-            own.update(shards.runner_to_shard)
-            read = _instance(InstanceId(key), shards, statuses, silent)
-            found.setdefault(ModelId(shards.model_id), []).append(read)
-    strays = ((runner, status) for runner, status in statuses.items() if runner not in own)
-    orphans = [runner for runner, status in strays if _phase(status) == "shutting_down"]
-    nodes = (n if isinstance(n, str) else n.node_id for n in state.nodes)
+    for key, instance in told:
+        shards = instance.shard_assignments
+        read = _instance(InstanceId(key), shards, statuses, silent)
+        found.setdefault(ModelId(shards.model_id), []).append(read)
     return Placement(
         index=state.last_event_applied_idx,
-        nodes=tuple(dict.fromkeys(NodeId(node) for node in nodes)),
+        nodes=tuple(NodeId(node) for node in dict.fromkeys(at_most(MAX_MEMBERS, nodes))),
         models=tuple(_model(model, each) for model, each in found.items()),
         runners=len(own),
-        orphans=tuple(orphans[-MAX_ORPHANS:]),
+        orphans=_orphans(state.runners, own),
     )
+
+
+def _orphans(runners: _Runners, own: set[str]) -> tuple[str, ...]:
+    """Name the newest runners that shut down for nobody; Exo lets entries linger (Exo 2059)."""
+    strays = [runner for runner in islice(reversed(runners), MAX_RUNNERS) if runner not in own]
+    down = (one for one in reversed(strays) if _phase(_mapped(runners[one])) == "shutting_down")
+    return at_most(MAX_RUNNERS, down)[-MAX_ORPHANS:]
 
 
 def _phase(status: Mapping[str, object]) -> str:
@@ -265,7 +269,8 @@ def _rank(instance: Instance) -> int:
 def _silent(last_seen: Raw) -> set[str]:
     """Name the nodes that the master has not heard of for long, measured by its own clock."""
     seen: dict[str, datetime] = {}
-    for node, stamp in _mapped(last_seen).items():
+    told = _mapped(last_seen)
+    for node, stamp in islice(told.items(), len(told) if len(told) <= MAX_RUNNERS else 0):
         with suppress(ValueError):  # msgspec's own errors are among them
             at = datetime.fromisoformat(_stamp.decode(stamp))
             seen[node] = at if at.tzinfo else at.replace(tzinfo=UTC)

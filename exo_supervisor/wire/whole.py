@@ -1,18 +1,20 @@
 """An upstream that was asked to stream and answered with one JSON object instead."""
 
+from typing import Annotated
+
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.chunks import NULL, Index
+from exo_supervisor.wire.chunks import MAX_CHUNK_OBJECTS, NULL, Index, values
 from exo_supervisor.wire.reading import Reading
 from exo_supervisor.wire.shapes import UNREADABLE
 
-MOST_BYTES = 64 * 1024 * 1024
+MOST_BYTES = 16 * 1024 * 1024
 """Bytes of a whole answer, at most."""
 
-_MOST_VALUES = 2_000_000
-"""Values that are decoded of a whole answer, at most: each takes many times its bytes."""
+_MOST_VALUES = MAX_CHUNK_OBJECTS
+"""Objects of a whole answer, and values of one message: each takes many times its bytes."""
 
 _MOST_ASIDE = 64 * 1024
 """Bytes of what stands beside the choices, at most; what is longer is left out."""
@@ -28,7 +30,7 @@ class _Choice(Struct, gc=False):
 class _Whole(Struct):
     id: Raw = NULL
     model: Raw = NULL
-    choices: list[_Choice] | None = None
+    choices: Annotated[list[_Choice], Meta(max_length=128)] | None = None
     usage: Raw = NULL
     error: Raw = NULL
 
@@ -56,7 +58,7 @@ def read_whole(body: bytes, into: Reading) -> bytes:
             into.read_error({"error": msgspec.json.decode(_aside(whole.error))})
             return b""
         choices = whole.choices or []
-        if any(_values(choice.message) > _MOST_VALUES for choice in choices):
+        if any(values(choice.message) > _MOST_VALUES for choice in choices):
             return _too_many(into)
         events = _events(whole, choices)
     except UNREADABLE:
@@ -85,12 +87,6 @@ def _unreadable(into: Reading) -> bytes:
 def _too_many(into: Reading) -> bytes:
     into.fail(Fault.OVERSIZED, f"the answer holds more than {_MOST_VALUES} values")
     return b""
-
-
-def _values(raw: Raw) -> int:
-    """How many values it can hold at most, without decoding it."""
-    text = bytes(raw)
-    return sum(map(text.count, (b",", b"[", b"{")))
 
 
 def _aside(raw: Raw) -> Raw:
@@ -128,6 +124,11 @@ class Whole:
         self._into = into
         self._parts: list[bytes] = []
         self._size = 0
+
+    @property
+    def held(self) -> int:
+        """Return how many bytes of the answer are held here."""
+        return self._size
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes in; there is nothing for the client before the end."""

@@ -4,7 +4,7 @@ import pytest
 
 from exo_supervisor.core.catalog import Catalog, Lookup, Route
 from exo_supervisor.core.clouds import Clouds
-from exo_supervisor.core.names import ModelId, ProviderName, Side
+from exo_supervisor.core.names import Address, ModelId, ProviderName, Side
 from exo_supervisor.core.near import LONGEST
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from exo_supervisor.core.registry import Registry
@@ -28,7 +28,7 @@ def catalog(*order: Side, local_only: bool = False) -> Catalog:
     if local_only:
         policy = Policy(order=policy.order, clouds=clouds, models=rules, local_only=True)
     registry = Registry()
-    registry.known = {K: None, X: None}
+    registry.known.remember(Address("n:1"), (K, X))
     registry.cards = {ModelId("card"): None, K: None}
     found = Clouds(clouds)
     found.listed(P, (X, ModelId("p/odd")))
@@ -121,7 +121,7 @@ def test_what_must_stay_stays_under_its_other_names_too() -> None:
     private = ModelRule("private", exo=(m,), cloud=((p, x),), local_only=True)
     policy = Policy(clouds=(Cloud(p, "https://p.example"),), models=(private,))
     registry, clouds = Registry(), Clouds(policy.clouds)
-    registry.known[m] = None
+    registry.known.remember(Address("n:1"), (m,))
     clouds.listed(p, (x,))
     catalog = Catalog(policy, registry, clouds)
     names = ("private", "m", "x", "p/x", "p/m", "p/other")

@@ -14,7 +14,7 @@ from exo_supervisor.core.events import (
     ProbeFailed,
     Why,
 )
-from exo_supervisor.core.known import MAX_KNOWN
+from exo_supervisor.core.known import MAX_PAST_MODELS, MAX_PAST_NODES, Known
 from exo_supervisor.core.names import Address, Generation, ModelId, NodeId
 from exo_supervisor.core.nodes import MAX_CLAIMS
 from exo_supervisor.core.registry import FORGET, MAX_NODES, Registry
@@ -340,11 +340,27 @@ def test_the_table_has_a_bound() -> None:
     assert len(house.registry.nodes) == MAX_NODES
 
 
-def test_what_is_known_has_a_bound() -> None:
-    house = House(A)
+def test_what_is_placed_is_known_and_the_past_has_a_share_per_node() -> None:
+    house = House(A, B)
     house.answer(A, "x")
-    house.read(A, "x", **{f"m{n}": False for n in range(MAX_KNOWN + 1)})
-    assert len(house.registry.known) == MAX_KNOWN
+    house.answer(B, "y")
+    house.read(A, "x", real=True)
+    house.read(A, "x")
+    flood = {f"m{n}": False for n in range(MAX_PAST_MODELS + 900)}
+    house.read(B, "y", **flood)
+    assert all(ModelId(model) in house.registry.known for model in ("real", *flood))
+    house.read(B, "y")
+    assert ModelId("real") in house.registry.known
+    assert set(house.registry.known) == {"real", *list(flood)[-MAX_PAST_MODELS:]}
+
+
+def test_of_the_nodes_of_the_past_the_longest_gone_makes_room() -> None:
+    known = Known(lambda _: False, tuple)
+    for n in range(MAX_PAST_NODES + 1):
+        known.remember(Address(f"n{n}:1"), (ModelId(f"m{n}"), ModelId("all")))
+    assert ModelId("m0") not in known
+    assert {ModelId("m1"), ModelId("all")} <= set(known)
+    assert len(known) == MAX_PAST_NODES + 1
 
 
 def test_a_node_that_was_only_announced_has_to_be_who_was_announced() -> None:

@@ -1,0 +1,48 @@
+"""What a stranger may make us work on: asked at the door of every parser, before a value is made.
+
+A bound on bytes is none on work: four megabytes hold a million small values, and each costs a
+hundred times its bytes to decode. Commas can be counted without decoding anything; what lies
+between two of them is one value, or a nesting whose depth the decoder bounds itself.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from exo_supervisor.wire.faults import WireError
+
+MAX_NAME_CHARS: Final = 256
+"""Characters of an id or a name, at most, wherever one enters."""
+MAX_MODELS: Final = 1_000
+"""Models, or instances of models, that one answer may name."""
+MAX_MEMBERS: Final = 1_000
+"""Members of a cluster that one answer may name."""
+MAX_RUNNERS: Final = 4_000
+MAX_PART_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of one part of a state, or of a list."""
+MAX_PART_COMMAS: Final = 50_000
+MAX_STATE_COMMAS: Final = 1_000_000
+"""Commas of a whole state, prompts included: what is passed over costs less than what is read."""
+
+
+def bounded_part(body: bytes) -> bytes:
+    """Return what is to be decoded, if that takes but a moment; raises WireError."""
+    if len(body) > MAX_PART_BYTES or body.count(b",") > MAX_PART_COMMAS:
+        raise WireError(
+            f"an answer of more than {MAX_PART_BYTES} bytes or {MAX_PART_COMMAS} values"
+        )
+    return body
+
+
+def bounded_state(body: bytes) -> bytes:
+    """Return a whole state, most of which is passed over; raises WireError."""
+    if body.count(b",") > MAX_STATE_COMMAS:
+        raise WireError(f"a state of more than {MAX_STATE_COMMAS} values")
+    return body
+
+
+def at_most(most: int, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names, if they are few and short enough; raises WireError."""
+    found = tuple(names)
+    if len(found) > most or any(len(name) > MAX_NAME_CHARS for name in found):
+        raise WireError("an answer that names more, or longer, than is read")
+    return found

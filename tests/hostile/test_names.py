@@ -1,0 +1,100 @@
+"""What strangers name is short, and nothing that we hand out is many times what came in."""
+
+import json
+
+import pytest
+
+from exo_supervisor.errors import BadRequestError
+from exo_supervisor.wire import exo, legacy, placement, providers, state
+from exo_supervisor.wire.aggregate import Aggregate
+from exo_supervisor.wire.answer import Answer
+from exo_supervisor.wire.bounds import MAX_NAME_CHARS
+from exo_supervisor.wire.faults import WireError
+from exo_supervisor.wire.openai import read_chat
+
+MOST_TIMES = 32
+"""An envelope of ours around an event of a few bytes; it is bounded, whatever is in the event."""
+LONG = "x" * (MAX_NAME_CHARS + 1)
+HUGE = "x" * 2**20
+
+
+def answer() -> Answer:
+    return Answer(id="chatcmpl-1", created=1, generation=None, include_usage=True, asked="m")
+
+
+def event(data: object) -> bytes:
+    return b"data: " + json.dumps(data).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        {"model": HUGE},
+        {"id": HUGE},
+        {"model": "\x00" * MAX_NAME_CHARS},
+        {"model": "é" * MAX_NAME_CHARS},
+        {"system_fingerprint": HUGE},
+        {"citations": [HUGE], HUGE: HUGE},
+        {"usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2, "x": HUGE}},
+    ],
+    ids=["model", "id", "escaped", "wide", "fingerprint", "beside", "usage"],
+)
+def test_an_answer_is_not_many_times_what_came_in(first: dict[str, object]) -> None:
+    """A name of a megabyte in the first event, and then small events that each repeat it."""
+    reading, small = answer(), event({"choices": [{"delta": {"content": "a"}}]})
+    stream = event({"choices": [{"delta": {"content": "a"}}]} | first) + small * 400
+    told = reading.feed(stream + event({"choices": [{"finish_reason": "stop"}]}))
+    assert reading.fault is None
+    assert len(told) <= MOST_TIMES * len(small) * 400 + 2 * len(stream)
+
+
+def test_choices_without_a_word_are_not_spread_over_events() -> None:
+    reading = answer()
+    reading.feed(event({"choices": [{"delta": {"content": "a"}}]}))
+    empty = b'data: {"choices":[' + b"{}," * 127 + b"{}]}\n\n"
+    told = reading.feed(empty * 50)
+    assert len(told) <= MOST_TIMES * len(empty) * 50
+
+
+def test_a_gathered_answer_is_not_many_times_what_came_in() -> None:
+    reading = Aggregate(id="i", created=1, generation=None, include_usage=False)
+    piece = {"function": {"name": "f", "arguments": "{"}}
+    stream = event({"model": HUGE, "choices": [{"delta": {"tool_calls": [piece] * 1000}}]})
+    stream += event({"choices": [{"index": n, "finish_reason": "stop"} for n in range(1, 128)]})
+    reading.feed(stream + event({"choices": [{"finish_reason": "stop"}]}) + b"data: [DONE]\n\n")
+    assert reading.fault is None
+    assert sum(map(len, reading.result())) <= 2 * len(stream)
+
+
+INSTANCE = {"x": {"shardAssignments": {"modelId": "m", "runnerToShard": {"r": {}}}}}
+NODES = b'{"nodes":[]}'
+
+
+@pytest.mark.parametrize("name", [LONG, HUGE], ids=["long", "huge"])
+def test_a_name_beyond_the_bound_comes_in_nowhere(name: str) -> None:
+    def write(value: object) -> bytes:
+        return json.dumps(value).replace("NAME", name).encode()
+
+    named = json.loads(json.dumps(INSTANCE).replace('"m"', '"NAME"'))
+    runner = json.loads(json.dumps(INSTANCE).replace('"r"', '"NAME"'))
+    for refused in (
+        lambda: state.read_state(write({"NAME": INSTANCE}), b"{}", NODES, b"1"),
+        lambda: state.read_state(write({"i": named}), b"{}", NODES, b"1"),
+        lambda: state.read_state(write({"i": runner}), b"{}", NODES, b"1"),
+        lambda: state.read_state(b"{}", write({"NAME": {"RunnerShutdown": {}}}), NODES, b"1"),
+        lambda: state.read_state(b"{}", b"{}", write({"nodes": ["NAME"]}), b"1"),
+        lambda: placement.see(write({"NAME": INSTANCE}), b"1"),
+        lambda: exo.read_cards(write({"data": [{"id": "NAME"}]})),
+        lambda: legacy.read_models_a(write({"NAME": 1})),
+        lambda: legacy.read_topology_a(write({"nodes": {"NAME": 1}})),
+    ):
+        with pytest.raises(WireError):
+            refused()
+    assert providers.read_models(write({"data": [{"id": "NAME"}, {"id": "b"}, "NAME"]})) == {"b": 0}
+
+
+def test_a_client_names_no_model_beyond_the_bound() -> None:
+    body = json.dumps({"model": LONG, "messages": [{"role": "user", "content": "x"}]})
+    with pytest.raises(BadRequestError, match="256 characters") as refused:
+        read_chat(body.encode())
+    assert (refused.value.code, refused.value.param) == ("wrong_type", "model")
