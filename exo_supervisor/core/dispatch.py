@@ -19,7 +19,7 @@ from exo_supervisor.core.events import (
     RequestArrived,
     RequestEnded,
 )
-from exo_supervisor.core.fail import DEADLINE, Fail, over
+from exo_supervisor.core.fail import DEADLINE, NO_ROOM, Fail, over
 from exo_supervisor.core.flights import Attempt, Flight
 from exo_supervisor.core.marks import PREFILL
 from exo_supervisor.core.moves import Moves
@@ -248,6 +248,8 @@ class Dispatch:
             return self._close(flight, "abandoned" if left else "failed", now)
         if fault is Fault.DEADLINE:
             return self._refuse(flight, DEADLINE, now)
+        if fault is Fault.OVERLOADED:
+            return self._refuse(flight, NO_ROOM, now)
         if flight.anew is None and (fail := over(flight, attempt.option.target, event)) is not None:
             return self._refuse(flight, fail, now)
         if verdict.next is Next.SAME_ONCE:

@@ -34,6 +34,9 @@ class Fail(Struct, frozen=True):
 
 
 DEADLINE = Fail(504, "deadline", "the deadline passed before an answer began")
+NO_ROOM = Fail(
+    503, "overloaded", "the answers of other requests take all the room there is", retry_after=1.0
+)
 POISON = Fail(
     502, "poison_request", "two targets failed this request alike: the request itself seems to kill"
 )

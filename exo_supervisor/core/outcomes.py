@@ -75,6 +75,7 @@ class Fault(Enum):
     REJECTED = "rejected"
     CLIENT_LEFT = "client_left"
     DEADLINE = "deadline"
+    OVERLOADED = "overloaded"
 
 
 _AT_TARGET = Verdict(Outcome.FAILURE, Blame.TARGET, Next.ELSEWHERE)
@@ -116,12 +117,14 @@ VERDICTS: dict[Fault, Verdict] = {
     Fault.REJECTED: Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.NOWHERE),
     Fault.CLIENT_LEFT: _LEFT,
     Fault.DEADLINE: _LEFT,
+    Fault.OVERLOADED: _LEFT,
 }
 
 CLOSED_AT_WORK = frozenset(
     {
         Fault.CLIENT_LEFT,
         Fault.DEADLINE,
+        Fault.OVERLOADED,
         Fault.HEADERS_TIMEOUT,
         Fault.FIRST_CONTENT_TIMEOUT,
         Fault.STALL,

@@ -10,6 +10,7 @@ from math import inf
 from zlib import crc32
 
 import anyio
+import msgspec
 from msgspec import Struct
 
 from exo_supervisor.core.effects import Refuse, StartAttempt
@@ -23,6 +24,7 @@ from exo_supervisor.edge.last_look import ends_at
 from exo_supervisor.edge.mailbox import Mailbox, Mailboxes
 from exo_supervisor.edge.relay import SLOW_CLIENT, Bounds, Relay
 from exo_supervisor.edge.reply import SMALL, ClientLeftError, Reply, Served
+from exo_supervisor.edge.room import Room, Share
 from exo_supervisor.edge.upstream import Opened, Upstream, UpstreamError
 from exo_supervisor.edge.wishes import Wishes
 from exo_supervisor.wire.aggregate import Aggregate
@@ -41,6 +43,7 @@ class House(Struct, frozen=True):
     upstream: Upstream
     keepalive: Keepalive
     total: float
+    room: Room = msgspec.field(default_factory=Room)
     clock: Callable[[], float] = anyio.current_time
     hide: Callable[[str], str] = hide_shapes
     """Takes our keys, and what looks like one, out of a target's words."""
@@ -126,13 +129,20 @@ class Exchange:
         chat = self._continuation.ask(start)
         mailbox.reading = reading = self._new_reading(start, chat)
         stream = Stream(self._reply, self._house.keepalive, start, reading)
+        share = Share(self._house.room)
         relay = Relay(
             start,
             reading,
             stream if self._chat.stream else None,
             mailbox,
             self._house.ask,
-            Bounds(self._house.clock(), self._until, self._limit, committed=start.resumes),
+            Bounds(
+                self._house.clock(),
+                self._until,
+                self._limit,
+                committed=start.resumes,
+                share=share,
+            ),
             self._house.clock,
         )
         error: UpstreamError | None = None
@@ -142,6 +152,7 @@ class Exchange:
         except UpstreamError as caught:
             error, fault, opened = caught, caught.fault, None
         finally:
+            share.close()
             self._note(reading, relay)
         fault = refused_of_client(fault, chat)
         if fault is Fault.NONE:

@@ -17,6 +17,7 @@ from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.events import AttemptQuieted, ContentSeen, Event
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.edge.mailbox import Mailbox
+from exo_supervisor.edge.room import Share
 from exo_supervisor.wire.reading import Reading
 
 MOST_HELD = 64 * 2**20
@@ -44,6 +45,11 @@ class Source(Protocol):
 
 class Translator(Protocol):
     """Turns a target's bytes into the client's."""
+
+    @property
+    def held(self) -> int:
+        """How many bytes of the answer it holds."""
+        ...
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes in and return what the client gets for them."""
@@ -82,6 +88,8 @@ class Bounds(Struct, frozen=True):
     limit: float = inf
     committed: bool = False
     """The client has a part of the answer already, and this attempt goes on with it."""
+    share: Share | None = None
+    """What the answer takes of the room for all of them."""
 
 
 class Relay:
@@ -101,6 +109,7 @@ class Relay:
         self._mailbox, self._ask = mailbox, ask
         self._until, self._limit = bounds.until, bounds.limit
         self._clock = clock
+        self._share = bounds.share
         self.began = bounds.began
         self._progress_at = self._clock()
         self._asked_at = self._looked_at = -inf
@@ -108,6 +117,7 @@ class Relay:
         self._writing = False
         self._kept: list[bytes] = []
         self._kept_size = 0
+        self._roomless = 0
         self.committed, self.finished = bounds.committed, False
         self.ttft: float | None = None
         self._head = 0.0
@@ -125,10 +135,13 @@ class Relay:
                 self._mailbox.scope = scope
                 if self._mailbox.keep_awake:
                     await self._keep_awake()
-                return await self._flow(source, translator)
+                if await self._flow(source, translator):
+                    return self._reading.fault or Fault.NONE  # a slow client may have hidden it
             if self._mailbox.cancelled is not None:
                 return self._mailbox.cancelled
-            if self._writing:
+            if self._roomless:
+                fault = await self._wait_for_room()
+            elif self._writing:
                 fault = await self._wait_for_client()
             else:
                 fault = self._look_at_timers()
@@ -149,9 +162,12 @@ class Relay:
             await anyio.lowlevel.checkpoint()
         return True
 
-    async def _flow(self, source: Source, translator: Translator) -> Fault:
+    async def _flow(self, source: Source, translator: Translator) -> bool:
+        """Carry on to the end; False where there is no room for more of the answer."""
         reading, seen = self._reading, self._reading.progressed
         while reading.fault is None and not (reading.done or reading.enough):
+            if not self._has_room(translator):
+                return False
             data = await source.read()
             out = translator.feed(data) if data else translator.close()
             if reading.progressed != seen:
@@ -168,7 +184,7 @@ class Relay:
         if reading.fault is None and not reading.done:
             fault = Fault.UNFINISHED if reading.content else Fault.EMPTY
             reading.fail(fault, "the answer ended without an end")
-        return reading.fault or Fault.NONE  # a slow client may have kept us from saying so
+        return True
 
     def _progress(self) -> None:
         """Note a sign of the model's work, and of its node's life."""
@@ -230,6 +246,27 @@ class Relay:
         self._kept_size += len(data)
         if self._kept_size > MOST_HELD:
             self._reading.fail(Fault.OVERSIZED, f"the answer is larger than {MOST_HELD} bytes")
+
+    def _has_room(self, translator: Translator) -> bool:
+        """Say whether more may be read; what is kept is copied once, when it is told at last."""
+        held = translator.held + 2 * self._kept_size
+        self._roomless = 0 if self._share is None or self._share.fits(held) else held
+        return not self._roomless
+
+    async def _wait_for_room(self) -> Fault | None:
+        """Wait until other answers have made room: nothing is read, and no target is to blame."""
+        until = min(self._clock() + self._start.timers.stall, self._time_is_up())
+        with anyio.CancelScope(deadline=until) as scope:
+            self._mailbox.scope = scope
+            if self._share is not None:
+                await self._share.wait(self._roomless)
+        self._roomless = 0
+        self._progress_at = self._clock()
+        if self._mailbox.cancelled is not None:
+            return self._mailbox.cancelled
+        if not scope.cancelled_caught:
+            return None
+        return Fault.DEADLINE if until == self._time_is_up() else Fault.OVERLOADED
 
     async def _wait_for_client(self) -> Fault | None:
         """Wait until a slow client has read what it was sent: that time is not the target's."""

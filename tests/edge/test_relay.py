@@ -19,6 +19,7 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.edge.mailbox import Mailbox
 from exo_supervisor.edge.relay import KEEP_ALIVE, SLOW_CLIENT, STEP, Bounds, Relay
 from exo_supervisor.edge.reply import ClientLeftError
+from exo_supervisor.edge.room import FREE_BYTES, GRANT_BYTES, Room, Share
 from exo_supervisor.edge.upstream import UpstreamError
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.wire.aggregate import Aggregate
@@ -137,6 +138,7 @@ async def ride(  # noqa: PLR0913 - each of these can be what a test is about
     timers: Timers = TIMERS,
     upstream: Callable[[], Script] | None = None,
     meanwhile: Meanwhile | None = None,
+    share: Share | None = None,
 ) -> Ride:
     """Make one attempt; every figure is in seconds after its beginning."""
     began = anyio.current_time()
@@ -168,7 +170,7 @@ async def ride(  # noqa: PLR0913 - each of these can be what a test is about
         client if stream else None,
         mailbox,
         ask,
-        Bounds(began, began + until, began + limit),
+        Bounds(began, began + until, began + limit, share=share),
     )
     script = Script(steps) if upstream is None else upstream()
     end: Fault | SupervisorError = Fault.NONE
@@ -568,6 +570,8 @@ async def test_a_cancel_before_the_first_read_reads_nothing() -> None:
 @pytest.mark.parametrize(("content", "fault"), [(True, Fault.UNFINISHED), (False, Fault.EMPTY)])
 async def test_an_end_that_nobody_judged_is_no_success(*, content: bool, fault: Fault) -> None:
     class Mute:
+        held = 0
+
         def feed(self, data: bytes) -> bytes:
             return data
 
@@ -689,3 +693,47 @@ async def test_a_held_answer_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("exo_supervisor.edge.relay.MOST_HELD", 500)
     long = await ride((0, text("x" * 600)), (1, STOP + DONE), hold=True)
     assert (long.fault, long.client.got, long.relay.committed) == (Fault.OVERSIZED, [], False)
+
+
+# Room for whole answers
+
+
+LARGE = text("x" * (FREE_BYTES + 1))
+
+
+@pytest.mark.parametrize("hold", [False, True])
+async def test_at_the_bound_reading_stops_and_nobody_is_to_blame(*, hold: bool) -> None:
+    """Reading stops for as long as a target may stall; its own timers do not run meanwhile."""
+    late = await ride(
+        (0, LARGE), (1, STOP + DONE), stream=hold, hold=hold, generation=None, share=Share(Room(0))
+    )
+    assert (late.fault, late.at, late.reads) == (Fault.OVERLOADED, 20.0, 1)
+    assert (late.client.got, late.relay.committed) == ([], False)
+
+
+async def test_an_answer_goes_on_as_soon_as_there_is_room() -> None:
+    room = Room(4 * GRANT_BYTES)
+    other = Share(room)
+    assert other.fits(FREE_BYTES + 4 * GRANT_BYTES)
+
+    async def leave(_: Mailbox, began: float) -> None:
+        await anyio.sleep_until(began + 15.0)
+        other.close()
+
+    told = await ride(
+        (0, LARGE), (20, STOP + DONE), stream=False, generation=None, share=Share(room),
+        meanwhile=leave,
+    )  # fmt: skip
+    assert (told.fault, told.at) == (Fault.NONE, 20.0)
+
+
+async def test_a_deadline_or_a_cancel_ends_the_wait_for_room() -> None:
+    late = await ride((0, LARGE), stream=False, until=5.0, share=Share(Room(0)))
+    assert (late.fault, late.at) == (Fault.DEADLINE, 5.0)
+    lost = await ride((0, LARGE), stream=False, share=Share(Room(0)), meanwhile=cancels(2, 3.0))
+    assert (lost.fault, lost.at) == (Fault.STATE_LOST, 3.0)
+
+
+async def test_a_stream_that_is_told_as_it_comes_needs_no_room() -> None:
+    told = await ride((0, LARGE), (1, LARGE), (1, STOP + DONE), share=Share(Room(0)))
+    assert (told.fault, len(told.client.got)) == (Fault.NONE, 3)
