@@ -66,7 +66,7 @@ class Sources:
         if discovery.manual_file:
             self._lan.append(Manual(send, ports, vicinity, discovery.manual_file))
         self.services += self._lan
-        if state is not None:
+        if state is not None and discovery.remember:
             self.services.append(_last_known(state, machine, send, vicinity))
 
     def quiet(self) -> list[str]:

@@ -14,7 +14,7 @@ from exo_supervisor.core.names import ModelId, ProviderName
 from exo_supervisor.core.near import near
 from exo_supervisor.discovery.static import address_of
 from exo_supervisor.edge.fetch import Fetcher
-from exo_supervisor.edge.listing import ask_for_list
+from exo_supervisor.edge.listing import Source, ask_for_list
 from exo_supervisor.edge.placement import read_placement
 from exo_supervisor.edge.probe import Prober
 from exo_supervisor.edge.rungs import reason_of
@@ -96,13 +96,29 @@ async def _try_provider(
     source = (name, provider.base_url, keys[name].reveal)
     told = await ask_for_list(fetch, source, LIST_WAIT)
     if not isinstance(told, ProviderListed):
-        return Finding("warn", "provider", f"{name}, {told.detail or reason_of(told.why)}"), ()
+        text = f"{name}, {told.detail or reason_of(told.why)}"
+        if told.answered and told.why != "bad_key" and (better := await _better_url(fetch, source)):
+            text += f'; but {better} works: base_url = "{better}"'
+        return Finding("warn", "provider", text), ()
     bare = await ask_for_list(fetch, (name, provider.base_url, lambda: None), LIST_WAIT)
     proven = "list is public, key not proven"
     if not isinstance(bare, ProviderListed) and bare.why == "bad_key":
         proven = "key accepted"
     text = f"{name}, lists {len(told.models)} models; {proven}"
     return Finding("ok", "provider", text), told.models
+
+
+async def _better_url(fetch: Fetcher, source: Source) -> str:
+    """Find a base URL near a provider's own one that does list models; empty if none does."""
+    name, url, key = source
+    bare = url.rstrip("/")
+    others = (f"{bare}/v1", bare.removesuffix("/v1"), f"{bare.removesuffix('/api')}/api/v1")
+    for other in dict.fromkeys(others):
+        if other != bare:
+            told = await ask_for_list(fetch, (name, other, key), LIST_WAIT)
+            if isinstance(told, ProviderListed) and told.models:
+                return other
+    return ""
 
 
 def _unlisted(config: Config, provider: str, listed: Collection[str]) -> Iterator[Finding]:

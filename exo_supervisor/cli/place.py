@@ -13,6 +13,7 @@ from typing import NamedTuple
 from exo_supervisor.cli.body import fields
 from exo_supervisor.cli.errors import BAD_CONFIG, UNREACHABLE, VerbError
 from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.home import expand
 from exo_supervisor.host.user_socket import user_socket
 
 SYSTEM_SOCKET = Path("/run/exo-supervisor/api.sock")
@@ -65,7 +66,7 @@ def places(arguments: Arguments, environ: Mapping[str, str]) -> list[Path]:
         or _configured(arguments, environ)
     )
     if named:
-        return [Path(named)]
+        return [Path(expand(named, environ))]
     own = user_socket(environ)
     return [SYSTEM_SOCKET] if own is None else [own, SYSTEM_SOCKET]
 

@@ -1,6 +1,7 @@
 """A configuration while it is put together: what was accepted, from where, and what was not."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -8,6 +9,10 @@ from exo_supervisor.config.fault import ConfigFault, Kind, Place
 from exo_supervisor.config.rules import UnfitError, take
 from exo_supervisor.config.schema import Config
 from exo_supervisor.config.tables import KEYS, LISTED, SINGLE
+from exo_supervisor.home import expand
+
+PATHS = frozenset({"server.socket", "discovery.manual_file"})
+"Keys whose value is a path, in which a home is written out."
 
 At = Callable[[int | None], Place]
 "Where a value stands, or the element of it with this index."
@@ -16,7 +21,8 @@ At = Callable[[int | None], Place]
 class Draft:
     """Accepted values by table (`health`, `provider[0]`); what is put later replaces the former."""
 
-    def __init__(self) -> None:
+    def __init__(self, environ: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._environ = environ
         self.values: dict[str, dict[str, object]] = {table: {} for table in SINGLE}
         self.places: dict[str, At] = {}
         self.tables: dict[str, Place] = {}
@@ -28,6 +34,8 @@ class Draft:
     def put(self, label: str, key: str, value: object, at: At) -> None:
         table = label.partition("[")[0]
         dotted = f"{label}.{key}"
+        if f"{table}.{key}" in PATHS and isinstance(value, str):
+            value = expand(value, self._environ)
         try:
             taken = take(table, KEYS[table][key], value)
         except UnfitError as error:

@@ -42,7 +42,7 @@ def read(
 
     :raises ConfigError: with every fault found: those of the file first, in its order.
     """
-    draft = Draft()
+    draft = Draft(environ)
     if text is not None:
         _read_document(draft, Document(text, file))
     for name in sorted(environ):
@@ -125,7 +125,7 @@ def _read_table(
         if key in KEYS[name]:
             draft.put(label, key, value, _in(document, here))
             continue
-        hint = similar(key, KEYS[name]) or _home(key)
+        hint = _above(name, key, value) or similar(key, KEYS[name]) or _home(key)
         if name == "provider" and any(word in key.lower() for word in ("key", "token", "secret")):
             hint = "a key stays out of this file: name its variable in `key_env`"
         message = f"unknown key `{_short(key)}` in {heading(name)}"
@@ -134,6 +134,19 @@ def _read_table(
 
 def _in(document: Document, path: tuple[str | int, ...]) -> At:
     return lambda index: document.value(path if index is None else (*path, index))
+
+
+def _above(name: str, key: str, value: object) -> str:
+    """Tell where `server.tcp = ...` belongs that was pasted below another table's heading."""
+    if key not in SINGLE or not isinstance(value, dict):
+        return ""
+    first = "[[...]]" if name in LISTED else "[...]"
+    inner = next(iter(cast("dict[str, object]", value)), "")
+    dotted = f"`{_short(key)}.{_short(inner)}`"
+    return (
+        f"{dotted} belongs above the first `{first}` of the file, "
+        f"or as `{_short(inner)}` below [{key}]"
+    )
 
 
 def _home(key: str) -> str:

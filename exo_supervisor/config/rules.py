@@ -31,6 +31,11 @@ _URL_EXAMPLE = 'for example "http://192.168.1.7:52415"'
 _VARIABLE_EXAMPLE = (
     'for example "OPENROUTER_API_KEY"; and make a new key, for this one was written down'
 )
+_ROUTES = (
+    *("/chat/completions", "/completions", "/responses", "/messages", "/models", "/embeddings"),
+)
+"""What stands behind a base URL in the examples that people paste from."""
+_KNOWN_PATHS = frozenset({"/v1", *(f"/v1{route}" for route in _ROUTES)})
 _RESERVED = frozenset({"api-token", ".", ".."})
 
 # A secret may stand where its variable's name, or a bare URL, belongs: these are not repeated.
@@ -160,9 +165,19 @@ def _socket_problem(path: str) -> Problem | None:
 def _seed_problem(url: str) -> Problem | None:
     if problem := _url_problem(url):
         return problem
-    if url.rstrip("/").endswith("/v1"):
-        return "ends in /v1, but wants a node's base URL", "remove /v1"
+    path = urlsplit(url).path.rstrip("/")
+    if path in _KNOWN_PATHS:
+        return f"ends in {path}, but wants a node's base URL", f"remove {path}"
     return None
+
+
+def _cloud_url_problem(url: str) -> Problem | None:
+    if problem := _url_problem(url):
+        return problem
+    found = next((end for end in _ROUTES if url.rstrip("/").endswith(end)), None)
+    if found is None:
+        return None
+    return f"ends in {found}, but wants the API's base URL", f"remove {found}"
 
 
 def _url_problem(url: str) -> Problem | None:
@@ -231,8 +246,8 @@ _CHECKS: Mapping[str, Callable[[str], Problem | None]] = MappingProxyType(
         "discovery.namespaces": namespace_problem,
         "discovery.interfaces": interface_problem,
         "discovery.ranges": range_problem,
-        "provider.base_url": _url_problem,
         "provider.proxy": _proxy_problem,
+        "provider.base_url": _cloud_url_problem,
         "provider.name": _provider_problem,
         "provider.key_env": _variable_problem,
         "server.token_env": _variable_problem,

@@ -123,6 +123,7 @@ class Discovery(Struct, frozen=True):
     trust: Literal["private", "link", "named"] = "private"
     loopback_users: tuple[User, ...] = ()
     manual_file: Text = ""
+    remember: bool = True
     advertise: bool = False
 
 

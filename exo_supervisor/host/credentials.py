@@ -78,6 +78,8 @@ def _checked(text: str, what: str, advice: str) -> str:
     value = text.removesuffix("\n").removesuffix("\r")
     if not value:
         raise StartError(f"{what} is empty; {advice}, or remove it")
+    if value[0] == value[-1] and value[0] in "\"'":
+        raise StartError(f"{what} stands in quotes, which are no part of a key; remove them")
     if not all("!" <= character <= "~" for character in value):
         raise StartError(
             f"{what} holds a space, a line break or another character no key has; {advice}"

@@ -199,3 +199,17 @@ async def _stay() -> None:
             process.send_signal(signal.SIGINT)
             assert await left(process) in (0, -signal.SIGINT)
         assert "Traceback" not in await said.read_text()
+
+
+async def test_check_names_the_base_url_that_works() -> None:
+    """A base URL without `/v1` lists nothing; the one with it does, and is given for pasting."""
+    cloud = Cloud(KEY, (CLOUD_MODEL,))
+    async with cloud:
+        with folder() as place:
+            file = place / "supervisor.toml"
+            text = toml([], cloud, {}).replace(cloud.base_url, cloud.url)
+            await anyio.Path(file).write_text(text)
+            ended = await run("check", "--strict", "--config", str(file), env={KEY_ENV: KEY})
+            assert ended.code == 1
+            told = " ".join(ended.out.split())
+            assert f'but {cloud.base_url} works: base_url = "{cloud.base_url}"' in told

@@ -251,3 +251,49 @@ def test_a_mutated_file_is_read_or_refused(edits: list[tuple[int, int, str]]) ->
     for fault in faults_of(text):
         assert ": error: " in fault.render()
         assert fault.line is None or fault.source == lines[fault.line - 1]
+
+
+@pytest.mark.parametrize("home", ["~", "$HOME", "${HOME}"])
+def test_a_home_is_written_out_in_paths_from_a_file_and_a_variable(home: str) -> None:
+    text = f'[server]\nsocket = "{home}/s"\n[discovery]\nmanual_file = "/x/{home}"'
+    config = config_of(text, HOME="/home/anna")
+    assert config.server.socket == "/home/anna/s"
+    assert config.discovery.manual_file == f"/x/{home}", "only at the start of a path"
+    asked = config_of(None, HOME="/home/anna", EXO_SUPERVISOR_SERVER__SOCKET=f"{home}/s")
+    assert asked.server.socket == "/home/anna/s"
+    assert config_of(text).server.socket == f"{home}/s"
+
+
+def told_of(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        config_of(text)
+    return [f"{fault.message}; {fault.hint}" for fault in caught.value.faults]
+
+
+def test_a_key_pasted_at_the_end_is_told_where_it_belongs() -> None:
+    at_end = '[[model]]\nname = "a"\nexo = "b"\nserver.tcp = "127.0.0.1:11435"'
+    (told,) = told_of(at_end)
+    assert "`server.tcp` belongs above the first `[[...]]` of the file" in told
+    (told,) = told_of('[log]\nserver.tcp = "127.0.0.1:11435"')
+    assert "above the first `[...]` of the file, or as `tcp` below [server]" in told
+    assert config_of('server.tcp = "127.0.0.1:11435"\n[log]').server.tcp == "127.0.0.1:11435"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://h:52415/v1", "ends in /v1, but wants a node's base URL; remove /v1"),
+        ("http://h:52415/v1/chat/completions", "remove /v1/chat/completions"),
+        ("http://h:52415/v1/models/", "remove /v1/models"),
+    ],
+)
+def test_a_node_s_url_with_a_path_is_told(url: str, said: str) -> None:
+    (told,) = told_of(f'[discovery]\nstatic = ["{url}"]')
+    assert said in told
+    assert config_of('[discovery]\nstatic = ["http://h:52415/"]')
+
+
+@pytest.mark.parametrize("end", ["/chat/completions", "/models", "/messages", "/completions/"])
+def test_a_provider_s_url_pasted_with_a_route_is_told(end: str) -> None:
+    (told,) = told_of(f'[[provider]]\nname = "p"\nbase_url = "https://a.b/v1{end}"')
+    assert f"remove {end.rstrip('/')}" in told

@@ -98,3 +98,11 @@ def test_any_variable_is_a_token_or_refused_without_its_content(value: str) -> N
         assert secret.reveal() == value.removesuffix("\n").removesuffix("\r")
         assert secret.reveal().isascii()
         assert secret.reveal().isprintable()
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_a_key_in_quotes_is_told_without_the_key(quote: str) -> None:
+    with pytest.raises(StartError) as caught:
+        read_secret("A_KEY", "", {"A_KEY": f"{quote}sk-secret{quote}"})
+    assert "A_KEY stands in quotes" in str(caught.value)
+    assert "sk-secret" not in str(caught.value)
