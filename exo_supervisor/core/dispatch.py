@@ -23,7 +23,7 @@ from exo_supervisor.core.fail import DEADLINE, NO_ROOM, Fail, over
 from exo_supervisor.core.flights import Attempt, Flight
 from exo_supervisor.core.marks import PREFILL
 from exo_supervisor.core.moves import Moves
-from exo_supervisor.core.names import Address, ProviderName, RequestId
+from exo_supervisor.core.names import ProviderName, RequestId
 from exo_supervisor.core.nodes import Node
 from exo_supervisor.core.options import Option, Seen, Tables, crowded
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Outcome
@@ -105,10 +105,6 @@ class Dispatch:
     def state_read(self, event: PlacementRead, now: float) -> list[Effect]:
         """End the silent attempts at a node whose state does not vouch for them."""
         return self._quiet.state_read(event, now)
-
-    def state_unread(self, address: Address) -> None:
-        """Take in that a node did not tell its state: it vouches for nothing."""
-        self._quiet.state_unread(address)
 
     def died(self, node: Node) -> list[Effect]:
         """End what waits at a node that is dead for certain."""

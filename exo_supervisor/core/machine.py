@@ -166,7 +166,6 @@ class Machine:
                 effects += self._follow(event, now) + self.tables.keeper.turn(now)
             case PlacementFailed():
                 effects = watch.unread(event)
-                self.dispatch.state_unread(event.node)
             case ProviderListed():
                 effects = watch.listed(event)
             case ProviderFailed():

@@ -29,14 +29,13 @@ class Silence(Struct):
     """One attempt that makes no progress, as far as was told.
 
     `told_at` is when it was told of last, `since` when its silence began; `asked_at` is the oldest
-    question that no reading has answered yet, and `unread` says that one failed.
+    question that no reading has answered yet.
     """
 
     attempt: Attempt
     since: float
     told_at: float
     asked_at: float | None = None
-    unread: bool = False
     idle_since: float | None = None
     vouched_at: float = -inf
 
@@ -74,12 +73,6 @@ class Quiet:
     def forget(self, request: RequestId) -> None:
         """Ask no more: the attempt made progress, or is over."""
         self._silences.pop(request, None)
-
-    def state_unread(self, address: Address) -> None:
-        """Take in that a node did not tell its state."""
-        for silence in self._silences.values():
-            if silence.attempt.option.target == address and silence.asked_at is not None:
-                silence.unread = True
 
     def state_read(self, event: PlacementRead, now: float) -> list[Effect]:
         """End the attempts at a node whose state does not vouch for them."""
@@ -125,7 +118,7 @@ class Quiet:
         now: float,
     ) -> list[Effect]:
         """Take one attempt's word from the state of the member that holds its stream."""
-        attempt, silence.asked_at, silence.unread = silence.attempt, None, False
+        attempt, silence.asked_at = silence.attempt, None
         same = self._tables.registry.nodes[event.node].node_id == attempt.node_id
         word = judge(attempt, view, event) if same else Word.LOST
         if word is Word.VOUCHED:
@@ -160,8 +153,9 @@ class Quiet:
 
 
 def _is_unread(silence: Silence, node: Node) -> bool:
-    """Say whether the last question went unanswered."""
-    return silence.asked_at is not None and (silence.unread or node.misses > 0)
+    """Say whether the last question went unanswered, and not only because a reading takes long."""
+    missed = node.misses > 0 and node.why != "timeout"  # of those the state is not asked for
+    return silence.asked_at is not None and (node.unread is not None or missed)
 
 
 def _patience(attempt: Attempt, *, begun: bool) -> float:

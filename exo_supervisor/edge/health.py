@@ -137,6 +137,7 @@ class _Poller:
         self._turns, self._silent = turns, 0
         self._lived_at = lived_at
         self._misses: int | None = None
+        self._refused = False
         self._found: Found | None = None
         self._wanted = False
         self._spared_until = 0.0
@@ -216,28 +217,34 @@ class _Poller:
             beats = 1 if self._turns is None else 2 ** min(self._silent - 1, SLOWEST)
             return self._interval * min(beats, SLOWEST)
         self._misses += 1
+        self._refused = event.why != "timeout"
         gone = event.why in ("refused", "reset") and self._misses < MISSES
         return min(QUICK, self._interval) if gone else self._interval
 
     async def _rest(self, until: float) -> None:
         """Wait for the next beat; read what is wanted meanwhile, once even if there is no time."""
-        await self._read()
+        await self._read(until)
         while anyio.current_time() < until:
-            if not await self._read():
+            if not await self._read(until):
                 wake = min(until, self._spared_until) if self._may_read() else until
                 with anyio.CancelScope(deadline=wake) as self._nap:
                     await anyio.sleep_forever()
 
-    async def _read(self) -> bool:
+    async def _read(self, beat: float) -> bool:
         """Read the placement if it is wanted, then the rest of it, all within one timeout.
 
-        Not of a node that missed its last probe: whether it is gone has to be found out first.
+        Not of a node that refused its last probe: whether it is gone has to be found out first. One
+        that was only slow may be at work, and its state says on what; but it costs no `beat`.
         """
         began = anyio.current_time()
         if self._found is None or not self._may_read() or began < self._spared_until:
             return False
+        if self._misses and began >= beat:
+            return False
         self._wanted = False
         until = began + self._state_timeout
+        if self._misses:
+            until = min(until, beat)
         try:
             placement, capacity = await read_placement(
                 self._prober, self._node, self._found, until, disks=self._capacity
@@ -264,7 +271,7 @@ class _Poller:
         return True
 
     def _may_read(self) -> bool:
-        return self._wanted and self._found is not None and not self._misses
+        return self._wanted and self._found is not None and not (self._misses and self._refused)
 
     def _spare(self, began: float) -> None:
         """Leave the node in peace for so long that its state is no burden."""

@@ -383,11 +383,29 @@ def test_a_reading_that_takes_its_time_is_waited_for() -> None:
     story.asked(silence=90.0)
 
 
-def test_of_a_node_that_misses_its_probes_the_state_is_not_read() -> None:
+def test_of_a_node_that_refuses_its_probes_the_state_is_not_read() -> None:
     story = Silent()
     story.asked()
-    story.miss("a:1", why="timeout")
+    story.miss("a:1")
     story.wait(20.0)
+    assert told(story.quiet("r", 30.0)) == LATE
+
+
+def test_of_a_node_that_is_slow_to_say_who_it_is_the_state_may_still_be_read() -> None:
+    story = Silent()
+    story.asked()
+    story.down("a:1", why="timeout")
+    story.asked(after=20.0, silence=30.0)
+    assert story.says(running=True) == []
+    story.asked(silence=40.0)
+
+
+def test_a_state_that_is_not_read_again_for_long_because_it_failed_is_unread() -> None:
+    story = Silent()
+    unread(story)
+    story.asked()
+    story.asked(silence=20.0)
+    story.wait(10.0)
     assert told(story.quiet("r", 30.0)) == LATE
 
 

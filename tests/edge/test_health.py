@@ -255,6 +255,31 @@ async def test_a_host_that_leaves_before_a_reading_is_missed_as_soon_as_any(afte
     assert missed[2] - missed[0] >= 5.0
 
 
+async def test_of_a_node_that_is_slow_to_say_who_it_is_the_state_is_read_and_the_beat_kept() -> (
+    None
+):
+    """It may be at work on a long prompt, and its state is what says so."""
+    get = FakeGet()
+    answers_c(get)
+    async with polling(get) as (health, heard):
+        watch(health)
+        await anyio.sleep(0.1)
+        get.delays[f"{URL}/node_id"] = 60.0
+        get.delays[f"{URL}/state/runners"] = 1.0
+        await anyio.sleep(7.4)
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(4.0)
+        get.delays[f"{URL}/state/runners"] = 60.0
+        await anyio.sleep(21.0)
+        health.read(ReadPlacement(node=NODE))
+        await anyio.sleep(6.0)
+    told = [(at, event) for at, event in heard if not isinstance(event, ProbeAnswered)]
+    assert told[:3] == [(7.0, silent()), (8.5, placed()), (12.0, silent())]
+    assert (35.0, PlacementFailed(node=NODE, why="timeout")) in told
+    missed = [at for at, event in heard if event == silent()]
+    assert missed == [7.0, 12.0, 17.0, 22.0, 27.0, 32.0, 37.0]
+
+
 async def test_who_is_only_somebodys_word_and_silent_is_asked_ever_more_rarely() -> None:
     get = FakeGet()
     get.answers[f"{URL}/node_id"] = REFUSED
