@@ -56,13 +56,36 @@ class Grounds:
     def open(self) -> Iterator[tuple[Cluster, Node]]:
         """List the clusters that take placements, each with who is to be asked.
 
-        That is no laggard where another answers. Generation A knows no placement.
+        That is no laggard where another answers. Generation A knows no placement, and strangers
+        take none where a trusted cluster does.
         """
-        for cluster in self._registry.clusters.values():
+        clusters = self._registry.clusters.values()
+        trusted = any(self._is_trusted(each) and self._answers(each) for each in clusters)
+        for cluster in clusters:
+            if trusted and not self._is_trusted(cluster):
+                continue
             up = [node for m in cluster.members if (node := self._registry.nodes[m]).up]
             node = min(up, key=lambda node: node.lags, default=None)
             if node is not None and cluster.generation != "A":
                 yield cluster, node
+
+    def counts(self, cluster: Cluster, now: float) -> bool:
+        """Say whether what stands on a cluster stands: on a stranger's, if none is trusted."""
+        if self._is_trusted(cluster):
+            return True
+        clusters = self._registry.clusters.values()
+        return not any(
+            self._is_trusted(each) and each.generation != "A" and self.alive(each, now)
+            for each in clusters
+        )
+
+    def _is_trusted(self, cluster: Cluster) -> bool:
+        """Say whether a cluster's members are trusted: all of them are, or none."""
+        return any(self._registry.nodes[member].trust != "found" for member in cluster.members)
+
+    def _answers(self, cluster: Cluster) -> bool:
+        up = any(self._registry.nodes[member].up for member in cluster.members)
+        return up and cluster.generation != "A"
 
     def firm(self, cluster: Cluster, now: float) -> bool:
         """Say whether a cluster has settled, so that what it says of a model will last."""

@@ -176,6 +176,8 @@ class Keeper:
             for cluster, placed in self._registry.where_placed(model):
                 if placed.why == "not_placed" or not self._grounds.alive(cluster, now):
                     continue
+                if not self._grounds.counts(cluster, now):
+                    continue
                 if placed.ready:
                     return cluster, placed
                 found = found or (cluster, placed)

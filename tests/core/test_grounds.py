@@ -73,6 +73,7 @@ def test_nothing_is_placed_while_a_member_shows_another_session() -> None:
         story.up(node)
         story.read(node, index=index)
     story.read("b:1", mates="a:1", index=101)
+    story.read("a:1", mates="b:1", index=90_001)
     assert grounds.changed(story.now)
     assert not grounds.firm(cluster(story), 1_000.0)
     story.read("b:1", mates="a:1", index=-1)

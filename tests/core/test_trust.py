@@ -4,20 +4,21 @@ import pytest
 from msgspec import structs
 
 from exo_supervisor.core.capacity import Capacity
-from exo_supervisor.core.effects import KeepPins
+from exo_supervisor.core.effects import KeepPins, PlaceModel, RemoveModel
 from exo_supervisor.core.events import (
     AddressesRead,
     CapacityRead,
     LinkSeen,
+    ModelOrdered,
     NodeSighted,
     NodeTrusted,
     PlacementRead,
     ProbeAnswered,
 )
 from exo_supervisor.core.names import Address, NodeId
-from exo_supervisor.core.policy import Policy
+from exo_supervisor.core.policy import ModelRule, Policy
 from exo_supervisor.core.trust import MAX_PINS, Rule, is_loopback
-from tests.core.story import BOTH, LOCAL, Story, refusal, stand, told
+from tests.core.story import BOTH, LOCAL, M, Story, refusal, stand, told
 
 SEED, FAR = "10.0.0.5:52415", "10.0.0.66:52415"
 MINE = NodeId(f"{SEED}#0")
@@ -288,3 +289,20 @@ def test_one_named_later_is_trusted_from_then_on() -> None:
     seen = NodeSighted(node=Address(FAR), url=f"http://{FAR}", source="static", seeded=True)
     story.tell(seen)
     assert told(story.ask("r", local_only=True)) == [f"start {FAR} m"]
+
+
+def test_a_model_that_a_stranger_says_it_has_is_placed_on_a_trusted_cluster_all_the_same() -> None:
+    """Else a word of anybody's would keep it from standing where `local_only` may go."""
+    kept = structs.replace(LOCAL, models=(ModelRule("chat", exo=(M,), keep=True),))
+    story = House(kept)
+    story.up(FAR)
+    story.read(FAR, "m")
+    story.read(SEED)
+    placed = [each for each in story.wait(60.0) + story.read(SEED) if isinstance(each, PlaceModel)]
+    assert [each.node for each in placed] == [SEED]
+    removed = story.tell(ModelOrdered(models=(M,), order="remove"))
+    assert [each.node for each in removed if isinstance(each, RemoveModel)] == []
+    story.down(SEED)
+    story.wait(60.0)
+    gone = story.tell(ModelOrdered(models=(M,), order="remove"))
+    assert [each.node for each in gone if isinstance(each, RemoveModel)] == [FAR]
