@@ -77,4 +77,5 @@ class Conversation:
 
     def _reset(self) -> None:
         system = self._arguments.system
-        self._said = [] if system is None else [{"role": "system", "content": system}]
+        told: Fields = {"role": "system", "content": system}
+        self._said = [] if system is None else [told]

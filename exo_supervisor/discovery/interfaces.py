@@ -10,7 +10,7 @@ from msgspec import Struct
 
 HAS_NETLINK = hasattr(socket, "AF_NETLINK")
 """Linux tells its links, and who is there, by netlink; elsewhere there is this module alone."""
-_SIZES = {socket.AF_INET: (4, 4), socket.AF_INET6: (8, 16)}
+_SIZES: dict[int, tuple[int, int]] = {socket.AF_INET: (4, 4), socket.AF_INET6: (8, 16)}
 """Where in a sockaddr the address stands, and its length."""
 _LONGEST = 28
 """Bytes of a struct sockaddr_in6, the longest that is read."""
@@ -28,14 +28,13 @@ class Interface(Struct, frozen=True):
 class _Entry(ctypes.Structure):
     """Head of struct ifaddrs, which Linux, macOS and the BSDs have alike."""
 
-
-_Entry._fields_ = [
-    ("next", ctypes.POINTER(_Entry)),
-    ("name", ctypes.c_char_p),
-    ("flags", ctypes.c_uint),
-    ("address", ctypes.c_void_p),
-    ("netmask", ctypes.c_void_p),
-]
+    _fields_ = (
+        ("next", ctypes.c_void_p),
+        ("name", ctypes.c_char_p),
+        ("flags", ctypes.c_uint),
+        ("address", ctypes.c_void_p),
+        ("netmask", ctypes.c_void_p),
+    )
 
 
 def read_interfaces() -> list[Interface]:
@@ -45,17 +44,16 @@ def read_interfaces() -> list[Interface]:
     if libc.getifaddrs(ctypes.byref(first)) != 0:
         raise OSError(ctypes.get_errno(), "the system does not list its interfaces")
     try:
-        return list(_read(first))
+        return list(_read(ctypes.addressof(first.contents) if first else None))
     finally:
         libc.freeifaddrs(first)
 
 
-def _read(first: "ctypes._Pointer[_Entry]") -> Iterator[Interface]:
-    entry = first
+def _read(entry: int | None) -> Iterator[Interface]:
     for _ in range(_MOST):
         if not entry:
             return
-        now = entry.contents
+        now = _Entry.from_address(entry)
         if now.address:
             found = read_address(_sockaddr(now.address), _sockaddr(now.netmask), bsd=_BSD)
             if found is not None:
@@ -75,7 +73,7 @@ def _sockaddr(pointer: int | None) -> bytes:
     family = int.from_bytes(ctypes.string_at(pointer, 2), sys.byteorder)
     if family not in _SIZES:
         return b""
-    offset, size = _SIZES[socket.AddressFamily(family)]
+    offset, size = _SIZES[family]
     return ctypes.string_at(pointer, offset + size)
 
 

@@ -187,8 +187,8 @@ def test_what_stays_local_never_picks_a_cloud_model(service: Service, capsys: Ou
 
 
 def test_an_alias_and_its_target_count_as_one(service: Service) -> None:
-    alias = {"id": "chat", "state": "ready", "where": []}
-    own = {"id": "org/model", "state": "ready", "where": [], "alias_of": "chat"}
+    alias = {"id": "chat", "state": "ready"}
+    own = {"id": "org/model", "state": "ready", "alias_of": "chat"}
     service.says("GET /supervisor/models", {"models": [alias, own]})
     service.on(CHAT, streamed(delta("x"), headers=EXO))
     assert service.main("chat", "hello") == 0

@@ -9,6 +9,8 @@ import io
 import os
 import select
 import sys
+from collections.abc import Callable
+from typing import Any, cast
 
 _LINUX_SELECT = ("EPOLL", "POLLRDHUP", "epoll")
 for _name in [each for each in vars(select) if each.startswith(_LINUX_SELECT)]:
@@ -45,8 +47,8 @@ def _strip(module: object, starts: tuple[str, ...]) -> None:
             delattr(module, name)
 
 
-def _without_proc(opens):  # noqa: ANN001, ANN202 -- it stands for several functions
-    def guarded(path, *rest, **more):  # noqa: ANN001, ANN002, ANN003, ANN202
+def _without_proc(opens: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded(path: object, *rest: object, **more: object) -> object:
         if isinstance(path, str | bytes | os.PathLike) and os.fsdecode(path).startswith("/proc"):
             raise FileNotFoundError(2, "No such file or directory", path)
         return opens(path, *rest, **more)
@@ -63,4 +65,4 @@ builtins.open = io.open = _without_proc(io.open)
 os.open = _without_proc(os.open)
 os.stat = _without_proc(os.stat)
 os.listdir = _without_proc(os.listdir)
-sys.modules["uvloop"] = None  # it is installed on Linux only
+cast("dict[str, object]", sys.modules)["uvloop"] = None  # it is installed on Linux only
