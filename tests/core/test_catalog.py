@@ -128,3 +128,14 @@ def test_what_must_stay_stays_under_its_other_names_too() -> None:
     routes = {name: catalog.lookup(name) for name in names}
     stays = {n: route.local_only for n, route in routes.items() if isinstance(route, Route)}
     assert stays == dict.fromkeys(names, True) | {"p/other": False}
+
+
+def test_a_name_in_another_case_is_the_one_that_was_meant_and_no_card_is() -> None:
+    registry, clouds = Registry(), Clouds(())
+    registry.cards |= dict.fromkeys(map(ModelId, ("org/chat-1", "org/other", "org/placed-1")))
+    registry.known.remember(Address("n:1"), (ModelId("org/placed-1"),))
+    found = Catalog(Policy(models=(ModelRule("chat"),)), registry, clouds)
+    assert found.nearest("Chat") == (["chat"], [])
+    assert found.nearest("chat-1") == (["chat"], ["org/chat-1"])
+    assert found.nearest("placed")[0] == ["org/placed-1"], "placed once, it can be asked for"
+    assert "org/placed-1" not in found.nearest("placed")[1]
