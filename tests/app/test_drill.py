@@ -132,6 +132,8 @@ def raw(body: str, status: int = 200, *, cut: bool = False, more: str = "") -> b
 STREAMS = [
     (raw(SAYS + STOPS + DONE), "whole"),
     (raw(": keep-alive\n\n" + SAYS + STOPS + DONE), "whole"),
+    (raw(SAYS.replace("{", '{"odd": [NaN, "\\ud83d"], ', 1) + STOPS + DONE), "whole"),
+    (raw(SAYS + STOPS + "data: []\n\n" + DONE), "neither"),
     (raw(SAYS + STOPS + DONE, cut=True), "neither"),
     (raw(SAYS + STOPS), "neither"),
     (raw(SAYS + DONE), "neither"),
