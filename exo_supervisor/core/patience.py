@@ -62,7 +62,7 @@ def least_busy(flight: Flight, tables: Tables, now: float) -> tuple[Option, Side
 
     A target may name an hour and be free in a minute: one request now and then finds out.
     """
-    if flight.attempts or Block.BUSY not in flight.reasons:
+    if Block.BUSY not in flight.reasons:
         return None
     best: tuple[float, Option, Side] | None = None
     for tier in flight.tiers:

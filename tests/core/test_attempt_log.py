@@ -44,6 +44,11 @@ def test_a_request_that_ends_with_its_failure_has_no_such_line() -> None:
     story.names()
     story.fail("r", Fault.REJECTED, status=400, message="wrong")
     assert story.names() == []
+    story.ask("s")
+    story.fail("s", Fault.CONNECT)
+    assert story.names() == ["attempt_failed"]
+    story.fail("s", Fault.CONNECT)
+    assert story.names() == []
 
 
 def test_many_of_one_kind_are_counted_and_others_are_not_hidden_by_them() -> None:

@@ -199,6 +199,20 @@ def test_where_all_asked_for_a_long_rest_one_request_a_minute_tries() -> None:
     assert told(story.ask("w")) == ["start q x /busy"], "a success lifts the mark"
 
 
+def test_what_was_paid_for_a_wait_in_one_tier_buys_nothing_in_the_next() -> None:
+    policy = structs.replace(BOTH, order=("cloud", "exo"), clouds=BOTH.clouds[:1], budget=0.0)
+    story = Story(policy, "a:1", "b:1", "c:1")
+    for request in "rst":
+        story.ask(request)
+    for request in "rst":
+        assert story.fail(request, Fault.BUSY, retry_after=2.0) == []
+    story.wait(2.0)
+    assert told(story.fail("r", Fault.BUSY, retry_after=60.0)) == ["start a:1 m /busy"]
+    story.wait(1.2)
+    story.fail("s", Fault.CONNECT)
+    assert refusal(story.fail("s", Fault.CONNECT)).code == "attempts_failed"
+
+
 def test_a_seat_that_is_taken_is_no_mark() -> None:
     story = Story(structs.replace(LOCAL, patience=0.0), "a:1", generation="A")
     story.ask("r")
@@ -216,6 +230,16 @@ def test_the_client_is_told_the_soonest_time_that_was_said(
     story.fail("r", Fault.BUSY, retry_after=first)
     answer = refusal(story.fail("r", Fault.BUSY, retry_after=second))
     assert (answer.code, answer.retry_after) == ("overloaded", told_to_client)
+
+
+def test_a_mark_outlasts_a_shorter_rest() -> None:
+    story = Story(structs.replace(CLOUD, clouds=CLOUD.clouds[:1]))
+    for request in "rstu":
+        story.ask(request)
+    for request in "rst":
+        story.fail(request, Fault.CONNECT)
+    assert refusal(story.fail("u", Fault.BUSY, retry_after=40.0)).retry_after == 40.0
+    assert story.state("p") == "open"
 
 
 def test_a_target_is_free_when_both_its_rest_and_its_mark_are_over() -> None:

@@ -104,6 +104,16 @@ def test_a_target_that_will_not_go_on_is_left_for_another() -> None:
     assert story.idle()
 
 
+def test_a_refusal_of_its_own_says_nothing_of_going_on() -> None:
+    rule = ModelRule("chat", exo=(M,), cloud=((P, X), (Q, X)), continues=True)
+    story = begun(Policy(clouds=CLOUDS, models=(rule,), ignored=dict(IGNORED)), "a:1")
+    story.ask("s", route="cloud")
+    story.fail("s", Fault.UNSUPPORTED)
+    assert told(breaks(story, "r", Fault.RESET)) == ["start p x /attempt_failed"]
+    story.begin("r")
+    assert breaks(story, "r", Fault.REJECTED) == [], "q could, but p has answered"
+
+
 def test_a_provider_that_will_not_go_on_is_not_asked_to_again() -> None:
     for fault in (Fault.REJECTED, Fault.UNSUPPORTED, Fault.BEGAN_ANEW):
         rule = ModelRule("chat", exo=(M,), cloud=((P, X), (Q, X)), continues=True)

@@ -130,6 +130,13 @@ def test_what_we_had_added_is_left_out_and_asked_again_and_remembered(
     assert story.idle()
 
 
+def test_to_be_asked_again_takes_nothing_from_the_attempts_of_a_tier() -> None:
+    story = Story(structs.replace(TWO_MODELS, attempts=2))
+    story.ask("r")
+    assert told(story.fail("r", Fault.STREAM_REFUSED)) == ["start p x"]
+    assert told(story.fail("r", Fault.NOT_PLACED)) == ["start p y"]
+
+
 def test_both_may_be_refused_one_after_the_other() -> None:
     story = Story(ONE)
     story.ask("r")
