@@ -82,6 +82,8 @@ def test_a_model_that_an_election_took_says_so() -> None:
 
 def test_a_node_that_is_down_shows_why_and_no_models() -> None:
     story = Story(LOCAL, "n:1")
+    known = Capacity(memory_total=64, memory_available=48)
+    story.tell(CapacityRead(node=Address("n:1"), capacities={}, own=known))
     story.down("n:1")
     [node] = views.nodes(story.machine, story.now, wall)
     assert (node.models, node.latency, node.rung) == ([], None, "seen")
