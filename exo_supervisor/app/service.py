@@ -20,7 +20,7 @@ from exo_supervisor.app.border import border_of
 from exo_supervisor.app.pins import pin_watch, read_pins
 from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.proxies import proxies_of, proxy_of
-from exo_supervisor.app.sources import Sources
+from exo_supervisor.app.sources import Sources, awaited
 from exo_supervisor.config import Config, without_passwords
 from exo_supervisor.core.admission import Gate
 from exo_supervisor.core.effects import (
@@ -116,7 +116,10 @@ async def serve(
     config = given.config
     clock = get_running_loop().time  # what anyio.current_time asks, without its detour
     border, pins = border_of(config), await read_pins(given.state)
-    policy = policy_of(config, given.why_off, pins=pins, owned=border.owned)
+    policy = msgspec.structs.replace(
+        policy_of(config, given.why_off, pins=pins, owned=border.owned),
+        awaited=awaited(config, given.state),
+    )
     machine = Machine(policy, clock())
     send, receive = anyio.create_memory_object_stream[Event](INBOX)
     nodes, clouds = open_sessions(border.why_not)

@@ -14,6 +14,7 @@ from exo_supervisor.core.names import ClusterKey
 from exo_supervisor.core.nodes import Node
 from exo_supervisor.discovery.broadcast import Broadcast
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
+from exo_supervisor.discovery.first_round import FirstRound
 from exo_supervisor.discovery.last_known import Known, LastKnown
 from exo_supervisor.discovery.manual import Manual
 from exo_supervisor.discovery.mdns import Mdns
@@ -66,12 +67,28 @@ class Sources:
         if discovery.manual_file:
             self._lan.append(Manual(send, ports, vicinity, discovery.manual_file))
         self.services += self._lan
+        if _asks_the_lan(config):
+            self.services.append(FirstRound(send))
         if state is not None and discovery.remember:
             self.services.append(_last_known(state, machine, send, vicinity))
 
     def quiet(self) -> list[str]:
         """Say which sources can hear nothing, and why."""
         return [f"{each.name} is quiet: {each.why_quiet}" for each in self._lan if each.why_quiet]
+
+
+def awaited(config: Config, state: Path | None) -> frozenset[str]:
+    """Name the sources that the first look waits for.
+
+    Generation A is only overheard, at times of its own: it is no use to wait for that.
+    """
+    found = [FirstRound.name] if _asks_the_lan(config) else []
+    remembers = state is not None and config.discovery.remember
+    return frozenset([*found, LastKnown.name] if remembers else found)
+
+
+def _asks_the_lan(config: Config) -> bool:
+    return config.discovery.mdns or config.discovery.multicast
 
 
 def _last_known(

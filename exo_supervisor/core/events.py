@@ -50,6 +50,12 @@ class NodeSighted(BaseEvent, frozen=True, kw_only=True):
     claimed: NodeId | None = None
 
 
+class SourceHeard(BaseEvent, frozen=True, kw_only=True):
+    """A discovery source has told of everything that it could know at the start."""
+
+    source: str
+
+
 class ProbeAnswered(BaseEvent, frozen=True, kw_only=True):
     """A node said who it is; `latency` in seconds. `state_paths`: it has `/state/{path}`."""
 
@@ -292,6 +298,7 @@ class Ticked(BaseEvent, frozen=True, kw_only=True):
 
 Event = (
     NodeSighted
+    | SourceHeard
     | ProbeAnswered
     | ProbeFailed
     | PlacementRead

@@ -36,6 +36,7 @@ from exo_supervisor.core.events import (
     ProviderListed,
     RequestArrived,
     RequestEnded,
+    SourceHeard,
     Ticked,
 )
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, RequestId, Scope
@@ -152,7 +153,8 @@ class Machine:
         | PlacementRead
         | PlacementFailed
         | ProviderListed
-        | ProviderFailed,
+        | ProviderFailed
+        | SourceHeard,
         now: float,
     ) -> list[Effect]:
         watch, version = self._watch, self.tables.registry.version
@@ -170,6 +172,8 @@ class Machine:
                 effects = watch.listed(event)
             case ProviderFailed():
                 effects = watch.unlisted(event)
+            case SourceHeard():
+                effects = watch.heard(event)
         changed = version != self.tables.registry.version
         return effects + self._rouse(now, changed=changed or isinstance(event, ProviderListed))
 

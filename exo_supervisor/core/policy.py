@@ -81,6 +81,8 @@ class Policy(Struct, frozen=True):
     """Seconds that a request waits for a model that is being placed, where nothing else serves."""
     first_look: float = 4.0
     """Seconds for which requests may wait until every seed was looked at once."""
+    awaited: frozenset[str] = frozenset()
+    """Sources of which the first look waits to hear, and for whom they tell of."""
 
     def timers(self, generation: Generation) -> Timers:
         """Pick a generation's timers; A sends no byte before its first token."""

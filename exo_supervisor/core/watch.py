@@ -21,6 +21,7 @@ from exo_supervisor.core.events import (
     ProbeFailed,
     ProviderFailed,
     ProviderListed,
+    SourceHeard,
 )
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.options import Tables
@@ -38,6 +39,7 @@ class Watch:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._registry = tables.registry
+        self._awaited = set(tables.policy.awaited)
 
     def sighted(self, event: NodeSighted, now: float) -> list[Effect]:
         """Begin to look at a node that was never seen before."""
@@ -177,9 +179,22 @@ class Watch:
         self._tables.busy.forget(address)
         return [*effects, UnwatchNode(node=address)]
 
+    def heard(self, event: SourceHeard) -> list[Effect]:
+        """Take in that a source has told of all that it knew at the start."""
+        self._awaited.discard(event.source)
+        return []
+
     def looked(self) -> bool:
-        """Say whether every seed, and every provider with a key, was looked at once."""
+        """Say whether all were heard and looked at once of whom a request could be served.
+
+        Those are the sources that tell at the start, every seed and every node told of by then,
+        and every provider with a key.
+        """
+        if self._awaited:
+            return False
         nodes = self._registry.nodes
+        if not all(node.looked for node in nodes.values()):
+            return False
         seeds = (nodes.get(address) for address, _ in self._tables.policy.seeds)
         if not all(node is not None and node.looked for node in seeds):
             return False

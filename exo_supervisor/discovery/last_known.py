@@ -16,7 +16,7 @@ import structlog
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Meta, Struct
 
-from exo_supervisor.core.events import Event, NodeSighted
+from exo_supervisor.core.events import Event, NodeSighted, SourceHeard
 from exo_supervisor.core.names import Address, Generation, NodeId
 from exo_supervisor.discovery.vicinity import Vicinity
 from exo_supervisor.errors import SupervisorError
@@ -85,9 +85,11 @@ class LastKnown:
         self._written = dict(self._known)
         self._untold = dict.fromkeys(self._known)
         try:
+            await self._tell()
+            await self._inbox.send(SourceHeard(source=self.name))
             while True:
-                await self._tell()
                 await anyio.sleep(EVERY)
+                await self._tell()
                 self._learn()
                 if self._changed(STALE):
                     await self._save()

@@ -10,6 +10,7 @@ from exo_supervisor.core.events import (
     ProviderFailed,
     ProviderListed,
     RequestArrived,
+    SourceHeard,
 )
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, RequestId
@@ -121,3 +122,59 @@ def test_a_late_alarm_looks_at_nobody_who_left() -> None:
     assert story.machine.dispatch.due(RequestId("r"), 1.0) == []
     story.leave("r")
     assert story.machine.dispatch.due(RequestId("r"), 2.0) == []
+
+
+AWAITED = structs.replace(SEEDED, awaited=frozenset({"lan", "last_known"}))
+NEAR = Address("b:1")
+
+
+def hear(story: Young, *sources: str) -> list[str]:
+    return [word for each in sources for word in told(story.tell(SourceHeard(source=each)))]
+
+
+def sight(story: Young, source: str) -> None:
+    story.tell(NodeSighted(node=NEAR, url="http://b:1", source=source))
+
+
+@pytest.mark.parametrize("source", ["last_known", "lan"])
+def test_a_node_that_a_source_tells_of_at_the_start_is_looked_at_as_a_seed_is(source: str) -> None:
+    """The provider was fast and the seed is down, and still the request goes to Exo."""
+    story = Young(AWAITED)
+    story.ask("r")
+    story.hear_clouds()
+    story.tell(ProbeFailed(node=SEED, why="refused"))
+    assert story.waits("r")
+    sight(story, source)
+    assert hear(story, "last_known", "lan", "nobody's") == []
+    story.up("b:1")
+    assert story.waits("r"), "it answered but did not tell what it runs"
+    assert told(story.read("b:1", "m")) == ["start b:1 m"]
+
+
+def test_a_remembered_node_that_is_gone_holds_nobody_up_for_longer_than_a_look() -> None:
+    story = Young(AWAITED)
+    story.ask("r")
+    story.hear_clouds()
+    story.tell(ProbeFailed(node=SEED, why="refused"))
+    sight(story, "last_known")
+    hear(story, "lan", "last_known")
+    assert story.waits("r")
+    assert told(story.tell(ProbeFailed(node=NEAR, why="timeout"))) == ["start p x /exo_down"]
+
+
+def test_with_nothing_told_the_look_is_over_when_every_source_was_heard() -> None:
+    story = Young(AWAITED)
+    story.ask("r")
+    story.hear_clouds()
+    story.tell(ProbeFailed(node=SEED, why="refused"))
+    assert hear(story, "lan") == []
+    assert hear(story, "last_known") == ["start p x /exo_down"]
+
+
+def test_a_source_that_never_tells_is_waited_for_as_long_as_a_look_may_take() -> None:
+    story = Young(AWAITED)
+    story.ask("r")
+    story.hear_clouds()
+    story.tell(ProbeFailed(node=SEED, why="refused"))
+    assert story.tick(3.9) == []
+    assert told(story.tick(4.1)) == ["start p x /exo_down"]

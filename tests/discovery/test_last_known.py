@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from exo_supervisor.core.events import Event, NodeSighted
+from exo_supervisor.core.events import Event, NodeSighted, SourceHeard
 from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.discovery.last_known import EVERY, FORGET, MOST, STALE, Known, LastKnown
 from exo_supervisor.discovery.vicinity import Vicinity
@@ -241,3 +241,19 @@ async def test_a_disk_that_does_not_give_it_back_costs_a_line_too() -> None:
     assert [(line["event"], line["why"]) for line in logs] == [
         ("last_known_unreadable", "permission denied")
     ]
+
+
+async def test_it_is_said_once_that_all_was_told_even_if_that_was_nothing() -> None:
+    for kept in (("10.0.0.2:52415", "10.0.0.3:8000"), ()):
+        send, inbox = anyio.create_memory_object_stream[Event](8)
+        disk = Disk(filed(*kept))
+        last = LastKnown(send, OWN, tuple, read=disk.read, write=disk.write)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(last.run)
+            await anyio.sleep(3 * EVERY)
+            tasks.cancel_scope.cancel()
+        send.close()
+        with inbox:
+            told = [event async for event in inbox]
+        assert [e.node for e in told[:-1] if isinstance(e, NodeSighted)] == list(kept)
+        assert told[-1] == SourceHeard(source="last_known")
