@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from select import poll
 from socket import AF_UNIX, socket
-from typing import cast
 
 import anyio
 import structlog
@@ -80,7 +79,9 @@ class _Connection(web.RequestHandler):
         response.force_close()
         return response
 
-    def eof_received(self) -> bool:
+    def eof_received(  # pyright: ignore[reportIncompatibleMethodOverride] -- asyncio takes a bool
+        self,
+    ) -> bool:
         """Answer one who has only said that it will send no more, as `nc -N` does.
 
         On a Unix socket that can be told from a leave; on TCP it cannot, and counts as one. A
@@ -96,7 +97,7 @@ class _Connection(web.RequestHandler):
         if self.transport is None:
             return
         if self._has_left():
-            cast("asyncio.Transport", self.transport).abort()
+            self.transport.abort()
             return
         if self._waiter is not None:  # for a next request, which will not come
             self.force_close()

@@ -43,7 +43,7 @@ def sources_of(ends: Ends, text: str, state: Path | None = None) -> Sources:
 
 def test_each_source_runs_that_is_not_switched_off(ends: Ends) -> None:
     names = [each.name for each in sources_of(ends, "").services]
-    assert names == ["static", "crawl", "broadcast", "mdns", "multicast"]
+    assert names == ["static", "crawl", "broadcast", "mdns", "multicast", "lan"]
     assert [each.name for each in sources_of(ends, f"{OFF}crawl = false").services] == ["static"]
 
 
