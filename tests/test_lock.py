@@ -3,9 +3,12 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import cast
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.sbom import bill
 
 ROOT = Path(__file__).parent.parent
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
@@ -33,3 +36,9 @@ def test_each_locked_version_has_hashes_and_no_place_is_named() -> None:
     assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
     assert "://" not in LOCK
     assert "index" not in LOCK
+
+
+def test_the_bill_of_materials_names_all_that_is_locked() -> None:
+    listed = cast("list[dict[str, str]]", bill()["components"])
+    assert {each["name"]: each["version"] for each in listed} == LOCKED
+    assert all(each["hashes"] for each in listed)

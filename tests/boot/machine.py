@@ -110,7 +110,6 @@ def booted(lan: Lan, host: str) -> Generator[Machine]:
         words = [
             *("systemd-nspawn", "--boot", "--quiet", f"--directory={tree}", "--console=pipe"),
             *("--register=no", "--keep-unit", f"--machine=exo-{os.getpid()}"),
-            "--hostname=debian",
             f"--network-namespace-path=/run/netns/{lan.namespace(host)}",
             *_binds(),
         ]
@@ -160,6 +159,7 @@ def _configure(tree: Path) -> None:
     kept = [line for line in dumped.splitlines() if "::Check-" in line]
     kept.append(f'Acquire::http::Proxy "{proxy}";')
     (tree / "etc/apt/apt.conf.d/99outside").write_text("\n".join([*kept, ""]))
+    (tree / "etc/hostname").write_text("debian\n")
     (tree / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 debian\n")
     for user in ("alice", "bob"):
         subprocess.run(  # noqa: S603 - words of this file

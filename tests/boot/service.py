@@ -87,16 +87,24 @@ def a_hangup(machine: Machine, told: Told) -> None:
 
 
 def a_bad_file(machine: Machine, told: Told) -> None:
-    """Give it a wrong file: it ends once, the socket rests, too, and a client is told."""
+    """Give it a wrong file under clients: it ends once, its socket, too, and they are told."""
     path = Path(f"{machine.tree}{FILE}")
     path.parent.mkdir(exist_ok=True)
     path.write_text("[server]\nsokcet = 1\n")
-    show(machine, "systemctl restart exo-supervisor")
-    code, said = show(machine, f"timeout 10 {CROWD} 1 /tmp/stop; echo ends $?", "alice")
-    waiting = (
+    failed = (
         "for _ in $(seq 100); do systemctl is-failed -q exo-supervisor && break; sleep 0.1; done"
     )
-    machine.run(f"rm -f /tmp/stop; {waiting}; sleep 3")
+    with machine.start(f"rm -f /tmp/stop; {CROWD} 4 /tmp/stop", "alice") as crowd:
+        machine.run("sleep 1")
+        show(machine, "systemctl restart exo-supervisor")
+        machine.run(f"{failed}; sleep 2")
+        machine.run("touch /tmp/stop", "alice")
+        out, _ = crowd.communicate(timeout=30)
+    ends = json.loads(out.splitlines()[-1])
+    say(f"clients meanwhile: {ends}")
+    told(
+        "clients of a bad file are told, none hangs", sum(ends.values()) > ends.get("whole", 0) > 0
+    )
     _, said = show(machine, "systemctl is-active exo-supervisor.service exo-supervisor.socket")
     told("a bad file: the service failed, the socket rests", said.split() == ["failed", "inactive"])
     _, said = show(machine, "systemctl show -p NRestarts -p ExecMainStatus exo-supervisor")
@@ -116,11 +124,13 @@ def a_bad_file(machine: Machine, told: Told) -> None:
 
 
 def a_terminal_that_goes(machine: Machine, told: Told) -> None:
-    """Hang up on a user's own service: it drains and ends."""
+    """Hang up on a user's own service: it drains, ends, and takes its socket along."""
+    path = Path(f"{machine.tree}/home/bob/.local/state/exo-supervisor/api.sock")
     with Terminal(machine, "bob", "/home/bob") as terminal:
-        terminal.paste("/usr/local/bin/exo-supervisor run 2>/tmp/bob.log &\n")
-        terminal.paste("/usr/local/bin/exo-supervisor status --wait 10\n")
-    script = "for _ in $(seq 100); do pgrep -u bob -f 'supervisor run' || break; sleep 0.1; done"
-    machine.run(script)
-    code, _ = machine.run("pgrep -u bob -f 'supervisor run'")
-    told("a terminal that goes takes its service along", code == 1)
+        terminal.paste("exo-supervisor run 2>bob.log &\n")
+        terminal.paste("exo-supervisor status --wait 10\n")
+        was = path.exists()
+    give_up = time.monotonic() + _FOUND_WITHIN
+    while path.exists() and time.monotonic() < give_up:
+        time.sleep(0.1)
+    told("a terminal that goes takes its service along", was and not path.exists())
