@@ -6,6 +6,7 @@ Usage: crowd.py SOCKET MODEL CLIENTS FILE; it ends when FILE is there, and print
 import json
 import socket
 import sys
+import time
 from collections import Counter
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -42,6 +43,7 @@ def ask(path: str, model: str, stop: Path, ends: Counter[str]) -> None:
             ends["whole" if whole else f"status {answer.status}, not whole"] += 1
         except (OSError, HTTPException) as fault:
             ends[type(fault).__name__] += 1
+            time.sleep(0.05)  # nobody is there: a moment later is soon enough
         finally:
             connection.close()
 
