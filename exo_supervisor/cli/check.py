@@ -3,8 +3,10 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
 
 import anyio
 import msgspec
@@ -23,6 +25,8 @@ from exo_supervisor.host.permissions import SERVICE_USER, unreadable_for
 OPEN_PORT = "whoever reaches an Exo port can use and delete its models: keep it inside your network"
 SEEDS = "discovery.static"
 NO_SERVICE = Finding("off", "service", "none answers; one that runs also finds nodes on your LAN")
+_LEVELS: Mapping[str, Literal["ok", "off"]] = MappingProxyType({"ready": "ok", "off": "off"})
+"""What a provider's state is for us; every other one is a warning."""
 _DOWN = {"seen", "down", "-"}
 
 
@@ -128,8 +132,7 @@ def _of_service(arguments: Arguments, running: Fields) -> Iterator[Finding]:
     for each in objects(status.get("providers")):
         name, state, why = word(each.get("name")), word(each.get("state")), each.get("why")
         text = f"{name} {state}, key {keys.get(name, 'not set')}" + (f", {why}" if why else "")
-        level = {"ready": "ok", "off": "off"}.get(state, "warn")
-        yield Finding(level, "provider", text, "service")
+        yield Finding(_LEVELS.get(state, "warn"), "provider", text, "service")
     for model in objects((of_service(arguments, "/supervisor/models") or {}).get("models")):
         for place in objects(model.get("where")):
             if "does not list" in (why := word(place.get("why"))):

@@ -4,6 +4,7 @@ import os
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import cast
 
 from exo_supervisor.app import files
 from exo_supervisor.cli.errors import VerbError
@@ -29,8 +30,11 @@ def explain(fault: Exception, given: Sequence[str]) -> VerbError:
 
 def _sentence(fault: Exception) -> str:
     """Name what broke; an exception's own text may hold a prompt or a key, errno's may not."""
-    while isinstance(fault, ExceptionGroup) and len(fault.exceptions) == 1:
-        fault = fault.exceptions[0]
+    while isinstance(fault, ExceptionGroup):
+        inner = cast("ExceptionGroup[Exception]", fault).exceptions
+        if len(inner) > 1:
+            break
+        fault = inner[0]
     kind = type(fault).__name__
     if isinstance(fault, OSError) and fault.strerror:
         where = f": {fault.filename}" if isinstance(fault.filename, str) else ""

@@ -15,14 +15,25 @@ from tests.cli.conftest import Service
 
 pytestmark = pytest.mark.real_time
 Out = pytest.CaptureFixture[str]
+Json = dict[str, object]
 TEXT = """
 [[provider]]
 name = "openrouter"
 base_url = "https://openrouter.invalid/v1"
 key_env = "NOT_SET_HERE"
 """
-NODE = {"id": "192.168.1.5:52415", "rung": "ready", "generation": "C", "models": [{"ready": True}]}
-ALONE = {"id": "127.0.0.1:52415", "rung": "seen", "why": "nothing listens there", "models": []}
+NODE: Json = {
+    "id": "192.168.1.5:52415",
+    "rung": "ready",
+    "generation": "C",
+    "models": [{"ready": True}],
+}
+ALONE: Json = {
+    "id": "127.0.0.1:52415",
+    "rung": "seen",
+    "why": "nothing listens there",
+    "models": [],
+}
 
 
 @pytest.fixture(autouse=True)
