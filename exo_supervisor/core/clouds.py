@@ -41,6 +41,8 @@ class Provider(Struct):
     why: str = ""
     bad_key_until: float | None = None
     key_rest: float = 0.0
+    key_why: str = ""
+    """Why it refused the key, in its own words, where they are of money and not of the key."""
     reached: bool | None = None
 
     def usable(self, now: float) -> bool:
@@ -135,11 +137,11 @@ class Clouds:
             return False
         provider.key_rest = min(KEY_REST_MAX, 2.0 * provider.key_rest or KEY_REST)
         provider.bad_key_until, provider.looked = now + provider.key_rest, True
-        provider.reached, provider.why = None, why
+        provider.reached, provider.key_why = None, why
         return True
 
     def took_key(self, name: ProviderName) -> None:
         """Note that a provider answered with content, which proves the key."""
         provider = self.providers[name]
-        provider.bad_key_until, provider.key_rest = None, 0.0
+        provider.bad_key_until, provider.key_rest, provider.key_why = None, 0.0, ""
         provider.reached, provider.why = True, ""

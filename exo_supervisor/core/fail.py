@@ -146,7 +146,7 @@ def _refused_keys(flight: Flight, tables: Tables, now: float) -> Iterator[str]:
         provider = None if tier.provider is None else tables.clouds.providers[tier.provider]
         if provider is None or provider.state(now) != "bad_key" or tier.provider in tried:
             continue
-        yield f"{tier.provider}: bad_key{_brackets(provider.why[:MAX_WORDS])}"
+        yield f"{tier.provider}: bad_key{_brackets(provider.key_why[:MAX_WORDS])}"
 
 
 def _only_found(flight: Flight, tables: Tables) -> Address | None:

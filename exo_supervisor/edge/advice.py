@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from exo_supervisor.core.clouds import Provider
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.nodes import Node
 from exo_supervisor.core.placing import GivenUp
@@ -21,6 +22,8 @@ DEFAULT_SEED = "127.0.0.1:52415"
 """Where an Exo of this host would be; it is looked at although nobody named it."""
 MOST = 5
 """Lines of advice, at most."""
+MAX_WORDS = 45
+"""Characters of a provider's own words in one of them."""
 _NAMES = {
     "A": "generation A (0.0.15)",
     "B": "generation B (1.0.x)",
@@ -32,7 +35,7 @@ def advise(machine: Machine, now: float) -> list[str]:
     """Say what to do, the most useful first."""
     registry, clouds = machine.tables.registry, machine.tables.clouds
     lines = [
-        f"{provider.cloud.name} refused its key: set a new one and restart"
+        _on_key(provider)
         for provider in clouds.providers.values()
         if provider.state(now) == "bad_key"
     ]
@@ -55,6 +58,14 @@ def advise(machine: Machine, now: float) -> list[str]:
 def is_nobodys(node: Node) -> bool:
     """Say whether a node is only the default seed: no Exo is on this host, and none was."""
     return not node.was_up and node.address == DEFAULT_SEED
+
+
+def _on_key(provider: Provider) -> str:
+    """Say why a provider is left alone: a new key does not fill an empty account."""
+    name, why = provider.cloud.name, provider.key_why
+    if why:
+        return f"{name} serves nothing now: {why[:MAX_WORDS]}"
+    return f"{name} refused its key: set a new one and restart"
 
 
 def _on_models(machine: Machine) -> Iterator[str]:

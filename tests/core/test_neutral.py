@@ -267,7 +267,8 @@ def test_why_a_key_was_refused_is_told_as_long_as_its_provider_is_left_alone() -
     story.fail("r", Fault.BAD_KEY, status=401)
     message = refusal(story.ask("s")).message
     assert "; p: bad_key (Insufficient Balance); q: bad_key" in message
-    assert story.machine.tables.clouds.providers[P].why == "Insufficient Balance"
+    story.tell(ProviderListed(provider=P, models=(X,)))
+    assert "p: bad_key (Insufficient Balance)" in refusal(story.ask("t")).message
 
 
 def test_of_many_attempts_the_first_ones_are_told() -> None:

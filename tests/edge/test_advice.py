@@ -55,6 +55,13 @@ def test_a_refused_key_comes_first_and_rests_with_the_key() -> None:
     assert first not in advise(story.machine, story.now + 301.0)
 
 
+def test_an_empty_account_is_told_in_the_providers_words() -> None:
+    story = Story(BOTH)
+    story.machine.tables.clouds.refused_key(P, story.now, "Insufficient Balance")
+    said = f"{P} serves nothing now: Insufficient Balance"
+    assert advise(story.machine, story.now)[0] == said
+
+
 def test_sums_up_who_serves() -> None:
     assert sum_up(Story(LOCAL, "n:1").machine, 9.0) == "Exo serves"
     assert sum_up(Story(BOTH, "n:1").machine, 9.0) == "Exo serves, cloud stands by"
