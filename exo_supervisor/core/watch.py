@@ -24,6 +24,7 @@ from exo_supervisor.core.events import (
     SourceHeard,
 )
 from exo_supervisor.core.names import Address
+from exo_supervisor.core.nodes import Node
 from exo_supervisor.core.options import Tables
 from exo_supervisor.core.stuck import stuck_models, stuck_nodes
 
@@ -73,6 +74,8 @@ class Watch:
             effects.append(Announce(level="info", name=name, facts=facts))
         if change != "same" or missed:  # a cheap check saw it come back: its rest may end
             self._tables.breakers.hasten((event.node, None), now)
+        if not self._has_breaker(node):
+            self._tables.breakers.forget(event.node, models=False)
         unread = node.cluster is None or node.listed_at is None
         if node.up and node.alias_of is None and (change != "same" or unread):
             effects.append(ReadPlacement(node=event.node, cards=True, capacity=True))
@@ -166,11 +169,20 @@ class Watch:
         for address in self._registry.forgettable(now):
             effects += self._forget(address, now)
         clouds = self._tables.clouds.providers
-        targets, scopes = {*self._registry.nodes, *clouds}, {*self._registry.clusters, *clouds}
-        self._tables.breakers.prune(targets, scopes)
+        nodes = filter(self._has_breaker, self._registry.nodes.values())
+        targets = {*(node.address for node in nodes), *clouds}
+        self._tables.breakers.prune(targets, {*self._registry.clusters, *clouds})
         self._tables.busy.prune(now)
         self._tables.absent.prune(now)
         return effects
+
+    def _has_breaker(self, node: Node) -> bool:
+        """Say whether a node's breaker means anything: requests go by an alias's other address.
+
+        What an operator forced stays until an operator gives it back.
+        """
+        cell = self._tables.breakers.get((node.address, None))
+        return node.alias_of is None or (cell is not None and cell.forced is not None)
 
     def _forget(self, address: Address, now: float) -> list[Effect]:
         """Drop a node from every table."""

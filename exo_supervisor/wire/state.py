@@ -198,9 +198,10 @@ def _placement(state: _State) -> Placement:
     at_most(MAX_MODELS, (one.shard_assignments.model_id for _, one in told))
     own = {runner for _, one in told for runner in one.shard_assignments.runner_to_shard}
     at_most(MAX_RUNNERS, own)
-    nodes = (n if isinstance(n, str) else n.node_id for n in state.nodes)
+    listed = (n if isinstance(n, str) else n.node_id for n in state.nodes)
+    nodes = tuple(NodeId(node) for node in dict.fromkeys(at_most(MAX_MEMBERS, listed)))
     statuses = {r: _mapped(state.runners[r]) for r in own if r in state.runners}
-    silent = _silent(state.last_seen)
+    silent = _silent(state.last_seen, frozenset(nodes))
     found: dict[ModelId, list[Instance]] = {}
     for key, instance in told:
         shards = instance.shard_assignments
@@ -208,7 +209,7 @@ def _placement(state: _State) -> Placement:
         found.setdefault(ModelId(shards.model_id), []).append(read)
     return Placement(
         index=state.last_event_applied_idx,
-        nodes=tuple(NodeId(node) for node in dict.fromkeys(at_most(MAX_MEMBERS, nodes))),
+        nodes=nodes,
         models=tuple(_model(model, each) for model, each in found.items()),
         runners=len(own),
         orphans=_orphans(state.runners, own),
@@ -266,15 +267,19 @@ def _rank(instance: Instance) -> int:
     return _RANK.index(instance.why or "ready")
 
 
-def _silent(last_seen: Raw) -> set[str]:
-    """Name the nodes that the master has not heard of for long, measured by its own clock."""
+def _silent(last_seen: Raw, living: frozenset[NodeId]) -> set[str]:
+    """Name the nodes that the master has not heard of for long, measured by its own clock.
+
+    That is read from those that the topology names: Exo never forgets the others, and one that
+    was stamped by another master may stand in the future.
+    """
     seen: dict[str, datetime] = {}
     told = _mapped(last_seen)
     for node, stamp in islice(told.items(), len(told) if len(told) <= MAX_RUNNERS else 0):
         with suppress(ValueError):  # msgspec's own errors are among them
             at = datetime.fromisoformat(_stamp.decode(stamp))
             seen[node] = at if at.tzinfo else at.replace(tzinfo=UTC)
-    latest = max(seen.values(), default=None)
+    latest = max((at for node, at in seen.items() if node in living), default=None)
     return {node for node, at in seen.items() if latest is not None and latest - at > SILENT}
 
 

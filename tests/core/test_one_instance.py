@@ -91,7 +91,8 @@ def test_a_merge_makes_the_heir_known() -> None:
     house.read("a:1", index=900)
     house.up("c:1")
     house.read("c:1", mates="a:1", index=900)
-    house.read("a:1", mates="b:1", index=901)
+    house.read("a:1", mates="b:1 c:1", index=901)
+    house.read("b:1", mates="a:1 c:1", index=3)
     assert house.row.home == "a:1"
 
 

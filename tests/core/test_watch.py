@@ -16,7 +16,7 @@ from exo_supervisor.core.events import (
     ProviderFailed,
     ProviderListed,
 )
-from exo_supervisor.core.machine import ALARMS
+from exo_supervisor.core.machine import ALARMS, SWEEP
 from exo_supervisor.core.names import Address, ModelId, NodeId, ProviderName
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.watch import MAX_CARDS
@@ -156,6 +156,34 @@ def test_alarms_of_those_who_left_are_thinned_out() -> None:
         story.leave(f"r{n}")
         story.machine.tables.busy.forget(Address("a:1"))
     assert len(vars(story.machine)["_alarms"]) <= ALARMS + 4
+
+
+def tripped(node: str) -> Story:
+    """Tell of a node whose breaker is open, and of another that has its id, too, from now on."""
+    story = Story(LOCAL, node)
+    for number in range(3):
+        story.ask(f"r{number}")
+        story.fail(f"r{number}", Fault.CONNECT)
+    assert story.state(node) == "open"
+    story.up("a:1")
+    return story
+
+
+def test_the_breaker_of_an_address_that_became_an_alias_is_gone() -> None:
+    story = tripped("b:1")
+    same = ProbeAnswered(node=Address("b:1"), generation="C", node_id=NodeId("a:1#0"), latency=0.1)
+    story.tell(same)
+    assert story.machine.tables.registry.nodes[Address("b:1")].alias_of == "a:1"
+    assert story.machine.tables.breakers.get((Address("b:1"), None)) is None
+
+
+def test_what_an_operator_forced_at_an_alias_stays() -> None:
+    story = tripped("b:1")
+    story.force("b:1", "open")
+    same = ProbeAnswered(node=Address("b:1"), generation="C", node_id=NodeId("a:1#0"), latency=0.1)
+    story.tell(same)
+    story.wait(SWEEP)
+    assert story.state("b:1") == "open"
 
 
 def test_the_cluster_that_an_alias_leaves_behind_ends_without_an_heir() -> None:

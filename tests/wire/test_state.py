@@ -38,7 +38,7 @@ def read(
     instances: Mapping[str, object], runners: Mapping[str, object], seen: object = None
 ) -> Placement:
     what, who, when = (json.dumps(part).encode() for part in (instances, runners, seen))
-    return read_state(what, who, b'{"nodes":[]}', b"1", when)
+    return read_state(what, who, b'{"nodes":["n","n1","n2"]}', b"1", when)
 
 
 def readiness(statuses: dict[str, object], runners: list[str] | None = None) -> Placed:
@@ -162,6 +162,11 @@ def test_a_host_that_the_master_has_not_heard_of_is_silent(last: object, *, sile
     assert seen_at(n1="2026-11-23T05:46:24Z", n2=last) == expected
     assert seen_at(n1="2026-11-23T05:46:24", n2=last) == expected
     assert seen_at(elsewhere="2026-11-23T05:46:24Z", n1="2026-11-23T05:46:24Z", n2=last) == expected
+
+
+def test_a_ghost_that_was_seen_in_the_future_makes_nobody_silent() -> None:
+    both = {"n1": "2026-11-23T05:46:24Z", "n2": "2026-11-23T05:46:23Z"}
+    assert seen_at(ghost="2031-01-01T00:00:00Z", **both) == (True, "")
 
 
 def test_without_a_word_of_who_was_seen_nobody_is_silent() -> None:
