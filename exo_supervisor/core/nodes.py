@@ -31,6 +31,7 @@ MAX_CLAIMS = 32
 class Node(Struct):
     """One Exo API endpoint.
 
+    A `twin` goes by the id of another machine, and `proofs` are how often that showed in a row.
     `view` is the state of its cluster as it told it last. `claims` are the ids that its sources
     announced, None where an Exo of any id is welcome; `why` is why it did not say who it is,
     `unread` why it did not tell its state. `restarted_at` is when it was last found under a new
@@ -63,6 +64,8 @@ class Node(Struct):
     unread: Why | None = None
     latency: float = 0.0
     alias_of: Address | None = None
+    twin: bool = False
+    proofs: int = 0
     cluster: ClusterKey | None = None
     listed: tuple[NodeId, ...] = ()
     listed_at: float | None = None

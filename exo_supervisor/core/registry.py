@@ -26,6 +26,7 @@ from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, Scop
 from exo_supervisor.core.nodes import Cluster, Node, carry_over, claim, join, note_miss, views_of
 from exo_supervisor.core.standing import Standing
 from exo_supervisor.core.trust import Trust, outranks
+from exo_supervisor.core.twins import compare, tell_twin
 from exo_supervisor.core.unproven import Unproven
 
 MAX_NODES = 2048
@@ -183,6 +184,8 @@ class Registry:
         """Take what a member told of its cluster in, and say what it tells of the cluster."""
         node = self.nodes[event.node]
         node.looked, node.unread = True, None
+        if node.alias_of is not None and compare(node, self.nodes[node.alias_of], event, now):
+            return Reading(said=(tell_twin(node),))
         if node.alias_of is not None or node.generation is None:
             return Reading()
         grouping = self._list(node, event.listed, now)
@@ -197,8 +200,9 @@ class Registry:
             mate.view = verdict.views.get(member, None if verdict.elected else mate.view)
         was = Told(cluster.key, cluster.index, cluster.told, first=cluster.read_at < 0)
         said = [*cluster.condition.take(was, event, verdict, now)]
-        if node.view is not None and len(verdict.views) > 1:
-            said += tell_lag(node.address, cluster.key, before, node.view, now)
+        view = verdict.views.get(node.address)
+        if view is not None and len(verdict.views) > 1:
+            said += tell_lag(node.address, cluster.key, before, view, now)
         cluster.index, cluster.read_at = verdict.truth.index, verdict.truth.read_at
         if event.downloaded is not None:
             cluster.downloaded = frozenset(event.downloaded)
@@ -308,9 +312,10 @@ class Registry:
         holder = self.nodes[self._ids.setdefault(node.node_id, node.address)]
         if holder is node or not outranks(node, holder):
             node.alias_of = None if holder is node else holder.address
+            node.twin = node.twin and node.alias_of is not None
             return
         self._ids[node.node_id] = node.address
-        node.alias_of, holder.alias_of = None, node.address
+        node.alias_of, node.twin, holder.alias_of = None, False, node.address
         self._groupings.append(self._group((holder.address,), now))
 
     def _release_id(self, node: Node) -> None:

@@ -166,6 +166,7 @@ class Watch:
         """Name what is stuck; drop the nodes that were silent for long and that no person named."""
         effects: list[Effect] = [*stuck_nodes(self._registry, now)]
         effects += stuck_models(self._registry, now)
+        effects += self._ask_aliases()
         for address in self._registry.forgettable(now):
             effects += self._forget(address, now)
         clouds = self._tables.clouds.providers
@@ -175,6 +176,12 @@ class Watch:
         self._tables.busy.prune(now)
         self._tables.absent.prune(now)
         return effects
+
+    def _ask_aliases(self) -> Iterator[Effect]:
+        """Have the aliases asked for their states: one may be a machine of its own."""
+        for node in self._registry.nodes.values():
+            if node.up and node.alias_of is not None and node.generation != "A":
+                yield ReadPlacement(node=node.address)
 
     def _has_breaker(self, node: Node) -> bool:
         """Say whether a node's breaker means anything: requests go by an alias's other address.

@@ -45,7 +45,7 @@ def advise(machine: Machine, now: float) -> list[str]:
     lines += _on_models(machine)
     lines += _on_clusters(registry, now)
     for node in registry.nodes.values():
-        if node.alias_of is None and not is_nobodys(node):
+        if (node.alias_of is None or node.twin) and not is_nobodys(node):
             lines += _on_node(node, registry)
     lines += _on_generations(registry)
     if stuck and not clouds.providers:

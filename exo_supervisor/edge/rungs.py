@@ -98,6 +98,8 @@ def explain(node: Node, registry: Registry, now: float) -> str:
         )
     if not node.up:
         return _silent(node, registry)
+    if node.twin:
+        return f"another machine, {node.alias_of}, goes by the same node id: it gets nothing"
     if node.alias_of is not None:
         return f"it goes by the id of {node.alias_of}, which is trusted: it gets nothing"
     cluster = None if node.cluster is None else registry.clusters[node.cluster]
@@ -184,6 +186,8 @@ def stuck_for(condition: Condition, model: ModelId, now: float) -> float | None:
 
 def advise_on(node: Node, registry: Registry) -> str | None:
     """Say what leads a node to its next rung; None where a person can do nothing."""
+    if node.up and node.twin:
+        return "delete the copied node id (Exo's node_id.keypair) there, and restart Exo there"
     if node.up:
         launch = f"no model is placed: launch one at {node.url}"
         return launch if node.rung == "clustered" else None

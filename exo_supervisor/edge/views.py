@@ -146,7 +146,7 @@ def nodes(machine: Machine, now: float, wall: Wall) -> list[NodeSeen]:
 
 def _is_shown(node: Node, machine: Machine) -> bool:
     """Say whether a node has a row: one that goes by the id of a trusted one may be a stranger."""
-    if node.alias_of is None:
+    if node.alias_of is None or node.twin:
         return True
     registry = machine.tables.registry
     holder = registry.nodes[node.alias_of]

@@ -175,7 +175,7 @@ async def test_exo_gets_half_a_minute_to_look_a_model_up_on_the_hub() -> None:
 
 async def test_the_instance_that_was_asked_for_is_told() -> None:
     get = standing_nowhere()
-    body = {"MlxRingInstance": {"instanceId": "i7", "shardAssignments": {}}}
+    body: dict[str, object] = {"MlxRingInstance": {"instanceId": "i7", "shardAssignments": {}}}
     get.say(PREVIEWS, json.dumps({"previews": [{"error": None, "instance": body}]}))
     async with placer(get, FakeCommand()) as (placing, inbox):
         placing.place(order())
@@ -186,13 +186,13 @@ async def test_the_instance_that_was_asked_for_is_told() -> None:
 
 def crowd(**status: str) -> FakeGet:
     """Tell of instances of the model, each with one runner in a state."""
-    instances = {
+    instances: dict[str, object] = {
         one: {"MlxRingInstance": {"shardAssignments": {
             "modelId": MODEL, "runnerToShard": {f"r-{one}": {}},
         }}}
         for one in status
     }  # fmt: skip
-    runners = {f"r-{one}": {tag: {}} for one, tag in status.items()}
+    runners: dict[str, object] = {f"r-{one}": {tag: {}} for one, tag in status.items()}
     get = FakeGet()
     get.say(f"{URL}/state/instances", json.dumps(instances))
     get.say(f"{URL}/state/runners", json.dumps(runners))

@@ -77,14 +77,14 @@ def test_a_monstrous_list_says_nothing() -> None:
 def placement(*hosts: str, status: str = "RunnerIdle", more: object = None) -> Placement:
     """Read a state with one instance, with a runner on each of some hosts."""
     runners = {f"r-{host}": host for host in hosts}
-    shards = {
+    shards: dict[str, object] = {
         "modelId": M,
         "runnerToShard": {runner: {} for runner in runners},
         "nodeToRunner": {host: runner for runner, host in runners.items()},
     }
-    instances = {"i1": {"MlxRingInstance": {"shardAssignments": shards}}}
-    statuses = {runner: {status: more or {}} for runner in runners}
-    parts = (instances, statuses, {"nodes": list(hosts)}, 7)
+    instances: dict[str, object] = {"i1": {"MlxRingInstance": {"shardAssignments": shards}}}
+    statuses: dict[str, object] = {runner: {status: more or {}} for runner in runners}
+    parts: tuple[object, ...] = (instances, statuses, {"nodes": list(hosts)}, 7)
     return read_state(*(json.dumps(part).encode() for part in parts))
 
 

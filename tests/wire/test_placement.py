@@ -105,14 +105,14 @@ def test_what_stands_is_read_from_a_part_or_from_the_whole(generation: str) -> N
 
 def crowd(**tags: str) -> dict[str, bytes]:
     """Write a state with instances, each with one runner in a state, and one runner unknown."""
-    instances = {
+    instances: dict[str, object] = {
         one: {"MlxRingInstance": {"shardAssignments": {
             "modelId": "m", "runnerToShard": {f"r-{one}": {}, "unknown": {}},
         }}}
         for one in tags
     }  # fmt: skip
-    runners = {f"r-{one}": {tag: {}} for one, tag in tags.items()}
-    parts = {"instances": instances, "runners": runners}
+    runners: dict[str, object] = {f"r-{one}": {tag: {}} for one, tag in tags.items()}
+    parts: dict[str, object] = {"instances": instances, "runners": runners}
     return {name: json.dumps(part).encode() for name, part in {**parts, "whole": parts}.items()}
 
 
