@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from exo_supervisor.core.effects import Effect, ReadPlacement
+from exo_supervisor.core.events import PlacementRead
 from exo_supervisor.core.members import CONFIRM, FOREIGN, LAG
-from exo_supervisor.core.names import Address, ClusterKey
+from exo_supervisor.core.names import Address, ClusterKey, NodeId
 from exo_supervisor.core.nodes import Cluster
 from tests.core.story import BOTH, M, Story, stand, told
 
@@ -191,6 +192,28 @@ def test_a_merge_in_which_the_newcomers_session_goes_on_is_an_election() -> None
     story.tells("b:1", mates="a:1 c:1", index=-1)
     assert "cluster_re_elected" in story.names()
     assert list(cluster_of(story).models) == ["n"], "the truth of the session that goes on"
+
+
+def test_a_member_whose_session_never_ended_is_no_stranger_for_ever() -> None:
+    story = house("a:1", "b:1")
+    story.up("c:1")
+    story.tells("c:1", index=90_000)
+    story.tells("c:1", mates="a:1 b:1", index=90_001)
+    story.tells("a:1", ON_A, mates="b:1 c:1", index=3001)
+    story.tells("c:1", mates="a:1 b:1", index=90_002)
+    assert ready(story) == ["a:1", "b:1"]
+    story.wait(FOREIGN)
+    story.tells("c:1", mates="a:1 b:1", index=90_040)
+    assert cluster_of(story).index == 90_040
+
+
+def test_what_is_on_disk_is_remembered_while_nobody_asks() -> None:
+    story = house("a:1")
+    listed = (NodeId("a:1#0"),)
+    told = PlacementRead(node=Address("a:1"), listed=listed, models=(), downloaded=(M,))
+    story.tell(told)
+    story.tells("a:1", index=3005)
+    assert cluster_of(story).downloaded == {M}
 
 
 def test_who_went_and_came_back_in_the_same_session_is_no_stranger_for_long() -> None:

@@ -31,6 +31,14 @@ FURTHER = Placed(ModelId("m"), ready=False, why="loading", progress="2 of 4 laye
 HOW = ("loading", "1 of 4 layers loaded")
 
 
+def test_a_download_that_failed_is_given_up_at_once_for_exo_never_tries_it_again() -> None:
+    failed = Placed(ModelId("m"), ready=False, why="download_failed", detail="no space left")
+    p = placing.stands(Loading(0, HERE, 1.0, 1.0, HOW), failed, HERE, 5.0)
+    assert p == GivenUp(1, "its download failed: no space left", ("download_failed", None))
+    assert placing.stands(p, failed, HERE, 9.0) is p
+    assert isinstance(placing.stands(p, SLOW, HERE, 9.0), Loading), "somebody mended it"
+
+
 def test_the_good_way() -> None:
     p: Placing = placing.ask(Resting(2, 5.0), HERE, 10.0)
     assert p == Asked(2, HERE, 10.0)
