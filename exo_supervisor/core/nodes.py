@@ -138,7 +138,7 @@ def note_miss(node: Node, event: ProbeFailed, now: float) -> None:
     A node that is busy with it may well be slow to say who it is.
     """
     since, lived_at = node.missing_since, event.lived_at
-    if since is None or (node.up and lived_at is not None and lived_at > since):
+    if since is None or (lived_at is not None and lived_at > since):
         node.misses, node.missing_since = 0, now
     node.misses, node.returns = node.misses + 1, 0
     node.why, node.detail, node.looked = event.why, event.detail, True

@@ -125,6 +125,10 @@ def test_a_copy_that_was_loading_when_it_began_may_go_on_loading() -> None:
     story.wait(10.0)
     story.quiet("r", 10.0)
     assert story.tells("a:1", placed, index=11) == []
+    story.wait(10.0)
+    story.quiet("r", 20.0)
+    alone = Placed(M, ready=True, instances=(well,))
+    assert told(story.tells("a:1", alone, index=21)) == LOST, "but it may have taken the request"
 
 
 def test_generation_a_has_no_copies_and_its_model_has_to_be_ready() -> None:
@@ -234,6 +238,26 @@ def test_those_that_wait_at_another_member_for_that_model_are_moved_too() -> Non
         story.quiet("r", 10.0 * tens)
         ended = story.tells(mine, stand("m", "i1@a:1"), mates="a:1 b:1", index=10 * tens)
         assert told(ended) == LOST * 2 * (tens - 1)
+
+
+def test_a_member_that_lags_says_nothing_of_those_that_wait_at_another() -> None:
+    story = Story(LOCAL)
+    well = stand("m", "i1@a:1", running=True)
+    for node in ("a:1", "b:1"):
+        story.up(node)
+    for index in (1, 2):
+        for node in ("a:1", "b:1"):
+            story.tells(node, well, mates="a:1 b:1", index=index)
+    story.ask("r", draw=0.0)
+    story.ask("s", draw=0.9)
+    mine = target(story, R)
+    other = target(story, S)
+    assert mine != other
+    story.wait(10.0)
+    story.tells(other, well, mates="a:1 b:1", index=5000)
+    story.quiet("r", 10.0)
+    failed = stand("m", "i1@a:1", why="runner_failed")
+    assert told(story.tells(mine, failed, mates="a:1 b:1", index=100)) == LOST
 
 
 def test_an_election_moves_those_too_that_were_not_asked_about() -> None:
