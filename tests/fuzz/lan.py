@@ -12,7 +12,7 @@ from random import Random
 from zeroconf import DNSIncoming
 
 from exo_supervisor.core.events import AddressesRead, CapacityRead, CardsRead, PlacementRead
-from exo_supervisor.core.known import MAX_KNOWN
+from exo_supervisor.core.known import MAX_PAST_MODELS, MAX_PAST_NODES
 from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.core.registry import MAX_NODES
 from exo_supervisor.demo.announce_b import answer
@@ -134,5 +134,5 @@ class Lan:
         check_judgement(registry)
         check_clusters(registry)
         assert len(registry.nodes) <= MAX_NODES
-        assert len(registry.known) <= MAX_KNOWN
+        assert len(vars(registry.known)["_told"]) <= MAX_PAST_MODELS * MAX_PAST_NODES
         story.said.clear()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 ROOT = Path(__file__).parent.parent.parent
 SUBNET = "10.66.0"
@@ -57,12 +57,21 @@ class Lan:
                 run("ip", "netns", "del", self.namespace(host))
 
     def start(
-        self, host: str, *words: str, env: Mapping[str, str] | None = None
+        self,
+        host: str,
+        *words: str,
+        env: Mapping[str, str] | None = None,
+        err: IO[bytes] | None = None,
     ) -> subprocess.Popen[str]:
         """Start Python on a host; its first output says that it is up."""
         command = ["ip", "netns", "exec", self.namespace(host), sys.executable, "-m", *words]
         return subprocess.Popen(  # noqa: S603 - words of these tests
-            command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **(env or {})}
+            command,
+            stdout=subprocess.PIPE,
+            stderr=err,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **(env or {})},
         )
 
     def ask(self, host: str, *words: str) -> Any:  # noqa: ANN401 - any JSON
@@ -71,6 +80,10 @@ class Lan:
             out, _ = process.communicate(timeout=50)
             assert process.returncode == 0
         return json.loads(out.splitlines()[-1])
+
+    def become(self, host: str, mac: str) -> None:
+        """Let another machine be at a host's address."""
+        run("ip", "-n", self.namespace(host), "link", "set", "eth0", "address", mac)
 
     def unplug(self, host: str) -> None:
         """Cut a host off without a word."""
