@@ -1,5 +1,7 @@
 """How much the house takes on at once: so many requests, and so many bytes of their bodies."""
 
+from exo_supervisor.core.bodies import Bodies
+
 BODIES = 256 * 1024 * 1024
 """Bytes of request bodies that are held, at most."""
 SENDING = 4
@@ -14,6 +16,7 @@ class Gate:
 
     def __init__(self, max_requests: int, max_bytes: int = BODIES) -> None:
         self._max_requests, self._max_bytes = max_requests, max_bytes
+        self.bodies = Bodies()
         self.requests = 0
         self.sending = 0
         self.bytes = 0

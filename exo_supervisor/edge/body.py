@@ -7,6 +7,7 @@ from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from exo_supervisor.core.admission import Gate
+from exo_supervisor.core.bodies import Owner, Sender
 from exo_supervisor.errors import BadRequestError
 
 BODY_WAIT = 30.0
@@ -20,10 +21,27 @@ class Body:
     """One request's body; `size` is what the gate holds for it, to be let go by the caller."""
 
     def __init__(
-        self, gate: Gate, limit: int, *, wait: float = BODY_WAIT, total: float = BODY_TOTAL
+        self,
+        gate: Gate,
+        limit: int,
+        *,
+        owner: Owner = None,
+        wait: float = BODY_WAIT,
+        total: float = BODY_TOTAL,
     ) -> None:
         self._gate, self._limit, self._wait, self._total = gate, limit, wait, total
         self._until = inf
+        self._scope = anyio.CancelScope()
+        self._sender = Sender(owner, anyio.current_time(), self._stop)
+        self.size = 0
+
+    def _stop(self) -> None:
+        self._scope.cancel()
+
+    def close(self) -> None:
+        """Let go of what is held of it."""
+        self._gate.bodies.close(self._sender)
+        self._gate.let_go(self.size)
         self.size = 0
 
     async def read(self, request: web.BaseRequest) -> bytes:
@@ -38,11 +56,13 @@ class Body:
             raise self._too_large()
         if not self._gate.begin():
             raise overloaded("as many requests as are allowed are in flight")
+        self._gate.bodies.begin(self._sender)
         try:
             if waits_for_continue(request) and request.transport is not None:
                 request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             return await self._read_parts(request)
         finally:
+            self._gate.bodies.end(self._sender)
             self._gate.end()
 
     async def _read_parts(self, request: web.BaseRequest) -> bytes:
@@ -52,7 +72,8 @@ class Body:
         while part := await self._next_part(request):
             if self.size + len(part) > self._limit:
                 raise self._too_large()
-            if not self._gate.take(len(part)):
+            has_room = self._gate.bodies.take(self._sender, len(part), anyio.current_time())
+            if not has_room or not self._gate.take(len(part)):
                 raise overloaded("the bodies of other requests take all the room there is")
             self.size += len(part)
             parts.append(part)
@@ -70,8 +91,10 @@ class Body:
             if request.content.is_eof():  # all of it has come: nothing is waited for
                 return await request.content.readany()
             silent = anyio.current_time() + self._wait
-            with anyio.CancelScope(deadline=min(silent, self._until)):
+            with anyio.CancelScope(deadline=min(silent, self._until)) as self._scope:
                 return await request.content.readany()
+            if self._sender.evicted:
+                raise overloaded("the body came more slowly than others that needed its room")
             text = f"the body did not all come within {self._total:g} seconds"
             if silent <= self._until:
                 text = f"nothing more of the body came for {self._wait:g} seconds"

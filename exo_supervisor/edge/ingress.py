@@ -64,7 +64,7 @@ class Ingress:
             if wrong is not None:
                 await _refuse(reply, account, wrong)
             else:
-                await self._admit(request, reply, account)
+                await self._admit(request, reply, account, uid)
         except ClientLeftError:
             reply.drop()
             account.outcome = "abandoned" if account.outcome == "refused" else account.outcome
@@ -82,8 +82,10 @@ class Ingress:
             _log_done(account, reply, began, uid)
         return reply.response
 
-    async def _admit(self, request: web.BaseRequest, reply: Reply, account: Account) -> None:
-        body = Body(self._gate, self._max_body)
+    async def _admit(
+        self, request: web.BaseRequest, reply: Reply, account: Account, uid: int | None
+    ) -> None:
+        body = Body(self._gate, self._max_body, owner=uid)
         try:
             wishes = read_wishes(request.headers)
             chat = read_chat(await body.read(request))
@@ -92,7 +94,7 @@ class Ingress:
         except BadRequestError as bad:
             await _refuse(reply, account, bad)
         finally:
-            self._gate.let_go(body.size)
+            body.close()
 
     async def _enter(self, exchange: Exchange) -> None:
         """Serve a request that has come whole, if there is a place left for it."""

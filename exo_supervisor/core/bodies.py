@@ -1,0 +1,107 @@
+"""Whose bodies take the room there is: nobody all of it, and the slow ones make room first.
+
+A user holds at most half of what the others leave, so that whoever comes next finds as much again.
+What a body begins with comes out of a room of its own, where large ones take nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+SMALL_BODY = 64 * 1024
+"""Bytes of each body that come out of the room for small ones, while there is any."""
+SMALL_ROOM = 32 * 1024 * 1024
+LARGE_ROOM = 224 * 1024 * 1024
+MIN_AGE = 5.0
+"""Seconds for which a body may be slow before it has to make room for a faster one."""
+
+Owner = int | None
+"""A user's id; None for everybody who came by TCP."""
+
+
+class Shares:
+    """A room in bytes; each owner may take half of what the others leave."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._total = most, 0
+        self._held: dict[Owner, int] = {}
+
+    def take(self, owner: Owner, size: int) -> bool:
+        """Take so many bytes for an owner; False where they are more than its share."""
+        held = self._held.get(owner, 0)
+        if 2 * (held + size) > self._most - (self._total - held):
+            return False
+        self._held[owner] = held + size
+        self._total += size
+        return True
+
+    def give_back(self, owner: Owner, size: int) -> None:
+        """Give an owner's bytes back."""
+        self._total -= size
+        self._held[owner] = self._held.get(owner, 0) - size
+        if not self._held[owner]:
+            del self._held[owner]
+
+
+@dataclass(slots=True, eq=False)
+class Sender:
+    """One body that is under way, or held; `evict` ends its reading."""
+
+    owner: Owner
+    began: float
+    evict: Callable[[], None]
+    small: int = field(default=0, init=False)
+    large: int = field(default=0, init=False)
+    evicted: bool = field(default=False, init=False)
+
+    def speed(self, now: float, more: int = 0) -> float:
+        """Return its bytes a second, `more` that have just come included."""
+        return (self.small + self.large + more) / max(now - self.began, 1e-3)
+
+
+class Bodies:
+    """Owns what is held of bodies, and knows which are still under way."""
+
+    def __init__(self, small: int = SMALL_ROOM, large: int = LARGE_ROOM) -> None:
+        self._small, self._large = Shares(small), Shares(large)
+        self._sending: dict[Sender, None] = {}
+
+    def begin(self, sender: Sender) -> None:
+        """Note that a body is under way."""
+        self._sending[sender] = None
+
+    def end(self, sender: Sender) -> None:
+        """Note that it is under way no more; it is still held."""
+        self._sending.pop(sender, None)
+
+    def take(self, sender: Sender, size: int, now: float) -> bool:
+        """Hold more of a body; False where there is no room that a slower one could make."""
+        begins = min(size, SMALL_BODY - sender.small) if not sender.large else 0
+        if begins > 0 and self._small.take(sender.owner, begins):
+            sender.small += begins
+            size -= begins
+        while size and not self._large.take(sender.owner, size):
+            slowest = self._slowest(sender, sender.speed(now, size), now)
+            if slowest is None:
+                return False
+            slowest.evicted = True
+            self.close(slowest)
+            slowest.evict()
+        sender.large += size
+        return True
+
+    def _slowest(self, sender: Sender, speed: float, now: float) -> Sender | None:
+        """Find the slowest body of the same owner that is slower by half than this one."""
+        old = (
+            one for one in self._sending
+            if one is not sender and one.owner == sender.owner and now - one.began >= MIN_AGE
+        )  # fmt: skip
+        slowest = min(old, key=lambda one: one.speed(now), default=None)
+        slow = slowest is not None and 2 * slowest.speed(now) < speed
+        return slowest if slow else None
+
+    def close(self, sender: Sender) -> None:
+        """Let go of a body."""
+        self.end(sender)
+        self._small.give_back(sender.owner, sender.small)
+        self._large.give_back(sender.owner, sender.large)
+        sender.small = sender.large = 0
