@@ -46,6 +46,7 @@ from exo_supervisor.discovery.advertise import Advertise
 from exo_supervisor.discovery.pins import PinWatch
 from exo_supervisor.edge.advice import sum_up
 from exo_supervisor.edge.authority import Authority
+from exo_supervisor.edge.door import Door
 from exo_supervisor.edge.exchange import House
 from exo_supervisor.edge.fetch import Fetcher
 from exo_supervisor.edge.health import Health
@@ -58,7 +59,7 @@ from exo_supervisor.edge.placer import Placer
 from exo_supervisor.edge.routes import About, Routes
 from exo_supervisor.edge.token import Guard
 from exo_supervisor.edge.upstream import Upstream, open_sessions
-from exo_supervisor.host import systemd
+from exo_supervisor.host import limits, systemd
 from exo_supervisor.host.credentials import Secret
 from exo_supervisor.http.client import Client
 from exo_supervisor.http.url import Proxy
@@ -174,7 +175,10 @@ async def serve(
             max_body=config.server.max_body_bytes,
             look=routes.look,
         )
-        listener = Listener(drain_timeout=config.server.drain_timeout)
+        listener = Listener(
+            drain_timeout=config.server.drain_timeout,
+            door=Door(clock, limits.file_limit() * 3 // 4),
+        )
         services = [
             health,
             keepalive,

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from select import poll
 from socket import AF_UNIX, socket
+from typing import Any
 
 import anyio
 import structlog
 from aiohttp import web
 
+from exo_supervisor.edge.door import HEAD_WAIT, Door
 from exo_supervisor.edge.ingress import refuse_plainly
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -32,14 +34,16 @@ _silence.propagate = False
 class Listener:
     """Accepts clients on sockets that are bound already, each with what answers its requests."""
 
-    def __init__(self, *, drain_timeout: float) -> None:
+    def __init__(self, *, drain_timeout: float, door: Door | None = None) -> None:
         self._drain_timeout = drain_timeout
+        self._door = door or Door(anyio.current_time)
         self._runners: list[web.ServerRunner] = []
 
     async def listen(self, sockets: Iterable[socket], serve: Serve) -> None:
         """Begin to accept on these sockets; `serve` answers each request."""
         server = _Server(
             serve,
+            self._door,
             handler_cancellation=True,
             keepalive_timeout=IDLE,
             access_log=None,
@@ -61,6 +65,44 @@ class Listener:
 
 class _Connection(web.RequestHandler):
     """aiohttp's connection, except that it neither echoes nor logs what it could not read."""
+
+    def __init__(self, manager: web.Server, door: Door, **kwargs: Any) -> None:  # noqa: ANN401 -- aiohttp's
+        super().__init__(manager, **kwargs)
+        self._door = door
+        self.has_head = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Come in, if there is a place; on TCP the first head is waited for only so long."""
+        super().connection_made(transport)
+        under = transport.get_extra_info("socket")
+        stranger = under is None or under.family != AF_UNIX
+        if not self._door.enter(self, stranger=stranger):
+            self.drop()
+        elif stranger:
+            self._loop.call_later(HEAD_WAIT, self._look_for_head)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Go out."""
+        self._door.leave(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in, and note that a head is among them."""
+        super().data_received(data)
+        self.has_head = self.has_head or bool(self._messages) or self._current_request is not None
+
+    def _look_for_head(self) -> None:
+        if not self.has_head:
+            self.drop()
+
+    def drop(self) -> None:
+        """Cut the connection, without a word."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def show_token(self) -> None:
+        """Take in that its client has shown the token."""
+        self._door.show(self)
 
     def handle_error(
         self,
@@ -136,5 +178,15 @@ class _Connection(web.RequestHandler):
 class _Server(web.Server):
     """aiohttp's server with our connections."""
 
+    def __init__(self, serve: Serve, door: Door, **kwargs: Any) -> None:  # noqa: ANN401 -- aiohttp's
+        super().__init__(serve, **kwargs)
+        self._door = door
+
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+        return _Connection(self, self._door, loop=self._loop, **self._kwargs)
+
+
+def show_token(request: web.BaseRequest) -> None:
+    """Take in that a request has shown the token: its connection is no stranger's any more."""
+    if isinstance(request.protocol, _Connection):
+        request.protocol.show_token()

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from aiohttp import web
 from yarl import URL
 
+from exo_supervisor.edge.listener import show_token
 from exo_supervisor.errors import BadRequestError
 
 OPEN = frozenset({("GET", "/healthz"), ("HEAD", "/"), ("GET", "/"), ("GET", "/health")})
@@ -36,6 +37,8 @@ class Guard:
         wrong = _wrong_page(request)
         if wrong is None and (request.method, request.path) not in OPEN:
             wrong = self._wrong_token(request, shown)
+            if wrong is None:
+                show_token(request)
         return await self._serve(request, wrong)
 
     def _wrong_token(self, request: web.BaseRequest, in_path: str | None) -> BadRequestError | None:

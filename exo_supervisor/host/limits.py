@@ -5,6 +5,12 @@ import sys
 from contextlib import suppress
 
 
+def file_limit() -> int:
+    """Return the soft limit of open files."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+
+
 def raise_file_limit(wanted: int) -> int:
     """Raise the soft limit of open files towards `wanted`, and say what it is now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -12,5 +18,4 @@ def raise_file_limit(wanted: int) -> int:
     if soft != resource.RLIM_INFINITY and soft < target:
         with suppress(ValueError, OSError):  # a sandbox may refuse; the answer says what is so
             resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+    return file_limit()

@@ -35,7 +35,8 @@ def drip(bodies: Bodies, owner: Owner, gone: list[Sender]) -> list[Sender]:
         bodies.begin(one)
         under_way.append(one)
         if not bodies.take(one, FULL, 0.1):
-            return under_way
+            bodies.close(one)
+            return under_way[:-1]
     raise AssertionError("one user takes everything")
 
 

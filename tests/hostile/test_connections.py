@@ -1,0 +1,94 @@
+"""Connections that say nothing keep nobody out, and never take the last descriptors."""
+
+from collections.abc import AsyncGenerator
+
+import anyio
+import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from exo_supervisor.edge.door import MAX_WITHOUT_TOKEN, QUIET, Door
+from exo_supervisor.edge.token import Guard
+from exo_supervisor.errors import BadRequestError
+from tests.edge.listening import HOST, listening
+
+TOKEN = "house-token-0123456789"
+ASK = b"GET /v1/models HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer %b\r\n\r\n"
+
+
+class Client:
+    """A connection, as far as the door looks at it."""
+
+    def __init__(self, *, has_head: bool = False) -> None:
+        self.has_head, self.dropped = has_head, False
+
+    def drop(self) -> None:
+        self.dropped = True
+
+
+def test_the_oldest_that_says_nothing_makes_room_for_the_next() -> None:
+    door, clients = Door(lambda: 0.0), [Client(has_head=n == 0) for n in range(400)]
+    with capture_logs() as logs:
+        assert all(door.enter(client, stranger=True) for client in clients)
+    gone = [client for client in clients if client.dropped]
+    assert gone == clients[1 : 1 + 400 - MAX_WITHOUT_TOKEN]
+    assert [line["event"] for line in logs] == ["connections_refused"]
+
+
+def test_strangers_that_all_speak_leave_no_place_for_one_more() -> None:
+    now = [0.0]
+    door, clients = Door(lambda: now[0]), [Client(has_head=True) for _ in range(MAX_WITHOUT_TOKEN)]
+    assert all(door.enter(client, stranger=True) for client in clients)
+    with capture_logs() as logs:
+        assert not any(door.enter(Client(), stranger=True) for _ in range(50))
+        assert door.enter(Client(), stranger=False), "the Unix socket is another matter"
+        door.show(clients[0])
+        assert door.enter(Client(), stranger=True)
+        door.leave(clients[1])
+        assert door.enter(Client(), stranger=True)
+        now[0] = QUIET
+        assert door.enter(Client(), stranger=True), "in the place of one that says nothing"
+    assert [(line["event"], line["refused"]) for line in logs] == [
+        ("connections_refused", 1), ("connections_refused", 50)
+    ]  # fmt: skip
+
+
+def test_some_descriptors_are_kept_for_the_targets() -> None:
+    door = Door(lambda: 0.0, most=3)
+    assert all(door.enter(Client(), stranger=False) for _ in range(2))
+    silent = Client()
+    assert door.enter(silent, stranger=True)
+    assert door.enter(Client(), stranger=False)
+    assert silent.dropped
+    assert not door.enter(Client(), stranger=False)
+
+
+@pytest.fixture
+async def port() -> AsyncGenerator[int]:
+    async def serve(_: web.BaseRequest, wrong: BadRequestError | None) -> web.StreamResponse:
+        return web.Response(status=200 if wrong is None else wrong.status)
+
+    async with listening(Guard(serve, TOKEN).serve) as where:
+        yield where
+
+
+async def answered(stream: anyio.abc.SocketStream, token: bytes) -> bytes:
+    await stream.send(ASK % token)
+    return (await stream.receive()).split(b"\r\n", 1)[0]
+
+
+@pytest.mark.real_time
+async def test_half_a_head_keeps_nobody_out_and_a_shown_token_keeps_its_place(port: int) -> None:
+    mine = await anyio.connect_tcp(HOST, port)
+    assert await answered(mine, TOKEN.encode()) == b"HTTP/1.1 200 OK"
+    halves: list[anyio.abc.SocketStream] = []
+    for _ in range(MAX_WITHOUT_TOKEN + 20):
+        halves.append(await anyio.connect_tcp(HOST, port))
+        await halves[-1].send(b"GET / HT")
+    other = await anyio.connect_tcp(HOST, port)
+    assert await answered(other, b"wrong") == b"HTTP/1.1 401 Unauthorized"
+    assert await answered(mine, TOKEN.encode()) == b"HTTP/1.1 200 OK"
+    with pytest.raises((anyio.BrokenResourceError, anyio.EndOfStream)):
+        await halves[0].receive()
+    for stream in (*halves, mine, other):
+        await stream.aclose()
