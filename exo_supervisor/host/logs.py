@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from time import monotonic
 from typing import BinaryIO, Literal, TextIO, cast
 
 import msgspec
@@ -14,6 +15,7 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
 from exo_supervisor.host.facts import safe_fact, safe_text
+from exo_supervisor.host.log_limit import LogLimit
 from exo_supervisor.host.log_writer import LogWriter
 from exo_supervisor.runtime.supervise import describe_crash
 
@@ -40,7 +42,11 @@ def configure(level: str, fmt: Format, *, stream: BinaryIO | None = None) -> Log
     render = _choose(fmt, stream, os.environ)
     writer = LogWriter(stream, lambda lines: render(_dropped(lines)))
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, _Composer(render)],
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            Limiter(LogLimit(monotonic), lambda left: writer.write(render(left))),
+            _Composer(render),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *names: _Logger(writer, *names),
         cache_logger_on_first_use=False,  # loggers made at import must see a later configuration
@@ -60,6 +66,22 @@ class _Logger:
 
     def __getattr__(self, _level: str) -> Callable[[bytes], None]:
         return self.write  # structlog calls by the level's name, and the line has it
+
+
+class Limiter:
+    """Lets no event fill the disk: what others make us say, they may make us say often."""
+
+    def __init__(self, limit: LogLimit, tell: Callable[[dict[str, object]], None]) -> None:
+        self._limit, self._tell = limit, tell
+
+    def __call__(self, _: object, __: str, facts: EventDict) -> EventDict:
+        left = self._limit.left_out()
+        if left:
+            head = _head("warning", "log_lines_left_out", "host.logs")
+            self._tell(head | {"lines": sum(left.values()), "events": safe_fact("events", left)})
+        if not self._limit.allows(str(facts.get("event", "")), facts.get("code")):
+            raise structlog.DropEvent
+        return facts
 
 
 class _Composer:

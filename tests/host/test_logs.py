@@ -135,7 +135,7 @@ def test_lost_lines_are_reported_in_the_logs_own_form() -> None:
     with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "wb") as stream:
         writer = logs.configure("info", "json", stream=stream)
         for _ in range(20_000):
-            log.info("said", text="x" * 500)
+            log.info("request_done", text="x" * 500)
         stream.close()
         lines: list[dict[str, object]] = []
         while not lines or lines[-1]["event"] != "log_lines_dropped":
@@ -152,7 +152,7 @@ async def test_logging_blocks_no_loop() -> None:
     stream = io.BytesIO()
     writer = logs.configure("info", "json", stream=stream)
     for _ in range(15_000):
-        log.info("said")
+        log.info("request_done")
     await anyio.to_thread.run_sync(writer.close, 10.0)
     assert stream.getvalue()
     log.info("late")

@@ -66,7 +66,9 @@ def test_a_gathered_answer_is_not_many_times_what_came_in() -> None:
     assert sum(map(len, reading.result())) <= 2 * len(stream)
 
 
-INSTANCE = {"x": {"shardAssignments": {"modelId": "m", "runnerToShard": {"r": {}}}}}
+INSTANCE: dict[str, object] = {
+    "x": {"shardAssignments": {"modelId": "m", "runnerToShard": {"r": 1}}}
+}
 NODES = b'{"nodes":[]}'
 
 

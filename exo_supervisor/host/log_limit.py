@@ -1,0 +1,40 @@
+"""How many lines of one event are written in a minute; the rest is counted, and told in one."""
+
+from collections.abc import Callable
+
+MAX_PER_MINUTE = 600
+"""Lines of one event in one minute, at most."""
+MAX_EVENTS = 512
+"""Events that are told apart; further ones share one count."""
+UNLIMITED = frozenset({"request_done"})
+"""Each request has its line, unless it showed no token: then it cost its client nothing."""
+
+
+class LogLimit:
+    """Says whether a line may be written, and at each new minute how many were not."""
+
+    def __init__(self, clock: Callable[[], float], most: int = MAX_PER_MINUTE) -> None:
+        self._clock, self._most = clock, most
+        self._minute = -1
+        self._counts: dict[str, int] = {}
+
+    def allows(self, event: str, code: object = None) -> bool:
+        """Count a line, and say whether it may be written."""
+        if event in UNLIMITED:
+            if code != "bad_token":
+                return True
+            event = f"{event} {code}"
+        if event not in self._counts and len(self._counts) >= MAX_EVENTS:
+            event = "others"
+        self._counts[event] = self._counts.get(event, 0) + 1
+        return self._counts[event] <= self._most
+
+    def left_out(self) -> dict[str, int]:
+        """Return how many lines of which events were left out, when their minute is over."""
+        minute = int(self._clock() // 60)
+        if minute == self._minute:
+            return {}
+        self._minute = minute
+        told = {name: n - self._most for name, n in self._counts.items() if n > self._most}
+        self._counts.clear()
+        return told
