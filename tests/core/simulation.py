@@ -19,6 +19,7 @@ from exo_supervisor.core.effects import (
     CancelAttempt,
     Effect,
     KeepAwake,
+    KeepPins,
     PlaceModel,
     ReadPlacement,
     Refuse,
@@ -249,7 +250,7 @@ class House:
                 client = self.clients.pop(request)
                 client.refusal = effect
                 client.ends.append("refused")
-            case Announce() | KeepAwake() | PlaceModel() | RemoveModel():
+            case Announce() | KeepAwake() | KeepPins() | PlaceModel() | RemoveModel():
                 pass
 
     def _node(self, at: str) -> Node:
