@@ -24,6 +24,7 @@ from exo_supervisor.core.names import Address
 from exo_supervisor.core.registry import MISSES
 from exo_supervisor.edge.placement import read_capacity, read_cards_of, read_placement
 from exo_supervisor.edge.probe import Found, Prober
+from exo_supervisor.edge.untrusted import UntrustedReads
 from exo_supervisor.runtime.fetch import Get, GetError
 from exo_supervisor.wire.faults import WireError
 
@@ -70,6 +71,7 @@ class Health:
         self._get, self._inbox = get, inbox
         self._interval, self._timeout, self._state_timeout = interval, timeout, state_timeout
         self._lived_at = lived_at
+        self._untrusted = UntrustedReads(get)
         self._unproven = anyio.CapacityLimiter(UNPROVEN_AT_ONCE)
         self._pollers: dict[Address, _Poller] = {}
         self._tasks: TaskGroup | None = None
@@ -94,7 +96,11 @@ class Health:
             return
         poller = _Poller(
             effect.node,
-            Prober(self._get, effect.url.rstrip("/"), self._timeout),
+            Prober(
+                self._get if effect.seeded else self._untrusted,
+                effect.url.rstrip("/"),
+                self._timeout,
+            ),
             self._inbox,
             interval=self._interval,
             state_timeout=self._state_timeout,
