@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -84,7 +85,7 @@ async def test_every_verb_works_against_the_service() -> None:
         assert answer.out.strip()
         assert node.address in answer.err
         line = (await world.lines("request_done", 1))[0]
-        assert line["client_uid"] is None, "Linux's kernel knows no LOCAL_PEERCRED"
+        assert line["client_uid"] == os.geteuid(), "as LOCAL_PEERCRED tells it"
 
 
 async def test_what_is_missing_is_said_in_the_status() -> None:

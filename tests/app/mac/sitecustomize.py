@@ -8,6 +8,7 @@ import builtins
 import io
 import os
 import select
+import struct
 import sys
 from collections.abc import Callable
 from typing import Any, cast
@@ -56,6 +57,19 @@ def _without_proc(opens: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
+_options = socket.socket.getsockopt
+_LOCAL_PEERCRED, _PEERCRED = (0, 1), (socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+
+
+def _peer_as_on_macos(self: socket.socket, level: int, option: int, *size: int) -> int | bytes:
+    """Answer LOCAL_PEERCRED with a struct xucred, made of what Linux knows."""
+    if (level, option) != _LOCAL_PEERCRED or self.family != socket.AF_UNIX:
+        return _options(self, level, option, *size)
+    _process, user, group = struct.unpack("3i", _options(self, *_PEERCRED))
+    return struct.pack("=2Ih2x16I", 0, user, 1, group, *([0] * 15))
+
+
+cast("Any", socket.socket).getsockopt = _peer_as_on_macos
 _strip(socket, _LINUX_SOCKET)
 _strip(os, _LINUX_OS)
 if hasattr(os, "O_DIRECT"):  # `O_DIRECTORY` begins alike, and stays
