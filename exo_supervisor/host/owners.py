@@ -31,10 +31,18 @@ def owners(ip: Address, port: int) -> frozenset[int]:
 
 def told_here() -> bool:
     """Say whether this system tells who listens: Linux does, where its /proc is mounted."""
+    return _TOLD
+
+
+def _is_there() -> bool:
     try:
         return _IPV4.exists()
     except PermissionError:  # it is there, and what cannot be read vouches for nobody
         return True
+
+
+_TOLD = _is_there()
+"""Looked at when this is imported: the loop must not wait for a file system."""
 
 
 def users(lines: Iterable[str], ip: Address, port: int) -> Iterator[int]:
