@@ -33,12 +33,11 @@ class Bonds(Struct, frozen=True):
 def bonds(told: Sequence[Node], trust: Trust, now: float) -> Bonds:
     """Tie nodes by what each of them tells; an address that is an alias is tied to nobody."""
     lists = _Lists([node for node in told if node.alias_of is None])
-    own = {node.address: trust.own(node) for node in told}
-    grounds = own | {
-        node.address: "cluster"
-        for node in lists.nodes
-        if own[node.address] == "found" and _is_kin(node, lists, own, trust)
-    }
+    own: dict[Address, Ground] = {node.address: trust.own(node) for node in told}
+    grounds = own.copy()
+    for node in lists.nodes:
+        if own[node.address] == "found" and _is_kin(node, lists, own, trust):
+            grounds[node.address] = "cluster"
     found = Bonds({}, grounds, {}, {})
     for node in lists.nodes:
         _tie(node, lists, found, now)

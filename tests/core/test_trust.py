@@ -306,3 +306,34 @@ def test_a_model_that_a_stranger_says_it_has_is_placed_on_a_trusted_cluster_all_
     story.wait(60.0)
     gone = story.tell(ModelOrdered(models=(M,), order="remove"))
     assert [each.node for each in gone if isinstance(each, RemoveModel)] == [FAR]
+
+
+def test_of_two_strangers_by_a_hosts_id_neither_takes_its_models_down() -> None:
+    """Also where they went by it before the trusted state named it."""
+    story = House()
+    host, other = NodeId("10.0.0.7:52415#0"), "10.0.0.67:52415"
+    story.says(FAR, host)
+    story.says(other, host)
+    placed = stand("m", "i@10.0.0.7:52415")
+    story.tell(PlacementRead(node=Address(SEED), listed=(MINE, host), models=(placed,)))
+    for node in (FAR, other):
+        story.down(node)
+        assert told(story.ask(node, local_only=True)) == [f"start {SEED} m"]
+        story.leave(node)
+
+
+def test_one_that_is_down_may_be_pinned_and_is_trusted_when_it_is_back() -> None:
+    story = Story(LOCAL, FAR)
+    story.down(FAR)
+    pin(story, FAR)
+    story.up(FAR)
+    story.up(FAR)
+    assert told(story.ask("r", local_only=True)) == [f"start {FAR} m"]
+
+
+def test_a_word_that_is_repeated_changes_nothing() -> None:
+    story = House()
+    for _ in range(2):
+        story.vouches(SEED, other=FAR)
+    assert story.machine.tables.registry.groupings() == []
+    assert story.cluster(SEED) == SEED
