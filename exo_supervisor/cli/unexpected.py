@@ -30,12 +30,11 @@ def explain(fault: Exception, given: Sequence[str]) -> VerbError:
 
 def _sentence(fault: Exception) -> str:
     """Name what broke; an exception's own text may hold a prompt or a key, errno's may not."""
-    while isinstance(fault, ExceptionGroup):
-        inner = cast("ExceptionGroup[Exception]", fault).exceptions
-        if len(inner) > 1:
-            break
-        fault = inner[0]
     kind = type(fault).__name__
+    if isinstance(fault, ExceptionGroup):
+        inner = cast("ExceptionGroup[Exception]", fault).exceptions
+        if len(inner) == 1:
+            return _sentence(inner[0])
     if isinstance(fault, OSError) and fault.strerror:
         where = f": {fault.filename}" if isinstance(fault.filename, str) else ""
         return f"unexpected {kind}: {fault.strerror.lower()}{where}"

@@ -27,7 +27,11 @@ def show(machine: Machine, script: str, user: str = "root") -> tuple[int, str]:
 
 
 def is_up(machine: Machine, told: Told) -> None:
-    _, said = show(machine, "systemctl status --no-pager --lines=4 exo-supervisor")
+    status = "systemctl status --no-pager --lines=4 exo-supervisor"
+    machine.run(
+        f"for _ in $(seq 100); do {status} | grep -q 'Status:.*Exo' && break; sleep 0.1; done"
+    )
+    _, said = show(machine, status)
     told("systemctl status says what it does", re.search(r"Status: \".*Exo", said) is not None)
     _, said = show(machine, "journalctl -u exo-supervisor -o cat --no-pager | tail -n 8")
     told("the journal has its lines", '"event":"service_listening"' in said)

@@ -19,9 +19,10 @@ class Terminal:
 
     def __init__(self, machine: Machine, user: str, folder: str) -> None:
         self._near, far = pty.openpty()
-        shell = ("su", "--login", user, "--session-command", "exec bash --noediting -i")
+        # The shell leads its session, as in a terminal's window: it is hung up on, and its jobs.
+        shell = "exec setsid --ctty --wait bash --noediting -i"
         self._process = subprocess.Popen(  # noqa: S603 - words of this file
-            machine.entering("TERM=dumb", "setsid", "--ctty", "--wait", *shell),
+            machine.entering("TERM=dumb", "su", "--login", user, "-c", shell),
             stdin=far,
             stdout=far,
             stderr=far,
