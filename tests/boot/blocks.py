@@ -82,7 +82,7 @@ def _demo(printed: str) -> bool:
 
 
 def _tests(printed: str) -> bool:
-    return re.search(r"^\d+ passed", printed, re.MULTILINE) is not None
+    return re.search(r"\b\d+ passed.* in ", printed) is not None and " failed" not in printed
 
 
 def _found(printed: str) -> bool:
