@@ -46,7 +46,7 @@ def _wait_until_looked(arguments: Arguments, give_up: float) -> None:
 
 def nodes(arguments: Arguments) -> int:
     """List the nodes, and for each that is stuck why and what to do; or trust some."""
-    if arguments.words:
+    if arguments.words or arguments.all:
         return trust(arguments)
     return show(
         arguments, "/supervisor/nodes", lambda body: tables.nodes(body, time.time(), sys.stdout)

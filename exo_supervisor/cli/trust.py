@@ -13,7 +13,7 @@ _WORDS = ("trust", "untrust")
 
 def trust(arguments: Arguments) -> int:
     """Have the service pin a node, or all that are only found, or give pins up."""
-    word, address = [*arguments.words, ""][:2]
+    word, address = [*arguments.words, "", ""][:2]
     if word not in _WORDS:
         raise misuse(
             f"nodes takes trust or untrust, got `{word}`", "exo-supervisor nodes trust ADDRESS"

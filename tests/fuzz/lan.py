@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from random import Random
 
-from zeroconf import DNSIncoming
+from zeroconf._protocol.incoming import DNSIncoming
 
 from exo_supervisor.core.events import AddressesRead, CapacityRead, CardsRead, PlacementRead
 from exo_supervisor.core.known import MAX_PAST_MODELS, MAX_PAST_NODES
@@ -121,9 +121,10 @@ class Lan:
             story.tell(CardsRead(node=at, cards=tuple(each.model for each in models)))
         with suppress(WireError):
             story.tell(AddressesRead(node=at, addresses=read_state_addresses(state)))
-        for read in (read_addresses, lambda a, b: read_state(a, b, a, b, a)):
-            with suppress(WireError):
-                read(state, state)
+        with suppress(WireError):
+            read_addresses(state, state)
+        with suppress(WireError):
+            read_state(state, state, state, state, state)
         self._check()
 
     def _check(self) -> None:

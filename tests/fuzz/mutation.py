@@ -3,6 +3,7 @@
 from itertools import pairwise
 from random import Random
 
+_COLON = ord(":")
 LARGEST = 2**18
 """Bytes of what a mutation makes at most, so that many are tried."""
 ODD = (
@@ -47,7 +48,7 @@ def _change(changed: bytearray, random: Random, others: tuple[bytes, ...]) -> No
 
 def _swap_value(changed: bytearray, random: Random) -> None:
     """Put another value where one stands in JSON, so that it stays JSON."""
-    places = [at for at in range(len(changed)) if changed[at : at + 1] == b":"][:4096]
+    places = [at for at in range(len(changed)) if changed[at] == _COLON][:4096]
     if not places:
         return
     at = random.choice(places) + 1

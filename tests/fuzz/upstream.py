@@ -49,9 +49,11 @@ class Upstream:
         )
         self._read(reading, body)
         self._judge(body)
-        for read in (read_models, read_previews, see, lambda each: at_work(each, None)):
+        for read in (read_models, read_previews, see):
             with suppress(WireError):
                 read(body)
+        with suppress(WireError):
+            at_work(body, None)
 
     def _read(self, reading: Answer | Aggregate, body: bytes) -> None:
         translator = reading if self._random.random() < 0.8 else Whole(reading)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from tests.app.world import CLOUD_MODEL, KEY, KEY_ENV, MODEL, World, in_process
+from tests.app.world import CLOUD_MODEL, KEY, KEY_ENV, MODEL, Json, World, in_process
 
 pytestmark = pytest.mark.real_time
 
@@ -75,8 +75,8 @@ async def test_in_an_error_of_any_status(status: int) -> None:
         assert b"Bearer sk" not in heard
 
 
-ENDED = {"index": 0, "delta": {}, "finish_reason": "stop"}
-EVENTS = (
+ENDED: Json = {"index": 0, "delta": {}, "finish_reason": "stop"}
+EVENTS: tuple[Json, ...] = (
     {"error": {"message": "bad: TOLD", "code": "TOLD", "type": "TOLD"}},
     {"error": "TOLD"},
     {
@@ -88,7 +88,7 @@ EVENTS = (
 
 
 @pytest.mark.parametrize("event", EVENTS)
-async def test_in_an_event(event: dict[str, object]) -> None:
+async def test_in_an_event(event: Json) -> None:
     async with house() as (world, echo):
         echo.event = json.dumps(event)
         assert KEY[:10].encode() not in await told(world)

@@ -2,14 +2,14 @@
 
 import os
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 import anyio
 import pytest
 
-from exo_supervisor.app.border import ROOT, Border, user_ids
+from exo_supervisor.app.border import ROOT, Border, Ip, user_ids
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.discovery.vicinity import in_the_house
 from exo_supervisor.errors import StartError
@@ -118,10 +118,17 @@ async def test_a_connection_to_a_node_stays_in_this_network(address: str, why: s
 async def test_on_this_machine_the_listener_decides(ip: IPv4Address | IPv6Address) -> None:
     cases = ({0}, None), ({7}, "other_user"), ({0, 7}, "other_user"), (set[int](), "refused")
     for listening, why in cases:
-        border = Border(in_the_house, [], {ROOT}, lambda *_, who=listening: frozenset(who))
+        border = Border(in_the_house, [], {ROOT}, _listening(listening))
         assert await border.why_not(ip, 52415) == why
     blind = Border(in_the_house, [], {ROOT}, None)
     assert (await blind.why_not(ip, 52415), blind.owned) == (None, False)
+
+
+def _listening(users: set[int]) -> Callable[[Ip, int], frozenset[int]]:
+    def told(_ip: Ip, _port: int) -> frozenset[int]:
+        return frozenset(users)
+
+    return told
 
 
 def test_a_user_that_is_not_there_keeps_the_service_from_starting() -> None:

@@ -1,0 +1,59 @@
+"""`nodes trust` and `nodes untrust`: one line a node, how to undo it, and who is trusted."""
+
+import pytest
+
+from tests.cli.conftest import Service, whole
+
+pytestmark = pytest.mark.real_time
+Out = pytest.CaptureFixture[str]
+ONE, TWO = "10.0.0.7:52415", "10.0.0.8:52415"
+
+
+def node(identity: str, trust: str) -> dict[str, object]:
+    return {"id": identity, "generation": "C", "cluster": identity, "rung": "ready", "trust": trust}
+
+
+@pytest.mark.parametrize(
+    ("words", "route", "changed", "line", "undo"),
+    [
+        (("trust", ONE), f"POST /supervisor/nodes/{ONE}/trust", [ONE], "trusted, also", ONE),
+        (("trust", "--all"), "POST /supervisor/nodes/trust", [ONE, TWO], "trusted, also", "--all"),
+        (("untrust", ONE), f"POST /supervisor/nodes/{ONE}/untrust", [ONE], "trusted no more", ""),
+        (("untrust", "--all"), "POST /supervisor/nodes/untrust", [TWO], "trusted no more", ""),
+        (("trust", ONE), f"POST /supervisor/nodes/{ONE}/trust", [], "nothing to trust", ""),
+    ],
+)
+def test_what_was_done_is_said_and_how_to_undo_it(
+    service: Service, capsys: Out, words: tuple[str, ...], route: str, changed: list[str],
+    line: str, undo: str,
+) -> None:  # fmt: skip
+    service.says(route, {"nodes": [], "changed": changed})
+    assert service.main("nodes", *words) == 0
+    out, err = capsys.readouterr()
+    assert out.count(line) == max(1, len(changed))
+    assert (f"undo: exo-supervisor nodes untrust {undo}" in err) == bool(undo)
+
+
+@pytest.mark.parametrize("words", [("trust",), ("trust", ONE, "--all"), ("pin", ONE), ("--all",)])
+def test_what_is_unclear_is_not_done(service: Service, words: tuple[str, ...]) -> None:
+    assert service.main("nodes", *words) == 2
+
+
+def test_who_may_not_is_told_so(service: Service, capsys: Out) -> None:
+    error = {"message": "only root may", "type": "x", "code": "not_allowed", "param": None}
+    service.on(f"POST /supervisor/nodes/{ONE}/trust", whole({"error": error}, 403))
+    assert service.main("nodes", "trust", ONE) == 1
+    assert "only root may" in capsys.readouterr().err
+
+
+def test_nodes_and_status_show_trust_and_the_one_command(service: Service, capsys: Out) -> None:
+    service.says("GET /supervisor/nodes", {"nodes": [node(ONE, "named"), node(TWO, "found")]})
+    assert service.main("nodes") == 0
+    out = capsys.readouterr().out
+    assert f"trusted: {ONE} (named)" in out
+    assert f"exo-supervisor nodes trust {TWO}" in out
+    command = "exo-supervisor nodes trust --all"
+    status = {"ready": True, "trust": {"named": 1, "found": 2}, "to_trust": command}
+    service.says("GET /supervisor/status", status)
+    assert service.main("status") == 0
+    assert f"1 trusted, 2 only found: {command}" in capsys.readouterr().out
