@@ -79,7 +79,10 @@ class Api(Member):
         self.node_id = NODE_ID
         told = [*ELSEWHERE, f"{subnet}.{BY_STATE}"]
         faces = {str(n): {"interfaces": [{"ipAddress": ip}]} for n, ip in enumerate(told)}
-        edges = [{"sinkMultiaddr": {"address": f"/ip4/{ip}/tcp/52416"}} for ip in told]
+        ports = (22, 6379, 9100, 52415)
+        edges = [
+            {"sinkMultiaddr": {"address": f"/ip4/{ip}/tcp/{port}"}} for ip in told for port in ports
+        ]
         self._says = {
             "/node_id": NODE_ID,
             "/state/nodeNetwork": faces,

@@ -186,8 +186,10 @@ def test_whatever_the_lan_says_nobody_elsewhere_is_contacted(lan: Lan) -> None:
         told: list[tuple[str, str, int]] = lan.ask("attacked", "tests.netns.border", "9")
     contacts = {(how, host, port) for how, host, port in told}
     connected = {f"{host}:{port}" for how, host, port in contacts if how == "socket.connect"}
-    for host, port in ((BY_BROADCAST, API_PORT), (BY_MDNS, API_PORT), (BY_STATE, 52416)):
-        assert f"{SUBNET}.{host}:{port}" in connected, "what is on our own link is looked at"
+    for host in (BY_BROADCAST, BY_MDNS, BY_STATE):
+        assert f"{SUBNET}.{host}:{API_PORT}" in connected, "what is on our own link is looked at"
+    ports = {address.rpartition(":")[2] for address in connected}
+    assert ports == {str(API_PORT)}, "a stranger names ports at which anything may listen"
     own = ip_network(f"{SUBNET}.0/24")
     for how, host, port in contacts:
         ip = ip_address(host)
