@@ -73,7 +73,8 @@ class Conversation:
                 raise
             tell(error)
         else:
-            self._said += [question, {"role": "assistant", "content": answer}]
+            told: Fields = {"role": "assistant", "content": answer}
+            self._said += [question, told]
 
     def _reset(self) -> None:
         system = self._arguments.system

@@ -32,7 +32,7 @@ def _sentence(fault: Exception) -> str:
     """Name what broke; an exception's own text may hold a prompt or a key, errno's may not."""
     kind = type(fault).__name__
     if isinstance(fault, ExceptionGroup):
-        inner = cast("ExceptionGroup[Exception]", fault).exceptions
+        inner: list[Exception] = [*cast("ExceptionGroup[Exception]", fault).exceptions]
         if len(inner) == 1:
             return _sentence(inner[0])
     if isinstance(fault, OSError) and fault.strerror:

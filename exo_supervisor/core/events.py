@@ -1,5 +1,6 @@
 """What happened, in the past tense. Only one of these can change the supervisor's mind."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -237,7 +238,7 @@ class RequestArrived(BaseEvent, frozen=True, kw_only=True):
     route: Literal["exo", "cloud"] | None = None
     local_only: bool = False
     demands: frozenset[str] = frozenset()
-    hazards: dict[str, str] = {}
+    hazards: Mapping[str, str] = {}
     size: int = 0
 
 

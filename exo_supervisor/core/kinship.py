@@ -34,7 +34,7 @@ def bonds(told: Sequence[Node], trust: Trust, now: float) -> Bonds:
     """Tie nodes by what each of them tells; an address that is an alias is tied to nobody."""
     lists = _Lists([node for node in told if node.alias_of is None])
     own: dict[Address, Ground] = {node.address: trust.own(node) for node in told}
-    grounds = own.copy()
+    grounds: dict[Address, Ground] = dict(own)
     for node in lists.nodes:
         if own[node.address] == "found" and _is_kin(node, lists, own, trust):
             grounds[node.address] = "cluster"

@@ -1,6 +1,6 @@
 """Who could take an attempt now, and why the others could not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from math import inf
 
@@ -99,7 +99,7 @@ class Seen(Struct):
     failed: set[Target]
     skipped: set[Scope]
     demands: frozenset[str]
-    hazards: dict[str, str] = {}
+    hazards: Mapping[str, str] = {}
     local_only: bool = False
     """It must not leave the house, nor go to a node that is only found."""
     draw: float = 0.0

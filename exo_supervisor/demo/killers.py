@@ -1,6 +1,6 @@
 """Requests that Exo B and C take by their schema and die of (seen on v1.0.71 and later)."""
 
-from typing import Any
+from typing import cast
 
 from exo_supervisor.demo.answers import JsonObject
 
@@ -9,7 +9,7 @@ VOCABULARY = 128_256
 WIDEST = 2**64
 
 
-def ends_the_process(body: Any) -> bool:  # noqa: ANN401 - any JSON
+def ends_the_process(body: object) -> bool:
     """Say whether a request ends the whole node: its event log holds no integer beyond 64 bits."""
     match body:
         case bool() | float() | None:
@@ -17,9 +17,9 @@ def ends_the_process(body: Any) -> bool:  # noqa: ANN401 - any JSON
         case int():
             return not -(WIDEST // 2) <= body < WIDEST
         case dict():
-            return any(map(ends_the_process, body.values()))
+            return any(map(ends_the_process, cast("JsonObject", body).values()))
         case list():
-            return any(map(ends_the_process, body))
+            return any(map(ends_the_process, cast("list[object]", body)))
         case _:
             return False
 

@@ -57,20 +57,20 @@ def test_fields_that_end_an_exo(fields: dict[str, Any], found: dict[str, str]) -
     assert hazards(**fields) == found
 
 
-@pytest.mark.parametrize(
-    ("messages", "ends"),
-    [
-        ([{"role": "user", "content": None}], True),
-        ([{"role": "user"}], True),
-        ([{"role": "assistant", "content": "I"}], True),
-        ([{"role": "assistant", "content": "I"}, {"role": "user"}], True),
-        ([{"role": "system", "content": "s"}], False),
-        ([{"role": "user", "content": []}], False),
-        ([{"role": "user", "content": ""}], False),
-        ([USER, {"role": "assistant", "content": None, "tool_calls": CALLS}], False),
-        ([USER, {"role": "tool", "content": None, "tool_call_id": "c"}], False),
-    ],
-)
+SPEAKERS: list[tuple[list[Any], bool]] = [
+    ([{"role": "user", "content": None}], True),
+    ([{"role": "user"}], True),
+    ([{"role": "assistant", "content": "I"}], True),
+    ([{"role": "assistant", "content": "I"}, {"role": "user"}], True),
+    ([{"role": "system", "content": "s"}], False),
+    ([{"role": "user", "content": []}], False),
+    ([{"role": "user", "content": ""}], False),
+    ([USER, {"role": "assistant", "content": None, "tool_calls": CALLS}], False),
+    ([USER, {"role": "tool", "content": None, "tool_call_id": "c"}], False),
+]
+
+
+@pytest.mark.parametrize(("messages", "ends"), SPEAKERS)
 def test_a_request_in_which_only_the_assistant_speaks_ends_an_exo(
     messages: list[Any], *, ends: bool
 ) -> None:

@@ -11,6 +11,7 @@ import select
 import struct
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 _LINUX_SELECT = ("EPOLL", "POLLRDHUP", "epoll")
@@ -50,21 +51,21 @@ def _strip(module: object, starts: tuple[str, ...]) -> None:
 
 def _without_proc(opens: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(path: object, *rest: object, **more: object) -> object:
-        if isinstance(path, str | bytes | os.PathLike) and os.fsdecode(path).startswith("/proc"):
-            raise FileNotFoundError(2, "No such file or directory", path)
+        if isinstance(path, str | bytes | Path) and os.fsdecode(path).startswith("/proc"):
+            raise FileNotFoundError(2, "No such file or directory", os.fsdecode(path))
         return opens(path, *rest, **more)
 
     return guarded
 
 
-_options = socket.socket.getsockopt
+_options: Callable[..., Any] = socket.socket.getsockopt
 _LOCAL_PEERCRED, _PEERCRED = (0, 1), (socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
 
 
 def _peer_as_on_macos(self: socket.socket, level: int, option: int, *size: int) -> int | bytes:
     """Answer LOCAL_PEERCRED with a struct xucred, made of what Linux knows."""
     if (level, option) != _LOCAL_PEERCRED or self.family != socket.AF_UNIX:
-        return _options(self, level, option, *size)
+        return cast("int | bytes", _options(self, level, option, *size))
     _process, user, group = struct.unpack("3i", _options(self, *_PEERCRED))
     return struct.pack("=2Ih2x16I", 0, user, 1, group, *([0] * 15))
 
