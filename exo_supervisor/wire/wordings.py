@@ -119,6 +119,7 @@ _FULL = re.compile(
     _ANY,
 )
 _ECHO = re.compile(r"""(\[?type=\w+, )?(['"]input['"]\s*:|input_value\s*=).*""", re.DOTALL)
+_PAGE = re.compile(r"<(?:!doctype|html|head|body|\?xml)\b.*", _ANY)
 _SECRET = re.compile(
     r"\b(?:sk|pk|rk|gsk|csk|xai|hf|nvapi|AIza|pplx|tgp|bearer)[-_ ]?[\w*.…-]{6,}", re.IGNORECASE
 )
@@ -168,8 +169,8 @@ def is_full(words: str) -> bool:
 
 
 def without_echo(words: str) -> str:
-    """Leave out what a validator repeats of the request, and whatever looks like a key."""
-    return _SECRET.sub("…", _ECHO.sub("…", words))
+    """Leave out a page, what a validator repeats of the request, and whatever looks like a key."""
+    return _SECRET.sub("…", _ECHO.sub("…", _PAGE.sub("", words)))
 
 
 def wait_named(words: str) -> float | None:

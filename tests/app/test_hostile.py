@@ -88,7 +88,12 @@ NO_ANSWER: dict[str, bytes] = {
         '{"index":1,"message":{"content":"b"}}]}'
     ),
     "JSON without choices": whole('{"id":"x"}'),
-    "JSON with an error": whole('{"error":"secret"}'),
+    "JSON with an error": whole('{"error":"too hot"}'),
+    "an error that is a page": whole('{"error":{"message":"502: <HTML><p>secret"}}'),
+    "a page behind a broker": whole('{"error":{"metadata":{"raw":"<!DOCTYPE html>secret"}}}'),
+    "a validator's echo": whole("""{"error":"wrong: {'type': 'x', 'input': 'secret'}"}"""),
+    "a page": whole("<html>secret").replace(b"application/json", b"text/html"),
+    "a page with a status": whole("<html>secret").replace(b"200 OK", b"502 Bad Gateway"),
     "JSON without a message": whole('{"choices":[{"message":null,"finish_reason":"stop"}]}'),
     "deep JSON": whole('{"choices":' + "[" * 100_000),
 }
@@ -160,7 +165,7 @@ async def test_a_wish_holds_for_its_own_request_alone() -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_what_is_no_whole_answer_never_looks_like_one(stream: bool) -> None:  # noqa: FBT001
-    """Whatever a cloud sends in an answer's place, the client gets an error and a reason."""
+    """The client gets an error with the cloud's words, but no page of it and nobody's prompt."""
     sent = b""
     async with (
         stranger(lambda line: sent if line.startswith(b"POST") else whole("[]")) as url,
@@ -172,6 +177,8 @@ async def test_what_is_no_whole_answer_never_looks_like_one(stream: bool) -> Non
             assert reply.status == 502, name
             assert json.loads(reply.body)["error"]["code"] == "attempts_failed", name
             assert b"secret" not in reply.body, name
+            assert (b"too hot" in reply.body) == (b"too hot" in data), name
+        assert b"secret" not in world.log()
         sent = events(SAID, END, extra=1)  # its last byte never comes
         received = await asked(world, stream=stream)
         assert b'"error"' in received

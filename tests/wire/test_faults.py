@@ -138,6 +138,19 @@ def test_words_about_a_key_are_not_kept() -> None:
     assert found.message == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("<!DOCTYPE html><p>Bad gateway", ""),
+        ("the proxy said: <Html lang=de>x", "the proxy said:"),
+        ("<?xml version=1?><Error/>", ""),
+        ("no <|end|> or <headline> here", "no <|end|> or <headline> here"),
+    ],
+)
+def test_a_page_is_no_message(words: str, told: str) -> None:
+    assert judged(502, openai(words, "odd")).message == told
+
+
 def test_what_fastapi_echoes_is_left_out() -> None:
     recorded = (RECORDINGS / "gen-b/solo/pre-model-int.response.http").read_bytes()
     body = recorded.partition(b"\r\n\r\n")[2]
