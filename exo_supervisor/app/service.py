@@ -167,6 +167,7 @@ async def serve(
             listening_at(given),
             mailboxes.reading,
             settings=given.settings(),
+            forget=sources.forget,
         )
         routes = Routes(machine, conductor.ask, about, Authority(given.admin_group))
         ingress = Ingress(

@@ -69,8 +69,15 @@ class Sources:
         self.services += self._lan
         if _asks_the_lan(config):
             self.services.append(FirstRound(send))
+        self._kept: LastKnown | None = None
         if state is not None and discovery.remember:
-            self.services.append(_last_known(state, machine, send, vicinity))
+            self._kept = _last_known(state, machine, send, vicinity)
+            self.services.append(self._kept)
+
+    def forget(self) -> None:
+        """Look no more for the nodes of earlier runs that are not up."""
+        if self._kept is not None:
+            self._kept.forget()
 
     def quiet(self) -> list[str]:
         """Say which sources can hear nothing, and why."""

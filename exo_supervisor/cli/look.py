@@ -11,7 +11,7 @@ from exo_supervisor.cli.errors import UNREACHABLE, VerbError, misuse
 from exo_supervisor.cli.http import fetch
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, note, raw, say
-from exo_supervisor.cli.trust import trust
+from exo_supervisor.cli.trust import forget, trust
 from exo_supervisor.cli.waiting import Waiting
 
 POLL = 0.1
@@ -45,7 +45,9 @@ def _wait_until_looked(arguments: Arguments, give_up: float) -> None:
 
 
 def nodes(arguments: Arguments) -> int:
-    """List the nodes, and for each that is stuck why and what to do; or trust some."""
+    """List the nodes, and for each that is stuck why and what to do; or trust or forget some."""
+    if arguments.forget:
+        return forget(arguments)
     if arguments.words or arguments.all:
         return trust(arguments)
     return show(

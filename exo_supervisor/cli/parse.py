@@ -26,6 +26,7 @@ class Arguments:
     help: bool = False
     strict: bool = False
     all: bool = False
+    forget: bool = False
     keep: bool = False
     debug: bool = False
     yes: bool = False
@@ -78,6 +79,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         help=helped,
         strict="strict" in switches,
         all="all" in switches,
+        forget="forget" in switches,
         keep="keep" in switches,
         debug="debug" in switches,
         yes="yes" in switches,

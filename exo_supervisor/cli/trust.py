@@ -1,4 +1,4 @@
-"""The words after `nodes` by which a person trusts one that was found, or does so no more."""
+"""What a person says after `nodes`: trust one that was found, do so no more, or forget."""
 
 from urllib.parse import quote
 
@@ -36,4 +36,20 @@ def trust(arguments: Arguments) -> int:
         say(f"{node}: {done if word == 'trust' else 'trusted no more'}")
     if word == "trust":
         note(f"undo: exo-supervisor nodes untrust {changed[0] if len(changed) == 1 else '--all'}")
+    return 0
+
+
+def forget(arguments: Arguments) -> int:
+    """Have the service forget the nodes that are not up and that no person named."""
+    if arguments.words or arguments.all:
+        raise misuse("nodes --forget takes nothing else", "exo-supervisor nodes --forget")
+    body = fetch(arguments, "/supervisor/nodes/forget", "POST")
+    if arguments.json:
+        raw(body)
+        return 0
+    forgotten = texts(parse_object(body).get("forgotten"))
+    for node in forgotten:
+        say(f"{node}: forgotten")
+    if not forgotten:
+        say("already forgotten: every node that is left is up, pinned or configured")
     return 0

@@ -191,6 +191,10 @@ class NodeTrusted(BaseEvent, frozen=True, kw_only=True):
     trusted: bool
 
 
+class NodesForgotten(BaseEvent, frozen=True, kw_only=True):
+    """A person wants to hear no more of the nodes that are not up."""
+
+
 class LinkSeen(BaseEvent, frozen=True, kw_only=True):
     """A pinned node's link-layer address was seen for the first time, or is another than before."""
 
@@ -310,6 +314,7 @@ Event = (
     | ModelRemoved
     | ModelOrdered
     | NodeTrusted
+    | NodesForgotten
     | LinkSeen
     | AddressesRead
     | ProviderListed

@@ -25,6 +25,7 @@ from exo_supervisor.core.events import (
     LinkSeen,
     ModelOrdered,
     ModelRemoved,
+    NodesForgotten,
     NodeSighted,
     NodeTrusted,
     PlacementFailed,
@@ -97,7 +98,7 @@ class Machine:
                 return self._force(event, now)
             case PlacementSettled() | ModelRemoved() | ModelOrdered():
                 return self._place(event, now)
-            case NodeSighted() | CardsRead() | CapacityRead():
+            case NodeSighted() | CardsRead() | CapacityRead() | NodesForgotten():
                 return self._note(event, now)
             case NodeTrusted() | LinkSeen() | AddressesRead():
                 return self._trust(event, now)
@@ -136,11 +137,15 @@ class Machine:
         effects = self._pinning.take(event, now) + self._watch.regrouped()
         return effects + self._rouse(now, changed=True)
 
-    def _note(self, event: NodeSighted | CardsRead | CapacityRead, now: float) -> list[Effect]:
+    def _note(
+        self, event: NodeSighted | CardsRead | CapacityRead | NodesForgotten, now: float
+    ) -> list[Effect]:
         """Take in what no request waits for."""
         match event:
             case NodeSighted():
                 return self._watch.sighted(event, now)
+            case NodesForgotten():
+                return self._watch.forget_silent(now, 0.0)
             case CardsRead():
                 return self._watch.cards(event)
             case CapacityRead():

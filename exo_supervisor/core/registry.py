@@ -39,8 +39,6 @@ EMPTY_LIST = 15.0
 """Seconds for which an empty list of nodes keeps the last grouping: clusters form slowly."""
 MOST_ASKED = 4
 """Nodes that are asked at once whether they list one that lists them."""
-FORGET = 600.0
-"""Seconds after which a silent node that no person named is forgotten."""
 
 
 class Registry:
@@ -232,13 +230,13 @@ class Registry:
         cluster.turn += 1
         return up[cluster.turn % len(up)] if up else None
 
-    def forgettable(self, now: float) -> list[Address]:
-        """List the nodes that no person named and that have been silent for long."""
+    def forgettable(self, now: float, silence: float) -> list[Address]:
+        """List the nodes that no person named and that have been silent for so many seconds."""
         return [
             node.address
             for node in self.nodes.values()
             if not (node.seeded or self.trust.is_kept(node.address))
-            if not node.up and now - node.heard >= FORGET
+            if not node.up and now - node.heard >= silence
         ]
 
     def retrust(self, address: Address, now: float) -> None:

@@ -30,6 +30,8 @@ from exo_supervisor.core.stuck import stuck_models, stuck_nodes
 
 MAX_CARDS = 20_000
 """Cards that are remembered; they only serve to tell a 404 from another."""
+FORGET = 600.0
+"""Seconds after which a silent node that no person named is forgotten."""
 QUIET = 64
 """Unproven nodes, beyond which one more that is silent is not worth a line."""
 
@@ -167,14 +169,20 @@ class Watch:
         effects: list[Effect] = [*stuck_nodes(self._registry, now)]
         effects += stuck_models(self._registry, now)
         effects += self._ask_aliases()
-        for address in self._registry.forgettable(now):
-            effects += self._forget(address, now)
+        effects += self.forget_silent(now, FORGET)
         clouds = self._tables.clouds.providers
         nodes = filter(self._has_breaker, self._registry.nodes.values())
         targets = {*(node.address for node in nodes), *clouds}
         self._tables.breakers.prune(targets, {*self._registry.clusters, *clouds})
         self._tables.busy.prune(now)
         self._tables.absent.prune(now)
+        return effects
+
+    def forget_silent(self, now: float, silence: float) -> list[Effect]:
+        """Drop the nodes that no person named and that have been silent for so many seconds."""
+        effects: list[Effect] = []
+        for address in self._registry.forgettable(now, silence):
+            effects += self._forget(address, now)
         return effects
 
     def _ask_aliases(self) -> Iterator[Effect]:

@@ -99,6 +99,12 @@ class LastKnown:
                 with anyio.CancelScope(shield=True):
                     await self._save()
 
+    def forget(self) -> None:
+        """Keep no node that is not up now; the file follows at its next writing."""
+        up = {each.address for each in self._nodes()}
+        self._known = {address: known for address, known in self._known.items() if address in up}
+        self._untold.clear()
+
     async def _tell(self) -> None:
         """Tell of those on our links now; the others have their turn when such a link comes."""
         near = [each for each in self._untold if self._allows(each)]

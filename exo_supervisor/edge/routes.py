@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from exo_supervisor import __version__
 from exo_supervisor.core.breakers import Forced
-from exo_supervisor.core.events import BreakerForced, Event
+from exo_supervisor.core.events import BreakerForced, Event, NodesForgotten
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId, RequestId
 from exo_supervisor.edge import places, views
@@ -41,6 +41,8 @@ class About(Struct, frozen=True):
     quiet: Callable[[], list[str]]
     sockets: Sequence[str] = ()
     reading_of: Callable[[RequestId], Reading | None] = lambda _: None
+    forget: Callable[[], None] = lambda: None
+    """Drops what is kept of the nodes of earlier runs."""
     settings: Mapping[str, object] = MappingProxyType({})
     """The body of `/supervisor/config`."""
 
@@ -166,6 +168,8 @@ class Routes:
 
     def _trust(self, request: web.BaseRequest, rest: str) -> web.Response:
         """Take a person's word on one node, or on all. Raises BadRequestError."""
+        if rest == "forget":
+            return self._forget(request)
         address, _, verb = rest.rpartition("/")
         word = WORDS.get(verb)
         if word is None:
@@ -181,6 +185,17 @@ class Routes:
                 "changed": changed,
             }
         )
+
+    def _forget(self, request: web.BaseRequest) -> web.Response:
+        """Drop the nodes that are not up and that no person named. Raises BadRequestError."""
+        if request.method != "POST":
+            return _wrong_method("/supervisor/nodes/forget", "POST")
+        self._authority.check(request, "forget nodes")
+        nodes = self._machine.tables.registry.nodes
+        before = set(nodes)
+        self._ask(NodesForgotten())
+        self._about.forget()
+        return _json({"forgotten": sorted(before - set(nodes))})
 
     def _order(self, request: web.BaseRequest, rest: str) -> web.Response:
         """Show one model, or take an order for it. Raises BadRequestError."""

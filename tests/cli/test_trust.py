@@ -39,6 +39,18 @@ def test_what_is_unclear_is_not_done(service: Service, words: tuple[str, ...]) -
     assert service.main("nodes", *words) == 2
 
 
+def test_what_was_forgotten_is_said(service: Service, capsys: Out) -> None:
+    service.says("POST /supervisor/nodes/forget", {"forgotten": [ONE]})
+    assert service.main("nodes", "--forget") == 0
+    assert capsys.readouterr().out == f"{ONE}: forgotten\n"
+    service.says("POST /supervisor/nodes/forget", {"forgotten": []})
+    assert service.main("nodes", "--forget") == 0
+    assert "already forgotten" in capsys.readouterr().out
+    assert service.main("nodes", "--forget", "--json") == 0
+    assert capsys.readouterr().out == '{"forgotten": []}\n'
+    assert service.main("nodes", "trust", ONE, "--forget") == 2
+
+
 def test_who_may_not_is_told_so(service: Service, capsys: Out) -> None:
     error = {"message": "only root may", "type": "x", "code": "not_allowed", "param": None}
     service.on(f"POST /supervisor/nodes/{ONE}/trust", whole({"error": error}, 403))

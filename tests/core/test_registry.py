@@ -17,7 +17,8 @@ from exo_supervisor.core.events import (
 from exo_supervisor.core.known import MAX_PAST_MODELS, MAX_PAST_NODES, Known
 from exo_supervisor.core.names import Address, Generation, ModelId, NodeId
 from exo_supervisor.core.nodes import MAX_CLAIMS
-from exo_supervisor.core.registry import FORGET, MAX_NODES, Registry
+from exo_supervisor.core.registry import MAX_NODES, Registry
+from exo_supervisor.core.watch import FORGET
 from tests.core.invariants import check_clusters, check_index, check_judgement
 from tests.core.story import stand
 
@@ -320,11 +321,11 @@ def test_the_silent_are_forgotten_and_the_seeded_never() -> None:
     house = House(A)
     house.sight(B, seeded=True)
     assert not house.sight(A, 10.0)
-    assert house.registry.forgettable(9.0 + FORGET) == []
-    assert house.registry.forgettable(10.0 + FORGET) == [A]
+    assert house.registry.forgettable(9.0 + FORGET, FORGET) == []
+    assert house.registry.forgettable(10.0 + FORGET, FORGET) == [A]
     house.answer(A, "x", 10.0 + FORGET)
     house.read(A, "x")
-    assert house.registry.forgettable(9.0 * FORGET) == []
+    assert house.registry.forgettable(9.0 * FORGET, FORGET) == []
     house.miss(A, now=11.0 + FORGET)
     assert house.registry.forget(A, 99.0) is not None
     assert house.clusters() == {}
@@ -473,7 +474,7 @@ class AnyNews(sm.RuleBasedStateMachine):
 
     @sm.rule()
     def forget(self) -> None:
-        for node in self.house.registry.forgettable(self.now):
+        for node in self.house.registry.forgettable(self.now, FORGET):
             self.house.registry.forget(node, self.now)
 
     @sm.invariant()

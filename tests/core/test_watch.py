@@ -8,6 +8,7 @@ from exo_supervisor.core.events import (
     CapacityRead,
     CardsRead,
     Event,
+    NodesForgotten,
     NodeSighted,
     PlacementFailed,
     PlacementRead,
@@ -44,6 +45,18 @@ def test_news_of_the_forgotten_change_nothing(event: Event) -> None:
     assert story.tell(event) == []
     assert story.names() == []
     assert story.machine.tables.registry.nodes == {}
+
+
+def test_a_person_may_have_the_nodes_forgotten_that_are_not_up() -> None:
+    """One that a person named stays, and so does one that answers."""
+    story = Story(BOTH, "up:1")
+    for node, seeded in (("silent:1", False), ("named:1", True)):
+        seen = NodeSighted(node=Address(node), url=f"http://{node}", source="test", seeded=seeded)
+        story.tell(seen)
+        story.tell(ProbeFailed(node=Address(node), why="timeout"))
+    assert told(story.tell(NodesForgotten())) == ["UnwatchNode silent:1"]
+    assert sorted(story.machine.tables.registry.nodes) == ["named:1", "up:1"]
+    assert story.tell(NodesForgotten()) == []
 
 
 def test_a_sighting_is_watched_once() -> None:

@@ -257,3 +257,18 @@ async def test_it_is_said_once_that_all_was_told_even_if_that_was_nothing() -> N
             told = [event async for event in inbox]
         assert [e.node for e in told[:-1] if isinstance(e, NodeSighted)] == list(kept)
         assert told[-1] == SourceHeard(source="last_known")
+
+
+async def test_what_is_to_be_forgotten_is_in_no_file_any_more_unless_it_is_up() -> None:
+    send, inbox = anyio.create_memory_object_stream[Event](8)
+    disk, up = Disk(filed("10.0.0.2:52415", "10.0.0.3:8000")), [known("10.0.0.3:8000")]
+    last = LastKnown(send, OWN, lambda: up, read=disk.read, write=disk.write, wall=lambda: WALL)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(last.run)
+        await anyio.sleep(1)
+        last.forget()
+        await anyio.sleep(EVERY)
+        assert disk.addresses() == ["10.0.0.3:8000"]
+        tasks.cancel_scope.cancel()
+    send.close()
+    inbox.close()
