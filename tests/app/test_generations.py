@@ -150,7 +150,7 @@ async def test_a_408_inside_as_body_is_no_part_of_an_answer(after: int) -> None:
         assert whole.json()["choices"][0]["message"]["content"] == text(12)
         assert whole.headers["x-supervisor-target"] == "house-cloud"
         reply = await world.raw(post(json.dumps(asking(stream=True)).encode()))
-        assert b"408" not in reply.body
+        assert b" 408 " not in reply.body
         assert b"Request timed out" not in reply.body
         assert reply.whole == (after == 0)
         assert (b"[DONE]" in reply.body) == (after == 0)
