@@ -1,5 +1,6 @@
 """Health keeps its beat whatever nodes do, and tells the conductor what it heard."""
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -437,24 +438,27 @@ def stands(*, ready: bool = True, why: str = "", progress: str | None = None) ->
     return Placed(M, ready, why, progress, (only,))
 
 
-def placed(*, ready: bool = True, why: str = "") -> PlacementRead:
+def placed(*mates: str, ready: bool = True, why: str = "") -> PlacementRead:
     models = (stands(ready=ready, why=why),)
-    return PlacementRead(node=NODE, listed=(NodeId("n1"),), models=models, index=7, runners=1)
+    listed = (NodeId("n1"), *map(NodeId, mates))
+    return PlacementRead(node=NODE, listed=listed, models=models, index=7, runners=1)
 
 
 @pytest.mark.parametrize(
-    ("seen", "ready"),
+    ("mates", "seen", "ready"),
     [
-        (b'{"n1":"2026-11-23T05:46:24Z","n2":"2026-11-23T05:46:24Z"}', True),
-        (b'{"n1":"2026-11-23T05:46:08Z","n2":"2026-11-23T05:46:24Z"}', False),
-        (None, True),
+        (("n2",), b'{"n1":"2026-11-23T05:46:24Z","n2":"2026-11-23T05:46:24Z"}', True),
+        (("n2",), b'{"n1":"2026-11-23T05:46:08Z","n2":"2026-11-23T05:46:24Z"}', False),
+        ((), b'{"n1":"2026-11-23T05:46:08Z","ghost":"2026-11-23T05:46:24Z"}', True),
+        ((), None, True),
     ],
 )
 async def test_a_wanted_placement_is_read_at_once_by_five_small_paths(
-    seen: bytes | None, *, ready: bool
+    mates: tuple[str, ...], seen: bytes | None, *, ready: bool
 ) -> None:
     get = FakeGet()
     answers_c(get)
+    get.say(f"{URL}/state/topology", json.dumps({"nodes": ["n1", *mates]}).encode())
     if seen is not None:
         get.say(f"{URL}/state/lastSeen", seen)
     async with polling(get) as (health, heard):
@@ -462,7 +466,7 @@ async def test_a_wanted_placement_is_read_at_once_by_five_small_paths(
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE))
         await anyio.sleep(5.0)
-    told = placed(ready=ready, why="" if ready else "host_silent")
+    told = placed(*mates, ready=ready, why="" if ready else "host_silent")
     assert heard == [(0.0, well()), (1.0, told), (5.0, well())]
     assert [url.removeprefix(URL) for at, url in get.asked if at == 1.0] == [
         "/state/lastEventAppliedIdx",
