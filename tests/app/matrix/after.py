@@ -3,7 +3,7 @@
 from typing import Final
 
 from exo_supervisor.demo import Disease
-from tests.app.matrix.before import PAYLOAD, SILENT
+from tests.app.matrix.before import PAYLOAD, RESET, SILENT
 from tests.app.matrix.cells import Row, broken, rescued, whole
 
 MB: Final = 1024 * 1024
@@ -15,7 +15,7 @@ STALLED_PLAIN: Final = rescued("stall", "model")
 
 AFTER: Final = (
     Row("cut_later", Disease("cut", after=2), CUT, PAYLOAD),
-    Row("reset_later", Disease("reset", after=2), CUT, PAYLOAD),
+    Row("reset_later", Disease("reset", after=2), broken("reset", "target"), RESET),
     Row(
         "stall_later",
         Disease("stall", after=2),

@@ -14,6 +14,7 @@ PAYLOAD: Final = rescued("payload", "target")
 BAD_STATUS: Final = rescued("bad_status", "target")
 CONTENT_TYPE: Final = rescued("content_type", "target")
 SERVER_ERROR: Final = rescued("server_error", "model", 3)
+RESET: Final = rescued("reset", "target")
 RESET_EARLY: Final = rescued("reset_early", "target", 3)
 NOT_THERE: Final = rescued(None, "none")
 ASKED_ANEW: Final = Told("whole", attempts=2)
@@ -97,7 +98,7 @@ HEADS: Final = (
 )
 BODIES: Final = (
     Row("headers_then_silent", Disease("headers_then_silent"), SILENT, kind="slow"),
-    Row("reset_after_head", Disease("reset"), PAYLOAD),
+    Row("reset_after_head", Disease("reset"), RESET),
     Row("cut_first", Disease("cut"), PAYLOAD),
     Row("stall_first", Disease("stall"), SILENT, kind="slow"),
     Row("empty_200", Disease("empty_200"), EMPTY),
