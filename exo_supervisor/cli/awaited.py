@@ -40,7 +40,9 @@ def _of_request(arguments: Arguments, model: str) -> str:
     done, total = count(read.get("done")), count(read.get("total"))
     if total > 0:
         return f"prefill, {_of(done, total)} tokens at {word(mine[0].get('target'))}"
-    return _WAITS.get(word(mine[0].get("why")), "")
+    why = word(mine[0].get("why"))
+    placing = _why_missing(arguments, model) if why == "model" else []
+    return ", ".join([_WAITS.get(why, ""), *placing])
 
 
 def _of(done: int, total: int) -> str:
@@ -55,6 +57,14 @@ def _of_model(arguments: Arguments, model: str) -> str:
         if each.get("id") == model and each.get("state") != "ready":
             return ", ".join([*texts(each.get("state")), *_how_far(each)])
     return ""
+
+
+def _why_missing(arguments: Arguments, model: str) -> list[str]:
+    """Say why a model that is being placed stands nowhere yet, where the service does."""
+    for each in objects(parse_object(fetch(arguments, "/supervisor/models")).get("models")):
+        if each.get("id") == model:
+            return texts(each.get("why"))
+    return []
 
 
 def _how_far(row: Fields) -> list[str]:

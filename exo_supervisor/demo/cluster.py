@@ -7,7 +7,7 @@ from typing import Literal
 import anyio
 
 from exo_supervisor.demo.answers import JsonObject
-from exo_supervisor.demo.diseases import HEALTHY, SHARED, Disease
+from exo_supervisor.demo.diseases import HEALTHY, LOADS, SHARED, Disease
 from exo_supervisor.demo.server import DemoServer
 
 Generation = Literal["A", "B", "C"]
@@ -90,6 +90,7 @@ class ExoCluster:
         self.members: list[Member] = []
         self.orders: list[tuple[float, Instance]] = []
         self.instances: dict[str, Instance] = {}
+        self.on_disk = set(models)
         self.tasks: dict[str, Task] = {}
         self.ghosts: list[str] = []
         self._left: dict[str, float] = {}
@@ -210,6 +211,7 @@ class ExoCluster:
             model, runners, now + self.load_seconds if ready_at is None else ready_at
         )
         self.instances[instance.id] = instance
+        self.on_disk.add(model)
         self._events += 1
         return instance
 
@@ -245,7 +247,7 @@ class ExoCluster:
 
     def loading(self, model: str) -> bool:
         instance = self.serving(model)
-        return instance is None or self.status(instance)[0] in {"RunnerLoading", "RunnerFailed"}
+        return instance is None or self.status(instance)[0] not in {"RunnerReady", "RunnerRunning"}
 
     def status(self, instance: Instance) -> tuple[str, JsonObject]:
         """Return the state of an instance's runner: its tag and what the tag holds."""
@@ -253,6 +255,8 @@ class ExoCluster:
         if self.illness.name == "runner_failed" or now < instance.failed_until:
             why = {"errorMessage": "Terminated (signal=9 (Killed))"}
             return "RunnerFailed", why | ({"diagnostics": []} if newer else {})
+        if self.illness.name in LOADS - {"loading"}:
+            return "RunnerIdle", {}
         if self.illness.name == "loading" or now < instance.ready_at:
             return "RunnerLoading", {"layersLoaded": 1, "totalLayers": 4}
         works = now < instance.runs_on_until or any(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from exo_supervisor.demo.answers import Answer
-from exo_supervisor.demo.diseases import Disease
+from exo_supervisor.demo.diseases import LOADS, Disease
 from exo_supervisor.demo.framing import FRAMINGS
 from exo_supervisor.demo.plain import HANGS, plain, plain_body
 from exo_supervisor.demo.steps import (
@@ -71,7 +71,7 @@ def _streamed(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
     yield from map(Write, answer.opening[:1])
     if ill.name in HANGS:
         yield Idle()
-    if ill.name == "loading":
+    if ill.name in LOADS:
         yield UntilCured()
     yield from map(Write, answer.opening[1:])
     yield from BODIES.get(ill.name, _healthy)(answer, ill, pace)
@@ -87,7 +87,7 @@ def _before_head(ill: Disease, pace: float) -> Iterator[Step]:
     yield Pause(ill.seconds if ill.name == "slow" else pace)
     if ill.name in HANGS:
         yield Mute()
-    if ill.name == "loading":
+    if ill.name in LOADS:
         yield UntilCured()
 
 

@@ -42,6 +42,9 @@ Name = Literal[
     "no_usage",
     "instance_gone",
     "loading",
+    "downloading",
+    "download_failed",
+    "hub_lookup",
     "runner_failed",
     "runner_gone",
     "re_election",
@@ -64,8 +67,20 @@ NAMES: Final[tuple[Name, ...]] = get_args(Name)
 
 # What one node suffers from and every node of its cluster shows, as they share one state.
 SHARED: Final = frozenset(
-    {"instance_gone", "loading", "runner_failed", "runner_gone", "re_election"}
+    {
+        "instance_gone",
+        "loading",
+        "downloading",
+        "download_failed",
+        "hub_lookup",
+        "runner_failed",
+        "runner_gone",
+        "re_election",
+    }
 )
+
+# Before these are cured, a model answers nobody.
+LOADS: Final = frozenset({"loading", "downloading", "download_failed"})
 
 
 class Disease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,12 +89,14 @@ class Disease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `after` counts tokens sent well before it breaks out; `seconds` is the wait of `slow`,
     `prefill_then_content`, `long_step` (of a prefill, in silence) and `pause`, and between the
     tokens of `trickle` or the comments of `prefill_stalls`, and the length of the pause of
-    `re_election`; `status`, `retry_after` (a header's value), `body` and `words` belong to
-    `status`; `size` is the bytes of `huge_event`.
+    `re_election` and of `hub_lookup` (of what a model without a card needs before it is placed);
+    `percent` is how far `downloading` is; `status`, `retry_after` (a header's value), `body` and
+    `words` belong to `status`; `size` is the bytes of `huge_event`.
     """
 
     name: Name = "none"
     after: int = 0
+    percent: int = 25
     seconds: float = 3.0
     status: int = 500
     retry_after: str | int | None = None

@@ -91,6 +91,9 @@ class ModernApi:
 
     async def previews(self, request: web.Request) -> web.Response:
         model = request.query.get("model_id", "")
+        if self.node.illness.name == "hub_lookup":
+            with anyio.move_on_after(self.node.illness.seconds):
+                await self.node.until(lambda: self.node.illness.name != "hub_lookup")
         one = Instance(model, {self.node.node_id: str(uuid.uuid4())}, 0.0)
         memory = card(model, self.cluster.generation)["storageSize"]["inBytes"]
         fits = {
@@ -240,7 +243,7 @@ class ModernApi:
         self, body: JsonObject, one: Instance | None, ill: Disease
     ) -> tuple[Disease, str | None]:
         """Let a request that kills the runner do so, and one for a model that loads wait."""
-        if one is None or ill.name != HEALTHY.name:
+        if one is None or ill.name not in {HEALTHY.name, "hub_lookup"}:
             return ill, None
         why = killing(body)
         if why is not None:

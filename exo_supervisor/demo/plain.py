@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from exo_supervisor.demo.answers import Answer
-from exo_supervisor.demo.diseases import Disease
+from exo_supervisor.demo.diseases import LOADS, Disease
 from exo_supervisor.demo.steps import Abort, Head, Mute, Pause, Reset, Step, UntilCured, Write
 
 HANGS = frozenset({"keepalives_only", "runner_failed", "runner_gone"})
@@ -20,7 +20,7 @@ def plain(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
         yield Head(200, kind)
     if ill.name in MUTE:
         yield Mute()
-    if ill.name == "loading":
+    if ill.name in LOADS:
         yield UntilCured()
     yield Pause(_seconds(answer, ill, pace))
     status, body = plain_body(answer, ill)

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from exo_supervisor.demo.answers import Answer
-from exo_supervisor.demo.diseases import HEALTHY, Disease
+from exo_supervisor.demo.diseases import HEALTHY, LOADS, Disease
 from exo_supervisor.demo.play import Play, Stream
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -84,6 +84,7 @@ class DemoServer:
     def disease(self, disease: Disease) -> None:
         before, self._disease = self._disease, disease
         self.react(before)
+        self.stir()
 
     def react(self, before: Disease) -> None:  # noqa: ARG002 - for those who care what is over
         """Do what a change of the disease asks for at once."""
@@ -244,4 +245,4 @@ class DemoServer:
 
     def loading(self, model: str) -> bool:
         """Tell if `model` is not ready, so that its requests wait."""
-        return bool(model) and self.disease.name == "loading"
+        return bool(model) and self.disease.name in LOADS

@@ -9,6 +9,7 @@ from exo_supervisor.demo.cards import SHELF_IDS, card
 from exo_supervisor.demo.cluster import ExoCluster, Instance, Member, Task
 
 GIB = 1 << 30
+DISK_FULL = "[Errno 28] No space left on device"
 
 
 def state(cluster: ExoCluster, member: Member) -> JsonObject:
@@ -105,18 +106,46 @@ def _shard(model: str, generation: str, rank: int = 0, world: int = 1) -> JsonOb
 
 
 def _downloads(name: str, cluster: ExoCluster) -> list[JsonObject]:
+    placed = {one.model for one in cluster.standing() if name in one.runners}
     return [
-        {
-            "DownloadPending": {
-                "nodeId": name,
-                "shardMetadata": _shard(model, cluster.generation),
-                "modelDirectory": f"/home/exo/.local/share/exo/models/{model.replace('/', '--')}",
-                "downloaded": {"inBytes": 0},
-                "total": {"inBytes": 0},
-            }
-        }
-        for model in SHELF_IDS
+        _download(name, model, cluster, wanted=model in placed)
+        for model in dict.fromkeys((*SHELF_IDS, *sorted(cluster.on_disk)))
     ]
+
+
+def _download(name: str, model: str, cluster: ExoCluster, *, wanted: bool) -> JsonObject:
+    """Tell how far one model is on the way to one disk; only what is placed is on its way."""
+    shard, ill = _shard(model, cluster.generation), cluster.illness
+    size: int = card(model, cluster.generation)["storageSize"]["inBytes"]
+    where: JsonObject = {
+        "nodeId": name,
+        "shardMetadata": shard,
+        "modelDirectory": f"/home/exo/.local/share/exo/models/{model.replace('/', '--')}",
+    }
+    if wanted and ill.name == "download_failed":
+        return {"DownloadFailed": {**where, "errorMessage": DISK_FULL}}
+    if wanted and ill.name == "downloading":
+        return {
+            "DownloadOngoing": {**where, "downloadProgress": _progress(size, ill.percent)},
+        }
+    if model in cluster.on_disk:
+        return {"DownloadCompleted": {**where, "total": {"inBytes": size}, "readOnly": False}}
+    nothing: JsonObject = {"downloaded": {"inBytes": 0}, "total": {"inBytes": 0}}
+    return {"DownloadPending": {**where, **nothing}}
+
+
+def _progress(size: int, percent: int) -> JsonObject:
+    done = size * percent // 100
+    return {
+        "total": {"inBytes": size},
+        "downloaded": {"inBytes": done},
+        "downloadedThisSession": {"inBytes": done},
+        "completedFiles": 1,
+        "totalFiles": 4,
+        "speed": 4_000_000.0,
+        "etaMs": (size - done) // 4000,
+        "files": {},
+    }
 
 
 def _task(task: Task, *, newer: bool) -> JsonObject:

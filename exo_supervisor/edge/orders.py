@@ -13,6 +13,8 @@ from exo_supervisor.core.wants import Row
 from exo_supervisor.errors import BadRequestError
 
 Wall = Callable[[float], str]
+ON_THE_HUB = "Exo looks it up on the hub"
+"""Why a model without a card takes a while before it is placed."""
 ORDERS: dict[str, Literal["place", "remove"]] = {"place": "place", "remove": "remove"}
 
 
@@ -31,10 +33,13 @@ def placement_of(machine: Machine, models: tuple[ModelId, ...], wall: Wall) -> P
     """Show what is done about a model; None where nothing is."""
     wants = machine.tables.keeper.wants
     row = next((found for model in models if (found := wants.row_of(model)) is not None), None)
-    return None if row is None else _seen(row, wall)
+    if row is None:
+        return None
+    cards = machine.tables.registry.cards
+    return _seen(row, wall, has_card=not cards or row.models[0] in cards)
 
 
-def _seen(row: Row, wall: Wall) -> PlacementSeen | None:
+def _seen(row: Row, wall: Wall, *, has_card: bool) -> PlacementSeen | None:
     if row.removing:
         return PlacementSeen("removing", min(row.removing))
     match row.placing:
@@ -43,7 +48,8 @@ def _seen(row: Row, wall: Wall) -> PlacementSeen | None:
         case Resting(failures=failures, until=until, why=why):
             return PlacementSeen("resting", None, why, None, wall(until), failures)
         case Asked(cluster=cluster, since=since, failures=failures):
-            return PlacementSeen("asked", cluster, None, wall(since), None, failures)
+            why = None if has_card else ON_THE_HUB
+            return PlacementSeen("asked", cluster, why, wall(since), None, failures)
         case Awaited(cluster=cluster, since=since, failures=failures):
             return PlacementSeen("awaited", cluster, None, wall(since), None, failures)
         case Loading(cluster=cluster, since=since, how=how, failures=failures):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from exo_supervisor.core.catalog import Route
 from exo_supervisor.core.events import Placed
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ModelId, ProviderName
@@ -68,7 +69,8 @@ def model(machine: Machine, name: str, now: float, wall: Wall) -> ModelRow:
     route = machine.catalog.lookup(name)
     if isinstance(route, str):
         placement = placement_of(machine, (ModelId(name),), wall)
-        return ModelRow(name, "loading" if placement else "down", [], placement)
+        why = placement.why if placement is not None and placement.state == "asked" else None
+        return ModelRow(name, "loading" if placement else "down", [], placement, why)
     where = [
         place for tier in route.tiers for place in _places(machine, tier.models, tier.provider, now)
     ]
@@ -87,9 +89,9 @@ def model(machine: Machine, name: str, now: float, wall: Wall) -> ModelRow:
         state = "cloud"
     else:
         state = "downloaded" if _on_disk(machine, route.exo_models()) else "down"
-    lost = None if at_exo else _lost(machine, [m for t in route.tiers for m in t.models], now)
+    missing = None if at_exo else _missing(machine, route, placement, now)
     count = instances(machine, route.exo_models())
-    return ModelRow(name, state, where, placement, lost, count)
+    return ModelRow(name, state, where, placement, missing, count)
 
 
 def instances(machine: Machine, ids: Iterable[ModelId]) -> int:
@@ -105,6 +107,15 @@ def _on_disk(machine: Machine, ids: Iterable[ModelId]) -> bool:
 
 def _is_loading(place: Where) -> bool:
     return place.progress is not None or place.why.split(",")[0] in _LOADING
+
+
+def _missing(
+    machine: Machine, route: Route, placement: PlacementSeen | None, now: float
+) -> str | None:
+    """Say why a model stands at no Exo, where that is known."""
+    if placement is not None and placement.state == "asked" and placement.why:
+        return placement.why
+    return _lost(machine, [model for tier in route.tiers for model in tier.models], now)
 
 
 def _lost(machine: Machine, ids: list[ModelId], now: float) -> str | None:

@@ -139,7 +139,7 @@ async def test_a_person_places_and_removes_through_the_socket() -> None:
         await world.ready()
         removed = await world.http.post(f"{name}/remove")
         assert removed.json()["model"]["placement"]["state"] == "removing"
-        await world.until(name, lambda body: body["model"]["state"] == "down")
+        await world.until(name, lambda body: body["model"]["state"] == "downloaded")
         assert cluster.instances == {}
         assert (await world.http.post(f"{name}/place")).status_code == 200
         shown = await world.until(name, lambda body: body["model"]["state"] == "ready")

@@ -290,6 +290,28 @@ async def test_a_failed_runner_shows_in_state() -> None:
         assert MODEL in (await replayed(get("/state/instances"), exo.host, exo.port)).body.decode()
 
 
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [("downloading", "DownloadOngoing"), ("download_failed", "DownloadFailed")],
+)
+async def test_a_model_that_is_not_on_its_disk_waits_and_its_state_says_why(
+    name: Name, tag: str
+) -> None:
+    async with node() as exo:
+        for ill, told in ((HEALTHY, "DownloadCompleted"), (Disease(name), tag)):
+            exo.disease = ill
+            downloads = json.loads(
+                (await replayed(get("/state/downloads"), exo.host, exo.port)).body
+            )
+            (mine,) = downloads.values()
+            (found,) = [each for each in mine if MODEL in json.dumps(each)]
+            assert list(found) == [told]
+        runners = await replayed(get("/state/runners"), exo.host, exo.port)
+        assert b"RunnerIdle" in runners.body
+        raw = await heard(STREAM, exo.host, exo.port, PATIENCE)
+        assert runs(taken_apart(raw).outline) == ["keep-alive"]
+
+
 async def test_an_election_forgets_streams_holds_posts_and_empties_state() -> None:
     exo = node()
     exo.pace = 0.05

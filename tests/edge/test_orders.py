@@ -7,7 +7,7 @@ from exo_supervisor.core.grounds import RESTARTED
 from exo_supervisor.core.names import ModelId
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.edge.advice import advise
-from exo_supervisor.edge.orders import Orders, PlacementSeen, placement_of
+from exo_supervisor.edge.orders import ON_THE_HUB, Orders, PlacementSeen, placement_of
 from exo_supervisor.errors import BadRequestError
 from tests.core.story import CHAT, LOCAL, Story
 from tests.core.test_keeper import KEPT, House, give_up, placed_at
@@ -36,6 +36,15 @@ def test_each_stage_of_a_placement_is_shown() -> None:
     assert seen(house) is None
     house.order("remove")
     assert seen(house) == PlacementSeen("removing", "a:1")
+
+
+def test_of_a_model_without_a_card_is_said_that_exo_looks_it_up() -> None:
+    house = House(KEPT, "a:1")
+    house.cards("a:1", "org/another")
+    placed_at(house)
+    assert seen(house) == PlacementSeen("asked", "a:1", ON_THE_HUB, since="t20")
+    house.cards("a:1", "m", "org/another")
+    assert seen(house) == PlacementSeen("asked", "a:1", since="t20")
 
 
 def test_a_failure_says_why_and_when_it_is_tried_again() -> None:
