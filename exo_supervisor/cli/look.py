@@ -9,6 +9,7 @@ from exo_supervisor.cli import tables
 from exo_supervisor.cli.body import Fields, fields, parse_object, word
 from exo_supervisor.cli.errors import UNREACHABLE, VerbError, misuse
 from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.nodes import nodes as node_lines
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, note, raw, say
 from exo_supervisor.cli.trust import forget, trust
@@ -51,7 +52,7 @@ def nodes(arguments: Arguments) -> int:
     if arguments.words or arguments.all:
         return trust(arguments)
     return show(
-        arguments, "/supervisor/nodes", lambda body: tables.nodes(body, time.time(), sys.stdout)
+        arguments, "/supervisor/nodes", lambda body: node_lines(body, time.time(), sys.stdout)
     )
 
 

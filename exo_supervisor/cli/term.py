@@ -17,6 +17,8 @@ _TINTS = {
 }  # fmt: skip
 SCREEN = 80
 """Characters that a line has on the narrowest screen we write for."""
+WIDTH = 78
+"""Characters that a line of prose takes at most."""
 LEAST_TEXT = 24
 """Characters that a last column gets at least, however wide the others are."""
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from exo_supervisor.cli import tables
 from exo_supervisor.cli.body import fields
+from exo_supervisor.cli.nodes import nodes
 from exo_supervisor.cli.stream import Reply, contents
 from tests.cli.conftest import Answerer, Handler, Service, delta, streamed, whole
 
@@ -95,7 +96,7 @@ def test_any_json_can_be_laid_out(value: object) -> None:
     out = io.StringIO()
     for text in (
         tables.status(body, 0.0, out),
-        tables.nodes(body, 0.0, out),
+        nodes(body, 0.0, out),
         tables.models(body, out),
         tables.breakers(body, 0.0, out),
     ):

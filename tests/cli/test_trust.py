@@ -69,3 +69,15 @@ def test_nodes_and_status_show_trust_and_the_one_command(service: Service, capsy
     service.says("GET /supervisor/status", status)
     assert service.main("status") == 0
     assert f"1 trusted, 2 only found: {command}" in capsys.readouterr().out
+
+
+def test_nodes_shows_how_each_was_found(service: Service, capsys: Out) -> None:
+    """Nodes that were found in the same ways share a line, and lines fit the screen."""
+    lan = [node(f"10.0.1.{n}:52415", "named") | {"sources": ["crawl", "mdns"]} for n in range(9)]
+    seed = node(ONE, "named") | {"sources": ["static"]}
+    service.says("GET /supervisor/nodes", {"nodes": [seed, node(TWO, "named"), *lan]})
+    assert service.main("nodes") == 0
+    out = capsys.readouterr().out
+    assert f"\nfound by static: {ONE}\nfound by crawl, mdns: 10.0.1.0:52415, 10.0.1.1" in out
+    assert TWO not in out[out.index("found by") :]
+    assert max(map(len, out.splitlines())) <= 80
