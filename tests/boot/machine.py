@@ -19,7 +19,7 @@ PACKAGES = "systemd,systemd-sysv,dbus,python3,sudo,ca-certificates"
 """Beside Debian's minimum: an init, and what every installed Debian has."""
 CACHE = Path("/var/cache/exo-supervisor-boot")
 CLONE = "/home/alice/exo-supervisor"
-_BOOT = 60.0
+_BOOT = 300.0
 
 
 def why_not() -> str | None:
@@ -69,7 +69,7 @@ class Machine:
         spaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd=/")
         return ["nsenter", f"--target={self._init}", *spaces, "env", "-i", *_ENVIRON, *words]
 
-    def run(self, script: str, user: str = "root", timeout: float = 120) -> tuple[int, str]:
+    def run(self, script: str, user: str = "root", timeout: float = 600) -> tuple[int, str]:
         """Run a shell script to its end as a login of `user`; return its code and output."""
         done = subprocess.run(  # noqa: S603 - words of these tests
             self.entering("su", "--login", user, "-c", script),
