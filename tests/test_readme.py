@@ -62,6 +62,7 @@ def test_it_names_every_shift() -> None:
     assert set(re.findall(r"`([a-z_]+)`", row)) == {b.value for b in Block} | {"panic", "route"}
 
 
+@pytest.mark.alone
 @pytest.mark.real_time
 async def test_the_demo_prints_what_it_shows() -> None:
     done = await anyio.run_process([sys.executable, "-m", "exo_supervisor", "demo"])
@@ -74,6 +75,7 @@ async def test_the_demo_prints_what_it_shows() -> None:
     assert [line[:28] for line in printed] == [line[:28] for line in shown]
 
 
+@pytest.mark.alone
 @pytest.mark.real_time
 async def test_its_curl_and_its_python_get_answers(tmp_path: Path) -> None:
     """Word for word; `python -m tests.boot` pastes all of the README into a new Debian."""
@@ -81,7 +83,7 @@ async def test_its_curl_and_its_python_get_answers(tmp_path: Path) -> None:
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m exo_supervisor "$@"\n')
     program.chmod(0o755)
     demo = [sys.executable, "-m", "exo_supervisor", "demo", "--keep"]
-    with anyio.fail_after(40):
+    with anyio.fail_after(60):
         async with await anyio.open_process(demo, stdout=subprocess.DEVNULL) as stage:
             assert stage.stderr
             told = ""

@@ -23,9 +23,10 @@ _NEXT = 64
 
 
 class Unproven:
-    """Owns the order in which such nodes were first sighted."""
+    """Owns the order in which such nodes were first sighted; `most` may stand here at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_UNPROVEN) -> None:
+        self._most = most
         self._sighted: dict[Address, float] = {}
         self._refused: dict[Address, None] = {}
 
@@ -34,7 +35,7 @@ class Unproven:
 
     @property
     def is_full(self) -> bool:
-        return len(self._sighted) >= MAX_UNPROVEN
+        return len(self._sighted) >= self._most
 
     def add(self, address: Address, now: float) -> None:
         """Take a node in that was sighted for the first time."""

@@ -23,7 +23,7 @@ from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address
 from exo_supervisor.discovery.interfaces import HAS_NETLINK
 from exo_supervisor.discovery.raw import open_raw, payload
-from exo_supervisor.discovery.recent import Recent
+from exo_supervisor.discovery.recent import MOST, Recent
 from exo_supervisor.discovery.vicinity import Vicinity
 from exo_supervisor.wire.legacy import read_discovery_datagram
 
@@ -50,7 +50,8 @@ Mode = Literal["raw", "bind"]
 class Broadcast:
     """Sends a sighting for each source of an announcement; `retry` in seconds.
 
-    `interfaces` are the only ones to listen on, none stand for all. `why_quiet` says why nothing
+    `interfaces` are the only ones to listen on, none stand for all; of `remembered` addresses it is
+    known when they were told of. `why_quiet` says why nothing
     can be heard, None while something can.
     """
 
@@ -66,13 +67,14 @@ class Broadcast:
         interfaces: Sequence[str] = (),
         port: int = PORT,
         retry: float = 60.0,
+        remembered: int = MOST,
     ) -> None:
         self._inbox, self._api_ports, self._vicinity = inbox, api_ports, vicinity
         self._mode: Mode = mode
         self._port, self._retry = port, retry
         self._interfaces = interfaces
         self.why_quiet: str | None = "it has not started yet"
-        self._recent = Recent(REPEAT)
+        self._recent = Recent(REPEAT, remembered)
         self._bad = 0
         self._complained = -COMPLAIN
 

@@ -1,14 +1,17 @@
 """What was told already, so that a source does not repeat itself."""
 
 MOST = 1024
-"""Things that are remembered; beyond that the oldest is forgotten."""
+"""Things that are remembered."""
 
 
 class Recent:
-    """Remembers when each thing was last told, mostly an address; `every` is in seconds."""
+    """Remembers when each thing was last told, mostly an address; `every` is in seconds.
 
-    def __init__(self, every: float) -> None:
-        self._every = every
+    Beyond `most` things the oldest is forgotten.
+    """
+
+    def __init__(self, every: float, most: int = MOST) -> None:
+        self._every, self._most = every, most
         self._told: dict[str, float] = {}
 
     def __len__(self) -> int:
@@ -21,6 +24,6 @@ class Recent:
             return False
         self._told.pop(thing, None)
         self._told[thing] = now
-        if len(self._told) > MOST:
+        if len(self._told) > self._most:
             del self._told[next(iter(self._told))]
         return True

@@ -67,12 +67,13 @@ class Health:
         timeout: float,
         state_timeout: float = 5.0,
         lived_at: LivedAt = _nobody_knows,
+        unproven_at_once: int = UNPROVEN_AT_ONCE,
     ) -> None:
         self._get, self._inbox = get, inbox
         self._interval, self._timeout, self._state_timeout = interval, timeout, state_timeout
         self._lived_at = lived_at
         self._untrusted = UntrustedReads(get)
-        self._unproven = anyio.CapacityLimiter(UNPROVEN_AT_ONCE)
+        self._unproven = anyio.CapacityLimiter(unproven_at_once)
         self._pollers: dict[Address, _Poller] = {}
         self._tasks: TaskGroup | None = None
 

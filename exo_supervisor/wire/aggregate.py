@@ -76,8 +76,9 @@ def _pieces(calls: Raw) -> list[dict[str, Raw]]:
 
 @dataclass(slots=True, kw_only=True)
 class Aggregate(Reading):
-    """Gathers an upstream's events into one answer of at most 64 MiB."""
+    """Gathers an upstream's events into one answer of at most `most_bytes`."""
 
+    most_bytes: int = _MOST_BYTES
     _told: dict[int, _Told] = field(default_factory=dict[int, _Told], init=False)
     _size: int = field(default=0, init=False)
 
@@ -93,8 +94,8 @@ class Aggregate(Reading):
 
     def _grow(self, size: int) -> None:
         self._size += size
-        if self._size > _MOST_BYTES:
-            self.fail(Fault.OVERSIZED, f"the answer is larger than {_MOST_BYTES} bytes")
+        if self._size > self.most_bytes:
+            self.fail(Fault.OVERSIZED, f"the answer is larger than {self.most_bytes} bytes")
 
     def take(self, choice: Choice, delta: Delta) -> bytes:
         """Add what one chunk says; returns no bytes, since the client gets them at the end."""

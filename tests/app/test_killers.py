@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from exo_supervisor.demo import Cloud, ExoNode
-from tests.app.world import CHAT, CLOUD_MODEL, EXO_MODEL, HELLO, KEY, in_process
+from tests.app.world import CHAT, CLOUD_MODEL, EXO_MODEL, HELLO, KEY, PATIENCE, in_process
 from tests.demo.raw import chat_request, exchanged
 
 pytestmark = pytest.mark.real_time
@@ -94,7 +94,7 @@ async def test_a_runner_stops_when_its_client_leaves() -> None:
     """Told by a close, it is free at once; `POST /v1/cancel` would leave it at work."""
     async with ExoNode("B", pace=0.01, tokens=10_000) as node, in_process(node) as world:
         await world.ready()
-        with anyio.move_on_after(5.0) as left:
+        with anyio.move_on_after(PATIENCE) as left:
             async with world.http.stream("POST", CHAT, json={
                 "model": EXO_MODEL, "messages": HELLO, "stream": True, "max_tokens": 10_000,
             }) as answer:  # fmt: skip

@@ -11,11 +11,12 @@ from anyio.abc import SocketStream
 from exo_supervisor.demo import Cloud, Disease, ExoNode
 from exo_supervisor.demo.server import DemoServer
 from tests.app.world import CLOUD_MODEL, KEY, PATIENCE, asking, in_process, post
+from tests.budget import budget
 
 pytestmark = pytest.mark.real_time
 
-SOON = 0.3
-"""Seconds within which the upstream hears of it."""
+SOON = budget(0.3)
+"""Within which the upstream hears of it."""
 
 
 async def first_bytes(client: SocketStream) -> bytes:
@@ -23,9 +24,10 @@ async def first_bytes(client: SocketStream) -> bytes:
         return await client.receive()
 
 
+@SOON
 @pytest.mark.parametrize("who", ["A", "B", "C", "cloud"])
 @pytest.mark.parametrize("when", ["midstream", "before_content", "aggregating"])
-async def test_leaving_cancels_the_upstream_at_once(who: Any, when: str) -> None:  # noqa: ANN401 - a literal
+async def test_leaving_cancels_the_upstream_at_once(who: Any, when: str, within: float) -> None:  # noqa: ANN401 - a literal
     """Also half an answer that was to be given whole; a close is all that Exo is told."""
     server: DemoServer
     node = ExoNode("C" if who == "cloud" else who, pace=0.05, tokens=1000)
@@ -45,7 +47,7 @@ async def test_leaving_cancels_the_upstream_at_once(who: Any, when: str) -> None
                 assert b"200 OK" in await first_bytes(client)
             elif when == "aggregating" and who != "A":
                 await server.until(lambda: server.tokens_sent > 2)
-        with anyio.fail_after(SOON):
+        with anyio.fail_after(within):
             await server.until(lambda: server.open_streams == 0)
         await world.idle()
         (line,) = await world.lines("request_done")
@@ -59,7 +61,8 @@ async def test_leaving_cancels_the_upstream_at_once(who: Any, when: str) -> None
         assert {(row["state"], row["failures"]) for row in rows} == {("closed", 0)}
 
 
-async def test_leaving_while_waiting_for_a_busy_node_leaves_nothing() -> None:
+@SOON
+async def test_leaving_while_waiting_for_a_busy_node_leaves_nothing(within: float) -> None:
     node = ExoNode("C", pace=0.0)
     async with node, in_process(node, routing={"patience": 60.0}) as world:
         await world.ready()
@@ -68,7 +71,7 @@ async def test_leaving_while_waiting_for_a_busy_node_leaves_nothing() -> None:
             await client.send(post(json.dumps(asking()).encode()))
             await world.until("/supervisor/status", lambda body: body["requests"]["in_flight"] == 1)
             await node.until(lambda: node.requests["/v1/chat/completions"] == 1)
-        with anyio.fail_after(SOON):
+        with anyio.fail_after(within):
             await world.idle()
         (line,) = await world.lines("request_done")
         assert (line["outcome"], line["client_uid"]) == ("abandoned", os.getuid())

@@ -11,7 +11,7 @@ from tests.demo.raw import taken_apart
 
 pytestmark = pytest.mark.real_time
 
-STALL = 0.2
+STALL = 1.0
 LARGE = 4 * 1024 * 1024
 """Bytes of an event, more than what sockets and buffers hold."""
 
@@ -24,7 +24,7 @@ async def test_a_client_that_pauses_for_longer_than_a_stall_gets_the_rest() -> N
         received = b""
         async with await anyio.connect_unix(world.path) as client:
             await client.send(post(json.dumps(asking(stream=True)).encode()))
-            await anyio.sleep(3 * STALL)  # what the client does, not what the test waits for
+            await anyio.sleep(1.5 * STALL)  # what the client does, not what the test waits for
             with anyio.fail_after(PATIENCE):
                 async for data in client:
                     received += data

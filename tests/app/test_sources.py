@@ -111,7 +111,7 @@ async def test_with_a_state_directory_nodes_are_read_from_it(ends: Ends, tmp_pat
     (tmp_path / NODES).chmod(0o600)
     sources = sources_of(ends, f'{OFF}crawl = false\nranges = ["10.0.0.0/24"]', tmp_path)
     assert [each.name for each in sources.services] == ["static", "last_known"]
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(sources.services[-1].run)
             seen = await ends[1].receive()

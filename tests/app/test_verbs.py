@@ -170,7 +170,7 @@ async def test_the_demo_tells_a_story_in_which_each_step_happened() -> None:
     async def play(*words: str) -> None:
         ends["".join(words)] = await run("demo", *words)
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(play)
             tasks.start_soon(play, "--json")

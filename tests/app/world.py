@@ -35,7 +35,7 @@ KEY = "sk-the-key-of-the-provider"
 KEY_ENV = "HOUSE_CLOUD_KEY"
 CHAT = "/v1/chat/completions"
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds after which what a test waits for has not happened."""
 
 Json = dict[str, Any]

@@ -20,7 +20,7 @@ import pytest
 from exo_supervisor.cli import main
 
 Answerer = Callable[["Handler"], None]
-TIMEOUT = 20
+TIMEOUT = 60
 
 
 class Seen(NamedTuple):

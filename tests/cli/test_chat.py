@@ -208,7 +208,7 @@ def test_several_ready_models_are_named_and_none_is_guessed(service: Service, ca
 def test_the_prompt_comes_from_a_pipe_when_no_word_is_given(service: Service) -> None:
     service.on(CHAT, streamed(delta("x"), headers=EXO))
     process = service.start("chat", "--model", "m", stdin=PIPE)
-    process.communicate("Grüße\nzwei\n".encode(), timeout=20)
+    process.communicate("Grüße\nzwei\n".encode(), timeout=60)
     assert process.returncode == 0
     assert json.loads(service.seen[0].body)["messages"][0]["content"] == "Grüße\nzwei"
 
@@ -216,7 +216,7 @@ def test_the_prompt_comes_from_a_pipe_when_no_word_is_given(service: Service) ->
 def test_piped_text_and_words_are_joined_by_a_blank_line(service: Service) -> None:
     service.on(CHAT, streamed(delta("x"), headers=EXO))
     process = service.start("chat", "-m", "m", "Put this", "in French.", stdin=PIPE)
-    process.communicate("Grüße\nzwei\n\n".encode(), timeout=20)
+    process.communicate("Grüße\nzwei\n\n".encode(), timeout=60)
     assert process.returncode == 0
     told = json.loads(service.seen[0].body)["messages"]
     assert told == [{"role": "user", "content": "Grüße\nzwei\n\nPut this in French."}]
@@ -226,7 +226,7 @@ def test_nothing_piped_in_leaves_the_words_alone(service: Service) -> None:
     service.on(CHAT, streamed(delta("x"), headers=EXO))
     for given in (b"", b" \n"):
         process = service.start("chat", "-m", "m", "Hello", stdin=PIPE)
-        process.communicate(given, timeout=20)
+        process.communicate(given, timeout=60)
         assert json.loads(service.seen[-1].body)["messages"][0]["content"] == "Hello"
 
 
@@ -242,7 +242,7 @@ def test_how_to_answer_is_said_by_flags(service: Service) -> None:
 @pytest.mark.parametrize("given", [b"", b" \n", b"\xff\xfe"])
 def test_an_empty_or_broken_prompt_is_a_usage_error(service: Service, given: bytes) -> None:
     process = service.start("chat", "--model", "m", stdin=PIPE)
-    _, err = process.communicate(given, timeout=20)
+    _, err = process.communicate(given, timeout=60)
     assert (process.returncode, service.seen) == (2, [])
     assert err.startswith(b"error: the prompt is ")
 

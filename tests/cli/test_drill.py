@@ -9,7 +9,7 @@ from tests.cli.conftest import start
 
 pytestmark = pytest.mark.real_time
 
-TIMEOUT = 50
+TIMEOUT = 200
 CONFIG = """\
 [timeouts]
 headers = 0.4

@@ -79,7 +79,7 @@ def test_an_order_that_shows_nothing_is_not_waited_for_for_ever(
     service.says(f"POST {PATH}/place", row("loading", at=None, placement=stage("asked")))
     began = time.monotonic()
     assert service.main("models", "place", "org/m") == 1
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 40.0, "less than its usual patience"
     assert "nothing shows of it yet" in capsys.readouterr().err
 
 

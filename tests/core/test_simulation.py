@@ -14,12 +14,13 @@ from tests.core.hours import churn, hold, hours, visit
 from tests.core.simulation import POLICY, House, digest, read_line, write_line
 
 ROOT = Path(__file__).parent.parent.parent
-SEEDS = 20
+SEEDS = 4
+"""`python -m tests.core.deep` lives through as many as one likes."""
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_the_promises_hold_through_random_hours(seed: int) -> None:
-    counts = hours(seed).machine.dispatch.counts
+    counts = hours(seed, trouble=75.0).machine.dispatch.counts
     assert counts["exo"] + counts["cloud"] > 50, "too little ever happened"
 
 
@@ -27,13 +28,13 @@ def test_a_seed_tells_the_same_story_in_every_process() -> None:
     """Nothing in the core hangs on the order of a set, which differs between processes."""
     told = {
         subprocess.run(
-            [sys.executable, "-m", "tests.core.deep", "--seed", "3", "--trouble", "60"],
+            [sys.executable, "-m", "tests.core.deep", "--seed", "3", "--trouble", "20"],
             cwd=ROOT,
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
             capture_output=True,
             check=True,
         ).stdout
-        for hash_seed in ("1", "2", "3")
+        for hash_seed in ("1", "2")
     }
     assert len(told) == 1, told
 

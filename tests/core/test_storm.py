@@ -1,167 +1,17 @@
 """Trouble never becomes a storm: however all targets fail, few attempts are made for a request.
 
-200 clients ask for a minute, each again soon after it was answered, and no target is well.
+One storm of each row, of a quarter of the clients and of the time: all of them, whole, are a
+command, `python -m tests.core.storms`.
 """
 
-from collections.abc import Callable
-from heapq import heappop, heappush
-from itertools import count
-from math import inf
-from random import Random
-
 import pytest
-from msgspec import Struct
 
-from exo_supervisor.core.effects import Announce, CancelAttempt, Effect, Refuse, StartAttempt
-from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, Ticked
-from exo_supervisor.core.names import RequestId
-from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.policy import Policy
-from tests.core.story import BOTH, CHAT, CLOUDS, LOCAL, Story
-
-CLIENTS, SECONDS = 200, 60.0
-SLOWEST = 0.05
-"""Seconds that a target takes to fail, at most."""
-
-Says = Callable[[str, Random], Fault]
+from tests.core.storms import CLIENTS, ROWS, SECONDS, storm
 
 
-class Shape(Struct, frozen=True):
-    """Who is there: nodes, those of one word in one cluster, and the clouds of a policy."""
-
-    policy: Policy
-    nodes: tuple[str, ...] = ()
-
-    def targets(self) -> int:
-        """Count who can be asked."""
-        return len(self.policy.clouds) + sum(len(mates.split()) for mates in self.nodes)
-
-
-class Storm:
-    """The house, its clients, and targets that all fail as `says` has it."""
-
-    def __init__(self, shape: Shape, says: Says, pause: Callable[[float | None], float]) -> None:
-        self.story = story = Story(shape.policy, *" ".join(shape.nodes).split())
-        for mates in shape.nodes:
-            for node in mates.split():
-                story.read(node, "m", mates=mates)
-        self.random = Random(1)  # noqa: S311 - it must replay, nothing here is secret
-        self.says, self.pause = says, pause
-        self.requests = self.attempts = self.probes = 0
-        self._agenda: list[tuple[float, int, Event | None]] = []
-        self._ticket = count()
-        story.said.clear()
-        self._end = story.now + SECONDS
-        for _ in range(CLIENTS):
-            self._later(self.random.random() * 0.2, None)
-
-    def run(self) -> None:
-        """Let the minute pass, and everything that was asked in it end."""
-        while self._agenda:
-            alarm = self.story.machine.deadline()
-            if alarm is not None and alarm <= self._agenda[0][0]:
-                self.story.now = max(self.story.now, alarm)
-                self._feed(Ticked())
-                continue
-            self.story.now, _, event = heappop(self._agenda)
-            if event is not None:
-                self._feed(event)
-            elif self.story.now < self._end:
-                self.requests += 1
-                self._feed(self._arrival())
-
-    def _arrival(self) -> RequestArrived:
-        return RequestArrived(
-            request=RequestId(f"r{self.requests}"),
-            model="chat",
-            deadline=inf,
-            draw=self.random.random(),
-        )
-
-    def _later(self, delay: float, event: Event | None) -> None:
-        heappush(self._agenda, (self.story.now + delay, next(self._ticket), event))
-
-    def _feed(self, event: Event) -> None:
-        for effect in self.story.machine.handle(event, self.story.now):
-            self._do(effect)
-
-    def _do(self, effect: Effect) -> None:
-        match effect:
-            case StartAttempt():
-                self.attempts += 1
-                fault = self.says(effect.target, self.random)
-                delay = 0.001 + self.random.random() * SLOWEST
-                self._later(delay, _settled(effect, fault, self.random.random()))
-            case Refuse():
-                self._later(self.pause(effect.retry_after), None)
-            case Announce(name="breaker_half_opened"):
-                self.probes += 1
-            case CancelAttempt():
-                raise AssertionError("nobody was silent")
-            case _:
-                pass
-
-
-def _settled(start: StartAttempt, fault: Fault, draw: float) -> AttemptSettled:
-    return AttemptSettled(request=start.request, attempt=start.attempt, fault=fault, draw=draw)
-
-
-def always(fault: Fault) -> Says:
-    return lambda _target, _random: fault
-
-
-def in_their_own_ways(target: str, _: Random) -> Fault:
-    """Let nodes report in the stream and clouds in the head, as they do."""
-    return Fault.ERROR_EVENT if ":" in target else Fault.SERVER_ERROR
-
-
-def in_any_way(_: str, random: Random) -> Fault:
-    return random.choice((Fault.ERROR_EVENT, Fault.SERVER_ERROR))
-
-
-SHAPES = {
-    "one cluster and clouds": Shape(BOTH, ("a:1 b:1 c:1",)),
-    "clusters and clouds": Shape(BOTH, ("a:1", "b:1", "c:1 d:1")),
-    "nodes alone": Shape(LOCAL, ("a:1", "b:1", "c:1")),
-    "many nodes": Shape(BOTH, tuple(f"n{n}:1" for n in range(12))),
-    "clouds alone": Shape(BOTH),
-    "one cloud": Shape(Policy(clouds=CLOUDS[:1], models=(CHAT,))),
-    "one node": Shape(LOCAL, ("a:1",)),
-}
-AT_TARGET: dict[str, Says] = {
-    "refusing": always(Fault.CONNECT),
-    "502": always(Fault.BAD_STATUS),
-    "resetting": always(Fault.RESET_EARLY),
-}
-IN_BAND: dict[str, Says] = {
-    "500": always(Fault.SERVER_ERROR),
-    "error events": always(Fault.ERROR_EVENT),
-    "nodes and clouds in their own ways": in_their_own_ways,
-    "in any way": in_any_way,
-}
-PAUSES: dict[str, Callable[[float | None], float]] = {
-    "soon": lambda _: 0.5,
-    "when told": lambda retry_after: retry_after or 1.0,
-}
-
-
-CASES = [
-    *(("one cluster and clouds", says, "when told") for says in (*AT_TARGET, *IN_BAND)),
-    ("one cluster and clouds", "refusing", "soon"),
-    ("one cluster and clouds", "in any way", "soon"),
-    ("nodes alone", "in any way", "when told"),
-    ("many nodes", "refusing", "when told"),
-    ("one cloud", "500", "when told"),
-]
-
-
-@pytest.mark.parametrize(("shape", "says", "pause"), CASES)
-def test_few_attempts_are_made_while_every_target_fails(shape: str, says: str, pause: str) -> None:
-    """A quarter more than requests where targets are to blame; one more each where it is open."""
-    storm = Storm(SHAPES[shape], (AT_TARGET | IN_BAND)[says], PAUSES[pause])
-    storm.run()
-    share = 1.25 if says in AT_TARGET else 2.25
-    most = share * storm.requests + storm.probes + 3 * SHAPES[shape].targets()
-    assert storm.requests >= CLIENTS
-    assert storm.attempts <= most
-    assert storm.story.idle()
+@pytest.mark.parametrize("row", ROWS)
+def test_few_attempts_are_made_while_every_target_fails(row: str) -> None:
+    blown, most = storm(ROWS[row][0], CLIENTS // 4, SECONDS / 4)
+    assert blown.requests >= CLIENTS // 4
+    assert blown.attempts <= most
+    assert blown.story.idle()

@@ -56,7 +56,7 @@ async def test_a_client_that_leaves_is_noticed(generation: Generation) -> None:
         async with await anyio.connect_tcp(exo.host, exo.port) as socket:
             await socket.send(STREAM)
             await exo.until(lambda: exo.tokens_sent > 2)
-        with anyio.fail_after(2):
+        with anyio.fail_after(60):
             await exo.until(lambda: exo.cancelled_streams == 1)
         assert exo.open_streams == 0
         if generation != "A":
@@ -231,7 +231,7 @@ async def test_node_ids_have_the_form_of_their_generation(
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, "quit"])
 async def test_a_process_says_its_url_and_dies_when_told(how: signal.Signals | str) -> None:
     command = [sys.executable, "-m", "exo_supervisor.demo", "--generation", "A"]
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with await anyio.open_process(command, stdout=PIPE, stderr=None) as process:
             assert process.stdout
             url = (await process.stdout.receive()).decode().strip()

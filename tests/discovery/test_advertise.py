@@ -29,7 +29,7 @@ class Browser:
             self.names.discard(heard["name"])
 
     async def until(self, many: int) -> None:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while len(self.names) != many:  # noqa: ASYNC110 - it has no event to wait for
                 await anyio.sleep(0.01)
 

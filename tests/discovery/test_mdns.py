@@ -146,7 +146,7 @@ async def test_the_library_is_left_with_nothing_to_remember() -> None:
 
 async def until_told(inbox: MemoryObjectReceiveStream[Event], who: str) -> NodeSighted:
     """Receive until somebody is told of; other programs on this machine may answer too."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async for event in inbox:
             assert isinstance(event, NodeSighted)
             if event.claimed == who:
@@ -195,7 +195,7 @@ async def test_it_asks_exactly_one_thing_and_never_answers() -> None:
     with send, inbox, member() as ear, member() as asker:
         async with anyio.create_task_group() as tasks, anyio.create_task_group():
             tasks.start_soon(Mdns(send, [52415], HOUSE, interfaces=["lo"], loopback=True).run)
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 while len(asked) < 2:
                     await anyio.wait_readable(ear)
                     data, (_, port) = ear.recvfrom(9000)
@@ -236,7 +236,7 @@ async def test_without_a_network_it_says_so_once_and_waits() -> None:
 
 async def asked_from(node: socket.socket, address: str) -> None:
     """Wait for the question on an interface, which only a socket of its own can send."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         while True:
             await anyio.wait_readable(node)
             if node.recvfrom(9000) == (query(0), (address, PORT)):
@@ -278,7 +278,7 @@ async def interfaces_come_and_go() -> list[str | None]:
 )
 async def test_interfaces_may_come_and_go() -> None:
     command = ["unshare", "--net", sys.executable, "-m", "tests.discovery.test_mdns"]
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         ran = await anyio.run_process(command, cwd=Path(__file__).parents[2], stderr=None)
     quiet, *nodes = json.loads(ran.stdout.splitlines()[-1])
     assert quiet.startswith("no interface")

@@ -121,7 +121,7 @@ async def test_a_body_that_cannot_be_read_is_the_clients_fault_and_not_repeated(
             for part in parts:
                 await client.send(part)
                 await anyio.sleep(0.05)
-            with anyio.fail_after(5.0):
+            with anyio.fail_after(60):
                 async for data in client:
                     received += data
     told = taken_apart(received)
@@ -135,7 +135,7 @@ async def test_a_body_that_cannot_be_read_is_the_clients_fault_and_not_repeated(
 async def test_a_packed_body_is_refused_before_any_of_it_is_there() -> None:
     async with housed(Gate(10)) as port, await anyio.connect_tcp(HOST, port) as client:
         await client.send(PACKED)
-        with anyio.fail_after(5.0):
+        with anyio.fail_after(60):
             raw = await client.receive()
     assert answers(raw) == [(415, "unsupported_encoding")]
 
@@ -165,7 +165,7 @@ async def test_a_body_that_does_not_go_on_is_waited_for_with_a_bound(more: bytes
         await anyio.sleep(0.05)
         if more:
             await client.send(more)
-        with anyio.fail_after(5.0):
+        with anyio.fail_after(60):
             raw = await client.receive()
     assert answers(raw) == [(400, "bad_http")]
     assert SECRET.encode() not in raw
@@ -197,7 +197,7 @@ async def test_a_body_that_comes_in_drops_is_waited_for_with_a_bound_too() -> No
         await client.send(CHUNKED)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(drip, client)
-            with anyio.fail_after(3.0):
+            with anyio.fail_after(60):
                 raw = await client.receive()
             tasks.cancel_scope.cancel()
     assert answers(raw) == [(400, "bad_http")]
@@ -225,14 +225,14 @@ async def test_a_request_that_has_come_whole_is_refused_if_the_house_filled_up_m
         await counted(lambda: gate.bytes > 0)
         assert gate.enter()
         await client.send(whole[-1:])
-        with anyio.fail_after(2.0):
+        with anyio.fail_after(60):
             raw = await client.receive()
         gate.leave()
     assert answers(raw) == [(503, "overloaded")]
 
 
 async def counted(met: Callable[[], bool]) -> None:
-    with anyio.fail_after(2.0):
+    with anyio.fail_after(60):
         while not met():  # noqa: ASYNC110 -- the gate tells nobody
             await anyio.sleep(0.005)
 

@@ -44,7 +44,7 @@ async def polling(node: ExoNode) -> AsyncGenerator[tuple[Health, Inbox]]:
         health = Health(Fetcher(session), send, interval=0.05, timeout=1.0)
         health.watch(WatchNode(node=Address(node.address), url=node.url))
         tasks.start_soon(health.run)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             yield health, inbox
         tasks.cancel_scope.cancel()
 
@@ -93,7 +93,7 @@ async def test_one_node_on_loopback_leads_to_the_others_that_it_reached() -> Non
             crawl = Crawl(Fetcher(session), send, lambda: points, [], Vicinity())
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(crawl.run)
-                with anyio.fail_after(10):
+                with anyio.fail_after(60):
                     told = {(await first(inbox, NodeSighted)).node for _ in range(2)}
                 assert told == {one.address, two.address}
                 tasks.cancel_scope.cancel()

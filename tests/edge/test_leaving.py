@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.answer import LAST_WAIT
+from tests.budget import EVER, budget
 from tests.demo.raw import exchanged, taken_apart
 from tests.edge.listening import HOST
 from tests.edge.talking import DONE, HEAD, STOP, TERMINATOR, Housed, Node, Talk, housed, talking
@@ -19,8 +20,8 @@ from tests.edge.talking import text as said
 
 pytestmark = pytest.mark.real_time
 
-SOON = 0.3
-"""Seconds in which a target must hear that its client left."""
+SOON = budget(0.3)
+"""In which a target must hear that its client left."""
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -58,12 +59,13 @@ async def leaves(house: Housed, node: Node, after: bytes, *, stream: bool) -> fl
             received += await client.receive()
         await anyio.sleep(0.05)
     left = anyio.current_time()
-    with anyio.fail_after(LAST_WAIT + 2.0):
+    with anyio.fail_after(LAST_WAIT + EVER):
         while node.open or not house.empty:  # noqa: ASYNC110 -- nobody tells
             await anyio.sleep(0.005)
     return max(0.0, node.closed_at - left)
 
 
+@SOON
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
     "parts",
@@ -76,10 +78,12 @@ async def leaves(house: Housed, node: Node, after: bytes, *, stream: bool) -> fl
     ],
     ids=["no head", "half a head", "a head", "half an error", "content"],
 )
-async def test_who_leaves_takes_everything_along(parts: tuple[bytes, ...], *, stream: bool) -> None:
+async def test_who_leaves_takes_everything_along(
+    parts: tuple[bytes, ...], within: float, *, stream: bool
+) -> None:
     async with talking(says(*parts)) as node, housed(node) as house:
         heard = b'"a"' if stream and said("a") in parts else b""
-        assert await leaves(house, node, heard, stream=stream) < SOON
+        assert await leaves(house, node, heard, stream=stream) < within
         ends = [told for told in house.told if told in ("AttemptSettled", "RequestEnded")]
         assert ends == ["RequestEnded"], house.told
         assert len(node.lines) == 1, "a target is told by the close alone"
@@ -97,13 +101,16 @@ async def test_who_leaves_after_a_keepalive_is_forgotten() -> None:
         assert house.told[-1] == "RequestEnded"
 
 
+@SOON
 @pytest.mark.parametrize("stream", [True, False])
-async def test_an_answer_is_whole_even_if_its_connection_never_ends(*, stream: bool) -> None:
+async def test_an_answer_is_whole_even_if_its_connection_never_ends(
+    within: float, *, stream: bool
+) -> None:
     """Its client has it at once, and may leave: the connection has a moment, and is closed."""
     parts = (HEAD, said("a"), STOP, DONE)
     with capture_logs() as lines:
         async with talking(says(*parts)) as node, housed(node) as house:
-            assert await leaves(house, node, b"200 OK", stream=stream) < LAST_WAIT + SOON
+            assert await leaves(house, node, b"200 OK", stream=stream) < LAST_WAIT + within
     settled = [event for event in house.events if isinstance(event, AttemptSettled)]
     assert [event.fault for event in settled] == [Fault.NONE]
     assert [(line["event"], line["outcome"]) for line in lines] == [("request_done", "success")]
@@ -161,5 +168,5 @@ async def test_an_upstream_that_ends_its_body_late_delays_no_next_request() -> N
                 received = b""
                 while not received.endswith(b"0\r\n\r\n"):
                     received += await client.receive()
-        with anyio.fail_after(1.0):
+        with anyio.fail_after(60):
             await asked.wait()

@@ -228,7 +228,7 @@ async def test_a_client_that_does_not_read_never_sees_an_end(ending: str) -> Non
 
     async with listening(replying(talk)) as port, await anyio.connect_tcp(HOST, port) as client:
         await client.send(ASK)
-        with anyio.fail_after(5.0):
+        with anyio.fail_after(60):
             await ended.wait()
             await anyio.sleep(0.05)  # the server's own end of the response comes after
         received = bytearray()
@@ -251,7 +251,7 @@ async def test_writing_to_a_client_that_left_says_so_and_waits_for_nothing() -> 
     async def talk(reply: Reply) -> None:
         await reply.commit(SERVED)
         try:
-            with anyio.fail_after(5.0):
+            with anyio.fail_after(60):
                 while True:
                     await reply.write(PART * 1000)
         finally:
@@ -263,7 +263,7 @@ async def test_writing_to_a_client_that_left_says_so_and_waits_for_nothing() -> 
             raw.setsockopt(1, 13, b"\x01\0\0\0\0\0\0\0")  # SO_LINGER: a reset
             await client.send(ASK)
             await client.receive()
-        with anyio.fail_after(2.0):
+        with anyio.fail_after(60):
             await noticed.wait()
 
 

@@ -36,7 +36,7 @@ async def test_the_service_serves_and_ends_well_without_standard_descriptors() -
         command = 'exec "$0" -m exo_supervisor run --config "$1" --socket "$2" <&- >&- 2>&-'
         words = ["/bin/sh", "-c", command, sys.executable, str(file), str(path)]
         async with await anyio.open_process(words, env=environ()) as process:
-            with anyio.fail_after(10.0):
+            with anyio.fail_after(60):
                 while not path.exists():  # noqa: ASYNC110 -- nobody tells
                     await anyio.sleep(0.02)
                 answer = await exchanged(str(path), b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")

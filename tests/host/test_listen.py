@@ -55,6 +55,28 @@ def test_it_listens_without_blocking_until_it_is_closed(path: str) -> None:
     assert not Path(path).exists()
 
 
+BIRTH = """
+import os, stat, sys
+from exo_supervisor.host.listen import open_socket
+def heard(event, arguments):
+    if event in ("os.chmod", "os.chown", "socket.bind"):
+        sys.stdout.write(event + " ")
+sys.addaudithook(heard)
+os.umask(0)
+open_socket(sys.argv[1], mode=0o600, group="")
+sys.stdout.write(oct(stat.S_IMODE(os.lstat(sys.argv[1]).st_mode)))
+"""
+
+
+def test_the_file_is_born_with_its_mode(path: str) -> None:
+    """Nothing is bound and then made private: a chmod would leave a moment, and follow a link."""
+    words = [sys.executable, "-c", BIRTH, path]
+    said = subprocess.run(  # noqa: S603 - our own interpreter
+        words, check=True, capture_output=True, text=True
+    ).stdout
+    assert said.split() == ["socket.bind", "0o600"]
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o660, 0o666])
 def test_the_mode_is_what_was_asked_whatever_the_umask(path: str, mode: int) -> None:
     before = os.umask(0o077)

@@ -163,20 +163,21 @@ async def test_an_idle_conductor_beats_all_the_same() -> None:
         assert len(stage.beats) < 2 * LOOK * 3 / IDLE
 
 
-async def test_it_stays_responsive_under_ten_thousand_asks() -> None:
+async def test_it_stays_responsive_under_many_asks() -> None:
     """Every one is refused at its own deadline, and the inbox is read meanwhile."""
+    many, each = 640, 10
     with staged() as stage:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stage.conductor.run)
-            for place in range(10_000):
+            for place in range(many):
                 stage.conductor.ask(arrived(f"r{place}", stage.began + 10.0 + place % 100 / 8))
-                if place % 100 == 0:
-                    await stage.send.send(sighted(f"n{place // 100}:1"))
+                if place % each == 0:
+                    await stage.send.send(sighted(f"n{place // each}:1"))
                     await anyio.sleep(0.01)
-                    assert len(stage.watched()) == place // 100 + 1
+                    assert len(stage.watched()) == place // each + 1
             await anyio.sleep(30.0)
             tasks.cancel_scope.cancel()
-        due = {f"r{place}": 10.0 + place % 100 / 8 for place in range(10_000)}
+        due = {f"r{place}": 10.0 + place % 100 / 8 for place in range(many)}
         assert stage.refused() == pytest.approx(due)
 
 

@@ -17,8 +17,19 @@ Json = dict[str, object]
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "details": {"x": 1}}
 
 
+SMALL = 4 * 1024 * 1024
+"""A sixteenth of what an answer may be: its bound is proven with it."""
+
+
 def aggregate(generation: Generation | None = None) -> Aggregate:
     return Aggregate(id="ours", created=7, generation=generation, include_usage=False, asked="m")
+
+
+def small() -> Aggregate:
+    """Gather an answer of a sixteenth of the size."""
+    return Aggregate(
+        id="ours", created=7, generation=None, include_usage=False, asked="m", most_bytes=SMALL
+    )
 
 
 def event(data: object) -> bytes:
@@ -100,6 +111,23 @@ def test_calls_are_gathered_by_their_index() -> None:
     ]
 
 
+@pytest.mark.parametrize(("said", "content"), [("", None), ("I look.", "I look.")])
+def test_an_empty_content_beside_calls_is_null(said: str, content: str | None) -> None:
+    """As OpenAI has it: some clients take an empty text for an answer."""
+    call: Json = {
+        "index": 0,
+        "id": "c",
+        "type": "function",
+        "function": {"name": "f", "arguments": "{}"},
+    }
+    answer = gathered(
+        chunk({"role": "assistant", "content": said}),
+        chunk({"tool_calls": [call]}),
+        chunk({"content": ""}, "tool_calls"),
+    )
+    assert cast("Json", first(answer)["message"])["content"] == content
+
+
 def test_a_call_of_the_old_kind_is_gathered() -> None:
     answer = gathered(
         chunk({"function_call": {"name": "f", "arguments": "{"}}),
@@ -144,16 +172,22 @@ def test_a_is_gathered_without_its_end_mark() -> None:
 
 
 def test_an_answer_over_the_bound_is_a_fault() -> None:
-    reading = aggregate()
-    part = chunk({"content": "x" * 4_000_000})
-    for _ in range(17):
+    reading = small()
+    part = chunk({"content": "x" * 250_000})
+    for _ in range(16):
         reading.feed(part)
+    assert reading.fault is None
+    reading.feed(part)
     assert reading.fault is Fault.OVERSIZED
 
 
+def test_the_bound_is_64_mib() -> None:
+    assert aggregate().most_bytes == 16 * SMALL
+
+
 def test_logprobs_count_towards_the_bound() -> None:
-    reading = aggregate()
-    choice = {"index": 0, "delta": {"content": "x"}, "logprobs": {"content": ["x" * 4_000_000]}}
+    reading = small()
+    choice = {"index": 0, "delta": {"content": "x"}, "logprobs": {"content": ["x" * 250_000]}}
     part = b"data: %b\n\n" % json.dumps({"choices": [choice]}).encode()
     for _ in range(17):
         reading.feed(part)
@@ -163,42 +197,41 @@ def test_logprobs_count_towards_the_bound() -> None:
 @pytest.mark.parametrize(
     "piece",
     [
-        b'{"choices":[{"delta":{"content":"x"},"logprobs":{"content":[%b{}]}}]}'
-        % (b"{}," * 90_000),
-        b'{"choices":[{"delta":{"tool_calls":[%b{}]}}]}' % (b'{"function":{"name":"f"}},' * 1_000),
-        b'{"choices":[{"delta":{"content":"x"}}],"unknown":[%b0]}' % (b"0," * 1_400_000),
-        b": %b" % (b"x" * 3_000_000),
+        b'{"choices":[{"delta":{"content":"x"},"logprobs":{"content":[%b{}]}}]}' % (b"{}," * 5_600),
+        b'{"choices":[{"delta":{"tool_calls":[%b{}]}}]}' % (b'{"function":{"name":"f"}},' * 62),
+        b'{"choices":[{"delta":{"content":"x"}}],"unknown":[%b0]}' % (b"0," * 87_000),
+        b": %b" % (b"x" * 187_000),
     ],
     ids=["logprobs", "calls", "unknown", "malformed"],
 )
 def test_whatever_an_answer_is_made_of_its_memory_is_bounded(piece: bytes) -> None:
-    reading, event, fed = aggregate(), b"data: " + piece + b"\n\n", 0
+    reading, event, fed = small(), b"data: " + piece + b"\n\n", 0
     tracemalloc.start()
     while reading.fault is None:
         fed += len(event)
         reading.feed(event)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (reading.fault, fed < 80_000_000) == (Fault.OVERSIZED, True)
-    assert peak < 400_000_000
+    assert (reading.fault, fed < 5_000_000) == (Fault.OVERSIZED, True)
+    assert peak < 25_000_000
 
 
 def test_what_is_gathered_takes_about_its_bytes() -> None:
     reading = aggregate()
-    details = b'data: {"choices":[{"delta":{"reasoning_details":[%b{}]}}]}\n\n' % (b"{}," * 90_000)
+    details = b'data: {"choices":[{"delta":{"reasoning_details":[%b{}]}}]}\n\n' % (b"{}," * 5_600)
     tracemalloc.start()
     for _ in range(26):
         reading.feed(details)
     held, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (reading.fault, reading.content) == (None, True)
-    assert (held < 10_000_000, peak < 50_000_000) == (True, True)
+    assert (held < 625_000, peak < 3_125_000) == (True, True)
 
 
 def test_names_cost_more_than_their_json() -> None:
-    reading = aggregate()
+    reading = small()
     for part in range(20):
-        named = {f"{part}-{name}": 1 for name in range(10_000)}
+        named = {f"{part}-{name}": 1 for name in range(625)}
         reading.feed(chunk({"content": "x"} | named))
     assert reading.fault is Fault.OVERSIZED
 
@@ -411,6 +444,6 @@ def test_members_beside_the_choices_are_gathered() -> None:
 def test_pieces_that_came_one_by_one_are_not_copied_into_one() -> None:
     reading = aggregate()
     for _ in range(3):
-        reading.feed(chunk({"content": "x" * 1_000_000}))
+        reading.feed(chunk({"content": "x" * 62_500}))
     reading.feed(chunk({}, "stop") + DONE)
-    assert max(map(len, reading.result())) == 1_000_000
+    assert max(map(len, reading.result())) == 62_500

@@ -31,7 +31,7 @@ from tests.core.story import LOCAL, Story
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 TINY = "local/tiny-llama"
 N = Address("n:1")
-SECONDS = 1.0
+SECONDS = 10.0
 """For one state of the recordings' size, however it is bent; it takes a millisecond or two."""
 
 OLD_PROFILE = {

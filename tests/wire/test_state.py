@@ -92,6 +92,12 @@ def test_an_instance_is_as_good_as_its_worst_runner(status: str, why: str) -> No
     assert (found.ready, found.why, found.progress) == (ready, "" if ready else why, None)
 
 
+@pytest.mark.parametrize("tags", ["RunnerReady RunnerFailed", "RunnerFailed RunnerReady"])
+def test_a_runner_with_several_tags_is_as_bad_as_the_worst(tags: str) -> None:
+    found = readiness({"r1": {"RunnerReady": {}}, "r2": {tag: {} for tag in tags.split()}})
+    assert (found.ready, found.why) == (False, "runner_failed")
+
+
 @pytest.mark.parametrize(
     ("statuses", "running"),
     [
@@ -266,13 +272,13 @@ def test_a_part_of_too_many_values_is_not_decoded(part: str) -> None:
         "instances": {"i": instance("m", ["r"])},
         "runners": {"r": {"RunnerReady": {}}},
         "topology": {"nodes": ["n"]},
-        "tasks": {str(n): {"messages": [{"content": "x"}]} for n in range(many)},
+        "tasks": {"t": [0] * many},
     }
     assert read_full_state(json.dumps(state).encode()).models[0].ready
     state |= {
-        "instances": {"instances": {str(n): instance("m", []) for n in range(many)}},
-        "runners": {"runners": {str(n): {"RunnerReady": {}} for n in range(many)}},
-        "nodes": {"topology": {"nodes": [str(n) for n in range(2 * many)]}},
+        "instances": {"instances": {"i": [0] * many}},
+        "runners": {"runners": {"r": [0] * many}},
+        "nodes": {"topology": {"nodes": [0] * many}},
     }[part]
     with pytest.raises(WireError, match="more than"):
         read_full_state(json.dumps(state).encode())

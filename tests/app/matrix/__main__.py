@@ -3,6 +3,7 @@
 import sys
 
 import anyio
+from blockbuster import blockbuster_ctx
 
 from tests.app.matrix.cells import MODES, PLACES, Told
 from tests.app.matrix.run import run
@@ -16,7 +17,8 @@ def main() -> int:
     """Run everything; print a line a fault, and what differs."""
     came: dict[str, Told] = {}
     for place in PLACES:
-        came |= anyio.run(run, place, [cell for cell in CELLS.values() if cell.place == place])
+        with blockbuster_ctx("exo_supervisor"):
+            came |= anyio.run(run, place, [cell for cell in CELLS.values() if cell.place == place])
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in [*_table(came), *_differences(came)]))
     return int(any(came[name] != cell.told for name, cell in CELLS.items()))
 

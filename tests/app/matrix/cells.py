@@ -1,6 +1,6 @@
 """The words of the matrix: where a fault strikes, how it was asked, and what it comes to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal, get_args
 
 from msgspec import Struct
@@ -112,3 +112,10 @@ def cells(rows: tuple[Row, ...]) -> dict[str, Cell]:
         if (told := row.told(place, mode)) is not None
     )
     return {cell.id: cell for cell in spread}
+
+
+def one_of_each(rows: tuple[Row, ...]) -> Iterator[str]:
+    """Name one cell of each row, another place and client each time."""
+    for number, row in enumerate(rows):
+        names = list(cells((row,)))
+        yield names[number % len(names)]
