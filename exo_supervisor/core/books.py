@@ -72,7 +72,7 @@ class Books:
         owed_target, owed_model = attempt.owed
         self._mark(attempt.permits.target, target, now, changes, event.draw, last, owed_target)
         model = attempt.permits.model
-        if self._is_third_decline(attempt.option, event):
+        if self._note_decline(attempt.option, event):
             most = self._tables.policy.rules.trip_after - 1
             self._mark(model, Mark.FAILURE, now, changes, event.draw, last, most)
         elif verdict.blame is not Blame.MODEL:
@@ -96,8 +96,8 @@ class Books:
         flight.held.clear()
         return [announce_change(change, now) for change in changes]
 
-    def _is_third_decline(self, option: Option, event: AttemptSettled) -> bool:
-        """Count a request that a provider would not serve; many in a row are its own failure."""
+    def _note_decline(self, option: Option, event: AttemptSettled) -> bool:
+        """Count a request that a provider declined; True if so many in a row are its failure."""
         if event.fault is not Fault.DECLINED:
             return False
         return self._tables.declines.note(option.pair(), event.body)

@@ -19,8 +19,8 @@ MAX_TOLD = 6
 KEPT = frozenset({400, 413, 422})
 """Statuses of an upstream that a client gets as they are."""
 
-_NOBODYS = frozenset({Fault.BUSY, Fault.NOT_PLACED, Fault.BAD_KEY})
-"""Faults after which asking later, or with another key, would do."""
+_NO_FAILURE = frozenset({Fault.BUSY, Fault.NOT_PLACED, Fault.BAD_KEY})
+"""Faults after which the same request would be served later, or with another key."""
 
 
 class Fail(Struct, frozen=True):
@@ -56,7 +56,7 @@ def fail(flight: Flight, tables: Tables, now: float) -> Fail:
     if unlisted and faults <= {Fault.NOT_PLACED} and all(unlisted):
         return Fail(404, "model_not_found", "; ".join(unlisted), param="model")
     tried = tell_attempts(flight)
-    if faults - _NOBODYS:
+    if faults - _NO_FAILURE:
         return Fail(502, "attempts_failed", f"every attempt for {name!r} failed ({tried})")
     retry_after = _retry_after(flight, tables, now)
     if Fault.BUSY in faults or set(flight.reasons) == {Block.BUSY}:

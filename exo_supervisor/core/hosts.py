@@ -46,7 +46,7 @@ class Hosts:
             del self._gone[next(iter(self._gone))]
         return True
 
-    def lags(self, node_id: NodeId, *, lagging: bool) -> bool:
+    def note_lag(self, node_id: NodeId, *, lagging: bool) -> bool:
         """Note whether a host lags behind its cluster; True if that is new."""
         if lagging == (node_id in self._lagging) or (lagging and node_id not in self._at):
             return False

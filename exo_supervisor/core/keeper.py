@@ -18,17 +18,9 @@ from exo_supervisor.core import placing
 from exo_supervisor.core.effects import Announce, Effect, PlaceModel, ReadPlacement, RemoveModel
 from exo_supervisor.core.events import ModelRemoved, Placed, PlacementSettled
 from exo_supervisor.core.grounds import Grounds
-from exo_supervisor.core.names import ClusterKey, ModelId
+from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
 from exo_supervisor.core.nodes import Cluster, Node
-from exo_supervisor.core.placing import (
-    ANSWERS,
-    APPEARS,
-    Asked,
-    Awaited,
-    GivenUp,
-    Loading,
-    Resting,
-)
+from exo_supervisor.core.placing import ANSWERS, APPEARS, Asked, Awaited, GivenUp, Loading, Resting
 from exo_supervisor.core.policy import ModelRule
 from exo_supervisor.core.registry import Registry
 from exo_supervisor.core.wants import Row, Wants, tell_change
@@ -231,14 +223,7 @@ class Keeper:
             if under_way or not standing:
                 continue
             row.removing[cluster.key] = now
-            yield RemoveModel(
-                model=row.models[0],
-                cluster=cluster.key,
-                node=node.address,
-                url=node.url,
-                state_paths=node.state_paths,
-                models=standing,
-            )
+            yield _removal(row, cluster, node, standing)
 
     def _thin_out(self, row: Row, now: float) -> Iterator[Effect]:
         """Have an instance of our own deleted that is one too many, if nothing runs on it.
@@ -253,15 +238,7 @@ class Keeper:
             if not surplus:
                 continue
             row.thinning[cluster.key] = now
-            yield RemoveModel(
-                model=row.models[0],
-                cluster=cluster.key,
-                node=node.address,
-                url=node.url,
-                state_paths=node.state_paths,
-                models=row.models,
-                only=surplus,
-            )
+            yield _removal(row, cluster, node, row.models, only=surplus)
 
     def _after_change(self, row: Row, before: placing.Placing) -> Iterator[Effect]:
         """Tell of a row's change; a failure ends what was wanted once."""
@@ -299,3 +276,22 @@ class Keeper:
         node = None if cluster is None else self._registry.reader(cluster)
         if node is not None:
             yield ReadPlacement(node=node)
+
+
+def _removal(
+    row: Row,
+    cluster: Cluster,
+    node: Node,
+    models: tuple[ModelId, ...],
+    *,
+    only: tuple[InstanceId, ...] = (),
+) -> RemoveModel:
+    return RemoveModel(
+        model=row.models[0],
+        cluster=cluster.key,
+        node=node.address,
+        url=node.url,
+        state_paths=node.state_paths,
+        models=models,
+        only=only,
+    )

@@ -9,9 +9,11 @@ SCAN = 500
 LONGEST = 100
 """Characters of a name that is still compared with others; a comparison costs by length."""
 MOST = 3
+"""Names that are returned, at most."""
 SHORTEST = 3
-"""Characters of a name that is taken for the beginning of another."""
+"""Characters of a name that is taken for the beginning of another, at least."""
 ALIKE = 0.5
+"""Share of letters and pairs of letters from which on two names are near (Dice)."""
 
 
 def near(name: str, known: Iterable[str]) -> list[str]:
@@ -53,5 +55,5 @@ def _marks(tail: str) -> set[str]:
 
 def _alike(one: set[str], other: set[str]) -> float:
     """Say how much two names share, from 0 to 1 (Dice)."""
-    both = len(one) + len(other)
-    return 2 * len(one & other) / both if both else 0.0
+    size = len(one) + len(other)
+    return 2 * len(one & other) / size if size else 0.0

@@ -18,7 +18,11 @@ TRY_EVERY = 60.0
 
 
 class Until(Struct, frozen=True):
-    """An instant to wait for; of a busy `option`, it is paid for before. `follows`: not sooner."""
+    """An instant to wait for.
+
+    `option` is the busy target that is tried then: the retry budget is asked before the wait.
+    `follows`: another request goes first there, and no event may end the wait sooner.
+    """
 
     at: float
     option: Option | None = None

@@ -59,7 +59,7 @@ class Standing:
         """Note which members lag; True if that changed, and `stand` and `moved` are due."""
         nodes = [self._nodes[member] for member in cluster.members]
         known = [(node, node.node_id) for node in nodes if node.node_id is not None]
-        new = [name for node, name in known if self._hosts.lags(name, lagging=node.lags)]
+        new = [name for node, name in known if self._hosts.note_lag(name, lagging=node.lags)]
         return bool(new)
 
     def follow_id(self, node: Node, former: NodeId | None, now: float) -> None:
