@@ -1,6 +1,6 @@
 """What Exo's nodes download: how far each model is, and why it does not come."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -8,11 +8,14 @@ from msgspec import Struct, structs
 
 from exo_supervisor.core.events import Instance, Placed
 from exo_supervisor.core.names import ModelId, NodeId
-from exo_supervisor.wire.faults import safe_text
+from exo_supervisor.wire.bounds import MAX_MEMBERS, MAX_MODELS, at_most
+from exo_supervisor.wire.faults import WireError, safe_text
 from exo_supervisor.wire.shapes import UNREADABLE
 
-MAX_VALUES = 200_000
+MAX_VALUES = 150_000
 """Values of the downloads of a state, at most: one entry a card and node, with the card in it."""
+MAX_ENTRIES = 8_000
+"""Entries that are read, at most: those of 64 nodes that know 125 cards each."""
 GIB = 1 << 30
 
 WAITS = frozenset({"no_runners", "unknown", "idle", "connecting", "connected"})
@@ -75,16 +78,26 @@ def read_downloads(body: bytes) -> Downloads | None:
         return None
     try:
         nodes = _entries.decode(body)
-    except UNREADABLE:
+        at_most(MAX_MEMBERS, nodes)
+    except (WireError, *UNREADABLE):
         return None
+    told = [
+        (node, *tagged) for node, all_ in nodes.items() for one in all_ for tagged in one.items()
+    ]
+    return _read(told) if len(told) <= MAX_ENTRIES else None
+
+
+def _read(told: Iterable[tuple[str, str, _Entry]]) -> Downloads | None:
     found: Downloads = {}
-    for node, entries in nodes.items():
-        for tagged in entries:
-            for tag, entry in tagged.items():
-                download = _download(tag, entry)
-                card = _card_of(entry)
-                if download is not None and card is not None:
-                    found[NodeId(node), ModelId(card.model_id)] = download
+    for node, tag, entry in told:
+        download = _download(tag, entry)
+        card = _card_of(entry)
+        if download is not None and card is not None:
+            found[NodeId(node), ModelId(card.model_id)] = download
+    try:
+        at_most(MAX_MODELS, {model for _, model in found})
+    except WireError:
+        return None
     return found
 
 

@@ -19,11 +19,13 @@ from tests.hostile.weight import weigh
 
 Parse = Callable[[bytes], object]
 NAMED = (NodeId("12D3KooW"),)
+NOTHING = state.read_state(b"{}", b"{}", b'{"nodes":[]}', b"1")
 
 PARSERS: dict[str, Parse] = {
     "instances": lambda b: state.read_state(b, b"{}", b'{"nodes":[]}', b"1"),
     "runners": lambda b: state.read_state(b"{}", b, b'{"nodes":[]}', b"1"),
     "topology": lambda b: state.read_state(b"{}", b"{}", b, b"1"),
+    "downloads": lambda b: state.with_downloads(NOTHING, b),
     "index": lambda b: state.read_state(b"{}", b"{}", b'{"nodes":[]}', b),
     "last_seen": lambda b: state.read_state(b"{}", b"{}", b'{"nodes":[]}', b"1", b),
     "state": state.read_full_state,
@@ -66,6 +68,8 @@ def named(count: int, value: str = "{}") -> str:
 INSTANCE = '{"t":{"shardAssignments":{"modelId":"m"}}}'
 WITH_INTERFACE = '{"interfaces":[{}]}'
 WITH_ADDRESS = '{"address":""}'
+DOWNLOAD = '{"DownloadCompleted":{"shardMetadata":{"x":{"modelCard":{"modelId":"m"}}}}}'
+EIGHT = f"[{','.join([DOWNLOAD] * 8)}]"
 STATES: dict[str, str] = {
     "names": f"{{{named(100_000)}}}",
     "named_in_nodes": f'{{"nodes":{{{named(100_000)}}}}}',
@@ -74,6 +78,10 @@ STATES: dict[str, str] = {
     "instances": f"{{{named(25_000, INSTANCE)}}}",
     "edges": '{"connections":{"a":{' + named(30_000, '[{"sinkMultiaddr":{}}]') + "}}}",
     "networks": f"{{{named(40_000, WITH_INTERFACE)}}}",
+    "downloads": f'{{"n":[{",".join([DOWNLOAD] * 24_900)}]}}',
+    "downloads_in_one": f'{{"n":[{{{named(24_900, DOWNLOAD[21:-1])}}}]}}',
+    "downloads_of_many": f"{{{named(1_000, EIGHT)}}}",
+    "shards": f'{{"n":[{{"t":{{"shardMetadata":{{{named(74_000)}}}}}}}]}}',
     "zeros": "[" + "0," * 500_000 + "0]",
     "cards": '{"data":[' + '{"id":"x"},' * 100_000 + '{"id":"x"}]}',
     "previews": '{"previews":[' + "{}," * 300_000 + "{}]}",

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.wire.downloads import GIB, MAX_VALUES, Download, on_disk, read_downloads
+from exo_supervisor.wire.bounds import MAX_MEMBERS, MAX_MODELS
+from exo_supervisor.wire.downloads import (
+    GIB,
+    MAX_ENTRIES,
+    MAX_VALUES,
+    Download,
+    on_disk,
+    read_downloads,
+)
 from exo_supervisor.wire.state import Placement, read_state, with_downloads
 
 M = "org/model"
@@ -72,6 +80,30 @@ def test_any_bytes_are_read_or_say_nothing(body: bytes) -> None:
 def test_a_monstrous_list_says_nothing() -> None:
     assert read_downloads(b"," * (MAX_VALUES + 1)) is None
     assert read_downloads(b"null") is None
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        {"n" * 257: [entry("DownloadCompleted")]},
+        {"n": [entry("DownloadCompleted", "m" * 257)]},
+        {f"n{n}": [] for n in range(MAX_MEMBERS + 1)},
+        {"n": [entry("DownloadCompleted", f"m{n}") for n in range(MAX_MODELS + 1)]},
+        {"n": [entry("DownloadPending")] * (MAX_ENTRIES + 1)},
+        {"n": [{f"New{n}": {"shardMetadata": {}} for n in range(MAX_ENTRIES + 1)}]},
+    ],
+)
+def test_a_list_that_names_too_many_or_too_long_says_nothing(
+    nodes: dict[str, list[dict[str, object]]],
+) -> None:
+    assert read_downloads(told(**nodes)) is None
+
+
+def test_a_house_of_many_nodes_and_cards_is_read() -> None:
+    cards = [entry("DownloadCompleted", f"m{n}") for n in range(125)]
+    found = read_downloads(told(**{f"n{n}": cards for n in range(MAX_ENTRIES // 125)}))
+    assert found is not None
+    assert len(found) == MAX_ENTRIES
 
 
 def placement(*hosts: str, status: str = "RunnerIdle", more: object = None) -> Placement:
