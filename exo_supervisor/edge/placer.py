@@ -20,13 +20,13 @@ from exo_supervisor.core.names import InstanceId
 from exo_supervisor.runtime.fetch import Command, Get, GetError
 from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.placement import (
+    PlacedInstances,
     Preview,
-    Seen,
     at_work,
     choose,
     encode_placement,
+    read_instances,
     read_previews,
-    see,
 )
 
 LOOKING, COMMANDING = 10.0, 15.0
@@ -93,7 +93,7 @@ class Placer:
 
     async def _try(self, order: PlaceModel) -> tuple[Told, str, InstanceId | None]:
         """Look whether it stands, ask for the ways to place it, look again, and take the best."""
-        seen = await self._see(order)
+        seen = await self._read_instances(order)
         if seen.stands(order.models):
             return "stands", "", None
         why = ""
@@ -110,11 +110,11 @@ class Placer:
         return "unfit", why, None
 
     async def _take(
-        self, order: PlaceModel, way: Preview, before: Seen
+        self, order: PlaceModel, way: Preview, before: PlacedInstances
     ) -> tuple[Told, str, InstanceId | None]:
         """Place it, unless it stands by now, or the state stands still and would not show it."""
         await anyio.sleep(MOVES + JITTER * self._draw())
-        seen = await self._see(order)
+        seen = await self._read_instances(order)
         if seen.stands(order.models):
             return "stands", "", None
         if seen.index is not None and seen.index == before.index:
@@ -158,7 +158,7 @@ class Placer:
 
     async def _removable(self, order: RemoveModel) -> list[InstanceId]:
         """List the instances to delete; of those that are one too many, one must be left."""
-        found = (await self._see(order, index=False)).instances
+        found = (await self._read_instances(order, index=False)).instances
         instances = [each for model in order.models for each in found.get(model, ())]
         if not order.only:
             return instances
@@ -175,12 +175,14 @@ class Placer:
         reply = await self._command("DELETE", url, b"", timeout=COMMANDING, limit=_LONGEST)
         return reply.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND)
 
-    async def _see(self, order: PlaceModel | RemoveModel, *, index: bool = True) -> Seen:
+    async def _read_instances(
+        self, order: PlaceModel | RemoveModel, *, index: bool = True
+    ) -> PlacedInstances:
         """Read what stands, and how many events its state has."""
         if not order.state_paths:
-            return see(await self._look(order.url, "/state"))
+            return read_instances(await self._look(order.url, "/state"))
         at = await self._look(order.url, "/state/lastEventAppliedIdx") if index else b"null"
-        return see(await self._look(order.url, "/state/instances"), at)
+        return read_instances(await self._look(order.url, "/state/instances"), at)
 
     async def _at_work(self, order: RemoveModel) -> set[InstanceId]:
         if not order.state_paths:

@@ -12,13 +12,13 @@ from msgspec import Raw, Struct
 from exo_supervisor.core.capacity import Capacity
 from exo_supervisor.core.names import NodeId
 from exo_supervisor.wire.bounds import bounded_part, bounded_state
+from exo_supervisor.wire.chunks import NULL
 from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.shapes import UNREADABLE
 
 _T = TypeVar("_T")
 _MIB = 2**20
 _LONGEST = 64
-_NONE = Raw(b"null")
 
 
 class Machines(Struct, frozen=True):
@@ -54,15 +54,15 @@ class _Identity(Struct, rename="camel"):
 
 
 class _Profile(_Identity, rename="camel"):
-    memory: Raw = _NONE
-    system: Raw = _NONE
+    memory: Raw = NULL
+    system: Raw = NULL
 
 
 class _State(Struct, rename="camel"):
-    node_memory: Raw = _NONE
-    node_system: Raw = _NONE
-    node_identities: Raw = _NONE
-    node_profiles: Raw = _NONE
+    node_memory: Raw = NULL
+    node_system: Raw = NULL
+    node_identities: Raw = NULL
+    node_profiles: Raw = NULL
 
 
 class _MachineOfA(Struct):
@@ -91,9 +91,9 @@ def read_machines(
     listed = tuple(listed)
     found = {
         node: _capacity(
-            memories.get(node, _NONE),
-            systems.get(node, _NONE),
-            _decode(_identity, named.get(node, _NONE)) or _Identity(),
+            memories.get(node, NULL),
+            systems.get(node, NULL),
+            _decode(_identity, named.get(node, NULL)) or _Identity(),
         )
         for node in listed
     }
@@ -107,7 +107,7 @@ def read_full_machines(listed: Iterable[NodeId], state: bytes) -> Machines:
     if not profiles:
         return read_machines(listed, read.node_memory, read.node_system, read.node_identities)
     listed = tuple(listed)
-    told = {node: _decode(_profile, profiles.get(node, _NONE)) or _Profile() for node in listed}
+    told = {node: _decode(_profile, profiles.get(node, NULL)) or _Profile() for node in listed}
     found = {node: _capacity(one.memory, one.system, one) for node, one in told.items()}
     return Machines(_known(found), len(profiles.keys() - set(listed)) if listed else 0)
 

@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 
 from exo_supervisor.core.names import InstanceId, ModelId
 from exo_supervisor.wire.bounds import MAX_MODELS, at_most, bounded_part, bounded_state
+from exo_supervisor.wire.chunks import NULL
 from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.shapes import UNREADABLE
 
@@ -26,8 +27,8 @@ class Preview(Struct, frozen=True):
     id: InstanceId | None = None
 
 
-class Seen(Struct, frozen=True):
-    """Which instances stand, by their models, and the events that made it so."""
+class PlacedInstances(Struct, frozen=True):
+    """The instances of a state by their models; `index` counts the events it has applied."""
 
     instances: dict[ModelId, list[InstanceId]]
     index: int | None = None
@@ -42,7 +43,7 @@ class _Preview(Struct):
 
     sharding: str = ""
     instance_meta: str = ""
-    instance: Raw = Raw(b"null")
+    instance: Raw = NULL
     memory_delta_by_node: dict[str, int] | None = None
     error: str | None = None
 
@@ -80,8 +81,7 @@ class _State(Struct, rename="camel"):
 _previews = msgspec.json.Decoder(_Previews)
 _instances = msgspec.json.Decoder(_Instances)
 _index = msgspec.json.Decoder(int | None)
-_runners = msgspec.json.Decoder(dict[str, Raw])
-_tags = msgspec.json.Decoder(dict[str, Raw])
+_raw_map = msgspec.json.Decoder(dict[str, Raw])
 _named = msgspec.json.Decoder(dict[str, _Named])
 _state = msgspec.json.Decoder(_State)
 
@@ -122,18 +122,18 @@ def encode_placement(preview: Preview) -> bytes:
     return msgspec.json.encode({"instance": preview.instance})
 
 
-def see(body: bytes, index: bytes | None = None) -> Seen:
-    """Read which instances stand, from `/state/instances`, with the index of the events beside it.
+def read_instances(body: bytes, index: bytes | None = None) -> PlacedInstances:
+    """Read `/state/instances` and, as `index`, `/state/lastEventAppliedIdx`.
 
-    Without an index it is the whole of `/state`. Raises WireError.
+    Without an index, `body` is the whole of `/state`. Raises WireError.
     """
     try:
         if index is None:
             whole = _state.decode(bounded_state(body))
-            instances = _read_instances(bytes(whole.instances))
+            instances = _decode_instances(bytes(whole.instances))
             events = whole.last_event_applied_idx
         else:
-            instances, events = _read_instances(body), _index.decode(bounded_part(index))
+            instances, events = _decode_instances(body), _index.decode(bounded_part(index))
     except UNREADABLE:
         raise WireError("not a state of exo") from None
     found: dict[ModelId, list[InstanceId]] = {}
@@ -141,7 +141,7 @@ def see(body: bytes, index: bytes | None = None) -> Seen:
         for instance in tagged.values():
             model = ModelId(instance.shard_assignments.model_id)
             found.setdefault(model, []).append(InstanceId(name))
-    return Seen(found, events)
+    return PlacedInstances(found, events)
 
 
 def at_work(body: bytes, runners: bytes | None) -> set[InstanceId]:
@@ -153,23 +153,23 @@ def at_work(body: bytes, runners: bytes | None) -> set[InstanceId]:
     try:
         if runners is None:
             state = _state.decode(bounded_state(body))
-            instances = _read_instances(bytes(state.instances))
-            statuses = _runners.decode(bounded_part(bytes(state.runners)))
+            instances = _decode_instances(bytes(state.instances))
+            statuses = _raw_map.decode(bounded_part(bytes(state.runners)))
         else:
-            instances = _read_instances(body)
-            statuses = _runners.decode(bounded_part(runners))
+            instances = _decode_instances(body)
+            statuses = _raw_map.decode(bounded_part(runners))
         return {
             InstanceId(name)
             for name, tagged in instances.items()
             for instance in tagged.values()
             for runner in instance.shard_assignments.runner_to_shard
-            if runner in statuses and "RunnerRunning" in _tags.decode(statuses[runner])
+            if runner in statuses and "RunnerRunning" in _raw_map.decode(statuses[runner])
         }
     except UNREADABLE:
         raise WireError("not a state of exo") from None
 
 
-def _read_instances(part: bytes) -> _Instances:
+def _decode_instances(part: bytes) -> _Instances:
     found = _instances.decode(bounded_part(part))
     ids = (one.shard_assignments.model_id for tagged in found.values() for one in tagged.values())
     at_most(MAX_MODELS, found)

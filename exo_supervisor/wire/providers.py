@@ -9,6 +9,7 @@ from exo_supervisor import __version__
 from exo_supervisor.core.names import ModelId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.bounds import MAX_NAME_CHARS
+from exo_supervisor.wire.chunks import NULL
 from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.openai import ChatRequest
 from exo_supervisor.wire.shapes import UNREADABLE, as_object
@@ -25,12 +26,9 @@ _MAX_COMMAS = 400_000
 _MAX_CARD_BYTES = 65_536
 
 
-_NONE = Raw(b"null")
-
-
 class _List(Struct):
-    data: Raw = _NONE
-    models: Raw = _NONE
+    data: Raw = NULL
+    models: Raw = NULL
 
 
 _list = msgspec.json.Decoder(_List)
@@ -52,7 +50,7 @@ def encode_chat(
     if not streamed:
         fields.pop("stream_options", None)
     elif usage:
-        options = request.fields.get("stream_options", Raw(b"null"))
+        options = request.fields.get("stream_options", NULL)
         merged: dict[str, Raw] = _options.decode(options) or {}
         merged["include_usage"] = Raw(b"true")
         fields["stream_options"] = Raw(msgspec.json.encode(merged))
@@ -61,7 +59,7 @@ def encode_chat(
 
 def refused_of_client(fault: Fault, request: ChatRequest) -> Fault:
     """Tell what we added from what the client itself asked for, where a provider refused it."""
-    own = request.fields.get("stream_options", Raw(b"null")) != Raw(b"null")
+    own = request.fields.get("stream_options", NULL) != NULL
     return Fault.UNSUPPORTED if own and fault is Fault.USAGE_REFUSED else fault
 
 
@@ -89,7 +87,7 @@ def _list_in(body: bytes) -> bytes | Raw:
     if not body.lstrip().startswith(b"{"):
         return body
     found = _list.decode(body)
-    return found.models if found.data == _NONE else found.data
+    return found.models if found.data == NULL else found.data
 
 
 def _name(card: object) -> str | None:

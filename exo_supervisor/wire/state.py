@@ -18,6 +18,7 @@ from exo_supervisor.wire.bounds import (
     bounded_part,
     bounded_state,
 )
+from exo_supervisor.wire.chunks import NULL
 from exo_supervisor.wire.downloads import WAITS, explain, on_disk, read_downloads
 from exo_supervisor.wire.faults import WireError, safe_text
 from exo_supervisor.wire.shapes import UNREADABLE
@@ -81,7 +82,7 @@ class Placement(Struct, frozen=True):
 class _Shards(Struct, rename="camel"):
     model_id: str
     runner_to_shard: dict[str, object] = {}
-    node_to_runner: Raw = Raw(b"null")
+    node_to_runner: Raw = NULL
 
 
 class _Instance(Struct, rename="camel"):
@@ -116,7 +117,7 @@ class _State(Struct, rename="camel"):
     runners: _Runners
     nodes: _Nodes
     last_event_applied_idx: int | None = None
-    last_seen: Raw = Raw(b"null")
+    last_seen: Raw = NULL
 
 
 class _Whole(Struct, rename="camel"):
@@ -125,9 +126,9 @@ class _Whole(Struct, rename="camel"):
     instances: Raw
     runners: Raw
     topology: Raw
-    last_event_applied_idx: Raw = Raw(b"null")
-    last_seen: Raw = Raw(b"null")
-    downloads: Raw = Raw(b"null")
+    last_event_applied_idx: Raw = NULL
+    last_seen: Raw = NULL
+    downloads: Raw = NULL
 
 
 _whole = msgspec.json.Decoder(_Whole)

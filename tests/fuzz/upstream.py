@@ -11,7 +11,7 @@ from exo_supervisor.core.keys import Keys
 from exo_supervisor.wire.aggregate import Aggregate
 from exo_supervisor.wire.answer import DONE, Answer
 from exo_supervisor.wire.faults import WireError, judge
-from exo_supervisor.wire.placement import at_work, read_previews, see
+from exo_supervisor.wire.placement import at_work, read_instances, read_previews
 from exo_supervisor.wire.providers import read_models
 from exo_supervisor.wire.whole import Whole
 from tests.fuzz.mutation import mutated, pieces
@@ -49,7 +49,7 @@ class Upstream:
         )
         self._read(reading, body)
         self._judge(body)
-        for read in (read_models, read_previews, see):
+        for read in (read_models, read_previews, read_instances):
             with suppress(WireError):
                 read(body)
         with suppress(WireError):

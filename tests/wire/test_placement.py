@@ -13,8 +13,8 @@ from exo_supervisor.wire.placement import (
     at_work,
     choose,
     encode_placement,
+    read_instances,
     read_previews,
-    see,
 )
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
@@ -94,10 +94,10 @@ def test_what_stands_is_read_from_a_part_or_from_the_whole(generation: str) -> N
     solo = RECORDINGS / generation / "solo"
     part = (solo / "get-state-instances-ready.trimmed.json").read_bytes()
     whole = (solo / "get-state-ready.trimmed.json").read_bytes()
-    apart = see(part, b"7")
+    apart = read_instances(part, b"7")
     assert ([len(ids) for ids in apart.instances.values()], apart.index) == ([1], 7)
-    assert see(part, b"null").index is None
-    seen = see(whole)
+    assert read_instances(part, b"null").index is None
+    seen = read_instances(whole)
     assert (list(seen.instances), seen.index is not None) == ([TINY], True)
     assert seen.stands(("other", TINY))
     assert not seen.stands(("other",))
@@ -131,7 +131,7 @@ def test_a_previewed_instance_tells_its_id_where_it_has_one() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     for read in (
-        lambda: see(body), lambda: see(body, b"1"), lambda: at_work(body, None),
+        lambda: read_instances(body), lambda: read_instances(body, b"1"), lambda: at_work(body, None),
         lambda: at_work(body, b"{}"),
     ):  # fmt: skip
         try:
