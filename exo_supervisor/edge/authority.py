@@ -2,14 +2,12 @@
 
 import os
 import socket
-from collections.abc import Callable
 from struct import iter_unpack
-from typing import cast
 
 import structlog
 from aiohttp import web
 
-from exo_supervisor.edge.peer import user_of
+from exo_supervisor.edge.peer import socket_of, user_of
 from exo_supervisor.errors import BadRequestError
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("orders")
@@ -32,7 +30,7 @@ class Authority:
 
     def check(self, request: web.BaseRequest, order: str) -> None:
         """Let an order pass, or raise BadRequestError."""
-        peer = _socket_of(request)
+        peer = socket_of(request)
         user = None if peer is None else user_of(peer)
         if user in self._users or (peer is not None and self._is_admin(peer)):
             log.info("order_given", order=order, client_uid=user)
@@ -60,12 +58,3 @@ def groups_of(peer: socket.socket) -> frozenset[int]:
         return frozenset()
     primary = [gid for _, _, gid in iter_unpack("=3i", credentials)]
     return frozenset([*primary, *(gid for (gid,) in iter_unpack("=I", groups))])
-
-
-def _socket_of(request: web.BaseRequest) -> socket.socket | None:
-    if request.transport is None:
-        return None
-    return cast("socket.socket | None", request.transport.get_extra_info("socket"))
-
-
-Check = Callable[[web.BaseRequest, str], None]

@@ -3,8 +3,6 @@
 import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from socket import socket
-from typing import cast
 
 import anyio
 import structlog
@@ -15,7 +13,7 @@ from exo_supervisor.core.effects import Refuse
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.edge.body import Body, overloaded
 from exo_supervisor.edge.exchange import Account, Exchange, House
-from exo_supervisor.edge.peer import user_of
+from exo_supervisor.edge.peer import socket_of, user_of
 from exo_supervisor.edge.reply import AUTHENTICATE, JSON_HEADERS, ClientLeftError, Reply
 from exo_supervisor.edge.request_id import new_request_id
 from exo_supervisor.edge.wishes import read_wishes
@@ -157,9 +155,7 @@ def _log_done(account: Account, reply: Reply, began: float, uid: int | None) -> 
 
 def _peer_uid(request: web.BaseRequest) -> int | None:
     """Tell which user is at the other end of a Unix socket; of TCP nobody knows."""
-    if request.transport is None:
-        return None
-    peer = cast("socket | None", request.transport.get_extra_info("socket"))
+    peer = socket_of(request)
     return None if peer is None else user_of(peer)
 
 

@@ -13,6 +13,7 @@ from exo_supervisor.core.wants import Row
 from exo_supervisor.errors import BadRequestError
 
 Wall = Callable[[float], str]
+"""Turns one of our instants into RFC 3339, UTC."""
 ON_THE_HUB = "Exo looks it up on the hub"
 """Why a model without a card takes a while before it is placed."""
 ORDERS: dict[str, Literal["place", "remove"]] = {"place": "place", "remove": "remove"}

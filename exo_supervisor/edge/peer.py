@@ -2,6 +2,9 @@
 
 import socket
 from struct import Struct
+from typing import cast
+
+from aiohttp import web
 
 _LINUX = Struct("=3i")
 """struct ucred of unix(7): process, user, group."""
@@ -10,6 +13,13 @@ _BSD_LEVEL, _BSD_PEER = 0, 1
 _BSD = Struct("=2I")
 _BSD_SIZE = 76
 """Bytes of struct xucred: version, user, and up to 16 groups, of which the first two are read."""
+
+
+def socket_of(request: web.BaseRequest) -> socket.socket | None:
+    """Return the socket that a request came over; None once its client is gone."""
+    if request.transport is None:
+        return None
+    return cast("socket.socket | None", request.transport.get_extra_info("socket"))
 
 
 def user_of(peer: socket.socket) -> int | None:

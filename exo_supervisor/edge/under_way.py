@@ -9,12 +9,11 @@ from exo_supervisor.core.flights import Flight
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.refusals import short
+from exo_supervisor.edge.orders import Wall
 from exo_supervisor.wire.reading import Reading
 
 MOST = 200
 """Requests that are shown, at most."""
-
-Wall = Callable[[float], str]
 
 
 class PrefillSeen(Struct):

@@ -1,7 +1,7 @@
 """What the house shows of itself: nodes, breakers and their sum, as they stand now."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address
 
 from msgspec import Struct
@@ -13,13 +13,11 @@ from exo_supervisor.core.names import Address
 from exo_supervisor.core.nodes import Node
 from exo_supervisor.core.trust import is_loopback
 from exo_supervisor.edge.advice import advise, is_nobodys, sum_up
+from exo_supervisor.edge.orders import Wall
 from exo_supervisor.edge.rungs import advise_on, explain
 from exo_supervisor.edge.trusting import only_found
 
 _RUNGS = ("seen", "reachable", "identified", "clustered", "placed", "ready")
-
-Wall = Callable[[float], str]
-"""Turns one of our instants into RFC 3339, UTC."""
 
 
 class ModelSeen(Struct):

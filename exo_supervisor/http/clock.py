@@ -4,11 +4,12 @@
 over a connection that every router on the way has forgotten.
 """
 
+import sys
 import time
 
-_BOOT = getattr(time, "CLOCK_BOOTTIME", None)
 
-
-def awake_or_asleep() -> float:
-    """Return seconds that only grow, those of sleep included where the platform counts them."""
-    return time.monotonic() if _BOOT is None else time.clock_gettime(_BOOT)
+def boottime() -> float:
+    """Return monotonic seconds; on Linux those of sleep are included."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()

@@ -17,15 +17,15 @@ class NetworkFault(Enum):
     REFUSED = "refused"
     NO_ROUTE = "no_route"
     BARRED = "barred"
-    "No address of the host may be connected to; the error's detail is the owner's word for why."
+    """No address of the host may be connected to; the error's detail says why, in one word."""
     PROXY = "proxy"
     TLS = "tls"
     TIMEOUT = "timeout"
     RESET = "reset"
     PAYLOAD = "payload"
-    "What came is not HTTP, or not all that was announced."
+    """What came is not HTTP, or not all that was announced."""
     EXHAUSTED = "exhausted"
-    "This process has no descriptor left: no server is to blame."
+    """This process has no descriptor left: no server is to blame."""
 
 
 class Stage(Enum):

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from exo_supervisor.http.clock import awake_or_asleep
+from exo_supervisor.http.clock import boottime
 from exo_supervisor.http.connection import Connection
 from exo_supervisor.http.url import Origin, Proxy
 
@@ -20,7 +20,7 @@ class Pool:
     Last in, first out: the youngest is the likeliest to live, and the others grow old together.
     """
 
-    def __init__(self, idle: float, clock: Callable[[], float] = awake_or_asleep) -> None:
+    def __init__(self, idle: float, clock: Callable[[], float] = boottime) -> None:
         self._idle, self._clock = idle, clock
         self._resting: dict[Key, deque[Connection]] = {}
         self._timer: asyncio.TimerHandle | None = None

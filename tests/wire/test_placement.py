@@ -131,9 +131,11 @@ def test_a_previewed_instance_tells_its_id_where_it_has_one() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     for read in (
-        lambda: read_instances(body), lambda: read_instances(body, b"1"), lambda: at_work(body, None),
+        lambda: read_instances(body),
+        lambda: read_instances(body, b"1"),
+        lambda: at_work(body, None),
         lambda: at_work(body, b"{}"),
-    ):  # fmt: skip
+    ):
         try:
             read()
         except WireError as refused:
