@@ -205,8 +205,8 @@ def opening_fault(error: HttpError) -> Fault:
 
 
 def open_sessions(why_not: WhyNot | None = None) -> tuple[Client, Client]:
-    """Make the two clients, for nodes and for providers; the second watches over its peers.
+    """Make the two clients, for nodes and for providers; the second probes silent peers.
 
     `why_not` says where no connection to a node may be made.
     """
-    return Client(idle=NODE_IDLE, why_not=why_not), Client(idle=PROVIDER_IDLE, watchful=True)
+    return Client(idle=NODE_IDLE, why_not=why_not), Client(idle=PROVIDER_IDLE, tcp_keepalive=True)

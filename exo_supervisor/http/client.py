@@ -10,7 +10,13 @@ import anyio
 from msgspec import Struct
 
 from exo_supervisor.http.answer import Answer
-from exo_supervisor.http.connect import LOST_AFTER_REUSED, Means, WhyNot, connect, limit_silence
+from exo_supervisor.http.connect import (
+    LOST_AFTER_REUSED,
+    ConnectOptions,
+    WhyNot,
+    connect,
+    set_user_timeout,
+)
 from exo_supervisor.http.connection import Connection, State
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.pool import Key, Pool
@@ -54,12 +60,14 @@ class Client:
         self,
         *,
         idle: float,
-        watchful: bool = False,
+        tcp_keepalive: bool = False,
         why_not: WhyNot | None = None,
         tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         self._pool = Pool(idle)
-        self._means = Means(Resolver(), why_not or _bar_nobody, tls or _Tls().context, watchful)
+        self._options = ConnectOptions(
+            Resolver(), why_not or _bar_nobody, tls or _Tls().context, tcp_keepalive
+        )
         self._open: dict[Connection, Key] = {}
         self._requests = self._connected = self._reused = self._retried = 0
         self._closed = False
@@ -99,7 +107,7 @@ class Client:
         self._pool.close()
         for connection in self.connections:
             connection.abort()
-        self._means.resolver.close()
+        self._options.resolver.close()
 
     async def request(
         self,
@@ -129,8 +137,8 @@ class Client:
         connection = None if fresh else self._pool.take(key)
         if connection is not None:
             self._reused += 1
-            if self._means.watchful and connection.requests == 1:
-                connection.option(lambda plain: limit_silence(plain, LOST_AFTER_REUSED))
+            if self._options.tcp_keepalive and connection.requests == 1:
+                connection.option(lambda plain: set_user_timeout(plain, LOST_AFTER_REUSED))
             with suppress(_ForgottenError):
                 return await self._ask(connection, head, body or b"")
             self._retried += 1
@@ -163,7 +171,7 @@ class Client:
         with anyio.CancelScope() as scope:
             if seconds is not None:
                 scope.deadline = anyio.current_time() + seconds
-            connection = await connect(make, *key, self._means)
+            connection = await connect(make, *key, self._options)
             self._connected += 1
             if connection.state is not State.CLOSED:  # it may have been, meanwhile
                 self._open[connection] = key

@@ -36,38 +36,38 @@ The word "refused" means that nothing listens there, as if we had tried.
 """
 
 
-class Means(Struct, frozen=True):
-    """With what connections are made; `why_not` is asked of each address before a connect."""
+class ConnectOptions(Struct, frozen=True):
+    """How connections are made; `why_not` is asked of each address before a connect."""
 
     resolver: Resolver
     why_not: WhyNot
     tls: Callable[[], ssl.SSLContext]
-    watchful: bool
-    """Whether the kernel watches over the peer: of one far away nobody says that it is gone."""
+    tcp_keepalive: bool
+    """Whether the kernel probes a silent peer: of one far away no reset tells that it is gone."""
 
 
 async def connect(
-    make: Callable[[], Connection], origin: Origin, proxy: Proxy | None, means: Means
+    make: Callable[[], Connection], origin: Origin, proxy: Proxy | None, options: ConnectOptions
 ) -> Connection:
     """Connect to an origin, over a proxy or not; raises HttpError. The caller bounds the time."""
     try:
-        plain = await _reach(origin, proxy, means)
-        return await _speak(plain, make, origin, means)
+        plain = await _connect_tcp(origin, proxy, options)
+        return await _start_protocol(plain, make, origin, options)
     except (OSError, UnicodeError, ValueError) as error:
         fault = name_fault(error)
     # Outside the handler, so that the cause's text is not chained: it may name what nobody asked.
     raise HttpError(fault, Stage.CONNECT)
 
 
-async def _speak(
-    plain: socket.socket, make: Callable[[], Connection], origin: Origin, means: Means
+async def _start_protocol(
+    plain: socket.socket, make: Callable[[], Connection], origin: Origin, options: ConnectOptions
 ) -> Connection:
     """Give a connected socket to the loop, behind TLS where the origin asks for it."""
     loop = asyncio.get_running_loop()
     context, name = None, None
     try:
         if origin.scheme == "https":
-            context = await loop.run_in_executor(means.resolver.threads, means.tls)
+            context = await loop.run_in_executor(options.resolver.threads, options.tls)
             name = origin.host
         _, connection = await loop.create_connection(
             make, sock=plain, ssl=context, server_hostname=name
@@ -78,31 +78,33 @@ async def _speak(
     return connection
 
 
-async def _reach(origin: Origin, proxy: Proxy | None, means: Means) -> socket.socket:
+async def _connect_tcp(
+    origin: Origin, proxy: Proxy | None, options: ConnectOptions
+) -> socket.socket:
     if proxy is None:
-        return await _dial(origin.host, origin.port, means)
-    plain = await _dial(proxy.host, proxy.port, means)
+        return await _dial(origin.host, origin.port, options)
+    plain = await _dial(proxy.host, proxy.port, options)
     try:
-        await _ask_way(plain, origin, proxy)
+        await _open_tunnel(plain, origin, proxy)
     except BaseException:
         plain.close()
         raise
     return plain
 
 
-async def _dial(host: str, port: int, means: Means) -> socket.socket:
-    found = await means.resolver.resolve(host, port)
+async def _dial(host: str, port: int, options: ConnectOptions) -> socket.socket:
+    found = await options.resolver.resolve(host, port)
     if not found:
         raise HttpError(NetworkFault.DNS, Stage.CONNECT)
-    bars = [await means.why_not(each.ip, port) for each in found]
+    bars = [await options.why_not(each.ip, port) for each in found]
     addresses = [each for each, why in zip(found, bars, strict=True) if why is None][:MAX_ADDRESSES]
     if not addresses:
         telling = [why for why in bars if why is not None and why != NetworkFault.REFUSED.value]
         fault = NetworkFault.BARRED if telling else NetworkFault.REFUSED
         raise HttpError(fault, Stage.CONNECT, next(iter(telling), ""))
     if len(addresses) == 1:
-        return await _knock(addresses[0], watchful=means.watchful)
-    return await _race(_interleaved(addresses), watchful=means.watchful)
+        return await _connect_address(addresses[0], tcp_keepalive=options.tcp_keepalive)
+    return await _race(_interleaved(addresses), tcp_keepalive=options.tcp_keepalive)
 
 
 def _interleaved(addresses: list[Address]) -> list[Address]:
@@ -112,14 +114,14 @@ def _interleaved(addresses: list[Address]) -> list[Address]:
     return [each for each in chain(*zip_longest(first, second)) if each is not None]
 
 
-async def _race(addresses: list[Address], *, watchful: bool) -> socket.socket:
+async def _race(addresses: list[Address], *, tcp_keepalive: bool) -> socket.socket:
     """Try one address after the other, each beside those before it; the first connection wins."""
     won: list[socket.socket] = []
     lost: list[OSError] = []
 
     async def run(address: Address, failed: anyio.Event) -> None:
         try:
-            plain = await _knock(address, watchful=watchful)
+            plain = await _connect_address(address, tcp_keepalive=tcp_keepalive)
         except OSError as error:
             lost.append(error)
             failed.set()
@@ -145,13 +147,13 @@ async def _race(addresses: list[Address], *, watchful: bool) -> socket.socket:
     return won[0]
 
 
-async def _knock(address: Address, *, watchful: bool) -> socket.socket:
+async def _connect_address(address: Address, *, tcp_keepalive: bool) -> socket.socket:
     plain = socket.socket(address.family, socket.SOCK_STREAM)
     try:
         plain.setblocking(False)  # noqa: FBT003 -- the library's own form
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if watchful:
-            watch_over(plain, LOST_AFTER)
+        if tcp_keepalive:
+            set_keepalive(plain, LOST_AFTER)
         await asyncio.get_running_loop().sock_connect(plain, address.where)
     except BaseException:
         plain.close()
@@ -159,8 +161,8 @@ async def _knock(address: Address, *, watchful: bool) -> socket.socket:
     return plain
 
 
-def watch_over(plain: socket.socket, lost_after: float) -> None:
-    """Have the kernel say that a peer is gone of which no reset tells."""
+def set_keepalive(plain: socket.socket, lost_after: float) -> None:
+    """Have the kernel probe a silent peer, and give it up after so many seconds."""
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
     for option, value in (
@@ -170,11 +172,11 @@ def watch_over(plain: socket.socket, lost_after: float) -> None:
     ):
         if option is not None:
             plain.setsockopt(socket.IPPROTO_TCP, option, value)
-    limit_silence(plain, lost_after)
+    set_user_timeout(plain, lost_after)
 
 
-def limit_silence(plain: socket.socket, lost_after: float) -> None:
-    """Say how long the kernel sends what is not acknowledged (its default is minutes)."""
+def set_user_timeout(plain: socket.socket, lost_after: float) -> None:
+    """Bound for how many seconds the kernel resends what is not acknowledged (else minutes)."""
     user_timeout = getattr(socket, "TCP_USER_TIMEOUT", None)
     if user_timeout is not None:
         plain.setsockopt(socket.IPPROTO_TCP, user_timeout, int(lost_after * 1000))
@@ -182,8 +184,8 @@ def limit_silence(plain: socket.socket, lost_after: float) -> None:
         plain.setsockopt(socket.IPPROTO_TCP, 0x80, int(lost_after))  # TCP_RXT_CONNDROPTIME
 
 
-async def _ask_way(plain: socket.socket, origin: Origin, proxy: Proxy) -> None:
-    """Have a proxy connect us (RFC 9110, section 9.3.6); raises HttpError(PROXY)."""
+async def _open_tunnel(plain: socket.socket, origin: Origin, proxy: Proxy) -> None:
+    """Ask a proxy for a tunnel (CONNECT, RFC 9110, section 9.3.6); raises HttpError(PROXY)."""
     loop = asyncio.get_running_loop()
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     lines = [f"CONNECT {host}:{origin.port} HTTP/1.1", f"host: {host}:{origin.port}"]

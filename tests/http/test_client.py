@@ -13,7 +13,7 @@ from anyio.abc import SocketStream
 
 from exo_supervisor.http.answer import HIGH, LAST_BYTES
 from exo_supervisor.http.client import Client, encode_headers
-from exo_supervisor.http.connect import LOST_AFTER, LOST_AFTER_REUSED, Means, connect
+from exo_supervisor.http.connect import LOST_AFTER, LOST_AFTER_REUSED, ConnectOptions, connect
 from exo_supervisor.http.connection import Connection
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.resolver import Address, IpAddress, Resolver
@@ -336,14 +336,16 @@ async def test_of_several_addresses_the_first_that_answers_is_taken() -> None:
                 (server.port, other.port),
                 (refused, refused),
             ):
-                means = Means(Named(*ports), allow_all, ssl.create_default_context, watchful=False)
+                options = ConnectOptions(
+                    Named(*ports), allow_all, ssl.create_default_context, tcp_keepalive=False
+                )
                 made = partial(Connection, "n", lambda _: None, lambda _: None)
                 if ports == (refused, refused):
                     with pytest.raises(HttpError) as raised:
-                        await connect(made, Origin("http", "n", 1), None, means)
+                        await connect(made, Origin("http", "n", 1), None, options)
                     assert raised.value.fault is NetworkFault.REFUSED
                     continue
-                connection = await connect(made, Origin("http", "n", 1), None, means)
+                connection = await connect(made, Origin("http", "n", 1), None, options)
                 connection.option(lambda plain: found.append(plain.getpeername()[1]))
                 connection.close()
         assert found == [server.port, server.port]
@@ -403,7 +405,7 @@ async def test_the_kernel_watches_over_a_peer_far_away() -> None:
         return alive, limit
 
     async with serving() as server:
-        async with Client(idle=3.0, watchful=True) as client:
+        async with Client(idle=3.0, tcp_keepalive=True) as client:
             assert await options(client, server.url) == (1, LOST_AFTER * 1000)
             assert await options(client, server.url) == (1, LOST_AFTER_REUSED * 1000)
         async with Client(idle=3.0) as client:
