@@ -12,11 +12,11 @@ _LEAST = 8
 """Characters of a key's beginning that give it away: a text may be cut within the key."""
 
 _PREFIXES = (
-    r"sk-|sk_|gsk_|hf_|AIza|r8_|xai-|pplx-|nvapi-|ghp_|gho_|github_pat_|glpat-|xox[abprs]-|AKIA|"
-    r"fw_|tgp_v1_|csk-|co_|eyJ[A-Za-z0-9_-]{8,}\.|ya29\."
+    r"[spr]k-|[spr]k_|gsk_|hf_|AIza|r8_|xai-|pplx-|nvapi-|ghp_|gho_|github_pat_|glpat-|"
+    r"xox[abprs]-|AKIA|fw_|tgp_v1_|csk-|co_|eyJ[A-Za-z0-9_-]{8,}\.|ya29\."
 )
 _SHAPES = re.compile(
-    rf"(?<![A-Za-z0-9])(?:{_PREFIXES})[A-Za-z0-9_.~+/=*-]{{8,}}"
+    rf"(?<![A-Za-z0-9])(?:{_PREFIXES})[A-Za-z0-9_.~+/=*…-]{{8,}}"
     r"|(?<![A-Za-z])bearer[ \t:=]+(?!token\b|auth)[^\s\"',;]{8,}",
     re.IGNORECASE,
 )

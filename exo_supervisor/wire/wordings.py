@@ -120,9 +120,6 @@ _FULL = re.compile(
 )
 _ECHO = re.compile(r"""(\[?type=\w+, )?(['"]input['"]\s*:|input_value\s*=).*""", re.DOTALL)
 _PAGE = re.compile(r"<(?:!doctype|html|head|body|\?xml)\b.*", _ANY)
-_SECRET = re.compile(
-    r"\b(?:sk|pk|rk|gsk|csk|xai|hf|nvapi|AIza|pplx|tgp|bearer)[-_ ]?[\w*.…-]{6,}", re.IGNORECASE
-)
 _WAIT = re.compile(
     r"(?:try again|retry|available again|reset\w*) (?:in|after) (?:about )?"
     r"(?:(?P<h>\d+) ?h[a-z]* ?)?(?:(?P<m>\d+) ?m(?!s|il)[a-z]* ?)?"
@@ -169,8 +166,8 @@ def is_full(words: str) -> bool:
 
 
 def without_echo(words: str) -> str:
-    """Leave out a page, what a validator repeats of the request, and whatever looks like a key."""
-    return _SECRET.sub("…", _ECHO.sub("…", _PAGE.sub("", words)))
+    """Leave out a page, and what a validator repeats of the request."""
+    return _ECHO.sub("…", _PAGE.sub("", words))
 
 
 def wait_named(words: str) -> float | None:

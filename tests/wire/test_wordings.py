@@ -311,12 +311,24 @@ def test_words_about_money_are_told_and_words_about_a_key_are_not() -> None:
     [
         ("bad [{'msg': 'no', 'input': {'a': 'secret'}}]", "bad [{'msg': 'no', …"),
         ("no [type=string_type, input_value='secret', input_type=str]", "no …"),
-        ("your key sk-abcdef123456 is odd", "your key … is odd"),
-        ("Bearer abcdef123456 is odd", "… is odd"),
+        ("your key sk-abcdef123456 is odd", "your key [secret] is odd"),
+        ("your key pk-lf-ab…3456 is odd", "your key [secret] is odd"),
+        ("Bearer abcdef123456 is odd", "[secret] is odd"),
     ],
 )
 def test_what_repeats_the_request_or_a_key_is_left_out(told: str, kept: str) -> None:
     assert judged(400, told).message == kept
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "skipping the tools of Skywork/Skywork-13B failed",
+        "use hf transformers instead",
+    ],
+)
+def test_words_that_begin_as_a_key_does_are_told(told: str) -> None:
+    assert judged(400, told).message == told
 
 
 def test_the_words_of_the_provider_behind_a_broker_are_told() -> None:
