@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from exo_supervisor.config import Config, Model, Provider
+from exo_supervisor.config import Config, Model, Provider, Timeouts
 from exo_supervisor.core.breaker import Rules
 from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.names import Address, ModelId, ProviderName
@@ -30,7 +30,7 @@ def policy_of(
     `pins` are those of earlier runs; `owned`: the owner of a loopback listener is looked up.
     """
     timeouts, routing = config.timeouts, config.routing
-    legacy_first = max(timeouts.first_content, LEGACY_FIRST_CONTENT)
+    timers_a, timers_bc = _exo_timers(timeouts)
     return Policy(
         order=tuple(routing.order),
         balance="round_robin" if routing.policy == "round_robin" else "fastest",
@@ -45,19 +45,25 @@ def policy_of(
         seeds=tuple((address_of(url), url) for url in config.discovery.static),
         clouds=tuple(_cloud(each, config, why_off) for each in config.providers),
         models=tuple(_rule(each) for each in config.models),
-        timers_a=Timers(timeouts.connect, None, legacy_first, legacy_first, timeouts.stall),
-        timers_bc=Timers(
-            timeouts.connect,
-            timeouts.headers,
-            timeouts.first_content,
-            timeouts.first_content_max,
-            timeouts.stall,
-        ),
+        timers_a=timers_a,
+        timers_bc=timers_bc,
         ignored=dict(IGNORED),
         dies_of=dict(DIES_OF),
         ready_interval=config.health.ready_interval,
         load_wait=timeouts.first_content_max,
         first_look=config.health.timeout + timeouts.connect,
+    )
+
+
+def _exo_timers(timeouts: Timeouts) -> tuple[Timers, Timers]:
+    """Return the timers of generation A, whose head comes with its first token, and of B and C."""
+    first = max(timeouts.first_content, LEGACY_FIRST_CONTENT)
+    return Timers(timeouts.connect, None, first, first, timeouts.stall), Timers(
+        timeouts.connect,
+        timeouts.headers,
+        timeouts.first_content,
+        timeouts.first_content_max,
+        timeouts.stall,
     )
 
 

@@ -52,9 +52,6 @@ def run(named: str | None, socket: str | None) -> int:
     except StartError:
         writer.close(LAST_LINES)
         raise
-    limits.raise_file_limit(FILES)
-    gc.freeze()  # what the start has made stays for good: the collector need not look at it
-    gc.set_threshold(YOUNG)
     given = Given(
         config=settings.config,
         file=settings.file,
@@ -67,16 +64,24 @@ def run(named: str | None, socket: str | None) -> int:
         origins=settings.origins,
     )
     try:
-        anyio.run(_serve, given, backend_options=loop_options())
-    except ExceptionGroup as crashes:  # the conductor's, or the listener's
-        log.error("service_failed", crash=describe_crash(crashes))  # noqa: TRY400 -- a text may leak
-        return FAILED
+        return _run_loop(given)
     finally:
         for each in sockets:
             each.close()
         if tcp is not None:
             tcp[0].close()
         writer.close(LAST_LINES)
+
+
+def _run_loop(given: Given) -> int:
+    limits.raise_file_limit(FILES)
+    gc.freeze()  # what the start has made stays for good: the collector need not look at it
+    gc.set_threshold(YOUNG)
+    try:
+        anyio.run(_serve, given, backend_options=loop_options())
+    except ExceptionGroup as crashes:  # the conductor's, or the listener's
+        log.error("service_failed", crash=describe_crash(crashes))  # noqa: TRY400 -- a text may leak
+        return FAILED
     return 0
 
 

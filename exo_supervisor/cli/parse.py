@@ -42,26 +42,7 @@ class Arguments:
 
 def parse(argv: Sequence[str]) -> Arguments:
     """Read flags wherever they stand, `--` ending them; raises `VerbError` for what is unknown."""
-    switches: set[str] = set()
-    values: dict[str, str] = {}
-    words: list[str] = []
-    rest = iter(argv)
-    for word in rest:
-        if word == "--":
-            words.extend(rest)
-        elif not word.startswith("-") or word == "-":
-            words.append(word)
-        else:
-            name, equals, value = word.partition("=")
-            if name in _VERSION and not words:
-                words.append("version")
-                continue
-            flag = _flag(name)
-            if not flag.value:
-                _no_value(flag, equals)
-                switches.add(flag.name)
-            else:
-                values[flag.name] = _value(flag, value if equals else None, rest)
+    switches, values, words = _split(argv)
     helped = "help" in switches
     if words and words[0] == "help":
         helped, words = True, words[1:]
@@ -92,6 +73,31 @@ def parse(argv: Sequence[str]) -> Arguments:
         deadline=_seconds("deadline", values),
         wait=_seconds("wait", values),
     )
+
+
+def _split(argv: Sequence[str]) -> tuple[set[str], dict[str, str], list[str]]:
+    """Split what was typed into switches, flags with their values, and words."""
+    switches: set[str] = set()
+    values: dict[str, str] = {}
+    words: list[str] = []
+    rest = iter(argv)
+    for word in rest:
+        if word == "--":
+            words.extend(rest)
+        elif not word.startswith("-") or word == "-":
+            words.append(word)
+        else:
+            name, equals, value = word.partition("=")
+            if name in _VERSION and not words:
+                words.append("version")
+                continue
+            flag = _flag(name)
+            if not flag.value:
+                _no_value(flag, equals)
+                switches.add(flag.name)
+            else:
+                values[flag.name] = _value(flag, value if equals else None, rest)
+    return switches, values, words
 
 
 def similar(word: str, known: Sequence[str]) -> str:
