@@ -22,7 +22,7 @@ _SHAPES = re.compile(
 )
 _AS_NAME = re.compile(
     r"(?:sk_|sk_live_|gsk_|hf_|AIza|r8_|xai_|ghp_|gho_|glpat_|fw_|tgp_v1_)[A-Za-z0-9]{12,}\Z"
-    r"|github_pat_\w{12,}\Z|AKIA[A-Z0-9]{16}\Z"
+    r"|github_pat_\w{12,}\Z|AKIA[A-Z0-9]{16}\Z|(?=[a-z]*\d)[a-z0-9]{32,}\Z"
 )
 _MIXED_LEAST = 24
 """Characters from which on a name of small and large letters and digits is no variable's."""
