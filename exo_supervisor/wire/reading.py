@@ -33,8 +33,10 @@ from exo_supervisor.wire.sse import Message, OversizedEventError, SseReader
 _PREFILL = b"prefill_progress "
 _WORDLESS = frozenset({"length", "tool_calls", "function_call", "content_filter"})
 """Finish reasons with which an answer may be whole without a word."""
-_FAILED = frozenset({"error", "network_error"})
-"""Finish reasons that say that the answer is not whole, whatever came before."""
+_FAILED = frozenset(
+    {"error", "network_error", "abort", "aborted", "cancelled", "insufficient_system_resource"}
+)
+"""Finish reasons that say that the answer is not whole, whatever came before, in any case."""
 _MAX_ASIDE = 65_536
 """Bytes of an error or a usage that are read, at most."""
 _NO_NAME = Raw(b'""')
@@ -240,7 +242,8 @@ class Reading(ABC):
     def _finish(self, index: int, choice: Choice) -> None:
         self._ends[index] = reason = choice.finish_reason or ""
         self.finished = all(self._ends.values())
-        if reason in _FAILED or choice.native_finish_reason == Raw(b'"error"'):
+        native = bytes(choice.native_finish_reason).lower()
+        if reason.lower() in _FAILED or native == b'"error"':
             self.fail(Fault.ERROR_EVENT, "the upstream ended the answer with an error")
         elif reason in _WORDLESS or self.enough or self.seam is not None:
             # any other end without a word may turn out to be an empty answer

@@ -567,6 +567,9 @@ def test_what_is_nearly_right_and_large_is_malformed() -> None:
     [
         chunk({}, "error"),
         chunk({}, "network_error"),
+        chunk({}, "insufficient_system_resource"),
+        chunk({}, "abort"),
+        chunk({}, "ERROR"),
         event({"choices": [{"finish_reason": "stop",
                             "native_finish_reason": "error"}]}),
     ],
