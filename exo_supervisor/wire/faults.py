@@ -17,6 +17,8 @@ from exo_supervisor.wire.wordings import About
 
 BUSY_CODES = frozenset({409, 425, 429, 503, 529})
 _FAILED_CODES = frozenset({408, 424})
+_WRONG_CODES = frozenset({400, 413, 422})
+"""Statuses that speak of the request; any other 4xx is about what lies at this provider."""
 MAX_MESSAGE = 300
 """Characters of an upstream's words that are kept."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
@@ -238,7 +240,10 @@ def _judge_status(status: int, error: Said, *, exo: bool, wait: float | None) ->
         return _judge_exo(status, error)
     if status != HTTPStatus.UNAUTHORIZED and wordings.is_full(words) and wait is not None:
         return Fault.BUSY
-    return _FAULTS[wordings.about(status, words)]
+    found = wordings.about(status, words)
+    if found is None and status not in _WRONG_CODES:
+        return Fault.DECLINED
+    return _FAULTS[found]
 
 
 def _judge_busy(status: int, words: str, *, exo: bool, wait: float | None) -> Fault:

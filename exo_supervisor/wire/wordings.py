@@ -55,11 +55,13 @@ _KEY = re.compile(
 _MODEL = re.compile(
     r"model_(not_found|decommissioned|not_available|deprecated|retired|not_supported|not_exist)|"
     r"(unknown|unsupported|invalid|nonexistent)[ _]model\b|no such model|not a valid model|"
+    r"could not find (the )?(requested )?model\b|"
     r"\bmodels?\b.{0,160}?("
     r"(does|do|did) ?n[o']t exist|not exist\b|(was |is |be )?not found|is unavailable|"
     r"no longer (available|supported|served|exists)|reached (its|the) end of life|"
     r"(has|have) been (deprecated|retired|decommissioned|removed|discontinued|shut ?down|sunset)|"
-    r"is (deprecated|retired|decommissioned|discontinued|not available)|"
+    r"is (deprecated|retired|decommissioned|discontinued|not (currently )?available)|"
+    r"identifier is invalid|"
     r"not supported by (any )?provider)|"
     r"(not|n't) have access to (the |this )?model|unable to access model|no endpoints found for|"
     r"not supported by (any )?provider",
@@ -81,6 +83,8 @@ _LENGTH = re.compile(
     r"(number of tokens|context|limit of)|"
     r"token count .{0,40}?exceed|exceed\w*( the)?( model)? (token limit|limit of [\d,]+)|"
     r"tokens in request more than max|`?inputs`? (tokens \+|must have less than)|"
+    r"range of input length|exceed\w* (the )?max(imum)? message tokens|\btokens? limit exceeded|"
+    r"(prompt|input) length \(?[\d,]+\)? exceeds|"
     r"reduce the length of|longer than the (model|context)|greater than the context",
     _ANY,
 )
@@ -88,14 +92,16 @@ _USAGE = re.compile(r"stream_?options|include_?usage", _ANY)
 _STREAM = re.compile(
     r"verified to stream|(not|n't|cannot) (currently )?(be )?(support\w*|allow\w*|us\w+|enable\w*)"
     r" (response |token )?stream|"
+    r"streaming is (currently )?disabled|['\"`]?stream['\"`]? must be (set to )?false|"
     r"stream(ing|ed)?\b['\"`]? ?(mode|responses?|=\s?true|output)?\s?(is|are|does|was)? ?"
     r"(not|n't|un) ?(yet |currently )?(support|allow|available|enable|implement|permit|accept)|"
     r"(unsupported|unrecognized|unknown|unexpected)[^.]{0,40}?['\"`]stream['\"`]|"
-    r"['\"`]stream['\"`] (must be false|is unsupported|does not)",
+    r"['\"`]stream['\"`] (is unsupported|does not)",
     _ANY,
 )
 _HERE = re.compile(
     r"moderation|flagged|content[ _](filter|policy|management)|safety|inappropriate|sensitive|"
+    r"prohibited[ _]content|content exists risk|"
     r"data_inspection|responsible ai|usage polic|data polic|privacy|guardrail|"
     r"\bregions?\b|\bcountry|territor(y|ies)|location|allowed providers|"
     r"(your|current|free) (plan|tier|subscription)|(upgrade|usage|service) (your )?(plan|tier)|"
@@ -108,7 +114,8 @@ _FIELD = re.compile(
     r"(un)?expected (keyword|field|property|parameter|argument|last role)|extra_forbidden|"
     r"extra (inputs?|fields?) |additional propert|cannot find field|that support|"
     r"support the provided|not (yet )?implemented|must be a string|prefill|last role|"
-    r"must end with a user|only supports|supports at most|supported by this model|"
+    r"must end with a user|only supports|only allows|at most \d+ [\w ()]{1,40} may be provided|"
+    r"not available (for|with) this model|supports at most|supported by this model|"
     r"maximum allowed number of output|image input|multimodal|mmproj|requires --enable",
     _ANY,
 )

@@ -91,6 +91,9 @@ MODEL = (
                  "model_not_supported")),
     (400, {"code": "invalid-argument", "error": "Model not found: grok-9"}),
     (410, "The model x has reached its end of life"),
+    (400, "The provided model identifier is invalid."),
+    (400, "Could not find model x"),
+    (400, "Model x is not currently available."),
     (410, None),
     (400, broker(400, '{"error":{"message":"The model `x` does not exist","code":"nope"}}')),
 )  # fmt: skip
@@ -127,6 +130,11 @@ LENGTH = (
     (400, "Please reduce the length of the messages or completion. Current length is 9000"),
     (403, "Input token count + max_tokens exceeds the model's context window"),
     (400, "The number of tokens to keep from the prompt is greater than the context length"),
+    (400, "Range of input length should be [1, 30720]"),
+    (400, "Total tokens of image and text exceed max message tokens"),
+    (400, "Input length 9000 exceeds the maximum length 8192"),
+    (400, "Prompt length (9000) exceeds model limit 8192"),
+    (400, "tokens limit exceeded. Maximum is 16385"),
     (400, "prompt too long; exceeded max context length by 12 tokens"),
     (400, broker(400, '{"error":{"message":"prompt is too long: 5 tokens > 4 maximum"}}')),
 )  # fmt: skip
@@ -137,6 +145,8 @@ STREAM = (
                  "default (false) value is supported.", "unsupported_value", "stream")),
     (400, "This model does not support streaming"),
     (400, "Streaming is not supported for this model"),
+    (400, "Streaming is disabled for this deployment"),
+    (422, "stream must be false"),
     (400, openai("Unsupported value", "unsupported_value", "stream")),
     (422, "response streaming is not yet enabled; stream=true is not allowed"),
 )  # fmt: skip
@@ -165,6 +175,9 @@ FIELD = (
     (400, {"object": "error", "message": '"auto" tool choice requires '
            "--enable-auto-tool-choice and --tool-call-parser to be set", "code": 400}),
     (400, "llama9 does not support tools"),
+    (400, "At most 1 image(s) may be provided in one request."),
+    (400, "json_schema is not available for this model"),
+    (400, "This model only allows n=1"),
     (400, anthropic("invalid_request_error", "This model does not support assistant message "
                     "prefill. The conversation must end with a user message.")),
     (400, {"message": "Expected last role User or Tool (or Assistant with prefix True) for serving "
@@ -193,6 +206,13 @@ HERE = (
                  "41000. The input or output tokens must be reduced in order to run successfully.",
                  "rate_limit_exceeded")),
     (451, None),
+    (405, "Method Not Allowed"),
+    (421, None),
+    (423, None),
+    (431, None),
+    (498, "Flex tier capacity exceeded"),
+    (400, openai("Content Exists Risk")),
+    (400, "The request was blocked because it contains prohibited content"),
 )  # fmt: skip
 WRONG = (
     (400, openai("Invalid value: 'wizard'. Supported values are: 'system' and 'user'.",
@@ -203,7 +223,6 @@ WRONG = (
     (400, None),
     (413, None),
     (422, None),
-    (405, "Method Not Allowed"),
 )  # fmt: skip
 BUSY = (
     (409, None),
