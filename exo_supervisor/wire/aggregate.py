@@ -10,7 +10,7 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.calls import Calls, FunctionCall
 from exo_supervisor.wire.chunks import NULL, Choice, Delta, counted
 from exo_supervisor.wire.lenient import dumps, loads, members
-from exo_supervisor.wire.merged import Merged, write
+from exo_supervisor.wire.merged import NOTHING, JoinError, Merged, write
 from exo_supervisor.wire.reading import Reading
 
 _MOST_BYTES = 64 * 1024 * 1024
@@ -40,6 +40,9 @@ class _Told:
         Raises JoinError.
         """
         told.pop("role", None)
+        content = bytes(told.get("content", NULL))
+        if not content.startswith((b'"', b"[")) and content not in NOTHING:
+            raise JoinError("a piece of the content that is neither text nor a list")
         new = sum(map(self.calls.add, _pieces(told.pop("tool_calls", NULL))))
         if function := members(told.pop("function_call", NULL)):
             self.function = self.function or FunctionCall()

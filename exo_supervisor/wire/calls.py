@@ -6,15 +6,19 @@ out, some give every call the same one, and tell them apart by their `id` alone.
 
 from dataclasses import dataclass, field
 
+import msgspec
 from msgspec import Raw
 
 from exo_supervisor.wire.chunks import NULL
 from exo_supervisor.wire.lenient import loads, members
 from exo_supervisor.wire.merged import JoinError, Merged
+from exo_supervisor.wire.shapes import UNREADABLE
 
 _ARGUMENTS = frozenset({"arguments"})
 _INPUT = frozenset({"input"})
 _MAX_DIGITS = 6
+_MOST_LOOKED = 16_384
+"""Bytes of arguments that are looked through for whether they are whole, as a piece comes."""
 
 
 @dataclass(slots=True)
@@ -38,6 +42,22 @@ class FunctionCall:
             raise JoinError("two values for the arguments of one call")
         return self.merged.add(told)
 
+    def takes(self, told: dict[str, Raw]) -> bool:
+        """Say whether a piece can follow: not a second object upon one that is whole.
+
+        What is long is not looked at.
+        """
+        grown = self.merged.grown.get("arguments")
+        begins = bytes(told.get("arguments", NULL)).startswith(b'"{')
+        if grown is None or not begins or not grown.ends_with(b"}"):
+            return True
+        parts: list[bytes] = []
+        grown.write(parts)
+        try:
+            return sum(map(len, parts)) > _MOST_LOOKED or not _is_object(b"".join(parts))
+        except UNREADABLE:
+            return True
+
     def whole(self) -> dict[str, object]:
         """Return the call; arguments that came as a value become the text that they should be."""
         found = self.merged.whole()
@@ -48,7 +68,7 @@ class FunctionCall:
 class _Call:
     index: int
     id: str
-    name: str
+    name: str = ""
     members: Merged = field(default_factory=Merged)
     function: FunctionCall = field(default_factory=FunctionCall)
     custom: Merged = field(default_factory=lambda: Merged(_INPUT))
@@ -56,6 +76,11 @@ class _Call:
     def add(self, told: dict[str, Raw], function: dict[str, Raw], custom: dict[str, Raw]) -> int:
         told.pop("index", None)
         return self.members.add(told) + self.function.add(function) + self.custom.add(custom)
+
+    def is_over(self, name: str, function: dict[str, Raw]) -> bool:
+        """Say whether a piece that bears a name is of another call."""
+        other = self.name not in ("", name)
+        return bool(name) and (other or not self.function.takes(function))
 
     def whole(self) -> dict[str, object]:
         if custom := self.custom.whole():
@@ -83,37 +108,39 @@ class Calls:
         """
         function = members(told.pop("function", NULL))
         custom = members(told.pop("custom", NULL))
-        known = self._find(told, _text(function.get("name")) or _text(custom.get("name")))
+        name = _text(function.get("name")) or _text(custom.get("name"))
+        known = self._find(told, name, function)
         before = len(self._begun)
-        call = known or self._begin(told, function, custom)
+        call = known or self._begin(told)
+        call.name = call.name or name
         return 2 * (len(self._begun) - before) + call.add(told, function, custom)
 
-    def _find(self, told: dict[str, Raw], name: str) -> _Call | None:
+    def _find(self, told: dict[str, Raw], name: str, function: dict[str, Raw]) -> _Call | None:
         key, index = _text(told.get("id")), _index(told)
-        if key:
-            at = None if index is None else self._at.get(index)
-            if at is not None and not at.id:
-                at.id = key
-                self._by_id[key] = at
-                return at
-            return self._by_id.get(key) if at is None or at.id != key else at
-        if index is None:
-            found = self._begun[-1] if self._begun and not name else None
-            if found is None and not name:
-                raise JoinError("a piece of a call that nobody began")
-            return found
-        at = self._at.get(index)
-        if at is not None and name and at.name not in ("", name):
-            raise JoinError("two names for one call")
+        if not key and index is None:
+            return self._last(name)
+        at = None if index is None else self._at.get(index)
+        if key and (at is None or at.id not in ("", key)):
+            at = self._by_id.get(key)
+            if at is not None and index is not None and at.is_over(name, function):
+                return None  # an id that every call has: the index tells them apart
+        if at is not None and at.is_over(name, function):
+            raise JoinError("two calls in the place of one")
+        if at is not None and key and not at.id:
+            at.id = key
+            self._by_id[key] = at
         return at
 
-    def _begin(
-        self, told: dict[str, Raw], function: dict[str, Raw], custom: dict[str, Raw]
-    ) -> _Call:
+    def _last(self, name: str) -> _Call | None:
+        """Return the call with which a piece without id and index goes on."""
+        if not self._begun and not name:
+            raise JoinError("a piece of a call that nobody began")
+        return self._begun[-1] if not name else None
+
+    def _begin(self, told: dict[str, Raw]) -> _Call:
         index, key = _index(told), _text(told.get("id"))
         place = len(self._begun) if index is None else index
-        name = _text(function.get("name")) or _text(custom.get("name"))
-        call = _Call(place, key, name)
+        call = _Call(place, key)
         self._begun.append(call)
         self._at[place] = call
         if key:
@@ -133,3 +160,9 @@ def _index(told: dict[str, Raw]) -> int | None:
 def _text(raw: Raw | None) -> str:
     found = loads(raw) if raw is not None and bytes(raw).startswith(b'"') else None
     return found if isinstance(found, str) else ""
+
+
+def _is_object(text: bytes) -> bool:
+    """Say whether a JSON text holds a whole JSON object; raises one of UNREADABLE."""
+    inner = msgspec.json.decode(text, type=str)
+    return isinstance(msgspec.json.decode(inner), dict)

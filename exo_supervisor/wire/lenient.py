@@ -46,7 +46,7 @@ def dumps(value: object) -> bytes:
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:  # a lone surrogate has no UTF-8, but an escape
-        return _written(msgspec.to_builtins(value))
+        return written(msgspec.to_builtins(value))
 
 
 def members(raw: Raw) -> dict[str, Raw]:
@@ -57,7 +57,7 @@ def members(raw: Raw) -> dict[str, Raw]:
         return _strict.decode(raw)
     except msgspec.DecodeError:
         found = as_object(loads(raw))
-        return {name: Raw(_written(value)) for name, value in found.items()}
+        return {name: Raw(written(value)) for name, value in found.items()}
 
 
 def read_chunk_leniently(data: bytes) -> tuple[Chunk, list[Piece]]:
@@ -69,7 +69,7 @@ def read_chunk_leniently(data: bytes) -> tuple[Chunk, list[Piece]]:
     read = msgspec.convert(fields, _Choices).choices or []
     told = cast("list[object]", fields.get("choices") or [])
     chunk = Chunk(
-        *(Raw(_written(fields.get(name))) for name in ("model", "choices", "usage", "error"))
+        *(Raw(written(fields.get(name))) for name in ("model", "choices", "usage", "error"))
     )
     pieces = [_piece(one, as_object(raw)) for one, raw in zip(read, told, strict=True)]
     return chunk, pieces
@@ -79,16 +79,17 @@ def _piece(read: _Choice, told: dict[str, object]) -> Piece:
     delta = {name: value for name, value in as_object(told.get("delta")).items()
              if value is not None or name != "role"}  # fmt: skip
     choice = Choice(
-        Raw(_written(delta)),
+        Raw(written(delta)),
         read.index or 0,
         read.finish_reason,
-        Raw(_written(told.get("logprobs"))),
-        Raw(_written(told.get("native_finish_reason"))),
+        Raw(written(told.get("logprobs"))),
+        Raw(written(told.get("native_finish_reason"))),
     )
     return choice, read.delta or Delta()
 
 
-def _written(value: object) -> bytes:
+def written(value: object) -> bytes:
+    """Write what was read leniently, as odd as it came."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 

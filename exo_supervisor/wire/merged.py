@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from exo_supervisor.errors import SupervisorError
 
-_NOTHING = frozenset({b"null", b'""', b"false", b"0", b"{}"})
+NOTHING = frozenset({b"null", b'""', b"false", b"0", b"{}"})
 
 
 class JoinError(SupervisorError):
@@ -44,6 +44,10 @@ class Grown:
     def __bool__(self) -> bool:
         return bool(self._runs)
 
+    def ends_with(self, end: bytes) -> bool:
+        """Say whether the last piece ended so."""
+        return bool(self._runs) and self._runs[-1][1][-1].endswith(end)
+
     def write(self, into: list[bytes]) -> None:
         """Write texts as a text, lists as a list, and both as a list in which texts are parts."""
         if all(kind == b'"' for kind, _ in self._runs):
@@ -73,7 +77,7 @@ class Merged:
             if value.startswith(b"[") or (name in self.growing and value.startswith(b'"')):
                 if value != b"[]":
                     self.grown.setdefault(name, Grown()).add(value)
-            elif name not in self.growing and name not in self.others and value not in _NOTHING:
+            elif name not in self.growing and name not in self.others and value not in NOTHING:
                 self.others[name] = Raw(value)
         return len(self.grown) + len(self.others) - before
 

@@ -1,14 +1,15 @@
 """An upstream that was asked to stream and answered with one JSON object instead."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chunks import MAX_CHUNK_OBJECTS, NULL, Index, values
+from exo_supervisor.wire.lenient import loads, members, written
 from exo_supervisor.wire.reading import Reading
-from exo_supervisor.wire.shapes import UNREADABLE
+from exo_supervisor.wire.shapes import UNREADABLE, as_list, as_object
 
 MOST_BYTES = 16 * 1024 * 1024
 """Bytes of a whole answer, at most."""
@@ -27,6 +28,15 @@ class _Choice(Struct, gc=False):
     logprobs: Raw = NULL
 
 
+class _LooseChoice(Struct):
+    index: Index | None = 0
+    finish_reason: str | None = None
+
+
+class _Loose(Struct):
+    choices: Annotated[list[_LooseChoice], Meta(max_length=128)] | None = None
+
+
 class _Whole(Struct):
     id: Raw = NULL
     model: Raw = NULL
@@ -36,7 +46,6 @@ class _Whole(Struct):
 
 
 _whole = msgspec.json.Decoder(_Whole)
-_members = msgspec.json.Decoder(dict[str, Raw])
 _calls = msgspec.json.Decoder(list[dict[str, Raw]])
 
 
@@ -53,7 +62,7 @@ def read_whole(body: bytes, into: Reading) -> bytes:
     try:
         if not body.isascii():
             body.decode()
-        whole = _whole.decode(body)
+        whole = _read(body)
         if whole.error != NULL:
             into.read_error({"error": msgspec.json.decode(_aside(whole.error))})
             return b""
@@ -66,6 +75,28 @@ def read_whole(body: bytes, into: Reading) -> bytes:
     if len({choice.index for choice in choices}) < len(choices):
         return _unreadable(into)
     return _replay(events, into)
+
+
+def _read(body: bytes) -> _Whole:
+    """Read it, leniently where it is only nearly right; raises one of UNREADABLE."""
+    try:
+        return _whole.decode(body)
+    except msgspec.DecodeError:
+        found = loads(body)
+    loose = msgspec.convert(found, _Loose).choices or []
+    fields = as_object(found)
+    told = map(as_object, as_list(fields.get("choices")))
+    choices = [
+        _Choice(
+            index=read.index or 0,
+            message=Raw(written(choice.get("message"))),
+            finish_reason=read.finish_reason,
+            logprobs=Raw(written(choice.get("logprobs"))),
+        )
+        for read, choice in zip(loose, told, strict=True)
+    ]
+    aside = {name: Raw(written(fields.get(name))) for name in ("id", "model", "usage", "error")}
+    return _Whole(choices=choices, **aside)
 
 
 def _replay(events: list[bytes], into: Reading) -> bytes:
@@ -102,12 +133,11 @@ def _events(whole: _Whole, choices: list[_Choice]) -> list[bytes]:
 
 
 def _chunk(choice: _Choice) -> dict[str, object]:
-    message = {} if choice.message == NULL else _members.decode(choice.message)
+    message = {} if choice.message == NULL else _object(choice.message)
     delta: dict[str, object] = {name: raw for name, raw in message.items() if raw != NULL}
     if "tool_calls" in delta:
         delta["tool_calls"] = [
-            {"index": place, **call}
-            for place, call in enumerate(_calls.decode(message["tool_calls"]))
+            {"index": place, **call} for place, call in enumerate(_pieces(message["tool_calls"]))
         ]
     return {
         "index": choice.index,
@@ -115,6 +145,20 @@ def _chunk(choice: _Choice) -> dict[str, object]:
         "finish_reason": choice.finish_reason,
         "logprobs": choice.logprobs,
     }
+
+
+def _pieces(calls: Raw) -> list[dict[str, Raw]]:
+    try:
+        return _calls.decode(calls)
+    except msgspec.DecodeError:
+        found = msgspec.convert(loads(calls), list[dict[str, Any]])
+        return [{name: Raw(written(value)) for name, value in call.items()} for call in found]
+
+
+def _object(raw: Raw) -> dict[str, Raw]:
+    if not bytes(raw).startswith(b"{"):
+        raise msgspec.DecodeError("not an object")
+    return members(raw)
 
 
 class Whole:

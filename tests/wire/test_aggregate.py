@@ -317,6 +317,41 @@ def test_a_bad_whole_answer_is_a_fault(body: bytes, fault: Fault) -> None:
     assert reading.fault is fault
 
 
+def whole(message: str, rest: str = "") -> bytes:
+    return b'{"choices":[{"message":%b,"finish_reason":"stop"%b}]}' % (
+        message.encode(), rest.encode(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (whole('{"content":"a"}', ',"index":null'), {"content": "a"}),
+        (whole('{"content":"a"}', ',"logprobs":{"content":[{"token":"a","logprob":-Infinity,'
+               '"top_logprobs":[]}]}'), {"content": "a"}),
+        (whole('{"content":"a\\ud83d"}'), {"content": "a\ud83d"}),
+        (whole('{"tool_calls":[{"id":"c","function":{"name":"f","arguments":"\\ud83d"}}]}'),
+         {"content": None, "tool_calls": [{"type": "function", "id": "c", "function":
+          {"name": "f", "arguments": "\ud83d"}}]}),
+    ],
+    ids=["no_index", "infinite", "half_an_emoji", "half_in_a_call"],
+)  # fmt: skip
+def test_a_whole_answer_that_is_nearly_right_is_read_as_it_was_meant(
+    body: bytes, message: Json
+) -> None:
+    reading = aggregate()
+    read_whole(body, reading)
+    assert reading.fault is None
+    assert first(result(reading))["message"] == {"role": "assistant"} | message
+
+
+def test_a_piece_of_content_of_a_wrong_kind_is_a_failure() -> None:
+    for odd in ({"text": "b"}, 5, True):
+        reading = aggregate()
+        reading.feed(chunk({"content": "a"}) + chunk({"content": odd}) + chunk({}, "stop") + DONE)
+        assert reading.fault is Fault.MALFORMED
+
+
 def call(index: int | None = None, key: str = "", name: str = "", arguments: object = None) -> Json:
     """One piece of a call, with only what it tells."""
     function: Json = {"name": name} if name else {}
@@ -365,9 +400,15 @@ def joined(*pieces: Json) -> list[tuple[str, object, object]]:
         ((call(1, "b", "g", "{}"), call(0, "a", "f", "{}")), [("a", "f", "{}"), ("b", "g", "{}")]),
         ((call(0, "a", "f", {"x": 1}), call(0, "", "", "")), [("a", "f", '{"x": 1}')]),
         ((call(0, "a", "f", None), call(0, "", "", [1])), [("a", "f", "[1]")]),
+        ((call(0, "a", "f", "{}"), call(1, "a", "g", "{"), call(1, "a", "", "}")),
+         [("a", "f", "{}"), ("a", "g", "{}")]),
+        ((call(0, "a", "f", "{}"), call(1, "a", "f", "{}")), [("a", "f", "{}"), ("a", "f", "{}")]),
+        ((call(0, "", "f", '{"x":{}'), call(0, "", "f", '{"}')), [("", "f", '{"x":{}{"}')]),
+        ((call(0, "", "f", '{"x":"\\ud83d"}'), call(0, "", "f", "{")),
+         [("", "f", '{"x":"\\ud83d"}{')]),
     ],
     ids=["one_index", "no_index", "by_id", "by_name", "late_id", "twice_named", "in_order",
-         "an_object", "a_list"],
+         "an_object", "a_list", "one_id", "one_id_and_name", "not_whole", "not_readable"],
 )  # fmt: skip
 def test_pieces_of_calls_find_their_call(
     pieces: tuple[Json, ...], calls: list[tuple[str, str, str]]
@@ -383,8 +424,20 @@ def test_pieces_of_calls_find_their_call(
         (call(0, "a", "f", "{}"), call(0, "", "", {"x": 1})),
         (call(0, "a", "f", {}), call(0, "", "", {})),
         (call(0, "", "f", "{}"), call(0, "", "g", "{}")),
+        (call(0, "", "f", "{}"), call(0, "", "f", "{}")),
+        (call(0, "a", "f", "{}"), call(0, "a", "g", "{}")),
+        (call(0, "", "", ""), call(0, "", "f", "{}"), call(0, "", "g", "{}")),
     ],
-    ids=["nobody_began", "value_then_text", "text_then_value", "two_values", "two_names"],
+    ids=[
+        "nobody_began",
+        "value_then_text",
+        "text_then_value",
+        "two_values",
+        "two_names",
+        "one_name",
+        "one_id",
+        "a_late_name",
+    ],
 )
 def test_calls_that_cannot_be_joined_are_a_failure(pieces: tuple[Json, ...]) -> None:
     reading = aggregate()
