@@ -90,7 +90,8 @@ class Grounds:
     def firm(self, cluster: Cluster, now: float) -> bool:
         """Say whether a cluster has settled, so that what it says of a model will last."""
         views = (self._registry.nodes[member].view for member in cluster.members)
-        if cluster.condition.frozen or any(view is not None and view.foreign for view in views):
+        moves = any(view is not None and (view.foreign or view.fell_at) for view in views)
+        if cluster.condition.frozen or moves:
             return False
         calm = now >= max(self._calm_at(), self._firm_at.get(cluster.key, now + HOLD))
         return calm and self.alive(cluster, now)

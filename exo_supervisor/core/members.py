@@ -9,11 +9,13 @@ that one member shows is that member's, never the cluster's:
 - An index never falls within a session. A member that falls against itself has left its session:
   either all do, which is an election, or it alone came back to the session of the others. So the
   others are asked at once, and one that has grown since then says that there was no election.
+- Members that fall and list nodes of another cluster have come into that one's session: they
+  merge, and soon those list them, too.
 - A member that comes from another cluster brings another session's state, until it falls.
 - A member that lags, or stands still, can neither serve nor run what stands on it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 
 from msgspec import Struct, structs
@@ -86,17 +88,27 @@ def look(before: MemberView | None, event: PlacementRead, now: float) -> MemberV
     return structs.replace(view, moved_at=before.moved_at, grew_at=before.grew_at, still=still)
 
 
-def weigh(views: Views, who: Address, before: MemberView | None, now: float) -> Verdict:
-    """Judge what a member has just told beside what the others told last."""
+def weigh(
+    views: Views,
+    who: Address,
+    before: MemberView | None,
+    now: float,
+    joins: Sequence[Address] = (),
+) -> Verdict:
+    """Judge what a member has just told beside what the others told last.
+
+    `joins` are nodes of another cluster that it lists.
+    """
     view = views[who]
     others = {address: other for address, other in views.items() if address != who}
     view = _measured(view, [o for o in others.values() if o.foreign is None])
     views = {**views, who: view}
-    if _is_election(views, now):
+    if _is_election(views, now, merging=bool(joins)):
         return _elected(views, who)
     began = before is None or not before.lags
     doubtful = view.fell_at == now or (view.still and began)
     ask = tuple(address for address, other in others.items() if doubtful or _just_came(other))
+    ask += tuple(joins) if view.fell_at == now else ()
     return Verdict(views, truth(views, who), ask=ask)
 
 
@@ -150,11 +162,11 @@ def _measured(view: MemberView, others: list[MemberView]) -> MemberView:
     return structs.replace(view, behind=0 if view.foreign is not None else behind)
 
 
-def _is_election(views: Views, now: float) -> bool:
+def _is_election(views: Views, now: float, *, merging: bool) -> bool:
     """Say whether the session has ended: members fell, and none of the others goes on with it."""
     native = [view for view in views.values() if view.foreign is None]
     falls = [view.fell_at for view in native if view.fell_at is not None]
-    if not falls:
+    if not falls or (merging and now - min(falls) < CONFIRM):
         return False
     rest = [view for view in native if view.fell_at is None and not view.still]
     if any(view.grew_at >= max(falls) for view in rest):

@@ -5,6 +5,7 @@ index that is kept up to date as things change, so that a question costs the sam
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from math import inf
 from typing import Literal
 
@@ -192,7 +193,9 @@ class Registry:
             return Reading(grouping, ask=tuple(self._waits.get(node.address, ())[:MOST_ASKED]))
         cluster, before = self.clusters[node.cluster], node.view
         node.view = look(before, event, now)
-        verdict = weigh(views_of(cluster, self.nodes, node), node.address, before, now)
+        verdict = weigh(
+            views_of(cluster, self.nodes, node), node.address, before, now, self._joins(node, event)
+        )
         for member in cluster.members:
             mate = self.nodes[member]
             mate.view = verdict.views.get(member, None if verdict.elected else mate.view)
@@ -207,6 +210,17 @@ class Registry:
         self.known.remember(event.node, verdict.truth.models)
         self._stand(cluster, verdict.truth.models, now)
         return Reading(grouping, tuple(said), verdict.ask)
+
+    def _joins(self, node: Node, event: PlacementRead) -> list[Address]:
+        """Name the nodes of another cluster that a member lists, as many as may be asked.
+
+        Whoever goes by no id, as generation A does, is listed by nobody and joins nobody.
+        """
+        if node.node_id is None:
+            return []
+        found = (self.nodes[at] for each in event.listed if (at := self._ids.get(each)) is not None)
+        others = (other for other in found if other.cluster not in (None, node.cluster))
+        return [other.address for other in islice(others, MOST_ASKED)]
 
     def _stand(self, cluster: Cluster, told: Mapping[ModelId, Placed], now: float) -> None:
         lags_changed = self._standing.note_lags(cluster)

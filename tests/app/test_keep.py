@@ -132,6 +132,71 @@ async def test_the_first_request_places_a_model_and_waits_in_the_open() -> None:
         assert len(cluster.instances) == 1
 
 
+BOOTS = {
+    "together": (0.0, 0.0, 0.0),
+    "one after the other": (0.0, 0.6, 1.2),
+    "the last one late": (0.0, 0.0, 4.0),
+}
+
+
+@pytest.mark.parametrize("boot", BOOTS)
+async def test_a_boot_of_three_nodes_ends_with_one_instance(
+    boot: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is alone, merges, replays; the order is carried out late: all at a tenth of its time."""
+    _scaled(monkeypatch, 10)
+    cluster = ExoCluster(
+        "C", load_seconds=0.3, gather_seconds=0.8, replay_seconds=1.5, execute_seconds=1.4
+    )
+    nodes = [ExoNode("C", cluster=cluster) for _ in BOOTS[boot]]
+    for node in nodes:  # its address must be known before it boots
+        await node.start()
+        node.drop()
+    async with in_process(*nodes, model=rule(keep=True)) as world:
+        async with anyio.create_task_group() as tasks:
+            for node, wait in zip(nodes, BOOTS[boot], strict=True):
+                tasks.start_soon(_boot, node, wait)
+        try:
+            found = await world.until(
+                f"/supervisor/models/{MODEL}", lambda body: body["model"]["state"] == "ready"
+            )
+            assert found["model"]["instances"] == 1
+            await world.lines("placement_done")
+            await world.ready(3)
+            shown = await world.until(
+                "/supervisor/nodes",
+                lambda body: len({each["cluster"] for each in body["nodes"]}) == 1,
+            )
+            assert [each["rung"] for each in shown["nodes"]] == ["ready"] * 3
+            assert (len(cluster.standing()), cluster.orders) == (1, [])
+            assert sum(node.requests["/instance"] for node in nodes) == 1
+            names = told(world.log())
+            assert [name for name in names if name in NEVER] == []
+            assert names.count("placement_done") == 1
+        finally:
+            for node in nodes:
+                await node.stop()
+
+
+NEVER = ("cluster_re_elected", "model_lost", "placement_failed", "surplus_instance_removed")
+
+
+async def _boot(node: ExoNode, wait: float) -> None:
+    await anyio.sleep(wait)
+    await node.start()
+
+
+def _scaled(patch: pytest.MonkeyPatch, by: int) -> None:
+    """Shorten what is waited for in proportion to the boot."""
+    for name in ("core.grounds.HOLD", "core.grounds.RESTARTED", "edge.placer.JITTER"):
+        long = {"HOLD": 10.0, "RESTARTED": 15.0, "JITTER": 3.0}[name.rpartition(".")[2]]
+        patch.setattr(f"exo_supervisor.{name}", long / by)
+    for module in ("placing", "keeper"):
+        patch.setattr(
+            f"exo_supervisor.core.{module}.APPEARS", 60.0 / by
+        )  # twice its share, for a busy machine
+
+
 async def test_a_person_places_and_removes_through_the_socket() -> None:
     cluster = ExoCluster("C", (EXO_MODEL,), load_seconds=0.1)
     name = f"/supervisor/models/{MODEL}"

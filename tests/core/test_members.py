@@ -181,6 +181,33 @@ def test_a_merge_is_no_election_for_those_who_keep_their_session() -> None:
     assert ready(story) == ["a:1", "b:1", "c:1"]
 
 
+def test_one_that_leaves_its_own_session_for_anothers_is_no_election() -> None:
+    """It lists them before they are known to list it."""
+    story = house("a:1", "b:1")
+    story.up("c:1")
+    story.tells("c:1", index=7)
+    story.names()
+    assert asked(story.tells("c:1", mates="a:1 b:1", index=-1)) == ["a:1", "b:1"]
+    assert odd(story) == []
+    story.tells("a:1", ON_A, mates="b:1 c:1", index=3001)
+    story.wait(1.0)
+    story.tells("c:1", mates="a:1 b:1", index=900)
+    story.tells("c:1", ON_A, mates="a:1 b:1", index=3002)
+    assert (ready(story), "cluster_re_elected" in story.names()) == (["a:1", "b:1", "c:1"], False)
+
+
+def test_one_that_lists_others_who_never_list_it_was_elected_after_all() -> None:
+    story = house("a:1")
+    story.up("c:1")
+    story.tells("c:1", stand("n", "i7@c:1"), index=90)
+    story.names()
+    story.tells("c:1", mates="a:1", index=-1)
+    story.wait(CONFIRM)
+    assert "cluster_re_elected" not in story.names()
+    story.tells("c:1", mates="a:1", index=3)
+    assert "cluster_re_elected" in story.names()
+
+
 def test_a_merge_in_which_the_newcomers_session_goes_on_is_an_election() -> None:
     story = house("a:1", "b:1")
     story.up("c:1")
