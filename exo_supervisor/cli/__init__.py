@@ -27,14 +27,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _answer(given)
     except KeyboardInterrupt:
         return _die_of(signal.SIGINT)
-    except BrokenPipeError:
+    except Exception as raised:  # noqa: BLE001 - a person gets a sentence, whatever broke
+        return _told(raised, given)
+
+
+def _told(raised: Exception, given: Sequence[str]) -> int:
+    """Say what a verb raised, and return the exit code; a group of one is what it holds."""
+    fault = raised
+    while isinstance(fault, ExceptionGroup):
+        inner: tuple[Exception, ...] = cast("ExceptionGroup[Exception]", fault).exceptions
+        if len(inner) > 1:
+            break
+        fault = inner[0]
+    if isinstance(fault, BrokenPipeError):
         return _die_of(signal.SIGPIPE)
-    except SupervisorError as error:
-        return _fail(error, as_json="--json" in given)
-    except Exception as fault:  # noqa: BLE001 - a person gets a sentence, whatever broke
+    if not isinstance(fault, SupervisorError):
         # The module is imported late: no verb that works pays for it.
-        unexpected = import_module("exo_supervisor.cli.unexpected")
-        return _fail(unexpected.explain(fault, given), as_json="--json" in given)
+        fault = import_module("exo_supervisor.cli.unexpected").explain(raised, given)
+    return _fail(cast("SupervisorError", fault), as_json="--json" in given)
 
 
 def _answer(given: Sequence[str]) -> int:

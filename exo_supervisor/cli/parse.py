@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from exo_supervisor.cli.errors import VerbError, misuse
-from exo_supervisor.cli.verbs import EVERYWHERE, FLAGS, LEADS, PROGRAM, VERBS, Flag
+from exo_supervisor.cli.verbs import ELSEWHERE, EVERYWHERE, FLAGS, LEADS, PROGRAM, VERBS, Flag
 
 _SHORT = {flag.short: flag for flag in FLAGS.values() if flag.short}
 _VERSION = ("--version", "-V")
@@ -166,6 +166,9 @@ def _unknown(name: str) -> VerbError:
         sentence = VERBS[lead].help
         text = f"unknown verb `{name}`: here it is `{lead}`, to {sentence}"
         return misuse(text, f"{PROGRAM} {lead}")
+    if name in ELSEWHERE:
+        why, by_hand, command = ELSEWHERE[name]
+        return misuse(f"unknown verb `{name}`: {why}", f"{command}, or {by_hand}")
     return misuse(f"unknown verb `{name}`{similar(name, list(VERBS))}", f"{PROGRAM} --help")
 
 

@@ -67,6 +67,15 @@ LEADS = {
     **dict.fromkeys(("doctor", "validate", "test"), "check"),
 }
 """What people type who come from elsewhere, and which verb does it here."""
+_STOP = ("it ends by a signal, once its answers have ended", "kill %1 where you started it")
+_ENDS = f"systemctl stop {PROGRAM}.socket {PROGRAM}"
+_LOG = ("its log is what `run` writes to standard error", "the file of that")
+ELSEWHERE = {
+    **dict.fromkeys(("stop", "down", "quit", "shutdown"), (*_STOP, _ENDS)),
+    **dict.fromkeys(("restart", "reload"), (*_STOP, f"systemctl restart {PROGRAM}")),
+    **dict.fromkeys(("log", "logs", "journal"), (*_LOG, f"journalctl -u {PROGRAM}")),
+}
+"""What is no verb here: why not, what to do with one run by hand, and the service's command."""
 
 VERBS = {
     verb.name: verb

@@ -72,7 +72,8 @@ def fail(flight: Flight, tables: Tables, now: float) -> Fail:
             text += f"; {found} could, but is only found: exo-supervisor nodes trust {found}"
         return Fail(503, "local_only_unavailable", text, retry_after=retry_after)
     keys = _refused_keys(flight, tables, now)
-    lasting = "".join(f"; {said}" for said in (tried, *keys, *unlisted) if said)
+    ignored = _ignored(flight.seen) if Block.FIELD in blocks else ""
+    lasting = "".join(f"; {said}" for said in (ignored, tried, *keys, *unlisted) if said)
     text = f"nothing can serve {name!r} now ({why}){lasting}"
     return Fail(503, "no_target", text, retry_after=retry_after)
 
@@ -137,6 +138,11 @@ def _unfit(seen: Seen, name: str) -> Fail:
     fields = ", ".join(sorted(seen.demands))
     text = f"no target of {name!r} honours {fields}: leave it out, or use another model"
     return Fail(400, "unsupported_field", text, param=min(seen.demands))
+
+
+def _ignored(seen: Seen) -> str:
+    """Name the fields for which targets were passed over that might serve without them."""
+    return f"who does not take {', '.join(sorted({*seen.hazards, *seen.demands}))} was not asked"
 
 
 def _refused_keys(flight: Flight, tables: Tables, now: float) -> Iterator[str]:

@@ -96,7 +96,9 @@ class Routes:
             return self._trust(request, path.removeprefix("/supervisor/nodes/"))
         if path.startswith("/supervisor/models/"):
             return self._order(request, path.removeprefix("/supervisor/models/"))
-        similar = get_close_matches(path[:LONGEST], self._paths, n=3) or [CHAT, "/v1/models", "/"]
+        similar = get_close_matches(path[:LONGEST], self._paths, n=3)
+        if not similar or path.startswith("/v1/"):
+            similar = [CHAT, "/v1/models", "/"]
         text = f"no such route; there are {', '.join(similar)}"
         return refuse_plainly(404, "route_not_found", text)
 

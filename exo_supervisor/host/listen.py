@@ -164,7 +164,8 @@ def _clear(path: str) -> None:
         answer = probe.connect_ex(path)
     if answer in {0, errno.EAGAIN, errno.EPROTOTYPE}:  # also a full queue, or a datagram service
         raise StartError(
-            f"another service answers on {path}; stop it, or set server.socket to another path"
+            f"another service answers on {path}; stop it (Ctrl-C or `kill` where it was started), "
+            "or set server.socket to another path"
         )
     if answer == errno.ECONNREFUSED:
         Path(path).unlink()

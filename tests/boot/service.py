@@ -132,6 +132,21 @@ def a_bad_file(machine: Machine, told: Told) -> None:
     told("mended, it starts, and so does its socket", code == 0 and "Exo serves" in said)
 
 
+def a_missing_credential(machine: Machine, told: Told) -> None:
+    """Name a credential whose file is not there: it comes to rest as with a bad file."""
+    folder = "/etc/systemd/system/exo-supervisor.service.d"
+    line = "LoadCredential=openrouter:/etc/exo-supervisor/credentials/openrouter"
+    machine.run(f"mkdir -p {folder}; printf '[Service]\\n{line}\\n' > {folder}/key.conf")
+    show(machine, "systemctl daemon-reload; systemctl restart exo-supervisor")
+    until(machine, "! systemctl is-active -q exo-supervisor.socket")
+    _, said = show(machine, "systemctl is-active exo-supervisor.service exo-supervisor.socket")
+    told("a key that is not there: both units rest", said.split() == ["failed", "inactive"])
+    machine.run(f"rm {folder}/key.conf; systemctl daemon-reload")
+    show(machine, "systemctl start exo-supervisor")
+    code, _ = show(machine, "exo-supervisor status --wait 10", "alice")
+    told("without it, it starts again", code == 0)
+
+
 def a_terminal_that_goes(machine: Machine, told: Told) -> None:
     """Hang up on a user's own service: it drains, ends, and takes its socket along."""
     path = Path(f"{machine.tree}/home/bob/.local/state/exo-supervisor/api.sock")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from exo_supervisor.cli import main
 from exo_supervisor.cli.errors import USAGE, VerbError
 from exo_supervisor.cli.parse import Arguments, parse
-from exo_supervisor.cli.verbs import LEADS, VERBS
+from exo_supervisor.cli.verbs import ELSEWHERE, LEADS, VERBS
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,8 @@ def test_a_prompt_is_made_of_all_words_and_a_double_dash_protects_them() -> None
             "unknown verb `serve`: here it is `run`, to start the service",
         ),
         (["up"], "unknown verb `up`: here it is `run`, to start the service"),
+        (["stop"], "unknown verb `stop`: it ends by a signal, once its answers have ended"),
+        (["logs"], "unknown verb `logs`: its log is what `run` writes to standard error"),
         (["help", "stats"], "unknown verb `stats`, similar: `status`"),
         (["chat", "--max-tokens", "0"], "--max-tokens wants a number above 0, got `0`"),
         (["chat", "--max-tokens", "9" * 5000], "--max-tokens wants a number above 0, got `9"),
@@ -115,6 +117,7 @@ def test_a_short_flag_is_the_long_one() -> None:
 def test_every_word_from_elsewhere_leads_to_a_verb() -> None:
     assert set(LEADS.values()) <= set(VERBS)
     assert not set(LEADS) & set(VERBS)
+    assert not set(ELSEWHERE) & {*LEADS, *VERBS}
 
 
 def test_a_usage_error_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,6 +93,18 @@ def test_a_reader_that_goes_away_ends_it_quietly(service: Service) -> None:
     process.stderr.close()
 
 
+def test_a_reader_of_the_demo_goes_away_and_it_ends_quietly(service: Service) -> None:
+    """What is raised in a group of tasks is what it holds: `demo | head -2`."""
+    process = service.start("demo")
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b"Pretend")
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    assert process.wait(TIMEOUT) == -signal.SIGPIPE
+    process.stderr.close()
+
+
 def test_a_full_disk_is_an_error_not_a_traceback(service: Service) -> None:
     service.says("GET /supervisor/status", {"ready": True})
     with Path("/dev/full").open("wb") as full:

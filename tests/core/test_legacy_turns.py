@@ -100,3 +100,12 @@ def test_a_demand_that_it_ignores_goes_to_another_or_is_refused() -> None:
     answer = refusal(story.ask("r", demands=("tools",)))
     assert (answer.status, answer.code, answer.param) == (400, "unsupported_field", "tools")
     assert "tools" in answer.message
+
+
+def test_where_the_others_cannot_either_the_field_is_told_too() -> None:
+    story = Story(structs.replace(DEAF, clouds=BOTH.clouds), "a:1", generation="A")
+    assert told(story.ask("r", demands=("tools",))) == ["start p x /unsupported_field"]
+    story.fail("r", Fault.BAD_KEY)
+    answer = refusal(story.fail("r", Fault.BAD_KEY))
+    assert answer.status == 503
+    assert "unsupported_field); who does not take tools was not asked; p: " in answer.message

@@ -47,7 +47,9 @@ def test_the_units_and_the_program_agree() -> None:
     service, opened = unit("service")["Service"], unit("socket")["Socket"]
     assert service["Type"] == "notify", "READY=1 is sent"
     assert float(service["TimeoutStopSec"]) > 30.0, "a drain may take its 30 seconds"
-    assert service["RestartPreventExitStatus"] == "78", "a wrong configuration stays wrong"
+    rests = service["RestartPreventExitStatus"].split()
+    assert rests == ["78", "243"], "a wrong configuration, or a key that is not there, stays so"
+    assert f"in {'|'.join(rests)})" in service["ExecStopPost"], "its socket rests, too"
     assert opened["ListenStream"] == f"/run/{service['RuntimeDirectory']}/api.sock"
     assert service["RuntimeDirectoryPreserve"] == "yes", "the socket's file outlasts a restart"
     assert int(opened["Backlog"]) == BACKLOG
