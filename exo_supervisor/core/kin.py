@@ -4,9 +4,12 @@ In a house of fifty clusters, what one node tells must not cost a look at all th
 """
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from exo_supervisor.core.names import Address, ClusterKey, NodeId
 from exo_supervisor.core.nodes import Cluster, Node
+
+_NOBODY: AbstractSet[Address] = frozenset()
 
 
 class Kin:
@@ -25,9 +28,13 @@ class Kin:
         for node_id in now:
             self._listers.setdefault(node_id, set()).add(address)
 
-    def listers(self, node_id: NodeId) -> set[Address]:
+    def listers(self, node_id: NodeId | None) -> AbstractSet[Address]:
         """Tell who lists an id now."""
-        return self._listers.get(node_id, set())
+        return _NOBODY if node_id is None else self._listers.get(node_id, _NOBODY)
+
+    def listers_of_any(self, node_ids: Iterable[NodeId]) -> set[Address]:
+        """Tell who lists any of these ids now."""
+        return set[Address]().union(*map(self.listers, node_ids))
 
     def of(
         self,
@@ -36,34 +43,29 @@ class Kin:
         clusters: Mapping[ClusterKey, Cluster],
         ids: Mapping[NodeId, Address],
     ) -> list[Node]:
-        """List the nodes that are tied to some, by a list or by the cluster that they were in."""
-        found: dict[Address, Node] = {}
-        todo = list(begin)
-        while todo:
-            address = todo.pop()
-            node = nodes.get(address)
-            if node is None or address in found:
-                continue
-            if node.listed_at is None and node.cluster is None:
-                continue
-            found[address] = node
-            todo += self._ties(node, clusters, ids)
-        return list(found.values())
+        """List the nodes that are tied to some, by a list or by the cluster that they were in.
 
-    def _ties(
-        self,
-        node: Node,
-        clusters: Mapping[ClusterKey, Cluster],
-        ids: Mapping[NodeId, Address],
-    ) -> set[Address]:
-        ties: set[Address] = set()
-        if node.cluster is not None:
-            ties.update(clusters[node.cluster].members)
-        if node.node_id is not None:
-            ties |= self._listers.get(node.node_id, set())
-        for node_id in node.listed:
+        Each list is gone through once, however many nodes list alike: a stranger may make many.
+        """
+        found: list[Node] = []
+        todo = list(dict.fromkeys(begin))
+        known, seen, spread = set(todo), set[NodeId](), set[ClusterKey]()
+        while todo:
+            node = nodes.get(todo.pop())
+            if node is None or (node.listed_at is None and node.cluster is None):
+                continue
+            found.append(node)
+            ties = set(self.listers(node.node_id))
+            if node.cluster is not None and node.cluster not in spread:
+                spread.add(node.cluster)
+                ties.update(clusters[node.cluster].members)
             if node.generation == "A":  # its own id among them cannot be told from the others
-                ties |= self._listers.get(node_id, set())
-            elif node_id in ids:
-                ties.add(ids[node_id])
-        return ties
+                fresh = set(node.listed) - seen
+                seen |= fresh
+                ties |= self.listers_of_any(fresh)
+            else:
+                ties.update(filter(None, map(ids.get, node.listed)))
+            ties -= known
+            known |= ties
+            todo += ties
+        return sorted(found, key=lambda node: node.address)

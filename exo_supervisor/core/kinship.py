@@ -3,12 +3,17 @@
 One side's word would let a stranger join a cluster, whose models it could then deny or whose
 prompts it could take. And trusted and untrusted nodes never stand in one cluster: so nothing that
 is read at, or ordered of, a cluster depends on which of its members was asked.
+
+A stranger may make many nodes that list each other, so that nothing here goes through pairs: what
+it costs grows with the lists that were told, and a list is taken in whole sets at a time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from msgspec import Struct
 
+from exo_supervisor.core.kin import Kin
 from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.core.nodes import Ground, Node
 from exo_supervisor.core.trust import Trust
@@ -16,12 +21,15 @@ from exo_supervisor.core.trust import Trust
 FORMING = 15.0
 """Seconds for which one side's word joins two nodes that nobody trusts, while the other's list is
 empty: lists come late while a cluster forms."""
+MOST_AWAITED = 64
+"""Ids of a list that a new node waits for: no real cluster is larger."""
 
 
 class Bonds(Struct, frozen=True):
     """Which nodes are tied, on which ground each is trusted, and when a one-sided tie ends.
 
-    Who is in no `edges` is in no cluster: an alias, and who `waits` for the word of those it lists.
+    `edges` tie the first of each group to the others of it. Who is in none is in no cluster: an
+    alias, and who `waits` for the word of those it lists.
     """
 
     edges: dict[Address, list[Address]]
@@ -30,80 +38,133 @@ class Bonds(Struct, frozen=True):
     waits: dict[Address, list[Address]]
 
 
-def bonds(told: Sequence[Node], trust: Trust, now: float) -> Bonds:
+def bonds(told: Sequence[Node], kin: Kin, trust: Trust, now: float) -> Bonds:
     """Tie nodes by what each of them tells; an address that is an alias is tied to nobody."""
-    lists = _Lists([node for node in told if node.alias_of is None])
-    own: dict[Address, Ground] = {node.address: trust.own(node) for node in told}
-    grounds: dict[Address, Ground] = dict(own)
-    for node in lists.nodes:
-        if own[node.address] == "found" and _is_kin(node, lists, own, trust):
-            grounds[node.address] = "cluster"
-    found = Bonds({}, grounds, {}, {})
-    for node in lists.nodes:
-        _tie(node, lists, found, now)
-    return found
+    grounds: dict[Address, Ground] = {node.address: trust.own(node) for node in told}
+    nodes = [node for node in told if node.alias_of is None]
+    own = _Own([node for node in nodes if grounds[node.address] != "found"], kin, trust)
+    found = [node for node in nodes if grounds[node.address] == "found"]
+    grounds |= {node.address: "cluster" for node in found if own.has(node)}
+    sides = _Sides(nodes, grounds, kin, now)
+    edges, waits = dict[Address, list[Address]](), dict[Address, list[Address]]()
+    for first, *others in sides.groups():
+        unasked = [] if others else sides.unasked(first)
+        if unasked:
+            waits[first] = unasked
+        else:
+            edges |= {first: others, **{other: [] for other in others}}
+    return Bonds(edges, grounds, sides.until(), waits)
 
 
-def _tie(node: Node, lists: "_Lists", found: Bonds, now: float) -> None:
-    """Tie one node to those it lists; or let a new one wait, where they were not asked since.
+class _Own:
+    """Nodes that are trusted by themselves, and whom each of them has in its cluster."""
 
-    What a node that joins shows on the way is an old state, and that of no cluster.
+    def __init__(self, nodes: list[Node], kin: Kin, trust: Trust) -> None:
+        self._kin, self._trust = kin, trust
+        self._nodes = {node.address: node for node in nodes if node.generation != "A"}
+        self._legacy = [
+            (node.address, frozenset(node.listed)) for node in nodes if node.generation == "A"
+        ]
+
+    def has(self, node: Node) -> bool:
+        """Say whether one of them has a node in its cluster, and gives its address for its id."""
+        return any(self._trust.vouched(node, mate) for mate in self._mates(node))
+
+    def _mates(self, node: Node) -> Iterable[Address]:
+        if node.generation == "A":
+            return [mate for mate, ids in self._legacy if not ids.isdisjoint(node.listed)]
+        listers = self._nodes.keys() & self._kin.listers(node.node_id)
+        return [mate for mate in listers if self._nodes[mate].node_id in node.listed]
+
+
+class _Sides:
+    """Trusted and found nodes, whom nothing ties to each other, and so A's and the later ones.
+
+    A node of A hides its own id among those that it lists: tied are those that list one alike.
     """
-    trusted, tied, unasked = (
-        found.grounds[node.address] != "found",
-        list[Address](),
-        list[Address](),
-    )
-    for mate in lists.mates(node):
-        alike = trusted == (found.grounds[mate.address] != "found")
-        if alike and lists.mutual(node, mate):
-            tied.append(mate.address)
-        elif alike and not trusted and not mate.listed and now < mate.met + FORMING:
-            tied.append(mate.address)
-            found.until[mate.address] = mate.met + FORMING
-        elif (alike or not trusted) and _is_unasked(mate, node.met):
-            unasked.append(mate.address)
-    if node.cluster is None and unasked and not tied and now < node.met + FORMING:
-        found.waits[node.address] = unasked
-    else:
-        found.edges[node.address] = tied
+
+    def __init__(
+        self, nodes: Sequence[Node], grounds: Mapping[Address, Ground], kin: Kin, now: float
+    ) -> None:
+        self._kin, self._now = kin, now
+        self._nodes = {node.address: node for node in nodes}
+        self._trusted = {node.address for node in nodes if grounds[node.address] != "found"}
+        self._legacy = {node.address for node in nodes if node.generation == "A"}
+        self._by_id: dict[NodeId, list[Address]] = {}
+        for node in nodes:
+            if node.node_id is not None and node.generation != "A":
+                self._by_id.setdefault(node.node_id, []).append(node.address)
+        self._forming = {
+            node.address
+            for node in nodes
+            if not (node.listed or node.address in self._trusted or node.address in self._legacy)
+            if now < node.met + FORMING
+        }
+
+    def groups(self) -> Iterator[list[Address]]:
+        """Gather those that are tied, each group in order."""
+        for side in (self._trusted, self._nodes.keys() - self._trusted):
+            for left in (side - self._legacy, side & self._legacy):
+                for first in sorted(left):
+                    if first in left:
+                        yield self._gather(first, left)
+
+    def until(self) -> dict[Address, float]:
+        """Tell until when a node that lists nobody yet is tied by the word of others."""
+        others = self._nodes.keys() - self._trusted - self._legacy
+        return {
+            address: self._nodes[address].met + FORMING
+            for address in self._forming
+            if not others.isdisjoint(self._kin.listers(self._nodes[address].node_id))
+        }
+
+    def unasked(self, address: Address) -> list[Address]:
+        """List those whom a new node lists and who answer, but were not asked since it came.
+
+        A trusted node waits for the trusted ones alone.
+        """
+        node = self._nodes[address]
+        if node.cluster is not None or self._now >= node.met + FORMING:
+            return []
+        mates = map(self._nodes.__getitem__, self._awaited(node))
+        return [mate.address for mate in mates if _is_unasked(mate, node.met)]
+
+    def _awaited(self, node: Node) -> list[Address]:
+        if node.address in self._legacy:  # whoever is alike is tied to it
+            alike = self._kin.listers_of_any(node.listed[:MOST_AWAITED])
+            other = set[Address]() if node.address in self._trusted else self._trusted
+            return sorted(alike & self._legacy & other)
+        mates = chain.from_iterable(map(self._at, node.listed[:MOST_AWAITED]))
+        wanted = self._trusted if node.address in self._trusted else self._nodes
+        return [mate for mate in mates if mate in wanted and mate != node.address]
+
+    def _gather(self, first: Address, left: set[Address]) -> list[Address]:
+        """Take one, and all that it is tied to, out of those that are left."""
+        left.remove(first)
+        group, todo, seen = [first], [first], set[NodeId]()
+        while todo:
+            node = self._nodes[todo.pop()]
+            if node.address in self._legacy:
+                fresh = set(node.listed) - seen
+                seen |= fresh
+                ties = self._kin.listers_of_any(fresh) & left
+            else:
+                ties = self._ties(node) & left
+            left -= ties
+            group += ties
+            todo += ties
+        return sorted(group)
+
+    def _ties(self, node: Node) -> set[Address]:
+        listers = self._kin.listers(node.node_id)
+        mates = {*chain.from_iterable(map(self._at, node.listed))}
+        ties = (mates & listers) | (mates & self._forming)
+        return ties | listers if node.address in self._forming else ties
+
+    def _at(self, node_id: NodeId) -> Sequence[Address]:
+        return self._by_id.get(node_id, ())
 
 
 def _is_unasked(node: Node, since: float) -> bool:
     """Say whether a node that answers has told no list since an instant."""
     return node.up and (node.listed_at is None or node.listed_at <= since)
-
-
-def _is_kin(node: Node, lists: "_Lists", own: dict[Address, Ground], trust: Trust) -> bool:
-    """Say whether a node that is trusted by itself has this one in its cluster, at this address."""
-    return any(
-        own[mate.address] != "found"
-        and lists.mutual(node, mate)
-        and trust.vouched(node, mate.address)
-        for mate in lists.mates(node)
-    )
-
-
-class _Lists:
-    """Nodes, none of them an alias, and whom each lists."""
-
-    def __init__(self, nodes: list[Node]) -> None:
-        self.nodes = nodes
-        self._listed = {node.address: frozenset(node.listed) for node in nodes}
-        self._by_id: dict[NodeId, list[Node]] = {}
-        for node in nodes:
-            if node.node_id is not None:
-                self._by_id.setdefault(node.node_id, []).append(node)
-
-    def mates(self, node: Node) -> Iterator[Node]:
-        """List the nodes that a node lists; of A, which hides its own id, those that list alike."""
-        if node.generation == "A":
-            seen = self._listed[node.address]
-            alike = (n for n in self.nodes if n.generation == "A")
-            return (n for n in alike if n is not node and seen & self._listed[n.address])
-        others = (node_id for node_id in node.listed if node_id != node.node_id)
-        return (mate for node_id in others for mate in self._by_id.get(node_id, ()))
-
-    def mutual(self, node: Node, mate: Node) -> bool:
-        """Say whether one that a node lists lists it, too."""
-        return node.generation == "A" or node.node_id in self._listed[mate.address]

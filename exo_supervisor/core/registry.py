@@ -370,7 +370,7 @@ class Registry:
     def _group(self, changed: Iterable[Address], now: float) -> Grouping:
         """Group anew the nodes that a change can concern, and carry their clusters over."""
         told = self._kin.of(changed, self.nodes, self.clusters, self._ids)
-        tied = bonds(told, self.trust, now)
+        tied = bonds(told, self._kin, self.trust, now)
         old = {n.address: n.cluster for n in told if n.cluster is not None}
         before = {key: self.clusters.pop(key) for key in dict.fromkeys(old.values())}
         grouping = regroup(tied.edges, old, self.clusters)

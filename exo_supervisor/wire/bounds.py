@@ -14,8 +14,8 @@ MAX_NAME_CHARS: Final = 256
 """Characters of an id or a name, at most, wherever one enters."""
 MAX_MODELS: Final = 1_000
 """Models, or instances of models, that one answer may name."""
-MAX_MEMBERS: Final = 1_000
-"""Members of a cluster that one answer may name."""
+MAX_MEMBERS: Final = 128
+"""Members of a cluster that one answer may name: several times a large one."""
 MAX_RUNNERS: Final = 4_000
 MAX_PART_BYTES: Final = 4 * 1024 * 1024
 """Bytes of one part of a state, or of a list."""
