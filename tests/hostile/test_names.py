@@ -85,7 +85,7 @@ def test_a_name_beyond_the_bound_comes_in_nowhere(name: str) -> None:
         lambda: state.read_state(write({"i": runner}), b"{}", NODES, b"1"),
         lambda: state.read_state(b"{}", write({"NAME": {"RunnerShutdown": {}}}), NODES, b"1"),
         lambda: state.read_state(b"{}", b"{}", write({"nodes": ["NAME"]}), b"1"),
-        lambda: placement.see(write({"NAME": INSTANCE}), b"1"),
+        lambda: placement.read_instances(write({"NAME": INSTANCE}), b"1"),
         lambda: exo.read_cards(write({"data": [{"id": "NAME"}]})),
         lambda: legacy.read_models_a(write({"NAME": 1})),
         lambda: legacy.read_topology_a(write({"nodes": {"NAME": 1}})),
