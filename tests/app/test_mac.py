@@ -61,6 +61,7 @@ async def service() -> AsyncGenerator[tuple[World, str, ExoNode]]:
             env = {**BARE, KEY_ENV: KEY}
             async with process_of_service(place, text, env=env) as (world, _process):
                 await world.ready()
+                await world.until("/supervisor/status", lambda status: status["ready"])
                 yield world, str(place / "s"), node
 
 

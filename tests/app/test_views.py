@@ -99,7 +99,7 @@ NODE = set(
     "id url generation version cluster rung since why advice models breaker".split()  # noqa: SIM905
 )
 BREAKER = {"target", "model", "state", "forced", "reason", "since", "until", "failures"}
-WHERE = {"target", "model", "ready", "why", "progress"}
+WHERE = {"target", "model", "ready", "why", "progress", "detail"}
 STATUS = set(
     "version uptime ready config advice looked nodes providers requests not_yet".split()  # noqa: SIM905
 )
