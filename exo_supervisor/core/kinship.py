@@ -9,6 +9,7 @@ it costs grows with the lists that were told, and a list is taken in whole sets 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import chain
 
 from msgspec import Struct
@@ -74,7 +75,8 @@ class _Own:
         if node.generation == "A":
             return [mate for mate, ids in self._legacy if not ids.isdisjoint(node.listed)]
         listers = self._nodes.keys() & self._kin.listers(node.node_id)
-        return [mate for mate in listers if self._nodes[mate].node_id in node.listed]
+        ids = {*node.listed} - {node.node_id}
+        return [mate for mate in listers if self._nodes[mate].node_id in ids]
 
 
 class _Sides:
@@ -115,7 +117,7 @@ class _Sides:
         return {
             address: self._nodes[address].met + FORMING
             for address in self._forming
-            if not others.isdisjoint(self._kin.listers(self._nodes[address].node_id))
+            if not others.isdisjoint(self._listers(self._nodes[address]))
         }
 
     def unasked(self, address: Address) -> list[Address]:
@@ -135,8 +137,9 @@ class _Sides:
             other = set[Address]() if node.address in self._trusted else self._trusted
             return sorted(alike & self._legacy & other)
         mates = chain.from_iterable(map(self._at, node.listed[:MOST_AWAITED]))
-        wanted = self._trusted if node.address in self._trusted else self._nodes
-        return [mate for mate in mates if mate in wanted and mate != node.address]
+        wanted = self._trusted if node.address in self._trusted else self._nodes.keys()
+        same = self._at(node.node_id)
+        return [mate for mate in mates if mate in wanted and mate not in same]
 
     def _gather(self, first: Address, left: set[Address]) -> list[Address]:
         """Take one, and all that it is tied to, out of those that are left."""
@@ -156,13 +159,17 @@ class _Sides:
         return sorted(group)
 
     def _ties(self, node: Node) -> set[Address]:
-        listers = self._kin.listers(node.node_id)
-        mates = {*chain.from_iterable(map(self._at, node.listed))}
+        listers = self._listers(node)
+        mates = {*chain.from_iterable(map(self._at, node.listed))} - {*self._at(node.node_id)}
         ties = (mates & listers) | (mates & self._forming)
         return ties | listers if node.address in self._forming else ties
 
-    def _at(self, node_id: NodeId) -> Sequence[Address]:
-        return self._by_id.get(node_id, ())
+    def _listers(self, node: Node) -> AbstractSet[Address]:
+        """Tell who lists a node, but for those that go by its id."""
+        return self._kin.listers(node.node_id) - {*self._at(node.node_id)}
+
+    def _at(self, node_id: NodeId | None) -> Sequence[Address]:
+        return () if node_id is None else self._by_id.get(node_id, ())
 
 
 def _is_unasked(node: Node, since: float) -> bool:
