@@ -1,8 +1,9 @@
 """How many clients may be connected, and which of them make room for the others.
 
 A connection on TCP without a shown token may be any local user's, or a page's: there are few of
-those, and one that sends no head makes room for the next. A quarter of the descriptors is kept for
-targets, so that clients, however many, cannot keep answers from being fetched.
+those, and the oldest makes room for the next, one that sends no head first. A quarter of the
+descriptors is kept for targets, so that clients, however many, cannot keep answers from being
+fetched.
 """
 
 import sys
@@ -65,12 +66,16 @@ class Door:
         self._strangers.pop(connection, None)
 
     def _make_room(self) -> bool:
-        """Cut the oldest stranger that has sent no head yet."""
-        silent = next((one for one in self._strangers if not one.has_head), None)
-        if silent is None:
+        """Cut the oldest stranger that has sent no head yet; if all have, the oldest.
+
+        Whoever spoke and showed no token was told so, or asked for what everybody may have.
+        """
+        silent = (one for one in self._strangers if not one.has_head)
+        oldest = next(silent, None) or next(iter(self._strangers), None)
+        if oldest is None:
             return False
-        self.leave(silent)
-        silent.drop()
+        self.leave(oldest)
+        oldest.drop()
         return True
 
     def _tell(self) -> None:

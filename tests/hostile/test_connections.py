@@ -35,21 +35,23 @@ def test_the_oldest_that_says_nothing_makes_room_for_the_next() -> None:
     assert [line["event"] for line in logs] == ["connections_refused"]
 
 
-def test_strangers_that_all_speak_leave_no_place_for_one_more() -> None:
+def test_strangers_that_all_speak_keep_nobody_out_either() -> None:
     now = [0.0]
     door, clients = Door(lambda: now[0]), [Client(has_head=True) for _ in range(MAX_WITHOUT_TOKEN)]
     assert all(door.enter(client, stranger=True) for client in clients)
+    door.show(clients[0])
+    assert door.enter(Client(has_head=True), stranger=True), "a shown token leaves a place"
     with capture_logs() as logs:
-        assert not any(door.enter(Client(), stranger=True) for _ in range(50))
         assert door.enter(Client(), stranger=False), "the Unix socket is another matter"
-        door.show(clients[0])
-        assert door.enter(Client(), stranger=True)
-        door.leave(clients[1])
-        assert door.enter(Client(), stranger=True)
+        assert door.enter(silent := Client(), stranger=True)
+        assert door.enter(Client(has_head=True), stranger=True)
         now[0] = QUIET
-        assert door.enter(Client(), stranger=True), "in the place of one that says nothing"
+        assert door.enter(Client(has_head=True), stranger=True)
+    gone = [client for client in clients if client.dropped]
+    assert gone == clients[1:3], "the oldest without a token, where all have spoken"
+    assert silent.dropped, "before them one that says nothing"
     assert [(line["event"], line["refused"]) for line in logs] == [
-        ("connections_refused", 1), ("connections_refused", 50)
+        ("connections_refused", 1), ("connections_refused", 2)
     ]  # fmt: skip
 
 
@@ -91,4 +93,15 @@ async def test_half_a_head_keeps_nobody_out_and_a_shown_token_keeps_its_place(po
     with pytest.raises((anyio.BrokenResourceError, anyio.EndOfStream)):
         await halves[0].receive()
     for stream in (*halves, mine, other):
+        await stream.aclose()
+
+
+@pytest.mark.real_time
+async def test_what_needs_no_token_keeps_nobody_out_who_has_one(port: int) -> None:
+    strangers = [await anyio.connect_tcp(HOST, port) for _ in range(MAX_WITHOUT_TOKEN)]
+    for stream in strangers:
+        assert await answered(stream, b"wrong") == b"HTTP/1.1 401 Unauthorized"
+    mine = await anyio.connect_tcp(HOST, port)
+    assert await answered(mine, TOKEN.encode()) == b"HTTP/1.1 200 OK"
+    for stream in (*strangers, mine):
         await stream.aclose()
