@@ -13,9 +13,10 @@ import msgspec
 
 from exo_supervisor.app import files
 from exo_supervisor.app.trial import Finding, try_all
-from exo_supervisor.cli.body import Fields, fields, objects, parse_object, word
+from exo_supervisor.cli.body import Fields, fields, objects, parse_object, texts, word
 from exo_supervisor.cli.errors import FAILED
 from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.cli.place import SYSTEM_CONFIG, SYSTEM_SOCKET
 from exo_supervisor.cli.running import keys_of, names_a_file, of_service
 from exo_supervisor.cli.settings import guarded, load
 from exo_supervisor.cli.term import cell, note, say, table
@@ -42,7 +43,7 @@ def _check(arguments: Arguments) -> int:
     settings = load(arguments)
     named = names_a_file(arguments)
     running = None if named else of_service(arguments, "/supervisor/config")
-    findings = list(_on_the_file(settings, running))
+    findings = list(_on_the_file(arguments, settings, running))
     if running is not None:
         findings += _of_service(arguments, running)
     else:
@@ -66,21 +67,33 @@ def _tell(findings: list[Finding], settings: Settings, warnings: int) -> None:
         note(OPEN_PORT)
 
 
-def _on_the_file(settings: Settings, running: Fields | None) -> Iterator[Finding]:
+def _on_the_file(
+    arguments: Arguments, settings: Settings, running: Fields | None
+) -> Iterator[Finding]:
     yield Finding("ok", "config", settings.file or "no file: defaults and environment")
     if settings.file is not None and os.geteuid() == 0:
         hidden = unreadable_for(SERVICE_USER, Path(settings.file))
         if hidden is not None:
-            yield Finding("warn", "config", f"the user {SERVICE_USER} may not read {hidden}")
+            text = f"the user {SERVICE_USER} may not read {hidden}: chmod a+r, or give it its group"
+            yield Finding("warn", "config", text)
     if running is None:
         return
     file = running.get("file")
-    if file != settings.file:
+    if file is None and settings.file is not None and _is_meant_for_it(arguments, settings.file):
+        text = "it runs on no file: restart it, and it takes this one"
+        yield Finding("warn", "config", text, "service")
+    elif file != settings.file:
         theirs = word(file) if file else "no file"
         yield Finding("ok", "config", f"it runs on {theirs}", "service")
     elif file is not None and (changed := _changed(settings, running)):
         text = f"the file has changed since it started ({', '.join(changed[:3])}): restart it"
         yield Finding("warn", "config", text, "service")
+
+
+def _is_meant_for_it(arguments: Arguments, file: str) -> bool:
+    """Tell whether the service that answers would read a file: the system's, or a person's own."""
+    sockets = (of_service(arguments, "/supervisor/status") or {}).get("sockets")
+    return (str(SYSTEM_SOCKET) in texts(sockets)) == (file == str(SYSTEM_CONFIG))
 
 
 def _changed(settings: Settings, running: Fields) -> list[str]:

@@ -113,6 +113,13 @@ async def test_a_bad_request_gets_its_own_error(world: World, name: str) -> None
     assert_error(taken_apart(raw), status, code)
 
 
+async def test_a_route_that_is_not_built_is_told_the_one_for_chats(world: World) -> None:
+    """Under `/v1/` a client library asked for it: chats are what it can have."""
+    reply = taken_apart(await exchanged(world.path, asks("POST /v1/responses")))
+    assert_error(reply, 404, "route_not_found")
+    assert CHAT.encode() in reply.body
+
+
 def assert_error(reply: Reply, status: int, code: str) -> None:
     assert (reply.status, reply.whole) == (status, True)
     assert reply.headers["content-type"].startswith("application/json")

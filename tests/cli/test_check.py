@@ -95,6 +95,22 @@ def test_a_file_that_changed_since_the_start_is_told(
     assert told in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_service_that_runs_on_no_file_is_told_to_start_anew_for_it(
+    service: Service, at_home: Path, capsys: Out
+) -> None:
+    """A person's file is not meant for the system's service."""
+    runs(service, None, None)
+    at_home.write_text(TEXT)
+    assert service.main("check", "--strict") == 1
+    told = "it runs on no file: restart it, and it takes this one"
+    assert told in " ".join(capsys.readouterr().out.split())
+    service.says(
+        "GET /supervisor/status", {"ready": True, "sockets": ["/run/exo-supervisor/api.sock"]}
+    )
+    assert service.main("check", "--strict") == 0
+    assert "it runs on no file\n" in capsys.readouterr().out
+
+
 def test_a_named_file_is_tried_here_whatever_runs(
     service: Service, at_home: Path, capsys: Out
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.cli.term import cell, clean, paint, relative, span, table
+from exo_supervisor.cli.term import cell, clean, note, paint, relative, span, table
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,8 @@ def test_columns_are_two_spaces_apart_and_lines_end_clean() -> None:
     assert table(rows, io.StringIO(), tinted=(1,)) == (
         "ID        STATE  WHY\nlong-one  ready\nb         -      words here"
     )
+
+
+def test_a_figure_stays_with_its_unit(capsys: pytest.CaptureFixture[str]) -> None:
+    note(f"{'x' * 60}, first content 0.08 s, total")
+    assert capsys.readouterr().err == f"{'x' * 60}, first content\n   0.08 s, total\n"
