@@ -22,6 +22,7 @@ SOCKET_VARIABLE = "EXO_SUPERVISOR_SERVER__SOCKET"
 CONFIG_VARIABLE = "EXO_SUPERVISOR_CONFIG"
 CONNECT_TIMEOUT = 2.0
 _RUN = "exo-supervisor run"
+JOURNAL = "journalctl -u exo-supervisor -n 20"
 _SYSTEMD = Path("/run/systemd/system")
 
 
@@ -137,13 +138,26 @@ def _explain(path: Path, error: OSError | ValueError) -> Failed:
 
 
 def _start() -> str:
-    return f"systemctl start exo-supervisor, or {_RUN}" if _SYSTEMD.is_dir() else _RUN
+    if not _SYSTEMD.is_dir():
+        return _RUN
+    return JOURNAL if has_failed() else f"systemctl start exo-supervisor, or {_RUN}"
+
+
+def has_failed() -> bool:
+    """Tell whether the system's service has failed: then its journal says more than a new start."""
+    words = ["systemctl", "is-failed", "--quiet", "exo-supervisor"]
+    silent = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
+    try:
+        asked = os.posix_spawnp(words[0], words, os.environ, file_actions=silent)
+    except OSError:
+        return False
+    return os.waitstatus_to_exitcode(os.waitpid(asked, 0)[1]) == 0
 
 
 def gone(path: str) -> str:
     """Say where it stands why a service is gone or silent: the journal, if it is the system's."""
     if path == str(SYSTEM_SOCKET) and _SYSTEMD.is_dir():
-        return "journalctl -u exo-supervisor -n 20"
+        return JOURNAL
     named = "" if path == str(user_socket(os.environ)) else f" --socket {shlex.quote(path)}"
     return f"its log, on the standard error of: {_RUN}{named}"
 

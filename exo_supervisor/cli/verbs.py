@@ -67,7 +67,7 @@ LEADS = {
     **dict.fromkeys(("doctor", "validate", "test"), "check"),
 }
 """What people type who come from elsewhere, and which verb does it here."""
-_STOP = ("it ends by a signal, once its answers have ended", "kill %1 where you started it")
+_STOP = ("it ends by a signal, once its answers have ended", "kill %1")
 _ENDS = f"systemctl stop {PROGRAM}.socket {PROGRAM}"
 _LOG = ("its log is what `run` writes to standard error", "the file of that")
 ELSEWHERE = {

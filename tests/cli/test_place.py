@@ -14,6 +14,7 @@ from exo_supervisor.cli.place import (
     SOCKET_VARIABLE,
     SYSTEM_SOCKET,
     gone,
+    has_failed,
     places,
 )
 from exo_supervisor.host.user_socket import user_socket
@@ -128,3 +129,20 @@ def _config(folder: Path, server: str) -> str:
     path.parent.mkdir()
     path.write_text(f"[server]\n{server}\n", encoding="utf-8", errors="surrogateescape")
     return os.fspath(folder)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_service_that_failed_is_known_as_such(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then its journal says more than a new start would."""
+    program = tmp_path / "systemctl"
+    program.write_text(f'#!/bin/sh\ntest "$*" = "{ASKED}" && exit {code}; exit 3\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert has_failed() is (code == 0)
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    assert has_failed() is False
+
+
+ASKED = "is-failed --quiet exo-supervisor"
