@@ -15,6 +15,8 @@ from exo_supervisor.runtime.supervise import describe_crash
 
 PATIENCE = 40.0
 """Seconds after which a row has failed: whoever is not answered by then would wait for ever."""
+AT_ONCE = 2
+"""Rows that wait for timers at once: with more, one that starts is a silence of the others."""
 
 Act = Callable[[Ground], Awaitable[str]]
 
@@ -29,7 +31,7 @@ class Row(Struct, frozen=True):
 
 
 async def drill(plan: Plan) -> AsyncGenerator[Row]:
-    """Drill everything; quick rows one after another, those that wait for timers side by side.
+    """Drill everything; quick rows one after another, those that wait for timers a few at once.
 
     Where nobody answers while all is well, there is nothing to drill, and the card ends there.
     """
@@ -42,8 +44,11 @@ async def drill(plan: Plan) -> AsyncGenerator[Row]:
     slow = [(each.name, partial(face, fault=each)) for each in WALL if each.slow]
     rows: dict[str, Row] = {}
 
+    limit = anyio.CapacityLimiter(AT_ONCE)
+
     async def beside(name: str, act: Act) -> None:
-        rows[name] = await _row(plan, name, act)
+        async with limit:
+            rows[name] = await _row(plan, name, act)
 
     async with anyio.create_task_group() as tasks:
         for name, act in slow:

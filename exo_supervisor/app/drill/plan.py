@@ -11,7 +11,7 @@ from exo_supervisor.config import Config, Discovery, Model, Provider
 
 LONGEST = 15.0
 """Seconds that the longest timer of a drill may have; all others shrink in proportion."""
-SHORTEST = 0.25
+SHORTEST = 0.5
 """Seconds below which no timer shrinks, or a busy machine would look like a faulty target."""
 
 _BUILT_IN = "llama-3.2-3b"
