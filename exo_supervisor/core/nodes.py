@@ -14,7 +14,6 @@ from exo_supervisor.core.names import (
     Address,
     ClusterKey,
     Generation,
-    InstanceId,
     ModelId,
     NodeId,
 )
@@ -100,11 +99,6 @@ class Cluster(Struct):
     read_at: float = -1.0
     downloaded: frozenset[ModelId] = frozenset()
     turn: int = 0
-
-    def instances(self, model: ModelId) -> frozenset[InstanceId]:
-        """Name the instances of a model, well or not."""
-        placed = self.told.get(model)
-        return frozenset() if placed is None else frozenset(one.id for one in placed.instances)
 
 
 def rung_of(node: Node, cluster: Cluster | None) -> Rung:

@@ -142,3 +142,9 @@ def test_past_its_deadline_nothing_goes_on() -> None:
     story.now += 10.0
     assert breaks(story, "r", Fault.RESET) == []
     assert story.idle()
+
+
+def test_what_does_not_go_on_again_is_booked_once() -> None:
+    story = begun(POLICY, "a:1", "b:1")
+    breaks(story, "r", Fault.BEGAN_ANEW)
+    assert told(breaks(story, "r", Fault.RESET)) == ["start p x /attempt_failed"]

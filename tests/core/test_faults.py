@@ -287,3 +287,11 @@ def test_an_answer_that_fails_late_and_unseen_is_no_poison() -> None:
     story.ask("r")
     story.begin("r")
     assert told(story.fail("r", Fault.ERROR_EVENT)) == ["start p x /attempt_failed"]
+
+
+def test_an_answer_that_finds_no_room_here_is_refused_and_counts_nowhere() -> None:
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    assert told(story.fail("r", Fault.OVERLOADED)) == ["refuse 503 overloaded"]
+    assert story.failures("a:1") == story.failures("a:1", "m") == 0
+    assert story.idle()

@@ -48,6 +48,18 @@ def test_requests_wait_and_then_go_to_exo() -> None:
     assert story.machine.dispatch.counts["total"] == 1
 
 
+def test_a_seed_that_no_source_has_told_of_yet_is_waited_for() -> None:
+    late = Address("b:1")
+    story = Young(structs.replace(BOTH, seeds=(*SEEDED.seeds, (late, "http://b:1"))))
+    story.hear_clouds()
+    story.up("a:1")
+    story.read("a:1", "m")
+    assert not story.machine.looked()
+    story.tell(NodeSighted(node=late, url="http://b:1", source="static", seeded=True))
+    story.miss("b:1")
+    assert story.machine.looked()
+
+
 @pytest.mark.parametrize("name", ["m", "nobody"])
 def test_a_name_that_nobody_has_told_yet_waits_too(name: str) -> None:
     story = Young()

@@ -3,8 +3,10 @@
 from msgspec import structs
 
 from exo_supervisor.core.breaker import Mark
-from exo_supervisor.core.names import Address
+from exo_supervisor.core.events import ProbeAnswered
+from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.seats import BATCH
 from tests.core.story import BOTH, LOCAL, Story, refusal, told
 
 
@@ -50,6 +52,30 @@ def test_the_one_whose_rest_ends_first_is_probed() -> None:
     first, second = story.ask("r"), story.ask("s")
     assert told(first + second) == ["start b:1 m /panic", "start a:1 m /panic"]
     assert refusal(story.ask("t")).code == "no_target"
+
+
+def test_a_later_end_of_a_rest_changes_nothing() -> None:
+    story = Story(LOCAL, "a:1", "b:1")
+    trip(story)
+    story.wait(4.0)
+    trip(story, draw=0.9)
+    assert (story.state("a:1"), story.state("b:1")) == ("open", "open")
+    assert told(story.ask("r")) == ["start a:1 m /panic"]
+
+
+def test_nobody_is_a_probe_where_no_seat_is_free() -> None:
+    """An Exo came back as one that works on one request at a time; five are still at it."""
+    story = Story(LOCAL, "a:1")
+    for number in range(BATCH):
+        story.ask(f"r{number}")
+    for number in range(3):
+        story.fail(f"r{number}", Fault.CONNECT)
+    assert story.state("a:1") == "open"
+    same = NodeId("a:1#0")
+    story.tell(ProbeAnswered(node=Address("a:1"), generation="B", node_id=same, latency=0.1,
+                             state_paths=False))  # fmt: skip
+    assert refusal(story.ask("s")).code == "no_target"
+    assert story.state("a:1") == "open"
 
 
 def test_a_request_that_has_tried_somebody_does_not_panic() -> None:
