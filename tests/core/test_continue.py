@@ -144,7 +144,7 @@ def test_past_its_deadline_nothing_goes_on() -> None:
     assert story.idle()
 
 
-def test_what_does_not_go_on_again_is_booked_once() -> None:
-    story = begun(POLICY, "a:1", "b:1")
-    breaks(story, "r", Fault.BEGAN_ANEW)
+def test_a_provider_that_refuses_what_we_added_goes_on_without_it() -> None:
+    story = begun(POLICY, "a:1")
     assert told(breaks(story, "r", Fault.RESET)) == ["start p x /attempt_failed"]
+    assert told(breaks(story, "r", Fault.USAGE_REFUSED)) == ["start p x /attempt_failed"]

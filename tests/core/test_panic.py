@@ -63,6 +63,15 @@ def test_a_later_end_of_a_rest_changes_nothing() -> None:
     assert told(story.ask("r")) == ["start a:1 m /panic"]
 
 
+def test_a_cloud_that_is_left_alone_is_no_probe() -> None:
+    story = Story(BOTH, "a:1")
+    trip(story)
+    assert told(story.ask("r")) == ["start p x /breaker_open"]
+    assert told(story.fail("r", Fault.BAD_KEY)) == ["start q x /breaker_open"]
+    story.fail("r", Fault.BAD_KEY)
+    assert told(story.ask("s")) == ["start a:1 m /panic"]
+
+
 def test_nobody_is_a_probe_where_no_seat_is_free() -> None:
     """An Exo came back as one that works on one request at a time; five are still at it."""
     story = Story(LOCAL, "a:1")
