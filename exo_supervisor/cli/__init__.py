@@ -36,7 +36,7 @@ def _told(raised: Exception, given: Sequence[str]) -> int:
     fault = raised
     while isinstance(fault, ExceptionGroup):
         inner: tuple[Exception, ...] = cast("ExceptionGroup[Exception]", fault).exceptions
-        if len(inner) > 1:
+        if len(inner) != 1:
             break
         fault = inner[0]
     if isinstance(fault, BrokenPipeError):

@@ -82,17 +82,17 @@ def test_a_monstrous_list_says_nothing() -> None:
     assert read_downloads(b"null") is None
 
 
-@pytest.mark.parametrize(
-    "nodes",
-    [
-        {"n" * 257: [entry("DownloadCompleted")]},
-        {"n": [entry("DownloadCompleted", "m" * 257)]},
-        {f"n{n}": [] for n in range(MAX_MEMBERS + 1)},
-        {"n": [entry("DownloadCompleted", f"m{n}") for n in range(MAX_MODELS + 1)]},
-        {"n": [entry("DownloadPending")] * (MAX_ENTRIES + 1)},
-        {"n": [{f"New{n}": {"shardMetadata": {}} for n in range(MAX_ENTRIES + 1)}]},
-    ],
-)
+TOO_MUCH: list[dict[str, list[dict[str, object]]]] = [
+    {"n" * 257: [entry("DownloadCompleted")]},
+    {"n": [entry("DownloadCompleted", "m" * 257)]},
+    {f"n{n}": [] for n in range(MAX_MEMBERS + 1)},
+    {"n": [entry("DownloadCompleted", f"m{n}") for n in range(MAX_MODELS + 1)]},
+    {"n": [entry("DownloadPending")] * (MAX_ENTRIES + 1)},
+    {"n": [{f"New{n}": {"shardMetadata": {}} for n in range(MAX_ENTRIES + 1)}]},
+]
+
+
+@pytest.mark.parametrize("nodes", TOO_MUCH)
 def test_a_list_that_names_too_many_or_too_long_says_nothing(
     nodes: dict[str, list[dict[str, object]]],
 ) -> None:
