@@ -12,7 +12,7 @@ import anyio
 import structlog
 from aiohttp import web
 
-from exo_supervisor.edge.door import HEAD_WAIT, Door
+from exo_supervisor.edge.door import Door
 from exo_supervisor.edge.ingress import refuse_plainly
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -79,7 +79,7 @@ class _Connection(web.RequestHandler):
         if not self._door.enter(self, stranger=stranger):
             self.drop()
         elif stranger:
-            self._loop.call_later(HEAD_WAIT, self._look_for_head)
+            self._loop.call_later(self._door.head_wait, self._look_for_head)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Go out."""

@@ -6,6 +6,7 @@ from socket import socket
 
 from aiohttp import web
 
+from exo_supervisor.edge.door import Door
 from exo_supervisor.edge.listener import Listener, Serve
 from exo_supervisor.edge.reply import ClientLeftError, Reply
 
@@ -13,9 +14,9 @@ HOST = "127.0.0.1"
 
 
 @asynccontextmanager
-async def listening(serve: Serve) -> AsyncGenerator[int]:
+async def listening(serve: Serve, door: Door | None = None) -> AsyncGenerator[int]:
     """Serve on loopback; the port is what comes back."""
-    listener = Listener(drain_timeout=0.2)
+    listener = Listener(drain_timeout=0.2, door=door)
     bound = socket()
     bound.bind((HOST, 0))
     await listener.listen([bound], serve)

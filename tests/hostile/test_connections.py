@@ -7,11 +7,12 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from exo_supervisor.edge.door import MAX_WITHOUT_TOKEN, QUIET, Door
+from exo_supervisor.edge.door import HEAD_WAIT, MAX_WITHOUT_TOKEN, QUIET, Door
 from exo_supervisor.edge.token import Guard
 from exo_supervisor.errors import BadRequestError
 from tests.edge.listening import HOST, listening
 
+GONE = (anyio.BrokenResourceError, anyio.EndOfStream)
 TOKEN = "house-token-0123456789"
 ASK = b"GET /v1/models HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer %b\r\n\r\n"
 
@@ -65,17 +66,18 @@ def test_some_descriptors_are_kept_for_the_targets() -> None:
     assert not door.enter(Client(), stranger=False)
 
 
+async def serve(_: web.BaseRequest, wrong: BadRequestError | None) -> web.StreamResponse:
+    return web.Response(status=200 if wrong is None else wrong.status)
+
+
 @pytest.fixture
 async def port() -> AsyncGenerator[int]:
-    async def serve(_: web.BaseRequest, wrong: BadRequestError | None) -> web.StreamResponse:
-        return web.Response(status=200 if wrong is None else wrong.status)
-
     async with listening(Guard(serve, TOKEN).serve) as where:
         yield where
 
 
-async def answered(stream: anyio.abc.SocketStream, token: bytes) -> bytes:
-    await stream.send(ASK % token)
+async def answered(stream: anyio.abc.SocketStream, token: bytes, request: bytes = ASK) -> bytes:
+    await stream.send(request % token)
     return (await stream.receive()).split(b"\r\n", 1)[0]
 
 
@@ -90,7 +92,7 @@ async def test_half_a_head_keeps_nobody_out_and_a_shown_token_keeps_its_place(po
     other = await anyio.connect_tcp(HOST, port)
     assert await answered(other, b"wrong") == b"HTTP/1.1 401 Unauthorized"
     assert await answered(mine, TOKEN.encode()) == b"HTTP/1.1 200 OK"
-    with pytest.raises((anyio.BrokenResourceError, anyio.EndOfStream)):
+    with pytest.raises(GONE):
         await halves[0].receive()
     for stream in (*halves, mine, other):
         await stream.aclose()
@@ -105,3 +107,40 @@ async def test_what_needs_no_token_keeps_nobody_out_who_has_one(port: int) -> No
     assert await answered(mine, TOKEN.encode()) == b"HTTP/1.1 200 OK"
     for stream in (*strangers, mine):
         await stream.aclose()
+
+
+@pytest.mark.real_time
+async def test_a_head_that_does_not_come_ends_its_connection() -> None:
+    """With no time at all to send it in: what half a head gets is an end, and no answer."""
+    door = Door(lambda: 0.0, head_wait=0.0)
+    assert Door(lambda: 0.0).head_wait == HEAD_WAIT == 10.0
+    async with (
+        listening(Guard(serve, TOKEN).serve, door) as where,
+        await anyio.connect_tcp(HOST, where) as stream,
+    ):
+        with anyio.fail_after(60), pytest.raises(GONE):
+            await answered(stream, b"", b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n%b")
+
+
+@pytest.mark.real_time
+async def test_a_head_that_came_in_time_is_served_beyond_it() -> None:
+    late, over = anyio.Event(), anyio.Event()
+
+    async def slow(_: web.BaseRequest, __: BadRequestError | None) -> web.StreamResponse:
+        late.set()
+        await over.wait()
+        return web.Response()
+
+    door = Door(lambda: 0.0, head_wait=1.0)
+    async with (
+        listening(Guard(slow, TOKEN).serve, door) as where,
+        await anyio.connect_tcp(HOST, where) as stream,
+        await anyio.connect_tcp(HOST, where) as silent,
+    ):
+        await stream.send(ASK % TOKEN.encode())
+        with anyio.fail_after(60):
+            await late.wait()
+            with pytest.raises(GONE):  # it came later, so that its timer ends after the other's
+                await silent.receive()
+            over.set()
+            assert (await stream.receive()).startswith(b"HTTP/1.1 200 OK")
