@@ -88,6 +88,16 @@ def _on_the_file(
     elif file is not None and (changed := _changed(settings, running)):
         text = f"the file has changed since it started ({', '.join(changed[:3])}): restart it"
         yield Finding("warn", "config", text, "service")
+        if "server.tcp" in changed:
+            yield from _on_the_token(settings)
+
+
+def _on_the_token(settings: Settings) -> Iterator[Finding]:
+    """Warn of a new TCP listener without a token that we can see: such a service does not start."""
+    try:
+        files.token(settings.config, os.environ)
+    except files.CredentialError as fault:
+        yield Finding("warn", "config", f"unless the service has it, it will not start: {fault}")
 
 
 def _is_meant_for_it(arguments: Arguments, file: str) -> bool:

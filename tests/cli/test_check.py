@@ -85,6 +85,20 @@ def test_a_key_that_the_service_has_is_no_key_that_is_missing(
     assert f"provider  {found}" in capsys.readouterr().out
 
 
+def test_a_listener_that_would_keep_the_service_from_starting_is_warned_of(
+    service: Service, at_home: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs(service, TEXT, str(at_home))
+    at_home.write_text('[server]\ntcp = "127.0.0.1:11435"\n' + TEXT)
+    monkeypatch.delenv("EXO_SUPERVISOR_TOKEN", raising=False)
+    assert service.main("check", "--strict") == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert "unless the service has it, it will not start: server.tcp asks" in told
+    monkeypatch.setenv("EXO_SUPERVISOR_TOKEN", "a-token-long-enough-to-be-one")
+    service.main("check")
+    assert "it will not start" not in capsys.readouterr().out
+
+
 def test_a_file_that_changed_since_the_start_is_told(
     service: Service, at_home: Path, capsys: Out
 ) -> None:
