@@ -43,7 +43,14 @@ WRONG: dict[str, tuple[str, Mapping[str, str], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
+FROM_EACH = ("unknown key", "bad environment", "bad key")
+"""One of the file, one of the environment, one of a key: three processes each take their time."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in FROM_EACH else pytest.param(name, marks=pytest.mark.alone) for name in WRONG],
+)
 async def test_a_wrong_configuration_is_told_of_in_one_message_and_ends_with_78(name: str) -> None:
     """It names the file, the key, and what is allowed; `run` and `check` say the same."""
     text, env, named = WRONG[name]
