@@ -76,6 +76,7 @@ async def house(place: Place, cells: Sequence[Cell], timers: Timers) -> AsyncGen
                 health={"interval": NEVER, "timeout": 20.0, "ready_interval": NEVER},
                 timeouts=_timeouts(timers) | {"first_content_max": timers.first_content_max},
                 retry={"budget": 1.0},
+                server={"head": NEVER},
             )
         )
         await world.ready(len(nodes))
