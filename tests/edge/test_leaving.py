@@ -60,7 +60,7 @@ async def leaves(
         while after not in received:
             received += await client.receive()
         with anyio.fail_after(EVER):
-            while not (node.open if asked else house.told):  # noqa: ASYNC110 -- nobody tells
+            while not (node.asked if asked else house.told):  # noqa: ASYNC110 -- nobody tells
                 await anyio.sleep(0.005)
         await anyio.sleep(0.05)
     left = anyio.current_time()
