@@ -14,7 +14,7 @@ from tests.core.hours import churn, hold, hours, visit
 from tests.core.simulation import POLICY, House, digest, read_line, write_line
 
 ROOT = Path(__file__).parent.parent.parent
-SEEDS = 4
+SEEDS = 2
 """`python -m tests.core.deep` lives through as many as one likes."""
 
 
