@@ -1,5 +1,6 @@
 """Who owns time in a test, and what no test may do."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,9 @@ settings.register_profile("suite", TIMELESS, max_examples=25)
 settings.register_profile("gate", TIMELESS, max_examples=100)
 settings.register_profile("deep", TIMELESS, max_examples=5000)
 settings.load_profile("suite")
+
+# A shell's background job ignores Ctrl-C, and hands that on to every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
