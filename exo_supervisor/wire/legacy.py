@@ -86,7 +86,7 @@ def read_manual_peers(body: bytes) -> tuple[str, ...]:
         peers = _manual_file.decode(bounded_part(body)).peers
     except UNREADABLE:
         raise WireError("not a manual discovery file of generation A") from None
-    return at_most(MAX_MEMBERS, (peer.address for peer in peers.values()))
+    return tuple(peer.address for peer in peers.values())
 
 
 def read_discovery_datagram(data: bytes) -> Announcement | None:

@@ -132,6 +132,7 @@ async def test_the_first_request_places_a_model_and_waits_in_the_open() -> None:
         assert len(cluster.instances) == 1
 
 
+ALONE = pytest.mark.alone
 BOOTS = {
     "together": (0.0, 0.0, 0.0),
     "one after the other": (0.0, 0.6, 1.2),
@@ -139,7 +140,9 @@ BOOTS = {
 }
 
 
-@pytest.mark.parametrize("boot", BOOTS)
+@pytest.mark.parametrize(
+    "boot", [name if name == "together" else pytest.param(name, marks=ALONE) for name in BOOTS]
+)
 async def test_a_boot_of_three_nodes_ends_with_one_instance(
     boot: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,13 +175,15 @@ async def test_a_boot_of_three_nodes_ends_with_one_instance(
             assert sum(node.requests["/instance"] for node in nodes) == 1
             names = told(world.log())
             assert [name for name in names if name in NEVER] == []
+            for ended in await world.lines("cluster_re_elected", names.count("cluster_re_elected")):
+                assert ended["models_lost"] == 0, "a lone node's session ended, and with it nothing"
             assert names.count("placement_done") == 1
         finally:
             for node in nodes:
                 await node.stop()
 
 
-NEVER = ("cluster_re_elected", "model_lost", "placement_failed", "surplus_instance_removed")
+NEVER = ("model_lost", "placement_failed", "surplus_instance_removed")
 
 
 async def _boot(node: ExoNode, wait: float) -> None:
