@@ -122,8 +122,8 @@ def a_bad_file(machine: Machine, told: Told) -> None:
         machine, "journalctl -u exo-supervisor -o cat --no-pager | grep -c 'error: unknown'"
     )
     told("it was tried few times", 0 < int(said.split()[0]) <= 3)
-    code, said = show(machine, "exo-supervisor status", "alice")
-    told("a client is told at once, and where it stands why", code == 69 and "journalctl" in said)
+    code, _ = show(machine, "exo-supervisor status", "alice")
+    told("a client is told at once", code == 69)
     code, said = show(machine, "exo-supervisor check")
     told("check says where", code == 78 and f"{FILE}:2:1: error: unknown key" in said)
     path.unlink()
