@@ -1,0 +1,78 @@
+"""What strangers and clients send is bounded at the door, and what is held of it is counted."""
+
+import json
+
+import pytest
+from msgspec import Raw
+
+from exo_supervisor.errors import BadRequestError
+from exo_supervisor.wire.aggregate import Aggregate
+from exo_supervisor.wire.answer import Answer
+from exo_supervisor.wire.bounds import MAX_NAME_CHARS, MAX_STATE_COMMAS, bounded_state
+from exo_supervisor.wire.exo import encode_chat
+from exo_supervisor.wire.extras import MAX_NAMES, Extras
+from exo_supervisor.wire.faults import WireError
+from exo_supervisor.wire.hazards import read_hazards
+from exo_supervisor.wire.openai import read_chat
+from exo_supervisor.wire.providers import read_models
+from exo_supervisor.wire.sse import SseReader
+from exo_supervisor.wire.whole import Whole
+
+HALF = b'data: {"choices": [{"index": 0, "delta": {"content": "half an eve'
+
+
+def aggregate() -> Aggregate:
+    return Aggregate(id="ours", created=7, generation="C", include_usage=True)
+
+
+def test_what_is_held_of_half_an_event_is_counted() -> None:
+    reader = SseReader()
+    reader.feed(HALF)
+    answer = Answer(id="ours", created=7, generation="C", include_usage=True)
+    answer.feed(HALF)
+    gathered = aggregate()
+    gathered.feed(HALF)
+    assert reader.held == answer.held == gathered.held >= len(HALF) - len(b"data: ")
+
+
+def test_what_is_held_of_half_a_whole_answer_is_counted() -> None:
+    whole = Whole(aggregate())
+    whole.feed(b'{"choices": ')
+    whole.feed(b"[")
+    assert whole.held == len(b'{"choices": [')
+
+
+def test_a_state_of_too_many_values_is_refused_unread() -> None:
+    assert bounded_state(b"[1,2]") == b"[1,2]"
+    with pytest.raises(WireError):
+        bounded_state(b"," * (MAX_STATE_COMMAS + 1))
+
+
+def test_a_list_of_models_of_too_many_values_is_refused_unread() -> None:
+    with pytest.raises(WireError):
+        read_models(b'{"data": [' + b"0," * 2_000_000 + b"0]}")
+
+
+def test_a_chunk_of_too_many_names_has_no_more_of_them_read() -> None:
+    extras = Extras()
+    extras.see(b"{}", b'"a":1,' * (MAX_NAMES + 1))
+    assert extras.too_many
+
+
+def test_a_model_s_name_is_bounded() -> None:
+    body = {"model": "m" * (MAX_NAME_CHARS + 1), "messages": [{"role": "user", "content": "x"}]}
+    with pytest.raises(BadRequestError) as caught:
+        read_chat(json.dumps(body).encode())
+    assert (caught.value.code, caught.value.param) == ("wrong_type", "model")
+
+
+def test_a_number_in_what_nests_too_deeply_is_not_vouched_for() -> None:
+    deep = b"[" * 100_000 + b"1" * 19 + b"]" * 100_000
+    found = read_hazards(deep, {"z": Raw(deep)}, [True])
+    assert found == {"z": "too_wide"}
+
+
+def test_messages_that_all_have_content_go_to_generation_a_as_they_came() -> None:
+    body = b'{"model": "m", "messages": [ {"role": "user",  "content": "x"} ]}'
+    sent = encode_chat(read_chat(body), "x", "A")
+    assert b'[ {"role": "user",  "content": "x"} ]' in sent
