@@ -11,7 +11,7 @@ from exo_supervisor.demo.server import DemoServer
 from tests.app.world import CLOUD_MODEL, KEY, KEY_ENV, World, asking, in_process, post
 from tests.demo.raw import Reply
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.alone]
 
 DEADLINE = 0.2
 LATE = 0.1

@@ -12,7 +12,7 @@ from exo_supervisor.demo import HEALTHY, Disease, ExoCluster, ExoNode
 from exo_supervisor.demo.state import DISK_FULL
 from tests.app.world import EXO_MODEL, MODEL, World, asking, in_process, run
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.alone]
 ROW = f"/supervisor/models/{MODEL}"
 NO_CARD = "somebody/a-model-of-their-own"
 HUB = "Exo looks it up on the hub"

@@ -277,4 +277,4 @@ async def house(models: int = 1) -> AsyncGenerator[tuple[World, ExoNode, Cloud]]
         yield world, node, cloud
 
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.alone]

@@ -21,7 +21,7 @@ from tests.app.world import (
     until,
 )
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.alone]
 STALL = 8.0
 STORY = (
     "cluster_re_elected",
@@ -132,7 +132,6 @@ async def test_the_first_request_places_a_model_and_waits_in_the_open() -> None:
         assert len(cluster.instances) == 1
 
 
-ALONE = pytest.mark.alone
 BOOTS = {
     "together": (0.0, 0.0, 0.0),
     "one after the other": (0.0, 0.6, 1.2),
@@ -140,9 +139,7 @@ BOOTS = {
 }
 
 
-@pytest.mark.parametrize(
-    "boot", [name if name == "together" else pytest.param(name, marks=ALONE) for name in BOOTS]
-)
+@pytest.mark.parametrize("boot", BOOTS)
 async def test_a_boot_of_three_nodes_ends_with_one_instance(
     boot: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ from tests.app.world import (
     toml,
 )
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.alone]
 
 SHIM = str(Path(__file__).parent / "mac")
 BARE = {"PYTHONPATH": SHIM}

@@ -23,7 +23,7 @@ from tests.app.world import (
 )
 from tests.demo.raw import taken_apart
 
-pytestmark = [pytest.mark.real_time, pytest.mark.timeout(50)]
+pytestmark = [pytest.mark.real_time, pytest.mark.alone, pytest.mark.timeout(50)]
 SHORT = 1.0
 """Seconds of the timer that is to run out."""
 PACE, TOKENS = 0.1, 20

@@ -26,7 +26,7 @@ from tests.app.world import (
     until,
 )
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.alone]
 
 PROVIDER = '[[provider]]\nname = "p"\nbase_url = "https://example.invalid/v1"\nkey_env = "P_KEY"\n'
 # the file, the environment, what the one message names

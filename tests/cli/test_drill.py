@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.conftest import start
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.alone]
 
 TIMEOUT = 200
 CONFIG = """\

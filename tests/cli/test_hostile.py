@@ -13,7 +13,7 @@ from exo_supervisor.cli.nodes import nodes
 from exo_supervisor.cli.stream import Reply, contents
 from tests.cli.conftest import Answerer, Handler, Service, delta, streamed, whole
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.alone]
 Out = pytest.CaptureFixture[str]
 
 VERBS = {

@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.conftest import TIMEOUT, Handler, Service, delta, start, streamed
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.alone]
 CHAT = "POST /v1/chat/completions"
 HEADERS = {"x-supervisor-target": "10.0.0.5:52415"}
 

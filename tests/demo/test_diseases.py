@@ -14,7 +14,7 @@ from exo_supervisor.demo.diseases import Name
 from exo_supervisor.demo.server import DemoServer
 from tests.demo.raw import chat_request, exchanged, get, heard, replayed, taken_apart
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.alone]
 
 MODEL = "local/tiny-llama"
 START = ["keep-alive", "prefill_progress"]

@@ -17,6 +17,8 @@ from exo_supervisor.wire.bounds import MAX_MODELS, MAX_PART_COMMAS
 from exo_supervisor.wire.whole import read_whole
 from tests.hostile.weight import weigh
 
+pytestmark = pytest.mark.alone  # every parser by every bad shape: half a minute of counting
+
 Parse = Callable[[bytes], object]
 NAMED = (NodeId("12D3KooW"),)
 NOTHING = state.read_state(b"{}", b"{}", b'{"nodes":[]}', b"1")
