@@ -6,7 +6,7 @@ from exo_supervisor.config import Config, Model, Provider, Timeouts
 from exo_supervisor.core.breaker import Rules
 from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.names import Address, ModelId, ProviderName
-from exo_supervisor.core.policy import Cloud, ModelRule, Policy
+from exo_supervisor.core.policy import WAITS, Cloud, ModelRule, Policy, Waits
 from exo_supervisor.discovery.static import address_of
 from exo_supervisor.wire.exo import IGNORED
 from exo_supervisor.wire.hazards import DIES_OF
@@ -14,8 +14,7 @@ from exo_supervisor.wire.hazards import DIES_OF
 CLOUD_CONNECT = 10.0
 CLOUD_FIRST_CONTENT = 120.0
 CLOUD_STALL = 60.0
-LEGACY_FIRST_CONTENT = 120.0
-"""Seconds, at least: a cloud's TLS and queue, and generation A's silence, take their time."""
+"""Seconds, at least: a cloud's TLS and queue take their time."""
 
 
 def policy_of(
@@ -24,13 +23,14 @@ def policy_of(
     *,
     pins: tuple[tuple[Address, str | None], ...] = (),
     owned: bool = False,
+    waits: Waits = WAITS,
 ) -> Policy:
     """Make the core's policy; `why_off` names the providers without a key, and why.
 
     `pins` are those of earlier runs; `owned`: the owner of a loopback listener is looked up.
     """
     timeouts, routing = config.timeouts, config.routing
-    timers_a, timers_bc = _exo_timers(timeouts)
+    timers_a, timers_bc = _exo_timers(timeouts, waits.legacy_first_content)
     return Policy(
         order=tuple(routing.order),
         balance="round_robin" if routing.policy == "round_robin" else "fastest",
@@ -52,12 +52,13 @@ def policy_of(
         ready_interval=config.health.ready_interval,
         load_wait=timeouts.first_content_max,
         first_look=config.health.timeout + timeouts.connect,
+        waits=waits,
     )
 
 
-def _exo_timers(timeouts: Timeouts) -> tuple[Timers, Timers]:
+def _exo_timers(timeouts: Timeouts, legacy: float) -> tuple[Timers, Timers]:
     """Return the timers of generation A, whose head comes with its first token, and of B and C."""
-    first = max(timeouts.first_content, LEGACY_FIRST_CONTENT)
+    first = max(timeouts.first_content, legacy)
     return Timers(timeouts.connect, None, first, first, timeouts.stall), Timers(
         timeouts.connect,
         timeouts.headers,

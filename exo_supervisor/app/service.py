@@ -41,6 +41,7 @@ from exo_supervisor.core.events import Event
 from exo_supervisor.core.keys import Keys
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
+from exo_supervisor.core.policy import WAITS, Waits
 from exo_supervisor.core.restarts import Restarts
 from exo_supervisor.discovery.advertise import Advertise
 from exo_supervisor.discovery.pins import PinWatch
@@ -93,6 +94,7 @@ class Given(Struct, frozen=True):
     tcp: tuple[socket, Secret] | None = None
     admin_group: int | None = None
     origins: Mapping[str, str] = MappingProxyType({})
+    waits: Waits = WAITS
 
     def settings(self) -> Mapping[str, object]:
         """Return the settings as they are shown: what is set and from where, never a secret."""
@@ -118,7 +120,7 @@ async def serve(
     clock = get_running_loop().time  # what anyio.current_time asks, without its detour
     border, pins = border_of(config), await read_pins(given.state)
     policy = msgspec.structs.replace(
-        policy_of(config, given.why_off, pins=pins, owned=border.owned),
+        policy_of(config, given.why_off, pins=pins, owned=border.owned, waits=given.waits),
         awaited=awaited(config, given.state),
     )
     machine = Machine(policy, clock())
@@ -134,7 +136,7 @@ async def serve(
             timeout=config.health.timeout,
             lived_at=mailboxes.lived_at,
         )
-        placer = Placer(fetch, fetch.command, send, random.random)
+        placer = Placer(fetch, fetch.command, send, random.random, jitter=given.waits.jitter)
         watch = pin_watch(given.state, send, pins)
         period = systemd.watchdog_period()
         conductor = Conductor(

@@ -23,8 +23,11 @@ PAUSE = 0.25
 """Seconds between two looks: the service has nothing to wait on for an order's outcome."""
 
 
-def models(arguments: Arguments) -> int:
-    """List the models and who serves each, or carry out an order for one."""
+def models(arguments: Arguments, *, patience: float = PATIENCE, pause: float = PAUSE) -> int:
+    """List the models and who serves each, or carry out an order for one and see what comes of it.
+
+    That takes at most `patience` seconds, with a `pause` between two looks.
+    """
     if not arguments.words:
         return show(arguments, "/supervisor/models", lambda body: _listed(arguments, body))
     order, name = [*arguments.words, ""][:2]
@@ -36,7 +39,13 @@ def models(arguments: Arguments) -> int:
     path = f"/supervisor/models/{quote(name.encode('utf-8', 'surrogateescape'), safe='')}"
     if order == "remove":
         _agree(arguments, name, fields(parse_object(fetch(arguments, path)).get("model")))
-    return _give(arguments, order, name, path)
+    before = fields(parse_object(fetch(arguments, path)).get("model"))
+    body = fetch(arguments, f"{path}/{order}", "POST")
+    if arguments.json:
+        raw(body)
+        return 0
+    row = fields(parse_object(body).get("model"))
+    return _tell(order, clean(name), before, _outcome(arguments, order, path, row, patience, pause))
 
 
 def _listed(arguments: Arguments, body: Fields) -> str:
@@ -66,20 +75,16 @@ def _agree(arguments: Arguments, name: str, row: Fields) -> None:
         raise VerbError("nothing was removed")
 
 
-def _give(arguments: Arguments, order: str, name: str, path: str) -> int:
-    before = fields(parse_object(fetch(arguments, path)).get("model"))
-    body = fetch(arguments, f"{path}/{order}", "POST")
-    if arguments.json:
-        raw(body)
-        return 0
-    row = fields(parse_object(body).get("model"))
+def _outcome(
+    arguments: Arguments, order: str, path: str, row: Fields, patience: float, pause: float
+) -> Fields:
+    """Look at a model until nothing more is to come of an order, or patience is over."""
     sent = time.monotonic()
-    until = sent + PATIENCE
-    with Waiting(lambda: f"waiting for Exo to {order} it, {PATIENCE:.0f} s at most"):
-        while _goes_on(order, row, sent) and time.monotonic() < until:
-            time.sleep(PAUSE)
+    with Waiting(lambda: f"waiting for Exo to {order} it, {patience:.0f} s at most"):
+        while _goes_on(order, row, sent) and time.monotonic() < sent + patience:
+            time.sleep(pause)
             row = fields(parse_object(fetch(arguments, path)).get("model"))
-    return _tell(order, clean(name), before, row)
+    return row
 
 
 def _goes_on(order: str, row: Fields, sent: float) -> bool:

@@ -10,14 +10,11 @@ from math import inf
 
 from exo_supervisor.core.names import Address, ClusterKey
 from exo_supervisor.core.nodes import Cluster, Node
+from exo_supervisor.core.policy import WAITS, Waits
 from exo_supervisor.core.registry import Registry
 
-HOLD = 10.0
-"""Seconds to settle, for a cluster after each election and for all after a change of grouping."""
 RESTLESS = 60.0
 """Seconds of changes after which those of other clusters are not waited for any more."""
-RESTARTED = 15.0
-"""Seconds after our own start in which Exo may still carry out what our former self ordered."""
 GONE = 30.0
 """Seconds of silence after which what stood on a cluster is lost with it."""
 
@@ -25,8 +22,8 @@ GONE = 30.0
 class Grounds:
     """Watches clusters settle; what it remembers leaves with them."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, registry: Registry, waits: Waits = WAITS) -> None:
+        self._registry, self._waits = registry, waits
         self._firm_at: dict[ClusterKey, float] = {}
         self._elected: dict[ClusterKey, float | None] = {}
         self._members: dict[ClusterKey, tuple[Address, ...]] = {}
@@ -41,7 +38,7 @@ class Grounds:
             elected_at = cluster.condition.elected_at
             stirred = self._members.get(key) != cluster.members
             if stirred or self._elected[key] != elected_at:
-                self._firm_at[key] = now + HOLD
+                self._firm_at[key] = now + self._waits.settle
                 changed = True
             self._elected[key] = elected_at
         for key in [key for key in self._firm_at if key not in clusters]:
@@ -49,7 +46,7 @@ class Grounds:
         members = {key: cluster.members for key, cluster in clusters.items()}
         if members != self._members:
             first, last = self._stirred
-            self._stirred = (now if now >= last + HOLD else first, now)
+            self._stirred = (now if now >= last + self._waits.settle else first, now)
             self._members, changed = members, True
         return changed
 
@@ -93,13 +90,14 @@ class Grounds:
         moves = any(view is not None and (view.foreign or view.fell_at) for view in views)
         if cluster.condition.frozen or moves:
             return False
-        calm = now >= max(self._calm_at(), self._firm_at.get(cluster.key, now + HOLD))
+        calm = now >= max(self._calm_at(), self._firm_at.get(cluster.key, now + self._waits.settle))
         return calm and self.alive(cluster, now)
 
     def stood(self, cluster: Cluster, since: float, now: float) -> bool:
         """Say whether a cluster answers and was in one session and alone from an instant on."""
         elected_at = cluster.condition.elected_at
-        changed_at = max(elected_at or -inf, self._firm_at.get(cluster.key, inf) - HOLD)
+        stirred_at = self._firm_at.get(cluster.key, inf) - self._waits.settle
+        changed_at = max(elected_at or -inf, stirred_at)
         return changed_at < since and self.alive(cluster, now)
 
     def firm_at(self, now: float) -> float | None:
@@ -110,7 +108,8 @@ class Grounds:
     def _calm_at(self) -> float:
         """Tell when all groupings have stood for long enough, or were waited for long enough."""
         first, last = self._stirred
-        return max(self._began + RESTARTED, min(last + HOLD, first + RESTLESS))
+        calm_at = min(last + self._waits.settle, first + RESTLESS)
+        return max(self._began + self._waits.restarted, calm_at)
 
     def alive(self, cluster: Cluster, now: float) -> bool:
         """Say whether any member answers, or did a moment ago."""

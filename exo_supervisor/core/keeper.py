@@ -5,9 +5,9 @@ when a person orders it. It is placed where it stands nowhere yet: never twice, 
 and not while a cluster still settles after an election (Exo restores nothing, exo#1916).
 
 Exo says yes at once and carries a placement out many seconds later, even after a merge or in the
-next session. So an order outlives its cluster: for `APPEARS` after a yes there is no second one for
-that model anywhere. Where another supervisor had the same thought, two instances stand, and who
-placed the one with the higher id takes it away.
+next session. So an order outlives its cluster: for `Waits.appears` after a yes there is no second
+one for that model anywhere. Where another supervisor had the same thought, two instances stand, and
+who placed the one with the higher id takes it away.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,8 +20,8 @@ from exo_supervisor.core.events import ModelRemoved, Placed, PlacementSettled
 from exo_supervisor.core.grounds import Grounds
 from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
 from exo_supervisor.core.nodes import Cluster, Node
-from exo_supervisor.core.placing import ANSWERS, APPEARS, Asked, Awaited, GivenUp, Loading, Resting
-from exo_supervisor.core.policy import ModelRule
+from exo_supervisor.core.placing import ANSWERS, Asked, Awaited, GivenUp, Loading, Resting
+from exo_supervisor.core.policy import WAITS, ModelRule, Waits
 from exo_supervisor.core.registry import Registry
 from exo_supervisor.core.wants import Row, Wants, tell_change
 
@@ -40,10 +40,14 @@ class Keeper:
     """Decides what is placed where; `wake` asks for a turn at an instant."""
 
     def __init__(
-        self, rules: Sequence[ModelRule], registry: Registry, wake: Callable[[float], None]
+        self,
+        rules: Sequence[ModelRule],
+        registry: Registry,
+        wake: Callable[[float], None],
+        waits: Waits = WAITS,
     ) -> None:
-        self._registry, self._wake = registry, wake
-        self._grounds = Grounds(registry)
+        self._registry, self._wake, self._appears = registry, wake, waits.appears
+        self._grounds = Grounds(registry, waits)
         self.wants = Wants(rules)
 
     def turn(self, now: float) -> list[Effect]:
@@ -98,7 +102,7 @@ class Keeper:
             )
             return [said, *self._turn(row, now)]
         row.placing = placing.answered(before, event.told, event.detail, now)
-        row.home, row.free_at = cluster, now + APPEARS
+        row.home, row.free_at = cluster, now + self._appears
         if event.told == "failed":
             row.free_at = -inf  # nothing was sent
             return [*self._after_change(row, before), *self._turn(row, now)]
@@ -150,16 +154,16 @@ class Keeper:
     def _miss(self, row: Row, now: float) -> None:
         """Take in that a model stands nowhere; what an election took is nobody's failure."""
         match row.placing:
-            case Awaited(since=since) if now < since + APPEARS:
+            case Awaited(since=since) if now < since + self._appears:
                 pass
             case Awaited(cluster=key, since=since) | Loading(cluster=key, since=since):
                 cluster = self._registry.clusters.get(key)
                 if cluster is None or not self._grounds.stood(cluster, since, now):
                     row.placing = Resting(row.placing.failures)
                 else:
-                    row.placing = placing.lacks(row.placing, cluster.read_at, now)
+                    row.placing = placing.lacks(row.placing, cluster.read_at, now, self._appears)
             case _:
-                row.placing = placing.lacks(row.placing, now, now)
+                row.placing = placing.lacks(row.placing, now, now, self._appears)
 
     def _where(self, row: Row, now: float) -> tuple[Cluster, Placed] | None:
         """Find where a model stands, ready places first; on a dead cluster nothing stands."""
@@ -200,7 +204,7 @@ class Keeper:
         self, row: Row, rest: Resting, cluster: Cluster, node: Node, now: float
     ) -> Iterator[Effect]:
         row.ticket += 1
-        row.placing, row.free_at = placing.ask(rest, cluster.key, now), now + APPEARS
+        row.placing, row.free_at = placing.ask(rest, cluster.key, now), now + self._appears
         yield Announce(
             level="info",
             name="placement_started",
@@ -267,7 +271,7 @@ class Keeper:
                 self._wake(firm_at)
             case _:
                 pass
-        for due in (placing.due(row.placing), row.free_at):
+        for due in (placing.due(row.placing, self._appears), row.free_at):
             if due is not None and due > now:
                 self._wake(due)
 

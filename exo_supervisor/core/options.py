@@ -75,7 +75,7 @@ class Tables:
         self.registry = Registry(
             Trust(policy.trust, policy.pins, strict=strict, owned=policy.owned)
         )
-        self.keeper = Keeper(policy.models, self.registry, wake_keeper)
+        self.keeper = Keeper(policy.models, self.registry, wake_keeper, policy.waits)
         self.clouds = Clouds(policy.clouds)
         self.breakers = Breakers(policy.rules)
         self.meters = Meters()

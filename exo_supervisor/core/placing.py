@@ -12,11 +12,8 @@ from msgspec import Struct
 
 from exo_supervisor.core.events import Placed
 from exo_supervisor.core.names import ClusterKey
+from exo_supervisor.core.policy import WAITS
 
-APPEARS = 30.0
-"""Seconds after a yes in which the instance may still appear, in this session or in the next.
-
-While a cluster forms, a placement was carried out 14 s after the yes."""
 ANSWERS = 90.0
 """Seconds after which a placement that nobody answered for counts as sent, its answer as lost.
 
@@ -119,10 +116,10 @@ def stands(p: Placing, placed: Placed, cluster: ClusterKey, now: float) -> Placi
             return Loading(p.failures, cluster, now, now, how)
 
 
-def lacks(p: Placing, read_at: float, now: float) -> Placing:
+def lacks(p: Placing, read_at: float, now: float, appears: float = WAITS.appears) -> Placing:
     """Take in that it stands nowhere, according to a state that was read at an instant."""
     match p:
-        case Awaited(since=since) if read_at >= since + APPEARS:
+        case Awaited(since=since) if read_at >= since + appears:
             return fail(p, "it was accepted and never appeared", now)
         case Loading():
             return fail(p, "its instance vanished while it loaded", now)
@@ -141,7 +138,7 @@ def fail(p: Placing, why: str, now: float) -> Placing:
     return Resting(failures, now + pause, why)
 
 
-def due(p: Placing) -> float | None:
+def due(p: Placing, appears: float = WAITS.appears) -> float | None:
     """Tell when time alone may move it on."""
     match p:
         case Resting(until=until):
@@ -149,7 +146,7 @@ def due(p: Placing) -> float | None:
         case Asked(since=since):
             return since + ANSWERS
         case Awaited(since=since):
-            return since + APPEARS
+            return since + appears
         case Loading(moved=moved):
             return moved + LOADS
         case GivenUp():

@@ -14,6 +14,30 @@ ANY_TIMERS = Timers(
 )
 
 
+class Waits(Struct, frozen=True):
+    """Seconds that no setting reaches; a test hands in shorter ones."""
+
+    settle: float = 10.0
+    """For a cluster after each election, and for all after a change of grouping."""
+    restarted: float = 15.0
+    """After our own start, in which Exo may still carry out what our former self ordered."""
+    appears: float = 30.0
+    """After a yes, in which the instance may still appear, in this session or in the next.
+
+    While a cluster forms, a placement was carried out 14 s after the yes."""
+    jitter: float = 3.0
+    """At most, of our own choice, before the last look that precedes a placement."""
+    idle: float = 10.0
+    """For which a model may be ready and at no work while a request waits for it."""
+    cold_load: float = 900.0
+    """That generation A may need to load a model that it was not seen to answer with yet."""
+    legacy_first_content: float = 120.0
+    """At least, of generation A's silence before its first token."""
+
+
+WAITS = Waits()
+
+
 def _nothing() -> dict[Generation, frozenset[str]]:
     return {"A": frozenset(), "B": frozenset(), "C": frozenset()}
 
@@ -81,6 +105,7 @@ class Policy(Struct, frozen=True):
     """Seconds that a request waits for a model that is being placed, where nothing else serves."""
     first_look: float = 4.0
     """Seconds for which requests may wait until every seed was looked at once."""
+    waits: Waits = WAITS
     awaited: frozenset[str] = frozenset()
     """Sources of which the first look waits to hear, and for whom they tell of."""
 

@@ -17,8 +17,6 @@ from exo_supervisor.core.vouching import Word, dies_with, is_dead, judge, judge_
 
 TAKEN_UP = 1.0
 """Seconds after which the state shows a new request at work: workers plan ten times a second."""
-IDLE = 10.0
-"""Seconds for which a model may be ready and at no work while a request waits for it."""
 SHARED = 5.0
 """Seconds for which a reading that vouched for one attempt saves another the question."""
 WHOLE_STATE = 15.0
@@ -127,7 +125,7 @@ class Quiet:
         if word is Word.IDLE:
             if silence.idle_since is None:
                 silence.idle_since = silence.told_at
-            if now - silence.idle_since < IDLE:
+            if now - silence.idle_since < self._tables.policy.waits.idle:
                 return []
         ended = {request: attempt, **dict(self._alike(attempt, word, view))}
         for gone in ended:

@@ -15,8 +15,6 @@ _CALLS = frozenset({"tools", "functions"})
 """Demands with which a part of an answer may be written in silence."""
 SOONEST = 2.0
 """Seconds of silence, at least, until the state is asked about it."""
-COLD_LOAD = 900.0
-"""Seconds that generation A may need to load a model that it was not seen to answer with yet."""
 
 
 def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
@@ -109,15 +107,16 @@ def _node_timers(option: Option, size: int, tables: Tables) -> Timers:
     Where that is little, the state is asked about a silence all the sooner.
     """
     timers = tables.policy.timers(option.generation or "C")
+    cold_load = tables.policy.waits.cold_load
     if option.generation == "A" and not tables.meters.knows(option.target, option.model):
-        most = max(COLD_LOAD, timers.first_content)
+        most = max(cold_load, timers.first_content)
         return structs.replace(timers, first_content=most, first_content_max=most)
     learnt = tables.prefill.allows(option.scope, option.model, size)
     if 0.0 < learnt < timers.stall / 2 and option.generation != "A":
         return structs.replace(timers, quiet=max(learnt, SOONEST))
     if learnt <= timers.first_content:
         return timers
-    most = COLD_LOAD if option.generation == "A" else timers.first_content_max
+    most = cold_load if option.generation == "A" else timers.first_content_max
     first = min(learnt, max(most, timers.first_content))
     return structs.replace(
         timers, first_content=first, first_content_max=max(first, timers.first_content_max)

@@ -17,6 +17,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from exo_supervisor.core.effects import PlaceModel, RemoveModel
 from exo_supervisor.core.events import Event, ModelRemoved, PlacementSettled
 from exo_supervisor.core.names import InstanceId
+from exo_supervisor.core.policy import WAITS
 from exo_supervisor.runtime.fetch import Command, Get, GetError
 from exo_supervisor.wire.faults import WireError
 from exo_supervisor.wire.placement import (
@@ -34,9 +35,8 @@ LOOKING, COMMANDING = 10.0, 15.0
 PREVIEWING = 30.0
 """Seconds for the ways to place a model: Exo asks the hub for one without a card, up to 14 s long,
 and begins anew when we hang up."""
-MOVES, JITTER = 2.0, 3.0
-"""Seconds between the ways and the last look: in the first a healthy state gets new events, the
-others, at most, are jitter."""
+MOVES = 2.0
+"""Seconds, at least, between the ways and the last look: a healthy state gets new events."""
 _LONGEST = 32 * 2**20
 _NOT_SENT = frozenset({"refused", "dns", "no_route", "tls"})
 
@@ -54,9 +54,12 @@ class Placer:
         command: Command,
         inbox: MemoryObjectSendStream[Event],
         draw: Callable[[], float],
+        *,
+        jitter: float = WAITS.jitter,
     ) -> None:
         """`draw` returns random numbers in [0, 1)."""
         self._get, self._command, self._inbox, self._draw = get, command, inbox, draw
+        self._jitter = jitter
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
@@ -113,7 +116,7 @@ class Placer:
         self, order: PlaceModel, way: Preview, before: PlacedInstances
     ) -> tuple[Told, str, InstanceId | None]:
         """Place it, unless it stands by now, or the state stands still and would not show it."""
-        await anyio.sleep(MOVES + JITTER * self._draw())
+        await anyio.sleep(MOVES + self._jitter * self._draw())
         seen = await self._read_instances(order)
         if seen.stands(order.models):
             return "stands", "", None

@@ -10,7 +10,7 @@ from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.stream import Reply
 from exo_supervisor.demo import HEALTHY, Disease, ExoCluster, ExoNode
 from exo_supervisor.demo.state import DISK_FULL
-from tests.app.world import EXO_MODEL, MODEL, World, asking, in_process, run
+from tests.app.world import EXO_MODEL, MODEL, SOON, World, asking, in_process, run
 
 pytestmark = [pytest.mark.real_time, pytest.mark.alone]
 ROW = f"/supervisor/models/{MODEL}"
@@ -83,17 +83,12 @@ async def test_what_is_removed_stays_on_its_disk() -> None:
         assert (await becomes(world, "downloaded"))["where"] == []
 
 
-async def test_that_exo_asks_the_hub_is_said_to_all_who_wait(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_that_exo_asks_the_hub_is_said_to_all_who_wait() -> None:
     """A model without a card is looked up first, for 11 s offline: it is placed all the same."""
-    monkeypatch.setattr("exo_supervisor.core.grounds.HOLD", 0.2)
-    monkeypatch.setattr("exo_supervisor.core.grounds.RESTARTED", 0.2)
-    monkeypatch.setattr("exo_supervisor.edge.placer.JITTER", 0.2)
     rule = [{"name": MODEL, "exo": [NO_CARD], "on_demand": True}]
     async with (
         ExoNode("C", cluster=ExoCluster("C"), pace=0.0) as exo,
-        in_process(exo, model=rule, server={"head": 0.3}) as world,
+        in_process(exo, waits=SOON, model=rule, server={"head": 0.3}) as world,
     ):
         exo.disease = Disease("hub_lookup", seconds=11.0)
         await world.until("/supervisor/nodes", lambda body: body["nodes"][0]["rung"] == "clustered")

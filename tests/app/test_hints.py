@@ -21,6 +21,7 @@ from tests.app.world import (
     EXO_MODEL,
     KEY,
     MODEL,
+    SOON,
     Ended,
     World,
     folder,
@@ -86,11 +87,7 @@ async def test_what_must_stay_leads_to_where_each_model_is() -> None:
         assert "house-cloud" in said.out
 
 
-async def test_a_mere_card_is_placed_by_the_command_that_is_named(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for wait in ("core.grounds.HOLD", "core.grounds.RESTARTED", "edge.placer.JITTER"):
-        monkeypatch.setattr(f"exo_supervisor.{wait}", 0.2)  # tested in virtual time
+async def test_a_mere_card_is_placed_by_the_command_that_is_named() -> None:
     async with house() as (world, node, _):
 
         async def refused() -> Ended:
@@ -271,7 +268,7 @@ async def house(models: int = 1) -> AsyncGenerator[tuple[World, ExoNode, Cloud]]
     if more:
         node = ExoNode("C", (EXO_MODEL, *more), pace=0.0)
     cloud = Cloud(KEY, (CLOUD_MODEL,), pace=0.0)
-    async with node, cloud, in_process(node, cloud=cloud) as world:
+    async with node, cloud, in_process(node, cloud=cloud, waits=SOON) as world:
         await world.ready()
         await world.lines("provider_reached")
         yield world, node, cloud

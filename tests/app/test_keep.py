@@ -7,6 +7,7 @@ import anyio
 import httpx
 import pytest
 
+from exo_supervisor.core.policy import Waits
 from exo_supervisor.demo import Cloud, Disease, ExoCluster, ExoNode
 from tests.app.world import (
     CHAT,
@@ -14,6 +15,7 @@ from tests.app.world import (
     EXO_MODEL,
     KEY,
     MODEL,
+    SOON,
     World,
     asking,
     events,
@@ -32,14 +34,6 @@ STORY = (
     "placement_done",
     "traffic_shifted",
 )
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a cluster settle in a moment: the wait itself is tested in virtual time."""
-    monkeypatch.setattr("exo_supervisor.core.grounds.HOLD", 0.2)
-    monkeypatch.setattr("exo_supervisor.core.grounds.RESTARTED", 0.2)
-    monkeypatch.setattr("exo_supervisor.edge.placer.JITTER", 0.2)
 
 
 def rule(*cloud: str, **more: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - values of TOML
@@ -76,6 +70,7 @@ async def test_a_kept_model_comes_back_after_an_election_and_so_does_its_traffic
         Cloud(KEY, (CLOUD_MODEL,)) as cloud,
         in_process(
             exo,
+            waits=SOON,
             cloud=cloud,
             model=rule(f"house-cloud/{CLOUD_MODEL}", keep=True),
             timeouts={"stall": STALL},
@@ -114,7 +109,7 @@ async def test_the_first_request_places_a_model_and_waits_in_the_open() -> None:
     cluster = ExoCluster("C", load_seconds=2.0)
     async with (
         ExoNode("C", cluster=cluster, pace=0.0) as exo,
-        in_process(exo, model=rule(on_demand=True), server={"head": 0.3}) as world,
+        in_process(exo, waits=SOON, model=rule(on_demand=True), server={"head": 0.3}) as world,
     ):
         await world.until("/supervisor/nodes", lambda body: body["nodes"][0]["rung"] == "clustered")
         got: dict[bool, httpx.Response] = {}
@@ -132,6 +127,8 @@ async def test_the_first_request_places_a_model_and_waits_in_the_open() -> None:
         assert len(cluster.instances) == 1
 
 
+A_TENTH = Waits(settle=1.0, restarted=1.5, jitter=0.3, appears=6.0)
+"""What is waited for, in proportion to the boot; `appears` is twice that, for a busy machine."""
 BOOTS = {
     "together": (0.0, 0.0, 0.0),
     "one after the other": (0.0, 0.6, 1.2),
@@ -140,11 +137,8 @@ BOOTS = {
 
 
 @pytest.mark.parametrize("boot", BOOTS)
-async def test_a_boot_of_three_nodes_ends_with_one_instance(
-    boot: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_boot_of_three_nodes_ends_with_one_instance(boot: str) -> None:
     """Each is alone, merges, replays; the order is carried out late: all at a tenth of its time."""
-    _scaled(monkeypatch, 10)
     cluster = ExoCluster(
         "C", load_seconds=0.3, gather_seconds=0.8, replay_seconds=1.5, execute_seconds=1.4
     )
@@ -152,7 +146,7 @@ async def test_a_boot_of_three_nodes_ends_with_one_instance(
     for node in nodes:  # its address must be known before it boots
         await node.start()
         node.drop()
-    async with in_process(*nodes, model=rule(keep=True)) as world:
+    async with in_process(*nodes, waits=A_TENTH, model=rule(keep=True)) as world:
         async with anyio.create_task_group() as tasks:
             for node, wait in zip(nodes, BOOTS[boot], strict=True):
                 tasks.start_soon(_boot, node, wait)
@@ -188,21 +182,13 @@ async def _boot(node: ExoNode, wait: float) -> None:
     await node.start()
 
 
-def _scaled(patch: pytest.MonkeyPatch, by: int) -> None:
-    """Shorten what is waited for in proportion to the boot."""
-    for name in ("core.grounds.HOLD", "core.grounds.RESTARTED", "edge.placer.JITTER"):
-        long = {"HOLD": 10.0, "RESTARTED": 15.0, "JITTER": 3.0}[name.rpartition(".")[2]]
-        patch.setattr(f"exo_supervisor.{name}", long / by)
-    for module in ("placing", "keeper"):
-        patch.setattr(
-            f"exo_supervisor.core.{module}.APPEARS", 60.0 / by
-        )  # twice its share, for a busy machine
-
-
 async def test_a_person_places_and_removes_through_the_socket() -> None:
     cluster = ExoCluster("C", (EXO_MODEL,), load_seconds=0.1)
     name = f"/supervisor/models/{MODEL}"
-    async with ExoNode("C", cluster=cluster) as exo, in_process(exo, model=rule()) as world:
+    async with (
+        ExoNode("C", cluster=cluster) as exo,
+        in_process(exo, waits=SOON, model=rule()) as world,
+    ):
         await world.ready()
         removed = await world.http.post(f"{name}/remove")
         assert removed.json()["model"]["placement"]["state"] == "removing"

@@ -22,6 +22,7 @@ from openai import AsyncOpenAI
 
 from exo_supervisor.app.service import Given, serve
 from exo_supervisor.config import Settings, read
+from exo_supervisor.core.policy import WAITS, Waits
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.host import listen, logs
 from exo_supervisor.host.credentials import Secret
@@ -37,6 +38,9 @@ CHAT = "/v1/chat/completions"
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
 PATIENCE = 60.0
 """Seconds after which what a test waits for has not happened."""
+
+SOON = Waits(settle=0.2, restarted=0.2, jitter=0.2)
+"""Lets a cluster settle in a moment: the waits themselves are tested in virtual time."""
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -88,6 +92,7 @@ async def in_process(
     cloud: Cloud | None = None,
     admin_group: int | None = None,
     state: Path | None = None,
+    waits: Waits = WAITS,
     **tables: Any,  # noqa: ANN401 - tables of TOML
 ) -> AsyncGenerator[World]:
     """Run the service in this process until the test ends; then nothing of a request is left."""
@@ -95,7 +100,7 @@ async def in_process(
     log = BytesIO()
     writer = logs.configure("info", "json", stream=log)
     try:
-        more = {"admin_group": admin_group, "state": state}
+        more = {"admin_group": admin_group, "state": state, "waits": waits}
         async with _serving(settings, log.getvalue, more) as world:
             yield world
     finally:

@@ -1,11 +1,12 @@
 """`models place` and `models remove`: one line, old state to new; only a terminal is asked."""
 
 import json
-import time
 
 import pytest
 
-from exo_supervisor.cli import models as verb
+from exo_supervisor.cli.errors import VerbError
+from exo_supervisor.cli.models import models
+from exo_supervisor.cli.parse import Arguments, parse
 from tests.cli.conftest import Answerer, Handler, Service, whole
 
 pytestmark = pytest.mark.real_time
@@ -35,9 +36,9 @@ def in_turn(*bodies: object) -> Answerer:
     return answer
 
 
-@pytest.fixture(autouse=True)
-def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verb, "PAUSE", 0.01)
+def asked(service: Service, *words: str) -> Arguments:
+    """Return the arguments of `models` at this service."""
+    return parse(["models", *words, "--socket", str(service.path)])
 
 
 def test_placing_says_old_state_and_new(service: Service, capsys: Out) -> None:
@@ -51,7 +52,7 @@ def test_placing_says_old_state_and_new(service: Service, capsys: Out) -> None:
         ),
     )
     service.says(f"POST {PATH}/place", row("loading", at=None, placement=stage("resting")))
-    assert service.main("models", "place", "org/m") == 0
+    assert models(asked(service, "place", "org/m"), pause=0.01) == 0
     assert capsys.readouterr().out == f"org/m: down -> loading at {NODE}\n"
 
 
@@ -71,23 +72,18 @@ def test_a_placement_that_fails_says_why(service: Service, capsys: Out, end: str
     assert capsys.readouterr().err == "error: org/m was not placed\n  why: needs 40 GB\n"
 
 
-def test_an_order_that_shows_nothing_is_not_waited_for_for_ever(
-    service: Service, capsys: Out, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verb, "PATIENCE", 0.05)
+def test_an_order_that_shows_nothing_is_not_waited_for_for_ever(service: Service) -> None:
     service.says(f"GET {PATH}", row("loading", at=None, placement=stage("asked")))
     service.says(f"POST {PATH}/place", row("loading", at=None, placement=stage("asked")))
-    began = time.monotonic()
-    assert service.main("models", "place", "org/m") == 1
-    assert time.monotonic() - began < 40.0, "less than its usual patience"
-    assert "nothing shows of it yet" in capsys.readouterr().err
+    with pytest.raises(VerbError, match="nothing shows of it yet"):
+        models(asked(service, "place", "org/m"), patience=0.05, pause=0.01)
 
 
 def test_removing_says_how_to_undo_it(service: Service, capsys: Out) -> None:
     removing = row("ready", placement=stage("removing"))
     service.on(f"GET {PATH}", in_turn(row("ready"), row("ready"), removing, row("cloud", at=None)))
     service.says(f"POST {PATH}/remove", removing)
-    assert service.main("models", "remove", "org/m", "--yes") == 0
+    assert models(asked(service, "remove", "org/m", "--yes"), pause=0.01) == 0
     assert capsys.readouterr().out == "org/m: ready -> cloud\n"
 
 

@@ -1,8 +1,9 @@
 """A cluster takes a placement when it has settled, and while somebody in it answers."""
 
-from exo_supervisor.core.grounds import GONE, HOLD, RESTARTED, RESTLESS, Grounds
+from exo_supervisor.core.grounds import GONE, RESTLESS, Grounds
 from exo_supervisor.core.names import ClusterKey
 from exo_supervisor.core.nodes import Cluster
+from exo_supervisor.core.policy import WAITS
 from tests.core.story import LOCAL, Story
 
 
@@ -21,10 +22,10 @@ def cluster(story: Story, key: str = "a:1") -> Cluster:
 def test_a_new_cluster_is_firm_after_a_while() -> None:
     story, grounds = watched("a:1")
     assert not grounds.changed(6.0)
-    assert grounds.firm_at(6.0) == 5.0 + RESTARTED, "our former self may have ordered something"
-    assert not grounds.firm(cluster(story), 5.0 + RESTARTED - 0.1)
-    assert grounds.firm(cluster(story), 5.0 + RESTARTED)
-    assert grounds.firm_at(5.0 + RESTARTED) is None
+    assert grounds.firm_at(6.0) == 5.0 + WAITS.restarted, "our former self may have placed it"
+    assert not grounds.firm(cluster(story), 5.0 + WAITS.restarted - 0.1)
+    assert grounds.firm(cluster(story), 5.0 + WAITS.restarted)
+    assert grounds.firm_at(5.0 + WAITS.restarted) is None
 
 
 def test_a_cluster_that_nobody_looked_at_yet_is_not_firm() -> None:
@@ -39,21 +40,21 @@ def test_an_election_alone_is_a_change_and_begins_the_wait_anew() -> None:
     cluster(story).condition.elected_at = 19.0
     assert grounds.changed(20.0)
     assert not grounds.changed(21.0)
-    assert not grounds.firm(cluster(story), 20.0 + HOLD - 0.1)
-    assert grounds.firm(cluster(story), 20.0 + HOLD)
+    assert not grounds.firm(cluster(story), 20.0 + WAITS.settle - 0.1)
+    assert grounds.firm(cluster(story), 20.0 + WAITS.settle)
 
 
 def test_a_change_of_any_grouping_unsettles_all() -> None:
     story, grounds = watched("a:1", "b:1", "c:1")
-    assert grounds.firm(cluster(story), 5.0 + RESTARTED)
+    assert grounds.firm(cluster(story), 5.0 + WAITS.restarted)
     for node in ("a:1", "b:1"):
         story.read(node, mates="a:1 b:1")
     assert grounds.changed(30.0)
     assert not grounds.changed(31.0)
     for key in ("a:1", "c:1"):
-        assert not grounds.firm(cluster(story, key), 30.0 + HOLD - 0.1)
-        assert grounds.firm(cluster(story, key), 30.0 + HOLD)
-    assert grounds.firm_at(31.0) == 30.0 + HOLD
+        assert not grounds.firm(cluster(story, key), 30.0 + WAITS.settle - 0.1)
+        assert grounds.firm(cluster(story, key), 30.0 + WAITS.settle)
+    assert grounds.firm_at(31.0) == 30.0 + WAITS.settle
 
 
 def test_a_house_that_never_rests_is_waited_for_a_minute() -> None:
@@ -102,10 +103,10 @@ def test_the_next_to_settle_is_told_first() -> None:
     story.up("b:1")
     story.read("b:1")
     assert grounds.changed(7.0)
-    assert grounds.firm_at(7.0) == 5.0 + RESTARTED
+    assert grounds.firm_at(7.0) == 5.0 + WAITS.restarted
     cluster(story).condition.elected_at = 30.0
     assert grounds.changed(30.0)
-    assert grounds.firm_at(30.0) == 30.0 + HOLD
+    assert grounds.firm_at(30.0) == 30.0 + WAITS.settle
 
 
 def test_a_cluster_that_left_and_came_back_must_settle_again() -> None:
@@ -115,7 +116,7 @@ def test_a_cluster_that_left_and_came_back_must_settle_again() -> None:
     assert grounds.changed(50.0)
     clusters[gone.key] = gone
     assert grounds.changed(60.0)
-    assert not grounds.firm(gone, 60.0 + HOLD - 0.1)
+    assert not grounds.firm(gone, 60.0 + WAITS.settle - 0.1)
 
 
 def test_only_what_answers_and_knows_placements_is_open() -> None:

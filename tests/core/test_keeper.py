@@ -10,11 +10,11 @@ from exo_supervisor.core.events import (
     PlacementRead,
     PlacementSettled,
 )
-from exo_supervisor.core.grounds import GONE, HOLD, RESTARTED
+from exo_supervisor.core.grounds import GONE
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.placing import ANSWERS, APPEARS, FIRST_PAUSE, GIVES_UP, GivenUp
-from exo_supervisor.core.policy import ModelRule, Policy
+from exo_supervisor.core.placing import ANSWERS, FIRST_PAUSE, GIVES_UP, GivenUp
+from exo_supervisor.core.policy import WAITS, ModelRule, Policy
 from tests.core.story import CLOUDS, P, Story, X, refusal, told
 
 M, N = ModelId("m"), ModelId("n")
@@ -66,7 +66,7 @@ class House(Story):
 
 def placed_at(house: House, node: str = "a:1") -> PlaceModel:
     """Wait for the one order that a house gives, and check where it goes."""
-    (order,) = orders(house.wait(RESTARTED))
+    (order,) = orders(house.wait(WAITS.restarted))
     assert order.node == node
     return order
 
@@ -81,7 +81,7 @@ def give_up(house: House) -> None:
 
 def test_a_kept_model_is_placed_when_its_cluster_has_settled() -> None:
     house = House(KEPT, "a:1")
-    assert not orders(house.wait(RESTARTED - 0.1))
+    assert not orders(house.wait(WAITS.restarted - 0.1))
     (order,) = orders(house.wait(0.1))
     assert (order.key, order.models, order.url) == (M, (M, N), "http://a:1")
     assert "placement_started" in house.names()
@@ -136,7 +136,7 @@ def test_an_order_that_nobody_answered_counts_as_lost() -> None:
     order = placed_at(house)
     assert not orders(house.wait(60.0))
     assert not orders(house.settle(order, "accepted")), "it came too late to mean anything"
-    house.now += APPEARS
+    house.now += WAITS.appears
     house.read("a:1", index=200)
     assert house.names()[-1] == "placement_failed"
 
@@ -144,7 +144,7 @@ def test_an_order_that_nobody_answered_counts_as_lost() -> None:
 def test_what_was_accepted_and_never_appears_is_tried_again_later() -> None:
     house = House(KEPT, "a:1")
     house.settle(placed_at(house), "accepted")
-    house.now += APPEARS
+    house.now += WAITS.appears
     assert not orders(house.read("a:1", index=120))
     assert house.names()[-1] == "placement_failed"
     assert not orders(house.wait(FIRST_PAUSE - 0.1))
@@ -179,7 +179,7 @@ def test_it_gives_up_loudly_and_hopes_anew_when_the_house_changes() -> None:
     assert not orders(house.wait(3600.0))
     house.up("b:1")
     house.read("b:1", index=1)
-    (order,) = orders(house.wait(HOLD))
+    (order,) = orders(house.wait(WAITS.settle))
     assert (order.node, order.ticket) == ("a:1", GIVES_UP + 1)
 
 
@@ -194,14 +194,14 @@ def test_an_election_is_waited_out_and_then_the_model_comes_back() -> None:
     house = House(KEPT_OR_CLOUD)
     house.up("a:1")
     house.read("a:1", "m", index=1000)
-    house.wait(RESTARTED)
+    house.wait(WAITS.restarted)
     assert told(house.ask("r")) == ["start a:1 m"]
     house.succeed("r")
     house.names()
     house.read("a:1", index=3)
     assert told(house.ask("s")) == ["start p x /model_not_ready"]
     house.succeed("s")
-    (order,) = orders(house.wait(RESTARTED))
+    (order,) = orders(house.wait(WAITS.restarted))
     house.settle(order, "accepted")
     house.read("a:1", "m", index=20)
     assert told(house.ask("t")) == ["start a:1 m"]
@@ -224,7 +224,7 @@ def test_what_an_election_takes_while_it_loads_is_no_failure() -> None:
     house.names()
     house.read("a:1", index=2)
     assert "placement_failed" not in house.names()
-    assert not orders(house.wait(APPEARS - 0.1)), "it may still appear, in the next session"
+    assert not orders(house.wait(WAITS.appears - 0.1)), "it may still appear, in the next session"
     (order,) = orders(house.wait(0.1))
     assert order.ticket == 2
 
@@ -241,9 +241,9 @@ def test_a_cluster_that_died_takes_its_models_with_it_only_after_a_while() -> No
     house = House(KEPT, "b:1")
     house.up("a:1")
     house.read("a:1", "m", index=10)
-    house.wait(RESTARTED)
+    house.wait(WAITS.restarted)
     assert not orders(house.down("a:1"))
-    assert not orders(house.wait(GONE - RESTARTED - 1.0))
+    assert not orders(house.wait(GONE - WAITS.restarted - 1.0))
     house.up("b:1")
     assert not orders(house.read("b:1", index=101))
     house.now += 2.0
@@ -312,7 +312,7 @@ def test_the_first_request_places_a_model_on_demand() -> None:
 
 def test_meanwhile_the_cloud_serves_if_it_may() -> None:
     house = House(ASKED_FOR_OR_CLOUD, "a:1")
-    house.wait(RESTARTED)
+    house.wait(WAITS.restarted)
     effects = house.ask("r")
     assert len(orders(effects)) == 1
     assert "start p x /model_not_ready" in told(effects)
@@ -322,13 +322,13 @@ def test_meanwhile_the_cloud_serves_if_it_may() -> None:
 
 def test_a_request_for_the_cloud_alone_places_nothing() -> None:
     house = House(ASKED_FOR_OR_CLOUD, "a:1")
-    house.wait(RESTARTED)
+    house.wait(WAITS.restarted)
     assert not orders(house.ask("r", route="cloud"))
 
 
 def test_a_failed_demand_rests_and_its_requests_do_not_wait() -> None:
     house = House(ASKED_FOR, "a:1")
-    house.wait(RESTARTED)
+    house.wait(WAITS.restarted)
     (order,) = orders(house.ask("r"))
     house.fails(order)
     assert refusal(house.ask("s")).status == 503
@@ -339,7 +339,7 @@ def test_a_failed_demand_rests_and_its_requests_do_not_wait() -> None:
 
 def test_a_person_places_any_model_once() -> None:
     house = House(Policy(), "a:1")
-    house.wait(RESTARTED)
+    house.wait(WAITS.restarted)
     (order,) = orders(house.order("place", M))
     house.settle(order, "accepted")
     house.read("a:1", "m", index=200)
@@ -351,7 +351,7 @@ def test_a_person_who_removes_a_kept_model_is_obeyed_until_it_is_ordered_again()
     house = House(KEPT)
     house.up("a:1")
     house.read("a:1", "m", "n", index=10)
-    house.wait(RESTARTED)
+    house.wait(WAITS.restarted)
     (remove,) = house.order("remove")
     assert isinstance(remove, RemoveModel)
     assert (remove.model, remove.cluster, remove.models) == (M, "a:1", (M, N))
@@ -381,7 +381,7 @@ def test_a_flood_of_removals_is_one_until_it_is_answered_or_lost() -> None:
 
 def test_a_model_ordered_while_it_is_being_removed_is_placed_anew() -> None:
     house = House(Policy(), "a:1")
-    house.wait(RESTARTED)
+    house.wait(WAITS.restarted)
     house.read("a:1", "m", index=110)
     (remove,) = house.order("remove")
     assert isinstance(remove, RemoveModel)
@@ -448,7 +448,7 @@ def test_a_node_that_says_it_is_not_placed_is_asked_before_it_is_placed_again() 
     house = House(KEPT)
     house.up("a:1")
     house.read("a:1", "m", index=10)
-    house.wait(RESTARTED)
+    house.wait(WAITS.restarted)
     house.machine.tables.registry.unplace(Address("a:1"), M, house.now)
     assert not orders(house.tell(ModelOrdered(models=(M,), order="place")))
     assert len(orders(house.read("a:1", index=11))) == 1
@@ -458,7 +458,7 @@ def test_what_ails_is_neither_placed_again_nor_waited_for_and_comes_back_once_it
     house = House(KEPT)
     house.up("a:1")
     house.read("a:1", "m", index=10)
-    house.wait(RESTARTED)
+    house.wait(WAITS.restarted)
     listed, ill = (NodeId("a:1#0"),), Placed(M, ready=False, why="host_silent")
     told_ill = PlacementRead(node=Address("a:1"), listed=listed, models=(ill,), index=11)
     assert not orders(house.tell(told_ill) + house.wait(60.0))

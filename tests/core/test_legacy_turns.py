@@ -5,7 +5,7 @@ from msgspec import structs
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.patience import LAST_RESORT
-from exo_supervisor.core.starting import COLD_LOAD
+from exo_supervisor.core.policy import WAITS
 from tests.core.story import ANY, BOTH, LOCAL, Story, refusal, told
 
 DEAF = structs.replace(
@@ -84,7 +84,7 @@ def test_a_cold_load_has_its_own_time() -> None:
     story = Story(LOCAL, "a:1", generation="A")
     [start] = story.ask("r")
     assert isinstance(start, StartAttempt)
-    assert (start.timers.first_content, start.timers.first_content_max) == (COLD_LOAD, COLD_LOAD)
+    assert start.timers.first_content == start.timers.first_content_max == WAITS.cold_load
     assert start.generation == "A"
     story.succeed("r")
     [start] = story.ask("s")

@@ -5,10 +5,9 @@ from msgspec import structs
 
 from exo_supervisor.core.effects import Effect, PlaceModel, RemoveModel
 from exo_supervisor.core.events import ModelOrdered, ModelRemoved, Placed, PlacementSettled
-from exo_supervisor.core.grounds import HOLD, RESTARTED
 from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
-from exo_supervisor.core.placing import ANSWERS, APPEARS, Awaited, Loading, Resting
-from exo_supervisor.core.policy import ModelRule, Policy
+from exo_supervisor.core.placing import ANSWERS, Awaited, Loading, Resting
+from exo_supervisor.core.policy import WAITS, ModelRule, Policy
 from exo_supervisor.core.wants import MAX_OWN, Row
 from tests.core.story import Story, stand
 
@@ -53,7 +52,7 @@ class House(Story):
 
     def ordered(self, instance: str = "i5") -> None:
         """Let a model be placed for the first time."""
-        assert placed(self.wait(RESTARTED)) == ["a:1"]
+        assert placed(self.wait(WAITS.restarted)) == ["a:1"]
         self.accepts(instance)
         self.said.clear()
 
@@ -85,7 +84,7 @@ def test_what_was_ordered_of_a_cluster_is_looked_for_at_its_heir() -> None:
 
 def test_a_merge_makes_the_heir_known() -> None:
     house = House("b:1")
-    assert placed(house.wait(RESTARTED)) == ["b:1"]
+    assert placed(house.wait(WAITS.restarted)) == ["b:1"]
     house.accepts()
     house.up("a:1")
     house.read("a:1", index=900)
@@ -103,8 +102,8 @@ def test_what_an_election_took_comes_back_only_when_it_can_come_late_no_more() -
     house.read("a:1", index=-1)
     assert "placement_done" not in house.names(), "it was lost"
     yes = house.now
-    assert placed(house.wait(APPEARS - 0.1)) == []
-    assert placed(house.tick(yes + APPEARS)) == ["a:1"]
+    assert placed(house.wait(WAITS.appears - 0.1)) == []
+    assert placed(house.tick(yes + WAITS.appears)) == ["a:1"]
 
 
 def test_what_never_appears_after_an_election_is_no_failure() -> None:
@@ -112,16 +111,16 @@ def test_what_never_appears_after_an_election_is_no_failure() -> None:
     house.ordered()
     house.wait(5.0)
     house.read("a:1", index=-1)
-    assert placed(house.wait(APPEARS)) == ["a:1"]
+    assert placed(house.wait(WAITS.appears)) == ["a:1"]
     assert "placement_failed" not in house.names()
 
 
 def test_nothing_is_placed_for_ten_seconds_after_any_change_of_the_grouping() -> None:
     house = House("a:1")
-    house.wait(RESTARTED - 1.0)
+    house.wait(WAITS.restarted - 1.0)
     house.up("b:1")
     house.read("b:1", index=7)
-    assert placed(house.wait(HOLD - 0.1)) == []
+    assert placed(house.wait(WAITS.settle - 0.1)) == []
     assert placed(house.wait(0.1)) == ["a:1"]
 
 
@@ -166,7 +165,7 @@ def test_what_is_not_taken_away(two: Placed) -> None:
 
 def test_an_instance_is_our_own_even_if_the_yes_came_too_late() -> None:
     house = House("a:1")
-    assert placed(house.wait(RESTARTED)) == ["a:1"]
+    assert placed(house.wait(WAITS.restarted)) == ["a:1"]
     house.wait(ANSWERS)
     assert not isinstance(house.row.placing, Loading)
     house.accepts("i5")

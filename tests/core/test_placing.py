@@ -10,7 +10,6 @@ from exo_supervisor.core.events import Placed
 from exo_supervisor.core.names import ClusterKey, ModelId
 from exo_supervisor.core.placing import (
     ANSWERS,
-    APPEARS,
     FIRST_PAUSE,
     GIVES_UP,
     LOADS,
@@ -23,6 +22,7 @@ from exo_supervisor.core.placing import (
     Resting,
     Told,
 )
+from exo_supervisor.core.policy import WAITS
 
 HERE = ClusterKey("a:1")
 READY = Placed(ModelId("m"), ready=True)
@@ -76,8 +76,8 @@ def test_an_answer_that_never_comes_counts_as_lost() -> None:
 
 def test_what_was_accepted_must_appear_in_a_state_that_was_read_late_enough() -> None:
     awaited = Awaited(0, HERE, 10.0)
-    assert placing.lacks(awaited, 10.0 + APPEARS - 0.1, 99.0) is awaited
-    gone = placing.lacks(awaited, 10.0 + APPEARS, 99.0)
+    assert placing.lacks(awaited, 10.0 + WAITS.appears - 0.1, 99.0) is awaited
+    gone = placing.lacks(awaited, 10.0 + WAITS.appears, 99.0)
     assert gone == Resting(1, 99.0 + FIRST_PAUSE, "it was accepted and never appeared")
 
 
@@ -116,7 +116,7 @@ def test_when_time_alone_moves_it_on() -> None:
     assert placing.due(Resting()) is None
     assert placing.due(Resting(1, 7.0)) == 7.0
     assert placing.due(Asked(0, HERE, 1.0)) == 1.0 + ANSWERS
-    assert placing.due(Awaited(0, HERE, 1.0)) == 1.0 + APPEARS
+    assert placing.due(Awaited(0, HERE, 1.0)) == 1.0 + WAITS.appears
     assert placing.due(Loading(0, HERE, 1.0, 2.0, HOW)) == 2.0 + LOADS
     assert placing.due(GivenUp(6, "")) is None
 

@@ -4,8 +4,8 @@ from msgspec import structs
 
 from exo_supervisor.core.effects import StartAttempt, Timers
 from exo_supervisor.core.names import ClusterKey, ModelId
+from exo_supervisor.core.policy import WAITS
 from exo_supervisor.core.prefill import MOST, PATIENCE, SHORT, Prefill
-from exo_supervisor.core.starting import COLD_LOAD
 from tests.core.story import ANY, BOTH, LOCAL, Story
 
 K, M = ClusterKey("k"), ModelId("m")
@@ -86,7 +86,7 @@ def test_generation_a_is_bounded_by_a_cold_load() -> None:
     assert round(timers(story, "s", LONG).first_content, 6) == 180.0
     story.succeed("s", ttft=600.0)
     learnt = timers(story, "t", LONG)
-    assert (learnt.first_content, learnt.first_content_max) == (COLD_LOAD, COLD_LOAD)
+    assert (learnt.first_content, learnt.first_content_max) == (WAITS.cold_load, WAITS.cold_load)
 
 
 def test_a_provider_keeps_its_own() -> None:

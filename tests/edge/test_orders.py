@@ -3,9 +3,8 @@
 import pytest
 
 from exo_supervisor.core.events import Event
-from exo_supervisor.core.grounds import RESTARTED
 from exo_supervisor.core.names import ModelId
-from exo_supervisor.core.policy import Policy
+from exo_supervisor.core.policy import WAITS, Policy
 from exo_supervisor.edge.advice import advise
 from exo_supervisor.edge.orders import ON_THE_HUB, Orders, PlacementSeen, placement_of
 from exo_supervisor.errors import BadRequestError
@@ -82,7 +81,7 @@ def test_an_order_that_nobody_can_carry_out(name: str, status: int, code: str) -
 def test_a_mere_card_may_be_ordered() -> None:
     house = House(Policy(), "a:1")
     house.cards("a:1", "org/card")
-    house.wait(RESTARTED)
+    house.wait(WAITS.restarted)
 
     def ask(event: Event) -> None:
         house.tell(event)

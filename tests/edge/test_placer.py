@@ -14,9 +14,10 @@ from msgspec import structs
 from exo_supervisor.core.effects import PlaceModel, RemoveModel
 from exo_supervisor.core.events import Event, ModelRemoved, PlacementSettled, Why
 from exo_supervisor.core.names import Address, ClusterKey, InstanceId, ModelId
+from exo_supervisor.core.policy import WAITS
 from exo_supervisor.demo import ExoCluster, ExoNode
 from exo_supervisor.edge.fetch import Fetcher
-from exo_supervisor.edge.placer import JITTER, MOVES, Placer
+from exo_supervisor.edge.placer import MOVES, Placer
 from exo_supervisor.edge.upstream import open_sessions
 from exo_supervisor.runtime.fetch import GetError
 from exo_supervisor.wire.exo import Reply
@@ -126,7 +127,7 @@ async def test_it_looks_previews_and_sends_once() -> None:
         f"{URL}/state/lastEventAppliedIdx", f"{URL}/state/instances", PREVIEWS,
         f"{URL}/state/lastEventAppliedIdx", f"{URL}/state/instances",
     ]  # fmt: skip
-    assert get.asked[-1][0] == MOVES + JITTER / 2, "another supervisor's order may show by then"
+    assert get.asked[-1][0] == MOVES + WAITS.jitter / 2, "another order may show by then"
     assert command.sent == [("POST", f"{URL}/instance", b'{"instance":{"x": 1}}')]
 
 

@@ -28,8 +28,8 @@ KILLERS: Final[tuple[dict[str, object], ...]] = (
 Act = Callable[[Ground], Awaitable[str]]
 
 
-async def leave(ground: Ground) -> str:
-    """Leave while waiting, and in mid-stream: both times the target must hear of it."""
+async def leave(ground: Ground, within: float = SOON) -> str:
+    """Leave while waiting, and in mid-stream: both times the target must hear of it in time."""
     server = ground.server(await first_choice(ground))
     took: list[float] = []
     for disease in (Disease("slow", seconds=_FOR_EVER), Disease("trickle", seconds=0.1)):
@@ -39,19 +39,19 @@ async def leave(ground: Ground) -> str:
             await server.until(lambda: server.open_streams == 1)
             if disease.name == "trickle":
                 await client.receive()
-        took.append(await _closed(server))
+        took.append(await _closed(server, within))
         if ground.node is not None and not ground.node.well():
             raise Failure("Exo's runner works on for a client that left")
     return f"upstream closed in {took[0]:.2f} s, mid-stream {took[1]:.2f} s"
 
 
-async def _closed(server: DemoServer) -> float:
+async def _closed(server: DemoServer, within: float) -> float:
     began = anyio.current_time()
-    with anyio.move_on_after(_FOR_EVER if server.open_streams == 0 else 10 * SOON):
+    with anyio.move_on_after(max(within, 10 * SOON)):
         await server.until(lambda: server.open_streams == 0)
     took = anyio.current_time() - began
-    if took > SOON:
-        raise Failure(f"the upstream was not closed within {SOON} s")
+    if took > within:
+        raise Failure(f"the upstream was not closed within {within} s")
     return took
 
 

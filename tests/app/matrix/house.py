@@ -9,9 +9,8 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from exo_supervisor.app import policy
-from exo_supervisor.core import quiet, starting
 from exo_supervisor.core.effects import Timers
+from exo_supervisor.core.policy import Waits
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.edge import relay
 from tests.app.matrix.cells import Cell, Kind, Place
@@ -61,7 +60,7 @@ async def house(place: Place, cells: Sequence[Cell], timers: Timers) -> AsyncGen
     nodes = [each for each in targets.values() if isinstance(each, ExoNode)]
     async with AsyncExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        _shorten(patch, timers)
+        patch.setattr(relay, "AGAIN", AGAIN)
         patch.setattr(socket, "getaddrinfo", _no_test_names(socket.getaddrinfo))
         for server in (*targets.values(), rescue):
             await stack.enter_async_context(server)
@@ -71,6 +70,7 @@ async def house(place: Place, cells: Sequence[Cell], timers: Timers) -> AsyncGen
         world = await stack.enter_async_context(
             in_process(
                 *nodes,
+                waits=_waits(timers),
                 provider=providers,
                 model=[_model(place, cell) for cell in cells],
                 health={"interval": NEVER, "timeout": 20.0, "ready_interval": NEVER},
@@ -121,12 +121,10 @@ def _timeouts(timers: Timers) -> dict[str, float]:
     return {name: named[name] for name in ("connect", "headers", "first_content", "stall")}
 
 
-def _shorten(patch: pytest.MonkeyPatch, timers: Timers) -> None:
+def _waits(timers: Timers) -> Waits:
     """Make short what no configuration reaches: generation A's patience, and that of questions."""
-    patch.setattr(policy, "LEGACY_FIRST_CONTENT", timers.first_content)
-    patch.setattr(starting, "COLD_LOAD", timers.first_content)
-    patch.setattr(relay, "AGAIN", AGAIN)
-    patch.setattr(quiet, "IDLE", AGAIN)
+    first = timers.first_content
+    return Waits(idle=AGAIN, cold_load=first, legacy_first_content=first)
 
 
 def _no_test_names(look_up: Any) -> Any:  # noqa: ANN401 - as the standard library has it
