@@ -9,7 +9,7 @@ import anyio
 from msgspec import Struct
 
 from exo_supervisor.app.service import Given, serve
-from exo_supervisor.client import Client
+from exo_supervisor.app.visitor import Visitor
 from exo_supervisor.config import read
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.host import listen, logs
@@ -54,7 +54,7 @@ class Stage(Struct, frozen=True):
     nodes: tuple[ExoNode, ...]
     star: ExoNode
     cloud: Cloud
-    client: Client
+    client: Visitor
     socket: str
     log: str
 
@@ -91,6 +91,5 @@ async def set_up() -> AsyncGenerator[Stage]:
         )
         tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(serve, given, anyio.sleep_forever)
-        client = await stack.enter_async_context(Client(path))
-        yield Stage(nodes, nodes[2], cloud, client, path, str(log))
+        yield Stage(nodes, nodes[2], cloud, Visitor(path), path, str(log))
         tasks.cancel_scope.cancel()

@@ -7,7 +7,7 @@ import anyio
 from msgspec import Struct
 
 from exo_supervisor.app.stage import MODEL, Stage
-from exo_supervisor.client import AnswerError
+from exo_supervisor.client.http import AnswerError
 from exo_supervisor.errors import SupervisorError
 
 WAIT = 10.0

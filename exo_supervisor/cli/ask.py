@@ -7,16 +7,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from exo_supervisor.cli.awaited import awaited
-from exo_supervisor.cli.body import Fields
-from exo_supervisor.cli.errors import CutError, VerbError
-from exo_supervisor.cli.http import Answer, send
+from exo_supervisor.cli.errors import VerbError
+from exo_supervisor.cli.http import asked
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.stream import Reply, contents
 from exo_supervisor.cli.term import cell, clean, note, on_terminal, raw, write
 from exo_supervisor.cli.waiting import Waiting
+from exo_supervisor.client.chat import Chat
+from exo_supervisor.client.http import Answer, CutError
+from exo_supervisor.client.json_object import Fields
 
 AGAIN = "run it again; exo-supervisor status tells what failed"
-_SERVED_HEADERS = ("target", "attempts", "shift", "model")
+_CHAT = "/v1/chat/completions"
+_SERVED = ("target", "attempts", "shift", "model")
 
 
 def ask(arguments: Arguments, model: str, messages: Sequence[Fields]) -> str:
@@ -24,7 +26,7 @@ def ask(arguments: Arguments, model: str, messages: Sequence[Fields]) -> str:
 
     Raises `VerbError` if it is not whole. Ctrl-C cancels it, at the service too.
     """
-    reply = Reply(served={})
+    reply = Chat()
     started = time.monotonic()
     try:
         with Waiting(lambda: awaited(arguments, model, reply)) as waiting:
@@ -37,7 +39,7 @@ def ask(arguments: Arguments, model: str, messages: Sequence[Fields]) -> str:
     if not reply.done or reply.error:
         raise _not_whole(reply)
     note(_who(reply, model, first and first - started, time.monotonic() - started))
-    return "".join(reply.text)
+    return "".join(reply.pieces)
 
 
 def _wanted(arguments: Arguments, model: str, messages: Sequence[Fields]) -> Fields:
@@ -51,25 +53,17 @@ def _wanted(arguments: Arguments, model: str, messages: Sequence[Fields]) -> Fie
     return wanted
 
 
-def _carry(arguments: Arguments, wanted: Fields, reply: Reply, waiting: Waiting) -> float | None:
+def _carry(arguments: Arguments, wanted: Fields, reply: Chat, waiting: Waiting) -> float | None:
     """Send the request and write the answer; return when its first content came, if it did."""
-    answer = send(
-        arguments,
-        "POST",
-        "/v1/chat/completions",
-        body=json.dumps(wanted).encode(),
-        headers=_headers(arguments),
-        timeout=None,  # the service's own timers end it
-    )
-    reply.served = {name: answer.header(f"x-supervisor-{name}") for name in _SERVED_HEADERS}
-    try:
+    timeout = None  # the service's own timers end it
+    body, headers = json.dumps(wanted).encode(), _headers(arguments)
+    with asked(arguments, "POST", _CHAT, body=body, headers=headers, timeout=timeout) as answer:
+        reply.served = {name: cell(answer.header(f"x-supervisor-{name}")) for name in _SERVED}
         if not arguments.json:
             return _stream(answer, reply, waiting)
-        body = answer.whole()
+        whole = answer.whole()
         waiting.over()
-        raw(body)
-    finally:
-        answer.close()
+        raw(whole)
     return None
 
 
@@ -83,10 +77,10 @@ def _headers(arguments: Arguments) -> dict[str, str]:
     return {"content-type": "application/json", **headers}
 
 
-def _stream(answer: Answer, reply: Reply, waiting: Waiting) -> float | None:
+def _stream(answer: Answer, reply: Chat, waiting: Waiting) -> float | None:
     """Write the content as it arrives; return when its first piece came, by the monotonic clock."""
     first: float | None = None
-    for content in _until_cut(answer, reply):
+    for content in _contents(answer, reply):
         if first is None:
             first = time.monotonic()
             waiting.over()
@@ -96,25 +90,29 @@ def _stream(answer: Answer, reply: Reply, waiting: Waiting) -> float | None:
     return first
 
 
-def _until_cut(answer: Answer, reply: Reply) -> Iterator[str]:
+def _contents(answer: Answer, reply: Chat) -> Iterator[str]:
     try:
-        yield from contents(answer.lines(), reply)
+        for part in answer.parts():
+            yield from reply.feed(part)
+            if reply.over:
+                return
+        yield from reply.close()
     except CutError as error:
-        reply.error = ", ".join([error.message, *error.why])
+        reply.error = f"{error.message}, {error.why}"
 
 
-def _say_cancelled(reply: Reply) -> None:
+def _say_cancelled(reply: Chat) -> None:
     with suppress(BrokenPipeError, VerbError):
         write("\n" if reply.open_line else "")
-        note("-- cancelled" + ("; the text above is not whole" if reply.text else ""))
+        note("-- cancelled" + ("; the text above is not whole" if reply.pieces else ""))
 
 
-def _not_whole(reply: Reply) -> VerbError:
+def _not_whole(reply: Chat) -> VerbError:
     target = _served(reply, "target")
     why = reply.error or "it ended without its last word, [DONE]"
-    if not reply.text:
+    if not reply.pieces:
         return VerbError(why, why=[f"from {target}"] if target else [], hint=AGAIN)
-    pieces = "1 piece" if len(reply.text) == 1 else f"{len(reply.text)} pieces"
+    pieces = "1 piece" if len(reply.pieces) == 1 else f"{len(reply.pieces)} pieces"
     return VerbError(
         f"{target or 'the answer'} broke off after {pieces}; the text above is not whole",
         why=[why],
@@ -122,7 +120,7 @@ def _not_whole(reply: Reply) -> VerbError:
     )
 
 
-def _who(reply: Reply, model: str, first: float | None, total: float) -> str:
+def _who(reply: Chat, model: str, first: float | None, total: float) -> str:
     """Say who served and how fast; a shift, more attempts, another model only where there were."""
     target, shift = _served(reply, "target"), _served(reply, "shift")
     attempts, served = _served(reply, "attempts"), _served(reply, "model")
@@ -143,6 +141,6 @@ def _who(reply: Reply, model: str, first: float | None, total: float) -> str:
     return "-- " + ", ".join([*parts, f"total {total:.1f} s"])
 
 
-def _served(reply: Reply, name: str) -> str:
+def _served(reply: Chat, name: str) -> str:
     value = reply.served.get(name)
     return cell(str(value)) if value is not None else ""

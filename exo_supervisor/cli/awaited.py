@@ -2,13 +2,14 @@
 
 from contextlib import suppress
 
-from exo_supervisor.cli.body import Fields, count, fields, objects, parse_object, texts, word
+from exo_supervisor.cli.body import parse_object, texts, word
 from exo_supervisor.cli.errors import VerbError
 from exo_supervisor.cli.http import fetch
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.stream import Reply
 from exo_supervisor.cli.tables import progress
 from exo_supervisor.cli.term import span
+from exo_supervisor.client.chat import Chat
+from exo_supervisor.client.json_object import Fields, count, fields, objects
 
 _THOUSAND = 1000
 _WAITS = {
@@ -18,7 +19,7 @@ _WAITS = {
 }
 
 
-def awaited(arguments: Arguments, model: str, reply: Reply) -> str:
+def awaited(arguments: Arguments, model: str, reply: Chat) -> str:
     """Say what the wait is for, and what ends it."""
     limit = f"at most {span(arguments.deadline)}" if arguments.deadline else "Ctrl-C ends it"
     if reply.reasoning:

@@ -5,8 +5,8 @@ from typing import cast
 
 from exo_supervisor.cli.errors import VerbError
 from exo_supervisor.cli.term import cell
+from exo_supervisor.client.json_object import Fields
 
-Fields = dict[str, object]
 _ENDLESS = 1e12
 
 
@@ -25,19 +25,9 @@ def parse_object(raw: bytes) -> Fields:
     return cast("Fields", found)
 
 
-def fields(value: object) -> Fields:
-    """Take an object, empty where there is none."""
-    return cast("Fields", value) if isinstance(value, dict) else {}
-
-
 def values(value: object) -> list[object]:
     """Take a list, empty where there is none."""
     return cast("list[object]", value) if isinstance(value, list) else []
-
-
-def objects(value: object) -> list[Fields]:
-    """Take the objects of a list."""
-    return [cast("Fields", each) for each in values(value) if isinstance(each, dict)]
 
 
 def texts(value: object) -> list[str]:
@@ -53,11 +43,6 @@ def word(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return cell(str(value)) or "-"
-
-
-def count(value: object) -> int:
-    """Take a whole number, 0 where there is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def seconds(value: object) -> float:

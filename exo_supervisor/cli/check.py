@@ -13,13 +13,14 @@ import msgspec
 
 from exo_supervisor.app import files
 from exo_supervisor.app.trial import Finding, try_all
-from exo_supervisor.cli.body import Fields, fields, objects, parse_object, texts, word
+from exo_supervisor.cli.body import parse_object, texts, word
 from exo_supervisor.cli.errors import FAILED
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.place import SYSTEM_CONFIG, SYSTEM_SOCKET
 from exo_supervisor.cli.running import keys_of, names_a_file, of_service
 from exo_supervisor.cli.settings import guarded, load
 from exo_supervisor.cli.term import cell, note, say, table
+from exo_supervisor.client.json_object import Fields, fields, objects
 from exo_supervisor.config import Settings, without_passwords
 from exo_supervisor.host.permissions import SERVICE_USER, unreadable_for
 

@@ -7,11 +7,11 @@ from typing import cast
 import msgspec
 
 from exo_supervisor.app import files
-from exo_supervisor.cli.body import Fields, fields
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.running import keys_of, names_a_file, of_service
 from exo_supervisor.cli.settings import guarded, load
 from exo_supervisor.cli.term import clean, say
+from exo_supervisor.client.json_object import Fields, fields
 from exo_supervisor.config import Config, Settings, render, without_passwords
 from exo_supervisor.errors import StartError
 

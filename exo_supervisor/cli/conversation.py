@@ -4,10 +4,10 @@ from contextlib import suppress
 from importlib import import_module
 
 from exo_supervisor.cli.ask import ask
-from exo_supervisor.cli.body import Fields
 from exo_supervisor.cli.errors import UNREACHABLE, VerbError
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import cell, note, say, tell
+from exo_supervisor.client.json_object import Fields
 
 _PROMPT = "> "
 _ENDS = ("/bye", "/exit", "/quit")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 from exo_supervisor.cli import tables
-from exo_supervisor.cli.body import Fields, fields, parse_object, word
+from exo_supervisor.cli.body import parse_object, word
 from exo_supervisor.cli.errors import UNREACHABLE, VerbError, misuse
 from exo_supervisor.cli.http import fetch
 from exo_supervisor.cli.nodes import nodes as node_lines
@@ -14,6 +14,7 @@ from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, note, raw, say
 from exo_supervisor.cli.trust import forget, trust
 from exo_supervisor.cli.waiting import Waiting
+from exo_supervisor.client.json_object import Fields, fields
 
 POLL = 0.1
 """Seconds between two looks while `status --wait` waits."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from stat import S_IRGRP, S_IWGRP
 from typing import NamedTuple
 
-from exo_supervisor.cli.body import fields
 from exo_supervisor.cli.errors import BAD_CONFIG, UNREACHABLE, VerbError
 from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.client.json_object import fields
 from exo_supervisor.home import expand
 from exo_supervisor.host.user_socket import user_socket
 

@@ -2,11 +2,12 @@
 
 import os
 
-from exo_supervisor.cli.body import Fields, fields, parse_object
+from exo_supervisor.cli.body import parse_object
 from exo_supervisor.cli.errors import UNREACHABLE, VerbError
 from exo_supervisor.cli.http import fetch
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.place import CONFIG_VARIABLE
+from exo_supervisor.client.json_object import Fields, fields
 
 
 def of_service(arguments: Arguments, path: str) -> Fields | None:

@@ -8,7 +8,7 @@ service's answers under `/supervisor/`.
 from textwrap import wrap
 from typing import TextIO
 
-from exo_supervisor.cli.body import Fields, count, fields, objects, seconds, stamp, texts
+from exo_supervisor.cli.body import seconds, stamp, texts
 from exo_supervisor.cli.body import word as w
 from exo_supervisor.cli.term import (
     DIM,
@@ -22,6 +22,7 @@ from exo_supervisor.cli.term import (
     tint,
 )
 from exo_supervisor.cli.verbs import PROGRAM
+from exo_supervisor.client.json_object import Fields, count, fields, objects
 
 _RUNGS = ("ready", "placed", "clustered", "identified", "reachable", "seen", "down")
 

@@ -7,7 +7,7 @@ from anyio import to_thread
 
 from exo_supervisor.cli.awaited import awaited
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.stream import Reply
+from exo_supervisor.client.chat import Chat
 from exo_supervisor.demo import HEALTHY, Disease, ExoCluster, ExoNode
 from exo_supervisor.demo.state import DISK_FULL
 from tests.app.world import EXO_MODEL, MODEL, SOON, World, asking, in_process, run
@@ -97,7 +97,7 @@ async def test_that_exo_asks_the_hub_is_said_to_all_who_wait() -> None:
             assert (row["state"], row["placement"]["state"]) == ("loading", "asked")
             assert f"no, {HUB}" in await shown(world, "models")
             arguments = Arguments(verb="chat", words=(), socket=world.path)
-            waits = await to_thread.run_sync(awaited, arguments, MODEL, Reply(served={}))
+            waits = await to_thread.run_sync(awaited, arguments, MODEL, Chat())
             assert f"waiting: the model is being placed, {HUB} (" in waits
         exo.disease = HEALTHY
         assert (await becomes(world, "ready"))["why"] is None

@@ -89,7 +89,7 @@ ERROR = {"error": {"message": "the node went away", "code": "attempts_failed"}}
         ),
         (
             streamed(delta("a"), delta("b"), headers=EXO, done=False, cut=True),
-            "the service's answer broke off, IncompleteRead(0 bytes read)",
+            "the service's answer broke off, its end is missing",
         ),
         (
             streamed(delta("a"), delta("b"), headers=EXO, done=False),

@@ -1,16 +1,14 @@
 """Whatever answers on the socket, a verb ends with a clear error and no traceback."""
 
 import io
-import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exo_supervisor.cli import tables
-from exo_supervisor.cli.body import fields
 from exo_supervisor.cli.nodes import nodes
-from exo_supervisor.cli.stream import Reply, contents
+from exo_supervisor.client.json_object import fields
 from tests.cli.conftest import Answerer, Handler, Service, delta, streamed, whole
 
 pytestmark = [pytest.mark.real_time, pytest.mark.alone]
@@ -142,20 +140,6 @@ def test_an_event_that_makes_no_sense_is_passed_over(
     service.on("POST /v1/chat/completions", streamed(delta("a"), event, delta("b")))
     assert service.main("chat", "--model", "m", "hello") == 0
     assert capsys.readouterr().out == "ab\n"
-
-
-@given(st.lists(st.binary(max_size=30) | st.sampled_from([b"", b"data: {}", b"data: [DONE]"])))
-def test_any_lines_end_in_a_verdict(lines: list[bytes]) -> None:
-    """No line of a stream, however odd, breaks the reader."""
-    reply = Reply(served={})
-    assert all(contents(lines, reply))
-
-
-def test_an_event_over_several_lines_is_one_event() -> None:
-    raw = json.dumps(delta("x"), indent=0).encode().split(b"\n")
-    lines = [*(b"data: " + line for line in raw), b"", b"data:[DONE]", b""]
-    reply = Reply(served={})
-    assert (list(contents(lines, reply)), reply.done) == (["x"], True)
 
 
 def test_a_line_without_end_is_given_up(service: Service, capsys: Out) -> None:

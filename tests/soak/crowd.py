@@ -28,7 +28,7 @@ async def visit(house: House, tally: Tally, dice: Random, stop: anyio.Event) -> 
     """Be one client after another until it is time to stop."""
     while not stop.is_set():
         stream = dice.random() < 0.7
-        headers = [line for line, share in _WISHES if dice.random() < share]
+        headers = {name: value for name, value, share in _WISHES if dice.random() < share}
         request = chat(MODEL, stream=stream, headers=headers)
         tally.sent += 1
         if dice.random() < 0.15:
@@ -56,7 +56,7 @@ async def _leave(house: House, request: bytes, dice: Random) -> None:
 
 
 _WISHES = (
-    ("x-supervisor-privacy: local_only", 0.1),
-    ("x-supervisor-deadline: 0.5", 0.1),
-    ("x-supervisor-route: cloud", 0.05),
+    ("x-supervisor-privacy", "local_only", 0.1),
+    ("x-supervisor-deadline", "0.5", 0.1),
+    ("x-supervisor-route", "cloud", 0.05),
 )

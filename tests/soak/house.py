@@ -16,7 +16,7 @@ from anyio.abc import Process
 from msgspec import Struct
 
 from exo_supervisor.app.drill.witness import TOKENS
-from exo_supervisor.client import Client
+from exo_supervisor.app.visitor import Visitor
 from exo_supervisor.demo import Cloud, ExoCluster, ExoNode
 from exo_supervisor.demo.server import DemoServer
 from tests.soak.service import TASKS
@@ -69,7 +69,7 @@ class House(Struct, frozen=True):
     nodes: tuple[ExoNode, ...]
     clouds: tuple[Cloud, ...]
     process: Process
-    client: Client
+    client: Visitor
     socket: str
     place: Path
 
@@ -114,8 +114,7 @@ async def open_house(place: Path) -> AsyncGenerator[House]:
             await stack.enter_async_context(server)
         socket = str(place / "s")
         process = await stack.enter_async_context(_service(place, socket, nodes, clouds))
-        client = await stack.enter_async_context(Client(socket))
-        house = House(nodes, clouds, process, client, socket, place)
+        house = House(nodes, clouds, process, Visitor(socket), socket, place)
         with anyio.fail_after(30):
             await _ready(house)
         yield house

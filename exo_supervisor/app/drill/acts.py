@@ -61,7 +61,7 @@ async def hurry(ground: Ground) -> str:
         server.disease = Disease("slow", seconds=_FOR_EVER)
     began = anyio.current_time()
     request = chat(
-        ground.plan.model.name, stream=True, headers=[f"x-supervisor-deadline: {DEADLINE}"]
+        ground.plan.model.name, stream=True, headers={"x-supervisor-deadline": str(DEADLINE)}
     )
     verdict = judge(await ask(ground.socket, request), stream=True)
     took = anyio.current_time() - began
@@ -77,7 +77,7 @@ async def stay(ground: Ground) -> str:
     left = ground.left_house
     if ground.node is not None:
         ground.node.disease = Disease("dead")
-    verdicts = await both(ground, ["x-supervisor-privacy: local_only"])
+    verdicts = await both(ground, {"x-supervisor-privacy": "local_only"})
     if ground.left_house != left:
         raise Failure(f"{ground.left_house - left} requests reached a cloud")
     for verdict in verdicts:

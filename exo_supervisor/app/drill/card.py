@@ -10,7 +10,7 @@ from exo_supervisor.app.drill.acts import ACTS
 from exo_supervisor.app.drill.ground import Ground, ready, set_up
 from exo_supervisor.app.drill.plan import Plan
 from exo_supervisor.app.drill.wall import WALL, Failure, check_privacy, face
-from exo_supervisor.client import AnswerError
+from exo_supervisor.client.http import AnswerError
 from exo_supervisor.runtime.supervise import describe_crash
 
 PATIENCE = 40.0

@@ -12,7 +12,7 @@ from msgspec import Struct
 from exo_supervisor.app.drill.plan import Plan
 from exo_supervisor.app.drill.witness import CHAT, TOKENS
 from exo_supervisor.app.service import Given, serve
-from exo_supervisor.client import Client
+from exo_supervisor.app.visitor import Visitor
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.demo.server import DemoServer
 from exo_supervisor.host import listen
@@ -30,7 +30,7 @@ class Ground(Struct, frozen=True):
 
     plan: Plan
     socket: str
-    client: Client
+    client: Visitor
     node: ExoNode | None
     clouds: dict[str, Cloud]
 
@@ -89,8 +89,7 @@ async def set_up(plan: Plan) -> AsyncGenerator[Ground]:
         stop = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(serve, given, stop.wait)
-            async with Client(path) as client:
-                yield Ground(plan, path, client, node, clouds)
+            yield Ground(plan, path, Visitor(path), node, clouds)
             stop.set()  # its socket is let go of before it is closed: the next one may be its like
 
 

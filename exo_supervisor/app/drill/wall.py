@@ -1,13 +1,13 @@
 """The wall of faults: what befalls the first choice, and what a client must see of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final, Literal
 
 import anyio
 from msgspec import Struct
 
 from exo_supervisor.app.drill.ground import Ground
-from exo_supervisor.app.drill.witness import Verdict, ask, chat, judge
+from exo_supervisor.app.drill.witness import NO_HEADERS, Verdict, ask, chat, judge
 from exo_supervisor.demo import Disease
 
 MOST_WAIT: Final = 3600
@@ -93,7 +93,7 @@ async def first_choice(ground: Ground) -> str:
     return verdict.target
 
 
-async def both(ground: Ground, headers: Sequence[str] = ()) -> tuple[Verdict, Verdict]:
+async def both(ground: Ground, headers: Mapping[str, str] = NO_HEADERS) -> tuple[Verdict, Verdict]:
     """Ask for a stream and for a whole answer at once, and judge both."""
     found: dict[bool, Verdict] = {}
 

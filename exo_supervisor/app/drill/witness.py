@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Literal
 
@@ -10,14 +11,14 @@ import anyio
 import msgspec
 from msgspec import Struct
 
+from exo_supervisor.client.http import AnswerError, Response, request
 from exo_supervisor.demo import text
 
 TOKENS = 12
 """Tokens of every whole answer that the pretend targets give."""
 SAID = text(TOKENS)
 CHAT = "/v1/chat/completions"
-
-_CHUNK = re.compile(rb"([0-9a-fA-F]+)\r\n")
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Heard(Struct, frozen=True):
@@ -73,16 +74,14 @@ def chat(
     model: str,
     *,
     stream: bool,
-    headers: Sequence[str] = (),
+    headers: Mapping[str, str] = NO_HEADERS,
     fields: Mapping[str, object] = MappingProxyType({}),
 ) -> bytes:
     """Write the bytes of a chat request on a connection that ends with its answer."""
     message = {"role": "user", "content": "This is a drill."}
     asked = {"model": model, "messages": [message], "stream": stream, **fields}
     body = msgspec.json.encode(asked)
-    lines = [f"POST {CHAT} HTTP/1.1", "Host: drill", "Connection: close", *headers]
-    head = "\r\n".join([*lines, f"Content-Length: {len(body)}"])
-    return head.encode() + b"\r\n\r\n" + body
+    return request("POST", CHAT, body, headers)
 
 
 async def ask(socket: str, request: bytes) -> Heard:
@@ -100,17 +99,10 @@ async def ask(socket: str, request: bytes) -> Heard:
 
 def take_apart(raw: bytes) -> Heard:
     """Split an HTTP/1.1 answer into its parts, its body out of its chunks."""
-    head, _, rest = raw.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    pairs = (line.partition(":") for line in lines)
-    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    words = first.split(" ")
-    status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
-    if headers.get("transfer-encoding", "").lower() == "chunked":
-        body, ended = _dechunk(rest)
-    else:
-        body, ended = rest, headers.get("content-length") == str(len(rest))
-    return Heard(status, headers, body, ended)
+    response, body = Response(), b""
+    with suppress(AnswerError):
+        body = response.feed(raw)
+    return Heard(response.status, response.headers, body, response.ended and not response.surplus)
 
 
 def judge(heard: Heard, *, stream: bool) -> Verdict:
@@ -177,14 +169,3 @@ def _decode(data: bytes) -> _Event | None:
         return msgspec.convert(json.loads(data), _Event)
     except ValueError:  # msgspec's own errors are among them
         return None
-
-
-def _dechunk(rest: bytes) -> tuple[bytes, bool]:
-    body = b""
-    while match := _CHUNK.match(rest):
-        size = int(match[1], 16)
-        if size == 0:
-            return body, True
-        body += rest[match.end() : match.end() + size]
-        rest = rest[match.end() + size + 2 :]
-    return body, False
