@@ -13,7 +13,7 @@ import pytest
 
 from exo_supervisor.cli.verbs import VERBS
 from exo_supervisor.config import read
-from exo_supervisor.core.options import Block
+from exo_supervisor.core.requests.candidates import Block
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from anyio import to_thread
 
 from exo_supervisor.config import Config
 from exo_supervisor.core.events import Why
-from exo_supervisor.discovery.vicinity import in_the_house
+from exo_supervisor.discovery.allowed_networks import in_the_house
 from exo_supervisor.errors import StartError
 from exo_supervisor.host.owners import owners, told_here
 

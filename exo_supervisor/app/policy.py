@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from exo_supervisor.config import Config, Model, Provider, Timeouts
-from exo_supervisor.core.breaker import Rules
+from exo_supervisor.core.breakers.automaton import Rules
 from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.names import Address, ModelId, ProviderName
 from exo_supervisor.core.policy import WAITS, Cloud, ModelRule, Policy, Waits
 from exo_supervisor.discovery.static import address_of
-from exo_supervisor.wire.exo import IGNORED
-from exo_supervisor.wire.hazards import DIES_OF
+from exo_supervisor.wire.exo.hazards import DIES_OF
+from exo_supervisor.wire.exo.identity import IGNORED
 
 CLOUD_CONNECT = 10.0
 CLOUD_FIRST_CONTENT = 120.0

@@ -22,7 +22,6 @@ from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.proxies import proxies_of, proxy_of
 from exo_supervisor.app.sources import Sources, awaited
 from exo_supervisor.config import Config, without_passwords
-from exo_supervisor.core.admission import Gate
 from exo_supervisor.core.effects import (
     Announce,
     CancelAttempt,
@@ -42,30 +41,31 @@ from exo_supervisor.core.keys import Keys
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.core.policy import WAITS, Waits
-from exo_supervisor.core.restarts import Restarts
+from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.discovery.advertise import Advertise
 from exo_supervisor.discovery.pins import PinWatch
-from exo_supervisor.edge.advice import sum_up
-from exo_supervisor.edge.authority import Authority
-from exo_supervisor.edge.door import Door
-from exo_supervisor.edge.exchange import House
-from exo_supervisor.edge.fetch import Fetcher
-from exo_supervisor.edge.health import Health
-from exo_supervisor.edge.ingress import Ingress
-from exo_supervisor.edge.keepalive import Keepalive
-from exo_supervisor.edge.listener import Listener
-from exo_supervisor.edge.listing import Listing, Source
-from exo_supervisor.edge.mailbox import Mailboxes
-from exo_supervisor.edge.placer import Placer
-from exo_supervisor.edge.routes import About, Routes
-from exo_supervisor.edge.token import Guard
-from exo_supervisor.edge.upstream import Upstream, open_sessions
+from exo_supervisor.fleet_io.fetch import Fetcher
+from exo_supervisor.fleet_io.health import Health
+from exo_supervisor.fleet_io.placer import Placer
+from exo_supervisor.fleet_io.provider_models import Listing, Source
 from exo_supervisor.host import limits, systemd
 from exo_supervisor.host.credentials import Secret
 from exo_supervisor.http.client import Client
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.conductor import INBOX, Conductor
+from exo_supervisor.runtime.restarts import Restarts
 from exo_supervisor.runtime.supervise import Service, supervise
+from exo_supervisor.serve.authority import Authority
+from exo_supervisor.serve.door import Door
+from exo_supervisor.serve.exchange import House
+from exo_supervisor.serve.ingress import Ingress
+from exo_supervisor.serve.keepalive import Keepalive
+from exo_supervisor.serve.listener import Listener
+from exo_supervisor.serve.mailbox import Mailboxes
+from exo_supervisor.serve.routes import About, Routes
+from exo_supervisor.serve.token import Guard
+from exo_supervisor.serve.upstream import Upstream, open_sessions
+from exo_supervisor.views.advice import sum_up
 
 announce_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("announce")
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")

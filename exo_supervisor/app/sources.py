@@ -9,9 +9,10 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from exo_supervisor.config import Config
 from exo_supervisor.core.events import Event
+from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ClusterKey
-from exo_supervisor.core.nodes import Node
+from exo_supervisor.discovery.allowed_networks import Vicinity
 from exo_supervisor.discovery.broadcast import Broadcast
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
 from exo_supervisor.discovery.first_round import FirstRound
@@ -20,7 +21,6 @@ from exo_supervisor.discovery.manual import Manual
 from exo_supervisor.discovery.mdns import Mdns
 from exo_supervisor.discovery.multicast import Multicast
 from exo_supervisor.discovery.static import Static
-from exo_supervisor.discovery.vicinity import Vicinity
 from exo_supervisor.host.kept import read_kept, write_kept
 from exo_supervisor.runtime.fetch import Get
 from exo_supervisor.runtime.supervise import Service

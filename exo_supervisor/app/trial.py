@@ -11,17 +11,17 @@ from exo_supervisor.app.proxies import proxy_of
 from exo_supervisor.config import Config, Provider
 from exo_supervisor.core.events import ProviderListed
 from exo_supervisor.core.names import ModelId, ProviderName
-from exo_supervisor.core.near import near
+from exo_supervisor.core.requests.near_names import near
 from exo_supervisor.discovery.static import address_of
-from exo_supervisor.edge.fetch import Fetcher
-from exo_supervisor.edge.listing import Source, ask_for_list
-from exo_supervisor.edge.placement import read_placement
-from exo_supervisor.edge.probe import Prober
-from exo_supervisor.edge.rungs import reason_of
-from exo_supervisor.edge.upstream import open_sessions
+from exo_supervisor.fleet_io.fetch import Fetcher
+from exo_supervisor.fleet_io.probe import Prober
+from exo_supervisor.fleet_io.provider_models import Source, ask_for_list
+from exo_supervisor.fleet_io.read_state import read_placement
 from exo_supervisor.host.credentials import Secret
 from exo_supervisor.runtime.fetch import GetError
-from exo_supervisor.wire.faults import WireError
+from exo_supervisor.serve.upstream import open_sessions
+from exo_supervisor.views.explain import reason_of
+from exo_supervisor.wire.chat.judge import WireError
 
 LIST_WAIT = 10.0
 STATE_WAIT = 5.0

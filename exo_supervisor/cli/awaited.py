@@ -2,9 +2,9 @@
 
 from contextlib import suppress
 
-from exo_supervisor.cli.body import parse_object, texts, word
 from exo_supervisor.cli.errors import VerbError
 from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.json_view import parse_object, texts, word
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.tables import progress
 from exo_supervisor.cli.term import span

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Collection, Sequence
 
 from exo_supervisor.cli.ask import ask
-from exo_supervisor.cli.body import parse_object, texts
 from exo_supervisor.cli.conversation import Conversation
 from exo_supervisor.cli.errors import USAGE, VerbError, misuse
 from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.json_view import parse_object, texts
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import cell, note, on_terminal
 from exo_supervisor.cli.waiting import Waiting

@@ -13,10 +13,10 @@ import msgspec
 
 from exo_supervisor.app import files
 from exo_supervisor.app.trial import Finding, try_all
-from exo_supervisor.cli.body import parse_object, texts, word
 from exo_supervisor.cli.errors import FAILED
+from exo_supervisor.cli.json_view import parse_object, texts, word
+from exo_supervisor.cli.locate import SYSTEM_CONFIG, SYSTEM_SOCKET
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.place import SYSTEM_CONFIG, SYSTEM_SOCKET
 from exo_supervisor.cli.running import keys_of, names_a_file, of_service
 from exo_supervisor.cli.settings import guarded, load
 from exo_supervisor.cli.term import cell, note, say, table

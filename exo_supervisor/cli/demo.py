@@ -7,11 +7,11 @@ from pathlib import Path
 
 import anyio
 
-from exo_supervisor.app.stage import MODEL, Stage, set_up
-from exo_supervisor.app.story import Step, tell
 from exo_supervisor.cli.errors import VerbError
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import cell, remark, say, tint_word
+from exo_supervisor.rehearse.stage import MODEL, Stage, set_up
+from exo_supervisor.rehearse.story import Step, tell
 
 _BEFORE = "Pretend Exo nodes and a pretend cloud on loopback; the service is the real one."
 _AFTER = "Every answer was whole or a clear error."

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import anyio
 
-from exo_supervisor.app.drill.card import Row
-from exo_supervisor.app.drill.card import drill as drill_all
-from exo_supervisor.app.drill.plan import SHORTEST, Plan, draw_up
 from exo_supervisor.cli.errors import VerbError, misuse
 from exo_supervisor.cli.parse import Arguments, similar
 from exo_supervisor.cli.settings import guarded, load
 from exo_supervisor.cli.term import cell, say, tint_word
 from exo_supervisor.config import Settings
 from exo_supervisor.host import logs
+from exo_supervisor.rehearse.drill.card import Row
+from exo_supervisor.rehearse.drill.card import drill as drill_all
+from exo_supervisor.rehearse.drill.plan import SHORTEST, Plan, draw_up
 from exo_supervisor.runtime.loop import loop_options
 
 LAST_LINES = 2.0

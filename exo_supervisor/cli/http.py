@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
-from exo_supervisor.cli import place
+from exo_supervisor.cli import locate as place
 from exo_supervisor.cli.errors import UNREACHABLE, CutError, VerbError
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import cell

@@ -5,10 +5,10 @@ import time
 from urllib.parse import quote
 
 from exo_supervisor.cli import tables
-from exo_supervisor.cli.body import parse_object, texts, word
 from exo_supervisor.cli.errors import VerbError, misuse
 from exo_supervisor.cli.http import fetch
-from exo_supervisor.cli.look import show
+from exo_supervisor.cli.inspect import show
+from exo_supervisor.cli.json_view import parse_object, texts, word
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, note, on_terminal, raw, say
 from exo_supervisor.cli.waiting import Waiting

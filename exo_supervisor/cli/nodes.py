@@ -4,8 +4,8 @@ from io import StringIO
 from textwrap import wrap
 from typing import TextIO
 
-from exo_supervisor.cli.body import stamp, texts, values
-from exo_supervisor.cli.body import word as w
+from exo_supervisor.cli.json_view import stamp, texts, values
+from exo_supervisor.cli.json_view import word as w
 from exo_supervisor.cli.term import SCREEN, WIDTH, moment, span, table
 from exo_supervisor.client.json_object import Fields, count, fields, objects
 

@@ -2,11 +2,11 @@
 
 import os
 
-from exo_supervisor.cli.body import parse_object
 from exo_supervisor.cli.errors import UNREACHABLE, VerbError
 from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.json_view import parse_object
+from exo_supervisor.cli.locate import CONFIG_VARIABLE
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.place import CONFIG_VARIABLE
 from exo_supervisor.client.json_object import Fields, fields
 
 

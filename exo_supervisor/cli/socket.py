@@ -2,8 +2,8 @@
 
 import json
 
+from exo_supervisor.cli.locate import connect
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.place import connect
 from exo_supervisor.cli.term import clean, say
 
 

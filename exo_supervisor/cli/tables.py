@@ -8,8 +8,8 @@ service's answers under `/supervisor/`.
 from textwrap import wrap
 from typing import TextIO
 
-from exo_supervisor.cli.body import seconds, stamp, texts
-from exo_supervisor.cli.body import word as w
+from exo_supervisor.cli.json_view import seconds, stamp, texts
+from exo_supervisor.cli.json_view import word as w
 from exo_supervisor.cli.term import (
     DIM,
     SCREEN,

@@ -4,8 +4,8 @@ import json
 import os
 import secrets
 
+from exo_supervisor.cli.locate import SYSTEM_CONFIG
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.place import SYSTEM_CONFIG
 from exo_supervisor.cli.term import note, say
 
 BYTES = 32

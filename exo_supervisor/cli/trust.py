@@ -2,9 +2,9 @@
 
 from urllib.parse import quote
 
-from exo_supervisor.cli.body import parse_object, texts
 from exo_supervisor.cli.errors import misuse
 from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.json_view import parse_object, texts
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, note, raw, say
 

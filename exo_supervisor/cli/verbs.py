@@ -113,7 +113,7 @@ VERBS = {
         Verb(
             "status",
             "look",
-            "look",
+            "inspect",
             "say whether it can serve, and what to do if not",
             ("status", "status --wait 10", "status --json"),
             flags=("wait",),
@@ -122,7 +122,7 @@ VERBS = {
         Verb(
             "nodes",
             "look",
-            "look",
+            "inspect",
             "list the Exo nodes, and what holds one back; trust one",
             ("nodes", "nodes trust 192.168.1.7:52415", "nodes --forget"),
             flags=("all", "forget"),
@@ -165,7 +165,7 @@ VERBS = {
         Verb(
             "breaker",
             "act",
-            "look",
+            "inspect",
             "list the breakers that are not closed, or hold one",
             (
                 "breaker",

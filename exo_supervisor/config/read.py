@@ -8,9 +8,9 @@ from typing import cast
 
 from msgspec import Struct
 
-from exo_supervisor.config.agree import agree
+from exo_supervisor.config.builder import At, Draft
+from exo_supervisor.config.cross_checks import agree
 from exo_supervisor.config.document import Document
-from exo_supervisor.config.draft import At, Draft
 from exo_supervisor.config.fault import ConfigError, ConfigFault, Place
 from exo_supervisor.config.literal import printable
 from exo_supervisor.config.schema import Config

@@ -13,14 +13,14 @@ from msgspec.structs import FieldInfo
 
 from exo_supervisor.config.fault import Kind
 from exo_supervisor.config.literal import literal, shown
-from exo_supervisor.config.not_yet import refusal
-from exo_supervisor.config.places import (
+from exo_supervisor.config.network_checks import (
     Problem,
     interface_problem,
     namespace_problem,
     range_problem,
     tcp_problem,
 )
+from exo_supervisor.config.not_yet import refusal
 from exo_supervisor.config.tables import unwrap, wants
 from exo_supervisor.core.keys import is_key
 

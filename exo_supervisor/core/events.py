@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from exo_supervisor.core.capacity import Capacity
+from exo_supervisor.core.fleet.capacity import Capacity
 from exo_supervisor.core.names import (
     Address,
     ClusterKey,

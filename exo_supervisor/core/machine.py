@@ -8,10 +8,7 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Literal
 
-from exo_supervisor.core.books import announce_change
-from exo_supervisor.core.breakers import Change, Key
-from exo_supervisor.core.catalog import Catalog
-from exo_supervisor.core.dispatch import Dispatch
+from exo_supervisor.core.breakers.table import Change, Key
 from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
 from exo_supervisor.core.events import (
     AddressesRead,
@@ -40,12 +37,15 @@ from exo_supervisor.core.events import (
     SourceHeard,
     Ticked,
 )
+from exo_supervisor.core.fleet.pinning import Pinning
+from exo_supervisor.core.fleet.vouching import is_dead
+from exo_supervisor.core.fleet_events import Watch
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, RequestId, Scope
-from exo_supervisor.core.options import Tables
-from exo_supervisor.core.pinning import Pinning
 from exo_supervisor.core.policy import Policy
-from exo_supervisor.core.vouching import is_dead
-from exo_supervisor.core.watch import Watch
+from exo_supervisor.core.requests.candidates import Tables
+from exo_supervisor.core.requests.catalog import Catalog
+from exo_supervisor.core.requests.dispatch import Dispatch
+from exo_supervisor.core.requests.settlement import announce_change
 
 SWEEP = 60.0
 """Seconds between two looks for nodes that may be forgotten."""

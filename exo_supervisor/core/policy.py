@@ -4,10 +4,10 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from exo_supervisor.core.breaker import Rules
+from exo_supervisor.core.breakers.automaton import Rules
 from exo_supervisor.core.effects import Timers
+from exo_supervisor.core.fleet.trust import Rule
 from exo_supervisor.core.names import Address, Generation, ModelId, ProviderName, Side
-from exo_supervisor.core.trust import Rule
 
 ANY_TIMERS = Timers(
     connect=2.0, headers=8.0, first_content=30.0, first_content_max=300.0, stall=20.0

@@ -21,11 +21,11 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address
+from exo_supervisor.discovery.allowed_networks import Vicinity
 from exo_supervisor.discovery.interfaces import HAS_NETLINK
 from exo_supervisor.discovery.raw import open_raw, payload
-from exo_supervisor.discovery.recent import MOST, Recent
-from exo_supervisor.discovery.vicinity import Vicinity
-from exo_supervisor.wire.legacy import read_discovery_datagram
+from exo_supervisor.discovery.throttle import MOST, Recent
+from exo_supervisor.wire.exo.legacy import read_discovery_datagram
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

@@ -18,11 +18,11 @@ from msgspec import Struct
 
 from exo_supervisor.core.events import AddressesRead, Event, NodeSighted
 from exo_supervisor.core.names import Address, NodeId
-from exo_supervisor.discovery.recent import Recent
-from exo_supervisor.discovery.vicinity import Vicinity, on_docker_bridge
+from exo_supervisor.discovery.allowed_networks import Vicinity, on_docker_bridge
+from exo_supervisor.discovery.throttle import Recent
 from exo_supervisor.runtime.fetch import Get, GetError
-from exo_supervisor.wire.addresses import read_addresses, read_state_addresses
-from exo_supervisor.wire.faults import WireError
+from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.exo.addresses import read_addresses, read_state_addresses
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from exo_supervisor.core.events import Event, NodeSighted, SourceHeard
 from exo_supervisor.core.names import Address, Generation, NodeId
-from exo_supervisor.discovery.vicinity import Vicinity
+from exo_supervisor.discovery.allowed_networks import Vicinity
 from exo_supervisor.errors import SupervisorError
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

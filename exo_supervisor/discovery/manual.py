@@ -18,10 +18,10 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address
-from exo_supervisor.discovery.recent import Recent
-from exo_supervisor.discovery.vicinity import Vicinity
-from exo_supervisor.wire.faults import WireError
-from exo_supervisor.wire.legacy import read_manual_peers
+from exo_supervisor.discovery.allowed_networks import Vicinity
+from exo_supervisor.discovery.throttle import Recent
+from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.exo.legacy import read_manual_peers
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

@@ -26,10 +26,10 @@ from zeroconf.asyncio import AsyncZeroconf
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address, NodeId
+from exo_supervisor.discovery.allowed_networks import Vicinity, on_docker_bridge
 from exo_supervisor.discovery.ipv4 import own_addresses
-from exo_supervisor.discovery.recent import Recent
-from exo_supervisor.discovery.vicinity import Vicinity, on_docker_bridge
-from exo_supervisor.wire.mdns import SERVICE, read_record
+from exo_supervisor.discovery.throttle import Recent
+from exo_supervisor.wire.exo.mdns import SERVICE, read_record
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

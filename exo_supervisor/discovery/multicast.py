@@ -17,15 +17,15 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import NodeId
-from exo_supervisor.discovery.conversation import Answer, Conversation
+from exo_supervisor.discovery.address_lookup import Whereabouts
+from exo_supervisor.discovery.allowed_networks import Vicinity
 from exo_supervisor.discovery.group import drain, open_ear, open_mouth, say
+from exo_supervisor.discovery.hello_protocol import Answer, Conversation
 from exo_supervisor.discovery.interfaces import HAS_NETLINK
 from exo_supervisor.discovery.namespaces import Namespaces
 from exo_supervisor.discovery.neighbours import Link, read_links
-from exo_supervisor.discovery.recent import Recent
-from exo_supervisor.discovery.vicinity import Vicinity
-from exo_supervisor.discovery.whereabouts import Whereabouts
-from exo_supervisor.wire.hello import NONCE
+from exo_supervisor.discovery.throttle import Recent
+from exo_supervisor.wire.exo.hello import NONCE
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from exo_supervisor.wire.hello import KNOWN_NAMESPACES, namespace_digest
+from exo_supervisor.wire.exo.hello import KNOWN_NAMESPACES, namespace_digest
 
 MOST_OVERHEARD = 16
 """Overheard ones that are kept; beyond that the one not heard for longest is forgotten."""

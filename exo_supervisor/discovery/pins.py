@@ -17,8 +17,8 @@ from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Meta, Struct
 
 from exo_supervisor.core.events import Event, LinkSeen, NodeSighted
+from exo_supervisor.core.fleet.trust import MAX_PINS, host_of
 from exo_supervisor.core.names import Address
-from exo_supervisor.core.trust import MAX_PINS, host_of
 from exo_supervisor.discovery.neighbours import Neighbour, read_neighbours
 from exo_supervisor.errors import SupervisorError
 

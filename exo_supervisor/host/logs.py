@@ -121,7 +121,7 @@ def _dropped(lines: int) -> dict[str, object]:
 
 
 def _calling_module() -> str:
-    """Name the module that logs, without the package: `edge.ingress`."""
+    """Name the module that logs, without the package: `serve.ingress`."""
     frame = inspect.currentframe()
     while frame is not None:
         name = str(frame.f_globals.get("__name__", "?"))
@@ -165,7 +165,7 @@ def _is_short(fact: object) -> bool:
 
 
 def _console_line(line: dict[str, object], *, colour: bool) -> bytes:
-    """Render `12:30:00 warning traffic_shifted from=exo to=cloud (edge.dispatch)`."""
+    """Render `12:30:00 warning traffic_shifted from=exo to=cloud (serve.exchange)`."""
     facts = dict(line)
     moment, level = str(facts.pop("ts"))[11:19], str(facts.pop("level"))
     event, logger = _word(facts.pop("event")), _word(facts.pop("logger"))

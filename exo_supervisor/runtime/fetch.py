@@ -6,7 +6,7 @@ from typing import Final, Literal, Protocol
 
 from exo_supervisor.core.events import Why
 from exo_supervisor.errors import SupervisorError
-from exo_supervisor.wire.exo import Reply
+from exo_supervisor.wire.exo.identity import Reply
 
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 

@@ -6,8 +6,8 @@ from typing import Protocol, cast
 import anyio
 import structlog
 
-from exo_supervisor.core.restarts import Restarts
 from exo_supervisor.errors import RestartsSpentError
+from exo_supervisor.runtime.restarts import Restarts
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

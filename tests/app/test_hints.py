@@ -15,7 +15,7 @@ import pytest
 
 from exo_supervisor.cli.verbs import PROGRAM
 from exo_supervisor.demo import Cloud, Disease, ExoNode
-from tests.app import test_drill, test_verbs
+from tests.app import test_verbs
 from tests.app.world import (
     CLOUD_MODEL,
     EXO_MODEL,
@@ -30,9 +30,10 @@ from tests.app.world import (
     until,
 )
 from tests.cli import test_parse
+from tests.rehearse import test_drill
 
 SOURCE = Path(__file__).parents[2] / "exo_supervisor"
-SPOKEN = ("app", "cli", "config", "core", "edge", "host")
+SPOKEN = ("app", "cli", "config", "core", "fleet_io", "host", "rehearse", "serve", "views")
 NAMES = re.compile(rf"{PROGRAM} ((?:--)?[a-z]+(?: (?:place|remove|auto|open))?)")
 CARD = "mlx-community/Qwen3-0.6B-4bit"
 

@@ -21,24 +21,24 @@ from exo_supervisor.app.sources import crawl_points
 from exo_supervisor.config import read
 from exo_supervisor.core.effects import Effect, ReadPlacement, UnwatchNode, WatchNode
 from exo_supervisor.core.events import Event, NodeSighted
+from exo_supervisor.core.fleet.unverified import HOLD, MAX_UNPROVEN, Unproven
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
-from exo_supervisor.core.unproven import HOLD, MAX_UNPROVEN, Unproven
 from exo_supervisor.demo.announce_b import answer
+from exo_supervisor.discovery.address_lookup import Whereabouts
+from exo_supervisor.discovery.allowed_networks import Vicinity, in_the_house
 from exo_supervisor.discovery.broadcast import Broadcast
-from exo_supervisor.discovery.conversation import Conversation
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
+from exo_supervisor.discovery.hello_protocol import Conversation
 from exo_supervisor.discovery.mdns import Mdns, read_claims
 from exo_supervisor.discovery.namespaces import Namespaces
 from exo_supervisor.discovery.neighbours import Link, Neighbour
-from exo_supervisor.discovery.recent import MOST
 from exo_supervisor.discovery.static import Static
-from exo_supervisor.discovery.vicinity import Vicinity, in_the_house
-from exo_supervisor.discovery.whereabouts import Whereabouts
-from exo_supervisor.edge.health import UNPROVEN_AT_ONCE, Health
+from exo_supervisor.discovery.throttle import MOST
+from exo_supervisor.fleet_io.health import UNPROVEN_AT_ONCE, Health
 from exo_supervisor.runtime.conductor import Conductor
 from exo_supervisor.runtime.fetch import NO_HEADERS
-from exo_supervisor.wire.exo import Reply
+from exo_supervisor.wire.exo.identity import Reply
 from tests.discovery.house import on_links
 from tests.runtime.fake_get import FakeGet
 

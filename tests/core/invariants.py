@@ -2,15 +2,15 @@
 
 from collections import Counter
 
-from exo_supervisor.core.breaker import HalfOpen
-from exo_supervisor.core.breakers import Key
-from exo_supervisor.core.condition import judge
+from exo_supervisor.core.breakers.automaton import HalfOpen
+from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.effects import Effect, StartAttempt
-from exo_supervisor.core.hosts import Hosts
+from exo_supervisor.core.fleet.condition import judge
+from exo_supervisor.core.fleet.hosts import Hosts
+from exo_supervisor.core.fleet.model_index import Standing
+from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, RequestId
-from exo_supervisor.core.registry import Registry
-from exo_supervisor.core.standing import Standing
 from tests.core.simulation import Client, House
 
 

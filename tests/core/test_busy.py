@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from exo_supervisor.core.marks import BUSY_FIRST, BUSY_MAX
+from exo_supervisor.core.load.marks import BUSY_FIRST, BUSY_MAX
 from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import ModelRule

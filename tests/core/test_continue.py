@@ -5,7 +5,7 @@ from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import ModelRule, Policy
-from exo_supervisor.wire.exo import IGNORED
+from exo_supervisor.wire.exo.identity import IGNORED
 from tests.core.story import CLOUDS, M, P, Q, Story, X, told
 
 GOES_ON = ModelRule("chat", exo=(M,), cloud=((P, X),), continues=True)

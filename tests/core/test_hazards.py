@@ -5,7 +5,7 @@ import pytest
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Policy
-from exo_supervisor.wire.hazards import DIES_OF
+from exo_supervisor.wire.exo.hazards import DIES_OF
 from tests.core.story import CHAT, CLOUDS, Story, refusal, told
 
 BOTH = Policy(clouds=CLOUDS, models=(CHAT,), dies_of=dict(DIES_OF))

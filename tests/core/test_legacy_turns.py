@@ -4,8 +4,8 @@ from msgspec import structs
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.patience import LAST_RESORT
 from exo_supervisor.core.policy import WAITS
+from exo_supervisor.core.requests.patience import LAST_RESORT
 from tests.core.story import ANY, BOTH, LOCAL, Story, refusal, told
 
 DEAF = structs.replace(

@@ -3,10 +3,10 @@
 import pytest
 from msgspec import structs
 
-from exo_supervisor.core.clouds import KEY_REST, KEY_REST_MAX
 from exo_supervisor.core.effects import Effect, StartAttempt
 from exo_supervisor.core.events import AttemptSettled, ProviderFailed, ProviderListed
-from exo_supervisor.core.marks import ABSENT
+from exo_supervisor.core.fleet.providers import KEY_REST, KEY_REST_MAX
+from exo_supervisor.core.load.marks import ABSENT
 from exo_supervisor.core.names import ModelId, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import ModelRule

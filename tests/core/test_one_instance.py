@@ -6,9 +6,9 @@ from msgspec import structs
 from exo_supervisor.core.effects import Effect, PlaceModel, RemoveModel
 from exo_supervisor.core.events import ModelOrdered, ModelRemoved, Placed, PlacementSettled
 from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
-from exo_supervisor.core.placing import ANSWERS, Awaited, Loading, Resting
+from exo_supervisor.core.placement.desired import MAX_OWN, Row
+from exo_supervisor.core.placement.state import ANSWERS, Awaited, Loading, Resting
 from exo_supervisor.core.policy import WAITS, ModelRule, Policy
-from exo_supervisor.core.wants import MAX_OWN, Row
 from tests.core.story import Story, stand
 
 M = ModelId("m")

@@ -2,11 +2,11 @@
 
 from msgspec import structs
 
-from exo_supervisor.core.breaker import Mark
+from exo_supervisor.core.breakers.automaton import Mark
 from exo_supervisor.core.events import ProbeAnswered
+from exo_supervisor.core.load.concurrency import BATCH
 from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.seats import BATCH
 from tests.core.story import BOTH, LOCAL, Story, refusal, told
 
 

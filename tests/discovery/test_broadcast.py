@@ -20,7 +20,7 @@ from exo_supervisor.demo import ExoNode
 from exo_supervisor.demo.announce_a import AnnouncerA
 from exo_supervisor.discovery.broadcast import Broadcast
 from exo_supervisor.discovery.raw import open_raw
-from exo_supervisor.discovery.recent import MOST
+from exo_supervisor.discovery.throttle import MOST
 from tests.discovery.house import HOUSE
 
 UDP = Path(__file__).parent.parent / "recordings/gen-a/cluster3/udp-received-by-supervisor.jsonl"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address, NodeId
+from exo_supervisor.discovery.allowed_networks import Vicinity
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint, candidates
-from exo_supervisor.discovery.vicinity import Vicinity
 from exo_supervisor.runtime.fetch import GetError
 from tests.discovery.house import HOUSE, on_links
 from tests.runtime.fake_get import FakeGet, note

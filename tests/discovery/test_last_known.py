@@ -15,8 +15,8 @@ from trio.testing import MockClock
 
 from exo_supervisor.core.events import Event, NodeSighted, SourceHeard
 from exo_supervisor.core.names import Address, NodeId
+from exo_supervisor.discovery.allowed_networks import Vicinity
 from exo_supervisor.discovery.last_known import EVERY, FORGET, MOST, STALE, Known, LastKnown
-from exo_supervisor.discovery.vicinity import Vicinity
 from exo_supervisor.host.kept import NotOursError
 from tests.discovery.house import on_links
 from tests.runtime.fake_get import note

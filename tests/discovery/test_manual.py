@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.discovery.manual import MOST, Manual, read_if_changed
-from exo_supervisor.wire.faults import WireError
-from exo_supervisor.wire.legacy import read_manual_peers
+from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.exo.legacy import read_manual_peers
 from tests.discovery.house import on_links
 
 pytestmark = pytest.mark.real_time

@@ -24,7 +24,7 @@ from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.demo import ExoNode
 from exo_supervisor.demo.announce_b import GROUP, PORT, AnnouncerB, answer, query
 from exo_supervisor.discovery.mdns import Claim, Ear, Mdns, questions, read_claims
-from exo_supervisor.discovery.recent import MOST
+from exo_supervisor.discovery.throttle import MOST
 from tests.discovery.house import HOUSE
 
 PEER, OTHER = NodeId("12D3KooW" + "A" * 44), NodeId("12D3KooW" + "B" * 44)

@@ -6,8 +6,8 @@ import anyio
 import pytest
 
 from exo_supervisor.core.events import Event, LinkSeen, NodeSighted
+from exo_supervisor.core.fleet.trust import MAX_PINS
 from exo_supervisor.core.names import Address
-from exo_supervisor.core.trust import MAX_PINS
 from exo_supervisor.discovery.neighbours import Neighbour
 from exo_supervisor.discovery.pins import BadPinsError, Pins, PinWatch, decode_pins, encode_pins
 from tests.runtime.fake_get import note

@@ -12,32 +12,32 @@ from random import Random
 from zeroconf._protocol.incoming import DNSIncoming
 
 from exo_supervisor.core.events import AddressesRead, CapacityRead, CardsRead, PlacementRead
-from exo_supervisor.core.known import MAX_PAST_MODELS, MAX_PAST_NODES
+from exo_supervisor.core.fleet.known import MAX_PAST_MODELS, MAX_PAST_NODES
+from exo_supervisor.core.fleet.registry import MAX_NODES
 from exo_supervisor.core.names import Address, NodeId
-from exo_supervisor.core.registry import MAX_NODES
 from exo_supervisor.demo.announce_b import answer
-from exo_supervisor.discovery.conversation import PORT, Conversation
+from exo_supervisor.discovery.hello_protocol import PORT, Conversation
 from exo_supervisor.discovery.mdns import read_claims
 from exo_supervisor.discovery.namespaces import Namespaces
-from exo_supervisor.wire.addresses import read_addresses, read_state_addresses
-from exo_supervisor.wire.capacity import read_full_machines, read_machine_a
-from exo_supervisor.wire.exo import read_cards, read_node_id
-from exo_supervisor.wire.faults import WireError
-from exo_supervisor.wire.hello import (
+from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.exo.addresses import read_addresses, read_state_addresses
+from exo_supervisor.wire.exo.capacity import read_full_machines, read_machine_a
+from exo_supervisor.wire.exo.hello import (
     Hello,
     encode_hello,
     namespace_digest,
     read_hello,
     read_whats_up,
 )
-from exo_supervisor.wire.legacy import (
+from exo_supervisor.wire.exo.identity import read_cards, read_node_id
+from exo_supervisor.wire.exo.legacy import (
     read_discovery_datagram,
     read_manual_peers,
     read_models_a,
     read_topology_a,
 )
-from exo_supervisor.wire.mdns import read_record
-from exo_supervisor.wire.state import read_full_state, read_state
+from exo_supervisor.wire.exo.mdns import read_record
+from exo_supervisor.wire.exo.state import read_full_state, read_state
 from tests.core.invariants import check_clusters, check_index, check_judgement
 from tests.core.story import LOCAL, M, Story, told
 from tests.fuzz.mutation import mutated

@@ -8,12 +8,12 @@ from contextlib import suppress
 from random import Random
 
 from exo_supervisor.core.keys import Keys
-from exo_supervisor.wire.aggregate import Aggregate
-from exo_supervisor.wire.answer import DONE, Answer
-from exo_supervisor.wire.faults import WireError, judge
-from exo_supervisor.wire.placement import at_work, read_instances, read_previews
-from exo_supervisor.wire.providers import read_models
-from exo_supervisor.wire.whole import Whole
+from exo_supervisor.wire.chat.judge import WireError, judge
+from exo_supervisor.wire.exo.placement import at_work, read_instances, read_previews
+from exo_supervisor.wire.openai.answer_writer import Aggregate
+from exo_supervisor.wire.openai.json_body import Whole
+from exo_supervisor.wire.openai.outbound import read_models
+from exo_supervisor.wire.openai.stream_writer import DONE, Answer
 from tests.fuzz.mutation import mutated, pieces
 from tests.wire.test_recordings import ALL, generation
 

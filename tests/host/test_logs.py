@@ -54,11 +54,11 @@ def test_a_line_is_one_json_object_with_its_head_first() -> None:
 
 def test_the_logger_is_the_module_without_the_package_or_the_name_given() -> None:
     source = "import structlog\nlog = structlog.get_logger()\ndef act(): log.info('acted')\n"
-    module: dict[str, object] = {"__name__": "exo_supervisor.edge.ingress"}
+    module: dict[str, object] = {"__name__": "exo_supervisor.serve.ingress"}
     exec(source, module)  # noqa: S102 - a module of the package, as far as logs can see
     act = module["act"]
     assert callable(act)
-    assert [line["logger"] for line in logged(act)] == ["edge.ingress"]
+    assert [line["logger"] for line in logged(act)] == ["serve.ingress"]
     assert [line["logger"] for line in logged(lambda: named.info("moved"))] == ["announce"]
     bound = logged(lambda: log.bind(logger="health").info("moved"))
     assert [line["logger"] for line in bound] == ["health"]

@@ -7,10 +7,10 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from exo_supervisor.edge.door import HEAD_WAIT, MAX_WITHOUT_TOKEN, QUIET, Door
-from exo_supervisor.edge.token import Guard
 from exo_supervisor.errors import BadRequestError
-from tests.edge.listening import HOST, listening
+from exo_supervisor.serve.door import HEAD_WAIT, MAX_WITHOUT_TOKEN, QUIET, Door
+from exo_supervisor.serve.token import Guard
+from tests.serve.listening import HOST, listening
 
 GONE = (anyio.BrokenResourceError, anyio.EndOfStream)
 TOKEN = "house-token-0123456789"

@@ -5,12 +5,14 @@ import json
 import pytest
 
 from exo_supervisor.errors import BadRequestError
-from exo_supervisor.wire import exo, legacy, placement, providers, state
-from exo_supervisor.wire.aggregate import Aggregate
-from exo_supervisor.wire.answer import Answer
 from exo_supervisor.wire.bounds import MAX_NAME_CHARS
-from exo_supervisor.wire.faults import WireError
-from exo_supervisor.wire.openai import read_chat
+from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.exo import identity as exo
+from exo_supervisor.wire.exo import legacy, placement, state
+from exo_supervisor.wire.openai import outbound as providers
+from exo_supervisor.wire.openai.answer_writer import Aggregate
+from exo_supervisor.wire.openai.inbound import read_chat
+from exo_supervisor.wire.openai.stream_writer import Answer
 
 MOST_TIMES = 32
 """An envelope of ours around an event of a few bytes; it is bounded, whatever is in the event."""

@@ -6,13 +6,13 @@ from typing import Literal
 import pytest
 
 from exo_supervisor.core.events import NodeSighted, PlacementRead, ProbeAnswered
-from exo_supervisor.core.kin import Kin
-from exo_supervisor.core.kinship import Bonds, bonds
+from exo_supervisor.core.fleet.components import Kin
+from exo_supervisor.core.fleet.kinship import Bonds, bonds
+from exo_supervisor.core.fleet.nodes import Node
+from exo_supervisor.core.fleet.trust import Trust
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, NodeId
-from exo_supervisor.core.nodes import Node
 from exo_supervisor.core.policy import Policy
-from exo_supervisor.core.trust import Trust
 from exo_supervisor.wire.bounds import MAX_MEMBERS
 from tests.hostile.weight import weigh
 

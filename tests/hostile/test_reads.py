@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import anyio
 
-from exo_supervisor.edge.untrusted import MAX_READ_BYTES, MAX_READS, SMALL_BYTES, UntrustedReads
+from exo_supervisor.fleet_io.untrusted import MAX_READ_BYTES, MAX_READS, SMALL_BYTES, UntrustedReads
 from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
-from exo_supervisor.wire.exo import Reply
+from exo_supervisor.wire.exo.identity import Reply
 
 MIB = 2**20
 

@@ -11,7 +11,7 @@ import pytest
 
 from exo_supervisor.app.border import ROOT, Border, Ip, user_ids
 from exo_supervisor.demo import Cloud, ExoNode
-from exo_supervisor.discovery.vicinity import in_the_house
+from exo_supervisor.discovery.allowed_networks import in_the_house
 from exo_supervisor.errors import StartError
 from exo_supervisor.host.owners import owners
 from tests.app.test_tcp import free_port

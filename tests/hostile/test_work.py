@@ -8,13 +8,15 @@ import pytest
 from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId, NodeId
-from exo_supervisor.core.near import near
 from exo_supervisor.core.policy import Policy
-from exo_supervisor.wire import addresses, capacity, exo, legacy, placement, providers, state
-from exo_supervisor.wire.aggregate import Aggregate
-from exo_supervisor.wire.answer import Answer
+from exo_supervisor.core.requests.near_names import near
 from exo_supervisor.wire.bounds import MAX_MODELS, MAX_PART_COMMAS
-from exo_supervisor.wire.whole import read_whole
+from exo_supervisor.wire.exo import addresses, capacity, legacy, placement, state
+from exo_supervisor.wire.exo import identity as exo
+from exo_supervisor.wire.openai import outbound as providers
+from exo_supervisor.wire.openai.answer_writer import Aggregate
+from exo_supervisor.wire.openai.json_body import read_whole
+from exo_supervisor.wire.openai.stream_writer import Answer
 from tests.hostile.weight import weigh
 
 pytestmark = pytest.mark.alone  # every parser by every bad shape: half a minute of counting

@@ -1,1 +1,1 @@
-"""Mutants of the core: `python -m tests.mutation [--module breaker] [--sample 300 --seed 1]`."""
+"""Mutants of the core: `python -m tests.mutation [--module load.marks] [--sample 300 --seed 1]`."""

@@ -35,13 +35,17 @@ def main() -> int:
 
 
 def _chosen(modules: list[str] | None, sample: int | None, seed: int) -> list[Mutant]:
-    paths = sorted((ROOT / "exo_supervisor" / "core").glob("*.py"))
+    core = ROOT / "exo_supervisor" / "core"
+    named = {
+        ".".join(path.relative_to(core).with_suffix("").parts): path
+        for path in sorted(core.rglob("*.py"))
+    }
     allowed = read_allowed(ALLOWED.read_text(encoding="utf-8"))
     found = [
         mutant
-        for path in paths
-        if modules is None or path.stem in modules
-        for mutant in mutants(path)
+        for module, path in named.items()
+        if modules is None or module in modules
+        for mutant in mutants(path, module)
         if (mutant.module, mutant.source, mutant.what) not in allowed
     ]
     dice = Random(seed)  # noqa: S311 - a draw that can be repeated
@@ -96,13 +100,13 @@ def report(verdicts: dict[Mutant, Verdict]) -> str:
     return "\n".join([_HEAD, *rows, _row("all", total)])
 
 
-_HEAD = f"{'MODULE':<14}{'KILLED':>8}{'SURVIVED':>10}{'SHARE':>8}"
+_HEAD = f"{'MODULE':<24}{'KILLED':>8}{'SURVIVED':>10}{'SHARE':>8}"
 
 
 def _row(name: str, count: Counter[str]) -> str:
     killed, survived = count["killed"], count["survived"]
     share = killed / max(1, killed + survived)
-    return f"{name:<14}{killed:>8}{survived:>10}{share:>8.1%}"
+    return f"{name:<24}{killed:>8}{survived:>10}{share:>8.1%}"
 
 
 def _spell(mutant: Mutant) -> str:

@@ -44,8 +44,8 @@ _REMOVED = (ast.Expr, ast.Assign, ast.AugAssign, ast.Delete)
 _SWAPPED = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 
-def mutants(path: Path) -> list[Mutant]:
-    """List every mutant of one module."""
+def mutants(path: Path, module: str = "") -> list[Mutant]:
+    """List every mutant of one module, which is named as in `fleet.registry`."""
     text = path.read_text(encoding="utf-8")
     lines, tree = text.splitlines(), ast.parse(text)
     nodes = list(_decisions(tree))
@@ -55,7 +55,7 @@ def mutants(path: Path) -> list[Mutant]:
             changed = _Changer(place, change).apply(tree)
             line = _line(node)
             source = lines[line - 1].strip()
-            found.append(Mutant(path.stem, line, source, what, ast.unparse(changed)))
+            found.append(Mutant(module or path.stem, line, source, what, ast.unparse(changed)))
     return found
 
 

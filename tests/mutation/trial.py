@@ -30,7 +30,7 @@ class Bench:
 
     def attempt(self, mutant: Mutant) -> Verdict:
         """Run the tests of the core, those of the module first, until one fails."""
-        target = self._tree / "exo_supervisor" / "core" / f"{mutant.module}.py"
+        target = self._tree / "exo_supervisor" / "core" / _file(mutant.module)
         whole = target.read_text(encoding="utf-8")
         target.write_text(mutant.code, encoding="utf-8")
         try:
@@ -40,8 +40,8 @@ class Bench:
 
     def _files(self, module: str) -> list[str]:
         tests = self._tree / "tests" / "core"
-        own = tests / f"test_{module}.py"
-        others = sorted(tests.glob("test_*.py"), key=lambda path: path.stat().st_size)
+        own = tests / _file(module, "test_")
+        others = sorted(tests.rglob("test_*.py"), key=lambda path: path.stat().st_size)
         first = [own] if own.exists() else []
         rest = [path for path in others if path != own and path.name not in LAST]
         hours = f"{tests / LAST[0]}::test_the_promises_hold_through_random_hours"
@@ -60,6 +60,11 @@ class Bench:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         return "timeout"
+
+
+def _file(module: str, prefix: str = "") -> str:
+    *rooms, name = module.split(".")
+    return "/".join([*rooms, f"{prefix}{name}.py"])
 
 
 def _try(tree: Path, files: list[str]) -> int:

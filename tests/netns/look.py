@@ -11,15 +11,15 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from exo_supervisor.core.events import Event, NodeSighted
+from exo_supervisor.discovery.allowed_networks import Vicinity
 from exo_supervisor.discovery.broadcast import Broadcast
 from exo_supervisor.discovery.mdns import Mdns
 from exo_supervisor.discovery.multicast import Multicast
-from exo_supervisor.discovery.vicinity import Vicinity
-from exo_supervisor.edge.fetch import Fetcher
-from exo_supervisor.edge.probe import Prober
-from exo_supervisor.edge.upstream import open_sessions
+from exo_supervisor.fleet_io.fetch import Fetcher
+from exo_supervisor.fleet_io.probe import Prober
 from exo_supervisor.runtime.fetch import Get, GetError
 from exo_supervisor.runtime.supervise import Service
+from exo_supervisor.serve.upstream import open_sessions
 
 PORTS = [52415]
 PATIENCE = 15.0

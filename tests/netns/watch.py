@@ -10,8 +10,8 @@ import anyio
 import structlog
 
 from exo_supervisor.core.events import Event
-from exo_supervisor.edge.fetch import Fetcher
-from exo_supervisor.edge.upstream import open_sessions
+from exo_supervisor.fleet_io.fetch import Fetcher
+from exo_supervisor.serve.upstream import open_sessions
 from tests.netns.look import identified, source
 
 

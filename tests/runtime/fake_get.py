@@ -8,7 +8,7 @@ from msgspec import structs
 
 from exo_supervisor.core.events import Event, PlacementRead
 from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
-from exo_supervisor.wire.exo import Reply
+from exo_supervisor.wire.exo.identity import Reply
 
 MISSING = Reply(404, b'{"detail":"Not Found"}')
 

@@ -6,8 +6,8 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from exo_supervisor.core.restarts import Restarts
 from exo_supervisor.errors import RestartsSpentError
+from exo_supervisor.runtime.restarts import Restarts
 from exo_supervisor.runtime.supervise import describe_crash, supervise
 
 SECRET = "sk-very-secret"

@@ -7,7 +7,7 @@ from random import Random
 import anyio
 from msgspec import Struct, field
 
-from exo_supervisor.app.drill.witness import ask, chat, judge
+from exo_supervisor.rehearse.drill.witness import ask, chat, judge
 from tests.soak.house import MODEL, House
 
 SOONEST = 0.05

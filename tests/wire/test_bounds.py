@@ -6,17 +6,17 @@ import pytest
 from msgspec import Raw
 
 from exo_supervisor.errors import BadRequestError
-from exo_supervisor.wire.aggregate import Aggregate
-from exo_supervisor.wire.answer import Answer
 from exo_supervisor.wire.bounds import MAX_NAME_CHARS, MAX_STATE_COMMAS, bounded_state
-from exo_supervisor.wire.exo import encode_chat
-from exo_supervisor.wire.extras import MAX_NAMES, Extras
-from exo_supervisor.wire.faults import WireError
-from exo_supervisor.wire.hazards import read_hazards
-from exo_supervisor.wire.openai import read_chat
-from exo_supervisor.wire.providers import read_models
+from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.exo.hazards import read_hazards
+from exo_supervisor.wire.exo.identity import encode_chat
+from exo_supervisor.wire.openai.answer_writer import Aggregate
+from exo_supervisor.wire.openai.extras import MAX_NAMES, Extras
+from exo_supervisor.wire.openai.inbound import read_chat
+from exo_supervisor.wire.openai.json_body import Whole
+from exo_supervisor.wire.openai.outbound import read_models
+from exo_supervisor.wire.openai.stream_writer import Answer
 from exo_supervisor.wire.sse import SseReader
-from exo_supervisor.wire.whole import Whole
 
 HALF = b'data: {"choices": [{"index": 0, "delta": {"content": "half an eve'
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.aggregate import Aggregate
-from exo_supervisor.wire.answer import DONE, Answer
-from exo_supervisor.wire.faults import judge
-from exo_supervisor.wire.whole import read_whole
+from exo_supervisor.wire.chat.judge import judge
+from exo_supervisor.wire.openai.answer_writer import Aggregate
+from exo_supervisor.wire.openai.json_body import read_whole
+from exo_supervisor.wire.openai.stream_writer import DONE, Answer
 from tests.wire.sdk import judge_answer, judge_chunk
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"

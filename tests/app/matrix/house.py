@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.policy import Waits
 from exo_supervisor.demo import Cloud, ExoNode
-from exo_supervisor.edge import relay
+from exo_supervisor.serve import relay
 from tests.app.matrix.cells import Cell, Kind, Place
 from tests.app.world import KEY, KEY_ENV, World, in_process
 

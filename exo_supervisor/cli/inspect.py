@@ -1,0 +1,114 @@
+"""The verbs that look at a running service, or hold one of its breakers."""
+
+import sys
+import time
+from collections.abc import Callable
+from urllib.parse import quote, urlencode
+
+from exo_supervisor.cli import tables
+from exo_supervisor.cli.errors import UNREACHABLE, VerbError, misuse
+from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.json_view import parse_object, word
+from exo_supervisor.cli.nodes import nodes as node_lines
+from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.cli.term import clean, note, raw, say
+from exo_supervisor.cli.trust import forget, trust
+from exo_supervisor.cli.waiting import Waiting
+from exo_supervisor.client.json_object import Fields, fields
+
+POLL = 0.1
+"""Seconds between two looks while `status --wait` waits."""
+_ACTS = ("open", "close", "auto")
+
+
+def status(arguments: Arguments) -> int:
+    """Say whether the service can serve, and what to do if not; not ready is no failure."""
+    if arguments.wait is not None:
+        _wait_until_looked(arguments, time.monotonic() + arguments.wait)
+    return show(
+        arguments, "/supervisor/status", lambda body: tables.status(body, time.time(), sys.stdout)
+    )
+
+
+def _wait_until_looked(arguments: Arguments, give_up: float) -> None:
+    """Wait until the service is ready, or has looked at everything once; raises if none answers."""
+    with Waiting(lambda: "waiting for the service and its first look"):
+        while True:
+            left = give_up - time.monotonic()
+            try:
+                body = parse_object(fetch(arguments, "/supervisor/status"))
+            except VerbError as error:
+                if error.exit_code != UNREACHABLE or left <= 0:
+                    raise
+            else:
+                if body.get("ready") is True or body.get("looking") is not True or left <= 0:
+                    return
+            time.sleep(min(POLL, max(left, 0.0)))
+
+
+def nodes(arguments: Arguments) -> int:
+    """List the nodes, and for each that is stuck why and what to do; or trust or forget some."""
+    if arguments.forget:
+        return forget(arguments)
+    if arguments.words or arguments.all:
+        return trust(arguments)
+    return show(
+        arguments, "/supervisor/nodes", lambda body: node_lines(body, time.time(), sys.stdout)
+    )
+
+
+def breaker(arguments: Arguments) -> int:
+    """List the breakers that are not closed, or hold one open or closed, or let it go."""
+    if not arguments.words:
+        if arguments.model:
+            raise misuse(
+                "--model belongs to one breaker",
+                f"exo-supervisor breaker TARGET open --model {arguments.model}",
+            )
+        return show(
+            arguments,
+            "/supervisor/breakers",
+            lambda body: tables.breakers(body, time.time(), sys.stdout),
+        )
+    target, act = [*arguments.words, ""][:2]
+    if act not in _ACTS:
+        raise misuse(
+            f"breaker wants open, close or auto after the target, got `{act}`"
+            if act
+            else "breaker wants open, close or auto after the target",
+            f"exo-supervisor breaker {target} open",
+        )
+    return _hold(arguments, target, act)
+
+
+def show(arguments: Arguments, path: str, text: Callable[[Fields], str]) -> int:
+    """Ask the service for a view and print it: unchanged, or as text for eyes."""
+    body = fetch(arguments, path)
+    if arguments.json:
+        raw(body)
+    else:
+        say(text(parse_object(body)))
+    return 0
+
+
+def _hold(arguments: Arguments, target: str, act: str) -> int:
+    query = "?" + urlencode({"model": arguments.model}) if arguments.model else ""
+    # Lone surrogates (a shell word that is no UTF-8) go as the bytes that they stand for.
+    name = quote(target.encode("utf-8", "surrogateescape"), safe=":")
+    body = fetch(arguments, f"/supervisor/breakers/{name}/{act}{query}", "POST")
+    if arguments.json:
+        raw(body)
+        return 0
+    answer = parse_object(body)
+    now = fields(answer.get("breaker"))
+    state = word(now.get("state"))
+    held = ", held by the operator" if now.get("forced") else ""
+    named = clean(target) + (f" {clean(arguments.model)}" if arguments.model else "")
+    if answer.get("changed") is False:
+        say(f"{named}: already {state}{held}")
+        return 0
+    say(f"{named}: {word(answer.get('was'))} -> {state}{held}")
+    if act != "auto":
+        finer = f" --model {arguments.model}" if arguments.model else ""
+        note(f"undo: exo-supervisor breaker {target} auto{finer}")
+    return 0

@@ -1,0 +1,1 @@
+"""Which of several healthy candidates is asked: one file a policy."""

@@ -1,0 +1,1 @@
+"""Circuit breakers: one automaton, and the table of all of them."""

@@ -1,0 +1,246 @@
+"""The table of breakers: one per target, one per model and scope; only the sick are kept."""
+
+from collections.abc import Container, Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from exo_supervisor.core.breakers import automaton as breaker
+from exo_supervisor.core.breakers.automaton import (
+    Breaker,
+    Closed,
+    HalfOpen,
+    Mark,
+    Open,
+    Reason,
+    Rules,
+)
+from exo_supervisor.core.names import ModelId, Scope, Target
+
+Key = tuple[Target | Scope, ModelId | None]
+"""(target, None), or (scope, model)."""
+
+Forced = Literal["open", "closed"]
+
+MAX_ROWS = 8192
+"""Rows at most: clients choose the model ids of a provider, and must not fill our memory."""
+
+RAMP_STEP = 5.0
+RAMP_STEPS = 3
+"""A breaker that has closed lets 1, 2, then 4 attempts at a time through, each for this long."""
+
+UNCOUNTED = -1
+"""The permit of an attempt that passes by decree where the automaton rests: no epoch is its own."""
+
+
+class Cell(Struct):
+    """One breaker, what an operator decreed of it, and when and why it last changed."""
+
+    breaker: Breaker
+    since: float
+    reason: Reason = Reason.NONE
+    forced: Forced | None = None
+    last: str = ""
+
+    def state(self) -> Literal["closed", "open", "half_open"]:
+        """Name the state that traffic meets."""
+        if self.forced is not None:
+            return self.forced
+        match self.breaker:
+            case Closed():
+                return "closed"
+            case Open():
+                return "open"
+            case HalfOpen():
+                return "half_open"
+
+    def rest_ends(self) -> float | None:
+        """Tell when an open breaker may be probed; None if it is not merely resting."""
+        if self.forced is not None or not isinstance(self.breaker, Open):
+            return None
+        return self.breaker.until
+
+
+class Change(Struct, frozen=True):
+    """A breaker moved from one state to another."""
+
+    key: Key
+    was: str
+    now: str
+    cell: Cell
+
+
+class Ramp(Struct, frozen=True):
+    """How many attempts at a time may pass one that has just recovered, and until when."""
+
+    at_once: int
+    until: float
+
+
+class Breakers:
+    """Owns every breaker. One that never tripped and has no failure is a missing row, epoch 0."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._cells: dict[Key, Cell] = {}
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def __iter__(self) -> Iterator[tuple[Key, Cell]]:
+        return iter(self._cells.items())
+
+    def get(self, key: Key) -> Cell | None:
+        """Look a row up; None is a healthy breaker."""
+        return self._cells.get(key)
+
+    def held_open(self, key: Key) -> bool:
+        """Say whether an operator holds it open."""
+        cell = self._cells.get(key)
+        return cell is not None and cell.forced == "open"
+
+    def is_closed(self, key: Key) -> bool:
+        """Say whether traffic flows freely."""
+        cell = self._cells.get(key)
+        return cell is None or cell.state() == "closed"
+
+    def may_admit(self, key: Key, now: float) -> bool:
+        """Say whether one more attempt may pass."""
+        cell = self._cells.get(key)
+        if cell is None or cell.forced == "closed":
+            return True
+        return cell.forced is None and breaker.may_admit(cell.breaker, now)
+
+    def rest_ends(self, key: Key) -> float | None:
+        """Tell when an open breaker may be probed; None if it is not merely resting."""
+        cell = self._cells.get(key)
+        return None if cell is None else cell.rest_ends()
+
+    def ramp(self, key: Key, now: float) -> Ramp | None:
+        """Tell how slowly a breaker that has just closed starts; None: as many pass as come."""
+        cell = self._cells.get(key)
+        if cell is None or cell.forced is not None or not isinstance(cell.breaker, Closed):
+            return None
+        step = int((now - cell.since) / RAMP_STEP)
+        if cell.breaker.epoch == 0 or step >= RAMP_STEPS:
+            return None
+        return Ramp(2**step, cell.since + (step + 1) * RAMP_STEP)
+
+    def may_probe(self, key: Key) -> bool:
+        """Say whether an attempt may pass before the rest is over: no probe is out already."""
+        cell = self._cells.get(key)
+        if cell is None:
+            return True
+        return cell.forced != "open" and not isinstance(cell.breaker, HalfOpen)
+
+    def take(self, key: Key, now: float, changes: list[Change], *, early: bool = False) -> int:
+        """Take the permit that `may_admit` (or, early, `may_probe`) has just promised."""
+        cell = self._cells.get(key)
+        if cell is None:
+            return 0
+        if cell.forced == "closed":
+            return cell.breaker.epoch if isinstance(cell.breaker, Closed) else UNCOUNTED
+        moved, permit = breaker.probe(cell.breaker) if early else breaker.admit(cell.breaker, now)
+        if permit is None:
+            raise AssertionError(f"no permit at {key}: ask may_admit first")
+        self._move(key, cell, moved, now, changes)
+        return permit
+
+    def settle(
+        self, key: Key, permit: int, mark: Mark, now: float, jitter: float, changes: list[Change],
+        *, last: str = "", owed: int = 0,
+    ) -> None:  # fmt: skip
+        """Record what the holder of a permit learnt."""
+        cell = self._cells.get(key)
+        if cell is None:
+            if mark is not Mark.FAILURE:
+                return
+            self._make_room()
+            cell = self._cells[key] = Cell(Closed(), now)
+        if mark is Mark.FAILURE and permit == cell.breaker.epoch:
+            cell.last = last
+        moved = breaker.settle(
+            cell.breaker, permit, mark, now, rules=self._rules, jitter=jitter, owed=owed
+        )
+        self._move(key, cell, moved, now, changes)
+        self._drop_if_well(key, cell)
+
+    def failures(self, key: Key) -> int:
+        """Tell how many failures in a row a closed breaker has counted."""
+        cell = self._cells.get(key)
+        return cell.breaker.failures if cell and isinstance(cell.breaker, Closed) else 0
+
+    def hasten(self, key: Key, now: float) -> None:
+        """End a target's rest early: a cheap check has seen it come back."""
+        if (cell := self._cells.get(key)) is not None:
+            cell.breaker = breaker.hasten(cell.breaker, now)
+
+    def force(self, key: Key, forced: Forced | None, now: float, changes: list[Change]) -> None:
+        """Do as the operator says; None returns to the automaton."""
+        cell = self._cells.get(key)
+        if cell is None:
+            self._make_room()
+            cell = self._cells[key] = Cell(Closed(), now)
+        was = cell.state()
+        cell.forced = forced
+        if cell.state() != was:
+            cell.since, cell.reason = now, Reason.OPERATOR
+            changes.append(Change(key, was, cell.state(), cell))
+        self._drop_if_well(key, cell)
+
+    def copy(self, old: Scope, new: Scope) -> None:
+        """Give the models of one scope their health in another; where both know, the worse."""
+        for (where, model), cell in list(self._cells.items()):
+            if where != old or model is None:
+                continue
+            there = self._cells.get((new, model))
+            twin = Cell(
+                breaker.rested(cell.breaker), cell.since, cell.reason, cell.forced, cell.last
+            )
+            if there is None:
+                self._cells[new, model] = twin
+            elif breaker.worse(there.breaker, twin.breaker) is not there.breaker:
+                twin.forced = there.forced or cell.forced
+                twin.breaker = breaker.succeed(twin.breaker, there.breaker)
+                self._cells[new, model] = twin
+            else:
+                there.forced = there.forced or cell.forced
+
+    def forget(self, where: Target | Scope, *, models: bool) -> None:
+        """Drop the rows of a target, or of a scope's models, that is gone."""
+        for key in [k for k in self._cells if k[0] == where and (k[1] is not None) == models]:
+            del self._cells[key]
+
+    def prune(self, targets: Container[str], scopes: Container[str]) -> None:
+        """Drop the rows of whoever is gone: an attempt can outlive its target and its cluster."""
+        for where, model in list(self._cells):
+            if where not in (targets if model is None else scopes):
+                del self._cells[where, model]
+
+    def _make_room(self) -> None:
+        """Drop the oldest row once the table is full; one that is held only if all are."""
+        if len(self._cells) >= MAX_ROWS:
+            free = (key for key, cell in self._cells.items() if not cell.forced)
+            del self._cells[next(free, next(iter(self._cells)))]
+
+    def _move(
+        self, key: Key, cell: Cell, moved: Breaker, now: float, changes: list[Change]
+    ) -> None:
+        was = cell.state()
+        cell.breaker = moved
+        state = cell.state()
+        if state == was:
+            return
+        cell.since = now
+        match moved:
+            case Closed():
+                cell.reason = Reason.NONE
+            case Open():
+                cell.reason = moved.reason
+            case HalfOpen():
+                cell.reason = Reason.PROBE_SENT
+        changes.append(Change(key, was, state, cell))
+
+    def _drop_if_well(self, key: Key, cell: Cell) -> None:
+        if cell.breaker == Closed() and cell.forced is None:
+            del self._cells[key]

@@ -1,0 +1,1 @@
+"""Nodes, the clusters they form, the models they serve, and the providers."""

@@ -1,0 +1,145 @@
+"""How models stand on clusters, as we know it, and which nodes can answer for them now."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from exo_supervisor.core.events import Placed
+from exo_supervisor.core.fleet.condition import judge
+from exo_supervisor.core.fleet.hosts import Hosts
+from exo_supervisor.core.fleet.nodes import Cluster, Node, rung_of
+from exo_supervisor.core.fleet.ready import Ready
+from exo_supervisor.core.fleet.trust import Trust
+from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
+
+
+class Standing:
+    """Owns the indexes of models; the registry, whose tables it reads, tells it of changes.
+
+    Every method leaves the indexes, and the rungs of the nodes concerned, true.
+    """
+
+    def __init__(
+        self,
+        nodes: Mapping[Address, Node],
+        clusters: Mapping[ClusterKey, Cluster],
+        trust: Trust,
+    ) -> None:
+        self._nodes, self._clusters, self._trust = nodes, clusters, trust
+        self._hosts = Hosts()
+        self._holders: dict[ModelId, dict[ClusterKey, None]] = {}
+        self.ready = Ready()
+
+    def where(self, model: ModelId) -> Iterator[tuple[Cluster, Placed]]:
+        """List the clusters in which a model stands, ready or not."""
+        for key in tuple(self._holders.get(model, ())):
+            cluster = self._clusters.get(key)
+            if cluster is not None and (placed := cluster.models.get(model)) is not None:
+                yield cluster, placed
+
+    def is_placed(self, model: ModelId) -> bool:
+        """Say whether a model stands anywhere, ready or not."""
+        return next(self.where(model), None) is not None
+
+    def placed(self) -> Iterator[ModelId]:
+        """List the models that stand somewhere."""
+        return (model for model in tuple(self._holders) if self.is_placed(model))
+
+    def stand(self, cluster: Cluster, told: dict[ModelId, Placed], now: float) -> None:
+        """Take in how a cluster's models stand, as its state has it."""
+        if told != cluster.told:
+            self._hosts.stand(cluster.key, cluster.told, told)
+            cluster.told = told
+        old = cluster.models
+        cluster.models = {model: self._judge(cluster, placed) for model, placed in told.items()}
+        cluster.condition.wait(cluster.models, now)
+        self._hold(cluster, cluster.models.keys() - old.keys())
+        if old != cluster.models:
+            self._reindex(cluster, old.keys() | cluster.models.keys(), now)
+
+    def note_lags(self, cluster: Cluster) -> bool:
+        """Note which members lag; True if that changed, and `stand` and `moved` are due."""
+        nodes = [self._nodes[member] for member in cluster.members]
+        known = [(node, node.node_id) for node in nodes if node.node_id is not None]
+        new = [name for node, name in known if self._hosts.note_lag(name, lagging=node.lags)]
+        return bool(new)
+
+    def follow_id(self, node: Node, former: NodeId | None, now: float) -> None:
+        """Judge anew what stands on an id that began or ceased to answer."""
+        moved: list[NodeId] = []
+        if former is not None and (former != node.node_id or not node.up):
+            moved += [former] if self._hosts.left(former, node.address) else []
+        if node.node_id is not None and node.up:
+            moved += [node.node_id] if self._hosts.answered(node.node_id, node.address) else []
+        for key, model in [stand for node_id in moved for stand in self._hosts.on(node_id)]:
+            cluster = self._clusters[key]
+            cluster.models[model] = self._judge(cluster, cluster.told[model])
+            cluster.condition.wait(cluster.models, now)
+            self._reindex(cluster, {model}, now)
+
+    def drop_id(self, node: Node) -> None:
+        """Take in that a node is forgotten, and its id answers there no more."""
+        if node.node_id is not None:
+            self._hosts.left(node.node_id, node.address)
+
+    def ignore_id(self, node: Node, former: NodeId | None) -> None:
+        """Take no word of a node on who answers by an id."""
+        for node_id in (node.node_id, former):
+            if node_id is not None:
+                self._hosts.forget(node_id, node.address)
+
+    def regrouped(self, before: Iterable[Cluster], after: Iterable[Cluster]) -> None:
+        """Take in that some clusters gave way to others; rungs are left to `climb`."""
+        models: set[ModelId] = set()
+        for cluster in before:
+            self._hosts.stand(cluster.key, cluster.told, {})
+            models.update(cluster.models)
+        for cluster in after:
+            self._hosts.stand(cluster.key, {}, cluster.told)
+            self._hold(cluster, cluster.models)
+            models.update(cluster.models)
+        for model in models:
+            self._rebuild(model)
+
+    def moved(self, cluster: Cluster, now: float) -> None:
+        """Take in that members of a cluster rose, fell, came or went."""
+        self._reindex(cluster, cluster.models.keys(), now)
+
+    def climb(self, node: Node, now: float) -> None:
+        """Put a node on its rung."""
+        cluster = None if node.cluster is None else self._clusters[node.cluster]
+        rung = rung_of(node, cluster)
+        if rung != node.rung:
+            node.rung, node.since = rung, now
+
+    def _judge(self, cluster: Cluster, told: Placed) -> Placed:
+        return judge(told, cluster.condition, self._hosts.ails)
+
+    def _reindex(self, cluster: Cluster, models: Iterable[ModelId], now: float) -> None:
+        for model in models:
+            self._rebuild(model)
+        for member in cluster.members:
+            self.climb(self._nodes[member], now)
+
+    def _hold(self, cluster: Cluster, models: Iterable[ModelId]) -> None:
+        for model in models:
+            self._holders.setdefault(model, {})[cluster.key] = None
+
+    def _rebuild(self, model: ModelId) -> None:
+        """Set who is ready for a model, and let go of the clusters that hold it no more."""
+        held = {cluster.key: None for cluster, _ in self.where(model)}
+        if held:
+            self._holders[model] = held
+        else:
+            self._holders.pop(model, None)
+        ready = [
+            member
+            for cluster, placed in self.where(model)
+            if placed.ready
+            for member in cluster.members
+            if self._may_serve(self._nodes[member])
+        ]
+        self.ready.set(model, ready)
+
+    def _may_serve(self, node: Node) -> bool:
+        """Say whether a node may be sent prompts at all."""
+        wanted = node.trust != "found" or not self._trust.strict
+        return node.up and node.alias_of is None and not node.lags and wanted

@@ -1,0 +1,174 @@
+"""A node, the cluster that it belongs to, and how far it has come."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct, field, structs
+
+from exo_supervisor.core.events import Placed, ProbeFailed, Why
+from exo_supervisor.core.fleet.capacity import Capacity
+from exo_supervisor.core.fleet.condition import Condition
+from exo_supervisor.core.fleet.members import FOREIGN, MemberView, Views
+from exo_supervisor.core.fleet.topology import Grouping
+from exo_supervisor.core.names import (
+    Address,
+    ClusterKey,
+    Generation,
+    ModelId,
+    NodeId,
+)
+
+Rung = Literal["seen", "reachable", "identified", "clustered", "placed", "ready"]
+
+Ground = Literal["named", "pinned", "loopback", "cluster", "link", "found"]
+"""Why a node is trusted, or that it is not: it is only found. See `trust`."""
+
+MAX_CLAIMS = 32
+"""Ids that are remembered for one address: on a Docker bridge every host has the same one."""
+
+
+class Node(Struct):
+    """One Exo API endpoint.
+
+    A `twin` goes by the id of another machine, and `proofs` are how often that showed in a row.
+    `view` is the state of its cluster as it told it last. `claims` are the ids that its sources
+    announced, None where an Exo of any id is welcome; `why` is why it did not say who it is,
+    `unread` why it did not tell its state. `restarted_at` is when it was last found under a new
+    id, `stuck_on` are the rungs on which it stood for long. One that was up and is down has fallen
+    from the rung `fell_from`. Probes of it have been missed in a row since `missing_since`.
+    """
+
+    address: Address
+    url: str
+    since: float
+    seeded: bool = False
+    sources: set[str] = field(default_factory=set[str])
+    claims: dict[NodeId, None] | None = None
+    generation: Generation | None = None
+    node_id: NodeId | None = None
+    met: float = 0.0
+    trust: Ground = "found"
+    used: bool = False
+    state_paths: bool = False
+    version: str | None = None
+    up: bool = False
+    was_up: bool = False
+    misses: int = 0
+    missing_since: float | None = None
+    returns: int = 0
+    heard: float = 0.0
+    looked: bool = False
+    why: Why | None = None
+    detail: str = ""
+    unread: Why | None = None
+    latency: float = 0.0
+    alias_of: Address | None = None
+    twin: bool = False
+    proofs: int = 0
+    cluster: ClusterKey | None = None
+    listed: tuple[NodeId, ...] = ()
+    listed_at: float | None = None
+    view: MemberView | None = None
+    rung: Rung = "seen"
+    restarted_at: float | None = None
+    stuck_on: frozenset[Rung] = frozenset()
+    fell_from: Rung | None = None
+    capacity: Capacity | None = None
+    capacity_at: float = 0.0
+
+    @property
+    def lags(self) -> bool:
+        """Say whether the others of its cluster are ahead of it, so that it serves nothing."""
+        return self.view is not None and self.view.lags
+
+
+class Cluster(Struct):
+    """Nodes that share one state, and the truth of it: what the member that is furthest told.
+
+    `told` is how its models stand as the state has it, `models` how they stand for us;
+    `downloaded` are those that some node has on its disk.
+    """
+
+    key: ClusterKey
+    members: tuple[Address, ...]
+    generation: Generation
+    models: dict[ModelId, Placed] = field(default_factory=dict[ModelId, Placed])
+    told: dict[ModelId, Placed] = field(default_factory=dict[ModelId, Placed])
+    condition: Condition = field(default_factory=Condition)
+    index: int | None = None
+    read_at: float = -1.0
+    downloaded: frozenset[ModelId] = frozenset()
+    turn: int = 0
+
+
+def rung_of(node: Node, cluster: Cluster | None) -> Rung:
+    """Say how far a node has come on the ladder from seen to ready; A has no placement."""
+    if not node.up:
+        return "reachable" if node.why in ("not_exo", "bad_answer") else "seen"
+    if cluster is None:
+        return "identified"
+    models = cluster.models.values()
+    if not node.lags and any(placed.ready for placed in models):
+        return "ready"
+    if node.generation == "A":
+        return "identified"
+    return "placed" if models else "clustered"
+
+
+def claim(node: Node, claimed: NodeId | None) -> None:
+    """Remember who a node is said to be; a source that claims nothing vouches for anyone."""
+    if claimed is None:
+        node.claims = None
+    elif node.claims is not None:
+        node.claims.pop(claimed, None)
+        node.claims[claimed] = None
+        if len(node.claims) > MAX_CLAIMS:
+            del node.claims[next(iter(node.claims))]
+
+
+def note_miss(node: Node, event: ProbeFailed, now: float) -> None:
+    """Count a failed probe in a row; an answer that makes progress meanwhile begins a new one.
+
+    A node that is busy with it may well be slow to say who it is.
+    """
+    since, lived_at = node.missing_since, event.lived_at
+    if since is None or (lived_at is not None and lived_at > since):
+        node.misses, node.missing_since = 0, now
+    node.misses, node.returns = node.misses + 1, 0
+    node.why, node.detail, node.looked = event.why, event.detail, True
+
+
+def join(node: Node, key: ClusterKey, parents: Mapping[ClusterKey, ClusterKey], now: float) -> None:
+    """Put a node into a cluster; what it told before, in another or in none, is of no session."""
+    came, view = node.cluster, node.view
+    merged = came != parents.get(key, key)
+    if merged and view is not None and view.index is not None:
+        node.view = structs.replace(view, foreign=now + FOREIGN)
+    node.cluster = key
+
+
+def views_of(cluster: Cluster, nodes: Mapping[Address, Node], who: Node) -> Views:
+    """Gather what the members that answer told last; `who` is one of them in any case."""
+    members = [nodes[member] for member in cluster.members]
+    return {
+        node.address: node.view
+        for node in members
+        if node.view is not None and node.alias_of is None and (node.up or node is who)
+    }
+
+
+def carry_over(
+    before: Mapping[ClusterKey, Cluster], grouping: Grouping, nodes: Mapping[Address, Node]
+) -> dict[ClusterKey, Cluster]:
+    """Make the clusters of a new grouping: one that split off knows what its parent knew."""
+    parents, clusters = dict(grouping.born), dict[ClusterKey, Cluster]()
+    for key, members in grouping.members.items():
+        known = before.get(key) or before.get(parents.get(key, key))
+        cluster = Cluster(key, members, nodes[members[0]].generation or "C")
+        if known is not None:
+            cluster.models, cluster.told = dict(known.models), known.told
+            cluster.condition = structs.replace(known.condition)
+            cluster.index, cluster.read_at = known.index, known.read_at
+            cluster.downloaded = known.downloaded
+        clusters[key] = cluster
+    return clusters

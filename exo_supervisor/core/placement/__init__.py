@@ -1,0 +1,1 @@
+"""Keeps models placed on clusters, as configured and as ordered."""

@@ -1,0 +1,152 @@
+"""Which models are wanted on Exo, by whom, and how far each has come."""
+
+from collections.abc import Iterator, Sequence
+from math import inf
+
+from msgspec import Struct, field, structs
+
+from exo_supervisor.core.effects import Announce
+from exo_supervisor.core.events import Instance
+from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
+from exo_supervisor.core.placement.state import (
+    ANSWERS,
+    Asked,
+    Awaited,
+    GivenUp,
+    Loading,
+    Placing,
+    Resting,
+)
+from exo_supervisor.core.policy import ModelRule
+
+ILL = frozenset({"runner_failed", "host_down", "host_lags", "shutting_down", "no_runners"})
+"""Why an instance does not count beside another."""
+MAX_OWN = 16
+"""Instances of one model that are remembered as our own."""
+MOST = 256
+"""Models that are remembered; those that no rule names make room, the oldest first."""
+
+
+class Row(Struct):
+    """One model: `models` are its ids at Exo, the preferred one first.
+
+    `wanted` is for once; `stands`: it is ready somewhere; `suspended` means that a person removed
+    it, and that `keep` rests until the model is ordered again. `coming`: a request may wait for
+    it. `unfit` are clusters that cannot take it now, each with its reason; `removing` are those
+    that were told to delete it, and when. `own` are the instances that we placed, `thinning` the
+    clusters that were told to delete one of those. Until `free_at` the last order may still be
+    carried out.
+    """
+
+    models: tuple[ModelId, ...]
+    keep: bool = False
+    wanted: bool = False
+    stands: bool = False
+    suspended: bool = False
+    coming: bool = False
+    placing: Placing = field(default_factory=Resting)
+    ticket: int = 0
+    home: ClusterKey | None = None
+    look_at: float = 0.0
+    unfit: dict[ClusterKey, str] = field(default_factory=dict[ClusterKey, str])
+    removing: dict[ClusterKey, float] = field(default_factory=dict[ClusterKey, float])
+    thinning: dict[ClusterKey, float] = field(default_factory=dict[ClusterKey, float])
+    own: dict[InstanceId, None] = field(default_factory=dict[InstanceId, None])
+    free_at: float = -inf
+
+    def is_wanted(self) -> bool:
+        """Say whether the model is to stand somewhere."""
+        return self.wanted or (self.keep and not self.suspended)
+
+    def note_own(self, instance: InstanceId) -> None:
+        """Remember an instance that we placed; the oldest makes room."""
+        self.own[instance] = None
+        if len(self.own) > MAX_OWN:
+            del self.own[next(iter(self.own))]
+
+    def surplus(self, instances: Sequence[Instance]) -> tuple[InstanceId, ...]:
+        """Name the instances of our own that are one too many: a well one has a lower id."""
+        lowest = min((one.id for one in instances if one.why not in ILL), default=None)
+        return tuple(
+            one.id
+            for one in instances
+            if one.id in self.own and lowest is not None and lowest < one.id and not one.running
+        )
+
+    def forget_unanswered(self, now: float) -> None:
+        """Take in that nobody will answer any more for what was to be deleted."""
+        for table in (self.removing, self.thinning):
+            for key in [key for key, at in table.items() if now >= at + ANSWERS]:
+                del table[key]
+
+
+class Wants:
+    """Owns the rows; those of the configuration stay for good."""
+
+    def __init__(self, rules: Sequence[ModelRule]) -> None:
+        self._rows: dict[ModelId, Row] = {}
+        for rule in rules:
+            if rule.exo and (rule.keep or rule.on_demand):
+                row = self._known(rule.exo) or Row(())
+                row.keep = row.keep or rule.keep
+                row.models = tuple(dict.fromkeys((*row.models, *rule.exo)))
+                self._rows |= dict.fromkeys(row.models, row)
+        self._fixed = frozenset(self._rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter([row for model, row in self._rows.items() if model == row.models[0]])
+
+    def row_of(self, model: ModelId) -> Row | None:
+        """Find the row of a model by any of its ids."""
+        return self._rows.get(model)
+
+    def add(self, models: tuple[ModelId, ...]) -> Row:
+        """Remember a model that no rule keeps."""
+        if len(self._rows) >= MOST:
+            old = next((model for model in self._rows if model not in self._fixed), None)
+            for model in () if old is None else self._rows[old].models:
+                del self._rows[model]
+        row = self._known(models) or Row(models)
+        self._rows |= dict.fromkeys(row.models, row)
+        return row
+
+    def follow(self, key: ClusterKey, heir: ClusterKey) -> None:
+        """Take in that a cluster went into another: what was ordered of it will show there."""
+        for row in self:
+            row.home = heir if row.home == key else row.home
+            match row.placing:
+                case Asked(cluster=cluster) | Awaited(cluster=cluster) | Loading(cluster=cluster):
+                    if cluster == key:
+                        row.placing = structs.replace(row.placing, cluster=heir)
+                case _:
+                    pass
+
+    def renew(self) -> None:
+        """Hope anew: the house has changed, so what could not be placed may fit now."""
+        for row in self:
+            row.unfit.clear()
+            if isinstance(row.placing, GivenUp) and row.placing.how is None:
+                row.placing = Resting()
+
+    def _known(self, models: Sequence[ModelId]) -> Row | None:
+        return next((self._rows[model] for model in models if model in self._rows), None)
+
+
+def tell_change(row: Row, before: Placing) -> Iterator[Announce]:
+    """Say in a log line's terms what a row has come to, if it has come anywhere."""
+    model, under_way = row.models[0], isinstance(before, Asked | Awaited | Loading)
+    match row.placing:
+        case GivenUp(why=why, failures=failures) if not isinstance(before, GivenUp):
+            facts: dict[str, object] = {"model": model, "why": why, "failures": failures}
+            yield Announce(level="error", name="placement_given_up", facts=facts)
+        case Resting(why=why, failures=failures) if failures > before.failures:
+            facts = {"model": model, "why": why, "failures": failures}
+            yield Announce(level="warning", name="placement_failed", facts=facts)
+        case Resting(failures=0) if under_way and row.stands and row.home is not None:
+            facts = {"model": model, "cluster": row.home}
+            yield Announce(level="info", name="placement_done", facts=facts)
+        case Loading(cluster=cluster, how=how) if not isinstance(before, Loading):
+            facts = {"model": model, "cluster": cluster, "why": how[0]}
+            yield Announce(level="info", name="model_loading", facts=facts)
+        case _:
+            pass

@@ -1,0 +1,301 @@
+"""Which models are to stand on Exo, and what is done so that they do.
+
+A model is wanted while its rule says `keep`, from a request on where it says `on_demand`, and once
+when a person orders it. It is placed where it stands nowhere yet: never twice, never two at once,
+and not while a cluster still settles after an election (Exo restores nothing, exo#1916).
+
+Exo says yes at once and carries a placement out many seconds later, even after a merge or in the
+next session. So an order outlives its cluster: for `Waits.appears` after a yes there is no second
+one for that model anywhere. Where another supervisor had the same thought, two instances stand, and
+who placed the one with the higher id takes it away.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import inf
+from typing import Literal
+
+from exo_supervisor.core.effects import Announce, Effect, PlaceModel, ReadPlacement, RemoveModel
+from exo_supervisor.core.events import ModelRemoved, Placed, PlacementSettled
+from exo_supervisor.core.fleet.nodes import Cluster, Node
+from exo_supervisor.core.fleet.registry import Registry
+from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
+from exo_supervisor.core.placement import state as placing
+from exo_supervisor.core.placement.desired import Row, Wants, tell_change
+from exo_supervisor.core.placement.eligibility import Grounds
+from exo_supervisor.core.placement.state import ANSWERS, Asked, Awaited, GivenUp, Loading, Resting
+from exo_supervisor.core.policy import WAITS, ModelRule, Waits
+
+LOOK = 2.0
+"""Seconds between two looks at the state while a placement has to appear and to load."""
+LOOKS_FOR = 60.0
+"""Seconds after which a load is a long one, for which the usual readings will do."""
+
+AILING = frozenset({"host_down", "host_silent", "state_frozen", "runner_churn"})
+"""Why a model that stands does not load either: Exo will take it away, or it will be well again."""
+
+Order = Literal["place", "remove"]
+
+
+class Keeper:
+    """Decides what is placed where; `wake` asks for a turn at an instant."""
+
+    def __init__(
+        self,
+        rules: Sequence[ModelRule],
+        registry: Registry,
+        wake: Callable[[float], None],
+        waits: Waits = WAITS,
+    ) -> None:
+        self._registry, self._wake, self._appears = registry, wake, waits.appears
+        self._grounds = Grounds(registry, waits)
+        self.wants = Wants(rules)
+
+    def turn(self, now: float) -> list[Effect]:
+        """Look at every row, since a state was read or an instant came."""
+        if self._grounds.changed(now):
+            self.wants.renew()
+        return [effect for row in self.wants for effect in self._turn(row, now)]
+
+    def expects(self, models: Iterable[ModelId]) -> bool:
+        """Say whether a model is on its way to be ready, so that a request may wait for it."""
+        rows = (row for model in models if (row := self.wants.row_of(model)) is not None)
+        return any(row.coming for row in rows)
+
+    def demand(self, models: tuple[ModelId, ...], now: float) -> list[Effect]:
+        """Place a model because a request asks for it, unless that has failed of late."""
+        row = self.wants.row_of(models[0])
+        if row is None or (isinstance(row.placing, Resting) and now < row.placing.until):
+            return []
+        row.wanted = True
+        return self._turn(row, now)
+
+    def order(self, models: tuple[ModelId, ...], order: Order, now: float) -> list[Effect]:
+        """Do as a person says, at once; placing begins anew even where it was given up."""
+        row = self.wants.row_of(models[0]) or self.wants.add(models)
+        if order == "remove":
+            row.wanted, row.suspended = False, True
+            if self._where(row, now) is not None:
+                row.free_at = -inf  # the last order was carried out
+            if not isinstance(row.placing, Asked):
+                row.placing = Resting()
+            return [*self._remove(row, now), *self._turn(row, now)]
+        row.wanted, row.suspended = True, False
+        if isinstance(row.placing, GivenUp | Resting):
+            row.placing = Resting()
+            row.unfit.clear()
+        return self._turn(row, now)
+
+    def settled(self, event: PlacementSettled, now: float) -> list[Effect]:
+        """Take in what came of asking a node to place a model."""
+        row = self.wants.row_of(event.key)
+        if row is not None and event.instance is not None:
+            row.note_own(event.instance)
+        if row is None or row.ticket != event.ticket or not isinstance(row.placing, Asked):
+            return []
+        before, cluster = row.placing, row.placing.cluster
+        facts: dict[str, object] = {"model": event.key, "cluster": cluster}
+        if event.told == "unfit":
+            row.unfit[cluster], row.free_at = event.detail, -inf
+            row.placing = Resting(before.failures)
+            said = Announce(
+                level="info", name="placement_unfit", facts={**facts, "why": event.detail}
+            )
+            return [said, *self._turn(row, now)]
+        row.placing = placing.answered(before, event.told, event.detail, now)
+        row.home, row.free_at = cluster, now + self._appears
+        if event.told == "failed":
+            row.free_at = -inf  # nothing was sent
+            return [*self._after_change(row, before), *self._turn(row, now)]
+        level = "warning" if event.told == "lost" else "info"
+        said = Announce(level=level, name=f"placement_{event.told}", facts=facts)
+        return [said, *self._turn(row, now)]
+
+    def removed(self, event: ModelRemoved) -> list[Effect]:
+        """Take in that a cluster's instances of a model were deleted, or not."""
+        row = self.wants.row_of(event.model)
+        if row is not None:
+            (row.thinning if event.surplus else row.removing).pop(event.cluster, None)
+        facts: dict[str, object] = {
+            "model": event.model,
+            "cluster": event.cluster,
+            "instances": event.count,
+        }
+        if event.why:
+            facts["why"] = event.why
+        level = "warning" if event.why else "info"
+        name = "surplus_instance_removed" if event.surplus else "model_removed"
+        said = Announce(level=level, name=name, facts=facts)
+        return [said, *self._read(event.cluster)]
+
+    def _turn(self, row: Row, now: float) -> list[Effect]:
+        before, row.placing = row.placing, placing.passed(row.placing, now)
+        row.forget_unanswered(now)
+        where = self._where(row, now)
+        row.stands = where is not None and where[1].ready
+        if where is None:
+            self._miss(row, now)
+        else:
+            self._stand(row, *where, now)
+        effects = [*self._after_change(row, before), *self._thin_out(row, now)]
+        if where is None and isinstance(row.placing, Resting) and row.is_wanted():
+            effects += self._begin(row, row.placing, now)
+        row.coming = self._is_coming(row, missing=where is None)
+        return [*effects, *self._watch(row, now)]
+
+    def _stand(self, row: Row, cluster: Cluster, placed: Placed, now: float) -> None:
+        if placed.why in AILING:
+            return
+        row.placing = placing.stands(row.placing, placed, cluster.key, now)
+        if placed.ready:
+            row.home = cluster.key
+            row.wanted = row.wanted and cluster.key in row.removing  # it is on its way out
+            row.unfit.clear()
+
+    def _miss(self, row: Row, now: float) -> None:
+        """Take in that a model stands nowhere; what an election took is nobody's failure."""
+        match row.placing:
+            case Awaited(since=since) if now < since + self._appears:
+                pass
+            case Awaited(cluster=key, since=since) | Loading(cluster=key, since=since):
+                cluster = self._registry.clusters.get(key)
+                if cluster is None or not self._grounds.stood(cluster, since, now):
+                    row.placing = Resting(row.placing.failures)
+                else:
+                    row.placing = placing.lacks(row.placing, cluster.read_at, now, self._appears)
+            case _:
+                row.placing = placing.lacks(row.placing, now, now, self._appears)
+
+    def _where(self, row: Row, now: float) -> tuple[Cluster, Placed] | None:
+        """Find where a model stands, ready places first; on a dead cluster nothing stands."""
+        found: tuple[Cluster, Placed] | None = None
+        for model in row.models:
+            for cluster, placed in self._registry.where_placed(model):
+                if placed.why == "not_placed" or not self._grounds.alive(cluster, now):
+                    continue
+                if not self._grounds.counts(cluster, now):
+                    continue
+                if placed.ready:
+                    return cluster, placed
+                found = found or (cluster, placed)
+        return found
+
+    def _begin(self, row: Row, rest: Resting, now: float) -> Iterator[Effect]:
+        """Ask a cluster to place a model, if one may take it now."""
+        if now < max(rest.until, row.free_at):
+            return
+        could = [
+            (cluster, node)
+            for cluster, node in self._grounds.open()
+            if not any(model in cluster.models for model in row.models)
+        ]
+        fit = [(cluster, node) for cluster, node in could if cluster.key not in row.unfit]
+        if could and not fit:
+            why = "; ".join(dict.fromkeys(row.unfit.values()))
+            row.unfit.clear()
+            row.placing = placing.fail(rest, why, now)
+            yield from self._after_change(row, rest)
+            return
+        free = [pair for pair in fit if self._grounds.firm(pair[0], now)]
+        if free:
+            best = min(free, key=lambda pair: (pair[0].key != row.home, pair[0].key))
+            yield from self._ask(row, rest, *best, now)
+
+    def _ask(
+        self, row: Row, rest: Resting, cluster: Cluster, node: Node, now: float
+    ) -> Iterator[Effect]:
+        row.ticket += 1
+        row.placing, row.free_at = placing.ask(rest, cluster.key, now), now + self._appears
+        yield Announce(
+            level="info",
+            name="placement_started",
+            facts={"model": row.models[0], "cluster": cluster.key, "node": node.address},
+        )
+        yield PlaceModel(
+            key=row.models[0],
+            ticket=row.ticket,
+            node=node.address,
+            url=node.url,
+            state_paths=node.state_paths,
+            models=row.models,
+        )
+
+    def _remove(self, row: Row, now: float) -> Iterator[Effect]:
+        """Have a model deleted wherever it stands, and nowhere twice at once."""
+        for cluster, node in self._grounds.open():
+            standing = tuple(model for model in row.models if model in cluster.models)
+            under_way = now < row.removing.get(cluster.key, -inf) + ANSWERS
+            if under_way or not standing:
+                continue
+            row.removing[cluster.key] = now
+            yield _removal(row, cluster, node, standing)
+
+    def _thin_out(self, row: Row, now: float) -> Iterator[Effect]:
+        """Have an instance of our own deleted that is one too many, if nothing runs on it.
+
+        Of two supervisors that placed one each, the one whose instance has the higher id does so.
+        """
+        for cluster, node in self._grounds.open():
+            if cluster.key in row.thinning or not row.own:
+                continue
+            placed = [cluster.models[model] for model in row.models if model in cluster.models]
+            surplus = row.surplus([one for each in placed for one in each.instances])
+            if not surplus:
+                continue
+            row.thinning[cluster.key] = now
+            yield _removal(row, cluster, node, row.models, only=surplus)
+
+    def _after_change(self, row: Row, before: placing.Placing) -> Iterator[Effect]:
+        """Tell of a row's change; a failure ends what was wanted once."""
+        if row.placing.failures > before.failures:
+            row.wanted = False
+        yield from tell_change(row, before)
+
+    def _is_coming(self, row: Row, *, missing: bool) -> bool:
+        match row.placing:
+            case Asked() | Awaited() | Loading():
+                return True
+            case Resting(failures=0) if missing and row.is_wanted():
+                return next(self._grounds.open(), None) is not None
+            case _:
+                return False
+
+    def _watch(self, row: Row, now: float) -> Iterator[Effect]:
+        """Have the state read soon while something must show in it, and plan the next turn."""
+        match row.placing:
+            case Awaited(cluster=key, since=since) | Loading(cluster=key, since=since):
+                if now >= row.look_at and now < since + LOOKS_FOR:
+                    row.look_at = now + LOOK
+                    self._wake(row.look_at)
+                    yield from self._read(key)
+            case Resting() if row.is_wanted() and (firm_at := self._grounds.firm_at(now)):
+                self._wake(firm_at)
+            case _:
+                pass
+        for due in (placing.due(row.placing, self._appears), row.free_at):
+            if due is not None and due > now:
+                self._wake(due)
+
+    def _read(self, key: ClusterKey) -> Iterator[Effect]:
+        cluster = self._registry.clusters.get(key)
+        node = None if cluster is None else self._registry.reader(cluster)
+        if node is not None:
+            yield ReadPlacement(node=node)
+
+
+def _removal(
+    row: Row,
+    cluster: Cluster,
+    node: Node,
+    models: tuple[ModelId, ...],
+    *,
+    only: tuple[InstanceId, ...] = (),
+) -> RemoveModel:
+    return RemoveModel(
+        model=row.models[0],
+        cluster=cluster.key,
+        node=node.address,
+        url=node.url,
+        state_paths=node.state_paths,
+        models=models,
+        only=only,
+    )

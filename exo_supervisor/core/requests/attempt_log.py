@@ -1,0 +1,60 @@
+"""Says which target failed how while another one served; a storm of failures stays a few lines."""
+
+import re
+
+from msgspec import Struct
+
+from exo_supervisor.core.effects import Announce
+from exo_supervisor.core.events import AttemptSettled
+from exo_supervisor.core.names import Target
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.requests.request import Attempt
+
+SPAN = 10.0
+MOST = 5
+"""Lines of one target and fault in so many seconds; those left out are counted in the next one."""
+MAX_KEYS = 1024
+MAX_WORDS = 200
+"""Characters of a target's words in a line."""
+
+_QUOTE = re.compile(r"'[^']{41,}'|\"[^\"]{41,}\"|`[^`]{41,}`")
+"""What a target quotes at such a length may be of the request."""
+
+
+class _Span(Struct):
+    began: float
+    lines: int = 0
+    left_out: int = 0
+
+
+class AttemptLog:
+    """Owns how many lines were written of each target and fault of late."""
+
+    def __init__(self) -> None:
+        self._spans: dict[tuple[Target, Fault], _Span] = {}
+
+    def tell(self, attempt: Attempt, event: AttemptSettled, now: float) -> list[Announce]:
+        """Make the line of one attempt that failed, unless there were many of its like."""
+        option = attempt.option
+        key = option.target, event.fault
+        span = self._spans.get(key)
+        if span is None or now >= span.began + SPAN:
+            if len(self._spans) >= MAX_KEYS:
+                self._spans.clear()
+            left_out = 0 if span is None else span.left_out
+            span = self._spans[key] = _Span(now, left_out=left_out)
+        if span.lines >= MOST:
+            span.left_out += 1
+            return []
+        span.lines += 1
+        facts: dict[str, object] = {
+            "request_id": event.request,
+            "target": option.target,
+            "model": option.model,
+            "fault": event.fault.value,
+            "status": event.status or None,
+            "message": _QUOTE.sub("…", event.message)[:MAX_WORDS] or None,
+        }
+        if span.left_out:
+            facts["left_out"], span.left_out = span.left_out, 0
+        return [Announce(level="info", name="attempt_failed", facts=facts)]

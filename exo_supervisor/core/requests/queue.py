@@ -1,0 +1,48 @@
+"""The line of requests that wait: for a seat, a busy target, the first look, or a model."""
+
+from collections.abc import Iterator
+
+from exo_supervisor.core.names import ModelId, RequestId
+from exo_supervisor.core.requests.request import Flight
+
+
+class Waiting:
+    """Keeps who waits in order of arrival in it, and finds those whom one model concerns.
+
+    An end of an attempt must not cost a look at everybody who waits for something else.
+    """
+
+    def __init__(self) -> None:
+        self._line: dict[RequestId, tuple[ModelId, ...]] = {}
+        self._by_model: dict[ModelId, dict[RequestId, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    def __contains__(self, request: object) -> bool:
+        return request in self._line
+
+    def __iter__(self) -> Iterator[RequestId]:
+        return iter(list(self._line))
+
+    def add(self, flight: Flight) -> None:
+        """Put a request at the end of the line, unless it stands there already."""
+        request = flight.event.request
+        if request in self._line:
+            return
+        models = tuple({m for tier in flight.tiers if tier.side == "exo" for m in tier.models})
+        self._line[request] = models
+        for model in models:
+            self._by_model.setdefault(model, {})[request] = None
+
+    def remove(self, request: RequestId) -> None:
+        """Take a request out of the line, if it stands there."""
+        for model in self._line.pop(request, ()):
+            line = self._by_model[model]
+            del line[request]
+            if not line:
+                del self._by_model[model]
+
+    def for_model(self, model: ModelId | None) -> list[RequestId]:
+        """List those whom a model of Exo could serve, the longest waiting first; None: anybody."""
+        return list(self._line if model is None else self._by_model.get(model, ()))

@@ -1,0 +1,142 @@
+"""One request on its way, and the attempts that it makes."""
+
+from collections.abc import Iterator
+from math import inf
+
+from msgspec import Struct, field
+
+from exo_supervisor.core.breakers.table import Key
+from exo_supervisor.core.effects import Timers
+from exo_supervisor.core.events import RequestArrived
+from exo_supervisor.core.load.marks import Pair
+from exo_supervisor.core.names import InstanceId, NodeId, Scope, Side, Target
+from exo_supervisor.core.outcomes import VERDICTS, Fault, Next
+from exo_supervisor.core.policy import ANY_TIMERS
+from exo_supervisor.core.requests.candidates import Block, Option, Seen, Tables, options
+from exo_supervisor.core.requests.catalog import Route, Tier
+
+CRASHES = {Fault.SERVER_ERROR, Fault.ERROR_EVENT}
+"""Alike: one engine tells of its crash in the head, another in a stream that has begun."""
+
+
+class Permits(Struct, frozen=True):
+    """The right to attempt, as granted by both breakers of an option."""
+
+    target: tuple[Key, int]
+    model: tuple[Key, int]
+
+
+class Attempt(Struct):
+    """One request at one target."""
+
+    number: int
+    option: Option
+    side: Side
+    permits: Permits
+    timers: Timers = ANY_TIMERS
+    index: int | None = None
+    """The last event that its node had told of when it began."""
+    copies: frozenset[InstanceId] = frozenset()
+    """The copies of its model that stood when it began; any of them may have taken it."""
+    ready_copies: frozenset[InstanceId] = frozenset()
+    ring: frozenset[NodeId] = frozenset()
+    """Who was in its node's ring when it began (generation A)."""
+    node_id: str | None = None
+    began: float = 0.0
+    streamed: bool = True
+    """It was asked to stream, and `usage` to tell its usage: both may be refused."""
+    usage: bool = True
+    content: bool = False
+    owed: tuple[int, int] = (0, 0)
+    """Failures at target and model that this attempt's first content wiped out."""
+
+
+class Held(Struct, frozen=True):
+    """A model's failure, booked only if another target answers: the request may be to blame."""
+
+    scope: Scope
+    fault: Fault
+    model: tuple[Key, int]
+    draw: float
+
+
+class Flight(Struct):
+    """A request in the machine, from its arrival to its end."""
+
+    event: RequestArrived
+    route: Route
+    tiers: tuple[Tier, ...]
+    arrived: float
+    forced: bool = False
+    place: int = 0
+    seen: Seen = field(default_factory=lambda: Seen(set(), set(), frozenset()))
+    attempts: int = 0
+    attempts_here: int = 0
+    free_failover: bool = True
+    once: Option | None = None
+    retried: set[Target] = field(default_factory=set[Target])
+    busy_tries: dict[Pair, int] = field(default_factory=dict[Pair, int])
+    paid: bool = False
+    """A retry that the budget has allowed already, before its wait."""
+    anew: tuple[Option, Side] | None = None
+    """Where to ask at once again, without what was refused of our own."""
+    patience_until: float | None = None
+    waiting_until: float | None = None
+    pause_until: float = -inf
+    first_look: bool = False
+    resuming: bool = False
+    """Its answer broke off in the middle, and another target goes on with it."""
+    shift: str | None = None
+    reasons: list[Block] = field(default_factory=list[Block])
+    faults: list[tuple[Target, Fault]] = field(default_factory=list[tuple[Target, Fault]])
+    words: dict[Target, str] = field(default_factory=dict[Target, str])
+    """What targets said themselves of why they did not serve it, made safe."""
+    held: list[Held] = field(default_factory=list[Held])
+    rejected: tuple[int, str] | None = None
+    attempt: Attempt | None = None
+
+    def start_over(self) -> None:
+        """Begin again at the first tier; what failed for this request stays excluded."""
+        self.place, self.attempts_here = 0, 0
+        self.reasons.clear()
+        self.shift = self.shift_by_route()
+
+    def shift_by_route(self) -> str | None:
+        """Tell the shift that the client itself asked for, if it did."""
+        return "route" if self.forced and self.event.route != self.route.first else None
+
+    def is_special(self) -> bool:
+        """Say whether where it goes tells nothing of where traffic goes.
+
+        So it is where the client narrowed the choice, or asked for what only some targets take.
+        """
+        narrowed = self.forced or self.event.local_only
+        return narrowed or self.shift == "unsupported_field" or self.rejected is not None
+
+    def may_continue(self, attempt: Attempt, fault: Fault) -> bool:
+        """Say whether another target may go on with an answer that was cut off by a fault.
+
+        Who was asked to go on and refused that has not refused the request.
+        """
+        if not self.route.continues:
+            return False
+        refused = self.resuming and not attempt.content and fault is Fault.REJECTED
+        return refused or VERDICTS[fault].next is not Next.NOWHERE
+
+    def is_poison(self) -> bool:
+        """Say whether two targets that share no model have failed it alike: it may kill a third."""
+        if not self.held:
+            return False
+        last = self.held[-1]
+        elsewhere = (held.fault for held in self.held if held.scope != last.scope)
+        return any(fault is last.fault or {fault, last.fault} == CRASHES for fault in elsewhere)
+
+    def last_tier(self) -> bool:
+        """Say whether no other tier is left."""
+        return self.place + 1 >= len(self.tiers)
+
+
+def options_of(flight: Flight, tier: Tier, tables: Tables, *, every: bool) -> Iterator[Option]:
+    """List a tier's options for a request; of many ready nodes only a sample, unless `every`."""
+    stays = flight.seen.local_only
+    return options(tier, tables, flight.event.draw, every=every, local_only=stays)

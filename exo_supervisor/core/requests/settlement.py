@@ -1,0 +1,203 @@
+"""What attempts say: booked at the breakers, the meters and the marks of the busy."""
+
+from exo_supervisor.core.breakers.automaton import Mark
+from exo_supervisor.core.breakers.table import Change, Key
+from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
+from exo_supervisor.core.events import AttemptSettled
+from exo_supervisor.core.load.marks import PREFILL, STREAM, USAGE
+from exo_supervisor.core.names import Address, ProviderName
+from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Fault
+from exo_supervisor.core.requests.candidates import Option, Tables
+from exo_supervisor.core.requests.request import Attempt, Flight, Held, Permits
+
+_ADDED = {Fault.STREAM_REFUSED: STREAM, Fault.USAGE_REFUSED: USAGE}
+"""What of our own making a target may refuse."""
+_NO_PREFILL = frozenset({Fault.REJECTED, Fault.UNSUPPORTED, Fault.BEGAN_ANEW})
+"""How a target says that it does not go on with what another began."""
+_OF_THE_MODEL = frozenset(
+    {Fault.NOT_PLACED, Fault.CONTEXT_LENGTH, Fault.UNSUPPORTED, Fault.DECLINED, *_ADDED}
+)
+"""Faults of one model at a provider, which may have others for the request."""
+
+
+class Books:
+    """Writes the tables down; every permit that it hands out comes back to it once."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def begin(self, option: Option, now: float, *, early: bool) -> tuple[Permits, list[Effect]]:
+        """Take both permits of an option and count the attempt in."""
+        tables, changes = self._tables, list[Change]()
+        target, model = option.guards()
+        permits = Permits(
+            (target, tables.breakers.take(target, now, changes, early=early)),
+            (model, tables.breakers.take(model, now, changes, early=early)),
+        )
+        tables.meters.began(option.target)
+        tables.busy.start(option.pair(), now)
+        if (bench := option.bench()) is not None:
+            tables.seats.sit(bench)
+        return permits, [announce_change(change, now) for change in changes]
+
+    def content(self, flight: Flight, attempt: Attempt, ttft: float, now: float) -> list[Effect]:
+        """Book the first content as success, and the held failures of others as failures."""
+        attempt.content = True
+        option, tables, changes = attempt.option, self._tables, list[Change]()
+        target, model = option.guards()
+        attempt.owed = tables.breakers.failures(target), tables.breakers.failures(model)
+        self._mark(attempt.permits.target, Mark.SUCCESS, now, changes)
+        self._mark(attempt.permits.model, Mark.SUCCESS, now, changes)
+        for held in flight.held:  # only another's answer tells that the request was not to blame
+            same = held.model[0] == attempt.permits.model[0]
+            mark = Mark.ABANDONED if same else Mark.FAILURE
+            self._mark(held.model, mark, now, changes, held.draw, held.fault.value)
+        flight.held.clear()
+        tables.busy.lift(option.pair(), attempt.began)
+        tables.declines.forget(option.pair())
+        tables.meters.saw(option.target, option.model, ttft, now)
+        if option.generation is None:
+            tables.clouds.took_key(ProviderName(option.target))
+        else:
+            tables.prefill.saw(option.scope, option.model, flight.event.size, ttft)
+        return [announce_change(change, now) for change in changes]
+
+    def settle(
+        self, flight: Flight, attempt: Attempt, event: AttemptSettled, now: float
+    ) -> list[Effect]:
+        """Give both permits back with what the attempt says of each breaker."""
+        verdict, last, changes = VERDICTS[event.fault], event.fault.value, list[Change]()
+        rest = Mark.SUCCESS if event.fault is Fault.NONE else Mark.ABANDONED
+        target = Mark.FAILURE if verdict.blame is Blame.TARGET else rest
+        owed_target, owed_model = attempt.owed
+        self._mark(attempt.permits.target, target, now, changes, event.draw, last, owed_target)
+        model = attempt.permits.model
+        if self._note_decline(attempt.option, event):
+            most = self._tables.policy.rules.trip_after - 1
+            self._mark(model, Mark.FAILURE, now, changes, event.draw, last, most)
+        elif verdict.blame is not Blame.MODEL:
+            self._mark(model, rest, now, changes, event.draw, last)
+        elif event.committed or attempt.content:
+            self._mark(model, Mark.FAILURE, now, changes, event.draw, last, owed_model)
+        else:
+            flight.held.append(Held(attempt.option.scope, event.fault, model, event.draw))
+        self._count_out(attempt.option)
+        if event.fault in CLOSED_AT_WORK:
+            self._tables.registry.note_aborted(attempt.option.scope)
+        return [announce_change(change, now) for change in changes] + self._learn(
+            flight, attempt, event, now
+        )
+
+    def give_back(self, flight: Flight, now: float) -> list[Effect]:
+        """Return the permits of failures that no other target outdid: they count nowhere."""
+        changes: list[Change] = []
+        for held in flight.held:
+            self._mark(held.model, Mark.ABANDONED, now, changes)
+        flight.held.clear()
+        return [announce_change(change, now) for change in changes]
+
+    def _note_decline(self, option: Option, event: AttemptSettled) -> bool:
+        """Count a request that a provider declined; True if so many in a row are its failure."""
+        if event.fault is not Fault.DECLINED:
+            return False
+        return self._tables.declines.note(option.pair(), event.body)
+
+    def _learn(
+        self, flight: Flight, attempt: Attempt, event: AttemptSettled, now: float
+    ) -> list[Effect]:
+        """Take in what an attempt's end says of its target beyond health."""
+        option, fault, tables = attempt.option, event.fault, self._tables
+        if option.generation is None:
+            tables.clouds.attempted(ProviderName(option.target), fault)
+        if fault is Fault.BUSY:
+            tables.busy.note(option.pair(), event.retry_after, attempt.began, now)
+            tries = flight.busy_tries
+            tries[option.pair()] = tries.get(option.pair(), 0) + 1
+            return []
+        if option.generation is None:
+            return self._learn_of_cloud(flight, attempt, event, now)
+        flight.seen.failed.add(option.target)
+        unfit = fault in {Fault.CONTEXT_LENGTH, Fault.UNSUPPORTED}
+        if VERDICTS[fault].blame is Blame.MODEL or unfit:
+            flight.seen.skipped.add(option.scope)
+        if fault is not Fault.NOT_PLACED:
+            return []
+        tables.registry.unplace(Address(option.target), option.model, now)
+        return [ReadPlacement(node=Address(option.target))]
+
+    def _learn_of_cloud(
+        self, flight: Flight, attempt: Attempt, event: AttemptSettled, now: float
+    ) -> list[Effect]:
+        option, fault, tables = attempt.option, event.fault, self._tables
+        if self._ask_anew(flight, attempt, fault):
+            return []
+        if fault in _OF_THE_MODEL:
+            flight.seen.passed.add(option.pair())
+        else:
+            flight.seen.failed.add(option.target)
+        if VERDICTS[fault].blame is Blame.MODEL:
+            flight.seen.skipped.add(option.scope)
+        if flight.resuming and not attempt.content and fault in _NO_PREFILL:
+            tables.quirks.note(option.pair(), PREFILL)
+        provider = tables.clouds.providers[ProviderName(option.target)]
+        match fault:
+            case Fault.NOT_PLACED:
+                tables.absent.note(option.pair(), now)
+            case Fault.CONTEXT_LENGTH:
+                context = provider.contexts.get(option.model, 0)
+                flight.seen.too_short = max(flight.seen.too_short, context)
+            case Fault.BAD_KEY if tables.clouds.refused_key(
+                provider.cloud.name, now, event.message
+            ):
+                facts: dict[str, object] = {"provider": option.target, "status": event.status}
+                facts["rest"] = provider.key_rest
+                return [Announce(level="error", name="provider_key_refused", facts=facts)]
+            case _:
+                pass
+        return []
+
+    def _ask_anew(self, flight: Flight, attempt: Attempt, fault: Fault) -> bool:
+        """Have a request made again at once, without what we had added and the target refused."""
+        added = _ADDED.get(fault)
+        asked = attempt.streamed if fault is Fault.STREAM_REFUSED else attempt.usage
+        if added is None or not asked:
+            return False
+        self._tables.quirks.note(attempt.option.pair(), added)
+        flight.anew = attempt.option, attempt.side
+        flight.attempts_here -= 1
+        return True
+
+    def _count_out(self, option: Option) -> None:
+        tables = self._tables
+        tables.meters.ended(option.target)
+        if (bench := option.bench()) is not None:
+            tables.seats.rise(bench)
+
+    def _mark(
+        self,
+        permit: tuple[Key, int],
+        mark: Mark,
+        now: float,
+        changes: list[Change],
+        draw: float = 0.0,
+        last: str = "",
+        owed: int = 0,
+    ) -> None:
+        key, epoch = permit
+        self._tables.breakers.settle(key, epoch, mark, now, draw, changes, last=last, owed=owed)
+
+
+def announce_change(change: Change, now: float) -> Announce:
+    """Put a breaker's transition into a log line's terms; `rest` in seconds from now."""
+    target, model = change.key
+    facts: dict[str, object] = {
+        "target": target,
+        "model": model,
+        "reason": change.cell.reason.value,
+        "last": change.cell.last,
+    }
+    if (ends := change.cell.rest_ends()) is not None:
+        facts["rest"] = round(max(0.0, ends - now), 3)
+    names = {"open": "breaker_opened", "half_open": "breaker_half_opened"}
+    name = names.get(change.now, "breaker_closed")
+    return Announce(level="warning" if change.now == "open" else "info", name=name, facts=facts)

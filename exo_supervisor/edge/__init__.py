@@ -1,1 +1,0 @@
-"""Carries: the HTTP of clients, nodes and providers, and nothing that decides."""

@@ -1,0 +1,1 @@
+"""Meets the nodes and providers: probes, reads their state, places models."""

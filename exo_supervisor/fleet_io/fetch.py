@@ -1,0 +1,114 @@
+"""A GET or a command over the network, with every way in which it fails told apart."""
+
+from collections.abc import Mapping
+from typing import Final, Literal, cast
+
+import anyio
+
+from exo_supervisor.core.events import Why
+from exo_supervisor.http.client import Client, encode_headers
+from exo_supervisor.http.faults import HttpError, NetworkFault
+from exo_supervisor.http.url import Proxy
+from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
+from exo_supervisor.wire.exo.identity import Reply
+
+_PLAIN = {"", "identity"}
+_Request = tuple[str, str, bytes | None]
+"""A method, a URL and a body."""
+
+_WHYS: Final[Mapping[NetworkFault, Why]] = {
+    NetworkFault.BAD_URL: "no_route",
+    NetworkFault.DNS: "dns",
+    NetworkFault.REFUSED: "refused",
+    NetworkFault.NO_ROUTE: "no_route",
+    NetworkFault.PROXY: "no_route",
+    NetworkFault.TLS: "tls",
+    NetworkFault.TIMEOUT: "timeout",
+    NetworkFault.RESET: "reset",
+    NetworkFault.PAYLOAD: "bad_answer",
+    NetworkFault.EXHAUSTED: "no_route",
+}
+_DETAILS: dict[Why, str] = {
+    "refused": "nothing listens there",
+    "timeout": "no answer in time",
+    "no_route": "no way there from this machine",
+    "dns": "no such host name",
+    "tls": "no TLS connection that can be trusted",
+    "reset": "the connection was closed before the answer",
+    "bad_answer": "what answers there does not speak HTTP as it should",
+}
+
+
+class Fetcher:
+    """The `Get` and the `Command` of this process: no redirects, no compression, never too much."""
+
+    def __init__(self, client: Client, proxy: Proxy | None = None) -> None:
+        self._client, self._proxy = client, proxy
+
+    async def __call__(
+        self,
+        url: str,
+        *,
+        timeout: float,  # noqa: ASYNC109 - see Get
+        limit: int,
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> Reply:
+        return await self._bounded(("GET", url, None), headers, timeout, limit)
+
+    async def command(
+        self,
+        method: Literal["POST", "DELETE"],
+        url: str,
+        body: bytes,
+        *,
+        timeout: float,  # noqa: ASYNC109 - see Command
+        limit: int,
+    ) -> Reply:
+        """Be the `Command` of this process."""
+        headers = {"content-type": "application/json"} if body else NO_HEADERS
+        return await self._bounded((method, url, body or None), headers, timeout, limit)
+
+    async def _bounded(
+        self, what: _Request, headers: Mapping[str, str], wait: float, limit: int
+    ) -> Reply:
+        try:
+            with anyio.fail_after(wait):
+                return await self._ask(what, {**headers, "accept-encoding": "identity"}, limit)
+        except TimeoutError:
+            why, detail = "timeout", ""
+        except ValueError:  # a header that would be two
+            why, detail = "no_route", ""
+        except HttpError as fault:
+            why = tell_apart(fault)
+            detail = "" if fault.fault is NetworkFault.BARRED else fault.detail
+        # Outside the handler, so that the cause's text, which may hold a key, is not chained.
+        raise GetError(why, detail or _DETAILS.get(why, ""))
+
+    async def _ask(self, what: _Request, headers: Mapping[str, str], limit: int) -> Reply:
+        method, url, data = what
+        answer = await self._client.request(
+            method,
+            url,
+            headers=encode_headers(headers),
+            body=data,
+            proxy=self._proxy,
+            fresh=method != "GET",  # a command that is sent twice may be carried out twice
+        )
+        try:
+            if answer.headers.get("content-encoding", "").strip().lower() not in _PLAIN:
+                raise GetError("bad_answer", "the answer is compressed unasked")
+            body = bytearray()
+            while piece := await answer.read():
+                body += piece
+                if len(body) > limit:
+                    raise GetError("bad_answer", f"the answer is longer than {limit} bytes")
+            return Reply(answer.status, bytes(body))
+        finally:
+            answer.close()
+
+
+def tell_apart(fault: HttpError) -> Why:
+    """Name what went wrong with a GET as the core does."""
+    if fault.fault is NetworkFault.BARRED:
+        return cast("Why", fault.detail)
+    return _WHYS[fault.fault]

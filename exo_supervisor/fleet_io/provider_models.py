@@ -1,0 +1,86 @@
+"""Asks each provider which models it has, at start and then every few minutes."""
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
+
+from exo_supervisor.core.events import Event, ProviderFailed, ProviderListed
+from exo_supervisor.core.names import ProviderName
+from exo_supervisor.runtime.fetch import Get, GetError
+from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.exo.identity import Reply
+from exo_supervisor.wire.openai.outbound import models_url, read_models, request_headers
+
+FIRST_PAUSE = 10.0
+"""Seconds before a provider that failed is asked again; it doubles up to the interval."""
+
+_LONGEST = 16 * 2**20
+_BAD_KEY = frozenset({401, 402, 403})
+
+Source = tuple[ProviderName, str, Callable[[], str | None]]
+"""A provider, its base URL, and where its key is to be had at the moment of asking."""
+
+
+class Listing:
+    """Keeps the lists of all providers fresh; `interval` and `timeout` in seconds."""
+
+    name = "listing"
+
+    def __init__(
+        self,
+        get: Get,
+        inbox: MemoryObjectSendStream[Event],
+        providers: Sequence[Source],
+        *,
+        interval: float = 300.0,
+        timeout: float = 10.0,
+    ) -> None:
+        self._get, self._inbox, self._providers = get, inbox, providers
+        self._interval, self._timeout = interval, timeout
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            for source in self._providers:
+                tasks.start_soon(self._poll, source)
+
+    async def _poll(self, source: Source) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            event = await ask_for_list(self._get, source, self._timeout)
+            await self._inbox.send(event)
+            if isinstance(event, ProviderListed):
+                pause = FIRST_PAUSE
+                await anyio.sleep(self._interval)
+            else:
+                await anyio.sleep(min(pause, self._interval))
+                pause *= 2
+
+
+async def ask_for_list(get: Get, source: Source, wait: float) -> ProviderListed | ProviderFailed:
+    """Ask a provider once which models it has, which costs no token; `wait` in seconds."""
+    provider, base, key = source
+    try:
+        reply = await get(
+            models_url(base), timeout=wait, limit=_LONGEST, headers=request_headers(key())
+        )
+    except GetError as fault:
+        return ProviderFailed(provider=provider, why=fault.why, detail=fault.detail)
+    return _judge(provider, reply)
+
+
+def _judge(provider: ProviderName, reply: Reply) -> ProviderListed | ProviderFailed:
+    if reply.status in _BAD_KEY:
+        detail = f"its list was refused with status {reply.status}"
+        return ProviderFailed(provider=provider, why="bad_key", detail=detail, answered=True)
+    if reply.status != HTTPStatus.OK:
+        detail = f"status {reply.status} instead of a list of models"
+        return ProviderFailed(provider=provider, why="bad_answer", detail=detail, answered=True)
+    try:
+        models = read_models(reply.body)
+    except WireError as fault:
+        return ProviderFailed(provider=provider, why="bad_answer", detail=str(fault), answered=True)
+    contexts = {model: size for model, size in models.items() if size}
+    return ProviderListed(provider=provider, models=tuple(models), contexts=contexts)

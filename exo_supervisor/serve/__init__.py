@@ -1,0 +1,1 @@
+"""Serves one request from its bytes to its end."""

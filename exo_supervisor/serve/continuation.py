@@ -1,0 +1,70 @@
+"""One answer across the targets that give parts of it, for a model that may be continued."""
+
+import msgspec
+from msgspec import Struct
+
+from exo_supervisor.core.effects import StartAttempt
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.chat.continuation import Seam, Transcript, go_on
+from exo_supervisor.wire.openai.inbound import ChatRequest
+from exo_supervisor.wire.openai.stream_writer import Answer
+
+
+class Joint(Struct, frozen=True):
+    """Where another target went on: who, and after how many pieces of the answer."""
+
+    target: str
+    after: int
+
+
+class Broken(Struct, frozen=True):
+    """Who broke an answer off, why, and after how many pieces of it."""
+
+    target: str
+    fault: Fault
+    pieces: int
+
+
+class Continuation:
+    """Takes down what a client that streams is told, and asks the next target for the rest."""
+
+    def __init__(self, chat: ChatRequest) -> None:
+        self._chat = chat
+        self._told: Transcript | None = None
+        self._joints: list[Joint] = []
+        self._broken: Broken | None = None
+
+    def __len__(self) -> int:
+        return len(self._joints)
+
+    def ask(self, start: StartAttempt) -> ChatRequest:
+        """Return what an attempt is to ask for: all of the answer, or what is left of it."""
+        if not start.resumes:  # what an attempt said before its commit never reached the client
+            self._told = Transcript() if start.continues and self._chat.stream else None
+        if not start.resumes or self._told is None:
+            return self._chat
+        self._joints.append(Joint(start.target, self._told.pieces))
+        return go_on(self._chat, self._told) or self._chat
+
+    def seam(self, start: StartAttempt) -> Seam | None:
+        """Return what joins an attempt's answer to what the client was told."""
+        return Seam(self._told.text()) if start.resumes and self._told is not None else None
+
+    def follow(self, answer: Answer) -> None:
+        """Take down what an attempt tells, and have its last chunk say where it was joined."""
+        answer.transcript = self._told
+        if self._joints:
+            answer.before = self._joints[-1].after
+            answer.mark = b',"supervisor":{"continued":%b}' % msgspec.json.encode(self._joints)
+
+    def broken(self, last: Broken, *, spoke: bool) -> Broken:
+        """Tell who broke the answer off: not one who would not go on with it, and never `spoke`."""
+        if last.fault in (Fault.CLIENT_LEFT, Fault.DEADLINE):
+            return last
+        if self._broken is None or spoke:
+            self._broken = last
+        return self._broken
+
+    def possible(self) -> bool:
+        """Say whether another target could go on from here."""
+        return self._told is not None and go_on(self._chat, self._told) is not None

@@ -1,0 +1,263 @@
+"""What can be asked of the house beside chats: its models, its health, and how it stands."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from time import time
+from types import MappingProxyType
+from urllib.parse import unquote
+
+import anyio
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from exo_supervisor import __version__
+from exo_supervisor.core.breakers.table import Forced
+from exo_supervisor.core.events import BreakerForced, Event, NodesForgotten
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.names import Address, ModelId, RequestId
+from exo_supervisor.errors import BadRequestError
+from exo_supervisor.serve.authority import Authority
+from exo_supervisor.serve.ingress import CHAT, refuse_plainly
+from exo_supervisor.serve.orders import ORDERS, Orders
+from exo_supervisor.serve.response import JSON_HEADERS
+from exo_supervisor.serve.trusting import WORDS, Trusting
+from exo_supervisor.views import models as places
+from exo_supervisor.views import rows as views
+from exo_supervisor.views.under_way import under_way
+from exo_supervisor.wire.openai.inbound import model_card, model_list
+from exo_supervisor.wire.openai.reader import Reading
+
+LONGEST = 200
+"""Characters of a path or a target that is compared with those that exist."""
+MOST_NAMED = 5
+_FORCED: dict[str, Forced | None] = {"open": "open", "close": "closed", "auto": None}
+
+
+class About(Struct, frozen=True):
+    """What the routes tell of the service itself."""
+
+    config: str | None
+    quiet: Callable[[], list[str]]
+    sockets: Sequence[str] = ()
+    reading_of: Callable[[RequestId], Reading | None] = lambda _: None
+    forget: Callable[[], None] = lambda: None
+    """Drops what is kept of the nodes of earlier runs."""
+    settings: Mapping[str, object] = MappingProxyType({})
+    """The body of `/supervisor/config`."""
+
+
+class Routes:
+    """Answers everything that is no dispatch route; it reads the machine and writes by events."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        ask: Callable[[Event], None],
+        about: About,
+        authority: Authority | None = None,
+    ) -> None:
+        self._machine, self._ask, self._about = machine, ask, about
+        self._authority, self._trusting = authority or Authority(), Trusting(machine, ask)
+        self._orders = Orders(machine, ask)
+        self._created = int(time())
+        self._exact: dict[str, Callable[[], web.Response]] = {
+            "/": self._who,
+            "/healthz": lambda: _json({"status": "ok"}),
+            "/readyz": self._ready,
+            "/v1/models": self._models,
+            "/supervisor/status": self._status,
+            "/supervisor/config": lambda: _json(about.settings),
+            "/supervisor/nodes": lambda: _json(
+                {"nodes": views.nodes(machine, anyio.current_time(), wall)}
+            ),
+            "/supervisor/models": lambda: _json(
+                {"models": places.models(machine, anyio.current_time(), wall)}
+            ),
+            "/supervisor/requests": lambda: _json(
+                {"requests": under_way(machine, about.reading_of, wall)}
+            ),
+            "/supervisor/breakers": lambda: _json({"breakers": views.breakers(machine, wall)}),
+        }
+
+        self._paths = [CHAT, *(path for path in self._exact if path != "/")]
+
+    def look(self, request: web.BaseRequest, path: str) -> web.Response:
+        """Answer a request by its path. Raises BadRequestError."""
+        if (answer := self._exact.get(path)) is not None:
+            return answer() if request.method in ("GET", "HEAD") else _wrong_method(path, "GET")
+        if path.startswith("/v1/models/"):
+            if request.method not in ("GET", "HEAD"):
+                return _wrong_method("/v1/models/{id}", "GET")
+            return self._model(path.removeprefix("/v1/models/"))
+        if path.startswith("/supervisor/breakers/"):
+            return self._breaker(request, path.removeprefix("/supervisor/breakers/"))
+        if path.startswith("/supervisor/nodes/"):
+            return self._trust(request, path.removeprefix("/supervisor/nodes/"))
+        if path.startswith("/supervisor/models/"):
+            return self._order(request, path.removeprefix("/supervisor/models/"))
+        similar = get_close_matches(path[:LONGEST], self._paths, n=3)
+        if not similar or path.startswith("/v1/"):
+            similar = [CHAT, "/v1/models", "/"]
+        text = f"no such route; there are {', '.join(similar)}"
+        return refuse_plainly(404, "route_not_found", text)
+
+    def _who(self) -> web.Response:
+        """Say who listens here, to somebody who found the port."""
+        return _json(
+            {
+                "name": "exo-supervisor",
+                "version": __version__,
+                "what": "speaks OpenAI's API, and hands requests to Exo nodes and cloud providers",
+                "routes": self._paths,
+            }
+        )
+
+    def _ready(self) -> web.Response:
+        machine, now = self._machine, anyio.current_time()
+        ready = machine.looked() and machine.can_serve(now)
+        return _json({"ready": ready}, status=200 if ready else 503)
+
+    def _models(self) -> web.Response:
+        return _raw(model_list(self._machine.catalog.names(), self._created))
+
+    def _model(self, name: str) -> web.Response:
+        if isinstance(self._machine.catalog.lookup(name), str):
+            return refuse_plainly(404, "model_not_found", self._no_model(name))
+        return _raw(model_card(name, self._created))
+
+    def _no_model(self, name: str) -> str:
+        """Say that a name is not known, and what comes near."""
+        similar, placeable = self._machine.catalog.nearest(name)
+        text = "no such model; GET /v1/models lists those that are known"
+        if similar:
+            text += f"; similar: {', '.join(similar)}"
+        return text + (f"; Exo could place: {', '.join(placeable)}" if placeable else "")
+
+    def _status(self) -> web.Response:
+        about = self._about
+        return _json(
+            views.status(
+                self._machine,
+                anyio.current_time(),
+                version=__version__,
+                config=about.config,
+                quiet=about.quiet(),
+                wall=wall,
+                sockets=about.sockets,
+            )
+        )
+
+    def _breaker(self, request: web.BaseRequest, rest: str) -> web.Response:
+        target, _, verb = rest.rpartition("/")
+        target = unquote(target)
+        if verb not in _FORCED or not target:
+            text = "a breaker takes /supervisor/breakers/TARGET/open, /close or /auto"
+            return refuse_plainly(404, "route_not_found", text)
+        if request.method != "POST":
+            return _wrong_method("/supervisor/breakers/TARGET/open|close|auto", "POST")
+        self._authority.check(request, f"breaker {target[:LONGEST]} {verb}")
+        model = self._model_at(target, request.query.get("model"))
+        tables = self._machine.tables
+        key = self._machine.breaker_key(target, model)
+        was = tables.breakers.get(key)
+        before = "closed" if was is None else was.state()
+        held = None if was is None else was.forced
+        self._ask(BreakerForced(target=target, model=model, forced=_FORCED[verb]))
+        row = views.breaker_row(key, tables.breakers.get(key), wall)
+        changed = row.state != before or held != _FORCED[verb]
+        return _json({"breaker": row, "was": before, "changed": changed})
+
+    def _trust(self, request: web.BaseRequest, rest: str) -> web.Response:
+        """Take a person's word on one node, or on all. Raises BadRequestError."""
+        if rest == "forget":
+            return self._forget(request)
+        address, _, verb = rest.rpartition("/")
+        word = WORDS.get(verb)
+        if word is None:
+            text = "a node takes /supervisor/nodes/ADDRESS/trust or /untrust"
+            return refuse_plainly(404, "route_not_found", text)
+        if request.method != "POST":
+            return _wrong_method("/supervisor/nodes/ADDRESS/trust|untrust", "POST")
+        self._authority.check(request, f"{word} {unquote(address)[:LONGEST] or 'all'}")
+        changed = self._trusting.say(unquote(address), word)
+        return _json(
+            {
+                "nodes": views.nodes(self._machine, anyio.current_time(), wall),
+                "changed": changed,
+            }
+        )
+
+    def _forget(self, request: web.BaseRequest) -> web.Response:
+        """Drop the nodes that are not up and that no person named. Raises BadRequestError."""
+        if request.method != "POST":
+            return _wrong_method("/supervisor/nodes/forget", "POST")
+        self._authority.check(request, "forget nodes")
+        nodes = self._machine.tables.registry.nodes
+        before = set(nodes)
+        self._ask(NodesForgotten())
+        self._about.forget()
+        return _json({"forgotten": sorted(before - set(nodes))})
+
+    def _order(self, request: web.BaseRequest, rest: str) -> web.Response:
+        """Show one model, or take an order for it. Raises BadRequestError."""
+        name, _, verb = rest.rpartition("/")
+        order = ORDERS.get(verb)
+        name = rest if order is None else name
+        if order is None and request.method not in ("GET", "HEAD"):
+            return _wrong_method("/supervisor/models/NAME", "GET")
+        if order is not None and request.method != "POST":
+            return _wrong_method("/supervisor/models/NAME/place and /remove", "POST")
+        if order is not None:
+            self._authority.check(request, f"{order} {name[:LONGEST]}")
+            self._orders.give(name, order)
+        elif self._machine.catalog.lookup(name) == "unknown":
+            raise BadRequestError("model_not_found", self._no_model(name), status=404)
+        return _json({"model": places.model(self._machine, name, anyio.current_time(), wall)})
+
+    def _model_at(self, target: str, name: str | None) -> ModelId | None:
+        """Find the id by which a target knows a model; raises BadRequestError."""
+        tables = self._machine.tables
+        provider = tables.clouds.get(target)
+        scope = self._machine.scope_of(target)
+        known = provider is not None or scope in tables.registry.clusters
+        if not known and Address(target) not in tables.registry.nodes:
+            there = [*tables.clouds.providers, *tables.registry.nodes]
+            similar = get_close_matches(target[:LONGEST], there, n=3) or there[:MOST_NAMED]
+            text = f"no such target; there are {', '.join(similar) or 'none'}"
+            raise BadRequestError("target_not_found", text, status=404)
+        if name is None:
+            return None
+        if tables.breakers.get((scope, ModelId(name))) is not None:
+            return ModelId(name)
+        route = self._machine.catalog.lookup(name)
+        tiers = () if isinstance(route, str) else route.tiers
+        wanted = None if provider is None else provider.cloud.name
+        ids = [model for tier in tiers if tier.provider == wanted for model in tier.models]
+        if not ids:
+            text = f"{target} has no such model; GET /supervisor/models lists what is where"
+            raise BadRequestError("model_not_found", text, status=404)
+        return ids[0]
+
+
+def wall(instant: float) -> str:
+    """Turn one of the loop's instants into RFC 3339, UTC."""
+    seconds = time() - anyio.current_time() + instant
+    return (
+        datetime.fromtimestamp(seconds, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
+
+
+def _wrong_method(path: str, allow: str) -> web.Response:
+    return refuse_plainly(405, "method_not_allowed", f"{path} takes {allow}", allow=allow)
+
+
+def _json(body: object, status: int = 200) -> web.Response:
+    return _raw(msgspec.json.encode(body), status)
+
+
+def _raw(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=body, headers=JSON_HEADERS)

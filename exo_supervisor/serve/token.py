@@ -1,0 +1,104 @@
+"""What a TCP listener asks for: any local user can reach it, and so can any page in a browser.
+
+The token (RFC 6750) shows that a client was let in by a person. A page knows a leaked one, but not
+how to leave out what its browser says of it: its `Origin` (RFC 6454), and as `Host` the name under
+which it was loaded, even where that name has come to mean loopback (DNS rebinding).
+"""
+
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from hmac import compare_digest
+from ipaddress import ip_address
+from urllib.parse import unquote, urlsplit
+
+from aiohttp import web
+from yarl import URL
+
+from exo_supervisor.errors import BadRequestError
+from exo_supervisor.serve.listener import show_token
+
+OPEN = frozenset({("GET", "/healthz"), ("HEAD", "/"), ("GET", "/"), ("GET", "/health")})
+"""What tells nothing but who listens, and is answered without a token."""
+IN_PATH = "/t/"
+"""What a path begins with that carries the token, for clients that know only a URL."""
+
+Serve = Callable[[web.BaseRequest, BadRequestError | None], Awaitable[web.StreamResponse]]
+
+
+class Guard:
+    """Hands on each request, with what is wrong about it where it is not one that was let in."""
+
+    def __init__(self, serve: Serve, token: str) -> None:
+        self._serve, self._digest = serve, _digest(token)
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Have a request answered; a token in its path is taken off before anybody else sees it."""
+        request, shown = _take_token(request)
+        wrong = _wrong_page(request)
+        if wrong is None and (request.method, request.path) not in OPEN:
+            wrong = self._wrong_token(request, shown)
+            if wrong is None:
+                show_token(request)
+        return await self._serve(request, wrong)
+
+    def _wrong_token(self, request: web.BaseRequest, in_path: str | None) -> BadRequestError | None:
+        authorizations = request.headers.getall("authorization", [])
+        keys = request.headers.getall("x-api-key", [])
+        scheme, _, bearer = authorizations[0].partition(" ") if authorizations else ("", "", "")
+        tokens = [] if in_path is None else [in_path]
+        tokens += [bearer.strip(" ")] if scheme.lower() == "bearer" else []
+        tokens += keys[:1]
+        if max(len(authorizations), len(keys)) <= 1 and any(map(self._is_right, tokens)):
+            return None
+        return _bad_token(authorizations, tokens)
+
+    def _is_right(self, token: str) -> bool:
+        """Compare in a time that tells nothing of the token, its length included."""
+        return compare_digest(_digest(token), self._digest)
+
+
+def _take_token(request: web.BaseRequest) -> tuple[web.BaseRequest, str | None]:
+    raw = request.rel_url.raw_path
+    if not raw.startswith(IN_PATH):
+        return request, None
+    token, _, rest = raw.removeprefix(IN_PATH).partition("/")
+    url = URL.build(path=f"/{rest}", query_string=request.rel_url.raw_query_string, encoded=True)
+    return request.clone(rel_url=url), unquote(token)
+
+
+def _wrong_page(request: web.BaseRequest) -> BadRequestError | None:
+    """Say what tells that a page of somebody else's asks, or asks under somebody else's name."""
+    hosts = request.headers.getall("host", [])
+    if len(hosts) != 1 or not _is_loopback(hosts[0]):
+        text = "this listener is this host's own: its Host is localhost, 127.0.0.1 or [::1]"
+        return BadRequestError("not_allowed", text, status=403)
+    origins = request.headers.getall("origin", [])
+    foreign = any(each.lower() != f"http://{hosts[0].lower()}" for each in origins)
+    if foreign or request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        text = "this listener answers no page that comes from elsewhere"
+        return BadRequestError("not_allowed", text, status=403)
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode(errors="surrogateescape")).digest()
+
+
+def _bad_token(authorizations: list[str], tokens: list[str]) -> BadRequestError:
+    """Tell one that is wrong from one that is missing, and say of neither what it is."""
+    text = "this listener asks for its token: send the header Authorization: Bearer TOKEN"
+    if len(authorizations) > 1:
+        text = "more than one Authorization header was sent: send one, with Bearer TOKEN"
+    elif tokens:
+        text = "the token that was sent is wrong: it is not the one of this listener"
+    elif authorizations:
+        text = "the Authorization header has another scheme: send Authorization: Bearer TOKEN"
+    return BadRequestError("bad_token", text, status=401)

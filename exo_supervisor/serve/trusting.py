@@ -1,0 +1,52 @@
+"""What a person may say of nodes: that one is trusted, or is so no more."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Literal
+
+from exo_supervisor.core.events import Event, NodeTrusted
+from exo_supervisor.core.fleet.nodes import Node
+from exo_supervisor.core.fleet.trust import MAX_PINS
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.names import Address
+from exo_supervisor.errors import BadRequestError
+
+Word = Literal["trust", "untrust"]
+WORDS: dict[str, Word] = {"trust": "trust", "untrust": "untrust"}
+
+
+class Trusting:
+    """Takes `POST /supervisor/nodes/{id}/trust` and `/untrust`; without an id, all are meant."""
+
+    def __init__(self, machine: Machine, ask: Callable[[Event], None]) -> None:
+        self._registry, self._ask = machine.tables.registry, ask
+
+    def say(self, address: str, word: Word) -> list[Address]:
+        """Have it done, and list the nodes for which that changed. Raises BadRequestError."""
+        pins = self._registry.trust.pins
+        meant = [self._known(address)] if address else self._all(word)
+        before = set(pins)
+        for node in meant:
+            self._ask(NodeTrusted(node=node, trusted=word == "trust"))
+        if word == "trust" and not pins.keys() >= set(meant):
+            text = f"no more than {MAX_PINS} nodes can be pinned: untrust one, or name it in"
+            raise BadRequestError("overloaded", f"{text} discovery.static", status=503)
+        return sorted(before ^ set(pins))
+
+    def _all(self, word: Word) -> list[Address]:
+        if word == "untrust":
+            return list(self._registry.trust.pins)
+        return [node.address for node in self._registry.nodes.values() if only_found(node)]
+
+    def _known(self, address: str) -> Address:
+        found = Address(address)
+        if found in self._registry.nodes or found in self._registry.trust.pins:
+            return found
+        near = get_close_matches(address[:200], list(self._registry.nodes), n=3)
+        text = "no such node" + (f"; similar: {', '.join(near)}" if near else "")
+        raise BadRequestError("target_not_found", text, status=404)
+
+
+def only_found(node: Node) -> bool:
+    """Say whether a node answers and is not trusted; an alias goes by its other address."""
+    return node.up and node.trust == "found" and node.alias_of is None

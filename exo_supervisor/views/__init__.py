@@ -1,0 +1,1 @@
+"""Pure tables of the core's truth, for people."""

@@ -1,0 +1,1 @@
+"""What Exo alone speaks: identity, state, placement, discovery."""

@@ -1,0 +1,1 @@
+"""OpenAI's dialect: requests in and out, answers read and written."""

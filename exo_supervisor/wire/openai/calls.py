@@ -1,0 +1,168 @@
+"""Calls of tools that came in pieces, joined for a client that gets them whole.
+
+A piece says at which `index` it belongs, but not every upstream means the same by it: some leave it
+out, some give every call the same one, and tell them apart by their `id` alone.
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import Raw
+
+from exo_supervisor.wire.chat.piece import NULL
+from exo_supervisor.wire.openai.lenient import loads, members
+from exo_supervisor.wire.openai.merged import JoinError, Merged
+from exo_supervisor.wire.untrusted_json import UNREADABLE
+
+_ARGUMENTS = frozenset({"arguments"})
+_INPUT = frozenset({"input"})
+_MAX_DIGITS = 6
+_MOST_LOOKED = 16_384
+"""Bytes of arguments that are looked through for whether they are whole, as a piece comes."""
+
+
+@dataclass(slots=True)
+class FunctionCall:
+    """The name and the arguments of one call; the arguments came in pieces, or once, as a value."""
+
+    merged: Merged = field(default_factory=lambda: Merged(_ARGUMENTS))
+    value: bytes = b""
+
+    def add(self, told: dict[str, Raw]) -> int:
+        """Add one piece; returns how many of its names are new. Raises JoinError."""
+        told = told.copy()
+        told.pop("id", None)  # Exo puts the call's own into `function`, too
+        value = bytes(told.get("arguments", NULL))
+        if not value.startswith((b'"', b"null")):
+            del told["arguments"]
+            if self.value or self.merged.grown.get("arguments"):
+                raise JoinError("two values for the arguments of one call")
+            self.value = value
+        elif self.value and value not in (b"null", b'""'):
+            raise JoinError("two values for the arguments of one call")
+        return self.merged.add(told)
+
+    def takes(self, told: dict[str, Raw]) -> bool:
+        """Say whether a piece can follow: not a second object upon one that is whole.
+
+        What is long is not looked at.
+        """
+        grown = self.merged.grown.get("arguments")
+        begins = bytes(told.get("arguments", NULL)).startswith(b'"{')
+        if grown is None or not begins or not grown.ends_with(b"}"):
+            return True
+        parts: list[bytes] = []
+        grown.write(parts)
+        try:
+            return sum(map(len, parts)) > _MOST_LOOKED or not _is_object(b"".join(parts))
+        except UNREADABLE:
+            return True
+
+    def whole(self) -> dict[str, object]:
+        """Return the call; arguments that came as a value become the text that they should be."""
+        found = self.merged.whole()
+        return found | {"arguments": self.value.decode()} if self.value else found
+
+
+@dataclass(slots=True)
+class _Call:
+    index: int
+    id: str
+    name: str = ""
+    members: Merged = field(default_factory=Merged)
+    function: FunctionCall = field(default_factory=FunctionCall)
+    custom: Merged = field(default_factory=lambda: Merged(_INPUT))
+
+    def add(self, told: dict[str, Raw], function: dict[str, Raw], custom: dict[str, Raw]) -> int:
+        told.pop("index", None)
+        return self.members.add(told) + self.function.add(function) + self.custom.add(custom)
+
+    def is_over(self, name: str, function: dict[str, Raw]) -> bool:
+        """Say whether a piece that bears a name is of another call."""
+        other = self.name not in ("", name)
+        return bool(name) and (other or not self.function.takes(function))
+
+    def whole(self) -> dict[str, object]:
+        if custom := self.custom.whole():
+            return {"type": "custom", **self.members.whole(), "custom": custom}
+        return {"type": "function", **self.members.whole(), "function": self.function.whole()}
+
+
+@dataclass(slots=True)
+class Calls:
+    """The calls of one message."""
+
+    _begun: list[_Call] = field(default_factory=list[_Call])
+    _at: dict[int, _Call] = field(default_factory=dict[int, _Call])
+    _by_id: dict[str, _Call] = field(default_factory=dict[str, _Call])
+
+    def __len__(self) -> int:
+        return len(self._begun)
+
+    def add(self, told: dict[str, Raw]) -> int:
+        """Add one piece; returns how many names and calls are new.
+
+        A new id begins a call. Without one, a piece goes on with the call of its index, and
+        without that, too, with the last; a name begins one where none is known. Raises JoinError
+        for a piece of which nobody can say where it belongs.
+        """
+        function = members(told.pop("function", NULL))
+        custom = members(told.pop("custom", NULL))
+        name = _text(function.get("name")) or _text(custom.get("name"))
+        known = self._find(told, name, function)
+        before = len(self._begun)
+        call = known or self._begin(told)
+        call.name = call.name or name
+        return 2 * (len(self._begun) - before) + call.add(told, function, custom)
+
+    def _find(self, told: dict[str, Raw], name: str, function: dict[str, Raw]) -> _Call | None:
+        key, index = _text(told.get("id")), _index(told)
+        if not key and index is None:
+            return self._last(name)
+        at = None if index is None else self._at.get(index)
+        if key and (at is None or at.id not in ("", key)):
+            at = self._by_id.get(key)
+            if at is not None and index is not None and at.is_over(name, function):
+                return None  # an id that every call has: the index tells them apart
+        if at is not None and at.is_over(name, function):
+            raise JoinError("two calls in the place of one")
+        if at is not None and key and not at.id:
+            at.id = key
+            self._by_id[key] = at
+        return at
+
+    def _last(self, name: str) -> _Call | None:
+        """Return the call with which a piece without id and index goes on."""
+        if not self._begun and not name:
+            raise JoinError("a piece of a call that nobody began")
+        return self._begun[-1] if not name else None
+
+    def _begin(self, told: dict[str, Raw]) -> _Call:
+        index, key = _index(told), _text(told.get("id"))
+        place = len(self._begun) if index is None else index
+        call = _Call(place, key)
+        self._begun.append(call)
+        self._at[place] = call
+        if key:
+            self._by_id[key] = call
+        return call
+
+    def whole(self) -> list[dict[str, object]]:
+        """Return the calls in the order of their indices."""
+        return [call.whole() for call in sorted(self._begun, key=lambda call: call.index)]
+
+
+def _index(told: dict[str, Raw]) -> int | None:
+    text = bytes(told.get("index", NULL))
+    return int(text) if text.isdigit() and len(text) <= _MAX_DIGITS else None
+
+
+def _text(raw: Raw | None) -> str:
+    found = loads(raw) if raw is not None and bytes(raw).startswith(b'"') else None
+    return found if isinstance(found, str) else ""
+
+
+def _is_object(text: bytes) -> bool:
+    """Say whether a JSON text holds a whole JSON object; raises one of UNREADABLE."""
+    inner = msgspec.json.decode(text, type=str)
+    return isinstance(msgspec.json.decode(inner), dict)

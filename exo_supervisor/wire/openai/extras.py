@@ -1,0 +1,79 @@
+"""What an upstream tells beside what we read; it is passed on as it came."""
+
+import msgspec
+from msgspec import Raw
+
+from exo_supervisor.wire.chat.piece import NULL, Choice, Delta
+from exo_supervisor.wire.openai.lenient import members
+from exo_supervisor.wire.untrusted_json import UNREADABLE
+
+_ENVELOPE = frozenset(
+    {"id", "object", "created", "model", "choices", "usage", "error", "supervisor"}
+)
+_NOTHING = frozenset({b"null", b'""', b"false", b"0", b"{}", b"[]"})
+_KNOWN = frozenset(Delta.__struct_fields__)
+
+
+MAX_OWED_BYTES = 8 * 1024 * 1024
+"""Bytes of such members that wait for a chunk to go with, at most."""
+MAX_OWED_NAMES = 256
+MAX_NAMES = 20_000
+"""Names of members around the choices of one chunk, theirs within counted too."""
+
+
+class Extras:
+    """The members of chunks beside `choices`: `citations`, `search_results` and their like.
+
+    They are owed until they have gone out with a chunk; of one name the last told counts.
+    """
+
+    __slots__ = ("_now", "_owed", "too_many")
+
+    def __init__(self) -> None:
+        self._now: dict[str, Raw] = {}
+        self._owed: dict[str, Raw] = {}
+        self.too_many = False
+
+    def see(self, data: bytes, around: bytes) -> None:
+        """Read them out of a chunk whose surroundings are not those of the one before."""
+        if around.count(b'":') > MAX_NAMES:
+            self.too_many = True
+            return
+        self._now = beside_choices(data)
+        owed = self._owed | self._now
+        size = sum(map(len, owed)) + sum(map(len, owed.values()))
+        self.too_many = len(owed) > MAX_OWED_NAMES or size > MAX_OWED_BYTES
+
+    def owe(self) -> None:
+        """Note that a chunk has told them (again)."""
+        if self._now:
+            self._owed |= self._now
+
+    def take(self) -> bytes:
+        """Return what is owed as it stands inside an object behind its first members."""
+        if not self._owed:
+            return b""
+        text = b",%b" % msgspec.json.encode(self._owed)[1:-1]
+        self._owed = {}
+        return text
+
+
+def beside_choices(data: bytes | Raw) -> dict[str, Raw]:
+    """Return the members of a chunk or an answer that are no part of its envelope."""
+    try:
+        found = members(Raw(data))
+    except UNREADABLE:
+        return {}
+    return {
+        name: Raw(bytes(raw))  # a copy, so that the rest of the chunk can go
+        for name, raw in found.items()
+        if name not in _ENVELOPE and raw != NULL
+    }
+
+
+def has_extras(choice: Choice) -> bool:
+    """Say whether a piece without a word tells something all the same: logprobs, for one."""
+    if choice.logprobs != NULL:
+        return True
+    found = members(choice.delta)
+    return any(name not in _KNOWN and bytes(raw) not in _NOTHING for name, raw in found.items())

@@ -1,0 +1,230 @@
+"""The client's side of the dialect: chat requests in, errors and model lists out."""
+
+import re
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+
+import msgspec
+from msgspec import Raw, Struct
+
+from exo_supervisor.errors import BadRequestError
+from exo_supervisor.wire.bounds import MAX_NAME_CHARS
+from exo_supervisor.wire.chat.piece import NULL
+from exo_supervisor.wire.exo.hazards import Hazard, read_hazards
+
+Fields = dict[str, Raw]
+
+
+class ChatRequest(Struct, frozen=True):
+    """A chat request as far as it is ours to read; `fields` holds every field untouched.
+
+    `demands` names the fields that change the answer and that some target is known to ignore.
+    `hazards` names the fields that end some target that takes them, and how.
+    `max_tokens` is `max_completion_tokens` where the client sent both.
+    """
+
+    model: str
+    stream: bool
+    include_usage: bool
+    demands: frozenset[str]
+    hazards: dict[str, Hazard]
+    max_tokens: int | None
+    stop: tuple[str, ...]
+    n: int | None
+    fields: Fields
+
+
+class _Message(Struct):
+    """Any object; but for these two, what is in a message is between client and target."""
+
+    role: object = None
+    content: Raw = NULL
+
+    def speaks(self) -> bool:
+        """Whether it has content, and is not the assistant's."""
+        return self.role != "assistant" and self.content != NULL
+
+
+class _StreamOptions(Struct):
+    include_usage: bool | None = None
+
+
+class _Known(Struct):
+    """The fields we read, in the only types that make sense for them."""
+
+    model: str | None = None
+    messages: list[_Message] | None = None
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_completion_tokens: int | None = None
+    max_tokens: int | None = None
+    stop: str | list[str] | None = None
+    n: int | None = None
+
+
+_HARMLESS: dict[str, tuple[object, ...]] = {
+    "n": (None, 1),
+    "response_format": (None, {"type": "text"}),
+    "logit_bias": (None, {}),
+    "logprobs": (None, False),
+    "modalities": (None, [], ["text"]),
+    "audio": (None,),
+    "web_search_options": (None,),
+    "tools": (None, []),
+    "functions": (None, []),
+    "tool_choice": (None, "auto", "none"),
+    "parallel_tool_calls": (None, True),
+}
+"""Values that mean the same as leaving the field out; any other value is a demand."""
+
+_TOOL_RULES = frozenset({"tool_choice", "parallel_tool_calls"})
+_LONGEST_HARMLESS = 256
+_LARGE = object()
+"""Stands for a value that is too long to be harmless; nothing equals it."""
+
+_MOST_STOPS = 64
+_MOST_STOP_CHARS = 4096
+_MOST_STOP_BYTES = 64 * 1024
+"""More than the allowed stop texts can take as JSON, twelve bytes a character."""
+
+_KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
+
+_fields = msgspec.json.Decoder(Fields)
+_known = msgspec.json.Decoder(_Known)
+
+
+def read_chat(body: bytes) -> ChatRequest:
+    """Read the body of a chat request; raises BadRequestError, whose text holds no value of it."""
+    fields = _read_fields(body)
+    if "stop" in fields and len(fields["stop"]) > _MOST_STOP_BYTES:
+        raise _too_much_stop()
+    known = _read_known(body)
+    if known.model is None:
+        raise BadRequestError("missing_field", "the field model is missing", param="model")
+    if not known.model:
+        raise BadRequestError("wrong_type", "the field model is empty", param="model")
+    if len(known.model) > MAX_NAME_CHARS:
+        text = f"the field model has more than {MAX_NAME_CHARS} characters"
+        raise BadRequestError("wrong_type", text, param="model")
+    if known.messages is None:
+        raise BadRequestError("missing_field", "the field messages is missing", param="messages")
+    if not known.messages:
+        raise BadRequestError(
+            "empty_messages", "the list messages is empty; it needs one message", param="messages"
+        )
+    limit = known.max_tokens if known.max_completion_tokens is None else known.max_completion_tokens
+    if limit == 0:  # Exo takes it for no limit, and would generate 32168 tokens
+        raise BadRequestError(
+            "wrong_type", "the field max_tokens is 0; leave it out, or ask for one at least",
+            param="max_tokens",
+        )  # fmt: skip
+    stop = [known.stop] if isinstance(known.stop, str) else known.stop or []
+    if len(stop) > _MOST_STOPS or sum(map(len, stop)) > _MOST_STOP_CHARS:
+        raise _too_much_stop()
+    return ChatRequest(
+        model=known.model,
+        stream=bool(known.stream),
+        include_usage=bool(known.stream_options and known.stream_options.include_usage),
+        demands=_read_demands(fields),
+        hazards=read_hazards(body, fields, (message.speaks() for message in known.messages)),
+        max_tokens=limit,
+        stop=tuple(text for text in stop if text),
+        n=known.n,
+        fields=fields,
+    )
+
+
+def _too_much_stop() -> BadRequestError:
+    bound = f"{_MOST_STOPS} texts of {_MOST_STOP_CHARS} characters in all"
+    return BadRequestError("wrong_type", f"the field stop holds more than {bound}", param="stop")
+
+
+def _read_fields(body: bytes) -> Fields:
+    """Every top-level field as it came; the whole body is checked, raw parts included."""
+    try:
+        if not body.isascii():
+            body.decode()  # the decoder does not look for UTF-8 in what it keeps raw
+        return _fields.decode(body)
+    except msgspec.ValidationError:
+        raise BadRequestError("bad_json", "the body is JSON, but not an object") from None
+    except msgspec.DecodeError as error:
+        place = re.search(r"\(byte \d+\)", str(error))
+        where = f" {place.group()}" if place else ""
+        raise BadRequestError("bad_json", f"the body is not valid JSON{where}") from None
+    except UnicodeDecodeError as error:
+        raise BadRequestError(
+            "bad_json", f"the body is not valid UTF-8 (byte {error.start})"
+        ) from None
+    except RecursionError:
+        raise BadRequestError("bad_json", "the body nests its JSON too deeply") from None
+
+
+def _read_known(body: bytes) -> _Known:
+    try:
+        return _known.decode(body)
+    except msgspec.ValidationError as error:
+        wanted, _, path = str(error).partition(" - at `$.")
+        path = path.rstrip("`")
+        name = re.split(r"[.\[]", path)[0]
+        reason = wanted[:1].lower() + wanted[1:]
+        raise BadRequestError(
+            "wrong_type", f"the field {path} has the wrong type: {reason}", param=name
+        ) from None
+
+
+def _read_demands(fields: Fields) -> frozenset[str]:
+    present = [name for name in _HARMLESS if name in fields]
+    values = {name: _value(name, fields[name]) for name in present}
+    demands = {name for name in present if values[name] not in _HARMLESS[name]}
+    if "tools" not in demands:
+        demands -= _TOOL_RULES
+    elif values.get("tool_choice") == "none":
+        demands.discard("tools")
+    return frozenset(demands)
+
+
+def _value(name: str, raw: Raw) -> object:
+    if len(raw) > _LONGEST_HARMLESS:
+        return _LARGE
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.ValidationError:
+        raise BadRequestError(
+            "wrong_type", f"the field {name} holds a number out of range", param=name
+        ) from None
+
+
+def kind_of(status: int) -> str:
+    """OpenAI's `type` of an error that is answered with this status."""
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "server_error"
+    return _KINDS.get(status, "invalid_request_error")
+
+
+def error_body(
+    message: str, code: str, *, kind: str = "invalid_request_error", param: str | None = None
+) -> bytes:
+    """Write `{"error": …}`, the body of every error answer."""
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    return msgspec.json.encode({"error": error})
+
+
+def error_event(
+    message: str, code: str, *, kind: str = "server_error", param: str | None = None
+) -> bytes:
+    """Write the error that ends a stream; the connection is closed after it."""
+    return b"data: %b\n\n" % error_body(message, code, kind=kind, param=param)
+
+
+def _card(name: str, created: int) -> Mapping[str, object]:
+    return {"id": name, "object": "model", "created": created, "owned_by": "exo-supervisor"}
+
+
+def model_list(ids: Iterable[str], created: int) -> bytes:
+    """Write the answer of `GET /v1/models`; `created` is in seconds since the epoch."""
+    return msgspec.json.encode({"object": "list", "data": [_card(name, created) for name in ids]})
+
+
+def model_card(name: str, created: int) -> bytes:
+    """Write the answer of `GET /v1/models/{id}`."""
+    return msgspec.json.encode(_card(name, created))

@@ -1,0 +1,124 @@
+"""The provider's side of the dialect: chat requests out, model lists in."""
+
+from itertools import islice
+
+import msgspec
+from msgspec import Raw, Struct
+
+from exo_supervisor import __version__
+from exo_supervisor.core.names import ModelId
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.bounds import MAX_NAME_CHARS
+from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.chat.piece import NULL
+from exo_supervisor.wire.openai.inbound import ChatRequest
+from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
+
+_CONTEXTS = (
+    "context_length", "context_window", "max_model_len", "max_context_length", "inputTokenLimit",
+)  # fmt: skip
+"""How lists call the tokens that a model takes: OpenRouter and Together, Groq, vLLM, Mistral,
+Google."""
+
+MAX_LISTED = 5_000
+"""Models of one list that are read."""
+_MAX_COMMAS = 400_000
+_MAX_CARD_BYTES = 65_536
+
+
+class _List(Struct):
+    data: Raw = NULL
+    models: Raw = NULL
+
+
+_list = msgspec.json.Decoder(_List)
+_cards = msgspec.json.Decoder(list[Raw])
+_options = msgspec.json.Decoder(dict[str, Raw] | None)
+
+
+def encode_chat(
+    request: ChatRequest, model: str, *, streamed: bool = True, usage: bool = True
+) -> bytes:
+    """Write the request for a provider: its model name, `streamed`, and with its `usage` told.
+
+    Without `streamed` it is asked for one whole answer, whatever the client asked of us.
+    """
+    fields = request.fields | {
+        "model": Raw(msgspec.json.encode(model)),
+        "stream": Raw(b"true" if streamed else b"false"),
+    }
+    if not streamed:
+        fields.pop("stream_options", None)
+    elif usage:
+        options = request.fields.get("stream_options", NULL)
+        merged: dict[str, Raw] = _options.decode(options) or {}
+        merged["include_usage"] = Raw(b"true")
+        fields["stream_options"] = Raw(msgspec.json.encode(merged))
+    return msgspec.json.encode(fields)
+
+
+def refused_of_client(fault: Fault, request: ChatRequest) -> Fault:
+    """Tell what we added from what the client itself asked for, where a provider refused it."""
+    own = request.fields.get("stream_options", NULL) != NULL
+    return Fault.UNSUPPORTED if own and fault is Fault.USAGE_REFUSED else fault
+
+
+def read_models(body: bytes) -> dict[ModelId, int]:
+    """Read a model list of any known shape, `data`, `models` or bare; raises WireError.
+
+    Each model has the tokens that it takes, 0 where the list does not say. Of a longer list the
+    first `MAX_LISTED` are read, and a name beyond the bound is passed over.
+    """
+    if body.count(b",") > _MAX_COMMAS:
+        raise WireError("a list of models that holds more values than are read")
+    models: dict[ModelId, int] = {}
+    try:
+        for raw in islice(_cards.decode(_list_in(body)), MAX_LISTED):
+            card: object = msgspec.json.decode(raw) if len(raw) <= _MAX_CARD_BYTES else None
+            name = _name(card)
+            if name and len(name) <= MAX_NAME_CHARS:
+                models.setdefault(ModelId(name), _context(as_object(card)))
+    except UNREADABLE:
+        raise WireError("not a list of models") from None
+    return models
+
+
+def _list_in(body: bytes) -> bytes | Raw:
+    if not body.lstrip().startswith(b"{"):
+        return body
+    found = _list.decode(body)
+    return found.models if found.data == NULL else found.data
+
+
+def _name(card: object) -> str | None:
+    fields = as_object(card)
+    name = fields.get("id") or fields.get("name") or card
+    return name if isinstance(name, str) else None
+
+
+def _context(card: dict[str, object]) -> int:
+    told = (card.get(name) for name in _CONTEXTS)
+    return next((size for size in told if type(size) is int and size > 0), 0)
+
+
+def chat_url(base: str) -> str:
+    """Where a provider with this base URL takes chats."""
+    return f"{base.rstrip('/')}/chat/completions"
+
+
+def models_url(base: str) -> str:
+    """Where a provider with this base URL lists its models."""
+    return f"{base.rstrip('/')}/models"
+
+
+def request_headers(key: str | None) -> dict[str, str]:
+    """All headers of a request to a provider: nothing of the client's goes along."""
+    headers = {
+        "accept": "text/event-stream, application/json",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+        "user-agent": f"exo-supervisor/{__version__}",
+    }
+    if key is not None:
+        headers["authorization"] = f"Bearer {key}"
+    return headers

@@ -1,0 +1,60 @@
+"""What a client is told names what is wrong and what to do, and never echoes at length."""
+
+import pytest
+
+from exo_supervisor.core.events import RequestArrived
+from exo_supervisor.core.names import RequestId
+from exo_supervisor.core.requests.refusals import end_of, must_stay, not_found, not_placed
+
+
+def asked(model: str) -> RequestArrived:
+    return RequestArrived(request=RequestId("r"), model=model, deadline=9.0, draw=0.0)
+
+
+def test_not_found() -> None:
+    refusal = not_found(asked("lama"), ["llama", "lama2"], [], [])
+    assert (refusal.status, refusal.code, refusal.param) == (404, "model_not_found", "model")
+    assert refusal.message == (
+        "no node and no provider has the model 'lama'; similar: llama, lama2"
+    )
+    bare = not_found(asked("x"), [], [], [])
+    assert bare.message == "no node and no provider has the model 'x'"
+
+
+def test_not_found_tells_what_can_be_placed_and_what_is_ready() -> None:
+    refusal = not_found(asked("x"), ["y"], ["org/x-1", "org/x-2"], ["c", "b"])
+    assert refusal.message.endswith(
+        "'x'; similar: y; Exo could place: org/x-1, org/x-2; ready now: b, c"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "attempts", "end"),
+    [
+        ("model_not_found", 1, "refused"),
+        ("upstream_rejected", 1, "refused"),
+        ("no_target", 0, "refused"),
+        ("no_target", 1, "failed"),
+        ("attempts_failed", 2, "failed"),
+        ("deadline", 1, "abandoned"),
+    ],
+)
+def test_what_a_client_asked_for_wrongly_is_no_failure(code: str, attempts: int, end: str) -> None:
+    assert end_of(code, attempts) == end
+
+
+def test_a_long_name_is_cut() -> None:
+    assert "x" * 80 + "..." in not_found(asked("x" * 81), [], [], []).message
+    assert "..." not in not_found(asked("x" * 80), [], [], []).message
+
+
+def test_not_placed() -> None:
+    refusal = not_placed(asked("card"), ["c", "b", "d", "a"])
+    assert (refusal.status, refusal.code, refusal.param) == (404, "model_not_placed", "model")
+    assert refusal.message.endswith("; ready now: a, b, c")
+    assert "ready now" not in not_placed(asked("card"), []).message
+
+
+def test_must_stay() -> None:
+    refusal = must_stay(asked("m"))
+    assert (refusal.status, refusal.code, refusal.param) == (403, "privacy", None)

@@ -1,0 +1,77 @@
+"""A move of traffic is told once, with its reason, and so is its return."""
+
+import pytest
+
+from exo_supervisor.core.effects import Announce
+from exo_supervisor.core.names import Address, ProviderName, Side
+from exo_supervisor.core.requests.shifts import LASTING, REMEMBERED, Moves
+
+EXO, CLOUD = Address("a:1"), ProviderName("p")
+
+
+def answer(
+    moves: Moves, side: Side, now: float, *, name: str = "m", home: Side = "exo"
+) -> Announce | None:
+    return moves.answered(name, side, home=home, shift="exo_down", target=EXO, now=now)
+
+
+@pytest.mark.parametrize(
+    ("home", "sides", "told"),
+    [
+        pytest.param("exo", ["exo", "exo"], [], id="home is no news"),
+        pytest.param("exo", ["cloud", "cloud"], ["exo_down"], id="once per move"),
+        pytest.param("exo", ["cloud", "exo", "exo"], ["exo_down", "recovered"], id="and back"),
+        pytest.param("cloud", ["cloud", "exo", "cloud"], ["exo_down", "recovered"], id="mirrored"),
+    ],
+)
+def test_moves(home: Side, sides: list[Side], told: list[str]) -> None:
+    moves = Moves()
+    heard = [answer(moves, side, float(at), home=home) for at, side in enumerate(sides)]
+    assert [announced.facts["reason"] for announced in heard if announced is not None] == told
+
+
+def test_the_facts() -> None:
+    moves = Moves()
+    away = moves.answered("m", "cloud", home="exo", shift=None, target=CLOUD, now=0.0)
+    back = moves.answered("m", "exo", home="exo", shift=None, target=EXO, now=0.5)
+    assert away is not None
+    assert back is not None
+    assert (away.level, away.name, back.level) == ("warning", "traffic_shifted", "info")
+    assert away.facts == {
+        "model": "m", "from": "exo", "to": "cloud", "reason": "attempt_failed", "target": "p",
+    }  # fmt: skip
+
+
+def test_memory_has_a_bound() -> None:
+    moves = Moves()
+    for n in range(REMEMBERED):
+        answer(moves, "cloud", 0.0, name=f"m{n}")
+    assert answer(moves, "cloud", 0.0, name="m0") is None
+    assert answer(moves, "cloud", 0.0, name="new") is not None
+    assert answer(moves, "cloud", 0.0, name="m0") is not None
+
+
+def test_sides_that_answer_in_turn_are_one_move() -> None:
+    """A target that has recovered gets its traffic back step by step."""
+    moves = Moves()
+    assert answer(moves, "cloud", 0.0) is not None
+    assert answer(moves, "exo", 30.0) is not None
+    for half in range(58):
+        side: Side = "cloud" if half % 2 else "exo"
+        assert answer(moves, side, 30.5 + half / 2) is None
+    assert answer(moves, "cloud", 60.0) is not None, "a minute after it was told last"
+    assert answer(moves, "exo", 60.5) is None
+
+
+def test_a_move_that_comes_back_soon_is_told_once_it_has_lasted() -> None:
+    moves = Moves()
+    assert answer(moves, "cloud", 0.0) is not None
+    assert answer(moves, "exo", 5.0) is not None
+    assert answer(moves, "cloud", 6.0) is None
+    assert answer(moves, "exo", 15.0) is None, "so it did not last"
+    assert answer(moves, "cloud", 15.5) is None
+    assert answer(moves, "cloud", 25.0) is None
+    told = answer(moves, "cloud", 15.5 + LASTING)
+    assert told is not None
+    assert (told.facts["from"], told.facts["to"]) == ("exo", "cloud")
+    assert answer(moves, "cloud", 26.0) is None

@@ -1,0 +1,61 @@
+"""What another target is asked to go on with is what the client was told, and nothing else."""
+
+import json
+
+import msgspec
+
+from exo_supervisor.core.effects import StartAttempt, Timers
+from exo_supervisor.core.names import ModelId, ProviderName, RequestId
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.serve.continuation import Broken, Continuation
+from exo_supervisor.wire.openai.inbound import read_chat
+from exo_supervisor.wire.openai.stream_writer import Answer
+
+TIMERS = Timers(connect=2.0, headers=8.0, first_content=30.0, first_content_max=300.0, stall=20.0)
+ERROR = b'data: {"error":{"message":"boom","type":"server_error"}}\n\n'
+
+
+def text(content: str) -> bytes:
+    return b'data: {"choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n' % content.encode()
+
+
+def start(attempt: int, *, resumes: bool = False) -> StartAttempt:
+    return StartAttempt(
+        request=RequestId("r"),
+        attempt=attempt,
+        target=ProviderName(f"cloud-{attempt}"),
+        url="http://cloud",
+        model=ModelId("m"),
+        generation=None,
+        timers=TIMERS,
+        shift=None,
+        continues=True,
+        resumes=resumes,
+    )
+
+
+def test_what_an_attempt_said_in_vain_is_forgotten() -> None:
+    """Its first content and its end came in one read, so that its client saw neither."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "Tell me."}], "stream": True}
+    parts = Continuation(read_chat(json.dumps(body).encode()))
+    for order, said in ((start(1), text("lost ") + ERROR), (start(2), text("heard "))):
+        parts.ask(order)
+        answer = Answer(id="x", created=1, generation=None, include_usage=False)
+        parts.follow(answer)
+        answer.feed(said)
+    asked = parts.ask(start(3, resumes=True))
+    last = msgspec.json.decode(asked.fields["messages"])[-1]
+    assert last == {"role": "assistant", "content": "heard "}
+
+
+def test_who_would_not_go_on_hides_nobody_who_broke_off() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Tell me."}], "stream": True}
+    parts = Continuation(read_chat(json.dumps(body).encode()))
+    first, refusing = Broken("a", Fault.RESET, 3), Broken("b", Fault.REJECTED, 0)
+    assert parts.broken(first, spoke=True) == first
+    assert parts.broken(refusing, spoke=False) == first
+    left = Broken("b", Fault.CLIENT_LEFT, 0)
+    assert parts.broken(left, spoke=False) == left
+    second = Broken("b", Fault.STALL, 2)
+    assert parts.broken(second, spoke=True) == second
+    assert parts.broken(refusing, spoke=False) == second

@@ -1,0 +1,86 @@
+"""What a client wishes for is done or refused, never dropped."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from exo_supervisor.errors import BadRequestError
+from exo_supervisor.serve.request_headers import PLAIN, Wishes, read_wishes
+
+ROUTE, PRIVACY, DEADLINE = (f"x-supervisor-{name}" for name in ("route", "privacy", "deadline"))
+
+
+def refused(*headers: tuple[str, str]) -> BadRequestError:
+    with pytest.raises(BadRequestError) as caught:
+        read_wishes(CIMultiDict(headers))
+    assert (caught.value.status, caught.value.code) == (400, "bad_header")
+    return caught.value
+
+
+def test_who_wishes_nothing_gets_what_is_usual() -> None:
+    assert read_wishes({}) is PLAIN
+    assert read_wishes({"authorization": "x", "x-super": "1", "x-request-id": "2"}) is PLAIN
+    assert Wishes(route=None, local_only=False, deadline=None) == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "wishes"),
+    [
+        (ROUTE, "exo", Wishes(route="exo")),
+        (ROUTE, "cloud", Wishes(route="cloud")),
+        (PRIVACY, "local_only", Wishes(local_only=True)),
+        (PRIVACY, " local_only ", Wishes(local_only=True)),
+        (DEADLINE, "2.5", Wishes(deadline=2.5)),
+        (DEADLINE, "1e3", Wishes(deadline=1000.0)),
+        ("X-Supervisor-Deadline", "10", Wishes(deadline=10.0)),
+    ],
+)
+def test_a_wish_is_read(header: str, value: str, wishes: Wishes) -> None:
+    assert read_wishes(CIMultiDict({header: value})) == wishes
+
+
+def test_wishes_go_together() -> None:
+    headers = {ROUTE: "exo", PRIVACY: "local_only", DEADLINE: "1"}
+    assert read_wishes(headers) == Wishes("exo", local_only=True, deadline=1.0)
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        (ROUTE, "Exo"),
+        (ROUTE, ""),
+        (PRIVACY, "true"),
+        (PRIVACY, ""),
+        (DEADLINE, "0"),
+        (DEADLINE, "-1"),
+        (DEADLINE, "nan"),
+        (DEADLINE, "inf"),
+        (DEADLINE, "1e999"),
+        (DEADLINE, "soon"),
+        (DEADLINE, ""),
+        (DEADLINE, "\udc80"),
+        ("x-supervisor-privcy", "local_only"),
+        ("X-SUPERVISOR-ROUTES", "exo"),
+        ("x-supervisor-", "1"),
+    ],
+)
+def test_a_wish_that_cannot_be_done_is_refused_by_name(header: str, value: str) -> None:
+    assert refused((header, value)).param == header.lower()
+
+
+def test_a_wish_that_is_sent_twice_is_refused_even_if_both_agree() -> None:
+    twice = refused(
+        (DEADLINE, "5"), (PRIVACY, "local_only"), ("X-Supervisor-Privacy", "local_only")
+    )
+    assert twice.param == PRIVACY
+
+
+@given(st.sampled_from([ROUTE, PRIVACY, DEADLINE]), st.text())
+def test_any_value_is_a_wish_or_a_refusal(header: str, value: str) -> None:
+    try:
+        wishes = read_wishes({header: value})
+    except BadRequestError as bad:
+        assert bad.param == header  # noqa: PT017 -- both ends are right
+    else:
+        assert wishes != PLAIN

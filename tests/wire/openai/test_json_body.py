@@ -1,0 +1,132 @@
+"""One JSON object that comes in pieces is read at its end, and never without a bound."""
+
+import pytest
+
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.openai.json_body import MOST_BYTES, Whole
+from exo_supervisor.wire.openai.stream_writer import DONE, Answer
+
+BODY = b'{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}'
+PIECE = b" " * (MOST_BYTES // 4)
+
+
+def answer() -> Answer:
+    return Answer(id="ours", created=7, generation=None, include_usage=False)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_pieces_say_nothing_before_the_end(size: int) -> None:
+    reading = answer()
+    whole = Whole(reading)
+    for place in range(0, len(BODY), size):
+        assert whole.feed(BODY[place : place + size]) == b""
+        assert not reading.content
+    told = whole.close()
+    assert told.endswith(DONE)
+    assert b'"hi"' in told
+    assert (reading.fault, reading.done) == (None, True)
+
+
+def test_an_answer_may_have_all_the_bytes_that_are_allowed() -> None:
+    reading = answer()
+    whole = Whole(reading)
+    for _ in range(3):
+        whole.feed(PIECE)
+    whole.feed(PIECE[len(BODY) :])
+    whole.feed(BODY)
+    assert whole.close().endswith(DONE)
+    assert reading.fault is None
+
+
+def test_one_byte_more_is_a_fault_that_stays_and_lets_go_of_what_came() -> None:
+    reading = answer()
+    whole = Whole(reading)
+    whole.feed(BODY)
+    for _ in range(4):
+        whole.feed(PIECE)
+    said = reading.message
+    assert (reading.fault, str(MOST_BYTES) in said) == (Fault.OVERSIZED, True)
+    assert vars(whole)["_parts"] == []
+    assert whole.feed(BODY) == b""
+    assert vars(whole)["_parts"] == []
+    assert whole.close() == b""
+    assert (reading.fault, reading.message, reading.content) == (Fault.OVERSIZED, said, False)
+
+
+def told(body: bytes, reading: Answer) -> bytes:
+    whole = Whole(reading)
+    whole.feed(body)
+    return whole.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [(b"null", None), *((one, Fault.ERROR_EVENT) for one in (b'""', b"false", b"{}", b"[]", b"0"))],
+)
+def test_an_error_is_one_by_being_there(error: bytes, fault: Fault | None) -> None:
+    reading = answer()
+    shown = told(b'{"error":' + error + b"," + BODY[1:], reading)
+    assert (shown.endswith(DONE), reading.fault) == (fault is None, fault)
+
+
+DEPTHS = range(900, 1010)
+
+
+def test_no_depth_of_an_error_makes_it_a_success() -> None:
+    for depth in DEPTHS:
+        reading = answer()
+        error = b'{"message":"boom","x":' + b"[" * depth + b"]" * depth + b"}"
+        assert told(b'{"error":' + error + b"}", reading) == b""
+        assert reading.fault in {Fault.ERROR_EVENT, Fault.PAYLOAD}
+
+
+@pytest.mark.parametrize("name", ["usage", "id", "model", "choices", "other"])
+def test_no_depth_of_a_member_escapes(name: str) -> None:
+    for depth in DEPTHS:
+        reading = answer()
+        member = b'{"%b":' % name.encode() + b"[" * depth + b"]" * depth
+        assert told(member + b"," + BODY[1:], reading).endswith(DONE) == (reading.fault is None)
+        assert reading.fault in {None, Fault.PAYLOAD}
+
+
+def test_what_stands_aside_is_left_out_when_it_is_long() -> None:
+    reading = answer()
+    shown = told(b'{"id":"%b",' % (b"x" * 70_000) + BODY[1:], reading)
+    assert (reading.fault, shown.endswith(DONE)) == (None, True)
+    told(b'{"error":"%b"}' % (b"x" * 70_000), reading := answer())
+    assert reading.fault is Fault.ERROR_EVENT
+
+
+ONE = b'{"index":%b,"message":{"content":"hi"},"finish_reason":"stop"}'
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        ONE % b"0" + b"," + ONE % b"0",
+        ONE % b"128",
+        ONE % b"-1",
+        b'{"message":{"content":"hi","tool_calls":"x"},"finish_reason":"stop"}',
+        b'{"message":{"content":"hi","tool_calls":[null]},"finish_reason":"stop"}',
+        b'{"message":{"content":"hi","tool_calls":[%b{}]},"finish_reason":"stop"}'
+        % (b"{}," * 1024),
+        b'{"message":["hi"],"finish_reason":"stop"}',
+    ],
+)
+def test_choices_that_make_no_sense_are_a_payload_fault(choices: bytes) -> None:
+    reading = answer()
+    assert told(b'{"choices":[%b]}' % choices, reading) == b""
+    assert reading.fault is Fault.PAYLOAD
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"choices":[%b{}]}' % (b"{}," * 2_000_000),
+        b'{"choices":[{"message":{"content":[%b0]}}]}' % (b"0," * 2_000_000),
+    ],
+)
+def test_more_values_than_memory_is_good_for_are_a_fault(body: bytes) -> None:
+    reading = answer()
+    assert told(body, reading) == b""
+    assert reading.fault is Fault.OVERSIZED

@@ -1,0 +1,94 @@
+"""What providers are asked, and how they list their models."""
+
+import json
+
+import pytest
+
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.openai.inbound import read_chat
+from exo_supervisor.wire.openai.outbound import (
+    chat_url,
+    encode_chat,
+    models_url,
+    read_models,
+    refused_of_client,
+    request_headers,
+)
+
+ASK = {"model": "m", "messages": [{"role": "user", "content": "é"}], "max_completion_tokens": 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "merged"),
+    [
+        ({}, {"include_usage": True}),
+        ({"stream_options": None}, {"include_usage": True}),
+        ({"stream_options": {"include_usage": False, "x": [1]}}, {"include_usage": True, "x": [1]}),
+    ],
+)
+def test_a_provider_is_asked_to_stream_with_usage(
+    options: dict[str, object], merged: dict[str, object]
+) -> None:
+    body = encode_chat(read_chat(json.dumps(ASK | options).encode()), "gpt")
+    assert json.loads(body) == ASK | {"model": "gpt", "stream": True, "stream_options": merged}
+
+
+def test_what_a_provider_does_not_take_is_not_asked() -> None:
+    request = read_chat(json.dumps(ASK | {"stream_options": {"x": 1}}).encode())
+    whole = json.loads(encode_chat(request, "gpt", streamed=False, usage=False))
+    assert whole == ASK | {"model": "gpt", "stream": False}
+    bare = json.loads(encode_chat(request, "gpt", usage=False))
+    assert bare == ASK | {"model": "gpt", "stream": True, "stream_options": {"x": 1}}
+
+
+def test_what_the_client_asked_for_itself_is_not_ours_to_leave_out() -> None:
+    own = read_chat(json.dumps(ASK | {"stream_options": {"include_usage": True}}).encode())
+    nothing = read_chat(json.dumps(ASK | {"stream_options": None}).encode())
+    assert refused_of_client(Fault.USAGE_REFUSED, own) is Fault.UNSUPPORTED
+    assert refused_of_client(Fault.USAGE_REFUSED, nothing) is Fault.USAGE_REFUSED
+    assert refused_of_client(Fault.STREAM_REFUSED, own) is Fault.STREAM_REFUSED
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"object":"list","data":[{"id":"a"},{"id":"b"},{"id":"a"},{"x":1},5]}',
+        b'[{"id":"a"},"b"]',
+        b'{"models":[{"name":"a"},{"id":"b"}]}',
+    ],
+)
+def test_lists_of_every_known_shape_are_read(body: bytes) -> None:
+    assert read_models(body) == {"a": 0, "b": 0}
+
+
+def test_a_list_may_tell_how_much_a_model_takes() -> None:
+    cards = [
+        {"id": "a", "context_length": 8192},
+        {"id": "b", "context_window": 4096},
+        {"id": "c", "max_model_len": True, "max_context_length": 5},
+        {"id": "d", "inputTokenLimit": "7"},
+        {"id": "e", "context_length": 0},
+        {"id": "a", "context_length": 1},
+    ]
+    models = read_models(json.dumps({"data": cards}).encode())
+    assert models == {"a": 8192, "b": 4096, "c": 5, "d": 0, "e": 0}
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"5", b'{"data":{}}', b"\xff", b"[" * 100_000])
+def test_anything_else_is_no_list_of_models(body: bytes) -> None:
+    with pytest.raises(WireError):
+        read_models(body)
+
+
+@pytest.mark.parametrize("base", ["https://api.example/v1", "https://api.example/v1/"])
+def test_a_trailing_slash_makes_no_difference(base: str) -> None:
+    assert chat_url(base) == "https://api.example/v1/chat/completions"
+    assert models_url(base) == "https://api.example/v1/models"
+
+
+def test_the_key_is_sent_where_there_is_one() -> None:
+    assert "authorization" not in request_headers(None)
+    headers = request_headers("made-up")
+    assert headers["authorization"] == "Bearer made-up"
+    assert headers["accept-encoding"] == "identity"
