@@ -5,11 +5,11 @@ from difflib import get_close_matches
 from typing import Literal
 
 from exo_supervisor.core.events import Event, NodeTrusted
-from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.fleet.trust import MAX_PINS
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
 from exo_supervisor.errors import BadRequestError
+from exo_supervisor.views.rows import only_found
 
 Word = Literal["trust", "untrust"]
 WORDS: dict[str, Word] = {"trust": "trust", "untrust": "untrust"}
@@ -45,8 +45,3 @@ class Trusting:
         near = get_close_matches(address[:200], list(self._registry.nodes), n=3)
         text = "no such node" + (f"; similar: {', '.join(near)}" if near else "")
         raise BadRequestError("target_not_found", text, status=404)
-
-
-def only_found(node: Node) -> bool:
-    """Say whether a node answers and is not trusted; an alias goes by its other address."""
-    return node.up and node.trust == "found" and node.alias_of is None

@@ -9,8 +9,8 @@ from exo_supervisor.core.fleet.nodes import Cluster
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ModelId, ProviderName
 from exo_supervisor.core.requests.catalog import Route
-from exo_supervisor.serve.orders import PlacementSeen, Wall, placement_of
 from exo_supervisor.views.explain import RECENT, lag_of, span, stuck_for
+from exo_supervisor.views.placement import PlacementSeen, Wall, placement_of
 
 _LOADING = ("downloading", "connecting", "connected", "loading", "loaded", "warming_up")
 """Why a model is not ready although its runners are on their way to be."""

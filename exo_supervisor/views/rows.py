@@ -12,10 +12,9 @@ from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.fleet.trust import is_loopback
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
-from exo_supervisor.serve.orders import Wall
-from exo_supervisor.serve.trusting import only_found
 from exo_supervisor.views.advice import advise, is_nobodys, sum_up
 from exo_supervisor.views.explain import advise_on, explain
+from exo_supervisor.views.placement import Wall
 
 _RUNGS = ("seen", "reachable", "identified", "clustered", "placed", "ready")
 
@@ -285,3 +284,8 @@ def _capacity(node: Node, wall: Wall) -> CapacitySeen | None:
     if known is None or not node.up:  # what a node had when it fell is not free now
         return None
     return CapacitySeen(**asdict(known), read_at=wall(node.capacity_at))
+
+
+def only_found(node: Node) -> bool:
+    """Say whether a node answers and is not trusted; an alias goes by its other address."""
+    return node.up and node.trust == "found" and node.alias_of is None

@@ -1,7 +1,7 @@
 """The requests that are under way, as they are shown: who serves each, and how far it is."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -9,11 +9,20 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.requests.refusals import short
 from exo_supervisor.core.requests.request import Flight
-from exo_supervisor.serve.orders import Wall
-from exo_supervisor.wire.openai.reader import Reading
+from exo_supervisor.views.placement import Wall
 
 MOST = 200
 """Requests that are shown, at most."""
+
+
+class Prefilling(Protocol):
+    """What is read here of an answer's reader: how far the prompt's prefill is."""
+
+    @property
+    def processed(self) -> int: ...
+
+    @property
+    def prefill_total(self) -> int: ...
 
 
 class PrefillSeen(Struct):
@@ -37,7 +46,7 @@ class RequestSeen(Struct):
 
 
 def under_way(
-    machine: Machine, reading_of: Callable[[RequestId], Reading | None], wall: Wall
+    machine: Machine, reading_of: Callable[[RequestId], Prefilling | None], wall: Wall
 ) -> list[RequestSeen]:
     """List the requests under way, the oldest first."""
     flights = sorted(machine.dispatch.flights.values(), key=lambda flight: flight.arrived)
@@ -47,7 +56,7 @@ def under_way(
 def _seen(
     machine: Machine,
     flight: Flight,
-    reading_of: Callable[[RequestId], Reading | None],
+    reading_of: Callable[[RequestId], Prefilling | None],
     wall: Wall,
 ) -> RequestSeen:
     attempt, request = flight.attempt, flight.event.request
