@@ -6,6 +6,7 @@ from typing import Final, Literal, cast
 import anyio
 
 from exo_supervisor.core.events import Why
+from exo_supervisor.http.ask import TooLongError, ask
 from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.faults import HttpError, NetworkFault
 from exo_supervisor.http.url import Proxy
@@ -86,25 +87,22 @@ class Fetcher:
 
     async def _ask(self, what: _Request, headers: Mapping[str, str], limit: int) -> Reply:
         method, url, data = what
-        answer = await self._client.request(
-            method,
-            url,
-            headers=encode_headers(headers),
-            body=data,
-            proxy=self._proxy,
-            fresh=method != "GET",  # a command that is sent twice may be carried out twice
-        )
         try:
-            if answer.headers.get("content-encoding", "").strip().lower() not in _PLAIN:
-                raise GetError("bad_answer", "the answer is compressed unasked")
-            body = bytearray()
-            while piece := await answer.read():
-                body += piece
-                if len(body) > limit:
-                    raise GetError("bad_answer", f"the answer is longer than {limit} bytes")
-            return Reply(answer.status, bytes(body))
-        finally:
-            answer.close()
+            answer = await ask(
+                self._client,
+                method,
+                url,
+                limit=limit,
+                headers=encode_headers(headers),
+                body=data,
+                proxy=self._proxy,
+                fresh=method != "GET",  # a command that is sent twice may be carried out twice
+            )
+        except TooLongError:
+            raise GetError("bad_answer", f"the answer is longer than {limit} bytes") from None
+        if answer.headers.get("content-encoding", "").strip().lower() not in _PLAIN:
+            raise GetError("bad_answer", "the answer is compressed unasked")
+        return Reply(answer.status, answer.body)
 
 
 def tell_apart(fault: HttpError) -> Why:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from exo_supervisor.http.connection import Connection
+from exo_supervisor.http.call import Call
 from exo_supervisor.http.faults import HttpError
 
 HIGH = 65_536
@@ -10,23 +10,19 @@ HIGH = 65_536
 MAX_READ = 32_768
 """Bytes that are read at once: a loop brings eight times as many, and each step on the way to a
 client who takes nothing holds a copy of what it was given last."""
-LAST_WAIT = 1.5
-"""Seconds that a body which has said everything has to end, for its connection to be used again."""
-LAST_BYTES = 65_536
-"""Bytes that may come in them."""
 
 
 class Answer:
     """One answer; exactly one task waits for its head and then for its body."""
 
     __slots__ = (
-        "_connection", "_ended", "_error", "_parts", "_size", "_waiter", "headers", "status",
+        "_ended", "_error", "_parts", "_size", "_waiter", "call", "headers", "status",
     )  # fmt: skip
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
-        self._connection: Connection | None = connection
+        self.call: Call | None = None
         self._parts: list[bytes] = []
         self._size = 0
         self._ended = False
@@ -44,18 +40,18 @@ class Answer:
         """Keep a part of the body; too much of it stops the reading."""
         self._parts.append(data)
         self._size += len(data)
-        if self._size > HIGH and self._connection is not None:
-            self._connection.pause_reading()
+        if self._size > HIGH and self.call is not None:
+            self.call.pause_reading()
         self._wake()
 
     def end(self) -> None:
-        """Take the end in; the connection may serve another from now on."""
-        self._ended, self._connection = True, None
+        """Take the end in."""
+        self._ended = True
         self._wake()
 
     def lost(self, error: HttpError) -> None:
         """Take in that no more comes."""
-        self._error, self._connection = error, None
+        self._error = error
         self._wake()
 
     # ---------------------------------------------------------------- what its reader awaits
@@ -84,22 +80,19 @@ class Answer:
             self._parts.append(data[MAX_READ:])
             data = data[:MAX_READ]
         was, self._size = self._size, self._size - len(data)
-        if was > HIGH >= self._size and self._connection is not None:
-            self._connection.resume_reading()
+        if was > HIGH >= self._size and self.call is not None:
+            self.call.resume_reading()
         return data
 
     def leave(self) -> None:
         """Let the body end by itself: how and when is the connection's business from here on."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.take_over(_LastBytes(connection))
-            connection.resume_reading()
+        if self.call is not None:
+            self.call.leave()
 
     def close(self) -> None:
-        """Let go; a connection whose answer has not ended is closed."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        """Let go; a connection whose answer has not ended is closed, unless it was left."""
+        if self.call is not None:
+            self.call.close()
 
     async def _wait(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
@@ -111,30 +104,3 @@ class Answer:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-
-class _LastBytes:
-    """Whoever listens to a body that nobody reads any more."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._size = 0
-        self._connection = connection
-        self._timer = asyncio.get_running_loop().call_later(LAST_WAIT, connection.close)
-
-    def head(self, status: int, headers: dict[str, str]) -> None:
-        """Never comes: an answer is left only after its head."""
-
-    def data(self, data: bytes) -> None:
-        """Pass over a little."""
-        self._size += len(data)
-        if self._size > LAST_BYTES:
-            self._timer.cancel()
-            self._connection.close()
-
-    def end(self) -> None:
-        """Do nothing more: the connection is at rest again."""
-        self._timer.cancel()
-
-    def lost(self, error: HttpError) -> None:  # noqa: ARG002 -- nobody minds any more
-        """Do nothing more: the connection is gone."""
-        self._timer.cancel()

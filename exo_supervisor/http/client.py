@@ -1,15 +1,18 @@
 """The client: requests out, answers in, over connections that are used again where that is safe."""
 
+import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from functools import lru_cache
 from types import TracebackType
 from typing import Final, Self
 
 import anyio
+from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from exo_supervisor.http.answer import Answer
+from exo_supervisor.http.call import Call
 from exo_supervisor.http.connect import (
     LOST_AFTER_REUSED,
     ConnectOptions,
@@ -17,14 +20,14 @@ from exo_supervisor.http.connect import (
     connect,
     set_user_timeout,
 )
-from exo_supervisor.http.connection import Connection, State
+from exo_supervisor.http.connection import Connection, Listener, State
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.pool import Key, Pool
 from exo_supervisor.http.resolver import IpAddress, Resolver
-from exo_supervisor.http.url import Proxy, split_url
+from exo_supervisor.http.url import Origin, Proxy, split_url
 
-_FORGOTTEN: Final = frozenset({NetworkFault.RESET, NetworkFault.TIMEOUT})
 _METHODS: Final = frozenset({"GET", "POST", "DELETE"})
+_NOWHERE: Final = (Origin("http", "", 80), None)
 
 
 class Statistics(Struct, frozen=True):
@@ -46,6 +49,15 @@ def encode_headers(headers: Mapping[str, str]) -> bytes:
     return lines.encode()
 
 
+@lru_cache(maxsize=512)
+def _first_lines(method: str, url: str) -> tuple[Origin, bytes]:
+    """Write a request's line and its host, and say where it goes; raises HttpError(BAD_URL)."""
+    if method not in _METHODS:
+        raise HttpError(NetworkFault.BAD_URL, Stage.CONNECT, "no such method")
+    origin, target = split_url(url)
+    return origin, f"{method} {target} HTTP/1.1\r\nhost: {origin.authority}\r\n".encode()
+
+
 async def _bar_nobody(_: IpAddress, __: int) -> str | None:
     return None
 
@@ -53,7 +65,8 @@ async def _bar_nobody(_: IpAddress, __: int) -> str | None:
 class Client:
     """Owns its connections; `idle` is for how many seconds one is kept for a next request.
 
-    No redirects, no cookies, no compression, no environment: an answer is what came.
+    No redirects, no cookies, no compression, no environment: an answer is what came. To be used
+    as a context manager, which owns the tasks that connect.
     """
 
     def __init__(
@@ -68,11 +81,15 @@ class Client:
         self._options = ConnectOptions(
             Resolver(), why_not or _bar_nobody, tls or _Tls().context, tcp_keepalive
         )
+        self._tasks: TaskGroup | None = None
         self._open: dict[Connection, Key] = {}
+        self._connecting: set[Call] = set()
         self._requests = self._connected = self._reused = self._retried = 0
         self._closed = False
 
     async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
         return self
 
     async def __aexit__(
@@ -80,6 +97,9 @@ class Client:
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
         self.close()
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel()
+            await self._tasks.__aexit__(None, None, None)  # a group would wrap the block's error
 
     def __repr__(self) -> str:
         busy = sum(each.state is not State.IDLE for each in self._open)
@@ -107,7 +127,50 @@ class Client:
         self._pool.close()
         for connection in self.connections:
             connection.abort()
+        for call in tuple(self._connecting):
+            self._refuse(call)
         self._options.resolver.close()
+
+    def send(
+        self,
+        listener: Listener,
+        method: str,
+        url: str,
+        *,
+        headers: bytes = b"",
+        body: bytes | None = None,
+        connect_timeout: float | None = None,
+        proxy: Proxy | None = None,
+        fresh: bool = False,
+    ) -> Call:
+        """Send a request; the listener is called back, in no case before this returns.
+
+        `headers` come from `encode_headers`. Only connecting is bounded here, by `connect_timeout`.
+        A connection that was kept and is lost before any byte of the answer costs nothing: the
+        request is sent again, once, over a fresh one. `fresh` keeps none and so sends once.
+        """
+        self._requests += 1
+        try:
+            origin, lines = _first_lines(method, url)
+        except HttpError as error:
+            call = Call(listener, _NOWHERE, b"", b"", None, self._connect_again)
+            asyncio.get_running_loop().call_soon(call.fail, error)
+            return call
+        if body is None:
+            head = b"%b%b\r\n" % (lines, headers)
+        else:
+            head = b"%b%bcontent-length: %d\r\n\r\n" % (lines, headers, len(body))
+        key = (origin, proxy)
+        call = Call(listener, key, head, body or b"", connect_timeout, self._connect_again)
+        connection = None if fresh else self._pool.take(key)
+        if connection is None:
+            self._start_connecting(call)
+            return call
+        self._reused += 1
+        if self._options.tcp_keepalive and connection.requests == 1:
+            connection.option(lambda plain: set_user_timeout(plain, LOST_AFTER_REUSED))
+        call.send(connection)
+        return call
 
     async def request(
         self,
@@ -120,62 +183,66 @@ class Client:
         proxy: Proxy | None = None,
         fresh: bool = False,
     ) -> Answer:
-        """Send a request and wait for its answer's head. Raises HttpError.
-
-        `headers` come from `encode_headers`. Only connecting is bounded here, by `connect_timeout`.
-        A connection that was kept and is lost before any byte of the answer costs nothing: the
-        request is sent again, once, over a fresh one. `fresh` keeps none and so sends once.
-        """
-        if method not in _METHODS:
-            raise HttpError(NetworkFault.BAD_URL, Stage.CONNECT, "no such method")
-        origin, target = split_url(url)
-        key = (origin, proxy)
-        length = b"" if body is None else b"content-length: %d\r\n" % len(body)
-        line = f"{method} {target} HTTP/1.1\r\nhost: {origin.authority}\r\n"
-        head = b"%b%b%b\r\n" % (line.encode(), headers, length)
-        self._requests += 1
-        connection = None if fresh else self._pool.take(key)
-        if connection is not None:
-            self._reused += 1
-            if self._options.tcp_keepalive and connection.requests == 1:
-                connection.option(lambda plain: set_user_timeout(plain, LOST_AFTER_REUSED))
-            with suppress(_ForgottenError):
-                return await self._ask(connection, head, body or b"")
-            self._retried += 1
-            self._pool.clear(key)  # what rests beside it is as old
-        connection = await self._connect(key, connect_timeout)
-        return await self._ask(connection, head, body or b"", fresh=True)
-
-    async def _ask(
-        self, connection: Connection, head: bytes, body: bytes, *, fresh: bool = False
-    ) -> Answer:
-        answer = Answer(connection)
+        """Send a request and wait for its answer's head. Raises HttpError."""
+        answer = Answer()
+        answer.call = self.send(
+            answer, method, url, headers=headers, body=body,
+            connect_timeout=connect_timeout, proxy=proxy, fresh=fresh,
+        )  # fmt: skip
         try:
-            connection.send(answer, head, body)
             await answer.opened()
-        except HttpError as error:
-            if fresh or connection.heard or error.fault not in _FORGOTTEN:
-                raise
-            raise _ForgottenError from None
         except BaseException:
             answer.close()
             raise
         return answer
 
-    async def _connect(self, key: Key, seconds: float | None) -> Connection:
-        def make() -> Connection:
-            return Connection(str(key[0]), self._rest, self._forget)
+    # ---------------------------------------------------------------- connecting
 
-        if self._closed:
-            raise HttpError(NetworkFault.RESET, Stage.CONNECT, "the client is closed")
-        with anyio.CancelScope() as scope:
-            if seconds is not None:
-                scope.deadline = anyio.current_time() + seconds
-            connection = await connect(make, *key, self._options)
+    def _connect_again(self, call: Call) -> None:
+        self._retried += 1
+        self._pool.clear(call.key)  # what rests beside it is as old
+        self._start_connecting(call)
+
+    def _start_connecting(self, call: Call) -> None:
+        if self._tasks is None or self._closed:
+            asyncio.get_running_loop().call_soon(self._refuse, call)
+            return
+        self._connecting.add(call)
+        call.connecting = anyio.CancelScope()
+        self._tasks.start_soon(self._connect, call, call.connecting)
+
+    def _refuse(self, call: Call) -> None:
+        call.fail(HttpError(NetworkFault.RESET, Stage.CONNECT, "the client is closed"))
+
+    async def _connect(self, call: Call, scope: anyio.CancelScope) -> None:
+        try:
+            connection = await self._connected_within(call, scope)
+        except HttpError as error:
+            call.connecting = None
+            call.fail(error)
+        else:
+            call.connecting = None
+            if connection is not None:
+                call.send(connection)
+        finally:
+            self._connecting.discard(call)
+
+    async def _connected_within(self, call: Call, scope: anyio.CancelScope) -> Connection | None:
+        """Connect in time; None for a call that was given up. Raises HttpError."""
+
+        def make() -> Connection:
+            return Connection(str(call.key[0]), self._rest, self._forget)
+
+        with scope:
+            if call.connect_timeout is not None:
+                scope.deadline = anyio.current_time() + call.connect_timeout
+            connection = await connect(make, *call.key, self._options)
             self._connected += 1
             if connection.state is not State.CLOSED:  # it may have been, meanwhile
-                self._open[connection] = key
+                self._open[connection] = call.key
             return connection
+        if call.listener is None:
+            return None
         raise HttpError(NetworkFault.TIMEOUT, Stage.CONNECT)
 
     def _rest(self, connection: Connection) -> None:
@@ -185,10 +252,6 @@ class Client:
         key = self._open.pop(connection, None)
         if key is not None:
             self._pool.drop(key, connection)
-
-
-class _ForgottenError(Exception):
-    """A kept connection turned out to be dead."""
 
 
 class _Tls:

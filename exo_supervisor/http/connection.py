@@ -3,6 +3,9 @@
     IDLE -- send --> SENDING -- all is written --> READING -- the answer's end --> IDLE
       any of them -- lost, close, or whatever makes its next answer doubtful --> CLOSED
 
+A body that nobody wants any more, since it has said everything, is read to its end by the
+connection alone, for a moment: then it can be used again.
+
 What a read brings is parsed first and told afterwards, in one `head`, one `data` and one `end` or
 `lost` at most, so that nobody is called while the parser is at work.
 
@@ -15,11 +18,14 @@ from collections.abc import Callable
 from enum import Enum
 from select import POLLIN, poll
 from socket import socket
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import httptools
 
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage, name_fault
+
+if TYPE_CHECKING:
+    from exo_supervisor.http.call import Call
 
 MAX_HEAD_BYTES: Final = 65_536
 """Bytes of a head, of trailers, and of what chunks say beside their data."""
@@ -27,6 +33,12 @@ MAX_INTERIM: Final = 32
 """Interim heads (RFC 9110, section 15.2) before an answer's own; a hint or two is usual."""
 PART: Final = 262_144
 """Bytes of a body that are handed to the transport at once; the next when those are under way."""
+LAST_WAIT: Final = 0.2
+"""Seconds that a body which has said everything has to end, for its connection to be used again."""
+LAST_BYTES: Final = 65_536
+"""Bytes that may come in them."""
+_FORGOTTEN: Final = frozenset({NetworkFault.RESET, NetworkFault.TIMEOUT})
+"""What a connection that was kept ends in when the other side had closed it before."""
 _CONTINUE, _SWITCHING, _OK = 100, 101, 200
 
 
@@ -81,6 +93,10 @@ class Connection(asyncio.Protocol):
         self._at_rest, self._at_end = at_rest, at_end
         self._transport: asyncio.Transport | None = None
         self._listener: Listener | None = None
+        self.call: Call | None = None
+        """Whose answer it brings; None once that has ended."""
+        self._leaving: asyncio.TimerHandle | None = None
+        self._last = 0  # bytes of a body that is left to end
         self._look = poll()
         self._rest = memoryview(b"")  # of the body that is being sent
         self._writable = True
@@ -98,11 +114,16 @@ class Connection(asyncio.Protocol):
 
     # ---------------------------------------------------------------- what its owner does
 
-    def send(self, listener: Listener, head: bytes, body: bytes) -> None:
-        """Send a request; only an idle connection takes one, and one that is closed loses it."""
+    def send(
+        self, listener: Listener, head: bytes, body: bytes, call: "Call | None" = None
+    ) -> None:
+        """Send a request; only an idle connection takes one, and one that is closed loses it.
+
+        A connection that was used before and ends without a byte has the `call` sent again.
+        """
         if self.state in (State.SENDING, State.READING):
             raise RuntimeError(f"{self} has an answer to bring first")
-        self._listener = listener
+        self._listener, self.call = listener, call
         if self._transport is None:
             self._headed = False
             self._lose(NetworkFault.RESET)
@@ -124,10 +145,13 @@ class Connection(asyncio.Protocol):
             return False
         return not self._look.poll(0)
 
-    def take_over(self, listener: Listener) -> None:
-        """Tell another from here on."""
+    def leave(self) -> None:
+        """Tell nobody of the rest of the body: it ends within a moment, or the connection does."""
         if self._listener is not None:
-            self._listener = listener
+            self._listener = self.call = None
+            self._last = 0
+            self._leaving = asyncio.get_running_loop().call_later(LAST_WAIT, self.close)
+            self.resume_reading()
 
     def pause_reading(self) -> None:
         """Read no more for now: whoever listens cannot keep up."""
@@ -143,7 +167,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close at once; nobody is told of it."""
-        self._listener = None
+        self._listener = self.call = None
         self._finish()
 
     def abort(self) -> None:
@@ -164,7 +188,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came and tell of it."""
-        if self._listener is None:
+        if self._listener is None and self._leaving is None:
             self._finish()
             return
         self.heard, broken = True, False
@@ -267,6 +291,10 @@ class Connection(asyncio.Protocol):
             self._overhead = 0
             if self._listener is not None:
                 self._listener.data(data)
+            else:
+                self._last += len(data)
+                if self._last > LAST_BYTES:
+                    self._finish()
 
     def _read_fields(self) -> None:
         self._headers = headers = {
@@ -278,9 +306,10 @@ class Connection(asyncio.Protocol):
 
     def _complete_answer(self) -> None:
         """Be at rest, if all was sent and nothing is doubtful; then tell of the end."""
-        listener, self._listener = self._listener, None
+        listener, self._listener, self.call = self._listener, None, None
         if self._clean and self.state is State.READING:
             self.state = State.IDLE
+            self._stop_leaving()
             self.resume_reading()  # an idle connection hears its end
             self._at_rest(self)
         else:
@@ -290,8 +319,14 @@ class Connection(asyncio.Protocol):
 
     def _lose(self, fault: NetworkFault, detail: str = "") -> None:
         listener, self._listener = self._listener, None
+        call, self.call = self.call, None
         self._finish()
-        if listener is not None:
+        if listener is None:
+            return
+        forgotten = self.requests > 1 and not self.heard and fault in _FORGOTTEN
+        if call is not None and forgotten:
+            call.send_again()
+        else:
             listener.lost(HttpError(fault, Stage.BODY if self._headed else Stage.HEAD, detail))
 
     def _finish(self) -> None:
@@ -299,7 +334,13 @@ class Connection(asyncio.Protocol):
             return
         self.state = State.CLOSED
         self._rest = memoryview(b"")
+        self._stop_leaving()
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
         self._at_end(self)
+
+    def _stop_leaving(self) -> None:
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None

@@ -11,10 +11,10 @@ import anyio
 import pytest
 from anyio.abc import SocketStream
 
-from exo_supervisor.http.answer import HIGH, LAST_BYTES
+from exo_supervisor.http.answer import HIGH
 from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.connect import LOST_AFTER, LOST_AFTER_REUSED, ConnectOptions, connect
-from exo_supervisor.http.connection import Connection
+from exo_supervisor.http.connection import LAST_BYTES, Connection
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.resolver import Address, IpAddress, Resolver
 from exo_supervisor.http.url import Origin
@@ -280,8 +280,11 @@ async def test_closing_the_client_ends_what_waits() -> None:
         hangs.set()
         await anyio.sleep_forever()
 
-    async with serving(Talker(hang)) as server, anyio.create_task_group() as tasks:
-        client = Client(idle=3.0)
+    async with (
+        serving(Talker(hang)) as server,
+        Client(idle=3.0) as client,
+        anyio.create_task_group() as tasks,
+    ):
 
         async def ask() -> None:
             assert (await failed(client, server.url)).fault is NetworkFault.RESET

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.http.answer import LAST_WAIT
+from exo_supervisor.http.connection import LAST_WAIT
 from tests.budget import EVER, budget
 from tests.demo.raw import exchanged, taken_apart
 from tests.serve.listening import HOST
