@@ -6,6 +6,7 @@ import pytest
 
 from exo_supervisor.errors import StartError
 from exo_supervisor.host.tcp import open_tcp
+from tests.budget import EVER
 
 
 @pytest.fixture
@@ -19,13 +20,13 @@ def test_it_listens_where_it_was_told(place: str) -> None:
     with open_tcp(place) as opened:
         assert "{}:{}".format(*opened.getsockname()) == place
         assert not opened.getblocking()
-        with socket.create_connection(opened.getsockname(), timeout=5):
+        with socket.create_connection(opened.getsockname(), timeout=EVER):
             pass
 
 
 def test_the_end_of_an_old_connection_does_not_keep_it_closed(place: str) -> None:
     with open_tcp(place) as opened:
-        client = socket.create_connection(opened.getsockname(), timeout=5)
+        client = socket.create_connection(opened.getsockname(), timeout=EVER)
         opened.setblocking(True)  # noqa: FBT003 - the socket's own word
         served, _ = opened.accept()
         served.close()  # whoever closes first waits out the end
