@@ -25,10 +25,14 @@ def live(seeds: Iterable[int], trouble: float) -> str:
         try:
             hours(seed, trouble=trouble)
         except BrokenPromiseError as broken:
-            again = f"python -m tests.core.deep --seed {seed} --trouble {trouble:g}"
-            lines = [*map(write_line, broken.log), str(broken)]
-            return "\n".join([*lines, f"its log is {digest(broken.log)}; again: {again}"])
+            return _told(broken, seed, trouble)
     return ""
+
+
+def _told(broken: BrokenPromiseError, seed: int, trouble: float) -> str:
+    again = f"python -m tests.core.deep --seed {seed} --trouble {trouble:g}"
+    lines = [*map(write_line, broken.log), str(broken)]
+    return "\n".join([*lines, f"its log is {digest(broken.log)}; again: {again}"])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,10 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _one(seed: int, trouble: float) -> int:
-    if story := live([seed], trouble):
-        sys.stdout.write(story + "\n")
+    try:
+        told = digest(hours(seed, trouble=trouble).log)
+    except BrokenPromiseError as broken:
+        sys.stdout.write(_told(broken, seed, trouble) + "\n")
         return 1
-    told = digest(hours(seed, trouble=trouble).log)
     sys.stdout.write(f"seed {seed}: every promise held; its log is {told}\n")
     return 0
 

@@ -228,7 +228,14 @@ async def test_node_ids_have_the_form_of_their_generation(
 
 
 @real_time
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, "quit"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.alone),
+        pytest.param("quit", marks=pytest.mark.alone),
+    ],
+)
 async def test_a_process_says_its_url_and_dies_when_told(how: signal.Signals | str) -> None:
     command = [sys.executable, "-m", "exo_supervisor.demo", "--generation", "A"]
     with anyio.fail_after(60):
