@@ -29,6 +29,7 @@ from tests.app.world import (
     asking,
     exchanged,
     folder,
+    in_process,
     left,
     post,
     process_of_service,
@@ -43,8 +44,8 @@ pytestmark = pytest.mark.real_time
 
 
 @asynccontextmanager
-async def node_process(port: int = 0) -> AsyncGenerator[tuple[str, Process]]:
-    words = ["--generation", "C", "--port", str(port), "--pace", "0.05", "--tokens", "40"]
+async def node_process() -> AsyncGenerator[tuple[str, Process]]:
+    words = ["--generation", "C", "--pace", "0.05", "--tokens", "40"]
     async with started(*words, module="exo_supervisor.demo") as process:
         assert process.stdout is not None
         with anyio.fail_after(PATIENCE):
@@ -85,7 +86,7 @@ class Ends:
             self.whole += answer.choices[0].finish_reason == "stop"
 
 
-@pytest.mark.parametrize("spare", ["node", "cloud"])
+@pytest.mark.parametrize("spare", ["node", pytest.param("cloud", marks=pytest.mark.alone)])
 async def test_a_node_killed_under_fifty_requests_costs_only_what_had_begun(spare: str) -> None:
     """Whoever had no answer yet gets one from elsewhere, and each request has its one line."""
     cloud, other = Cloud(KEY, (CLOUD_MODEL,), pace=0.0), ExoNode("C", pace=0.01, tokens=20)
@@ -126,30 +127,25 @@ def begun(ends: Ends) -> Callable[[], Awaitable[Counter[str]]]:
 
 async def test_with_all_down_it_says_when_to_come_back_and_is_back_by_itself() -> None:
     """At first an attempt fails (502), then nobody is left to be tried (503)."""
-    async with node_process() as (url, node):
-        port = int(url.rpartition(":")[2])
-        with folder() as place:
-            text = toml([url], None, {"breaker": {"rest": 0.5}})
-            async with process_of_service(place, text) as (world, _):
-                await world.ready()
-                node.kill()
-                await left(node)
-                first = await world.chat()
-                assert (first.status_code, code(first.content)) in (
-                    (502, "attempts_failed"),
-                    (503, "no_target"),
-                )
-                await world.ready(0)
-                for stream in (False, True):
-                    down = await world.chat(stream=stream)
-                    assert (down.status_code, code(down.content)) == (503, "no_target")
-                    assert int(down.headers["retry-after"]) >= 1
-                async with node_process(port):
+    async with ExoNode("C", pace=0.0) as node, in_process(node, breaker={"rest": 0.5}) as world:
+        await world.ready()
+        await node.stop()
+        first = await world.chat()
+        assert (first.status_code, code(first.content)) in (
+            (502, "attempts_failed"),
+            (503, "no_target"),
+        )
+        await world.ready(0)
+        for stream in (False, True):
+            down = await world.chat(stream=stream)
+            assert (down.status_code, code(down.content)) == (503, "no_target")
+            assert int(down.headers["retry-after"]) >= 1
+        await node.start()
 
-                    async def status() -> int:
-                        return (await world.chat()).status_code
+        async def status() -> int:
+            return (await world.chat()).status_code
 
-                    await until(status, lambda found: found == 200)
+        await until(status, lambda found: found == 200)
 
 
 def code(body: bytes) -> str:
@@ -210,26 +206,26 @@ async def test_a_signal_lets_streams_end_and_a_second_one_does_not(*, hurried: b
 
 
 async def test_more_requests_than_allowed_are_turned_away_at_once() -> None:
-    async with ExoNode("C", pace=0.05, tokens=10_000) as node:
-        with folder() as place:
-            text = toml([node], None, {"server": {"max_requests": 2}})
-            async with process_of_service(place, text) as (world, _):
-                await world.ready()
-                body = post(json.dumps(asking(stream=True)).encode())
-                async with (
-                    await anyio.connect_unix(world.path) as one,
-                    await anyio.connect_unix(world.path) as two,
-                ):
-                    await one.send(body)
-                    await two.send(body)
-                    await node.until(lambda: node.open_streams == 2)
-                    full = await world.chat()
-                    assert (full.status_code, code(full.content)) == (503, "overloaded")
-                    assert int(full.headers["retry-after"]) >= 1
-                    assert (await world.http.get("/healthz")).status_code == 200
-                await world.idle()
-                node.tokens = 3
-                assert (await world.chat()).status_code == 200
+    async with (
+        ExoNode("C", pace=0.05, tokens=10_000) as node,
+        in_process(node, server={"max_requests": 2}) as world,
+    ):
+        await world.ready()
+        body = post(json.dumps(asking(stream=True)).encode())
+        async with (
+            await anyio.connect_unix(world.path) as one,
+            await anyio.connect_unix(world.path) as two,
+        ):
+            await one.send(body)
+            await two.send(body)
+            await node.until(lambda: node.open_streams == 2)
+            full = await world.chat()
+            assert (full.status_code, code(full.content)) == (503, "overloaded")
+            assert int(full.headers["retry-after"]) >= 1
+            assert (await world.http.get("/healthz")).status_code == 200
+        await world.idle()
+        node.tokens = 3
+        assert (await world.chat()).status_code == 200
 
 
 async def test_a_socket_passed_by_systemd_is_served_and_left_alone() -> None:
@@ -268,31 +264,36 @@ async def test_a_socket_passed_by_systemd_is_served_and_left_alone() -> None:
 
 
 async def test_without_nodes_and_providers_it_stays_up_and_says_what_to_do() -> None:
-    quick = {"health": {"timeout": 0.2}, "timeouts": {"connect": 0.2}}
-    with folder() as place:
-        async with process_of_service(place, toml([], None, quick)) as (world, _):
-            status = await world.until("/supervisor/status", lambda body: body["advice"])
-            assert status["ready"] is False
-            assert (await world.http.get("/readyz")).status_code == 503
-            refused = await world.chat()
-            assert (refused.status_code, code(refused.content)) == (503, "no_target")
-            log = (await anyio.Path(place / "log").read_bytes()).splitlines()
-            for line in log:
-                body = json.loads(line)
-                assert {"ts", "level", "event", "logger"} <= set(body)
-                assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", body["ts"])
-                assert re.fullmatch(r"[a-z_]+", body["event"])
+    async with in_process(health={"timeout": 0.2}, timeouts={"connect": 0.2}) as world:
+        status = await world.until("/supervisor/status", lambda body: body["advice"])
+        assert status["ready"] is False
+        assert (await world.http.get("/readyz")).status_code == 503
+        refused = await world.chat()
+        assert (refused.status_code, code(refused.content)) == (503, "no_target")
+        await world.lines("request_done")
+        for line in world.log().splitlines():
+            body = json.loads(line)
+            assert {"ts", "level", "event", "logger"} <= set(body)
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", body["ts"])
+            assert re.fullmatch(r"[a-z_]+", body["event"])
 
 
-async def test_a_hangup_changes_nothing_and_says_so() -> None:
-    async with ExoNode("C") as node:
+async def test_a_hangup_changes_nothing_and_settings_are_told_without_a_key() -> None:
+    async with ExoNode("C") as node, Cloud(KEY, (CLOUD_MODEL,)) as cloud:
         with folder() as place:
-            async with process_of_service(place, toml([node], None, {})) as (world, service):
+            async with process_of_service(place, toml([node], cloud, {})) as (world, service):
                 await world.ready()
                 service.send_signal(signal.SIGHUP)
                 (line,) = await world.lines("not_reloadable_yet")
                 assert line["advice"] == "restart the service instead"
                 assert (await world.chat()).status_code == 200
+                body = await world.look("/supervisor/config")
+                assert body["file"] == str(place / "supervisor.toml")
+                assert body["keys"] == {"house-cloud": f"env {KEY_ENV}"}
+                assert KEY not in json.dumps(body)
+                shown = await run("config", "--socket", str(place / "s"))
+                assert "as the running service has it" in shown.out.splitlines()[0]
+                assert f"; set (env {KEY_ENV})" in shown.out
                 service.terminate()
                 assert await left(service) == 0
 
@@ -322,17 +323,3 @@ async def test_status_waits_until_a_service_has_looked_and_socket_names_it_alone
 
 async def count_of(ends: list[str]) -> int:
     return len(ends)
-
-
-async def test_a_running_service_tells_its_settings_and_no_key() -> None:
-    cloud = Cloud(KEY, (CLOUD_MODEL,))
-    async with cloud:
-        with folder() as place:
-            async with process_of_service(place, toml([], cloud, {})) as (world, _):
-                body = await world.look("/supervisor/config")
-                assert body["file"] == str(place / "supervisor.toml")
-                assert body["keys"] == {"house-cloud": f"env {KEY_ENV}"}
-                assert KEY not in json.dumps(body)
-                shown = await run("config", "--socket", str(place / "s"))
-                assert "as the running service has it" in shown.out.splitlines()[0]
-                assert f"; set (env {KEY_ENV})" in shown.out

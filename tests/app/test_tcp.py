@@ -14,6 +14,8 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncZeroconf
 
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.discovery.advertise import SERVICE
+from exo_supervisor.host.credentials import Secret
+from exo_supervisor.host.tcp import open_tcp
 from tests.app.world import (
     CHAT,
     CLOUD_MODEL,
@@ -24,9 +26,11 @@ from tests.app.world import (
     events,
     exchanged,
     folder,
+    in_process,
     left,
     process_of_service,
     run,
+    run_all,
     toml,
 )
 
@@ -46,11 +50,25 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def listening(
-    *nodes: ExoNode, cloud: Cloud | None = None, **tables: object
-) -> AsyncGenerator[tuple[World, httpx.AsyncClient, Process]]:
+    *nodes: ExoNode, cloud: Cloud | None = None
+) -> AsyncGenerator[tuple[World, httpx.AsyncClient]]:
     """Run the service with a TCP listener, and a client for it that shows nothing by itself."""
+    with open_tcp("127.0.0.1:0") as opened:
+        url = "http://{}:{}".format(*opened.getsockname())
+        async with (
+            in_process(*nodes, cloud=cloud, tcp=(opened, Secret(TOKEN, "the test"))) as world,
+            httpx.AsyncClient(base_url=url, timeout=PATIENCE) as tcp,
+        ):
+            yield world, tcp
+
+
+@asynccontextmanager
+async def process_that_listens(
+    *nodes: ExoNode, **tables: object
+) -> AsyncGenerator[tuple[World, httpx.AsyncClient, Process]]:
+    """Run that service as a process."""
     port = free_port()
-    text = toml(nodes, cloud, {"server": {"tcp": f"127.0.0.1:{port}"}, **tables})
+    text = toml(nodes, None, {"server": {"tcp": f"127.0.0.1:{port}"}, **tables})
     with folder() as place:
         async with (
             process_of_service(place, text, env=ENV) as (world, process),
@@ -88,7 +106,7 @@ WRONG: tuple[list[tuple[str, str]], ...] = (
 
 
 async def test_without_the_token_every_path_but_one_is_401() -> None:
-    async with ExoNode("C") as node, listening(node) as (world, tcp, _):
+    async with ExoNode("C") as node, listening(node) as (world, tcp):
         await world.ready()
         for method, path in PATHS:
             url = httpx.URL(str(tcp.base_url), raw_path=path.encode())
@@ -112,7 +130,7 @@ def refused(answer: httpx.Response) -> None:
 
 
 async def test_a_wrong_token_reads_as_wrong_and_a_missing_one_as_missing() -> None:
-    async with ExoNode("C") as node, listening(node) as (_, tcp, _process):
+    async with ExoNode("C") as node, listening(node) as (_, tcp):
         said = {
             (): "this listener asks for its token",
             (("authorization", "Bearer wrong"),): "the token that was sent is wrong",
@@ -127,7 +145,7 @@ async def test_a_wrong_token_reads_as_wrong_and_a_missing_one_as_missing() -> No
 
 
 async def test_with_the_token_it_serves_as_the_socket_does() -> None:
-    async with ExoNode("C") as node, listening(node) as (world, tcp, _):
+    async with ExoNode("C") as node, listening(node) as (world, tcp):
         await world.ready()
         for scheme in ("Bearer", "bearer", "BEARER", "Bearer "):
             headers = {"authorization": f"{scheme} {TOKEN}"}
@@ -140,7 +158,7 @@ async def test_with_the_token_it_serves_as_the_socket_does() -> None:
 
 
 async def test_each_request_has_its_line_a_refused_one_too_and_no_user() -> None:
-    async with ExoNode("C") as node, listening(node) as (world, tcp, _):
+    async with ExoNode("C") as node, listening(node) as (world, tcp):
         await world.ready()
         await tcp.post(CHAT, json=asking())
         await tcp.post(CHAT, json=asking(), headers=BEARER)
@@ -161,7 +179,7 @@ async def test_the_token_goes_to_nobody() -> None:
     async with (
         ExoNode("C") as node,
         Cloud(KEY, (CLOUD_MODEL,)) as cloud,
-        listening(node, cloud=cloud) as (world, tcp, _),
+        listening(node, cloud=cloud) as (world, tcp),
     ):
         await world.ready()
         await world.lines("provider_reached")
@@ -173,7 +191,10 @@ async def test_the_token_goes_to_nobody() -> None:
 
 
 async def test_a_drain_lets_its_streams_end() -> None:
-    async with ExoNode("C", pace=0.05, tokens=20) as node, listening(node) as (world, tcp, process):
+    async with (
+        ExoNode("C", pace=0.05, tokens=20) as node,
+        process_that_listens(node) as (world, tcp, process),
+    ):
         await world.ready()
         texts: list[str] = []
 
@@ -194,8 +215,8 @@ async def test_without_a_token_there_is_no_service() -> None:
     with folder() as place:
         file = place / "supervisor.toml"
         await anyio.Path(file).write_text('[server]\ntcp = "127.0.0.1:11435"\n')
-        for verb in ("run", "check"):
-            ended = await run(verb, "--config", str(file))
+        words = "--config", str(file)
+        for ended in await run_all(("run", *words), ("check", *words)):
             assert (ended.code, ended.out) == (78, "")
             assert "EXO_SUPERVISOR_TOKEN is not set" in ended.err
             assert "'api-token'" in ended.err
@@ -230,31 +251,34 @@ async def test_a_port_that_is_taken_is_told_of_and_leaves_no_socket_behind() -> 
 
 
 async def test_it_is_announced_only_if_asked_for() -> None:
+    """One that is not to be announced runs before the other is heard."""
     group = AsyncZeroconf(interfaces=["127.0.0.1"])
-    try:
-        for advertise in (False, True):
-            async with listening(discovery={"advertise": advertise}) as (_, tcp, process):
-                ports: set[int | None] = set()
+    ports: set[int | None] = set()
 
-                def hear(name: str, **_: object) -> None:
-                    info = ServiceInfo(SERVICE, name)
-                    info.load_from_cache(group.zeroconf)
-                    ports.add(info.port)  # noqa: B023 - looked at in the same turn of the loop
+    def hear(name: str, **_: object) -> None:
+        info = ServiceInfo(SERVICE, name)
+        info.load_from_cache(group.zeroconf)
+        ports.add(info.port)
 
-                browser = AsyncServiceBrowser(group.zeroconf, SERVICE, handlers=[hear])
-                with anyio.move_on_after(PATIENCE if advertise else 2.0):
-                    while tcp.base_url.port not in ports:  # noqa: ASYNC110 - nothing tells
-                        await anyio.sleep(0.01)
-                await browser.async_cancel()
-                assert (tcp.base_url.port in ports) == advertise
-                process.terminate()
-                assert await left(process) == 0
-    finally:
-        await group.async_close()
+    async with (
+        process_that_listens(discovery={"advertise": False}) as (_, quiet, _quiet),
+        process_that_listens(discovery={"advertise": True}) as (_, tcp, process),
+    ):
+        browser = AsyncServiceBrowser(group.zeroconf, SERVICE, handlers=[hear])
+        try:
+            with anyio.fail_after(PATIENCE):
+                while tcp.base_url.port not in ports:  # noqa: ASYNC110 - nothing tells
+                    await anyio.sleep(0.01)
+        finally:
+            await browser.async_cancel()
+            await group.async_close()
+        assert quiet.base_url.port not in ports
+        process.terminate()
+        assert await left(process) == 0
 
 
 async def test_what_is_no_http_gets_no_further_than_on_the_socket() -> None:
-    async with listening() as (world, tcp, _):
+    async with listening() as (world, tcp):
         garbage = b"\x16\x03\x01\r\n\r\n"
         reply = await exchanged(world.path, garbage)
         async with await anyio.connect_tcp("127.0.0.1", tcp.base_url.port or 0) as client:

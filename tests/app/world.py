@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapp
 from contextlib import asynccontextmanager, contextmanager
 from io import BytesIO
 from pathlib import Path
+from socket import socket
 from subprocess import DEVNULL, PIPE
 from typing import IO, Any, TypeVar, cast
 
@@ -92,6 +93,7 @@ async def in_process(
     cloud: Cloud | None = None,
     admin_group: int | None = None,
     state: Path | None = None,
+    tcp: tuple[socket, Secret] | None = None,
     waits: Waits = WAITS,
     **tables: Any,  # noqa: ANN401 - tables of TOML
 ) -> AsyncGenerator[World]:
@@ -100,7 +102,7 @@ async def in_process(
     log = BytesIO()
     writer = logs.configure("info", "json", stream=log)
     try:
-        more = {"admin_group": admin_group, "state": state, "waits": waits}
+        more = {"admin_group": admin_group, "state": state, "tcp": tcp, "waits": waits}
         async with _serving(settings, log.getvalue, more) as world:
             yield world
     finally:
