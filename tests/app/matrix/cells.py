@@ -20,6 +20,13 @@ Kind = Literal["quick", "heavy", "slow", "stalling", "vouched", "walled"]
 between two pieces, until the state was asked), or that of connecting."""
 Wire = Literal["tcp", "no_route", "dns", "tls"]
 
+WAIT_AT: Final[Mapping[Kind, tuple[Place, ...]]] = {
+    "heavy": ("B",),
+    "slow": ("A", "cloud"),
+    "stalling": ("C",),
+    "vouched": ("C",),
+}
+"""Where the suite's one cell of a row waits: a house of its own for each kind and place."""
 PLACES: Final[tuple[Place, ...]] = ("A", "B", "C", "cloud")
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 
@@ -115,7 +122,11 @@ def cells(rows: tuple[Row, ...]) -> dict[str, Cell]:
 
 
 def one_of_each(rows: tuple[Row, ...]) -> Iterator[str]:
-    """Name one cell of each row, another place and client each time."""
+    """Name one cell of each row, another place and client each time.
+
+    Rows that wait for a timer do so at few places, all of one kind at once.
+    """
     for number, row in enumerate(rows):
-        names = list(cells((row,)))
+        places = WAIT_AT.get(row.kind, PLACES)
+        names = [cell.id for cell in cells((row,)).values() if cell.place in places]
         yield names[number % len(names)]
