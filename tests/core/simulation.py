@@ -19,7 +19,6 @@ from exo_supervisor.core.effects import (
     CancelAttempt,
     Effect,
     KeepAwake,
-    KeepInstances,
     KeepPins,
     PlaceModel,
     ReadPlacement,
@@ -251,14 +250,7 @@ class House:
                 client = self.clients.pop(request)
                 client.refusal = effect
                 client.ends.append("refused")
-            case (
-                Announce()
-                | KeepAwake()
-                | KeepInstances()
-                | KeepPins()
-                | PlaceModel()
-                | RemoveModel()
-            ):
+            case Announce() | KeepAwake() | KeepPins() | PlaceModel() | RemoveModel():
                 pass
 
     def _node(self, at: str) -> Node:

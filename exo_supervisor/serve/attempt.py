@@ -1,0 +1,372 @@
+"""One attempt: a request at one target, and its answer on the way to the client.
+
+    opening -- a good head --> relaying -- the answer's end --> over
+       |          any other head --> reading why ----------------^
+       '-- lost, cancelled, or a timer, from any of them --------'
+
+It is called back and never waits. Per read it parses, translates and writes, and else only notes
+that there was progress. While its client does not read, or while there is no room for more of its
+answer, the target is not read either, and none of its timers runs.
+"""
+
+from http import HTTPStatus
+from math import inf
+from typing import Protocol
+
+from exo_supervisor.core.effects import CancelAttempt, StartAttempt
+from exo_supervisor.core.events import AttemptQuieted, ContentSeen, Event
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.http.faults import HttpError
+from exo_supervisor.serve.answer_room import Room
+from exo_supervisor.serve.chat_upstream import (
+    MAX_ERROR_BYTES,
+    Failure,
+    Upstream,
+    broken_fault,
+    judge_head,
+    readable,
+)
+from exo_supervisor.serve.client_response import KEEP_ALIVE, Response
+from exo_supervisor.serve.crashes import guarded, guarded_part
+from exo_supervisor.serve.heads import Served
+from exo_supervisor.serve.held import MAX_HELD_BYTES, Held
+from exo_supervisor.serve.seam import Call
+from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, Silence
+from exo_supervisor.wire.openai.json_body import Whole
+from exo_supervisor.wire.openai.reader import Reading
+
+
+class Owner(Protocol):
+    """The exchange that makes the attempt; `streams`: its client gets the answer as it comes."""
+
+    @property
+    def response(self) -> Response: ...
+    @property
+    def room(self) -> Room: ...
+    @property
+    def upstream(self) -> Upstream: ...
+    @property
+    def streams(self) -> bool: ...
+
+    def now(self) -> float: ...
+    def ask(self, event: Event) -> None: ...
+    def read_answer(self, start: StartAttempt) -> Reading:
+        """Make what reads an attempt's answer."""
+        ...
+
+    def ended(self, attempt: "Attempt", failure: Failure | None) -> None:
+        """Take in how it ended; None: the answer is whole, and all of it was read."""
+        ...
+
+    def crash(self, crash: Exception) -> None: ...
+
+
+class Attempt:
+    """One attempt under its timers; `until` bounds it before its commit, `limit` after it."""
+
+    __slots__ = (
+        "_blocked_at", "_call", "_error_body", "_error_head", "_head", "_held", "_holds",
+        "_limit", "_looked_at", "_opens_by", "_owner", "_progressed", "_roomless_at", "_silence",
+        "_translator", "_until", "_vouched", "began", "committed", "lived_at", "over", "reading",
+        "start", "ttft",
+    )  # fmt: skip
+
+    def __init__(self, owner: Owner, start: StartAttempt, *, until: float, limit: float) -> None:
+        self.start, self._owner = start, owner
+        self._until, self._limit = until, limit
+        self.began = owner.now()
+        self._silence = Silence(start, self.began)
+        self._opens_by = self._silence.opens_by()
+        self._call: Call | None = None
+        self._error_head: tuple[int, dict[str, str]] | None = None
+        self._error_body = b""
+        self._translator: Reading | Whole | None = None
+        self.reading: Reading | None = None
+        self._head = 0.0
+        self._holds = start.hold or not owner.streams
+        self._held: Held | None = None
+        self.committed = start.resumes
+        """Whether the client has a part of the answer."""
+        self.over = False
+        self.ttft: float | None = None
+        self.lived_at: float | None = None
+        """When its answer made progress last, as far as the ticker has seen."""
+        self._vouched = False
+        self._progressed = 0
+        self._looked_at = -inf
+        self._blocked_at: float | None = None
+        self._roomless_at: float | None = None
+
+    def crash(self, crash: Exception) -> None:
+        """End the request; a fault of our own is nobody else's."""
+        self._owner.crash(crash)
+
+    # ---------------------------------------------------------------- what its exchange does
+
+    def sent(self, call: Call) -> None:
+        """Take in that the request is on its way."""
+        self._call = call
+
+    def cancel(self, effect: CancelAttempt) -> None:
+        """End it, unless it made progress after the instant since when it was thought dead."""
+        if self.over:
+            return
+        self._stamp(self._owner.now())
+        after, lived_at = effect.unless_after, self.lived_at
+        if after is None or lived_at is None or lived_at <= after:
+            self._fail(effect.fault)
+
+    def keep_awake(self) -> None:
+        """Show a client in the midst of its answer that somebody is at work on the rest."""
+        if self.committed and not self.over:
+            self._vouched = self._owner.response.full
+            if not self._vouched:
+                self._owner.response.write(KEEP_ALIVE)
+
+    def writable(self) -> None:
+        """Go on after a wait for the client: that time was not the target's."""
+        if self._blocked_at is None or self.over:
+            return
+        self._blocked_at = None
+        if self._vouched:
+            self.keep_awake()
+        self._read_on()
+
+    def let_go(self, *, whole: bool) -> None:
+        """Leave a body that has said everything to its connection, or close it at work.
+
+        It is the close that stops a target, Exo, too: its `POST /v1/cancel/{id}` ends the stream,
+        but about every second time leaves the runner at work to `max_tokens` (v1.0.71: the master
+        forgets the task before the worker looks).
+        """
+        self.over = True
+        call, self._call = self._call, None
+        if call is not None:
+            if whole:
+                call.leave()
+            else:
+                call.close()
+        if self._held is not None:
+            self._held.close()
+
+    # ---------------------------------------------------------------- what the target sends
+
+    @guarded
+    def head(self, status: int, headers: dict[str, str]) -> None:
+        """Read on what is worth it, and of anything else why."""
+        now = self._owner.now()
+        self._head = now - self.began
+        found = readable(status, headers)
+        if found is None:
+            self._error_head = status, headers
+            if status == HTTPStatus.OK:  # its body would tell nothing
+                self._fail_by_head()
+            else:
+                self._opens_by = min(self._opens_by, now + ERROR_WAIT)
+            return
+        self.reading = reading = self._owner.read_answer(self.start)
+        self._translator = reading if found == "stream" else Whole(reading)
+
+    @guarded_part
+    def data(self, data: bytes) -> None:
+        """Pass on what one read brought."""
+        translator, reading = self._translator, self.reading
+        if translator is None or reading is None:
+            self._take_error(data)
+            return
+        self._pass_on(reading, translator.feed(data))
+        if not self.over and (self._holds or not data.endswith(b"\n\n")):
+            self._look_for_room(translator.held)
+
+    @guarded
+    def end(self) -> None:
+        """Take the clean end of the body in."""
+        self._call = None
+        translator, reading = self._translator, self.reading
+        if translator is None or reading is None:
+            self._fail_by_head()
+            return
+        self._pass_on(reading, translator.close())
+        if not self.over:
+            fault = Fault.UNFINISHED if reading.content else Fault.EMPTY
+            reading.fail(fault, "the answer ended without an end")
+            self._fail(fault)
+
+    @guarded
+    def lost(self, error: HttpError) -> None:
+        """Take in that no more comes."""
+        self._call = None
+        if self._error_head is not None:  # an error that breaks off says less, not something else
+            self._fail_by_head()
+        elif self._translator is None:
+            self._owner.ended(self, self._owner.upstream.not_opened(error))
+        else:
+            self._owner.ended(self, Failure(broken_fault(error)))
+
+    # ---------------------------------------------------------------- time
+
+    def due(self, now: float) -> bool:
+        """Look whether a timer has run out; True: look again once waiting bytes were read.
+
+        A process that was stopped, or swapped out, finds those and its timers due together.
+        """
+        if self.over:
+            return False
+        self._stamp(now)
+        fault = self._overdue(now)
+        if fault is None:
+            return False
+        if self._looked_at != self._silence.since:
+            self._looked_at = self._silence.since
+            return True
+        if self._error_head is not None and fault is self._unopened():
+            self._fail_by_head()  # what came of an error's body is all that it says
+        else:
+            self._fail(fault)
+        return False
+
+    def _overdue(self, now: float) -> Fault | None:
+        if now >= (self._limit if self.committed else self._until):
+            return Fault.DEADLINE
+        if self._blocked_at is not None:
+            return Fault.CLIENT_LEFT if now >= self._blocked_at + SLOW_CLIENT else None
+        if self._roomless_at is not None:
+            late = now >= self._roomless_at + self.start.timers.stall
+            return Fault.OVERLOADED if late else None
+        if self._translator is None:
+            return self._unopened() if now >= self._opens_by else None
+        return self._silent(now)
+
+    def _unopened(self) -> Fault:
+        timeless = self.start.timers.headers is None
+        return Fault.FIRST_CONTENT_TIMEOUT if timeless else Fault.HEADERS_TIMEOUT
+
+    def _silent(self, now: float) -> Fault | None:
+        silence, start = self._silence, self.start
+        if now >= silence.fails_at():
+            return Fault.STALL if silence.begun else Fault.FIRST_CONTENT_TIMEOUT
+        if now >= silence.asks_at():
+            silence.asked_at = now
+            self._owner.ask(
+                AttemptQuieted(
+                    request=start.request,
+                    attempt=start.attempt,
+                    silence=now - silence.since,
+                    begun=silence.begun,
+                )
+            )
+        return None
+
+    def _stamp(self, now: float) -> None:
+        silence = self._silence
+        if silence.moved:
+            silence.moved = False
+            silence.since = self.lived_at = now
+
+    # ---------------------------------------------------------------- within
+
+    def _pass_on(self, reading: Reading, out: bytes) -> None:
+        """Carry over what a read brought, and end with it if it was the end."""
+        if reading.progressed != self._progressed:
+            self._progressed = reading.progressed
+            self._silence.moved = True
+            if self.ttft is None:  # a step of the prompt: its pace is worth a look at the clock
+                now = self._owner.now()
+                self._silence.note_prefill(reading.processed, now)
+                self._stamp(now)
+        if reading.fault is not None and not self.committed:
+            self._fail(reading.fault)
+            return
+        if self.ttft is None and reading.content:
+            self._see_content()
+        last = reading.done and reading.fault is None
+        if out and self._owner.streams:
+            self._write(out, reading, last=last)
+        if reading.fault is not None:
+            self._fail(reading.fault)
+        elif last or reading.enough:
+            self._owner.ended(self, None)
+
+    def _see_content(self) -> None:
+        self.ttft = self._owner.now() - self.began
+        self._silence.begun = True
+        start = self.start
+        self._owner.ask(
+            ContentSeen(
+                request=start.request, attempt=start.attempt, ttft=self.ttft, head=self._head
+            )
+        )
+
+    def _write(self, data: bytes, reading: Reading, *, last: bool) -> None:
+        response = self._owner.response
+        if self.start.hold:
+            held = self._hold()
+            if not held.keep(data):
+                text = f"the answer is larger than {MAX_HELD_BYTES} bytes"
+                reading.fail(Fault.OVERSIZED, text)
+            if not last or reading.fault is not None:
+                return
+            data = held.join()
+        if not self.committed:
+            self.committed = True
+            data = response.commit(self.served()) + data
+        if last:
+            response.finish(data)
+            return
+        response.write(data)
+        if response.full and self._blocked_at is None:
+            self._blocked_at = self._owner.now()
+            self._pause()
+
+    def served(self) -> Served:
+        """Say who answers, as the client is told."""
+        start, reading = self.start, self.reading
+        model = start.model if reading is None else reading.served_model or start.model
+        return Served(start.target, start.attempt, start.shift, model)
+
+    def _hold(self) -> Held:
+        if self._held is None:
+            self._held = Held(self._owner.room, self._granted)
+        return self._held
+
+    def _look_for_room(self, reader_holds: int) -> None:
+        """Stop reading where there is no room for more."""
+        if not reader_holds and self._held is None:
+            return
+        if not self._hold().fits(reader_holds) and self._roomless_at is None:
+            self._roomless_at = self._owner.now()
+            self._pause()
+
+    @guarded
+    def _granted(self) -> None:
+        self._roomless_at = None
+        self._read_on()
+
+    def _pause(self) -> None:
+        if self._call is not None:
+            self._call.pause_reading()
+
+    def _read_on(self) -> None:
+        """Read again, where nothing stands in the way any more; the target has its whole time."""
+        if self._blocked_at is None and self._roomless_at is None:
+            self._silence.since = self._owner.now()
+            if self._call is not None:
+                self._call.resume_reading()
+
+    def _take_error(self, data: bytes) -> None:
+        self._error_body += data[: MAX_ERROR_BYTES - len(self._error_body)]
+        if len(self._error_body) >= MAX_ERROR_BYTES:
+            self._fail_by_head()
+
+    def _fail_by_head(self) -> None:
+        status, headers = self._error_head or (0, {})
+        exo = self.start.generation is not None
+        self._owner.ended(self, judge_head(status, headers, self._error_body, exo=exo))
+
+    def _fail(self, fault: Fault) -> None:
+        reading = self.reading
+        if reading is None:
+            self._owner.ended(self, Failure(fault))
+        else:
+            wait = reading.retry_after
+            self._owner.ended(self, Failure(fault, reading.message, retry_after=wait))

@@ -1,0 +1,338 @@
+"""One request, from its body to its end: asks the core, does as it says, and tells what came of it.
+
+An automaton without I/O, called back and never awaited: by the core (through `take`), by the
+attempt that runs, by the client's connection and by the ticker. Nothing is decided here. What it
+asks is answered at once, in the order that `take` was given, or by a later call of `take`; an
+exchange waits for an order, is in an attempt, or sends what is left of its answer.
+
+It ends exactly once, in `_end`. Until then the core has a request of its name, and each attempt
+that was started is settled once, or given back by `RequestEnded`.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from math import inf
+from typing import Protocol
+from zlib import crc32
+
+from msgspec import Struct, field
+
+from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartAttempt
+from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
+from exo_supervisor.core.keys import hide_shapes
+from exo_supervisor.core.names import RequestId
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.errors import BrokenMachineError
+from exo_supervisor.serve.answer_room import Room
+from exo_supervisor.serve.attempt import Attempt
+from exo_supervisor.serve.chat_upstream import Failure, Upstream
+from exo_supervisor.serve.client_response import Response
+from exo_supervisor.serve.continuation import Broken, Continuation
+from exo_supervisor.serve.record import RequestRecord
+from exo_supervisor.serve.request_headers import Wishes
+from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
+from exo_supervisor.wire.openai.answer_writer import Aggregate
+from exo_supervisor.wire.openai.inbound import ChatRequest
+from exo_supervisor.wire.openai.outbound import refused_of_client
+from exo_supervisor.wire.openai.reader import Reading
+from exo_supervisor.wire.openai.stream_writer import Answer
+
+Order = StartAttempt | Refuse | CancelAttempt | KeepAwake
+
+
+class Context(Struct, frozen=True):
+    """What every exchange shares; `head` is after how many seconds a stream gets its head."""
+
+    ask: Callable[[Event], None]
+    upstream: Upstream
+    total: float
+    head: float
+    room: Room = field(default_factory=Room)
+    clock: Callable[[], float] = time.monotonic
+    draw: Callable[[], float] = random.random
+    wall: Callable[[], float] = time.time
+    hide: Callable[[str], str] = hide_shapes
+    """Takes our keys, and what looks like one, out of a target's words."""
+
+
+class Owner(Protocol):
+    """What the exchange is a part of."""
+
+    def ended(self) -> None:
+        """Take in that the request is over; its client was told all that there is to tell."""
+        ...
+
+    def crash(self, crash: Exception) -> None: ...
+
+
+class Exchange:
+    """Serves one request; its record is filled in as things happen."""
+
+    __slots__ = (
+        "_chat", "_context", "_continuation", "_done_at", "_keepalive_at", "_limit", "_order",
+        "_owner", "_until", "_wishes", "asking", "attempt", "over", "record", "request",
+        "response", "room", "streams", "upstream",
+    )  # fmt: skip
+
+    def __init__(
+        self, context: Context, owner: Owner, chat: ChatRequest, wishes: Wishes,
+        response: Response, record: RequestRecord,
+    ) -> None:  # fmt: skip
+        self._context, self._owner = context, owner
+        self._chat, self._wishes = chat, wishes
+        self.response, self.record = response, record
+        self.request = RequestId(record.request_id)
+        self.streams, self.room, self.upstream = chat.stream, context.room, context.upstream
+        began = context.clock()
+        self._limit = inf if wishes.deadline is None else began + wishes.deadline
+        self._until = min(self._limit, began + context.total)
+        self._keepalive_at = began + context.head if chat.stream else inf
+        self._done_at: float | None = None
+        self._continuation: Continuation | None = None
+        self._order: StartAttempt | Refuse | None = None
+        self.attempt: Attempt | None = None
+        self.asking = self.over = False
+
+    @property
+    def limit(self) -> float:
+        """When the client's own deadline passes."""
+        return self._limit
+
+    def now(self) -> float:
+        """Return the instant on the clock of all timers."""
+        return self._context.clock()
+
+    def begin(self) -> None:
+        """Tell the core, and do as it says."""
+        chat, wishes = self._chat, self._wishes
+        self.ask(
+            RequestArrived(
+                request=self.request, model=chat.model, deadline=self._until,
+                draw=self._context.draw(), route=wishes.route, local_only=wishes.local_only,
+                demands=chat.demands, hazards=chat.hazards, size=len(chat.fields["messages"]),
+            )
+        )  # fmt: skip
+        self._obey()
+
+    # ---------------------------------------------------------------- the core
+
+    def ask(self, event: Event) -> None:
+        """Tell the core of an event; an order that follows from it is left in `take`."""
+        self.asking = True
+        try:
+            self._context.ask(event)
+        finally:
+            self.asking = False
+
+    def take(self, order: Order) -> None:
+        """Do as the core says; what answers a question of ours is done once that has returned."""
+        if self.over:
+            return
+        attempt = self.attempt
+        match order:
+            case StartAttempt() | Refuse():
+                self._order = order
+                if not self.asking:
+                    self._obey()
+            case CancelAttempt():
+                if attempt is not None and attempt.start.attempt == order.attempt:
+                    attempt.cancel(order)
+            case KeepAwake():
+                if attempt is not None and attempt.start.attempt == order.attempt:
+                    attempt.keep_awake()
+
+    def _obey(self) -> None:
+        order, self._order = self._order, None
+        if isinstance(order, StartAttempt):
+            self._start(order)
+        elif order is not None:
+            self._refuse(order)
+
+    def _start(self, start: StartAttempt) -> None:
+        record = self.record
+        record.target, record.attempts, record.shift = start.target, start.attempt, start.shift
+        if start.continues and self._continuation is None:
+            self._continuation = Continuation(self._chat)
+        chat = self._chat if self._continuation is None else self._continuation.ask(start)
+        self.attempt = attempt = Attempt(self, start, until=self._until, limit=self._limit)
+        call = self.upstream.send(start, chat, attempt)
+        if call is None:
+            self.ended(attempt, Failure(Fault.CONNECT))
+        else:
+            attempt.sent(call)
+
+    def _refuse(self, refusal: Refuse) -> None:
+        record = self.record
+        if refusal.code == "upstream_rejected":
+            record.outcome = "neutral"
+        elif refusal.code == "deadline":
+            record.outcome = "abandoned"
+        else:
+            record.outcome = "failure" if record.attempts else "refused"
+        record.code = refusal.code
+        self.response.refuse(refusal)
+        self._end()
+
+    # ---------------------------------------------------------------- the attempt
+
+    def read_answer(self, start: StartAttempt) -> Reading:
+        """Make what reads an attempt's answer, and writes it for the client."""
+        chat, continuation = self._chat, self._continuation
+        kind = Answer if chat.stream else Aggregate
+        reading = kind(
+            id=f"chatcmpl-{self.request}",
+            created=int(self._context.wall()),
+            generation=start.generation,
+            include_usage=chat.include_usage,
+            max_tokens=chat.max_tokens,
+            stop=chat.stop,
+            asked=start.model,
+            choices=chat.n or 1,
+            seam=None if continuation is None else continuation.seam(start),
+            hide=self._context.hide,
+        )
+        if continuation is not None and isinstance(reading, Answer):
+            continuation.follow(reading)
+        return reading
+
+    def ended(self, attempt: Attempt, failure: Failure | None) -> None:
+        """Take in how the attempt ended; None: the answer is whole, and all of it was read."""
+        reading = attempt.reading
+        self._note(attempt)
+        if failure is not None or reading is None:
+            attempt.let_go(whole=False)
+            self._failed(attempt, failure or Failure(Fault.EMPTY))
+            return
+        attempt.let_go(whole=not reading.enough)
+        if isinstance(reading, Aggregate):
+            self.response.send_whole(reading.result(), attempt.served())
+        elif not self.response.over:
+            tail = b"" if attempt.committed else self.response.commit(attempt.served())
+            self.response.finish(tail)
+        self._flush()
+
+    def _flush(self) -> None:
+        """End with a whole answer once its client has taken it, or nearly all of it."""
+        if self.response.full or self.response.unsent:
+            self._done_at = self._done_at or self.now()
+            return
+        self.record.outcome = "success"
+        self._settle(Failure(Fault.NONE))
+        self._end()
+
+    def _failed(self, attempt: Attempt, failure: Failure) -> None:
+        fault = refused_of_client(failure.fault, self._chat)
+        pieces = 0 if attempt.reading is None else attempt.reading.tokens
+        broken = Broken(attempt.start.target, fault, pieces)
+        if attempt.committed and self._continuation is not None:
+            broken = self._continuation.broken(broken, spoke=attempt.ttft is not None)
+        self._settle(failure, fault)
+        if attempt.committed and self._order is None:  # nobody goes on with it
+            self._break_off(broken)
+        else:
+            self._obey()
+
+    def _settle(self, failure: Failure, fault: Fault = Fault.NONE) -> None:
+        attempt, self.attempt = self.attempt, None
+        if attempt is None:
+            return
+        continuation, fields = self._continuation, self._chat.fields
+        resumable = attempt.committed and continuation is not None and continuation.possible()
+        self.ask(
+            AttemptSettled(
+                request=self.request,
+                attempt=attempt.start.attempt,
+                fault=fault,
+                draw=self._context.draw(),
+                retry_after=failure.retry_after,
+                status=failure.status,
+                message=failure.message and self._context.hide(failure.message),
+                committed=attempt.committed or fault is Fault.NONE,
+                resumable=resumable,
+                body=crc32(fields["messages"]) if fault is Fault.DECLINED else 0,
+            )
+        )
+
+    def _note(self, attempt: Attempt) -> None:
+        record, reading, continuation = self.record, attempt.reading, self._continuation
+        if attempt.ttft is not None:
+            record.ttft = attempt.began - record.began + attempt.ttft
+        record.continued = 0 if continuation is None else len(continuation)
+        record.served_model = record.prompt_tokens = record.completion_tokens = None
+        if reading is not None:
+            record.served_model = reading.served_model
+            record.prompt_tokens = reading.prompt_tokens
+            record.completion_tokens = reading.completion_tokens
+            record.malformed += reading.malformed
+
+    def _break_off(self, broken: Broken) -> None:
+        record = self.record
+        if broken.fault is Fault.CLIENT_LEFT:
+            record.abandon()
+            self.response.abort()
+            self._end()
+            return
+        late = broken.fault is Fault.DEADLINE
+        record.target = broken.target
+        record.outcome = "abandoned" if late else "failure"
+        record.code = "deadline" if late else "attempts_failed"
+        after = f"after {broken.pieces} pieces of its answer"
+        text = f"{broken.target} broke off {after} ({broken.fault.value}): this answer is not whole"
+        if late:
+            text = f"the deadline passed {after}: this answer is not whole"
+        self.response.abort_with_error(504 if late else 502, record.code, text)
+        self._end()
+
+    # ---------------------------------------------------------------- the client, and time
+
+    def writable(self) -> None:
+        """Go on: the client has taken what it was sent."""
+        if self.over:
+            return
+        if self._done_at is not None:
+            self.response.send_on()
+            self._flush()
+        elif self.attempt is not None:
+            self.attempt.writable()
+
+    def gone(self) -> None:
+        """Give everything back: the client left."""
+        if not self.over:
+            self.record.abandon()
+            self.give_up()
+
+    def due(self, now: float) -> bool:
+        """Look at all timers; True: look again once waiting bytes were read."""
+        if self._done_at is not None:
+            if now >= self._done_at + SLOW_CLIENT:
+                self.record.abandon()
+                self.response.abort()
+                self.give_up()
+            return False
+        if now >= self._keepalive_at and not self.response.committed:
+            self._keepalive_at = now + KEEPALIVE_PERIOD
+            if not self.response.full:
+                self.response.send_keepalive()
+        return self.attempt is not None and self.attempt.due(now)
+
+    def crash(self, crash: Exception) -> None:
+        """End after a fault of our own."""
+        self._owner.crash(crash)
+
+    def give_up(self) -> None:
+        """Give back what the request still holds of targets and of the core."""
+        attempt, self.attempt = self.attempt, None
+        try:
+            if attempt is not None and not attempt.over:
+                self._note(attempt)
+                attempt.let_go(whole=False)
+            self.ask(RequestEnded(request=self.request))
+        except BrokenMachineError:
+            pass  # this process is ending, and everything with it
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self.over = True
+        self._owner.ended()

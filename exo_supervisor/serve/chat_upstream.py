@@ -1,0 +1,155 @@
+"""Requests to targets: what is sent, and what a head or a loss says, in the core's words."""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from http import HTTPStatus
+from math import inf
+from typing import Final, Literal, Protocol
+
+import structlog
+from msgspec import Struct
+
+from exo_supervisor.core.effects import StartAttempt
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.http.client import encode_headers
+from exo_supervisor.http.connection import Listener
+from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
+from exo_supervisor.http.url import Proxy
+from exo_supervisor.serve.seam import Call
+from exo_supervisor.wire.chat.judge import judge
+from exo_supervisor.wire.exo import identity as exo
+from exo_supervisor.wire.openai import outbound as providers
+from exo_supervisor.wire.openai.inbound import ChatRequest
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("upstream")
+
+MAX_ERROR_BYTES: Final = 65_536
+"""Bytes of an error's body that are read."""
+EXHAUSTED_PAUSE: Final = 1.0
+"""Seconds after which a request that found no descriptor left may be tried again."""
+EXHAUSTED_QUIET: Final = 60.0
+"""Seconds between two lines in the log that say so."""
+
+
+class Failure(Struct, frozen=True):
+    """Why an attempt ended without a whole answer; `message` is for people, and made safe."""
+
+    fault: Fault
+    message: str = ""
+    status: int = 0
+    retry_after: float | None = None
+
+
+class Sender(Protocol):
+    """An HTTP client: sends at once, or as soon as it is connected, and calls back."""
+
+    def send(
+        self, listener: Listener, method: str, url: str, *, headers: bytes, body: bytes,
+        connect_timeout: float, proxy: Proxy | None,
+    ) -> Call: ...  # fmt: skip
+
+
+class Upstream:
+    """Owns what is sent to nodes and to providers; `proxies` are those of some providers."""
+
+    def __init__(
+        self,
+        nodes: Sender,
+        clouds: Sender,
+        keys: Mapping[str, str | None],
+        proxies: Mapping[str, Proxy] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._nodes, self._clouds = nodes, clouds
+        self._keys, self._proxies = keys, proxies or {}
+        self._headers: dict[str, bytes | None] = {}
+        self._node_headers = encode_headers(providers.request_headers(None))
+        self._clock, self._quiet_until = clock, -inf
+
+    def send(self, start: StartAttempt, chat: ChatRequest, listener: Listener) -> Call | None:
+        """Send a request to a target; None where it has a key that cannot be sent."""
+        if start.generation is None:
+            sender, url, headers = self._clouds, providers.chat_url(start.url), self._key(start)
+            body = providers.encode_chat(
+                chat, start.model, streamed=start.streamed, usage=start.usage
+            )
+        else:
+            sender, url, headers = self._nodes, f"{start.url}/v1/chat/completions", None
+            headers = self._node_headers
+            body = exo.encode_chat(chat, start.model, start.generation)
+        if headers is None:
+            return None
+        return sender.send(
+            listener, "POST", url, headers=headers, body=body,
+            connect_timeout=start.timers.connect, proxy=self._proxies.get(start.target),
+        )  # fmt: skip
+
+    def not_opened(self, error: HttpError) -> Failure:
+        """Name what kept an answer from beginning."""
+        if error.fault is not NetworkFault.EXHAUSTED:
+            return Failure(opening_fault(error))
+        now = self._clock()
+        if now >= self._quiet_until:
+            self._quiet_until = now + EXHAUSTED_QUIET
+            log.warning("descriptors_exhausted", advice="raise the limit of open files")
+        return Failure(Fault.BUSY, retry_after=EXHAUSTED_PAUSE)
+
+    def _key(self, start: StartAttempt) -> bytes | None:
+        target = start.target
+        if target not in self._headers:
+            try:
+                headers = encode_headers(providers.request_headers(self._keys[target]))
+            except ValueError:  # a key that would be two lines
+                headers = None
+            self._headers[target] = headers
+        return self._headers[target]
+
+
+def opening_fault(error: HttpError) -> Fault:
+    """Name what kept an answer from beginning, where it was not for want of descriptors."""
+    match error.stage, error.fault:
+        case Stage.CONNECT, NetworkFault.TIMEOUT:
+            return Fault.CONNECT_TIMEOUT
+        case _, NetworkFault.TLS:
+            return Fault.TLS
+        case Stage.CONNECT, _:
+            return Fault.CONNECT
+        case _, NetworkFault.PAYLOAD:  # a head that is no HTTP
+            return Fault.PAYLOAD
+        case _:
+            return Fault.RESET_EARLY
+
+
+def broken_fault(error: HttpError) -> Fault:
+    """Name what broke an answer off that had begun."""
+    return Fault.PAYLOAD if error.fault is NetworkFault.PAYLOAD else Fault.RESET
+
+
+def readable(status: int, headers: Mapping[str, str]) -> Literal["stream", "json"] | None:
+    """Say what to read an answer as; None: its head is not worth it, and says why."""
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if status != HTTPStatus.OK or encoding not in ("", "identity"):
+        return None
+    return _media(headers.get("content-type", ""))
+
+
+@lru_cache(maxsize=64)
+def _media(content_type: str) -> Literal["stream", "json"] | None:
+    match content_type.partition(";")[0].strip().lower():
+        case "text/event-stream":
+            return "stream"
+        case "application/json":
+            return "json"
+        case _:
+            return None
+
+
+def judge_head(status: int, headers: Mapping[str, str], body: bytes, *, exo: bool) -> Failure:
+    """Say why a head is not worth reading on, from what came of its body."""
+    media = headers.get("content-type", "")
+    judged = judge(status, media, headers, body, exo=exo, now_wall=time.time())
+    if judged is None:
+        raise ValueError("nothing is wrong with this head")
+    return Failure(judged.fault, judged.message, judged.status, judged.retry_after)

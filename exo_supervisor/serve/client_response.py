@@ -1,0 +1,133 @@
+"""What one client gets: nothing yet, a head with keep-alives, or its answer.
+
+The status line of a stream waits for the first content, so that a failed attempt costs the client
+nothing. One that has waited for long gets its head all the same, and comments that keep it and
+everything between awake. From its commit on there is no way back: what cannot be ended as a whole
+answer says so in the stream, and is cut.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from exo_supervisor.core.effects import Refuse
+from exo_supervisor.serve.heads import Served, error_head, stream_head, waiting_head, whole_head
+from exo_supervisor.serve.seam import Client
+from exo_supervisor.wire.openai.inbound import error_body, error_event, kind_of
+
+KEEP_ALIVE = b": keep-alive\n\n"
+PIECE = 256 * 1024
+"""Bytes of a large answer that are written at once."""
+LAST_WORDS = 1.0
+"""Seconds for which a client may take to read what went wrong, before it is cut off."""
+
+
+class Response:
+    """One client's answer in the making; `over` is final, and nothing is written after it."""
+
+    __slots__ = ("_client", "_pieces", "_request_id", "committed", "headers_sent", "over", "status")
+
+    def __init__(self, client: Client, request_id: str) -> None:
+        self._client, self._request_id = client, request_id
+        self._pieces: Iterator[bytes] | None = None
+        self.status = 0
+        self.headers_sent = self.committed = self.over = False
+
+    @property
+    def full(self) -> bool:
+        """Whether the client has to read before more should be written."""
+        return self._client.full
+
+    @property
+    def unsent(self) -> bool:
+        """Whether pieces of a whole answer wait for their client."""
+        return self._pieces is not None
+
+    def send_keepalive(self) -> None:
+        """Show that somebody is at work: the head if it is still owed, and a comment."""
+        if not self.headers_sent:
+            self._start(200, waiting_head(self._request_id))
+        self._client.write(KEEP_ALIVE)
+
+    def commit(self, served: Served) -> bytes:
+        """Begin the answer; returns what stands before its first part in the body."""
+        self.committed = True
+        if self.headers_sent:
+            return b": supervisor %b\n\n" % msgspec.json.encode(served)
+        self._start(200, stream_head(self._request_id, served))
+        return b""
+
+    def write(self, data: bytes) -> None:
+        """Write a part of the answer."""
+        self._client.write(data)
+
+    def finish(self, data: bytes) -> None:
+        """Write the last part, and end the answer as a whole one."""
+        self.over = True
+        self._client.finish(data)
+
+    def send_whole(self, parts: list[bytes], served: Served) -> None:
+        """Write a whole answer, as far as its client takes it; the rest by `send_on`."""
+        self.committed = True
+        length = sum(map(len, parts))
+        self._start(200, whole_head(self._request_id, served), length)
+        if length <= PIECE:
+            self.finish(parts[0] if len(parts) == 1 else b"".join(parts))
+            return
+        self._pieces = in_pieces(parts)
+        self.send_on()
+
+    def send_on(self) -> None:
+        """Write what is left of a whole answer, as far as its client takes it."""
+        while self._pieces is not None and not self._client.full:
+            piece = next(self._pieces, None)
+            if piece is None:
+                self._pieces = None
+                self.finish(b"")
+            else:
+                self._client.write(piece)
+
+    def refuse(self, refusal: Refuse) -> None:
+        """Answer with an error: as such if nothing was sent, else as an event and a cut."""
+        if self._pieces is not None:  # in the middle of a JSON object nothing can be said
+            self.abort()
+            return
+        if self.headers_sent:
+            self.abort_with_error(refusal.status, refusal.code, refusal.message)
+            return
+        kind = kind_of(refusal.status)
+        body = error_body(refusal.message, refusal.code, kind=kind, param=refusal.param)
+        self._start(refusal.status, error_head(self._request_id, refusal), len(body))
+        self.finish(body)
+
+    def abort_with_error(self, status: int, code: str, message: str) -> None:
+        """Say in the stream what went wrong, and cut it so that it cannot look whole."""
+        self.over = True
+        event = error_event(message, code, kind=kind_of(status))
+        self._client.abort_after(event, LAST_WORDS)
+
+    def abort(self) -> None:
+        """Cut the connection of a client that does not read: it may see no end to its answer."""
+        self.over = True
+        self._pieces = None
+        self._client.abort()
+
+    def _start(self, status: int, head: bytes, length: int | None = None) -> None:
+        self.headers_sent, self.status = True, status
+        self._client.start(head, length=length)
+
+
+def in_pieces(parts: list[bytes]) -> Iterator[bytes]:
+    """Join small parts and cut large ones, and let go of each as soon as it is taken."""
+    parts.reverse()
+    some, size = list[bytes](), 0
+    while parts:
+        part = memoryview(parts.pop())
+        for begin in range(0, len(part), PIECE):
+            some.append(bytes(part[begin : begin + PIECE]))
+            size += len(some[-1])
+            if size >= PIECE:
+                yield b"".join(some)
+                some, size = [], 0
+    if some:
+        yield b"".join(some)

@@ -1,0 +1,54 @@
+"""The outermost guard: a fault of our own ends one request, and nobody else's.
+
+Every callback of a request goes through it. Whoever called back (a connection, the ticker, the
+conductor) serves others, too, and must not see what went wrong with this one.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
+
+
+class Crashing(Protocol):
+    """What a request's callbacks belong to."""
+
+    def crash(self, crash: Exception) -> None:
+        """End the request; its client and the log are told. Never raises."""
+        ...
+
+
+S = TypeVar("S", bound=Crashing)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def guarded(
+    step: Callable[Concatenate[S, P], R],
+) -> Callable[Concatenate[S, P], R | None]:
+    """Have a callback end its request instead of raising."""
+
+    @wraps(step)
+    def entry(self: S, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        try:
+            return step(self, *args, **kwargs)
+        except Exception as crash:  # noqa: BLE001 -- the outermost guard
+            self.crash(crash)
+            return None
+
+    return entry
+
+
+def guarded_part(
+    step: Callable[Concatenate[S, P], None],
+) -> Callable[Concatenate[S, P], None]:
+    """Do the same for what takes one argument and is called once a read: it costs half as much."""
+
+    @wraps(step)
+    def entry(self: S, part: object) -> None:
+        try:
+            once(self, part)
+        except Exception as crash:  # noqa: BLE001 -- the outermost guard
+            self.crash(crash)
+
+    once = cast("Callable[[S, object], None]", step)
+    return cast("Callable[Concatenate[S, P], None]", entry)

@@ -1,0 +1,82 @@
+"""When what of an attempt is due: from its timers, and from its progress so far.
+
+Only progress of the model moves these instants; comments of the transport do not.
+"""
+
+from math import inf
+
+from exo_supervisor.core.effects import StartAttempt
+
+ASK_AGAIN = 10.0
+"""Seconds from one question about a silent attempt to the next."""
+STEP_TOKENS = 4096
+"""Tokens of a prompt that Exo reads in one step; it tells how far it is between two of them."""
+STEP_PATIENCE = 3.0
+"""How many times as long as the last step the next one may take."""
+SLOW_CLIENT = 60.0
+"""Seconds for which a client may leave what it was sent unread before it counts as gone."""
+KEEPALIVE_PERIOD = 10.0
+"""Seconds between two comments that keep a waiting client awake, as in Exo since v1.0.70."""
+ERROR_WAIT = 2.0
+"""Seconds for which the body of an error is waited for."""
+
+
+class Silence:
+    """An attempt's progress, and what is due if there is no more; `begun`: it brought content.
+
+    Progress since the last look is only noted (`moved`): the ticker stamps it, a tick late at most.
+    """
+
+    __slots__ = ("_prefilled", "_step", "asked_at", "began", "begun", "moved", "since", "start")
+
+    def __init__(self, start: StartAttempt, now: float) -> None:
+        self.start = start
+        self.began = self.since = now
+        self.asked_at = -inf
+        self.begun = self.moved = False
+        self._prefilled: int = 0
+        self._step = 0.0
+
+    def note_prefill(self, processed: int, now: float) -> None:
+        """Learn how long a step of the prompt takes: the next is expected to take as long."""
+        if processed != self._prefilled:
+            read = max(1, processed - self._prefilled)
+            self._step = (now - self.since) * STEP_TOKENS / read
+            self._prefilled = processed
+
+    def opens_by(self) -> float:
+        """Return when the head of the answer is overdue."""
+        timers = self.start.timers
+        return self.began + (timers.first_content if timers.headers is None else timers.headers)
+
+    def fails_at(self) -> float:
+        """Return when the attempt fails if nothing more comes.
+
+        Generation A and providers tell of no progress before the content, so that it has a fixed
+        time. For the others the state vouches, at most for `first_content_max`; one that tells how
+        far it is with its prompt tells by standing still, too.
+        """
+        timers = self.start.timers
+        if self.start.generation in (None, "A"):
+            return self.since + timers.stall if self.begun else self.began + timers.first_content
+        most = timers.first_content_max
+        if self._step and not self.begun:
+            most = min(most, max(timers.first_content, STEP_PATIENCE * self._step))
+        return self.since + most
+
+    def asks_at(self) -> float:
+        """Return when the state is asked whether the attempt can still finish.
+
+        At half a stall, each ten seconds from then on, and at the instant from which on nobody may
+        be silent without somebody who vouches.
+        """
+        if self.start.generation is None:
+            return inf
+        timers = self.start.timers
+        alone = self.since + (timers.stall if self.begun else timers.first_content)
+        if self.asked_at < self.since:
+            half = timers.stall / 2
+            sooner = half if self.begun or timers.quiet is None else min(half, timers.quiet)
+            return min(alone, self.since + sooner)
+        again = self.asked_at + ASK_AGAIN
+        return min(alone, again) if self.asked_at < alone else again

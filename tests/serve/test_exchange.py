@@ -1,0 +1,335 @@
+"""A request does as the core says, ends exactly once, and gives everything back."""
+
+import json
+from functools import partial
+
+import pytest
+from msgspec import structs
+from structlog.testing import capture_logs
+
+from exo_supervisor.core.effects import CancelAttempt, Refuse
+from exo_supervisor.core.events import (
+    AttemptQuieted,
+    AttemptSettled,
+    ContentSeen,
+    RequestArrived,
+    RequestEnded,
+)
+from exo_supervisor.core.names import Address, RequestId
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
+from exo_supervisor.serve.client_response import KEEP_ALIVE
+from exo_supervisor.wire.openai.stream_writer import DONE
+from tests.serve.test_attempt import END, ERROR, STOP, Step, text
+from tests.serve.virtual import JSON, RESET, SSE, Browser, House, refusal, start
+
+HEAD: Step = (0.0, (200, SSE))
+
+
+def refused(code: str, status: int = 503, retry_after: float | None = None) -> Refuse:
+    return Refuse(
+        request=RequestId("r"), status=status, code=code, message="nobody can", param="model",
+        retry_after=retry_after,
+    )  # fmt: skip
+
+
+# What the core says
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [("no_target", "refused"), ("deadline", "abandoned"), ("upstream_rejected", "neutral")],
+)
+def test_a_refusal_is_an_error_of_its_own_and_one_line(code: str, outcome: str) -> None:
+    house = House(lambda request: structs.replace(refused(code, retry_after=1.2), request=request))
+    client = house.chat()
+    assert (client.status, client.end) == (503, "whole")
+    error = json.loads(client.body)["error"]
+    assert (error["code"], error["param"], error["type"]) == (code, "model", "server_error")
+    assert b"retry-after: 2\r\n" in client.head, "sooner than it can be would be a lie"
+    house.check_empty()
+    (record,) = house.records
+    assert (record.outcome, record.code, record.status, record.attempts) == (outcome, code, 503, 0)
+
+
+def test_a_401_says_how_to_authenticate() -> None:
+    house = House(lambda request: structs.replace(refused("bad", 401), request=request))
+    assert b"www-authenticate: Bearer\r\n" in house.chat().head
+
+
+def test_an_order_that_comes_later_is_obeyed_in_the_next_turn() -> None:
+    house = House(None)
+    house.target.steps = [[HEAD, (1.0, text("a") + STOP + DONE)]]
+    client = house.chat()
+    house.loop.run(5.0)
+    assert not house.target.calls
+    house.perform(start(house.exchange(client).request))
+    assert not house.target.calls, "the conductor is at work: nothing of a request runs in it"
+    house.loop.run(1.0)
+    assert client.end == "whole"
+    house.check_empty()
+
+
+def test_orders_for_one_that_is_gone_are_dropped() -> None:
+    house = House(None)
+    client = house.chat()
+    request = house.exchange(client).request
+    house.perform(start(request))
+    assert client.handler is not None
+    client.handler.gone()
+    house.perform(refusal(request))
+    house.perform(CancelAttempt(request=request, attempt=1, fault=Fault.STATE_LOST))
+    house.check_empty()
+    assert (house.target.calls, client.head) == ([], b"")
+
+
+def test_a_failed_attempt_costs_the_client_nothing() -> None:
+    house = House(start, lambda request: start(request, 2))
+    house.target.steps = [
+        [(0.0, (500, JSON)), (0.5, b'{"error":{"message":"boom"}}'), (0.0, END)],
+        [HEAD, (1.0, text("a") + STOP + DONE)],
+    ]
+    client = house.chat(stream=False)
+    house.loop.run(3.0)
+    assert (client.status, client.end) == (200, "whole")
+    assert b"x-supervisor-target: n:2\r\nx-supervisor-attempts: 2\r\n" in client.head
+    assert [event.fault for event in house.settled()] == [Fault.SERVER_ERROR, Fault.NONE]
+    (record,) = house.records
+    assert (record.target, record.attempts, record.ttft) == ("n:2", 2, 1.5)
+    house.check_empty()
+
+
+def test_many_attempts_that_fail_at_once_each_have_their_end() -> None:
+    starts = [partial(start, attempt=n, generation=None) for n in range(1, 9)]
+    house = House(*starts, keys={f"n:{n}": "two\nlines" for n in range(9)})
+    client = house.chat()
+    assert (client.status, house.target.calls) == (502, [])
+    assert [event.fault for event in house.settled()] == [Fault.CONNECT] * 8
+    house.check_empty()
+
+
+def test_what_a_client_asked_of_usage_is_its_own_refusal() -> None:
+    said = b'{"error":{"message":"Unrecognized request argument supplied: stream_options"}}'
+    steps: list[Step] = [(0.0, (400, JSON)), (0.0, said), (0.0, END)]
+    for own, fault in ((False, Fault.USAGE_REFUSED), (True, Fault.UNSUPPORTED)):
+        house = House(lambda request: start(request, generation=None))
+        house.target.steps = [list(steps)]
+        house.chat(stream_options={"include_usage": True} if own else None)
+        house.loop.run(1.0)
+        assert [event.fault for event in house.settled()] == [fault]
+
+
+def test_a_declined_request_is_told_apart_by_its_body() -> None:
+    house = House(lambda request: start(request, generation=None))
+    house.target.steps = [[(0.0, (403, JSON)), (0.0, END)]]
+    house.chat()
+    house.loop.run(1.0)
+    (event,) = house.settled()
+    assert event.fault is Fault.DECLINED
+    assert event.body
+
+
+def test_a_wait_that_the_body_names_is_told_to_the_core() -> None:
+    busy = b'data: {"error":{"message":"slow down","code":429,"retry_after":9}}\n\n'
+    house = House(start)
+    house.target.steps = [[HEAD, (0.0, busy)]]
+    house.chat()
+    house.loop.run(1.0)
+    (event,) = house.settled()
+    assert (event.fault, event.retry_after, event.message) == (Fault.BUSY, 9.0, "slow down")
+
+
+# Answers that another target goes on with
+
+
+def continued(*second: tuple[float, bytes], first: bytes = text("one ")) -> tuple[House, Browser]:
+    house = House(
+        lambda request: start(request, continues=True),
+        lambda request: start(request, 2, continues=True, resumes=True),
+    )
+    house.target.steps = [[HEAD, (1.0, first), (1.0, RESET)], [HEAD, *second]]
+    client = house.chat()
+    house.loop.run(10.0)
+    return house, client
+
+
+def test_an_answer_that_breaks_off_is_gone_on_with_under_one_head() -> None:
+    house, client = continued((1.0, text("two")), (1.0, STOP + DONE))
+    assert (client.end, client.status) == ("whole", 200)
+    assert b"x-supervisor-target: n:1" in client.head
+    assert client.body.count(b'"content"') == 2
+    assert b'"continued":[{"target":"n:2","after":1}]' in client.body
+    assert json.loads(house.target.calls[1].body)["messages"][-1] == {
+        "role": "assistant", "content": "one ",
+    }  # fmt: skip
+    first, second = house.settled()
+    assert (first.fault, first.committed, first.resumable) == (Fault.RESET, True, True)
+    assert (second.fault, second.committed) == (Fault.NONE, True)
+    (record,) = house.records
+    assert (record.outcome, record.continued, record.target) == ("success", 1, "n:2")
+    house.check_empty()
+
+
+def test_one_that_would_not_go_on_is_not_who_broke_it_off() -> None:
+    house, client = continued(
+        (1.0, text("one and anew, from its very beginning, at quite some length"))
+    )
+    assert client.end == "cut"
+    assert b"n:1 broke off after 1 pieces of its answer (reset)" in client.got[-1]
+    (record,) = house.records
+    assert (record.outcome, record.code, record.target) == ("failure", "attempts_failed", "n:1")
+    house.check_empty()
+
+
+def test_an_answer_that_nobody_may_go_on_with_is_cut() -> None:
+    house = House(start)
+    house.target.steps = [[HEAD, (1.0, text("a")), (1.0, ERROR)]]
+    client = house.chat()
+    house.loop.run(3.0)
+    assert (client.end, [event.resumable for event in house.settled()]) == ("cut", [False])
+    assert json.loads(client.got[-1].removeprefix(b"data: "))["error"]["code"] == "attempts_failed"
+    house.check_empty()
+
+
+# Who leaves
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [],
+        [(0.0, (500, JSON)), (0.0, b"half")],
+        [HEAD],
+        [HEAD, (0.5, text("a"))],
+    ],
+    ids=["no head", "half an error", "a head", "content"],
+)
+def test_who_leaves_takes_everything_along(steps: list[Step], *, stream: bool) -> None:
+    house = House(start)
+    house.target.steps = [steps]
+    client = house.chat(stream=stream)
+    house.loop.run(1.0)
+    assert client.handler is not None
+    client.handler.gone()
+    assert [call.end for call in house.target.calls] == ["closed"]
+    ends = [
+        type(event) for _, event in house.events
+        if isinstance(event, AttemptSettled | RequestEnded)
+    ]  # fmt: skip
+    assert ends == [RequestEnded]
+    assert [record.outcome for record in house.records] == ["abandoned"]
+    client.handler.gone()
+    client.handler.writable()
+    house.check_empty()
+
+
+def test_who_leaves_while_it_waits_for_an_order_is_told_of() -> None:
+    house = House(None, head=15.0)
+    client = house.chat()
+    house.loop.run(20.0)
+    assert client.got == [KEEP_ALIVE]
+    assert client.handler is not None
+    client.handler.gone()
+    assert [type(event) for _, event in house.events] == [RequestArrived, RequestEnded]
+    house.check_empty()
+
+
+def test_who_leaves_with_most_of_its_answer_unread_had_no_success() -> None:
+    house = House(start)
+    house.target.steps = [[HEAD, (0.5, text("a")), (0.5, STOP + DONE)]]
+    client = house.chat(blocks={1: 30.0})
+    house.loop.run(2.0)
+    assert client.handler is not None
+    client.handler.gone()
+    assert [record.outcome for record in house.records] == ["abandoned"]
+    assert (house.ended, house.records[0].ttft) == (1, 0.5)
+    house.loop.run(30.0)
+    house.check_empty()
+
+
+# Faults of our own
+
+
+@pytest.mark.parametrize(
+    ("breaks", "status"),
+    [(RequestArrived, 500), (ContentSeen, 500), (AttemptQuieted, 500), (AttemptSettled, 200)],
+)
+def test_a_fault_of_our_own_is_told_and_ends_one_request(breaks: type[object], status: int) -> None:
+    """The machine broke under it: what asks it afterwards ends, too, and in the same way."""
+    house = House(start, start)
+    house.target.steps = [[HEAD, (12.0, text("a")), (1.0, STOP + DONE)]]
+    house.breaks = (breaks,)
+    with capture_logs() as lines:
+        client = house.chat()
+        house.loop.run(20.0)
+    assert client.status == status
+    assert [line["event"] for line in lines] == ["request_crashed"]
+    assert "ZeroDivisionError < tests.serve.virtual" in lines[0]["crash"][0]
+    (record,) = house.records
+    assert (record.outcome, record.code) == ("failure", "internal")
+    house.check_empty()
+
+
+def test_a_fault_of_our_own_in_the_midst_of_an_answer_cuts_it() -> None:
+    def hide(told: str) -> str:
+        raise ValueError(told)
+
+    house = House(lambda request: start(request, generation=None), head=5.0, hide=hide)
+    named = text("b").replace(b'{"choices"', b'{"model":"secret","choices"')
+    house.target.steps = [[HEAD, (1.0, text("a")), (1.0, named)]]
+    with capture_logs() as lines:
+        client = house.chat()
+        other = house.chat()
+        house.loop.run(3.0)
+    assert (client.end, house.ended) == ("cut", 1)
+    assert b'"internal"' in client.got[-1]
+    assert b"secret" not in client.body
+    assert "secret" not in str(lines)
+    assert other.handler is not None
+    other.handler.gone()
+    house.check_empty()
+
+
+# The table of requests under way
+
+
+def test_a_target_lived_when_the_last_of_its_answers_made_progress() -> None:
+    house = House(start, start, lambda request: start(request, 2))
+    house.target.steps = [
+        [HEAD, (1.0, text("a"))], [HEAD, (2.0, text("a"))], [HEAD, (3.0, text("a"))],
+    ]  # fmt: skip
+    n, other = Address("n:1"), Address("n:2")
+    clients = [house.chat() for _ in range(3)]
+    house.loop.run(0.5)
+    assert house.live.lived_at(n) is None, "a head is no progress"
+    house.loop.run(1.0)
+    first = house.live.lived_at(n)
+    assert first == pytest.approx(house.began + 1.25, abs=0.25)
+    house.loop.run(1.0)
+    assert house.live.lived_at(n) == pytest.approx(house.began + 2.25, abs=0.25)
+    assert house.live.lived_at(other) is None
+    reading = house.live.reading(house.exchange(clients[0]).request)
+    assert reading is not None
+    assert reading.tokens == 1
+    for client in clients:
+        assert client.handler is not None
+        client.handler.gone()
+    assert house.live.lived_at(n) is None
+    assert house.live.reading(RequestId("unknown")) is None
+    house.check_empty()
+
+
+def test_of_many_descriptors_that_are_missing_one_line_a_minute_tells() -> None:
+    full = HttpError(NetworkFault.EXHAUSTED, Stage.CONNECT)
+    house = House(start, start, start)
+    house.orders = [start, None, start, None, start, None]
+    house.target.steps = [[(0.0, full)]] * 3
+    with capture_logs() as lines:
+        for _ in range(2):
+            house.chat()
+            house.loop.run(1.0)
+        house.loop.run(60.0)
+        house.chat()
+        house.loop.run(1.0)
+    assert [line["event"] for line in lines] == ["descriptors_exhausted"] * 2
