@@ -1,6 +1,7 @@
 """The drill tells a whole answer and a clear error from everything else, and sends nothing out."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from exo_supervisor.demo import Disease
 from exo_supervisor.rehearse.drill.acts import kill, leave, stay
 from exo_supervisor.rehearse.drill.ground import Ground, ready, set_up
 from exo_supervisor.rehearse.drill.plan import LONGEST, SHORTEST, Plan, draw_up
-from exo_supervisor.rehearse.drill.wall import WALL, Failure, Fault, check_privacy, face
+from exo_supervisor.rehearse.drill.wall import WALL, Failure, Fault, check_privacy, face, wall
 from exo_supervisor.rehearse.drill.witness import SAID, judge, take_apart
 from tests.budget import EVER
 
@@ -181,6 +182,59 @@ def test_who_answered_stands_in_the_head_or_in_a_comment() -> None:
     told = ': supervisor {"target": "b:1", "shift": null}\n\n'
     verdict = judge(take_apart(raw(told + SAYS + STOPS + DONE)), stream=True)
     assert (verdict.target, verdict.shift) == ("b:1", "")
+
+
+def patient(**timers: float) -> Plan:
+    """Plan the drill of a house whose timers stay as they are."""
+    table = "".join(f"{name} = {seconds}\n" for name, seconds in timers.items())
+    cloud = 'name = "p"\nbase_url = "https://p.example/v1"\nfirst_content = 9.0\nstall = 9.0\n'
+    model = 'name = "m"\nexo = "e"\ncloud = ["p/x"]\n'
+    text = f"[timeouts]\n{table}[[provider]]\n{cloud}[[model]]\n{model}"
+    return draw_up(read(text, file="test", environ={}).config, None)
+
+
+def silences(plan: Plan) -> dict[str, float]:
+    """Name the silences of a healthy Exo that a plan is drilled with, and how long they are."""
+    return {each.name: each.disease.seconds for each in wall(plan)[len(WALL) :]}
+
+
+def test_a_healthy_exo_is_silent_for_longer_than_its_timers_and_never_than_the_longest() -> None:
+    assert silences(draw_up(users(), None)) == {
+        "long first prefill step": 1.5 * 1.5,
+        "silence in mid-answer": 1.5 * 1.0,
+    }
+    assert silences(patient(first_content=1.0, first_content_max=1.2, stall=0.6)) == {
+        "long first prefill step": pytest.approx(1.1),
+        "silence in mid-answer": pytest.approx(0.9),
+    }
+
+
+def test_where_nobody_may_vouch_for_it_no_silence_is_drilled() -> None:
+    assert silences(quick()) == {}, "first_content_max is no longer than the timers"
+    assert silences(draw_up(users('[routing]\norder = ["cloud", "exo"]\n'), None)) == {}
+    cloud = '[[provider]]\nname = "p"\nbase_url = "https://p.example/v1"\n'
+    alone = read(f'{cloud}[[model]]\nname = "m"\ncloud = ["p/x"]\n', file="test", environ={})
+    assert silences(draw_up(alone.config, None)) == {}
+
+
+def test_the_readme_says_in_how_many_ways_targets_fail() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    ways = [each for each in wall(draw_up(users(), None)) if each.disease != Disease()]
+    assert f"when targets fail in {len(ways)} ways" in " ".join(readme.split())
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("name", ["long first prefill step", "silence in mid-answer"])
+async def test_a_silence_that_is_vouched_for_holds_and_one_that_is_not_fails_the_row(
+    name: str,
+) -> None:
+    plan = patient(first_content=0.5, first_content_max=3.0, stall=0.5)
+    (silence,) = [each for each in wall(plan) if each.name == name]
+    async with set_up(plan) as ground:
+        assert await faced(ground, silence) == "answered by Exo"
+        endless = replace(silence, disease=replace(silence.disease, seconds=EVER))
+        with pytest.raises(Failure, match="the stream was"):
+            await face(ground, endless)
 
 
 def quick(more: str = "", name: str = "house") -> Plan:

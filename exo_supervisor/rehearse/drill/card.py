@@ -10,7 +10,7 @@ from exo_supervisor.client.http import AnswerError
 from exo_supervisor.rehearse.drill.acts import ACTS
 from exo_supervisor.rehearse.drill.ground import Ground, ready, set_up
 from exo_supervisor.rehearse.drill.plan import Plan
-from exo_supervisor.rehearse.drill.wall import WALL, Failure, check_privacy, face
+from exo_supervisor.rehearse.drill.wall import WALL, Failure, check_privacy, face, wall
 from exo_supervisor.runtime.supervise import describe_crash
 
 PATIENCE = 40.0
@@ -35,13 +35,14 @@ async def drill(plan: Plan) -> AsyncGenerator[Row]:
 
     Where nobody answers while all is well, there is nothing to drill, and the card ends there.
     """
-    quick = [(each.name, partial(face, fault=each)) for each in WALL if not each.slow]
+    faults = wall(plan)
+    quick = [(each.name, partial(face, fault=each)) for each in faults if not each.slow]
     for name, act in [*quick, *ACTS]:
         row = await _row(plan, name, act)
         yield row
         if name == WALL[0].name and not row.ok:
             return
-    slow = [(each.name, partial(face, fault=each)) for each in WALL if each.slow]
+    slow = [(each.name, partial(face, fault=each)) for each in faults if each.slow]
     rows: dict[str, Row] = {}
 
     limit = anyio.CapacityLimiter(AT_ONCE)

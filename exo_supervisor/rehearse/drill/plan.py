@@ -37,6 +37,11 @@ class Plan(Struct, frozen=True):
         return "local_only" in (self.model.privacy, self.config.routing.privacy)
 
     @property
+    def exo_first(self) -> bool:
+        """Whether Exo is asked before any cloud."""
+        return bool(self.model.exo) and self.config.routing.order[0] == "exo"
+
+    @property
     def cloud_ids(self) -> dict[str, tuple[str, ...]]:
         """The ids that each provider is asked for."""
         pairs = [entry.partition("/") for entry in self.model.cloud]

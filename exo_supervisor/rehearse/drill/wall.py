@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from exo_supervisor.demo import Disease
 from exo_supervisor.rehearse.drill.ground import Ground
+from exo_supervisor.rehearse.drill.plan import Plan
 from exo_supervisor.rehearse.drill.witness import NO_HEADERS, Verdict, ask, chat, judge
 
 MOST_WAIT: Final = 3600
@@ -60,6 +61,31 @@ WALL: Final = (
     Fault("runner gone, state ready", Disease("runner_gone"), slow=True),
     Fault("stall after 3 tokens", Disease("stall", after=3), "after", slow=True),
 )
+
+
+def wall(plan: Plan) -> tuple[Fault, ...]:
+    """Return every fault that a plan can be drilled with, the silences of a healthy Exo last.
+
+    Those outlast the timers that would end them, and Exo's state vouches for them. Where a cloud
+    comes first, nobody vouches; where `first_content_max` is no longer than they are, nobody may.
+    """
+    timers = plan.config.timeouts
+    silences = (
+        ("long first prefill step", "long_step", max(timers.first_content, timers.stall)),
+        ("silence in mid-answer", "pause", timers.stall),
+    )
+    if not plan.exo_first:
+        return WALL
+    return WALL + tuple(
+        Fault(
+            name,
+            Disease(disease, after=3, seconds=min(1.5 * limit, (limit + longest) / 2)),
+            "never",
+            slow=True,
+        )
+        for name, disease, limit in silences
+        if limit < (longest := timers.first_content_max)
+    )
 
 
 async def face(ground: Ground, fault: Fault) -> str:
