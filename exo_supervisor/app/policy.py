@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from exo_supervisor.config import Config, Model, Provider, Timeouts
 from exo_supervisor.core.breakers.automaton import Rules
-from exo_supervisor.core.effects import Timers
+from exo_supervisor.core.effects import OwnInstances, Timers
 from exo_supervisor.core.names import Address, ModelId, ProviderName
 from exo_supervisor.core.policy import WAITS, Cloud, ModelRule, Policy, Waits
 from exo_supervisor.discovery.static import address_of
@@ -22,12 +22,13 @@ def policy_of(
     why_off: Mapping[str, str],
     *,
     pins: tuple[tuple[Address, str | None], ...] = (),
+    own: tuple[OwnInstances, ...] = (),
     owned: bool = False,
     waits: Waits = WAITS,
 ) -> Policy:
     """Make the core's policy; `why_off` names the providers without a key, and why.
 
-    `pins` are those of earlier runs; `owned`: the owner of a loopback listener is looked up.
+    `pins` and `own` are of earlier runs; `owned`: the owner of a loopback listener is looked up.
     """
     timeouts, routing = config.timeouts, config.routing
     timers_a, timers_bc = _exo_timers(timeouts, waits.legacy_first_content)
@@ -41,6 +42,7 @@ def policy_of(
         rules=Rules(config.breaker.trip_after, config.breaker.rest, config.breaker.rest_max),
         trust=config.discovery.trust,
         pins=pins,
+        own=own,
         owned=owned,
         seeds=tuple((address_of(url), url) for url in config.discovery.static),
         clouds=tuple(_cloud(each, config, why_off) for each in config.providers),

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from exo_supervisor import __version__
 from exo_supervisor.app.border import border_of
+from exo_supervisor.app.instances import InstanceFile, instance_file, read_own
 from exo_supervisor.app.pins import pin_watch, read_pins
 from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.proxies import proxies_of, proxy_of
@@ -27,6 +28,7 @@ from exo_supervisor.core.effects import (
     CancelAttempt,
     Effect,
     KeepAwake,
+    KeepInstances,
     KeepPins,
     PlaceModel,
     ReadPlacement,
@@ -119,8 +121,9 @@ async def serve(
     config = given.config
     clock = get_running_loop().time  # what anyio.current_time asks, without its detour
     border, pins = border_of(config), await read_pins(given.state)
+    own = await read_own(given.state)
     policy = msgspec.structs.replace(
-        policy_of(config, given.why_off, pins=pins, owned=border.owned, waits=given.waits),
+        policy_of(config, given.why_off, pins=pins, own=own, owned=border.owned, waits=given.waits),
         awaited=awaited(config, given.state),
     )
     machine = Machine(policy, clock())
@@ -137,12 +140,12 @@ async def serve(
             lived_at=mailboxes.lived_at,
         )
         placer = Placer(fetch, fetch.command, send, random.random, jitter=given.waits.jitter)
-        watch = pin_watch(given.state, send, pins)
+        watch, instances = pin_watch(given.state, send, pins), instance_file(given.state)
         period = systemd.watchdog_period()
         conductor = Conductor(
             machine,
             receive,
-            Performer(health, placer, mailboxes, watch).perform,
+            Performer(health, placer, mailboxes, watch, instances).perform,
             beat=Beat(lambda: sum_up(machine, clock()), clock).send,
             idle=IDLE if period is None else period / 2,
             clock=clock,
@@ -187,6 +190,7 @@ async def serve(
             keepalive,
             placer,
             watch,
+            instances,
             *_listings(given, clouds, send),
             *sources.services,
             *_advertise(given),
@@ -279,10 +283,15 @@ class Performer:
     """Carries effects out: each is a direct call on its owner, and none waits."""
 
     def __init__(
-        self, health: Health, placer: Placer, mailboxes: Mailboxes, pins: PinWatch
+        self,
+        health: Health,
+        placer: Placer,
+        mailboxes: Mailboxes,
+        pins: PinWatch,
+        instances: InstanceFile,
     ) -> None:
         self._health, self._placer, self._mailboxes = health, placer, mailboxes
-        self._pins = pins
+        self._pins, self._instances = pins, instances
 
     def perform(self, effect: Effect) -> None:
         """Carry one effect out."""
@@ -303,3 +312,5 @@ class Performer:
                 self._placer.remove(effect)
             case KeepPins(pins=pins):
                 self._pins.keep(pins)
+            case KeepInstances(own=own):
+                self._instances.keep(own)

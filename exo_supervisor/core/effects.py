@@ -97,6 +97,20 @@ class KeepPins(BaseEffect, frozen=True, kw_only=True):
     pins: tuple[tuple[Address, str | None], ...]
 
 
+class OwnInstances(Struct, frozen=True):
+    """The instances of a model that we placed: those that were seen, those that may yet come."""
+
+    model: ModelId
+    seen: tuple[InstanceId, ...] = ()
+    ordered: tuple[InstanceId, ...] = ()
+
+
+class KeepInstances(BaseEffect, frozen=True, kw_only=True):
+    """Keep across restarts which instances are our own."""
+
+    own: tuple[OwnInstances, ...]
+
+
 class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     """Send a request to a target; a `generation` of None means a provider.
 
@@ -162,6 +176,7 @@ Effect = (
     | PlaceModel
     | RemoveModel
     | KeepPins
+    | KeepInstances
     | StartAttempt
     | CancelAttempt
     | KeepAwake

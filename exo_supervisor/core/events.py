@@ -150,18 +150,23 @@ class CardsRead(BaseEvent, frozen=True, kw_only=True):
     cards: tuple[ModelId, ...]
 
 
+class PlacementChosen(BaseEvent, frozen=True, kw_only=True):
+    """A node is about to be asked to create this instance; what stands may still forbid it."""
+
+    key: ModelId
+    instance: InstanceId
+
+
 class PlacementSettled(BaseEvent, frozen=True, kw_only=True):
     """A node was asked to place a model: what it said, or that its answer was lost.
 
-    `stands`: it has one already; `unfit`: it cannot take it now. `detail` is short and says why,
-    `instance` is the one that was asked for.
+    `stands`: it has one already; `unfit`: it cannot take it now. `detail` is short and says why.
     """
 
     key: ModelId
     ticket: int
     told: Literal["accepted", "stands", "lost", "unfit", "failed"]
     detail: str = ""
-    instance: InstanceId | None = None
 
 
 class ModelRemoved(BaseEvent, frozen=True, kw_only=True):
@@ -310,6 +315,7 @@ Event = (
     | PlacementFailed
     | CapacityRead
     | CardsRead
+    | PlacementChosen
     | PlacementSettled
     | ModelRemoved
     | ModelOrdered

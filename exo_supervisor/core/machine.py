@@ -25,6 +25,7 @@ from exo_supervisor.core.events import (
     NodesForgotten,
     NodeSighted,
     NodeTrusted,
+    PlacementChosen,
     PlacementFailed,
     PlacementRead,
     PlacementSettled,
@@ -70,7 +71,7 @@ class Machine:
         self.started = now
         self._alarms: list[Alarm] = []
         self._keeper_at = inf
-        self.tables = Tables(policy, self._wake_keeper)
+        self.tables = Tables(policy, now, self._wake_keeper)
         self.catalog = Catalog(policy, self.tables.registry, self.tables.clouds)
         self.dispatch = Dispatch(self.tables, self.catalog, self._wake)
         self._watch = Watch(self.tables)
@@ -98,7 +99,9 @@ class Machine:
                 return self._force(event, now)
             case PlacementSettled() | ModelRemoved() | ModelOrdered():
                 return self._place(event, now)
-            case NodeSighted() | CardsRead() | CapacityRead() | NodesForgotten():
+            case (
+                NodeSighted() | CardsRead() | CapacityRead() | NodesForgotten() | PlacementChosen()
+            ):
                 return self._note(event, now)
             case NodeTrusted() | LinkSeen() | AddressesRead():
                 return self._trust(event, now)
@@ -138,7 +141,9 @@ class Machine:
         return effects + self._rouse(now, changed=True)
 
     def _note(
-        self, event: NodeSighted | CardsRead | CapacityRead | NodesForgotten, now: float
+        self,
+        event: NodeSighted | CardsRead | CapacityRead | NodesForgotten | PlacementChosen,
+        now: float,
     ) -> list[Effect]:
         """Take in what no request waits for."""
         match event:
@@ -150,6 +155,8 @@ class Machine:
                 return self._watch.cards(event)
             case CapacityRead():
                 return self._watch.bore(event, now)
+            case PlacementChosen():
+                return self.tables.keeper.chosen(event, now)
 
     def _hear(
         self,

@@ -5,9 +5,15 @@ from typing import Literal
 from msgspec import Struct, field
 
 from exo_supervisor.core.breakers.automaton import Rules
-from exo_supervisor.core.effects import Timers
+from exo_supervisor.core.effects import OwnInstances, Timers
 from exo_supervisor.core.fleet.trust import Rule
-from exo_supervisor.core.names import Address, Generation, ModelId, ProviderName, Side
+from exo_supervisor.core.names import (
+    Address,
+    Generation,
+    ModelId,
+    ProviderName,
+    Side,
+)
 
 ANY_TIMERS = Timers(
     connect=2.0, headers=8.0, first_content=30.0, first_content_max=300.0, stall=20.0
@@ -90,6 +96,8 @@ class Policy(Struct, frozen=True):
     trust: Rule = "private"
     pins: tuple[tuple[Address, str | None], ...] = ()
     """Pins of earlier runs, each with the link-layer address that was seen there."""
+    own: tuple[OwnInstances, ...] = ()
+    """Instances that earlier runs placed."""
     owned: bool = False
     """Whoever listens on loopback was looked up: see `Trust`."""
     clouds: tuple[Cloud, ...] = ()

@@ -125,13 +125,15 @@ class PinWatch:
     async def _save(self) -> None:
         if not self._unkept:
             return
-        self._unkept = False
+        pins = self._pins
         try:
-            await self._write(encode_pins(self._pins))
+            await self._write(encode_pins(pins))
         except (OSError, SupervisorError) as fault:
             why = fault.strerror if isinstance(fault, OSError) else None
             advice = "let the service write to its state directory; until then pins end with it"
             log.warning("pins_unwritable", why=(why or str(fault)).lower(), advice=advice)
+        if self._pins is pins:  # and it was not cut off, nor have they changed meanwhile
+            self._unkept = False
 
 
 def _ip(node: Address) -> IPv4Address | None:

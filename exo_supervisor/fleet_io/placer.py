@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from exo_supervisor.core.effects import PlaceModel, RemoveModel
-from exo_supervisor.core.events import Event, ModelRemoved, PlacementSettled
+from exo_supervisor.core.events import Event, ModelRemoved, PlacementChosen, PlacementSettled
 from exo_supervisor.core.names import InstanceId
 from exo_supervisor.core.policy import WAITS
 from exo_supervisor.runtime.fetch import Command, Get, GetError
@@ -81,24 +81,21 @@ class Placer:
             self._tasks.start_soon(self._remove, order)
 
     async def _place(self, order: PlaceModel) -> None:
-        instance: InstanceId | None = None
         try:
-            told, detail, instance = await self._try(order)
+            told, detail = await self._try(order)
         except GetError as fault:
             told, detail = "failed", f"{order.node} does not tell: {fault.detail or fault.why}"
         except WireError as fault:
             told, detail = "failed", f"{order.node} cannot be understood: {fault}"
         await self._inbox.send(
-            PlacementSettled(
-                key=order.key, ticket=order.ticket, told=told, detail=detail, instance=instance
-            )
+            PlacementSettled(key=order.key, ticket=order.ticket, told=told, detail=detail)
         )
 
-    async def _try(self, order: PlaceModel) -> tuple[Told, str, InstanceId | None]:
+    async def _try(self, order: PlaceModel) -> tuple[Told, str]:
         """Look whether it stands, ask for the ways to place it, look again, and take the best."""
         seen = await self._read_instances(order)
         if seen.stands(order.models):
-            return "stands", "", None
+            return "stands", ""
         why = ""
         for model in order.models:
             url = f"{order.url}/instance/previews?model_id={quote(model, safe='')}"
@@ -110,20 +107,25 @@ class Placer:
             if ways:
                 return await self._take(order, choose(ways), seen)
             why = why or obstacle
-        return "unfit", why, None
+        return "unfit", why
 
     async def _take(
         self, order: PlaceModel, way: Preview, before: PlacedInstances
-    ) -> tuple[Told, str, InstanceId | None]:
-        """Place it, unless it stands by now, or the state stands still and would not show it."""
+    ) -> tuple[Told, str]:
+        """Place it, unless it stands by now, or the state stands still and would not show it.
+
+        What it will be known by is told of first: there are seconds to write it down before it is
+        sent, and who ends right after that must know it in the next life.
+        """
+        if way.id is not None:
+            await self._inbox.send(PlacementChosen(key=order.key, instance=way.id))
         await anyio.sleep(MOVES + self._jitter * self._draw())
         seen = await self._read_instances(order)
         if seen.stands(order.models):
-            return "stands", "", None
+            return "stands", ""
         if seen.index is not None and seen.index == before.index:
-            return "unfit", f"the state of {order.node} stands still", None
-        told, detail = await self._send(order, encode_placement(way))
-        return told, detail, way.id
+            return "unfit", f"the state of {order.node} stands still"
+        return await self._send(order, encode_placement(way))
 
     async def _send(self, order: PlaceModel, body: bytes) -> tuple[Told, str]:
         url = f"{order.url}/instance"

@@ -11,7 +11,8 @@ from tests.app.world import CLOUD_MODEL, EXO_MODEL, HELLO, KEY, MODEL, World, ev
 
 pytestmark = pytest.mark.real_time
 
-TIMERS = {"headers": 0.5, "first_content": 0.5, "first_content_max": 0.5, "stall": 0.5}
+STALL = {"headers": 30.0, "first_content": 30.0, "first_content_max": 30.0, "stall": 1.0}
+"""Only a stall ends by a timer, that no loaded machine makes run out for another."""
 WORDS = 14
 DEATHS = [
     Disease("cut", after=3),
@@ -45,7 +46,7 @@ async def test_another_node_goes_on_without_a_lost_or_repeated_character(death: 
     async with (
         ExoNode("C", pace=0.1, tokens=WORDS) as first,
         ExoNode("B", (EXO_MODEL,), pace=0.01, tokens=WORDS) as second,
-        in_process(first, second, timeouts=TIMERS, model=rule()) as world,
+        in_process(first, second, timeouts=STALL, model=rule()) as world,
     ):
         await world.ready(2)
         first.disease = death

@@ -7,6 +7,7 @@ import anyio
 import httpx
 import pytest
 
+from exo_supervisor.app.instances import read_own
 from exo_supervisor.core.policy import Waits
 from exo_supervisor.demo import Cloud, Disease, ExoCluster, ExoNode
 from tests.app.world import (
@@ -19,6 +20,7 @@ from tests.app.world import (
     World,
     asking,
     events,
+    folder,
     in_process,
     until,
 )
@@ -180,6 +182,28 @@ NEVER = ("model_lost", "placement_failed", "surplus_instance_removed")
 async def _boot(node: ExoNode, wait: float) -> None:
     await anyio.sleep(wait)
     await node.start()
+
+
+async def test_what_was_ordered_before_a_restart_is_taken_away_if_it_is_one_too_many() -> None:
+    """Exo carries the order out when another supervisor's instance stands already."""
+    cluster = ExoCluster("C", execute_seconds=3600.0)
+    with folder() as state:
+        async with ExoNode("C", cluster=cluster) as exo:
+            async with in_process(exo, waits=SOON, model=rule(keep=True), state=state) as world:
+                await world.lines("placement_accepted")
+                [(_, ours)] = cluster.orders
+                [kept] = await read_own(state)
+                assert kept.ordered == (ours.id,), "so a process that is killed knows it, too"
+            theirs = cluster.place(EXO_MODEL)
+            del cluster.instances[theirs.id]
+            cluster.instances[(lower := "00000000-0000-4000-8000-000000000000")] = theirs
+            theirs.id = lower
+            async with in_process(exo, waits=SOON, model=rule(keep=True), state=state) as world:
+                await world.ready()
+                cluster.orders = [(0.0, ours)]
+                [gone] = await world.lines("surplus_instance_removed")
+                assert gone["instances"] == 1
+                assert [one.id for one in cluster.standing()] == [lower]
 
 
 async def test_a_person_places_and_removes_through_the_socket() -> None:

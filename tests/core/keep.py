@@ -4,7 +4,7 @@ Exo as it was seen: each node begins alone with a session of its own; two sessio
 one, and the members of the other fall to the beginning of its log and replay it; a placement is
 carried out up to 14 s after the yes, even if the session has ended meanwhile; a member may stand
 still for a minute. One or two supervisors, each a real machine, see of it only what Exo tells. They
-restart, too, and forget everything.
+restart, too, without notice, and remember only what a slow disk had been given in time.
 """
 
 from collections.abc import Callable
@@ -14,15 +14,23 @@ from itertools import count
 from random import Random
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
-from exo_supervisor.core.effects import Effect, PlaceModel, ReadPlacement, RemoveModel
+from exo_supervisor.core.effects import (
+    Effect,
+    KeepInstances,
+    OwnInstances,
+    PlaceModel,
+    ReadPlacement,
+    RemoveModel,
+)
 from exo_supervisor.core.events import (
     Event,
     Instance,
     ModelRemoved,
     NodeSighted,
     Placed,
+    PlacementChosen,
     PlacementRead,
     PlacementSettled,
     ProbeAnswered,
@@ -41,6 +49,8 @@ DROPS = 35.0
 """Seconds after which the master drops a dead node, and what stood on it."""
 REPLAY = 120
 """Events that a member replays in a second."""
+WRITES = 1.0
+"""Seconds that a write may take; a process that ends meanwhile has written nothing."""
 CALM = 150.0
 """Seconds of calm after which one instance stands: a failure that came before rests for so long."""
 
@@ -195,13 +205,13 @@ class Exo:
 
 
 class Supervisor:
-    """A real machine, and a poller and a placer in few words; it forgets all at a restart."""
+    """A real machine, and a poller, a placer and a disk in few words."""
 
     def __init__(self, exo: Exo, later: Callable[[float, Callable[[], None]], None]) -> None:
         self._exo, self._later, self._random = exo, later, exo.random
         self.orders = 0
-        self.may_restart = True
         self._life = 0
+        self._disk: tuple[OwnInstances, ...] = ()
         self._rung_at = 0.0
         self.machine = Machine(POLICY, exo.now)
         self.start()
@@ -209,7 +219,7 @@ class Supervisor:
     def start(self) -> None:
         """Begin with nothing but seeds."""
         self._life += 1
-        self.machine = Machine(POLICY, self._exo.now)
+        self.machine = Machine(structs.replace(POLICY, own=self._disk), self._exo.now)
         for node in self._exo.nodes:
             url = f"http://{node.address}"
             self.feed(NodeSighted(node=node.address, url=url, source="static", seeded=True))
@@ -243,8 +253,15 @@ class Supervisor:
                 self._later(first, partial(self._place, effect, self._life, None))
             case RemoveModel():
                 self._later(0.1, partial(self._remove, effect, self._life))
+            case KeepInstances(own=own):
+                late = self._random.uniform(0.0, WRITES)
+                self._later(late, partial(self._write, own, self._life))
             case _:
                 pass
+
+    def _write(self, own: tuple[OwnInstances, ...], life: int) -> None:
+        if life == self._life:
+            self._disk = own
 
     def _at(self, address: Address) -> Node:
         return next(node for node in self._exo.nodes if node.address == address)
@@ -278,7 +295,7 @@ class Supervisor:
         ready = self._exo.now >= copy.ready_at
         return Instance(copy.id, ready, "" if ready else "loading", hosts=(copy.host,))
 
-    def _place(self, order: PlaceModel, life: int, before: int | None) -> None:
+    def _place(self, order: PlaceModel, life: int, before: tuple[int, InstanceId] | None) -> None:
         """Look twice, with jitter between, and send; a process that ended sends nothing."""
         node = self._at(order.node)
         if life != self._life:
@@ -288,17 +305,19 @@ class Supervisor:
         elif self._exo.shown_by(node):
             self._settle(order, "stands")
         elif before is None:
+            wanted = InstanceId(f"{self._random.randrange(2**32):08x}")
+            self.feed(PlacementChosen(key=order.key, instance=wanted))
             jitter = 2.0 + 3.0 * self._random.random()
-            self._later(jitter, partial(self._place, order, life, node.applied))
-        elif node.applied == before:
+            sent = partial(self._place, order, life, (node.applied, wanted))
+            self._later(jitter, sent)
+        elif node.applied == before[0]:
             self._settle(order, "unfit")
         else:
-            wanted = InstanceId(f"{self._random.randrange(2**32):08x}")
-            self._exo.create(node, wanted)
+            self._exo.create(node, before[1])
             self._befall()
             lost = self._random.random() < 0.1
             told = "lost" if lost else "accepted"
-            event = PlacementSettled(key=order.key, ticket=order.ticket, told=told, instance=wanted)
+            event = PlacementSettled(key=order.key, ticket=order.ticket, told=told)
             self._later(0.05, partial(self._feed_in, life, event))
 
     def _befall(self) -> None:
@@ -312,7 +331,7 @@ class Supervisor:
             "elect": self._exo.elect,
             "part": partial(self._exo.part, node),
             "boot": partial(self._exo.boot, node),
-            "restart": self.start if self.may_restart else lambda: None,
+            "restart": self.start,
         }
         self._later(soon / 4 if kind == "restart" else soon, happens[kind])
 
@@ -351,8 +370,6 @@ class Keep:
         for node in self.exo.nodes:
             self.later(self.random.uniform(0.0, 8.0), partial(self.exo.boot, node))
         self.supervisors = [Supervisor(self.exo, self.later) for _ in range(supervisors)]
-        for one in self.supervisors:
-            one.may_restart = supervisors == 1  # who forgot its orders takes none away
 
     def later(self, seconds: float, what: Callable[[], None]) -> None:
         """Plan something."""
@@ -388,7 +405,7 @@ class Keep:
                 self.exo.boot(node)
             case "stick":
                 node.stuck_until = self.exo.now + self.random.uniform(5.0, 60.0)
-            case "restart" if self.supervisors[0].may_restart:
+            case "restart":
                 self.random.choice(self.supervisors).start()
             case _:
                 pass

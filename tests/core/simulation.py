@@ -19,6 +19,7 @@ from exo_supervisor.core.effects import (
     CancelAttempt,
     Effect,
     KeepAwake,
+    KeepInstances,
     KeepPins,
     PlaceModel,
     ReadPlacement,
@@ -250,7 +251,14 @@ class House:
                 client = self.clients.pop(request)
                 client.refusal = effect
                 client.ends.append("refused")
-            case Announce() | KeepAwake() | KeepPins() | PlaceModel() | RemoveModel():
+            case (
+                Announce()
+                | KeepAwake()
+                | KeepInstances()
+                | KeepPins()
+                | PlaceModel()
+                | RemoveModel()
+            ):
                 pass
 
     def _node(self, at: str) -> Node:

@@ -3,10 +3,22 @@
 import pytest
 from msgspec import structs
 
-from exo_supervisor.core.effects import Effect, PlaceModel, RemoveModel
-from exo_supervisor.core.events import ModelOrdered, ModelRemoved, Placed, PlacementSettled
+from exo_supervisor.core.effects import (
+    Effect,
+    KeepInstances,
+    OwnInstances,
+    PlaceModel,
+    RemoveModel,
+)
+from exo_supervisor.core.events import (
+    ModelOrdered,
+    ModelRemoved,
+    Placed,
+    PlacementChosen,
+    PlacementSettled,
+)
 from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
-from exo_supervisor.core.placement.desired import MAX_OWN, Row
+from exo_supervisor.core.placement.desired import FORGOTTEN, MAX_OWN, MOST, Row, Wants
 from exo_supervisor.core.placement.state import ANSWERS, Awaited, Loading, Resting
 from exo_supervisor.core.policy import WAITS, ModelRule, Policy
 from tests.core.story import Story, stand
@@ -23,6 +35,15 @@ def thinned(effects: list[Effect]) -> list[tuple[str, ...]]:
     return [effect.only for effect in effects if isinstance(effect, RemoveModel)]
 
 
+def own(model: str = "m", *, seen: str = "", ordered: str = "") -> OwnInstances:
+    ids = tuple(map(InstanceId, seen.split())), tuple(map(InstanceId, ordered.split()))
+    return OwnInstances(ModelId(model), *ids)
+
+
+def kept(effects: list[Effect]) -> list[tuple[OwnInstances, ...]]:
+    return [effect.own for effect in effects if isinstance(effect, KeepInstances)]
+
+
 def at_work(placed: Placed) -> Placed:
     busy = tuple(structs.replace(one, running=True) for one in placed.instances)
     return structs.replace(placed, instances=busy)
@@ -31,8 +52,8 @@ def at_work(placed: Placed) -> Placed:
 class House(Story):
     """A house in which a model is kept, and one word for Exo's yes."""
 
-    def __init__(self, *nodes: str) -> None:
-        super().__init__(KEPT)
+    def __init__(self, *nodes: str, own: OwnInstances | None = None) -> None:
+        super().__init__(KEPT if own is None else structs.replace(KEPT, own=(own,)))
         for node in nodes:
             self.up(node)
             self.read(node, index=100)
@@ -43,17 +64,19 @@ class House(Story):
         assert row is not None
         return row
 
-    def accepts(self, instance: str = "i5") -> list[Effect]:
+    def chooses(self, instance: str = "i5") -> list[Effect]:
+        """Let it be known which instance will come of the order under way."""
+        return self.tell(PlacementChosen(key=M, instance=InstanceId(instance)))
+
+    def accepts(self) -> list[Effect]:
         """Let the order under way be said yes to."""
-        yes = PlacementSettled(
-            key=M, ticket=self.row.ticket, told="accepted", instance=InstanceId(instance)
-        )
-        return self.tell(yes)
+        return self.tell(PlacementSettled(key=M, ticket=self.row.ticket, told="accepted"))
 
     def ordered(self, instance: str = "i5") -> None:
         """Let a model be placed for the first time."""
         assert placed(self.wait(WAITS.restarted)) == ["a:1"]
-        self.accepts(instance)
+        self.chooses(instance)
+        self.accepts()
         self.said.clear()
 
 
@@ -163,21 +186,96 @@ def test_what_is_not_taken_away(two: Placed) -> None:
     assert thinned(house.tells("a:1", two, index=130)) == []
 
 
-def test_an_instance_is_our_own_even_if_the_yes_came_too_late() -> None:
+def test_an_instance_is_our_own_whatever_comes_of_its_order() -> None:
     house = House("a:1")
     assert placed(house.wait(WAITS.restarted)) == ["a:1"]
+    house.chooses("i5")
     house.wait(ANSWERS)
     assert not isinstance(house.row.placing, Loading)
-    house.accepts("i5")
-    assert list(house.row.own) == ["i5"]
+    two = stand("m", "i3@a:1", "i5@a:1")
+    assert thinned(house.tells("a:1", two, index=130)) == [("i5",)]
+
+
+def test_what_will_be_our_own_is_kept_before_it_is_ordered_and_when_it_was_seen() -> None:
+    house = House("a:1", own=own("other", seen="i1"))
+    assert placed(house.wait(WAITS.restarted)) == ["a:1"]
+    [told] = kept(house.chooses("i5"))
+    assert set(told) == {own(ordered="i5"), own("other", seen="i1")}
+    assert kept(house.accepts()) == []
+    [told] = kept(house.tells("a:1", stand("m", "i5@a:1", why="loading"), index=130))
+    assert set(told) == {own(seen="i5"), own("other", seen="i1")}
+    assert kept(house.tells("a:1", stand("m", "i5@a:1"), index=140)) == []
+
+
+def test_what_is_chosen_for_a_model_that_nobody_wants_any_more_is_nothing_to_keep() -> None:
+    house = House("a:1")
+    assert house.tell(PlacementChosen(key=ModelId("other"), instance=InstanceId("i1"))) == []
+
+
+def test_what_an_earlier_run_placed_is_our_own_still() -> None:
+    """Its order was carried out when its process had ended, beside another supervisor's."""
+    house = House("a:1", own=own(ordered="i5"))
+    two = stand("m", "i3@a:1", "i5@a:1")
+    assert thinned(house.tells("a:1", two, index=130)) == [("i5",)]
+
+
+def test_what_an_earlier_run_ordered_is_waited_for_and_not_ordered_again() -> None:
+    house = House("a:1", own=own(ordered="i5"))
+    assert placed(house.tick(WAITS.appears - 0.1)) == []
+    assert placed(house.tick(WAITS.appears)) == ["a:1"]
+
+
+def test_what_an_earlier_run_saw_is_not_waited_for() -> None:
+    house = House("a:1", own=own(seen="i5"))
+    assert placed(house.wait(WAITS.restarted)) == ["a:1"]
+
+
+def test_so_is_what_a_person_ordered_of_a_model_that_no_rule_names() -> None:
+    house = House("a:1", own=own("other", ordered="i5"))
+    two = stand("other", "i3@a:1", "i5@a:1")
+    assert thinned(house.tells("a:1", two, index=130)) == [("i5",)]
+    house.tells("a:1", index=140)
+    [order] = [each for each in house.wait(600.0) if isinstance(each, PlaceModel)]
+    assert order.key == M, "nobody wants the other one again"
+
+
+def test_one_of_our_own_is_forgotten_when_it_was_not_seen_for_long() -> None:
+    house = House("a:1", own=own(seen="i3 i5"))
+    one = stand("m", "i3@a:1")
+    for index in range(5):
+        house.now = max(house.now, index * FORGOTTEN / 5)
+        assert kept(house.tells("a:1", one, index=200 + index)) == []
+    house.now = FORGOTTEN
+    assert kept(house.tells("a:1", one, index=210)) == [(own(seen="i3"),)]
+    house.now += 2 * FORGOTTEN
+    assert kept(house.tells("a:1", one, index=220)) == [], "it stands"
+    house.now += FORGOTTEN
+    assert kept(house.tells("a:1", index=230)) == [()]
+    assert kept(house.tells("a:1", index=240)) == []
+
+
+def test_what_never_came_is_forgotten_too() -> None:
+    house = House("a:1", own=own(seen="i3", ordered="i5"))
+    house.now = FORGOTTEN
+    assert kept(house.tells("a:1", stand("m", "i3@a:1"), index=210)) == [(own(seen="i3"),)]
 
 
 def test_the_instances_that_are_our_own_are_bounded() -> None:
     row = Row((M,))
-    for number in range(MAX_OWN + 1):
-        row.note_own(InstanceId(f"i{number}"))
+    for number in range(MAX_OWN):
+        row.note_own(InstanceId(f"i{number}"), float(number))
+    row.see_own({InstanceId("i0")}, 50.0)
+    row.note_own(InstanceId("new"), 51.0)
     assert len(row.own) == MAX_OWN
-    assert InstanceId("i0") not in row.own
+    assert InstanceId("i0") in row.own, "it was seen a moment ago"
+    assert InstanceId("i1") not in row.own
+    assert len(row.ordered) == MAX_OWN - 1, "and what is forgotten is waited for no more"
+
+
+def test_the_models_of_earlier_runs_are_bounded_and_take_no_room_from_a_rule() -> None:
+    wants = Wants(KEPT.models, [own(f"m{n}", ordered="i1") for n in range(MOST + 1)], 0.0)
+    assert wants.row_of(M) is not None
+    assert len(list(wants)) == len(wants.keep_own().own) + 1 == MOST
 
 
 def test_a_person_who_removed_what_stood_need_not_wait_to_place_it_again() -> None:

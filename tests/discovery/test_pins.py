@@ -108,3 +108,22 @@ async def test_pins_that_cannot_be_written_hold_until_the_end() -> None:
 def test_what_is_not_ours_is_refused(content: bytes) -> None:
     with pytest.raises(BadPinsError):
         decode_pins(content)
+
+
+async def test_what_is_pinned_at_the_very_end_is_written_too() -> None:
+    """The write that was begun is cut off when the service ends, and begins anew."""
+    written: list[Pins] = []
+
+    async def write(content: bytes) -> None:
+        await anyio.sleep(1.0)
+        written.append(decode_pins(content))
+
+    send, inbox = anyio.create_memory_object_stream[Event](8)
+    watch = PinWatch(send, (), write, neighbours=list)
+    async with send, inbox, anyio.create_task_group() as tasks:
+        tasks.start_soon(watch.run)
+        await anyio.sleep(0.1)
+        watch.keep(((NODE, None),))
+        await anyio.sleep(0.5)
+        tasks.cancel_scope.cancel()
+    assert written == [((NODE, None),)]

@@ -12,7 +12,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from msgspec import structs
 
 from exo_supervisor.core.effects import PlaceModel, RemoveModel
-from exo_supervisor.core.events import Event, ModelRemoved, PlacementSettled, Why
+from exo_supervisor.core.events import Event, ModelRemoved, PlacementChosen, PlacementSettled, Why
 from exo_supervisor.core.names import Address, ClusterKey, InstanceId, ModelId
 from exo_supervisor.core.policy import WAITS
 from exo_supervisor.demo import ExoCluster, ExoNode
@@ -174,15 +174,21 @@ async def test_exo_gets_half_a_minute_to_look_a_model_up_on_the_hub() -> None:
     assert (await placed(get, command))[0] == "accepted"
 
 
-async def test_the_instance_that_was_asked_for_is_told() -> None:
+async def test_the_instance_is_told_of_seconds_before_it_is_asked_for() -> None:
+    """There is time to write its id down, so that a process that then ends knows it again."""
     get = standing_nowhere()
     body: dict[str, object] = {"MlxRingInstance": {"instanceId": "i7", "shardAssignments": {}}}
     get.say(PREVIEWS, json.dumps({"previews": [{"error": None, "instance": body}]}))
-    async with placer(get, FakeCommand()) as (placing, inbox):
+    command = FakeCommand()
+    async with placer(get, command) as (placing, inbox):
         placing.place(order())
+        assert await inbox.receive() == PlacementChosen(key=M, instance=InstanceId("i7"))
+        told_at = anyio.current_time()
+        assert command.sent == []
         event = await inbox.receive()
     assert isinstance(event, PlacementSettled)
-    assert event.instance == "i7"
+    assert len(command.sent) == 1
+    assert anyio.current_time() - told_at >= MOVES
 
 
 def crowd(**status: str) -> FakeGet:
@@ -325,8 +331,8 @@ async def test_a_pretend_exo_takes_orders(generation: Literal["B", "C"]) -> None
         told: list[str] = []
         for _ in range(2):
             placing.place(order(url=exo.url))
-            event = await inbox.receive()
-            assert isinstance(event, PlacementSettled)
+            while not isinstance(event := await inbox.receive(), PlacementSettled):
+                assert isinstance(event, PlacementChosen)
             told.append(event.told)
         assert (told, len(cluster.instances)) == (["accepted", "stands"], 1)
         placing.remove(removal(url=exo.url))

@@ -16,7 +16,7 @@ Opened = tuple[World, httpx.AsyncClient, ExoNode]
 
 @pytest.fixture
 async def opened() -> AsyncGenerator[Opened]:
-    async with ExoNode("C", pace=0.0) as node, listening(node) as (world, tcp, _):
+    async with ExoNode("C", pace=0.0) as node, listening(node) as (world, tcp):
         await world.ready()
         yield world, tcp, node
 

@@ -1,8 +1,9 @@
 """Which nodes share one state, and under which lasting key.
 
-Two nodes are in one cluster if either lists the other's node id. A cluster's key is its lowest
-member address at birth and is kept while any member stays, so that what is known of a cluster
-survives the coming and going of its nodes.
+Two nodes are in one cluster if each lists the other's node id; who is tied to whom is decided in
+`kinship`, and comes here as edges. A cluster's key is its lowest member address at birth and is
+kept while any member stays, so that what is known of a cluster survives the coming and going of its
+nodes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ def regroup(
     old: Mapping[Address, ClusterKey],
     others: Iterable[ClusterKey] = (),
 ) -> Grouping:
-    """Group nodes anew. `edges` holds each with those that it lists, `others` the keys beside."""
+    """Group nodes anew. `edges` holds each with those it is tied to, `others` the keys beside."""
     groups = sorted(_components(edges), key=lambda group: group[0])
     keys = _keep_keys(groups, old)
     taken = set(keys.values())

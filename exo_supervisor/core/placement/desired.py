@@ -1,11 +1,11 @@
 """Which models are wanted on Exo, by whom, and how far each has come."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from math import inf
 
 from msgspec import Struct, field, structs
 
-from exo_supervisor.core.effects import Announce
+from exo_supervisor.core.effects import Announce, KeepInstances, OwnInstances
 from exo_supervisor.core.events import Instance
 from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
 from exo_supervisor.core.placement.state import (
@@ -17,12 +17,15 @@ from exo_supervisor.core.placement.state import (
     Placing,
     Resting,
 )
-from exo_supervisor.core.policy import ModelRule
+from exo_supervisor.core.policy import WAITS, ModelRule, Waits
 
 ILL = frozenset({"runner_failed", "host_down", "host_lags", "shutting_down", "no_runners"})
 """Why an instance does not count beside another."""
-MAX_OWN = 16
+MAX_OWN = 8
 """Instances of one model that are remembered as our own."""
+FORGOTTEN = 3600.0
+"""Seconds unseen after which one of our own is forgotten: a member that replays its log shows
+again what was deleted, and what stands behind a broken network comes back with it (exo#2059)."""
 MOST = 256
 """Models that are remembered; those that no rule names make room, the oldest first."""
 
@@ -33,9 +36,9 @@ class Row(Struct):
     `wanted` is for once; `stands`: it is ready somewhere; `suspended` means that a person removed
     it, and that `keep` rests until the model is ordered again. `coming`: a request may wait for
     it. `unfit` are clusters that cannot take it now, each with its reason; `removing` are those
-    that were told to delete it, and when. `own` are the instances that we placed, `thinning` the
-    clusters that were told to delete one of those. Until `free_at` the last order may still be
-    carried out.
+    that were told to delete it, and when. `own` are the instances that we placed, each with when
+    it was last seen, and `ordered` those that never were; `thinning` are the clusters that were
+    told to delete one of our own. Until `free_at` the last order may still be carried out.
     """
 
     models: tuple[ModelId, ...]
@@ -51,18 +54,40 @@ class Row(Struct):
     unfit: dict[ClusterKey, str] = field(default_factory=dict[ClusterKey, str])
     removing: dict[ClusterKey, float] = field(default_factory=dict[ClusterKey, float])
     thinning: dict[ClusterKey, float] = field(default_factory=dict[ClusterKey, float])
-    own: dict[InstanceId, None] = field(default_factory=dict[InstanceId, None])
+    own: dict[InstanceId, float] = field(default_factory=dict[InstanceId, float])
+    ordered: set[InstanceId] = field(default_factory=set[InstanceId])
     free_at: float = -inf
 
     def is_wanted(self) -> bool:
         """Say whether the model is to stand somewhere."""
         return self.wanted or (self.keep and not self.suspended)
 
-    def note_own(self, instance: InstanceId) -> None:
-        """Remember an instance that we placed; the oldest makes room."""
-        self.own[instance] = None
+    def note_own(self, instance: InstanceId, now: float, *, seen: bool = False) -> None:
+        """Remember an instance that we place; the one that was not seen for longest makes room."""
+        self.own[instance] = now
+        if not seen:
+            self.ordered.add(instance)
         if len(self.own) > MAX_OWN:
-            del self.own[next(iter(self.own))]
+            oldest = min(self.own, key=self.own.__getitem__)
+            del self.own[oldest]
+            self.ordered.discard(oldest)
+
+    def see_own(self, standing: Container[InstanceId], now: float) -> bool:
+        """Take in which of our own stand, and forget those that have not for long.
+
+        True if there is anything new in this.
+        """
+        before = len(self.own), len(self.ordered)
+        seen = {one: now if one in standing else at for one, at in self.own.items()}
+        self.own = {one: at for one, at in seen.items() if now < at + FORGOTTEN}
+        self.ordered = {one for one in self.ordered if one in self.own and one not in standing}
+        return (len(self.own), len(self.ordered)) != before
+
+    def kept_own(self) -> OwnInstances:
+        """Return what is to be kept of it across restarts."""
+        seen = tuple(one for one in self.own if one not in self.ordered)
+        ordered = tuple(one for one in self.own if one in self.ordered)
+        return OwnInstances(self.models[0], seen, ordered)
 
     def surplus(self, instances: Sequence[Instance]) -> tuple[InstanceId, ...]:
         """Name the instances of our own that are one too many: a well one has a lower id."""
@@ -81,9 +106,19 @@ class Row(Struct):
 
 
 class Wants:
-    """Owns the rows; those of the configuration stay for good."""
+    """Owns the rows; those of the configuration stay for good.
 
-    def __init__(self, rules: Sequence[ModelRule]) -> None:
+    A model that an earlier run placed has one, too, lest a second instance stays for ever. What
+    that run ordered and did not see may yet come: so it is waited for as if it were ordered now.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[ModelRule],
+        own: Sequence[OwnInstances],
+        now: float,
+        waits: Waits = WAITS,
+    ) -> None:
         self._rows: dict[ModelId, Row] = {}
         for rule in rules:
             if rule.exo and (rule.keep or rule.on_demand):
@@ -92,6 +127,12 @@ class Wants:
                 row.models = tuple(dict.fromkeys((*row.models, *rule.exo)))
                 self._rows |= dict.fromkeys(row.models, row)
         self._fixed = frozenset(self._rows)
+        for each in own:
+            row = self.row_of(each.model) or self.add((each.model,))
+            for instance in (*each.seen, *each.ordered):
+                row.note_own(instance, now, seen=instance in each.seen)
+            if row.ordered:
+                row.free_at = now + waits.appears
 
     def __iter__(self) -> Iterator[Row]:
         return iter([row for model, row in self._rows.items() if model == row.models[0]])
@@ -109,6 +150,10 @@ class Wants:
         row = self._known(models) or Row(models)
         self._rows |= dict.fromkeys(row.models, row)
         return row
+
+    def keep_own(self) -> KeepInstances:
+        """Have all instances that are our own kept across restarts."""
+        return KeepInstances(own=tuple(row.kept_own() for row in self if row.own))
 
     def follow(self, key: ClusterKey, heir: ClusterKey) -> None:
         """Take in that a cluster went into another: what was ordered of it will show there."""

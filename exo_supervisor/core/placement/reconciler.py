@@ -7,23 +7,25 @@ and not while a cluster still settles after an election (Exo restores nothing, e
 Exo says yes at once and carries a placement out many seconds later, even after a merge or in the
 next session. So an order outlives its cluster: for `Waits.appears` after a yes there is no second
 one for that model anywhere. Where another supervisor had the same thought, two instances stand, and
-who placed the one with the higher id takes it away.
+who placed the one with the higher id takes it away. Which are our own outlasts a restart, as the
+orders do.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import Literal
 
-from exo_supervisor.core.effects import Announce, Effect, PlaceModel, ReadPlacement, RemoveModel
-from exo_supervisor.core.events import ModelRemoved, Placed, PlacementSettled
+from exo_supervisor.core.effects import Announce, Effect, PlaceModel, ReadPlacement
+from exo_supervisor.core.events import ModelRemoved, Placed, PlacementChosen, PlacementSettled
 from exo_supervisor.core.fleet.nodes import Cluster, Node
 from exo_supervisor.core.fleet.registry import Registry
-from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
+from exo_supervisor.core.names import ClusterKey, ModelId
 from exo_supervisor.core.placement import state as placing
 from exo_supervisor.core.placement.desired import Row, Wants, tell_change
 from exo_supervisor.core.placement.eligibility import Grounds
-from exo_supervisor.core.placement.state import ANSWERS, Asked, Awaited, GivenUp, Loading, Resting
-from exo_supervisor.core.policy import WAITS, ModelRule, Waits
+from exo_supervisor.core.placement.removal import remove, thin_out
+from exo_supervisor.core.placement.state import Asked, Awaited, GivenUp, Loading, Resting
+from exo_supervisor.core.policy import WAITS, Waits
 
 LOOK = 2.0
 """Seconds between two looks at the state while a placement has to appear and to load."""
@@ -41,14 +43,13 @@ class Keeper:
 
     def __init__(
         self,
-        rules: Sequence[ModelRule],
+        wants: Wants,
         registry: Registry,
         wake: Callable[[float], None],
         waits: Waits = WAITS,
     ) -> None:
-        self._registry, self._wake, self._appears = registry, wake, waits.appears
-        self._grounds = Grounds(registry, waits)
-        self.wants = Wants(rules)
+        self.wants, self._registry, self._wake = wants, registry, wake
+        self._grounds, self._appears = Grounds(registry, waits), waits.appears
 
     def turn(self, now: float) -> list[Effect]:
         """Look at every row, since a state was read or an instant came."""
@@ -78,18 +79,24 @@ class Keeper:
                 row.free_at = -inf  # the last order was carried out
             if not isinstance(row.placing, Asked):
                 row.placing = Resting()
-            return [*self._remove(row, now), *self._turn(row, now)]
+            return [*remove(row, self._grounds, now), *self._turn(row, now)]
         row.wanted, row.suspended = True, False
         if isinstance(row.placing, GivenUp | Resting):
             row.placing = Resting()
             row.unfit.clear()
         return self._turn(row, now)
 
+    def chosen(self, event: PlacementChosen, now: float) -> list[Effect]:
+        """Take in what will be our own, before Exo hears of it: we may not outlive the order."""
+        row = self.wants.row_of(event.key)
+        if row is None:
+            return []
+        row.note_own(event.instance, now)
+        return [self.wants.keep_own()]
+
     def settled(self, event: PlacementSettled, now: float) -> list[Effect]:
         """Take in what came of asking a node to place a model."""
         row = self.wants.row_of(event.key)
-        if row is not None and event.instance is not None:
-            row.note_own(event.instance)
         if row is None or row.ticket != event.ticket or not isinstance(row.placing, Asked):
             return []
         before, cluster = row.placing, row.placing.cluster
@@ -136,7 +143,8 @@ class Keeper:
             self._miss(row, now)
         else:
             self._stand(row, *where, now)
-        effects = [*self._after_change(row, before), *self._thin_out(row, now)]
+        effects = [*self._after_change(row, before), *self._see_own(row, now)]
+        effects += thin_out(row, self._grounds, now)
         if where is None and isinstance(row.placing, Resting) and row.is_wanted():
             effects += self._begin(row, row.placing, now)
         row.coming = self._is_coming(row, missing=where is None)
@@ -219,30 +227,11 @@ class Keeper:
             models=row.models,
         )
 
-    def _remove(self, row: Row, now: float) -> Iterator[Effect]:
-        """Have a model deleted wherever it stands, and nowhere twice at once."""
-        for cluster, node in self._grounds.open():
-            standing = tuple(model for model in row.models if model in cluster.models)
-            under_way = now < row.removing.get(cluster.key, -inf) + ANSWERS
-            if under_way or not standing:
-                continue
-            row.removing[cluster.key] = now
-            yield _removal(row, cluster, node, standing)
-
-    def _thin_out(self, row: Row, now: float) -> Iterator[Effect]:
-        """Have an instance of our own deleted that is one too many, if nothing runs on it.
-
-        Of two supervisors that placed one each, the one whose instance has the higher id does so.
-        """
-        for cluster, node in self._grounds.open():
-            if cluster.key in row.thinning or not row.own:
-                continue
-            placed = [cluster.models[model] for model in row.models if model in cluster.models]
-            surplus = row.surplus([one for each in placed for one in each.instances])
-            if not surplus:
-                continue
-            row.thinning[cluster.key] = now
-            yield _removal(row, cluster, node, row.models, only=surplus)
+    def _see_own(self, row: Row, now: float) -> Iterator[Effect]:
+        """Take in which of our own instances stand, and forget those that have long gone."""
+        placed = (p for model in row.models for _, p in self._registry.where_placed(model))
+        if row.own and row.see_own({one.id for p in placed for one in p.instances}, now):
+            yield self.wants.keep_own()
 
     def _after_change(self, row: Row, before: placing.Placing) -> Iterator[Effect]:
         """Tell of a row's change; a failure ends what was wanted once."""
@@ -280,22 +269,3 @@ class Keeper:
         node = None if cluster is None else self._registry.reader(cluster)
         if node is not None:
             yield ReadPlacement(node=node)
-
-
-def _removal(
-    row: Row,
-    cluster: Cluster,
-    node: Node,
-    models: tuple[ModelId, ...],
-    *,
-    only: tuple[InstanceId, ...] = (),
-) -> RemoveModel:
-    return RemoveModel(
-        model=row.models[0],
-        cluster=cluster.key,
-        node=node.address,
-        url=node.url,
-        state_paths=node.state_paths,
-        models=models,
-        only=only,
-    )

@@ -25,6 +25,7 @@ from exo_supervisor.core.names import (
     Scope,
     Target,
 )
+from exo_supervisor.core.placement.desired import Wants
 from exo_supervisor.core.placement.reconciler import Keeper
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.catalog import Tier
@@ -69,13 +70,14 @@ class Option(Struct, frozen=True):
 class Tables:
     """What decisions look at; the machine alone changes it."""
 
-    def __init__(self, policy: Policy, wake_keeper: Callable[[float], None]) -> None:
+    def __init__(self, policy: Policy, now: float, wake_keeper: Callable[[float], None]) -> None:
         self.policy = policy
         strict = policy.local_only and policy.trust != "link"
         self.registry = Registry(
             Trust(policy.trust, policy.pins, strict=strict, owned=policy.owned)
         )
-        self.keeper = Keeper(policy.models, self.registry, wake_keeper, policy.waits)
+        wants = Wants(policy.models, policy.own, now, policy.waits)
+        self.keeper = Keeper(wants, self.registry, wake_keeper, policy.waits)
         self.clouds = Clouds(policy.clouds)
         self.breakers = Breakers(policy.rules)
         self.meters = Meters()

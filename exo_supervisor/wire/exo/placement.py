@@ -1,10 +1,10 @@
 """Placing a model on Exo (B and C): what could be placed where, and what stands already."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from exo_supervisor.core.names import InstanceId, ModelId
 from exo_supervisor.wire.bounds import MAX_MODELS, at_most, bounded_part, bounded_state
@@ -12,6 +12,8 @@ from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
+LONGEST_ID: Final = 64
+"""Characters of an instance's id that is remembered; Exo's have 36."""
 _LONGEST_WHY: Final = 200
 
 
@@ -57,7 +59,7 @@ class _Previews(Struct):
 
 
 class _Named(Struct, rename="camel"):
-    instance_id: str
+    instance_id: Annotated[str, Meta(max_length=LONGEST_ID)]
 
 
 class _Shards(Struct, rename="camel"):

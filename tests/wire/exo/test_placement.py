@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.exo.placement import (
+    LONGEST_ID,
     Preview,
     at_work,
     choose,
@@ -126,6 +127,8 @@ def test_a_previewed_instance_tells_its_id_where_it_has_one() -> None:
     ways, _ = previews(entry(instance={"MlxRingInstance": {"instanceId": "i7"}}), entry())
     assert [way.id for way in ways] == ["i7", None]
     assert previews(entry(instance={}))[0][0].id is None
+    long = {"MlxRingInstance": {"instanceId": "i" * (LONGEST_ID + 1)}}
+    assert previews(entry(instance=long))[0][0].id is None
 
 
 @given(st.binary(max_size=200))
