@@ -67,8 +67,13 @@ class World(Struct):
         return await until(lambda: self.look(path), met)
 
     async def ready(self, nodes: int = 1) -> None:
-        """Wait until exactly so many nodes are ready."""
-        await self.until("/supervisor/status", lambda body: body["nodes"]["ready"] == nodes)
+        """Wait until exactly so many nodes are ready, and each provider was looked at."""
+
+        def met(body: Json) -> bool:
+            looked = all(each["state"] != "unknown" for each in body["providers"])
+            return looked and body["nodes"]["ready"] == nodes
+
+        await self.until("/supervisor/status", met)
 
     async def idle(self) -> None:
         """Wait until no request is in flight."""

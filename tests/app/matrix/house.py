@@ -80,12 +80,7 @@ async def house(place: Place, cells: Sequence[Cell], timers: Timers) -> AsyncGen
             )
         )
         await world.ready(len(nodes))
-        await world.until("/supervisor/status", _all_looked_at)
         yield House(world, targets)
-
-
-def _all_looked_at(status: Json) -> bool:
-    return all(each["state"] != "unknown" for each in status["providers"])
 
 
 def _target(place: Place, cell: Cell) -> ExoNode | Cloud:
