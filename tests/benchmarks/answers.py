@@ -58,6 +58,12 @@ def stream(tokens: int, *, cloud: bool) -> tuple[bytes, ...]:
 
 
 @cache
+def at_once(tokens: int, *, cloud: bool) -> bytes:
+    """Return a whole stream for one write."""
+    return b"".join(stream(tokens, cloud=cloud))
+
+
+@cache
 def plain(tokens: int) -> bytes:
     """Return the whole answer as one JSON object, with its head."""
     message = {"role": "assistant", "content": text(tokens)}
@@ -131,4 +137,5 @@ _SMALL: dict[str, object] = {
     "/state/topology": {"nodes": [_NODE], "connections": {}},
     "/v1/models": {"object": "list", "data": [{"id": EXO_MODEL}]},
     "/cloud/v1/models": {"object": "list", "data": [{"id": CLOUD_MODEL}]},
+    "/whole/v1/models": {"object": "list", "data": [{"id": CLOUD_MODEL}]},
 }

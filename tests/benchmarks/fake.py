@@ -1,14 +1,16 @@
-"""A fast upstream in a process of its own: an Exo node of generation C, and a cloud at `/cloud`.
+"""A fast upstream in a process of its own: an Exo node of generation C, and clouds beside it.
 
-It says its port on standard output and ends with its standard input. A chat's `max_tokens` says
-how many tokens are answered and `pace` how many of them a second, each in a write of its own;
-without it they follow each other without a pause.
+The cloud at `/cloud` streams where it is asked to; the one at `/whole` answers with one JSON object
+whatever it is asked. It says its port on standard output and ends with its standard input. A chat's
+`max_tokens` says how many tokens are answered and `pace` how many of them a second, each in a write
+of its own; without it they are one write. With `"step":true` each waits until `held` is called.
 """
 
 import asyncio
 import re
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import uvloop
@@ -22,10 +24,15 @@ _INDEX = "/state/lastEventAppliedIdx"
 _MISSING = answers.as_json({"detail": "Not Found"}, b"404 ")
 
 
-class _Connection(asyncio.Protocol):
+Held = deque[Callable[[], None]]
+"""What writes the next piece of each stream that goes step by step."""
+
+
+class Connection(asyncio.Protocol):
     """Answers one request after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: Held) -> None:
+        self._held = held
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
 
@@ -44,30 +51,37 @@ class _Connection(asyncio.Protocol):
         self._buffer = rest[size:]
         path = head.split(b" ", 2)[1].decode()
         if path.endswith("/chat/completions"):
-            self._chat(rest[:size], cloud=path.startswith("/cloud"))
+            self._chat(rest[:size], path)
         else:
             self._write(_index() if path == _INDEX else answers.small(path) or _MISSING)
 
-    def _chat(self, body: bytes, *, cloud: bool) -> None:
+    def _chat(self, body: bytes, path: str) -> None:
         tokens = _TOKENS.search(body)
         count = int(tokens[1]) if tokens else 1
-        if b'"stream":true' not in body:
+        if b'"stream":true' not in body or path.startswith("/whole"):
             self._write(answers.plain(count))
             return
-        pace = _PACE.search(body)
-        pause = 1 / int(pace[1]) if pace else 0.0
-        self._go_on(iter(answers.stream(count, cloud=cloud)), pause)
+        cloud = path.startswith("/cloud")
+        pieces = answers.stream(count, cloud=cloud)
+        if b'"step":true' in body:
+            self._write(pieces[0])
+            self._step(iter(pieces[1:]))
+        elif pace := _PACE.search(body):
+            self._go_on(iter(pieces), 1 / int(pace[1]))
+        else:
+            self._write(answers.at_once(count, cloud=cloud))
+
+    def _step(self, pieces: Iterator[bytes]) -> None:
+        if (piece := next(pieces, None)) is not None:
+            self._held.append(lambda: self._step(pieces))
+            self._write(piece)
 
     def _go_on(self, pieces: Iterator[bytes], pause: float) -> None:
         piece = next(pieces, None)
         if piece is None or self._transport is None:
             return
         self._transport.write(piece)
-        loop = asyncio.get_running_loop()
-        if pause:
-            loop.call_later(pause, self._go_on, pieces, pause)
-        else:
-            loop.call_soon(self._go_on, pieces, pause)
+        asyncio.get_running_loop().call_later(pause, self._go_on, pieces, pause)
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:
@@ -82,11 +96,16 @@ def _index() -> bytes:
     return answers.as_json(int(asyncio.get_running_loop().time()))
 
 
-async def _serve() -> None:
+async def listen(held: Held) -> asyncio.Server:
+    """Listen on a port of loopback."""
     loop = asyncio.get_running_loop()
+    return await loop.create_server(lambda: Connection(held), "127.0.0.1", 0, backlog=4096)
+
+
+async def _serve() -> None:
     ended = asyncio.Event()
-    loop.add_reader(0, ended.set)
-    server = await loop.create_server(_Connection, "127.0.0.1", 0, backlog=4096)
+    asyncio.get_running_loop().add_reader(0, ended.set)
+    server = await listen(Held())
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await ended.wait()

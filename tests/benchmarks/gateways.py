@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from tests.benchmarks.answers import CLOUD_MODEL, EXO_MODEL
-from tests.benchmarks.processes import BenchmarkError, module, started
+from tests.benchmarks.processes import BenchmarkError, module, started, tail
 
 START = 20.0
 """Seconds that a gateway may take until it accepts connections."""
@@ -141,4 +141,4 @@ def _wait(name: str, path: str, process: subprocess.Popen[bytes], log: Path) -> 
             if probe.connect_ex(path) == 0:
                 return
         time.sleep(0.05)
-    raise BenchmarkError(f"{name} did not start: {log.read_text(errors='replace')[-2000:]}")
+    raise BenchmarkError(f"{name} did not start: {tail(log)}")

@@ -44,6 +44,11 @@ def started(
                 process.communicate()
 
 
+def tail(log: Path) -> str:
+    """Return the end of what a process said."""
+    return log.read_text(errors="replace")[-2000:]
+
+
 def module(name: str, *arguments: str) -> list[str]:
     """Return the command that runs one of our modules."""
     return [sys.executable, "-m", name, *arguments]
