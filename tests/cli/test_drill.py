@@ -45,7 +45,7 @@ def test_the_card_fits_a_terminal_and_every_line_of_it_is_ok(folder: Path) -> No
     assert (code, err) == (0, "")
     head, rows, last = lines[:4], lines[4:-1], lines[-1]
     assert head[1:3] == [f"Settings: {folder / 'supervisor.toml'}.", "Model: house, as configured."]
-    assert "1/8" in head[3]
+    assert "1/12" in head[3]
     assert {row[:6] for row in rows} == {"ok    "}
     assert last == f"All {len(rows)} hold: every answer was whole or a clear error."
     assert max(len(line) for line in [*head[2:], *rows, last]) <= 80

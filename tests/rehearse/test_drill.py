@@ -71,14 +71,14 @@ def fault(name: str) -> Fault:
 def test_timers_shrink_in_proportion_and_never_below_what_a_busy_machine_needs() -> None:
     plan = draw_up(users(), None)
     timers = plan.config.timeouts
-    assert plan.scale == 20
-    assert (timers.first_content, timers.first_content_max, timers.total) == (1.5, LONGEST, 45.0)
-    assert timers.connect == SHORTEST
+    assert plan.scale == 30
+    assert (timers.first_content, timers.first_content_max, timers.total) == (1.0, LONGEST, 30.0)
+    assert (timers.connect, plan.waits.idle) == (SHORTEST, SHORTEST)
     near, far = plan.config.providers
-    assert (near.name, near.first_content, far.first_content) == ("near", 1.5, 6.0)
-    assert (far.connect, far.stall) == (0.5, 3.0)
+    assert (near.name, near.first_content, far.first_content) == ("near", 1.0, 4.0)
+    assert (far.connect, far.stall) == (0.5, 2.0)
     patient = draw_up(users("[timeouts]\nfirst_content_max = 3000.0\n"), None)
-    assert (patient.scale, patient.config.timeouts.first_content_max) == (200, LONGEST)
+    assert (patient.scale, patient.config.timeouts.first_content_max) == (300, LONGEST)
     quick = draw_up(read(QUICK, file="test", environ={}).config, None).config.timeouts
     assert quick.stall == 0.4, "what is short already stays"
 
@@ -200,8 +200,8 @@ def silences(plan: Plan) -> dict[str, float]:
 
 def test_a_healthy_exo_is_silent_for_longer_than_its_timers_and_never_than_the_longest() -> None:
     assert silences(draw_up(users(), None)) == {
-        "long first prefill step": 1.5 * 1.5,
-        "silence in mid-answer": 1.5 * 1.0,
+        "long first prefill step": 1.5,
+        "silence in mid-answer": 1.0,
     }
     assert silences(patient(first_content=1.0, first_content_max=1.2, stall=0.6)) == {
         "long first prefill step": pytest.approx(1.1),

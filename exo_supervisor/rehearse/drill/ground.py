@@ -85,6 +85,7 @@ async def set_up(plan: Plan) -> AsyncGenerator[Ground]:
             sockets=[listening.socket],
             keys={name: Secret(_KEY, "the drill") for name in clouds},
             why_off={},
+            waits=plan.waits,
         )
         stop = anyio.Event()
         async with anyio.create_task_group() as tasks:

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from exo_supervisor.app.policy import CLOUD_CONNECT, CLOUD_FIRST_CONTENT, CLOUD_STALL
 from exo_supervisor.config import Config, Discovery, Model, Provider
+from exo_supervisor.core.policy import WAITS, Waits
 
-LONGEST = 15.0
+LONGEST = 10.0
 """Seconds that the longest timer of a drill may have; all others shrink in proportion."""
 SHORTEST = 0.5
 """Seconds below which no timer shrinks, or a busy machine would look like a faulty target."""
@@ -35,6 +36,11 @@ class Plan(Struct, frozen=True):
     def local_only(self) -> bool:
         """Whether no request of this model may leave the house."""
         return "local_only" in (self.model.privacy, self.config.routing.privacy)
+
+    @property
+    def waits(self) -> Waits:
+        """What no setting reaches, shortened in proportion, too."""
+        return replace(WAITS, idle=_shrink(WAITS.idle, self.scale))
 
     @property
     def exo_first(self) -> bool:
