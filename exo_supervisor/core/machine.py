@@ -209,7 +209,7 @@ class Machine:
             case PlacementSettled():
                 effects = keeper.settled(event, now)
             case ModelRemoved():
-                effects = keeper.removed(event)
+                effects = keeper.removed(event, now)
             case ModelOrdered(models=models, order=order):
                 effects = keeper.order(models, order, now)
         return effects + self._rouse(now, changed=True)

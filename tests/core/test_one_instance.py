@@ -19,6 +19,7 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
 from exo_supervisor.core.placement.desired import FORGOTTEN, MAX_OWN, MOST, Row, Wants
+from exo_supervisor.core.placement.removal import DELETED
 from exo_supervisor.core.placement.state import ANSWERS, Awaited, Loading, Resting
 from exo_supervisor.core.policy import WAITS, ModelRule, Policy
 from tests.core.story import Story, stand
@@ -157,8 +158,20 @@ def test_of_two_that_were_placed_the_one_with_the_higher_id_goes_if_it_is_ours()
     house.said.clear()
     house.tell(gone)
     assert house.names() == ["surplus_instance_removed"]
+    assert thinned(house.tells("a:1", two, index=132)) == [], "Exo takes its time"
     assert thinned(house.tells("a:1", stand("m", "i3@a:1"), index=140)) == []
     assert placed(house.wait(600.0)) == []
+
+
+def test_what_stands_long_after_it_was_deleted_is_deleted_again() -> None:
+    """A member that replays its log shows it again, and so does a command that was lost."""
+    house = House("a:1")
+    house.ordered("i5")
+    two = stand("m", "i3@a:1", "i5@a:1")
+    assert thinned(house.tells("a:1", two, index=130)) == [("i5",)]
+    house.tell(ModelRemoved(model=M, cluster=ClusterKey("a:1"), count=1, surplus=True))
+    house.now += DELETED
+    assert thinned(house.tells("a:1", two, index=140)) == [("i5",)]
 
 
 def test_what_is_one_too_many_is_asked_for_again_if_nobody_answers() -> None:

@@ -9,7 +9,6 @@ from exo_supervisor.core.effects import Announce, KeepInstances, OwnInstances
 from exo_supervisor.core.events import Instance
 from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
 from exo_supervisor.core.placement.state import (
-    ANSWERS,
     Asked,
     Awaited,
     GivenUp,
@@ -35,10 +34,11 @@ class Row(Struct):
 
     `wanted` is for once; `stands`: it is ready somewhere; `suspended` means that a person removed
     it, and that `keep` rests until the model is ordered again. `coming`: a request may wait for
-    it. `unfit` are clusters that cannot take it now, each with its reason; `removing` are those
-    that were told to delete it, and when. `own` are the instances that we placed, each with when
-    it was last seen, and `ordered` those that never were; `thinning` are the clusters that were
-    told to delete one of our own. Until `free_at` the last order may still be carried out.
+    it. `unfit` are clusters that cannot take it now, each with its reason. `own` are the instances
+    that we placed, each with when it was last seen, and `ordered` those that never were.
+    `removing` are the clusters that were told to delete it, `thinning` those that were told to
+    delete one of our own: none is told again before the instant. Until `free_at` the last order may
+    still be carried out.
     """
 
     models: tuple[ModelId, ...]
@@ -101,7 +101,7 @@ class Row(Struct):
     def forget_unanswered(self, now: float) -> None:
         """Take in that nobody will answer any more for what was to be deleted."""
         for table in (self.removing, self.thinning):
-            for key in [key for key, at in table.items() if now >= at + ANSWERS]:
+            for key in [key for key, until in table.items() if now >= until]:
                 del table[key]
 
 

@@ -23,7 +23,7 @@ from exo_supervisor.core.names import ClusterKey, ModelId
 from exo_supervisor.core.placement import state as placing
 from exo_supervisor.core.placement.desired import Row, Wants, tell_change
 from exo_supervisor.core.placement.eligibility import Grounds
-from exo_supervisor.core.placement.removal import remove, thin_out
+from exo_supervisor.core.placement.removal import DELETED, remove, thin_out
 from exo_supervisor.core.placement.state import Asked, Awaited, GivenUp, Loading, Resting
 from exo_supervisor.core.policy import WAITS, Waits
 
@@ -117,11 +117,13 @@ class Keeper:
         said = Announce(level=level, name=f"placement_{event.told}", facts=facts)
         return [said, *self._turn(row, now)]
 
-    def removed(self, event: ModelRemoved) -> list[Effect]:
+    def removed(self, event: ModelRemoved, now: float) -> list[Effect]:
         """Take in that a cluster's instances of a model were deleted, or not."""
         row = self.wants.row_of(event.model)
-        if row is not None:
-            (row.thinning if event.surplus else row.removing).pop(event.cluster, None)
+        if row is not None and event.surplus:
+            row.thinning[event.cluster] = now + DELETED
+        elif row is not None:
+            row.removing.pop(event.cluster, None)
         facts: dict[str, object] = {
             "model": event.model,
             "cluster": event.cluster,

@@ -10,15 +10,18 @@ from exo_supervisor.core.placement.desired import Row
 from exo_supervisor.core.placement.eligibility import Grounds
 from exo_supervisor.core.placement.state import ANSWERS
 
+DELETED = 5.0
+"""Seconds after which what was deleted and stands all the same is deleted again."""
+
 
 def remove(row: Row, grounds: Grounds, now: float) -> Iterator[RemoveModel]:
     """Have a model deleted wherever it stands, and nowhere twice at once."""
     for cluster, node in grounds.open():
         standing = tuple(model for model in row.models if model in cluster.models)
-        under_way = now < row.removing.get(cluster.key, -inf) + ANSWERS
+        under_way = now < row.removing.get(cluster.key, -inf)
         if under_way or not standing:
             continue
-        row.removing[cluster.key] = now
+        row.removing[cluster.key] = now + ANSWERS
         yield _removal(row, cluster, node, standing)
 
 
@@ -35,7 +38,7 @@ def thin_out(row: Row, grounds: Grounds, now: float) -> Iterator[RemoveModel]:
         placed = [cluster.models[model] for model in row.models if model in cluster.models]
         surplus = row.surplus([one for each in placed for one in each.instances])
         if surplus:
-            row.thinning[cluster.key] = now
+            row.thinning[cluster.key] = now + ANSWERS
             yield _removal(row, cluster, node, row.models, only=surplus)
 
 
