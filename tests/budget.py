@@ -6,7 +6,7 @@ On a busy machine any time is overrun. So the suite proves that the thing happen
 
 import pytest
 
-EVER = 60.0
+EVER = 200.0
 """Seconds after which what a test waits for has not happened, on however busy a machine."""
 
 

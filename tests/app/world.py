@@ -27,6 +27,7 @@ from exo_supervisor.core.policy import WAITS, Waits
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.host import listen, logs
 from exo_supervisor.host.credentials import Secret
+from tests.budget import EVER
 from tests.demo.raw import Reply, taken_apart
 
 MODEL = "house-model"
@@ -37,8 +38,7 @@ KEY = "sk-the-key-of-the-provider"
 KEY_ENV = "HOUSE_CLOUD_KEY"
 CHAT = "/v1/chat/completions"
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
-PATIENCE = 60.0
-"""Seconds after which what a test waits for has not happened."""
+PATIENCE = EVER
 
 SOON = Waits(settle=0.2, restarted=0.2, jitter=0.2)
 """Lets a cluster settle in a moment: the waits themselves are tested in virtual time."""

@@ -23,7 +23,7 @@ Wire = Literal["tcp", "no_route", "dns", "tls"]
 WAIT_AT: Final[Mapping[Kind, tuple[Place, ...]]] = {
     "heavy": ("B",),
     "slow": ("A", "cloud"),
-    "stalling": ("C",),
+    "stalling": ("cloud",),
     "vouched": ("C",),
 }
 """Where the suite's one cell of a row waits: a house of its own for each kind and place."""
