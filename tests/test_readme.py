@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from exo_supervisor.cli.verbs import VERBS
-from exo_supervisor.config import read
+from exo_supervisor.config.read import read
 from exo_supervisor.core.requests.candidates import Block
 
 ROOT = Path(__file__).parent.parent

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from exo_supervisor.config import Config, Model, Provider, Timeouts
+from exo_supervisor.config.schema import Config, Model, Provider, Timeouts
 from exo_supervisor.core.breakers.automaton import Rules
 from exo_supervisor.core.effects import OwnInstances, Timers
 from exo_supervisor.core.names import Address, ModelId, ProviderName

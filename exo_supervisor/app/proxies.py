@@ -1,6 +1,6 @@
 """The proxies that lead to some providers."""
 
-from exo_supervisor.config import Config, Provider
+from exo_supervisor.config.schema import Config, Provider
 from exo_supervisor.http.url import Proxy, read_proxy
 
 

@@ -3,6 +3,7 @@
 import gc
 import os
 from contextlib import suppress
+from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM
 from socket import socket
 
@@ -12,12 +13,12 @@ import structlog
 from exo_supervisor.app import files
 from exo_supervisor.app.border import user_ids
 from exo_supervisor.app.service import Given, serve
-from exo_supervisor.config import Settings
+from exo_supervisor.config import where
+from exo_supervisor.config.read import Settings
 from exo_supervisor.errors import StartError
 from exo_supervisor.host import descriptors, limits, listen, logs, systemd
 from exo_supervisor.host.credentials import Secret
 from exo_supervisor.host.tcp import open_tcp
-from exo_supervisor.host.user_socket import make_base
 from exo_supervisor.runtime.loop import loop_options
 from exo_supervisor.runtime.supervise import describe_crash
 
@@ -42,7 +43,7 @@ def run(named: str | None, socket: str | None) -> int:
     keys, why_off = files.keys(settings.config, os.environ)
     token = files.token(settings.config, os.environ)
     writer = logs.configure(settings.config.log.level, settings.config.log.format)
-    for path, why in files.hidden(os.environ).items():
+    for path, why in where.hidden_files(os.environ).items():
         log.debug("optional_file_unreadable", path=path, why=why)
     try:
         user_ids(settings.config.discovery.loopback_users)
@@ -52,13 +53,14 @@ def run(named: str | None, socket: str | None) -> int:
     except StartError:
         writer.close(LAST_LINES)
         raise
+    state = where.state_directory(os.environ)
     given = Given(
         config=settings.config,
         file=settings.file,
         sockets=[each.socket for each in sockets],
         keys=keys,
         why_off=why_off,
-        state=files.state_directory(os.environ),
+        state=None if state is None else Path(state),
         tcp=tcp,
         admin_group=admin_group,
         origins=settings.origins,
@@ -126,6 +128,12 @@ def _sockets(settings: Settings) -> list[listen.ListeningSocket]:
     if passed:
         return [listen.adopt(each) for each in passed]
     server = settings.config.server
-    path = files.socket_path(settings.config, os.environ)
-    make_base(path, os.environ)
+    path = where.own_socket(server.socket, os.environ)
+    if path is None:
+        raise StartError(
+            "there is no place for the socket: neither XDG_RUNTIME_DIR nor HOME is set; "
+            "try: exo-supervisor run --socket PATH"
+        )
+    if path == where.user_socket(os.environ):
+        listen.make_base(path)
     return [listen.open_socket(path, mode=int(server.socket_mode, 8), group=server.socket_group)]

@@ -22,7 +22,8 @@ from exo_supervisor.app.pins import pin_watch, read_pins
 from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.proxies import proxies_of, proxy_of
 from exo_supervisor.app.sources import Sources, awaited
-from exo_supervisor.config import Config, without_passwords
+from exo_supervisor.config.schema import Config
+from exo_supervisor.config.shown import without_passwords
 from exo_supervisor.core.effects import (
     Announce,
     CancelAttempt,

@@ -7,7 +7,7 @@ from pathlib import Path
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
-from exo_supervisor.config import Config
+from exo_supervisor.config.schema import Config
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.machine import Machine

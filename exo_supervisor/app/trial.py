@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from exo_supervisor.app.border import border_of
 from exo_supervisor.app.proxies import proxy_of
-from exo_supervisor.config import Config, Provider
+from exo_supervisor.config.schema import Config, Provider
 from exo_supervisor.core.events import ProviderListed
 from exo_supervisor.core.names import ModelId, ProviderName
 from exo_supervisor.core.requests.near_names import near

@@ -15,13 +15,14 @@ from exo_supervisor.app import files
 from exo_supervisor.app.trial import Finding, try_all
 from exo_supervisor.cli.errors import FAILED
 from exo_supervisor.cli.json_view import parse_object, texts, word
-from exo_supervisor.cli.locate import SYSTEM_CONFIG, SYSTEM_SOCKET
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.running import keys_of, names_a_file, of_service
 from exo_supervisor.cli.settings import guarded, load
 from exo_supervisor.cli.term import cell, note, say, table
 from exo_supervisor.client.json_object import Fields, fields, objects
-from exo_supervisor.config import Settings, without_passwords
+from exo_supervisor.config import where
+from exo_supervisor.config.read import Settings
+from exo_supervisor.config.shown import without_passwords
 from exo_supervisor.host.permissions import SERVICE_USER, unreadable_for
 
 OPEN_PORT = "whoever reaches an Exo port can use and delete its models: keep it inside your network"
@@ -104,7 +105,7 @@ def _on_the_token(settings: Settings) -> Iterator[Finding]:
 def _is_meant_for_it(arguments: Arguments, file: str) -> bool:
     """Tell whether the service that answers would read a file: the system's, or a person's own."""
     sockets = (of_service(arguments, "/supervisor/status") or {}).get("sockets")
-    return (str(SYSTEM_SOCKET) in texts(sockets)) == (file == str(SYSTEM_CONFIG))
+    return (where.SYSTEM_SOCKET in texts(sockets)) == (file == where.SYSTEM_FILE)
 
 
 def _changed(settings: Settings, running: Fields) -> list[str]:

@@ -12,7 +12,10 @@ from exo_supervisor.cli.running import keys_of, names_a_file, of_service
 from exo_supervisor.cli.settings import guarded, load
 from exo_supervisor.cli.term import clean, say
 from exo_supervisor.client.json_object import Fields, fields
-from exo_supervisor.config import Config, Settings, render, without_passwords
+from exo_supervisor.config.read import Settings
+from exo_supervisor.config.render import render
+from exo_supervisor.config.schema import Config
+from exo_supervisor.config.shown import without_passwords
 from exo_supervisor.errors import StartError
 
 NO_FILE = "no file: defaults and environment"

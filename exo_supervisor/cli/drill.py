@@ -11,7 +11,7 @@ from exo_supervisor.cli.errors import VerbError, misuse
 from exo_supervisor.cli.parse import Arguments, similar
 from exo_supervisor.cli.settings import guarded, load
 from exo_supervisor.cli.term import cell, say, tint_word
-from exo_supervisor.config import Settings
+from exo_supervisor.config.read import Settings
 from exo_supervisor.host import logs
 from exo_supervisor.rehearse.drill.card import Row
 from exo_supervisor.rehearse.drill.card import drill as drill_all

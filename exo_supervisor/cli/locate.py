@@ -1,29 +1,21 @@
 """Finding the service's socket, and telling why it could not be reached."""
 
-import grp
 import os
-import shlex
-import socket
-import tomllib
+from _socket import socket
 from collections.abc import Mapping
-from pathlib import Path
-from stat import S_IRGRP, S_IWGRP
 from typing import NamedTuple
 
 from exo_supervisor.cli.errors import BAD_CONFIG, UNREACHABLE, VerbError
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.client.json_object import fields
-from exo_supervisor.home import expand
-from exo_supervisor.host.user_socket import user_socket
+from exo_supervisor.client import http
+from exo_supervisor.client.json_object import Fields, fields
+from exo_supervisor.config import where
 
-SYSTEM_SOCKET = Path("/run/exo-supervisor/api.sock")
-SYSTEM_CONFIG = Path("/etc/exo-supervisor/supervisor.toml")
-SOCKET_VARIABLE = "EXO_SUPERVISOR_SERVER__SOCKET"
-CONFIG_VARIABLE = "EXO_SUPERVISOR_CONFIG"
 CONNECT_TIMEOUT = 2.0
 _RUN = "exo-supervisor run"
 JOURNAL = "journalctl -u exo-supervisor -n 20"
-_SYSTEMD = Path("/run/systemd/system")
+_UNSET = 'socket=""'
+_SYSTEMD = "/run/systemd/system"
 
 
 class Failed(NamedTuple):
@@ -34,7 +26,7 @@ class Failed(NamedTuple):
     hint: str
 
 
-def connect(arguments: Arguments) -> socket.socket:
+def connect(arguments: Arguments) -> socket:
     """Connect to the first place where a service answers; raises `VerbError` that lists them.
 
     A socket that was named (flag, environment, configuration) is the only one tried: another
@@ -42,15 +34,10 @@ def connect(arguments: Arguments) -> socket.socket:
     """
     failed: list[Failed] = []
     for path in places(arguments, os.environ):
-        plug = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        plug.settimeout(CONNECT_TIMEOUT)
         try:
-            plug.connect(str(path))
+            return http.connect(path, CONNECT_TIMEOUT)
         except (OSError, ValueError) as error:
-            plug.close()
             failed.append(_explain(path, error))
-        else:
-            return plug
     raise VerbError(
         "no service answers",
         why=[each.why for each in failed],
@@ -59,17 +46,14 @@ def connect(arguments: Arguments) -> socket.socket:
     )
 
 
-def places(arguments: Arguments, environ: Mapping[str, str]) -> list[Path]:
+def places(arguments: Arguments, environ: Mapping[str, str]) -> list[str]:
     """List where the socket may be, the likeliest first."""
     named = (
         arguments.socket
-        or _spelled(environ.get(SOCKET_VARIABLE, ""))
+        or _spelled(environ.get(where.SOCKET_VARIABLE, ""))
         or _configured(arguments, environ)
     )
-    if named:
-        return [Path(expand(named, environ))]
-    own = user_socket(environ)
-    return [SYSTEM_SOCKET] if own is None else [own, SYSTEM_SOCKET]
+    return [where.expand(named, environ)] if named else where.likely_sockets(environ)
 
 
 def _spelled(value: str) -> str:
@@ -77,35 +61,21 @@ def _spelled(value: str) -> str:
     if value[:1] not in {'"', "'"}:
         return value
     try:
-        return str(tomllib.loads(f"it = {value}")["it"])
-    except tomllib.TOMLDecodeError:
+        return str(_toml(f"it = {value}")["it"])
+    except ValueError:
         return value
 
 
 def _configured(arguments: Arguments, environ: Mapping[str, str]) -> str:
-    named = arguments.config or environ.get(CONFIG_VARIABLE)
-    if named:
-        return _socket_in(Path(named), named=True)
-    home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "/")) / ".config")
-    for path in (home / "exo-supervisor" / "supervisor.toml", SYSTEM_CONFIG):
-        if _is_there(path):
-            return _socket_in(path, named=False)
-    return ""
-
-
-def _is_there(path: Path) -> bool:
-    """Tell whether an optional file is there; what we may not look at is not."""
-    try:
-        path.stat()
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _socket_in(path: Path, *, named: bool) -> str:
     """Take `server.socket` from a file; only a file that was named must be there and be TOML."""
+    named = where.named_file(arguments.config, environ)
+    path = named or where.found_file(environ)
+    if path is None:
+        return ""
     try:
-        server = fields(tomllib.loads(path.read_text(encoding="utf-8")).get("server"))
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib is slow to import
+            text = file.read()
+        server = fields(_toml(text).get("server")) if named or _may_name_it(text) else {}
     except (OSError, ValueError, RecursionError) as error:
         if not named:
             return ""
@@ -120,16 +90,29 @@ def _socket_in(path: Path, *, named: bool) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _explain(path: Path, error: OSError | ValueError) -> Failed:
+def _may_name_it(text: str) -> bool:
+    """Tell whether a file may name the socket: `tomllib` takes longer than all else of a verb."""
+    lines = (line.strip() for line in text.replace("socket_", "").splitlines())
+    telling = (line for line in lines if line[:1] != "#" and line.replace(" ", "") != _UNSET)
+    return any("socket" in line or "\\" in line for line in telling)
+
+
+def _toml(text: str) -> Fields:
+    from tomllib import loads
+
+    return loads(text)
+
+
+def _explain(path: str, error: OSError | ValueError) -> Failed:
     match error:
         case PermissionError():
             return _denied(path)
         case FileNotFoundError() | NotADirectoryError():
             return Failed(0, f"{path}: no such file", _start())
         case ConnectionRefusedError():
-            return Failed(2, f"{path}: connection refused, the service is gone", gone(str(path)))
+            return Failed(2, f"{path}: connection refused, the service is gone", gone(path))
         case TimeoutError() | BlockingIOError():
-            return Failed(2, f"{path}: it takes no connection, too many wait", gone(str(path)))
+            return Failed(2, f"{path}: it takes no connection, too many wait", gone(path))
         case _:
             reason = getattr(error, "strerror", None) or str(error)
             return Failed(
@@ -138,7 +121,7 @@ def _explain(path: Path, error: OSError | ValueError) -> Failed:
 
 
 def _start() -> str:
-    if not _SYSTEMD.is_dir():
+    if not os.path.isdir(_SYSTEMD):  # noqa: PTH112 - as above
         return _RUN
     return JOURNAL if has_failed() else f"systemctl start exo-supervisor, or {_RUN}"
 
@@ -156,21 +139,28 @@ def has_failed() -> bool:
 
 def gone(path: str) -> str:
     """Say where it stands why a service is gone or silent: the journal, if it is the system's."""
-    if path == str(SYSTEM_SOCKET) and _SYSTEMD.is_dir():
+    if path == where.SYSTEM_SOCKET and os.path.isdir(_SYSTEMD):  # noqa: PTH112 - as above
         return JOURNAL
-    named = "" if path == str(user_socket(os.environ)) else f" --socket {shlex.quote(path)}"
+    from shlex import quote
+
+    named = "" if path == where.user_socket(os.environ) else f" --socket {quote(path)}"
     return f"its log, on the standard error of: {_RUN}{named}"
 
 
-def _denied(path: Path) -> Failed:
+def _denied(socket: str) -> Failed:
     """Name the group that may, on the socket or on the first folder that hides it."""
+    from grp import getgrgid
+    from pathlib import Path
+    from stat import S_IRGRP, S_IWGRP
+
+    path = Path(socket)
     for each in (path, *path.parents):
         try:
             status = each.stat()
         except OSError:
             continue
         try:
-            group = grp.getgrgid(status.st_gid).gr_name
+            group = getgrgid(status.st_gid).gr_name
         except KeyError:
             group = str(status.st_gid)
         why = f"{path}: permission denied, " + (

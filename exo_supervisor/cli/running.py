@@ -5,9 +5,9 @@ import os
 from exo_supervisor.cli.errors import UNREACHABLE, VerbError
 from exo_supervisor.cli.http import fetch
 from exo_supervisor.cli.json_view import parse_object
-from exo_supervisor.cli.locate import CONFIG_VARIABLE
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.client.json_object import Fields, fields
+from exo_supervisor.config import where
 
 
 def of_service(arguments: Arguments, path: str) -> Fields | None:
@@ -22,7 +22,7 @@ def of_service(arguments: Arguments, path: str) -> Fields | None:
 
 def names_a_file(arguments: Arguments) -> bool:
     """Tell whether a file was named: then that one is meant, whatever the service runs on."""
-    return bool(arguments.config or os.environ.get(CONFIG_VARIABLE))
+    return where.named_file(arguments.config, os.environ) is not None
 
 
 def keys_of(body: Fields) -> dict[str, str]:

@@ -8,7 +8,8 @@ from exo_supervisor.app import files
 from exo_supervisor.cli.errors import BAD_CONFIG, VerbError
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, remark
-from exo_supervisor.config import ConfigError, Settings
+from exo_supervisor.config.fault import ConfigError
+from exo_supervisor.config.read import Settings
 from exo_supervisor.errors import StartError
 
 

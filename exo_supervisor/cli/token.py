@@ -4,12 +4,12 @@ import json
 import os
 import secrets
 
-from exo_supervisor.cli.locate import SYSTEM_CONFIG
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import note, say
+from exo_supervisor.config import where
 
 BYTES = 32
-CREDENTIAL = SYSTEM_CONFIG.parent / "credentials" / "api-token"
+CREDENTIAL = f"{where.SYSTEM_CREDENTIALS}/api-token"
 
 
 def token(arguments: Arguments) -> int:

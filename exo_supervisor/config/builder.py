@@ -9,7 +9,7 @@ from exo_supervisor.config.fault import ConfigFault, Kind, Place
 from exo_supervisor.config.rules import UnfitError, take
 from exo_supervisor.config.schema import Config
 from exo_supervisor.config.tables import KEYS, LISTED, SINGLE
-from exo_supervisor.home import expand
+from exo_supervisor.config.where import expand
 
 PATHS = frozenset({"server.socket", "discovery.manual_file"})
 "Keys whose value is a path, in which a home is written out."

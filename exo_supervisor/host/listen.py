@@ -41,6 +41,15 @@ class ListeningSocket:
         self.socket.close()
 
 
+def make_base(path: str) -> None:
+    """Make the directories that lead to a user's own socket, for that user alone.
+
+    Never raises: who opens the socket says best what is wrong there.
+    """
+    with suppress(OSError):
+        Path(path).parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def open_socket(path: str, *, mode: int, group: str) -> ListeningSocket:
     """Bind and listen on `path` with the file's `mode` and, unless empty, its `group`.
 

@@ -9,11 +9,11 @@ import anyio
 from msgspec import Struct
 
 from exo_supervisor.app.service import Given, serve
-from exo_supervisor.app.visitor import Visitor
-from exo_supervisor.config import read
+from exo_supervisor.config.read import read
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.host import listen, logs
 from exo_supervisor.host.credentials import Secret
+from exo_supervisor.rehearse.visitor import Visitor
 
 MODEL = "llama-3.2-3b"
 CLOUD_MODEL = "meta-llama/llama-3.2-3b-instruct"

@@ -18,7 +18,7 @@ from zeroconf._protocol.incoming import DNSIncoming
 
 from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.sources import crawl_points
-from exo_supervisor.config import read
+from exo_supervisor.config.read import read
 from exo_supervisor.core.effects import Effect, ReadPlacement, UnwatchNode, WatchNode
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.fleet.unverified import HOLD, MAX_UNPROVEN, Unproven

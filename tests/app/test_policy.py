@@ -3,7 +3,7 @@
 import pytest
 
 from exo_supervisor.app.policy import policy_of
-from exo_supervisor.config import read
+from exo_supervisor.config.read import read
 from exo_supervisor.core.effects import Timers
 
 CLOUD = '[[provider]]\nname = "p"\nbase_url = "https://p.example/v1"\nkey_env = "K"\n'

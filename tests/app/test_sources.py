@@ -12,7 +12,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.sources import NODES, Sources, crawl_points, nodes_up
-from exo_supervisor.config import read
+from exo_supervisor.config.read import read
 from exo_supervisor.core.events import Event, NodeSighted, PlacementRead, ProbeAnswered
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, NodeId

@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from exo_supervisor.app.files import SYSTEM_STATE, state_directory
+from exo_supervisor.config.where import SYSTEM_STATE, state_directory
 
 
 @pytest.fixture
@@ -33,10 +32,10 @@ def user() -> Iterator[None]:
     ],
 )
 def test_the_place_for_a_user(environ: dict[str, str], expected: str | None) -> None:
-    assert state_directory(environ) == (None if expected is None else Path(expected))
+    assert state_directory(environ) == expected
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_the_place_for_root() -> None:
     assert state_directory({"XDG_STATE_HOME": "/x", "HOME": "/root"}) == SYSTEM_STATE
-    assert state_directory({"STATE_DIRECTORY": "/var/lib/a"}) == Path("/var/lib/a")
+    assert state_directory({"STATE_DIRECTORY": "/var/lib/a"}) == "/var/lib/a"

@@ -22,7 +22,7 @@ from msgspec import Struct
 from openai import AsyncOpenAI
 
 from exo_supervisor.app.service import Given, serve
-from exo_supervisor.config import Settings, read
+from exo_supervisor.config.read import Settings, read
 from exo_supervisor.core.policy import WAITS, Waits
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.host import listen, logs

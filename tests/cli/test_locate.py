@@ -8,16 +8,9 @@ import pytest
 
 from exo_supervisor.cli import main
 from exo_supervisor.cli.errors import VerbError
-from exo_supervisor.cli.locate import (
-    CONFIG_VARIABLE,
-    SOCKET_VARIABLE,
-    SYSTEM_SOCKET,
-    gone,
-    has_failed,
-    places,
-)
+from exo_supervisor.cli.locate import gone, has_failed, places
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.host.user_socket import user_socket
+from exo_supervisor.config.where import FILE_VARIABLE, SOCKET_VARIABLE, SYSTEM_SOCKET, user_socket
 
 SYSTEMD = Path("/run/systemd/system").is_dir()
 STARTED = "systemctl start exo-supervisor, or " if SYSTEMD else ""
@@ -28,20 +21,20 @@ HIDDEN = "/" + "x" * 300
 
 def test_a_flag_wins_over_environment_and_configuration(folder: Path) -> None:
     environ = {SOCKET_VARIABLE: "/env", "XDG_CONFIG_HOME": _config(folder, 'socket = "/file"')}
-    assert places(Arguments(socket="/flag"), environ) == [Path("/flag")]
-    assert places(STATUS, environ) == [Path("/env")]
+    assert places(Arguments(socket="/flag"), environ) == ["/flag"]
+    assert places(STATUS, environ) == ["/env"]
     del environ[SOCKET_VARIABLE]
-    assert places(STATUS, environ) == [Path("/file")]
+    assert places(STATUS, environ) == ["/file"]
 
 
 def test_the_variable_is_a_toml_value(folder: Path) -> None:
     environ = {SOCKET_VARIABLE: '"/quoted"', "HOME": str(folder)}
-    assert places(STATUS, environ) == [Path("/quoted")]
+    assert places(STATUS, environ) == ["/quoted"]
 
 
 def test_without_a_name_the_own_socket_is_tried_before_the_system_s(folder: Path) -> None:
     environ = {"XDG_RUNTIME_DIR": "/run/user/7", "HOME": str(folder)}
-    own = Path("/run/user/7/exo-supervisor/api.sock")
+    own = "/run/user/7/exo-supervisor/api.sock"
     assert places(STATUS, environ) == [own, SYSTEM_SOCKET]
     assert places(STATUS, {"HOME": str(folder)})[-1] == SYSTEM_SOCKET
 
@@ -59,8 +52,22 @@ def test_a_file_that_was_only_found_may_say_anything(folder: Path, text: str) ->
 def test_a_file_that_was_named_is_read_and_only_its_socket_matters(folder: Path) -> None:
     _config(folder, 'socket = "/s"\nnonsense = true')
     named = folder / "exo-supervisor" / "supervisor.toml"
-    assert places(Arguments(config=str(named)), {}) == [Path("/s")]
-    assert places(STATUS, {CONFIG_VARIABLE: str(named)}) == [Path("/s")]
+    assert places(Arguments(config=str(named)), {}) == ["/s"]
+    assert places(STATUS, {FILE_VARIABLE: str(named)}) == ["/s"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'socket="/s"',
+        '"so\\u0063ket" = "/s"',
+        'socket_mode = "0600"\nsocket = "/s" # here',
+        'socket = ""\n[x]\n[[y]]\n[z]\nz = """\n# socket = ""\n"""',
+    ],
+)
+def test_a_file_is_read_as_toml_wherever_it_may_name_the_socket(folder: Path, text: str) -> None:
+    named = ["/s"] if "/s" in text else [SYSTEM_SOCKET]
+    assert places(STATUS, {"XDG_CONFIG_HOME": _config(folder, text)}) == named
 
 
 @pytest.mark.parametrize("text", [None, "] no TOML"])
@@ -108,7 +115,7 @@ def test_a_socket_that_nobody_listens_on_is_the_story_of_a_dead_service(
 
 
 def test_only_the_system_s_service_has_its_log_in_the_journal() -> None:
-    journal = gone(str(SYSTEM_SOCKET)) == "journalctl -u exo-supervisor -n 20"
+    journal = gone(SYSTEM_SOCKET) == "journalctl -u exo-supervisor -n 20"
     assert journal == SYSTEMD
     mine = user_socket(os.environ)
     if mine is not None:

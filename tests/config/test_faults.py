@@ -4,7 +4,10 @@ from time import perf_counter
 
 import pytest
 
-from exo_supervisor.config import Config, ConfigError, decode, read
+from exo_supervisor.config.document import decode
+from exo_supervisor.config.fault import ConfigError
+from exo_supervisor.config.read import read
+from exo_supervisor.config.schema import Config
 from exo_supervisor.errors import SupervisorError
 from tests.budget import budget
 

@@ -4,7 +4,10 @@ import pytest
 from msgspec import json
 
 from exo_supervisor.app.proxies import proxies_of, proxy_of
-from exo_supervisor.config import ConfigError, read, render, without_passwords
+from exo_supervisor.config.fault import ConfigError
+from exo_supervisor.config.read import read
+from exo_supervisor.config.render import render
+from exo_supervisor.config.shown import without_passwords
 from exo_supervisor.http.url import Proxy
 from tests.config.test_faults import PROVIDER
 

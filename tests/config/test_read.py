@@ -8,16 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.config import (
-    Config,
-    ConfigError,
-    ConfigFault,
-    Model,
-    Provider,
-    Routing,
-    read,
-    render,
-)
+from exo_supervisor.config.fault import ConfigError, ConfigFault
+from exo_supervisor.config.read import read
+from exo_supervisor.config.render import render
+from exo_supervisor.config.schema import Config, Model, Provider, Routing
 from exo_supervisor.config.tables import KEYS, VARIABLES
 
 EXAMPLE = (Path(__file__).parents[2] / "supervisor.toml").read_text(encoding="utf-8")

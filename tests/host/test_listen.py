@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from exo_supervisor.errors import StartError
-from exo_supervisor.host.listen import adopt, open_socket
+from exo_supervisor.host.listen import adopt, make_base, open_socket
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
@@ -352,3 +352,10 @@ def test_a_link_that_takes_the_files_place_is_not_followed(directory: Path, path
     subprocess.run(words, check=False, capture_output=True)  # noqa: S603 - words of this file
     status = victim.stat()
     assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o600, 0)
+
+
+def test_what_leads_to_a_user_s_own_socket_is_made_for_that_user_alone(tmp_path: Path) -> None:
+    make_base(str(tmp_path / "a" / "b" / "exo-supervisor" / "api.sock"))
+    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
+    assert not (tmp_path / "a" / "b" / "exo-supervisor").exists()
+    make_base("/proc/none/x/y")

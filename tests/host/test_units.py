@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from exo_supervisor.app.files import SYSTEM_STATE
 from exo_supervisor.cli.parse import parse
+from exo_supervisor.config.where import SYSTEM_STATE
 from exo_supervisor.host.listen import BACKLOG
 
 UNITS = Path(__file__).parents[2] / "systemd"
@@ -54,7 +54,7 @@ def test_the_units_and_the_program_agree() -> None:
     assert service["RuntimeDirectoryPreserve"] == "yes", "the socket's file outlasts a restart"
     assert int(opened["Backlog"]) == BACKLOG
     assert opened["SocketMode"] == "0660"
-    assert Path("/var/lib") / service["StateDirectory"] == SYSTEM_STATE
+    assert f"/var/lib/{service['StateDirectory']}" == SYSTEM_STATE
     assert service["StateDirectoryMode"] == "0700", "what is kept there is nobody else's"
 
 

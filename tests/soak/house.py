@@ -15,10 +15,10 @@ from anyio import to_thread
 from anyio.abc import Process
 from msgspec import Struct
 
-from exo_supervisor.app.visitor import Visitor
 from exo_supervisor.demo import Cloud, ExoCluster, ExoNode
 from exo_supervisor.demo.server import DemoServer
 from exo_supervisor.rehearse.drill.witness import TOKENS
+from exo_supervisor.rehearse.visitor import Visitor
 from tests.soak.service import TASKS
 
 MODEL = "house-model"

@@ -10,13 +10,13 @@ from anyio import to_thread
 from msgspec import Struct
 
 from exo_supervisor.app.service import Given, serve
-from exo_supervisor.app.visitor import Visitor
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.demo.server import DemoServer
 from exo_supervisor.host import listen
 from exo_supervisor.host.credentials import Secret
 from exo_supervisor.rehearse.drill.plan import Plan
 from exo_supervisor.rehearse.drill.witness import CHAT, TOKENS
+from exo_supervisor.rehearse.visitor import Visitor
 
 PACE = 0.004
 """Seconds between two tokens of a pretend target."""

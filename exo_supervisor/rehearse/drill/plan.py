@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from exo_supervisor.app.policy import CLOUD_CONNECT, CLOUD_FIRST_CONTENT, CLOUD_STALL
-from exo_supervisor.config import Config, Discovery, Model, Provider
+from exo_supervisor.config.schema import Config, Discovery, Model, Provider
 from exo_supervisor.core.policy import WAITS, Waits
 
 LONGEST = 10.0

@@ -1,12 +1,11 @@
 """A user's socket has its place where nobody set XDG_RUNTIME_DIR, too."""
 
 import os
-import stat
 from pathlib import Path
 
 import pytest
 
-from exo_supervisor.host.user_socket import make_base, user_socket
+from exo_supervisor.config.where import user_socket
 
 UID = os.geteuid() or 4711
 
@@ -24,8 +23,8 @@ UID = os.geteuid() or 4711
 def test_it_is_where_xdg_says_or_where_state_is_kept(
     tmp_path: Path, environ: dict[str, str], place: str | None
 ) -> None:
-    found = user_socket(environ, users=tmp_path, uid=UID)
-    assert found == (None if place is None else Path(place))
+    found = user_socket(environ, users=str(tmp_path), uid=UID)
+    assert found == place
 
 
 def test_logind_s_directory_is_used_if_it_is_ours_alone(tmp_path: Path) -> None:
@@ -33,10 +32,10 @@ def test_logind_s_directory_is_used_if_it_is_ours_alone(tmp_path: Path) -> None:
     runtime.mkdir(mode=0o700)
     if os.geteuid() == 0:
         os.chown(runtime, UID, UID)
-    ours = runtime / "exo-supervisor" / "api.sock"
-    assert user_socket({"HOME": "/h"}, users=tmp_path, uid=UID) == ours
+    ours = str(runtime / "exo-supervisor" / "api.sock")
+    assert user_socket({"HOME": "/h"}, users=str(tmp_path), uid=UID) == ours
     runtime.chmod(0o777)
-    assert user_socket({"HOME": "/h"}, users=tmp_path, uid=UID) != ours
+    assert user_socket({"HOME": "/h"}, users=str(tmp_path), uid=UID) != ours
 
 
 @pytest.mark.parametrize(
@@ -51,17 +50,9 @@ def test_logind_s_directory_is_used_if_it_is_ours_alone(tmp_path: Path) -> None:
 def test_on_macos_it_is_where_a_mac_keeps_such_things(
     tmp_path: Path, environ: dict[str, str], place: str | None
 ) -> None:
-    found = user_socket(environ, users=tmp_path, uid=UID, platform="darwin")
-    assert found == (None if place is None else Path(place))
+    found = user_socket(environ, users=str(tmp_path), uid=UID, platform="darwin")
+    assert found == place
 
 
 def test_root_has_no_place_of_its_own(tmp_path: Path) -> None:
-    assert user_socket({"HOME": "/root"}, users=tmp_path, uid=0) is None
-
-
-def test_only_what_leads_to_that_socket_is_made(tmp_path: Path) -> None:
-    environ = {"XDG_RUNTIME_DIR": str(tmp_path / "a" / "b")}
-    make_base(str(tmp_path / "else" / "where" / "s"), environ)
-    assert list(tmp_path.iterdir()) == []
-    make_base(str(user_socket(environ)), environ)
-    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
+    assert user_socket({"HOME": "/root"}, users=str(tmp_path), uid=0) is None
