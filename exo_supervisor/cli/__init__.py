@@ -2,14 +2,11 @@
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from importlib import import_module
 from typing import cast
 
-from exo_supervisor.cli import usage
 from exo_supervisor.cli.errors import FAILED, USAGE, VerbError
 from exo_supervisor.cli.parse import Arguments, parse
 from exo_supervisor.cli.term import remark, say, tell
@@ -26,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _answer(given)
     except KeyboardInterrupt:
-        return _die_of(signal.SIGINT)
+        return _die_of("SIGINT")
     except Exception as raised:  # noqa: BLE001 - a person gets a sentence, whatever broke
         return _told(raised, given)
 
@@ -40,16 +37,21 @@ def _told(raised: Exception, given: Sequence[str]) -> int:
             break
         fault = inner[0]
     if isinstance(fault, BrokenPipeError):
-        return _die_of(signal.SIGPIPE)
+        return _die_of("SIGPIPE")
     if not isinstance(fault, SupervisorError):
         # The module is imported late: no verb that works pays for it.
-        fault = import_module("exo_supervisor.cli.unexpected").explain(raised, given)
+        from exo_supervisor.cli.unexpected import explain
+
+        fault = explain(raised, given)
     return _fail(cast("SupervisorError", fault), as_json="--json" in given)
 
 
 def _answer(given: Sequence[str]) -> int:
     arguments = parse(given)
     verb = VERBS.get(arguments.verb)
+    if arguments.help or verb is None:
+        from exo_supervisor.cli import usage
+
     if arguments.help:
         say(usage.of_verb(verb) if verb else usage.overview())
         return 0
@@ -57,7 +59,7 @@ def _answer(given: Sequence[str]) -> int:
         remark(usage.overview())
         return USAGE
     # Imported when called: a look at the socket must not pay for the whole service.
-    module = import_module(f"exo_supervisor.cli.{verb.module}")
+    module = __import__(f"exo_supervisor.cli.{verb.module}", fromlist=[verb.name])
     return cast("Callable[[Arguments], int]", getattr(module, verb.name))(arguments)
 
 
@@ -86,8 +88,11 @@ def _flush_or_drop() -> None:
         os.close(nowhere)
 
 
-def _die_of(number: signal.Signals) -> int:
+def _die_of(name: str) -> int:
     """End as the shell expects of a program that a signal ended."""
+    import signal
+
+    number = signal.Signals[name]
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     signal.signal(number, signal.SIG_DFL)

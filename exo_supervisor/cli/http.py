@@ -1,6 +1,5 @@
 """Requests to the service, and its refusals in the three parts that a person needs."""
 
-import shlex
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
@@ -81,4 +80,6 @@ def _next(arguments: Arguments, code: str) -> str:
     """Name the command that says more; to place a model, what is missing are nodes."""
     if code == "no_target" and arguments.verb == "models":
         return _NO_CLUSTER
-    return _NEXT.get(code, "").format(model=shlex.quote(cell(arguments.model or "NAME")))
+    from shlex import quote
+
+    return _NEXT.get(code, "").format(model=quote(cell(arguments.model or "NAME")))

@@ -3,17 +3,13 @@
 import sys
 import time
 from collections.abc import Callable
-from urllib.parse import quote, urlencode
 
 from exo_supervisor.cli import tables
 from exo_supervisor.cli.errors import UNREACHABLE, VerbError, misuse
 from exo_supervisor.cli.http import fetch
 from exo_supervisor.cli.json_view import parse_object, word
-from exo_supervisor.cli.nodes import nodes as node_lines
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, note, raw, say
-from exo_supervisor.cli.trust import forget, trust
-from exo_supervisor.cli.waiting import Waiting
 from exo_supervisor.client.json_object import Fields, fields
 
 POLL = 0.1
@@ -32,6 +28,8 @@ def status(arguments: Arguments) -> int:
 
 def _wait_until_looked(arguments: Arguments, give_up: float) -> None:
     """Wait until the service is ready, or has looked at everything once; raises if none answers."""
+    from exo_supervisor.cli.waiting import Waiting
+
     with Waiting(lambda: "waiting for the service and its first look"):
         while True:
             left = give_up - time.monotonic()
@@ -48,10 +46,12 @@ def _wait_until_looked(arguments: Arguments, give_up: float) -> None:
 
 def nodes(arguments: Arguments) -> int:
     """List the nodes, and for each that is stuck why and what to do; or trust or forget some."""
-    if arguments.forget:
-        return forget(arguments)
-    if arguments.words or arguments.all:
-        return trust(arguments)
+    if arguments.forget or arguments.words or arguments.all:
+        from exo_supervisor.cli.trust import forget, trust
+
+        return forget(arguments) if arguments.forget else trust(arguments)
+    from exo_supervisor.cli.nodes import nodes as node_lines
+
     return show(
         arguments, "/supervisor/nodes", lambda body: node_lines(body, time.time(), sys.stdout)
     )
@@ -92,6 +92,8 @@ def show(arguments: Arguments, path: str, text: Callable[[Fields], str]) -> int:
 
 
 def _hold(arguments: Arguments, target: str, act: str) -> int:
+    from urllib.parse import quote, urlencode
+
     query = "?" + urlencode({"model": arguments.model}) if arguments.model else ""
     # Lone surrogates (a shell word that is no UTF-8) go as the bytes that they stand for.
     name = quote(target.encode("utf-8", "surrogateescape"), safe=":")

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from urllib.parse import quote
 
 from exo_supervisor.cli import tables
 from exo_supervisor.cli.errors import VerbError, misuse
@@ -11,7 +10,6 @@ from exo_supervisor.cli.inspect import show
 from exo_supervisor.cli.json_view import parse_object, texts, word
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, note, on_terminal, raw, say
-from exo_supervisor.cli.waiting import Waiting
 from exo_supervisor.client.json_object import Fields, fields, objects
 
 _ORDERS = ("place", "remove")
@@ -37,6 +35,8 @@ def models(arguments: Arguments, *, patience: float = PATIENCE, pause: float = P
             f"models wants place or remove and a name, got `{order}`",
             "exo-supervisor models place NAME",
         )
+    from urllib.parse import quote
+
     path = f"/supervisor/models/{quote(name.encode('utf-8', 'surrogateescape'), safe='')}"
     if order == "remove":
         _agree(arguments, name, fields(parse_object(fetch(arguments, path)).get("model")))
@@ -80,6 +80,8 @@ def _outcome(
     arguments: Arguments, order: str, path: str, row: Fields, patience: float, pause: float
 ) -> Fields:
     """Look at a model until nothing more is to come of an order, or patience is over."""
+    from exo_supervisor.cli.waiting import Waiting
+
     sent = time.monotonic()
     with Waiting(lambda: f"waiting for Exo to {order} it, {patience:.0f} s at most"):
         while _goes_on(order, row, sent) and time.monotonic() < sent + patience:

@@ -1,12 +1,11 @@
 """The nodes as text for eyes: a table, their machines, what holds one back, how each was found."""
 
 from io import StringIO
-from textwrap import wrap
 from typing import TextIO
 
 from exo_supervisor.cli.json_view import stamp, texts, values
 from exo_supervisor.cli.json_view import word as w
-from exo_supervisor.cli.term import SCREEN, WIDTH, moment, span, table
+from exo_supervisor.cli.term import SCREEN, WIDTH, moment, span, table, wrapped
 from exo_supervisor.client.json_object import Fields, count, fields, objects
 
 STUCK = 60.0
@@ -51,13 +50,7 @@ def _found_by(known: list[Fields]) -> list[str]:
     return [
         line
         for way, found in ways.items()
-        for line in wrap(
-            f"found by {way}: {', '.join(found)}",
-            WIDTH,
-            subsequent_indent="  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        for line in wrapped(f"found by {way}: {', '.join(found)}", WIDTH, "  ")
     ]
 
 
@@ -123,9 +116,5 @@ def _held_back(node: Fields, identity: str, rung: str, now: float) -> list[str]:
 
 
 def _part(label: str, said: list[str]) -> list[str]:
-    lines = [
-        line
-        for text in said
-        for line in wrap(text, WIDTH - 7, break_long_words=False, break_on_hyphens=False)
-    ]
+    lines = [line for text in said for line in wrapped(text, WIDTH - 7)]
     return [f"  {label + ':' if place == 0 else '':<4} {line}" for place, line in enumerate(lines)]

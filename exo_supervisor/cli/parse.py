@@ -1,9 +1,7 @@
 """From the words of a command line to `Arguments`, or to a usage error that names the nearest."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+from typing import NamedTuple
 
 from exo_supervisor.cli.errors import VerbError, misuse
 from exo_supervisor.cli.verbs import ELSEWHERE, EVERYWHERE, FLAGS, LEADS, PROGRAM, VERBS, Flag
@@ -12,10 +10,10 @@ _SHORT = {flag.short: flag for flag in FLAGS.values() if flag.short}
 _VERSION = ("--version", "-V")
 _HOTTEST = 2
 _DIGITS = 10
+NAN, INF = float("nan"), float("inf")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arguments:
+class Arguments(NamedTuple):
     """What the person asked for; `deadline` is in seconds, `None` means not said."""
 
     verb: str = ""
@@ -102,6 +100,8 @@ def _split(argv: Sequence[str]) -> tuple[set[str], dict[str, str], list[str]]:
 
 def similar(word: str, known: Sequence[str]) -> str:
     """Name the nearest known words in a statement, or nothing."""
+    from difflib import get_close_matches
+
     near = get_close_matches(word, known, n=3, cutoff=0.6)
     return ", similar: " + ", ".join(f"`{name}`" for name in near) if near else ""
 
@@ -141,8 +141,8 @@ def _seconds(flag: str, values: Mapping[str, str]) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
+        seconds = NAN
+    if not 0 < seconds < INF:
         raise misuse(f"--{flag} wants seconds above 0, got `{text}`", f"--{flag} 60")
     return seconds
 
@@ -186,7 +186,7 @@ def _temperature(text: str | None) -> float | None:
     try:
         found = float(text)
     except ValueError:
-        found = math.nan
+        found = NAN
     if not 0 <= found <= _HOTTEST:
         wanted = f"--temperature wants a number from 0 to {_HOTTEST}"
         raise misuse(f"{wanted}, got `{text}`", "--temperature 0.7")

@@ -5,7 +5,6 @@ since 1970) where it tells time relative to it; it returns the text. The shapes 
 service's answers under `/supervisor/`.
 """
 
-from textwrap import wrap
 from typing import TextIO
 
 from exo_supervisor.cli.json_view import seconds, stamp, texts
@@ -20,6 +19,7 @@ from exo_supervisor.cli.term import (
     span,
     table,
     tint,
+    wrapped,
 )
 from exo_supervisor.cli.verbs import PROGRAM
 from exo_supervisor.client.json_object import Fields, count, fields, objects
@@ -83,9 +83,7 @@ def _wrapped(text: str, width: int) -> list[str]:
     if text.startswith(f"{PROGRAM} "):
         return [text]
     shift = "  " if text[:1].isdigit() and text[1:2] == " " else ""
-    return wrap(
-        text, width, break_long_words=False, break_on_hyphens=False, subsequent_indent=shift
-    )
+    return wrapped(text, width, shift)
 
 
 def models(body: Fields, stream: TextIO) -> str:

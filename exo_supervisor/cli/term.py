@@ -4,8 +4,6 @@ import os
 import re
 import sys
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
-from textwrap import wrap
 from typing import TextIO
 
 from exo_supervisor.cli.errors import VerbError
@@ -92,34 +90,38 @@ def remark(text: str) -> None:
 
 def tell(error: VerbError) -> None:
     """Say what happened, why, and what to try."""
-    first, *more = _wrapped(error.message)
+    first, *more = _labelled(error.message)
     remark(f"{paint('error:', RED, sys.stderr)} {first}")
     for line in more:
         remark(f"       {line}")
-    for place, line in enumerate(line for reason in error.why for line in _wrapped(reason)):
+    for place, line in enumerate(line for reason in error.why for line in _labelled(reason)):
         label = paint("why:", DIM, sys.stderr) if place == 0 else "    "
         remark(f"  {label} {line}")
     if error.hint:
         remark(f"  {paint('try:', DIM, sys.stderr)} {clean(error.hint)}")
 
 
-def _wrapped(text: str) -> list[str]:
+def wrapped(text: str, width: int, shift: str = "") -> list[str]:
+    """Break a text at its blanks into lines, all but the first shifted; none for a blank text."""
+    if len(text) <= width and text.isprintable():
+        return [text.rstrip()] if text.strip() else []
+    from textwrap import wrap
+
+    return wrap(
+        text, width, break_long_words=False, break_on_hyphens=False, subsequent_indent=shift
+    )
+
+
+def _labelled(text: str) -> list[str]:
     """Break a text into lines that fit behind a label; what can be pasted stays whole."""
     lines = clean(text).split("\n")
-    return [
-        part
-        for line in lines
-        for part in wrap(line, SCREEN - 7, break_long_words=False, break_on_hyphens=False) or [""]
-    ]
+    return [part for line in lines for part in wrapped(line, SCREEN - 7) or [""]]
 
 
 def note(text: str) -> None:
     """Remark in passing: clean and dimmed, in lines that fit a screen; `0.1 s` stays whole."""
     whole = re.sub(r"(?<=\d) (?=[a-zA-Z])", "\0", clean(text))
-    lines = wrap(
-        whole, SCREEN, break_long_words=False, break_on_hyphens=False, subsequent_indent="   "
-    )
-    for line in lines:
+    for line in wrapped(whole, SCREEN, "   "):
         remark(paint(line.replace("\0", " "), DIM, sys.stderr))
 
 
@@ -202,7 +204,7 @@ def _folded(
     room = max(LEAST_TEXT, SCREEN - indent - left)
     folded: list[Sequence[str]] = []
     for row in rows if only is None else [rows[only]]:
-        first, *more = wrap(row[-1], room, break_long_words=False, break_on_hyphens=False) or [""]
+        first, *more = wrapped(row[-1], room) or [""]
         folded.append([*row[:-1], first])
         folded += [[*("" for _ in columns), text] for text in more]
     return folded
@@ -229,6 +231,8 @@ def moment(stamp: str | None) -> float | None:
     """Read an RFC 3339 time as seconds since 1970, `None` where it is none."""
     if not stamp:
         return None
+    from datetime import UTC, datetime
+
     try:
         time = datetime.fromisoformat(stamp)
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

@@ -1,8 +1,10 @@
 """One HTTP/1.1 request on a connection of its own, whose close cancels it at the service, too."""
 
 import time
+
+# What `socket` adds to it, enumerations of all that a system knows, costs a third of a verb.
+from _socket import AF_INET, AF_UNIX, SOCK_STREAM, socket
 from collections.abc import Iterator, Mapping
-from socket import AF_INET, AF_UNIX, SOCK_STREAM, socket
 
 from exo_supervisor.client.json_object import fields, read_object
 from exo_supervisor.errors import SupervisorError

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from exo_supervisor.cli import main
-from exo_supervisor.config import read
+from exo_supervisor.config.read import read
 from exo_supervisor.host.permissions import unreadable_for
 from tests.cli.conftest import Service
 

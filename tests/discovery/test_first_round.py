@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from exo_supervisor.app.sources import awaited
-from exo_supervisor.config import read
+from exo_supervisor.config.read import read
 from exo_supervisor.core.events import Event, SourceHeard
 from exo_supervisor.discovery.first_round import ROUND, FirstRound
 

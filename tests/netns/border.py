@@ -12,7 +12,7 @@ from typing import Any, cast
 import anyio
 
 from exo_supervisor.app.service import Given, serve
-from exo_supervisor.config import read
+from exo_supervisor.config.read import read
 from exo_supervisor.host import listen, logs
 
 contacts: set[tuple[str, str, int]] = set()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from exo_supervisor.config import Config, read
+from exo_supervisor.config.read import read
+from exo_supervisor.config.schema import Config
 from exo_supervisor.demo import Disease
 from exo_supervisor.rehearse.drill.acts import kill, leave, stay
 from exo_supervisor.rehearse.drill.ground import Ground, ready, set_up
