@@ -52,12 +52,8 @@ def _answer(given: Sequence[str]) -> int:
     if arguments.help or verb is None:
         from exo_supervisor.cli import usage
 
-    if arguments.help:
-        say(usage.of_verb(verb) if verb else usage.overview())
-        return 0
-    if verb is None:
-        remark(usage.overview())
-        return USAGE
+        (say if arguments.help else remark)(usage.of_verb(verb) if verb else usage.overview())
+        return 0 if arguments.help else USAGE
     # Imported when called: a look at the socket must not pay for the whole service.
     module = __import__(f"exo_supervisor.cli.{verb.module}", fromlist=[verb.name])
     return cast("Callable[[Arguments], int]", getattr(module, verb.name))(arguments)

@@ -9,7 +9,8 @@ from exo_supervisor.cli.term import clean, say
 
 def socket(arguments: Arguments) -> int:
     """Print the path of the socket at which a service answers, and nothing else."""
-    with connect(arguments) as plug:
-        path = str(plug.getpeername())
+    plug = connect(arguments)
+    path = str(plug.getpeername())
+    plug.close()
     say(json.dumps({"socket": path}) if arguments.json else clean(path))
     return 0

@@ -20,7 +20,7 @@ MOST_MODULES = 92
 LOOK = "/supervisor/"
 
 
-@pytest.mark.parametrize("verb", ["version", "status", "nodes", "models", "breaker"])
+@pytest.mark.parametrize("verb", ["version", "status", "nodes", "models", "breaker", "socket"])
 @pytest.mark.parametrize("named", [True, False])
 def test_a_verb_imports_only_what_it_needs(
     service: Service, tmp_path: Path, verb: str, *, named: bool
