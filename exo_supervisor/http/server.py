@@ -89,7 +89,7 @@ class Server:
         self._open: set[ServerConnection] = set()
         self._idle: dict[ServerConnection, float] = {}  # the longest idle first
         self._timer: asyncio.TimerHandle | None = None
-        self._empty: asyncio.Event | None = None
+        self._empty: anyio.Event | None = None
         self._second, self._date = 0, b""
 
     def __repr__(self) -> str:
@@ -119,9 +119,8 @@ class Server:
         await self._wait_empty()
 
     async def _wait_empty(self) -> None:
-        self._empty = asyncio.Event()
         while self._open:
-            self._empty.clear()
+            self._empty = anyio.Event()
             await self._empty.wait()
 
     # ---------------------------------------------------------------- what connections call

@@ -134,7 +134,8 @@ class ServerConnection(asyncio.Protocol):
             raise RuntimeError(f"{self} has no request to answer")
         if request.is_old:
             head = head.replace(b"HTTP/1.1", b"HTTP/1.0", 1)
-        self._keep = self._keep and not (self._saw_eof or self._server.draining)
+        if self._server.draining or (self._saw_eof and not self._waiting):
+            self._keep = False
         if request.expects_continue and not (self._continued or self._reader.complete):
             self._keep = False  # the next bytes may be its body, or its next request
         self._chunked, self._left = length is None and not request.is_old, length
@@ -244,6 +245,8 @@ class ServerConnection(asyncio.Protocol):
             self._watch(LEFT_FIRST)
         elif self._handler is not None:  # a mere close would first wait for it to take the rest
             self._cut()
+        elif self.state is State.CLOSING and self._transport is not None:
+            self._transport.close()
         else:
             self._close(LAST_TAKE)
         return True
@@ -415,9 +418,10 @@ class ServerConnection(asyncio.Protocol):
 
     def _take_started(self) -> bytes:
         """Return the answer's head, if it has yet to go out."""
-        started, self._started = self._started, b""
+        started = self._started
         if started is None:
             raise RuntimeError(f"{self} has no answer begun")
+        self._started = b""
         return started
 
     def _write(self, data: bytes) -> None:
@@ -451,9 +455,10 @@ class ServerConnection(asyncio.Protocol):
         A socket that is closed with bytes unread resets its connection, and the client may lose
         the answer over it.
         """
-        if self._saw_eof or self._transport is None:
+        if self._saw_eof or self._transport is None or self._transport.is_closing():
             self._close(LAST_TAKE)
             return
+        self._waiting.clear()
         self._set_reading()
         self.state = State.CLOSING
         self._timer = self._loop.call_later(LAST_READ, self._cut)

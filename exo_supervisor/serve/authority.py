@@ -8,7 +8,8 @@ import structlog
 from aiohttp import web
 
 from exo_supervisor.errors import BadRequestError
-from exo_supervisor.serve.peer import socket_of, user_of
+from exo_supervisor.http.peer import user_of
+from exo_supervisor.serve.peer import socket_of
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("orders")
 

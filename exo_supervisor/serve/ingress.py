@@ -12,10 +12,11 @@ from exo_supervisor.core.effects import Refuse
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.errors import BadRequestError
+from exo_supervisor.http.peer import user_of
 from exo_supervisor.runtime.supervise import describe_crash
 from exo_supervisor.serve.body import Body, overloaded
 from exo_supervisor.serve.exchange import Account, Exchange, House
-from exo_supervisor.serve.peer import socket_of, user_of
+from exo_supervisor.serve.peer import socket_of
 from exo_supervisor.serve.request_headers import read_wishes
 from exo_supervisor.serve.request_id import new_request_id
 from exo_supervisor.serve.response import AUTHENTICATE, JSON_HEADERS, ClientLeftError, Reply

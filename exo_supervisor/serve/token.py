@@ -12,15 +12,28 @@ from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
+from msgspec import Struct
+from msgspec.structs import replace
 from yarl import URL
 
 from exo_supervisor.errors import BadRequestError
+from exo_supervisor.http.head import Head
 from exo_supervisor.serve.listener import show_token
+from exo_supervisor.serve.target import split_target
 
 OPEN = frozenset({("GET", "/healthz"), ("HEAD", "/"), ("GET", "/"), ("GET", "/health")})
 """What tells nothing but who listens, and is answered without a token."""
 IN_PATH = "/t/"
 """What a path begins with that carries the token, for clients that know only a URL."""
+
+
+class Judgement(Struct):
+    """What a guard says of a request; a token in its path is taken off `head`."""
+
+    head: Head
+    wrong: BadRequestError | None
+    has_token: bool
+
 
 Serve = Callable[[web.BaseRequest, BadRequestError | None], Awaitable[web.StreamResponse]]
 
@@ -52,9 +65,56 @@ class Guard:
             return None
         return _bad_token(authorizations, tokens)
 
+    def judge(self, head: Head) -> Judgement:
+        """Say what is wrong about a request, if it is not one that was let in."""
+        head, in_path = _without_token(head)
+        wrong = _wrong_origin(head)
+        if wrong is not None or _is_open(head):
+            return Judgement(head, wrong, has_token=False)
+        wrong = self._wrong_credentials(head, in_path)
+        return Judgement(head, wrong, has_token=wrong is None)
+
+    def _wrong_credentials(self, head: Head, in_path: str | None) -> BadRequestError | None:
+        authorization, key = (head.headers.get(each) for each in ("authorization", "x-api-key"))
+        scheme, _, bearer = (authorization or "").partition(" ")
+        tokens = [] if in_path is None else [in_path]
+        tokens += [bearer.strip(" ")] if scheme.lower() == "bearer" else []
+        tokens += [] if key is None else [key]
+        twice = "authorization" in head.repeated
+        if not twice and "x-api-key" not in head.repeated and any(map(self._is_right, tokens)):
+            return None
+        return _bad_token(["", ""] if twice else [] if authorization is None else [""], tokens)
+
     def _is_right(self, token: str) -> bool:
         """Compare in a time that tells nothing of the token, its length included."""
         return compare_digest(_digest(token), self._digest)
+
+
+def _without_token(head: Head) -> tuple[Head, str | None]:
+    path, query = split_target(head.target)
+    if not path.startswith(IN_PATH):
+        return head, None
+    token, _, rest = path.removeprefix(IN_PATH).partition("/")
+    target = f"/{rest}?{query}" if query else f"/{rest}"
+    return replace(head, target=target.encode("ascii", "surrogateescape")), unquote(token)
+
+
+def _is_open(head: Head) -> bool:
+    return (head.method.decode(), unquote(split_target(head.target)[0])) in OPEN
+
+
+def _wrong_origin(head: Head) -> BadRequestError | None:
+    """Say what tells that a page of somebody else's asks, or asks under somebody else's name."""
+    headers = head.headers
+    host = headers.get("host", "")
+    if not _is_loopback(host):
+        text = "this listener is this host's own: its Host is localhost, 127.0.0.1 or [::1]"
+        return BadRequestError("not_allowed", text, status=403)
+    foreign = headers.get("origin", f"http://{host}").lower() != f"http://{host.lower()}"
+    if foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        text = "this listener answers no page that comes from elsewhere"
+        return BadRequestError("not_allowed", text, status=403)
+    return None
 
 
 def _take_token(request: web.BaseRequest) -> tuple[web.BaseRequest, str | None]:

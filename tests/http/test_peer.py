@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from exo_supervisor.serve.peer import read_xucred, user_of
+from exo_supervisor.http.peer import bytes_wait, has_left, read_xucred, user_of
+from tests.http.serve import pair
 
 XUCRED = struct.Struct("=IIh2x16I")
 
@@ -37,3 +38,26 @@ def test_of_tcp_and_of_one_that_is_gone_nobody_knows() -> None:
 def test_a_peer_credential_of_the_bsds_is_read(raw: bytes, user: int | None) -> None:
     assert XUCRED.size == 76
     assert read_xucred(raw) == user
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_a_half_close_is_a_leave_on_tcp_alone(*, half: bool) -> None:
+    for family in (socket.AF_UNIX, socket.AF_INET):
+        here, there = pair(family)
+        with here, there:
+            assert not has_left(here)
+            assert not bytes_wait(here)
+            if half:
+                there.shutdown(socket.SHUT_WR)
+            else:
+                there.close()
+            assert bytes_wait(here), "an end is something to read"
+            assert has_left(here) == (family == socket.AF_INET or not half)
+
+
+def test_bytes_that_wait_are_no_leave() -> None:
+    for family in (socket.AF_UNIX, socket.AF_INET):
+        here, there = pair(family)
+        with here, there:
+            there.send(b"x")
+            assert (bytes_wait(here), has_left(here)) == (True, False)

@@ -1,0 +1,107 @@
+"""The listener: who comes in, which requests are dispatched, and who answers the others."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from socket import socket
+from typing import TYPE_CHECKING
+
+import anyio
+
+from exo_supervisor.errors import BadRequestError
+from exo_supervisor.http.head import Head
+from exo_supervisor.http.server import Server
+from exo_supervisor.http.server_connection import Handler, ServerConnection
+from exo_supervisor.serve.door import Door
+from exo_supervisor.serve.target import is_dispatch
+from exo_supervisor.serve.token import Guard, Judgement
+from exo_supervisor.wire.openai.inbound import error_body, kind_of
+
+if TYPE_CHECKING:
+    from exo_supervisor.serve.handed_over import HandedOver
+
+BAD_HTTP = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nserver: exo-supervisor\r\n"
+)
+
+Begin = Callable[[ServerConnection, Head, BadRequestError | None], Handler]
+"""Begins a dispatched request; what is known to be wrong about it refuses it."""
+
+
+class Listener:
+    """Accepts clients on sockets that are bound already, each with what answers its requests."""
+
+    def __init__(
+        self,
+        begin: Begin,
+        paths: Iterable[str],
+        others: "Callable[[], HandedOver]",
+        door: Door,
+        *,
+        drain_timeout: float,
+    ) -> None:
+        self._begin, self._paths, self._others = begin, frozenset(paths), others
+        self._door, self._drain_timeout = door, drain_timeout
+        self._fronts: list[_Front] = []
+
+    async def listen(self, sockets: Iterable[socket], guard: Guard | None = None) -> None:
+        """Begin to accept on these sockets; a guard judges each request that comes over them."""
+        front = _Front(self._begin, self._paths, self._others, self._door, guard)
+        self._fronts.append(front)
+        await front.server.listen(sockets)
+
+    async def drain(self) -> None:
+        """Accept no more, let what runs end for as long as it may, then cut it."""
+        async with anyio.create_task_group() as tasks:
+            for front in self._fronts:
+                tasks.start_soon(front.drain, self._drain_timeout)
+
+
+class _Front:
+    """The service behind one server."""
+
+    def __init__(
+        self,
+        begin: Begin,
+        paths: frozenset[str],
+        others: "Callable[[], HandedOver]",
+        door: Door,
+        guard: Guard | None,
+    ) -> None:
+        self._begin, self._paths, self._door, self._guard = begin, paths, door, guard
+        self._make_others = others
+        self._others: HandedOver | None = None
+        self._judgement: Judgement | None = None  # of the request that is handed over next
+        self.server = Server(self, head_wait=door.head_wait)
+
+    def enter(self, connection: ServerConnection) -> bool:
+        return self._door.enter(connection, stranger=connection.on_tcp)
+
+    def leave(self, connection: ServerConnection) -> None:
+        self._door.leave(connection)
+
+    def accept(self, head: Head, connection: ServerConnection) -> Handler | None:
+        judgement = None if self._guard is None else self._guard.judge(head)
+        if judgement is not None:
+            head = judgement.head
+            if judgement.has_token:
+                self._door.show(connection)
+        if is_dispatch(head, self._paths):
+            return self._begin(connection, head, None if judgement is None else judgement.wrong)
+        self._judgement = judgement
+        return None
+
+    def refuse(self, connection: ServerConnection, message: str) -> None:
+        body = error_body(message, "bad_http", kind=kind_of(400))
+        connection.start(BAD_HTTP, length=len(body))
+        connection.finish(body)
+
+    def hand_over(self, connection: ServerConnection) -> asyncio.Protocol:
+        if self._others is None:
+            self._others = self._make_others()
+        return self._others.connection(self._judgement, lambda: self._door.leave(connection))
+
+    async def drain(self, seconds: float) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.server.drain, seconds)
+            if self._others is not None:
+                tasks.start_soon(self._others.drain, seconds)

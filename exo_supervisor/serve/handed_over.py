@@ -1,0 +1,165 @@
+"""What is no dispatch route, on aiohttp: one request, and the connection ends with its answer.
+
+The connection was accepted, and its first head read and judged, before it came here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from select import poll
+from socket import AF_UNIX
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from yarl import URL
+
+from exo_supervisor.errors import BadRequestError
+from exo_supervisor.serve.ingress import refuse_plainly
+from exo_supervisor.serve.token import Judgement
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+LEFT_FIRST, LEFT_EVERY = 0.01, 0.25
+"""Seconds until it is looked whether a client that sends no more has left, and between looks."""
+
+Serve = Callable[[web.BaseRequest, BadRequestError | None], Awaitable[web.StreamResponse]]
+
+_NO_ACCESS_LOG: dict[str, Any] = {"access_log": None}  # what aiohttp takes, but does not say
+_silence = logging.getLogger("exo_supervisor.serve.silence")
+_silence.addHandler(logging.NullHandler())
+_silence.propagate = False
+
+
+class HandedOver:
+    """Owns the connections that were handed over; `serve` answers their requests."""
+
+    def __init__(self, serve: Serve) -> None:
+        self._serve = serve
+        self._server = web.Server(
+            self._answer, request_factory=_make_last, handler_cancellation=True
+        )
+
+    def connection(self, judgement: Judgement | None, left: Callable[[], None]) -> asyncio.Protocol:
+        """Make a protocol for one request that was judged; `left` is called at its end."""
+        return _Connection(self._server, judgement, left)
+
+    async def drain(self, seconds: float) -> None:
+        """Let what runs end for so many seconds, then cut it."""
+        self._server.pre_shutdown()
+        await self._server.shutdown(seconds)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        judgement = _judgement_of(request.protocol)
+        return await self._serve(request, None if judgement is None else judgement.wrong)
+
+
+def _make_last(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: web.RequestHandler,
+    writer: AbstractStreamWriter,
+    task: "asyncio.Task[None]",
+) -> web.BaseRequest:
+    """Read each request as its connection's last: what follows was not judged."""
+    last = message._replace(should_close=True)
+    judgement = _judgement_of(protocol)
+    if judgement is not None:
+        target = judgement.head.target.decode()
+        last = last._replace(path=target, url=URL(target, encoded=True))
+    return web.BaseRequest(last, payload, protocol, writer, task, asyncio.get_running_loop())
+
+
+def _judgement_of(protocol: web.RequestHandler) -> Judgement | None:
+    return protocol.judgement if isinstance(protocol, _Connection) else None
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's connection, except that it neither echoes nor logs what it could not read."""
+
+    def __init__(
+        self, manager: web.Server, judgement: Judgement | None, left: Callable[[], None]
+    ) -> None:
+        super().__init__(
+            manager,
+            loop=asyncio.get_running_loop(),
+            auto_decompress=False,
+            logger=_silence,
+            **_NO_ACCESS_LOG,
+        )
+        self.judgement = judgement
+        self._left = left
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Go out."""
+        self._left()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 -- it may hold a token or a prompt
+    ) -> web.StreamResponse:
+        """Answer a request that is no HTTP, without a word of what it was."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer was under way")
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("connection_crashed", fault=type(exc).__name__)
+        text = "this is not a request that HTTP allows"
+        response = refuse_plainly(status, "bad_http", text)
+        response.force_close()
+        return response
+
+    def eof_received(  # pyright: ignore[reportIncompatibleMethodOverride] -- asyncio takes a bool
+        self,
+    ) -> bool:
+        """Answer one who has only said that it will send no more, as `nc -N` does.
+
+        On a Unix socket that can be told from a leave; on TCP it cannot, and counts as one. A
+        request whose body is not all there can never be answered.
+        """
+        if self._has_left() is not False or self._lacks_body():
+            return False
+        self._loop.call_later(LEFT_FIRST, self._look_for_leave)
+        return True
+
+    def _look_for_leave(self) -> None:
+        """Look again and again, since no event tells; with all it sent answered, it is closed."""
+        if self.transport is None:
+            return
+        if self._has_left():
+            self.transport.abort()
+        else:
+            self._loop.call_later(LEFT_EVERY, self._look_for_leave)
+
+    def _has_left(self) -> bool | None:
+        """Say whether the other end of a Unix socket is closed; of TCP nobody knows."""
+        under = None if self.transport is None else self.transport.get_extra_info("socket")
+        if under is None or under.family != AF_UNIX:
+            return None
+        look = poll()
+        look.register(under.fileno(), 0)  # POLLHUP comes unasked
+        return bool(look.poll(0))
+
+    def _lacks_body(self) -> bool:
+        if self._messages:
+            return not self._messages[-1][1].is_eof()
+        return self._current_request is not None and not self._current_request.content.is_eof()
+
+    async def _drain_helper(self) -> None:
+        """Wait until a slow client has made room.
+
+        aiohttp 3.14 cancels the one future for which every wait here waits, so that after a wait
+        that our timers cut short the next is cancelled too, as if the client had left.
+        """
+        if self._paused and self.transport is not None:
+            self._drain_waiter = self._drain_waiter or self._loop.create_future()
+            await asyncio.shield(self._drain_waiter)
+        else:
+            await super()._drain_helper()
