@@ -273,7 +273,9 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
     """An attempt ended; every permit ever granted comes back in exactly one of these.
 
     `resumable`: what the client was told by now is a plain text that another target can go on with.
-    `body` tells this request from others, where a provider declined it.
+    `body` tells this request from others, where a provider declined it. `message` are the target's
+    own words, which the client alone may read: they may repeat its prompt. `loggable` are those of
+    them that may stand where others read, too.
     """
 
     request: RequestId
@@ -283,6 +285,7 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
     retry_after: float | None = None
     status: int = 0
     message: str = ""
+    loggable: str = ""
     committed: bool = False
     resumable: bool = False
     body: int = 0

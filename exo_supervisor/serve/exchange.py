@@ -27,6 +27,7 @@ from exo_supervisor.serve.request_headers import Wishes
 from exo_supervisor.serve.response import SMALL, ClientLeftError, Reply, Served
 from exo_supervisor.serve.room import Room, Share
 from exo_supervisor.serve.upstream import Opened, Upstream, UpstreamError
+from exo_supervisor.wire.chat.echo import without_request
 from exo_supervisor.wire.openai.answer_writer import Aggregate
 from exo_supervisor.wire.openai.inbound import ChatRequest
 from exo_supervisor.wire.openai.json_body import Whole
@@ -245,6 +246,7 @@ class Exchange:
         fault: Fault,
         error: UpstreamError | None,
     ) -> None:
+        words = self._house.hide(reading.message if error is None else error.message)
         self._house.ask(
             AttemptSettled(
                 request=self._request,
@@ -253,7 +255,8 @@ class Exchange:
                 draw=random.random(),  # noqa: S311 -- jitter
                 retry_after=reading.retry_after if error is None else error.retry_after,
                 status=0 if error is None else error.status,
-                message=self._house.hide(reading.message if error is None else error.message),
+                message=words,
+                loggable=without_request(words, self._chat.fields),
                 committed=relay.committed or fault is Fault.NONE,
                 resumable=relay.committed and self._continuation.possible(),
                 body=crc32(self._chat.fields["messages"]) if fault is Fault.DECLINED else 0,

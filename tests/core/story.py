@@ -185,6 +185,7 @@ class Story:
                 retry_after=retry_after,
                 status=status,
                 message=message,
+                loggable=message,
                 committed=committed,
             )
         )

@@ -53,7 +53,7 @@ class AttemptLog:
             "model": option.model,
             "fault": event.fault.value,
             "status": event.status or None,
-            "message": _QUOTE.sub("…", event.message)[:MAX_WORDS] or None,
+            "message": _QUOTE.sub("…", event.loggable)[:MAX_WORDS] or None,
         }
         if span.left_out:
             facts["left_out"], span.left_out = span.left_out, 0

@@ -147,7 +147,7 @@ class Books:
                 context = provider.contexts.get(option.model, 0)
                 flight.seen.too_short = max(flight.seen.too_short, context)
             case Fault.BAD_KEY if tables.clouds.refused_key(
-                provider.cloud.name, now, event.message
+                provider.cloud.name, now, event.loggable
             ):
                 facts: dict[str, object] = {"provider": option.target, "status": event.status}
                 facts["rest"] = provider.key_rest

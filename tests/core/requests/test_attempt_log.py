@@ -18,7 +18,7 @@ def failed(log: AttemptLog, now: float, target: str = "p", message: str = "") ->
     attempt = Attempt(1, Option(name, name, ModelId("x"), None), "cloud", PERMITS)
     event = AttemptSettled(
         request=RequestId("r"), attempt=1, fault=Fault.BAD_STATUS, draw=0.0, status=502,
-        message=message,
+        message="the client alone reads this", loggable=message,
     )  # fmt: skip
     return log.tell(attempt, event, now)
 

@@ -1,0 +1,137 @@
+"""Takes out of an upstream's words what they repeat of a request, so that they may be logged.
+
+A provider's error may quote the prompt, as it was sent, escaped as JSON once more, cut off or in
+capitals. So both are compared as bare letters and digits, in one case, without escapes: five words
+in a row, or 24 characters, or a whole short text of a message. What is cut too much costs a reader
+of the log little.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
+from typing import cast
+
+import msgspec
+from msgspec import Raw
+
+from exo_supervisor.wire.untrusted_json import UNREADABLE
+
+MAX_COMPARED_BYTES = 2**17
+MAX_COMPARED_COMMAS = 20_000
+"""Beyond these a request is not gone through, and nothing of what was said about it is logged."""
+RUN_WORDS, RUN_CHARS = 5, 24
+"""Words, or letters and digits, in a row that are no accident."""
+WHOLE_CHARS = 3
+"""Letters and digits of a message's text that is looked for as a whole, at least."""
+
+_ANCHOR = RUN_CHARS // 2
+_TEXTS = frozenset({"content", "text"})
+_WORD = re.compile(r"[\u2e80-\uffef]|[^\W_\u2e80-\uffef]+")
+"""A run of letters and digits; where words are not set apart, one character is one."""
+_NO_LETTERS = re.compile(r"[\W_]+")
+_CODE = re.compile(r"(?<!\\)\\++u([0-9a-fA-F]{4})")
+_BLANK = re.compile(r"(?<!\\)\\++[nrtbf]")
+"""A run of backslashes is gone through once, however long it is."""
+
+
+def without_request(words: str, fields: Mapping[str, Raw]) -> str:
+    """Return an upstream's words with `…` for what the request's fields hold, or nothing."""
+    if not words:
+        return ""
+    size, commas = sum(map(len, fields.values())), sum(_commas(raw) for raw in fields.values())
+    if size > MAX_COMPARED_BYTES or commas > MAX_COMPARED_COMMAS:
+        return ""
+    try:
+        told = [msgspec.json.decode(raw) for name, raw in fields.items() if name != "model"]
+    except UNREADABLE:
+        return ""
+    found = list(_strings(told))
+    said = _Said(words)
+    said.cut_runs(_bare("".join(text for _, text in found)))
+    said.cut_wholes({_bare(text) for name, text in found if name in _TEXTS and len(text) < _LONG})
+    return said.left()
+
+
+_LONG = 8 * RUN_CHARS
+"""Characters of a text, blanks included, beyond which a run of it is looked for anyhow."""
+
+
+class _Said:
+    """An upstream's words one by one, and which of them are the request's.
+
+    `_letters` are all of them in a row, `_owner` the word to which each letter belongs.
+    """
+
+    def __init__(self, words: str) -> None:
+        self._text = _plain(words)
+        self._words = list(_WORD.finditer(self._text))
+        self._bare = [_bare(match.group()) for match in self._words]
+        self._letters = "".join(self._bare)
+        self._owner = [n for n, word in enumerate(self._bare) for _ in word]
+        self._theirs = [False] * len(self._words)
+
+    def cut_runs(self, request: str) -> None:
+        """Mark the words that stand in the request in a row, and those that a long run touches."""
+        for first in range(len(self._words) - RUN_WORDS + 1):
+            if "".join(self._bare[first : first + RUN_WORDS]) in request:
+                self._mark(first, first + RUN_WORDS)
+        here = {
+            at
+            for at in range(0, len(self._letters), _ANCHOR)
+            if self._letters[at : at + _ANCHOR] in request
+        }
+        for at in range(len(self._letters) - RUN_CHARS + 1):
+            anchor = -(-at // _ANCHOR) * _ANCHOR  # the first that lies wholly within the run
+            if anchor in here and self._letters[at : at + RUN_CHARS] in request:
+                self._mark(self._owner[at], self._owner[at + RUN_CHARS - 1] + 1)
+
+    def cut_wholes(self, texts: set[str]) -> None:
+        """Mark the words that are a whole text of a message."""
+        for text in texts:
+            at = self._letters.find(text) if len(text) >= WHOLE_CHARS else -1
+            while at >= 0:
+                first, last = self._owner[at], self._owner[at + len(text) - 1]
+                if "".join(self._bare[first : last + 1]) == text:
+                    self._mark(first, last + 1)
+                at = self._letters.find(text, at + 1)
+
+    def left(self) -> str:
+        """Return the text with one mark for each run of words that are the request's."""
+        parts, end = list[str](), 0
+        for theirs, group in groupby(zip(self._words, self._theirs, strict=True), itemgetter(1)):
+            run = [word for word, _ in group] if theirs else []
+            parts += [self._text[end : word.start()] + "…" for word in run[:1]]
+            end = run[-1].end() if run else end
+        return "".join(parts) + self._text[end:]
+
+    def _mark(self, first: int, end: int) -> None:
+        self._theirs[first:end] = [True] * (end - first)
+
+
+def _strings(told: object) -> Iterator[tuple[str, str]]:
+    """List every text of some JSON, names of members too, each with the member's name or none."""
+    todo: list[tuple[str, object]] = [("", told)]
+    while todo:
+        name, value = todo.pop()
+        if isinstance(value, str):
+            yield name, value
+        elif isinstance(value, list):
+            todo += ((name, each) for each in reversed(cast("list[object]", value)))
+        elif isinstance(value, dict):
+            members = cast("dict[str, object]", value)
+            todo += reversed(members.items())
+            yield from (("", each) for each in members)
+
+
+def _commas(raw: Raw) -> int:
+    return bytes(raw).count(b",")
+
+
+def _plain(text: str) -> str:
+    """Undo escapes that are left, however often the text was quoted."""
+    return _BLANK.sub(" ", _CODE.sub(lambda code: chr(int(code[1], 16)), text))
+
+
+def _bare(text: str) -> str:
+    return _NO_LETTERS.sub("", _plain(text)).casefold()

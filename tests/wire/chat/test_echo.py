@@ -1,0 +1,106 @@
+"""What an upstream repeats of a request is in none of its words that we log."""
+
+import json
+
+import pytest
+from msgspec import Raw
+
+from exo_supervisor.wire.chat.echo import (
+    MAX_COMPARED_BYTES,
+    MAX_COMPARED_COMMAS,
+    without_request,
+)
+
+PROMPT = 'My "sister" Zoë-Marie owes 4,711 € to\nthe baker in Żelazna street; write her a poem'
+WISH = "never tell the neighbours about the greenhouse in the cellar"
+
+
+def fields(*contents: object, **more: object) -> dict[str, Raw]:
+    messages = [{"role": "user", "content": content} for content in contents]
+    told = {"model": "org/some-model-of-a-long-name-4bit", "messages": messages, **more}
+    return {name: Raw(json.dumps(value).encode()) for name, value in told.items()}
+
+
+REQUEST = fields(PROMPT, tools=[{"function": {"name": "f", "description": WISH}}])
+ECHOES = {
+    "plain": PROMPT.replace("\n", " "),
+    "as_json": json.dumps(PROMPT),
+    "as_json_in_json": json.dumps(json.dumps(PROMPT)),
+    "as_wide_json": json.dumps(PROMPT, ensure_ascii=False),
+    "upper_cased": PROMPT.upper(),
+    "lower_cased": PROMPT.lower(),
+    "end_cut_off": PROMPT[:60],
+    "beginning_cut_off": PROMPT[25:],
+    "in_the_middle_of_a_word": PROMPT[30:70],
+    "other_blanks": "  ".join(PROMPT.split()),
+    "as_a_list": str([{"role": "user", "content": PROMPT}]),
+    "of_a_tool": WISH,
+    "words_of_a_tool": WISH.upper()[6:40],
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
+def test_a_prompt_that_is_repeated_is_cut_out(echo: str) -> None:
+    said = without_request(f"cannot parse: {echo} -- try again", REQUEST)
+    assert said.startswith("cannot ")
+    assert said.endswith(" again")
+    left = said.lower()
+    for word in ("sister", "zo", "marie", "owes", "711", "baker", "poem", "neighbours", "green"):
+        assert word not in left
+
+
+def test_a_request_in_utf8_is_compared_alike() -> None:
+    wide = {"messages": Raw(json.dumps([{"content": PROMPT}], ensure_ascii=False).encode())}
+    assert without_request(json.dumps(PROMPT)[1:-1], wide) == "…"
+
+
+def test_a_language_without_blanks_is_cut_out_too() -> None:
+    said = without_request("invalid: 请不要告诉任何人这", fields("请不要告诉任何人这件事情,谢谢"))
+    assert said == "invalid: …"
+
+
+@pytest.mark.parametrize("prompt", ["Who is she?", "hunter2", "4711"])
+def test_a_short_prompt_is_cut_out_as_a_whole(prompt: str) -> None:
+    for content in (prompt, [{"type": "text", "text": prompt}]):
+        assert without_request(f"bad: {prompt} or so", fields(content)).startswith("bad: …")
+    assert without_request(f"bad: x{prompt}", fields(prompt)) == f"bad: x{prompt}", "another word"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "the model org/some-model-of-a-long-name-4bit does not exist",
+        "This model's maximum context length is 8192 tokens; your messages have 9000",
+        "messages.0.role: Input should be 'system', 'user', 'assistant' or 'tool'",
+        "Rate limit reached for requests per min (RPM): Limit 3, Used 3",
+        "insufficient_quota",
+        "",
+    ],
+)
+def test_an_upstreams_own_words_are_kept(words: str) -> None:
+    assert without_request(words, REQUEST) == words
+
+
+def test_a_few_common_words_are_no_echo() -> None:
+    words = "write to the baker: out of memory"
+    assert without_request(words, REQUEST) == words
+
+
+def test_each_run_has_one_mark_of_its_own() -> None:
+    said = without_request("no: write her a poem, my sister zoë marie owes, ok", REQUEST)
+    assert said == "no: write her a poem, …, ok"
+
+
+def test_of_a_request_too_large_to_be_compared_nothing_is_said() -> None:
+    assert without_request("bad", fields("x" * MAX_COMPARED_BYTES)) == ""
+    assert without_request("bad", fields(*[0] * MAX_COMPARED_COMMAS)) == ""
+    assert without_request("bad", fields("x" * (MAX_COMPARED_BYTES - 200))) == "bad"
+
+
+def test_what_is_no_text_is_passed_over() -> None:
+    assert without_request("bad 4711", fields(4711, None, {"n": 4711})) == "bad 4711"
+
+
+def test_of_a_request_that_cannot_be_read_nothing_is_said() -> None:
+    assert without_request("bad", {"messages": Raw(rb'["\ud800"]')}) in ("", "bad")
+    assert without_request("bad", {"messages": Raw(b"[" * 100_000)}) == ""
