@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import HealthCheck, settings
 from trio.testing import MockClock
@@ -25,6 +26,13 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object
     if request.node.get_closest_marker("real_time"):
         return "asyncio", {}
     return "trio", {"clock": MockClock(autojump_threshold=0)}
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Keep a test's configuration of the logs from the next one."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,8 @@ from exo_supervisor.errors import StartError
 
 BACKLOG = 4096  # a burst of clients must not see EAGAIN
 _LONGEST_PATH = 107 if sys.platform == "linux" else 103  # bytes: sun_path without its last zero
-_LOCK_PATIENCE = 2.0  # seconds; honest holders keep the lock for microseconds
+LOCK_PATIENCE = 2.0
+"""Seconds to wait for the lock: honest holders keep it for microseconds."""
 
 _Identity = tuple[int, int, int]
 
@@ -50,7 +51,9 @@ def make_base(path: str) -> None:
         Path(path).parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def open_socket(path: str, *, mode: int, group: str) -> ListeningSocket:
+def open_socket(
+    path: str, *, mode: int, group: str, patience: float = LOCK_PATIENCE
+) -> ListeningSocket:
     """Bind and listen on `path` with the file's `mode` and, unless empty, its `group`.
 
     A stale file is replaced; raises StartError when another service answers there, when the path
@@ -66,7 +69,7 @@ def open_socket(path: str, *, mode: int, group: str) -> ListeningSocket:
     try:
         sock.settimeout(0.0)
         _make_directory(path)
-        with _locked(path):
+        with _locked(path, patience):
             _clear(path)
             made = _bind(sock, path, mode, group_id)
     except OSError as fault:
@@ -133,10 +136,10 @@ def _make_directory(path: str) -> None:
 
 
 @contextmanager
-def _locked(path: str) -> Generator[None]:
+def _locked(path: str, patience: float = LOCK_PATIENCE) -> Generator[None]:
     directory = os.open(Path(path).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        give_up = time.monotonic() + _LOCK_PATIENCE
+        give_up = time.monotonic() + patience
         while not _try_lock(directory):
             if time.monotonic() > give_up:
                 raise StartError(

@@ -24,7 +24,7 @@ async def streamed(path: str) -> Reply:
     return taken_apart(b"".join(parts))
 
 
-@pytest.mark.parametrize("generation", ["B", "C"])
+@pytest.mark.parametrize("generation", [pytest.param("B", marks=pytest.mark.alone), "C"])
 async def test_a_silence_in_the_midst_is_vouched_for_and_its_client_kept_awake(
     generation: str,
 ) -> None:

@@ -296,7 +296,7 @@ def test_a_directory_locked_for_good_is_said(directory: Path, path: str) -> None
     lock = os.open(directory, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     with pytest.raises(StartError, match="stays locked by another process"):
-        open_socket(path, mode=0o660, group="")
+        open_socket(path, mode=0o660, group="", patience=0.1)
     os.close(lock)
 
 
