@@ -215,7 +215,7 @@ class Watch:
         """Say whether all were heard and looked at once of whom a request could be served.
 
         Those are the sources that tell at the start, every seed and every node told of by then,
-        and every provider with a key.
+        and every provider with a key whose models nobody configured.
         """
         if self._awaited:
             return False
@@ -226,7 +226,8 @@ class Watch:
         if not all(node is not None and node.looked for node in seeds):
             return False
         providers = self._tables.clouds.providers.values()
-        return all(provider.looked for provider in providers if provider.cloud.keyed)
+        unlisted = (each for each in providers if each.cloud.keyed and not each.cloud.models)
+        return all(provider.looked for provider in unlisted)
 
     def regrouped(self) -> list[Effect]:
         """Let breakers follow what was regrouped because of an id, or of whom a person trusts."""

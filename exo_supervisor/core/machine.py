@@ -233,7 +233,7 @@ class Machine:
         if not self.dispatch.looked and (over or self._watch.looked()):
             self.dispatch.looked = changed = True
             effects.append(self._announce_look(now))
-        if changed and self.dispatch.looked:
+        if changed:
             effects += self.dispatch.wake_all(now)
         return effects
 

@@ -4,6 +4,7 @@ import pytest
 from msgspec import structs
 
 from exo_supervisor.core.events import (
+    BreakerForced,
     NodeSighted,
     PlacementFailed,
     ProbeFailed,
@@ -13,7 +14,7 @@ from exo_supervisor.core.events import (
     SourceHeard,
 )
 from exo_supervisor.core.machine import Machine
-from exo_supervisor.core.names import Address, RequestId
+from exo_supervisor.core.names import Address, RequestId, Side
 from exo_supervisor.core.policy import Policy
 from tests.core.story import BOTH, P, Q, Story, X, told
 
@@ -68,6 +69,43 @@ def test_a_name_that_nobody_has_told_yet_waits_too(name: str) -> None:
     story.up("a:1")
     last = story.read("a:1", "m")
     assert told(last) == (["start a:1 m"] if name == "m" else ["refuse 404 model_not_found"])
+
+
+LAN = structs.replace(SEEDED, awaited=frozenset({"lan"}))
+
+
+def test_a_request_that_a_seed_can_answer_does_not_wait_for_the_lan() -> None:
+    story = Young(LAN)
+    story.up("a:1")
+    assert story.ask("r") == []
+    assert told(story.read("a:1", "m")) == ["start a:1 m"]
+    assert story.ask("s", "x") == [], "whom only a cloud could serve waits on"
+    assert not story.machine.looked()
+    assert told(story.ask("t")) == ["start a:1 m"]
+    story.hear_clouds()
+    assert told(story.tell(SourceHeard(source="lan"))) == ["start p x"]
+
+
+@pytest.mark.parametrize("route", ["cloud", None])
+def test_what_the_seed_cannot_take_waits_for_the_whole_look(route: Side | None) -> None:
+    """One who fails it, or that is asked for elsewhere, must not send it to the cloud so early."""
+    story = Young(LAN)
+    story.hear_clouds()
+    story.up("a:1")
+    story.read("a:1", "m")
+    if route is None:
+        story.tell(BreakerForced(target="a:1", model=None, forced="open"))
+    assert story.ask("r", route=route) == []
+    assert story.waits("r")
+
+
+def test_a_provider_whose_models_are_configured_holds_nobody_up() -> None:
+    clouds = tuple(structs.replace(each, models=(X,)) for each in BOTH.clouds)
+    story = Young(structs.replace(SEEDED, clouds=clouds))
+    story.ask("r")
+    assert told(story.miss("a:1")) == ["start p x /exo_down"]
+    assert story.machine.looked()
+    assert not story.machine.can_serve(story.now), "its models are no proof that it answers"
 
 
 def test_a_seed_that_is_silent_was_looked_at() -> None:

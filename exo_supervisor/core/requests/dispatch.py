@@ -24,7 +24,7 @@ from exo_supervisor.core.requests.budget import Budget
 from exo_supervisor.core.requests.candidates import Option, Seen, Tables, crowded
 from exo_supervisor.core.requests.catalog import Catalog, Route
 from exo_supervisor.core.requests.fail import DEADLINE, NO_ROOM, Fail, over
-from exo_supervisor.core.requests.next_step import Start, Wait, advance
+from exo_supervisor.core.requests.next_step import Start, Wait, advance, served_at_home
 from exo_supervisor.core.requests.queue import Waiting
 from exo_supervisor.core.requests.refusals import end_of, must_stay, not_found, not_placed
 from exo_supervisor.core.requests.request import Attempt, Flight
@@ -175,7 +175,7 @@ class Dispatch:
         flight = Flight(event=event, route=route, tiers=tiers, arrived=now, seen=seen)
         flight.forced = event.route is not None
         flight.shift = flight.shift_by_route()
-        if not self.looked:
+        if not self.looked and not served_at_home(flight, self._tables, now):
             return self._park(flight)
         self._budget.saw_request(now)
         self.flights[event.request] = flight

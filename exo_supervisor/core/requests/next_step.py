@@ -57,6 +57,19 @@ def advance(flight: Flight, tables: Tables, budget: Budget, now: float) -> Step:
     )
 
 
+def served_at_home(flight: Flight, tables: Tables, now: float) -> bool:
+    """Say whether a fresh request would go to Exo at once.
+
+    Then it need not wait for the end of the first look, which keeps requests from the cloud, and
+    from a refusal, that an Exo not yet seen could answer.
+    """
+    first = flight.tiers[0] if flight.tiers else None
+    if first is None or first.side != "exo":
+        return False
+    options = options_of(flight, first, tables, every=False)
+    return any(block(each, flight.seen, tables, now) is None for each in options)
+
+
 def _within_tier(
     flight: Flight, tier: Tier, tables: Tables, budget: Budget, now: float
 ) -> Step | None:
