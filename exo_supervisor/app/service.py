@@ -45,7 +45,6 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.core.policy import WAITS, Waits
 from exo_supervisor.core.requests.admission import Gate
-from exo_supervisor.discovery.advertise import Advertise
 from exo_supervisor.discovery.pins import PinWatch
 from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.health import Health
@@ -242,6 +241,9 @@ def _advertise(given: Given) -> list[Service]:
     """Announce the TCP listener, where there is one and the configuration asks for it."""
     if given.tcp is None or not given.config.discovery.advertise:
         return []
+    # zeroconf takes as long to import as all of ours, and a house without the listener needs none.
+    from exo_supervisor.discovery.advertise import Advertise  # noqa: PLC0415
+
     ip, port = given.tcp[0].getsockname()
     return [Advertise(IPv4Address(ip), port, __version__)]
 

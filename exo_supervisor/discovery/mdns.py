@@ -5,31 +5,20 @@ must call itself by the announced id. Nothing here ever answers for the service 
 dials whatever it hears of. Nodes leave without a word: only a probe finds out.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from ipaddress import IPv4Address
-from itertools import islice
 
 import anyio
 import structlog
+from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from zeroconf import (
-    IPVersion,
-    NotRunningException,
-    RecordUpdate,
-    RecordUpdateListener,
-    Zeroconf,
-)
-from zeroconf._dns import DNSPointer, DNSQuestion, DNSRecord, DNSText
-from zeroconf._protocol.outgoing import DNSOutgoing
-from zeroconf.asyncio import AsyncZeroconf
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.discovery.allowed_networks import Vicinity, on_docker_bridge
 from exo_supervisor.discovery.ipv4 import own_addresses
 from exo_supervisor.discovery.throttle import Recent
-from exo_supervisor.wire.exo.mdns import SERVICE, read_record
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -41,13 +30,15 @@ SLOWEST = 120.0
 LOOK = 5.0
 """Seconds between two looks at which interfaces there are."""
 
-_QUERY, _PTR, _IN = 0, 12, 1  # RFC 1035, sections 4.1.1, 3.2.2 and 3.2.4
 _WAITING = 128
-_MOST_CLAIMS = 16
 _BREATH = 0.01
 """At most 100 answers a second are looked at, and of each the first addresses."""
 
 Claim = tuple[NodeId, IPv4Address]
+Ask = Callable[[], None]
+Open = Callable[
+    [Sequence[IPv4Address], MemoryObjectSendStream[list[Claim]]], AbstractAsyncContextManager[Ask]
+]
 
 _ADVICE = "name the nodes in discovery.static, or set discovery.mdns = false"
 
@@ -86,7 +77,7 @@ class Mdns:
                     await self._listen(here)
                     continue
                 why = "no interface that can multicast has an IPv4 address"
-            except (OSError, NotRunningException) as fault:
+            except OSError as fault:
                 why = f"UDP port 5353 cannot be listened on: {type(fault).__name__}"
             if self.why_quiet != why:
                 log.warning("mdns_unavailable", why=why, advice=_ADVICE)
@@ -110,23 +101,16 @@ class Mdns:
 
     async def _listen(self, here: tuple[IPv4Address, ...]) -> None:
         """Ask and listen until the own addresses are others."""
-        group = AsyncZeroconf(interfaces=[str(ip) for ip in here], ip_version=IPVersion.V4Only)
+        open_group = await to_thread.run_sync(_import_group)
         send, heard = anyio.create_memory_object_stream[list[Claim]](_WAITING)
-        try:
-            await group.zeroconf.async_wait_for_start()
-            group.zeroconf.async_add_listener(Ear(send), None)
+        async with send, heard, open_group(here, send) as ask:
             self.why_quiet = None
             log.info("mdns_listening", interfaces=len(here))
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_ask, group.zeroconf)
+                tasks.start_soon(_repeat, ask)
                 tasks.start_soon(self._tell, heard)
                 await self._until_moved(here)
                 tasks.cancel_scope.cancel()
-        finally:
-            send.close()
-            heard.close()
-            with anyio.CancelScope(shield=True):
-                await group.async_close()
 
     async def _until_moved(self, here: tuple[IPv4Address, ...]) -> None:
         while True:
@@ -150,44 +134,14 @@ def questions() -> Iterator[float]:
         pause = min(2 * pause, SLOWEST)
 
 
-async def _ask(group: Zeroconf) -> None:
+async def _repeat(ask: Ask) -> None:
     for pause in questions():
         await anyio.sleep(pause)
-        question = DNSOutgoing(_QUERY)
-        question.add_question(DNSQuestion(SERVICE, _PTR, _IN))
-        group.async_send(question)
+        ask()
 
 
-class Ear(RecordUpdateListener):
-    """Hears every answer on the LAN, and lets the library remember none.
+def _import_group() -> Open:
+    """Import zeroconf, in a thread and once we serve: it takes as long as half of a start."""
+    from exo_supervisor.discovery.mdns_group import open_group  # noqa: PLC0415 - see above
 
-    A libp2p program makes up a new name for each answer, and would have it remembered for 2500 s.
-    """
-
-    def __init__(self, heard: MemoryObjectSendStream[list[Claim]]) -> None:
-        self._heard = heard
-        self._passing: dict[DNSRecord, None] = {}
-
-    def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
-        """Take in one packet's records, before the library remembers them."""
-        del now
-        self._cache = zc.cache
-        self._passing = dict.fromkeys(update.new for update in records)
-        claims = read_claims(self._passing)
-        with suppress(anyio.WouldBlock):  # in a flood; who is real answers the next question too
-            if claims:
-                self._heard.send_nowait(claims)
-
-    def async_update_records_complete(self) -> None:
-        """Take them out of the library's memory again."""
-        self._cache.async_remove_records([r for r in self._passing if self._cache.get(r)])
-        self._passing = {}
-
-
-def read_claims(records: Iterable[DNSRecord]) -> list[Claim]:
-    """Read the TXT records of the names that the answer itself gives to the service."""
-    pointers = (record for record in records if isinstance(record, DNSPointer))
-    names = {pointer.alias for pointer in pointers if pointer.name == SERVICE}
-    texts = (r.text for r in records if isinstance(r, DNSText) and r.name in names)
-    read = (read_record(text) for text in texts)
-    return list(islice((claim for claim in read if claim is not None), _MOST_CLAIMS))
+    return open_group

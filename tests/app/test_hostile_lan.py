@@ -30,7 +30,8 @@ from exo_supervisor.discovery.allowed_networks import Vicinity, in_the_house
 from exo_supervisor.discovery.broadcast import Broadcast
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
 from exo_supervisor.discovery.hello_protocol import Conversation
-from exo_supervisor.discovery.mdns import Mdns, read_claims
+from exo_supervisor.discovery.mdns import Mdns
+from exo_supervisor.discovery.mdns_group import read_claims
 from exo_supervisor.discovery.namespaces import Namespaces
 from exo_supervisor.discovery.neighbours import Link, Neighbour
 from exo_supervisor.discovery.static import Static

@@ -45,3 +45,18 @@ def test_a_verb_imports_only_what_it_needs(
         timeout=TIMEOUT,
     )
     assert (run.returncode, run.stderr) == (0, b"")
+
+
+LATER = {"zeroconf", "ifaddr"}
+"""What a start has no use for until it serves."""
+
+
+def test_a_start_waits_for_nothing_that_is_needed_later() -> None:
+    code = (
+        "import sys; import exo_supervisor.cli.run\n"
+        f"sys.exit(', '.join({LATER} & set(sys.modules)) or 0)"
+    )
+    run = subprocess.run(  # noqa: S603  our own interpreter and words
+        [sys.executable, "-c", code], capture_output=True, check=False, timeout=TIMEOUT
+    )
+    assert (run.returncode, run.stderr) == (0, b"")

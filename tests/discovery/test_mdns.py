@@ -23,7 +23,8 @@ from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.demo import ExoNode
 from exo_supervisor.demo.announce_b import GROUP, PORT, AnnouncerB, answer, query
-from exo_supervisor.discovery.mdns import Claim, Ear, Mdns, questions, read_claims
+from exo_supervisor.discovery.mdns import Claim, Mdns, questions
+from exo_supervisor.discovery.mdns_group import Ear, read_claims
 from exo_supervisor.discovery.throttle import MOST
 from tests.discovery.house import HOUSE
 

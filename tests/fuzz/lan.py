@@ -17,7 +17,7 @@ from exo_supervisor.core.fleet.registry import MAX_NODES
 from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.demo.announce_b import answer
 from exo_supervisor.discovery.hello_protocol import PORT, Conversation
-from exo_supervisor.discovery.mdns import read_claims
+from exo_supervisor.discovery.mdns_group import read_claims
 from exo_supervisor.discovery.namespaces import Namespaces
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.exo.addresses import read_addresses, read_state_addresses
