@@ -20,6 +20,7 @@ from tests.app.world import (
     CHAT,
     CLOUD_MODEL,
     KEY,
+    NO_TLS,
     PATIENCE,
     World,
     asking,
@@ -48,6 +49,10 @@ def free_port() -> int:
         return port
 
 
+def client_of(url: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, timeout=PATIENCE, verify=NO_TLS)
+
+
 @asynccontextmanager
 async def listening(
     *nodes: ExoNode, cloud: Cloud | None = None
@@ -57,7 +62,7 @@ async def listening(
         url = "http://{}:{}".format(*opened.getsockname())
         async with (
             in_process(*nodes, cloud=cloud, tcp=(opened, Secret(TOKEN, "the test"))) as world,
-            httpx.AsyncClient(base_url=url, timeout=PATIENCE) as tcp,
+            client_of(url) as tcp,
         ):
             yield world, tcp
 
@@ -72,7 +77,9 @@ async def process_that_listens(
     with folder() as place:
         async with (
             process_of_service(place, text, env=ENV) as (world, process),
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as tcp,
+            httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, verify=NO_TLS
+            ) as tcp,
         ):
             yield world, tcp, process
 
