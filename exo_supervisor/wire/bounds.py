@@ -20,6 +20,8 @@ MAX_RUNNERS: Final = 4_000
 MAX_PART_BYTES: Final = 4 * 1024 * 1024
 """Bytes of one part of a state, or of a list."""
 MAX_PART_COMMAS: Final = 50_000
+MAX_CHAT_VALUES: Final = 65_536
+"""Values of a chat request, and its texts: each costs a hundred times its bytes to decode."""
 MAX_STATE_COMMAS: Final = 1_000_000
 """Commas of a whole state, prompts included: what is passed over costs less than what is read."""
 
@@ -38,6 +40,16 @@ def bounded_state(body: bytes) -> bytes:
     if body.count(b",") > MAX_STATE_COMMAS:
         raise WireError(f"a state of more than {MAX_STATE_COMMAS} values")
     return body
+
+
+def has_few_values(body: bytes) -> bool:
+    """Say whether a chat request takes but a moment to decode; its texts hold commas at will."""
+    if body.count(b",") <= MAX_CHAT_VALUES:
+        return True
+    bare = body.replace(rb"\\", b"").replace(rb"\"", b"")  # each quote left begins or ends a text
+    if bare.count(b'"') > 2 * MAX_CHAT_VALUES:
+        return False
+    return b"".join(bare.split(b'"')[::2]).count(b",") <= MAX_CHAT_VALUES
 
 
 def at_most(most: int, names: Iterable[str]) -> tuple[str, ...]:

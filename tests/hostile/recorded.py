@@ -89,9 +89,11 @@ class House:
             tables: Json = {"model": rows, "discovery": discovery}
             if self.way == "house":
                 tables["routing"] = {"privacy": "local_only"}
-            async with self._traced(toml(seeds, self.cloud, tables)) as world:
-                yield world
-        self._judge()
+            try:
+                async with self._traced(toml(seeds, self.cloud, tables)) as world:
+                    yield world
+            finally:  # whatever the attack itself came to
+                self._judge()
 
     @asynccontextmanager
     async def _traced(self, text: str) -> AsyncGenerator[World]:
@@ -204,7 +206,7 @@ async def pinned(house: House) -> None:
     kept = msgspec.json.encode({"version": 1, "pins": [pin]})
     (house.place / "state" / "pins.json").write_bytes(kept)
     async with house.home, house.stranger, house.service(house.home.url, **LAN) as world:
-        await world.ready(1)
+        await world.until("/supervisor/nodes", lambda body: _rungs(body).get(HOME) == "ready")
         await house.met(world, STRANGER, "ready")
         for _ in range(3):
             assert await house.private(world) == AT_HOME

@@ -15,6 +15,7 @@ from exo_supervisor.wire.exo import addresses, capacity, legacy, placement, stat
 from exo_supervisor.wire.exo import identity as exo
 from exo_supervisor.wire.openai import outbound as providers
 from exo_supervisor.wire.openai.answer_writer import Aggregate
+from exo_supervisor.wire.openai.inbound import read_chat
 from exo_supervisor.wire.openai.json_body import read_whole
 from exo_supervisor.wire.openai.stream_writer import Answer
 from tests.hostile.weight import weigh
@@ -133,6 +134,26 @@ def test_as_many_names_as_a_house_can_have_are_read() -> None:
     assert state.read_state(instances, b"{}", b'{"nodes":[]}', b"1").runners == 1
     listed = json.dumps({"data": [{"id": f"m{n}", "pricing": {"x": n}} for n in range(4_000)]})
     assert len(providers.read_models(listed.encode())) == 4_000
+
+
+ASKED = '{"model":"m","messages":[{"role":"user","content":"x"}'
+REQUESTS: dict[str, str] = {
+    "messages": ASKED + ',{"role":"user","content":"x"}' * 300_000 + "]}",
+    "empty": ASKED + ",{}" * 3_000_000 + "]}",
+    "numbers": ASKED + '],"x":[0' + ",0" * 3_000_000 + "]}",
+    "names": f"{ASKED}],{named(400_000, '0')}}}",
+    "texts": ASKED + '],"x":[""' + ',""' * 2_000_000 + "]}",
+    "commas_in_texts_too": ASKED + r',{"content":"a,\",{},\\"}' * 300_000 + "]}",
+}
+"""What costs many times its bytes to read, some megabytes of each."""
+
+
+@pytest.mark.parametrize("body", REQUESTS.values(), ids=REQUESTS)
+def test_a_request_of_any_shape_is_light_work(body: str) -> None:
+    data = body.encode()
+    assert len(data) <= 32 * 2**20
+    weight = weigh(lambda: read_chat(data))
+    assert weight.light, weight
 
 
 ADDRESSES = [Address(f"10.0.{n // 250}.{n % 250}:52415") for n in range(40)]

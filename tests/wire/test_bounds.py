@@ -6,7 +6,12 @@ import pytest
 from msgspec import Raw
 
 from exo_supervisor.errors import BadRequestError
-from exo_supervisor.wire.bounds import MAX_NAME_CHARS, MAX_STATE_COMMAS, bounded_state
+from exo_supervisor.wire.bounds import (
+    MAX_CHAT_VALUES,
+    MAX_NAME_CHARS,
+    MAX_STATE_COMMAS,
+    bounded_state,
+)
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.exo.hazards import read_hazards
 from exo_supervisor.wire.exo.identity import encode_chat
@@ -76,3 +81,24 @@ def test_messages_that_all_have_content_go_to_generation_a_as_they_came() -> Non
     body = b'{"model": "m", "messages": [ {"role": "user",  "content": "x"} ]}'
     sent = encode_chat(read_chat(body), "x", "A")
     assert b'[ {"role": "user",  "content": "x"} ]' in sent
+
+
+MANY = MAX_CHAT_VALUES + 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [',{"role":"user","content":"x"}' * MANY, ",{}" * MANY, r',{"content":"\\\",\\"}' * MANY],
+    ids=["messages", "empty", "texts"],
+)
+def test_a_request_of_more_values_than_are_decoded_is_too_large(more: str) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        read_chat(f'{{"model":"m","messages":[{{"role":"user","content":"x"}}{more}]}}'.encode())
+    assert (caught.value.status, caught.value.code) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("text", ["1,", '","', "{},", "\\,", '\\",\\'])
+def test_a_text_holds_as_many_commas_as_it_likes(text: str) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": text * MANY}] * 3}
+    for ascii_ in (False, True):
+        assert read_chat(json.dumps(body, ensure_ascii=ascii_).encode()).model == "m"

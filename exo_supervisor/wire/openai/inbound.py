@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from exo_supervisor.errors import BadRequestError
-from exo_supervisor.wire.bounds import MAX_NAME_CHARS
+from exo_supervisor.wire.bounds import MAX_CHAT_VALUES, MAX_NAME_CHARS, has_few_values
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.exo.hazards import Hazard, read_hazards
 
@@ -95,6 +95,9 @@ _known = msgspec.json.Decoder(_Known)
 
 def read_chat(body: bytes) -> ChatRequest:
     """Read the body of a chat request; raises BadRequestError, whose text holds no value of it."""
+    if not has_few_values(body):
+        text = f"the body holds more than {MAX_CHAT_VALUES} values"
+        raise BadRequestError("body_too_large", text, status=413)
     fields = _read_fields(body)
     if "stop" in fields and len(fields["stop"]) > _MOST_STOP_BYTES:
         raise _too_much_stop()
