@@ -55,12 +55,11 @@ class Placer:
         inbox: MemoryObjectSendStream[Event],
         draw: Callable[[], float],
         *,
-        moves: float = MOVES,
         jitter: float = WAITS.jitter,
     ) -> None:
         """`draw` returns random numbers in [0, 1)."""
         self._get, self._command, self._inbox, self._draw = get, command, inbox, draw
-        self._moves, self._jitter = moves, jitter
+        self._jitter = jitter
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
@@ -120,7 +119,7 @@ class Placer:
         """
         if way.id is not None:
             await self._inbox.send(PlacementChosen(key=order.key, instance=way.id))
-        await anyio.sleep(self._moves + self._jitter * self._draw())
+        await anyio.sleep(MOVES + self._jitter * self._draw())
         seen = await self._read_instances(order)
         if seen.stands(order.models):
             return "stands", ""
