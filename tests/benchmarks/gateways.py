@@ -1,6 +1,5 @@
-"""What is compared: the pass-through, this service, and nginx where it is installed."""
+"""What is compared: this service, the commit before, and the peers that are there."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -10,36 +9,18 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tests.benchmarks.answers import CLOUD_MODEL, EXO_MODEL
-from tests.benchmarks.processes import BenchmarkError, module, started, tail
+from tests.benchmarks import peers
+from tests.benchmarks.answers import CLOUD_MODEL
+from tests.benchmarks.processes import BenchmarkError, accepts, module, started, tail
+from tests.benchmarks.trees import Setting, Tree
 
-START = 20.0
-"""Seconds that a gateway may take until it accepts connections."""
-LOG_LEVEL = "info"
+START = 90.0
+"""Seconds that a gateway may take until it accepts connections: LiteLLM does take 20."""
+CHAT = "/v1/chat/completions"
+OURS = ("ours", "before")
+FEW = 10
+"""Streams at once where 300 would be days."""
 
-_CONFIG = """
-[server]
-socket = "{socket}"
-[discovery]
-static = ["{upstream}"]
-mdns = false
-multicast = false
-broadcast = "off"
-crawl = false
-[[provider]]
-name = "cloud"
-dialect = "openai"
-base_url = "{upstream}/cloud/v1"
-key_env = "BENCHMARK_KEY"
-[[model]]
-name = "from-exo"
-exo = "{exo}"
-[[model]]
-name = "from-cloud"
-cloud = ["cloud/{cloud}"]
-[log]
-level = "{level}"
-"""
 _NGINX = """
 daemon off;
 master_process off;
@@ -53,7 +34,7 @@ http {{
   fastcgi_temp_path {home}/fastcgi;
   uwsgi_temp_path {home}/uwsgi;
   scgi_temp_path {home}/scgi;
-  upstream fake {{ server {address}; keepalive 256; keepalive_requests 1000000; }}
+  upstream fake {{ server {address}; keepalive 512; keepalive_requests 1000000; }}
   server {{
     listen unix:{socket} backlog=4096;
     keepalive_requests 1000000;
@@ -66,79 +47,173 @@ http {{
   }}
 }}
 """
+_ENVOY = """
+static_resources:
+  listeners:
+  - name: front
+    address: {{pipe: {{path: {socket}}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.\
+HttpConnectionManager
+          stat_prefix: front
+          stream_idle_timeout: 0s
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+              - match: {{prefix: "/"}}
+                route:
+                  cluster: fake
+                  timeout: 0s
+                  retry_policy:
+                    retry_on: connect-failure,refused-stream,reset-before-request,5xx
+                    num_retries: 1
+  clusters:
+  - name: fake
+    type: STATIC
+    connect_timeout: 2s
+    lb_policy: LEAST_REQUEST
+    outlier_detection: {{consecutive_5xx: 5, interval: 10s, base_ejection_time: 30s}}
+    health_checks:
+    - {{timeout: 2s, interval: 5s, unhealthy_threshold: 2, healthy_threshold: 1,
+       http_health_check: {{path: /v1/models}}}}
+    load_assignment:
+      cluster_name: fake
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{address: {{socket_address: {{address: {host}, port_value: {port}}}}}}}
+"""
+_LITELLM = """
+model_list:
+- model_name: {model}
+  litellm_params: {{model: openai/{model}, api_base: "{upstream}/cloud/v1", api_key: made-up}}
+"""
 
 
 class Gateway(Struct, frozen=True):
     """One of those compared, running."""
 
     name: str
-    socket: str
+    at: str
+    """The path of its socket, or `127.0.0.1:port`."""
     pid: int
-    plain_path: str
-    """Where it takes plain requests so that they reach the fake's cloud."""
+    path: str = CHAT
+    few: bool = False
+    """It is given few streams at once."""
+
+    def is_ours(self) -> bool:
+        """Say whether it puts answers together, and takes our models' names."""
+        return self.name in OURS
 
 
-def start_all(stack: ExitStack, home: Path, upstream: str) -> list[Gateway]:
-    """Start every gateway there is, the floor first."""
-    commands = {"floor": _floor, "ours": _ours, "nginx": _nginx}
-    if shutil.which("nginx") is None:
-        del commands["nginx"]
-    return [_start(stack, home, upstream, name, make) for name, make in commands.items()]
+class Place(Struct, frozen=True):
+    """Where a gateway runs and what it leads to."""
+
+    home: Path
+    at: str
+    upstream: str
 
 
-def nginx_version() -> str:
-    """Return nginx's version, or that there is none."""
-    found = shutil.which("nginx")
-    if found is None:
-        return "nginx: not installed"
-    told = subprocess.run([found, "-v"], capture_output=True, check=True, text=True)  # noqa: S603 -- what PATH names
-    return "nginx " + told.stderr.strip().rpartition("/")[2]
+def start_all(
+    stack: ExitStack, home: Path, upstream: str, trees: list[Tree]
+) -> tuple[list[Gateway], list[str]]:
+    """Start every gateway there is, Envoy first, to which the others are compared.
+
+    Returns them, and why each peer is missing that is.
+    """
+    missing = peers.missing()
+    absent = {why.partition(":")[0] for why in missing}
+    found: list[Gateway] = []
+    for name, make in _PEERS.items():
+        if name in absent:
+            continue
+        try:
+            found.append(_start(stack, home, upstream, name, make))
+        except BenchmarkError as fault:
+            missing.append(f"{name}: {fault}")
+    return [*found, *(serve(stack, home, upstream, tree) for tree in trees)], missing
 
 
 def _start(
-    stack: ExitStack,
-    home: Path,
-    upstream: str,
-    name: str,
-    command: Callable[[Path, str, str], list[str]],
+    stack: ExitStack, home: Path, upstream: str, name: str, make: Callable[[Place], list[str]]
 ) -> Gateway:
-    path = str(home / f"{name}.sock")
+    at = _port() if name == "litellm" else str(home / f"{name}.sock")
     log = home / f"{name}.log"
-    process = stack.enter_context(
-        started(command(home, path, upstream), log, BENCHMARK_KEY="made-up")
+    command = make(Place(home, at, upstream))
+    process = stack.enter_context(started(command, log, environ=_ENVIRON.get(name, {})))
+    wait(name, at, process, log)
+    path = CHAT if name == "litellm" else f"/cloud{CHAT}"
+    return Gateway(name, at, process.pid, path, few=name == "litellm")
+
+
+def serve(stack: ExitStack, home: Path, upstream: str, tree: Tree) -> Gateway:
+    """Start the service of a tree."""
+    config, at, log = (
+        home / f"{tree.name}.toml",
+        home / f"{tree.name}.sock",
+        home / f"{tree.name}.log",
     )
-    _wait(name, path, process, log)
-    chat = "/v1/chat/completions"
-    return Gateway(name, path, process.pid, chat if name == "ours" else f"/cloud{chat}")
+    Setting(upstream, (upstream,)).write(config, at)
+    command = tree.command("run", "--config", str(config))
+    process = stack.enter_context(started(command, log, environ=tree.environ(home)))
+    wait(tree.name, str(at), process, log)
+    return Gateway(tree.name, str(at), process.pid)
 
 
-def _floor(_home: Path, path: str, upstream: str) -> list[str]:
-    return module("tests.benchmarks.floor", path, upstream)
+def _floor(place: Place) -> list[str]:
+    return module("tests.benchmarks.floor", place.at, place.upstream)
 
 
-def _ours(home: Path, path: str, upstream: str) -> list[str]:
-    config = home / "supervisor.toml"
-    config.write_text(
-        _CONFIG.format(
-            socket=path, upstream=upstream, exo=EXO_MODEL, cloud=CLOUD_MODEL, level=LOG_LEVEL
-        )
-    )
-    return module("exo_supervisor", "run", "--config", str(config))
+def _nginx(place: Place) -> list[str]:
+    config = place.home / "nginx.conf"
+    address = place.upstream.removeprefix("http://")
+    config.write_text(_NGINX.format(home=place.home, socket=place.at, address=address))
+    return [peers.nginx() or "nginx", "-c", str(config), "-p", str(place.home)]
 
 
-def _nginx(home: Path, path: str, upstream: str) -> list[str]:
-    config = home / "nginx.conf"
-    address = upstream.removeprefix("http://")
-    config.write_text(_NGINX.format(home=home, socket=path, address=address))
-    return [shutil.which("nginx") or "nginx", "-c", str(config), "-p", str(home)]
+def _envoy(place: Place) -> list[str]:
+    config = place.home / "envoy.yaml"
+    host, _, port = place.upstream.removeprefix("http://").partition(":")
+    config.write_text(_ENVOY.format(socket=place.at, host=host, port=port))
+    quiet = ["-l", "error", "--concurrency", "1", "--disable-hot-restart"]
+    return [peers.envoy() or "envoy", "-c", str(config), *quiet]
 
 
-def _wait(name: str, path: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _litellm(place: Place) -> list[str]:
+    config = place.home / "litellm.yaml"
+    config.write_text(_LITELLM.format(model=CLOUD_MODEL, upstream=place.upstream))
+    host, _, port = place.at.partition(":")
+    where = ["--host", host, "--port", port, "--telemetry", "False", "--num_workers", "1"]
+    return [*(peers.litellm() or ["litellm"]), "--config", str(config), *where]
+
+
+_PEERS = {"envoy": _envoy, "nginx": _nginx, "aiohttp": _floor, "litellm": _litellm}
+_ENVIRON = {
+    "litellm": {
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+    }
+}
+
+
+def _port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def wait(name: str, at: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until a gateway accepts connections."""
     until = time.monotonic() + START
     while time.monotonic() < until and process.poll() is None:
-        with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(path) == 0:
-                return
-        time.sleep(0.05)
+        if accepts(at):
+            return
+        time.sleep(0.02)
     raise BenchmarkError(f"{name} did not start: {tail(log)}")

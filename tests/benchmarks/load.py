@@ -23,7 +23,7 @@ class Job(Struct, frozen=True):
     beginnings are spread over `spread` seconds.
     """
 
-    socket: str
+    at: str
     path: str
     body: str
     tokens: int
@@ -41,6 +41,8 @@ class Outcome(Struct, frozen=True):
     elapsed: float
     cpu: float
     latencies: list[float]
+    firsts: list[float]
+    """Until the first content."""
     why: str = ""
 
 
@@ -51,6 +53,7 @@ class _Run:
         self.job = job
         self.until = 0.0
         self.latencies: list[float] = []
+        self.firsts: list[float] = []
         self.failed = 0
         self.why = ""
         self.over = asyncio.Event()
@@ -83,7 +86,7 @@ class _Client(asyncio.Protocol):
         self._answer = bytearray()
         self._body = self._end = 0
         self._began = 0.0
-        self._asking = False
+        self._asking = self._begun = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
@@ -91,13 +94,16 @@ class _Client(asyncio.Protocol):
     def ask(self) -> None:
         self._answer.clear()
         self._body = self._end = 0
-        self._asking = True
+        self._asking, self._begun = True, False
         self._began = time.perf_counter()
         if self._transport is not None:
             self._transport.write(self._run.request)
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
+        if not self._begun and b'"content":"dog ' in data:
+            self._begun = True
+            self._run.firsts.append(time.perf_counter() - self._began)
         if not self._body and not self._read_head():
             return
         if self._end:
@@ -169,8 +175,7 @@ async def _perform(job: Job) -> Outcome:
     loop = asyncio.get_running_loop()
     run = _Run(job)
     make: Callable[[], _Client] = lambda: _Client(run)  # noqa: E731 -- a factory, for its type
-    pairs = [await loop.create_unix_connection(make, job.socket) for _ in range(job.connections)]
-    clients = [client for _, client in pairs]
+    clients = [await _connect(loop, make, job.at) for _ in range(job.connections)]
     cpu, began = time.process_time(), time.perf_counter()
     run.until = began + job.seconds
     for place, client in enumerate(clients):
@@ -184,7 +189,16 @@ async def _perform(job: Job) -> Outcome:
     for client in clients:
         client.close()
     done = len(run.latencies)
-    return Outcome(done, run.failed, elapsed, used, run.latencies, run.why)
+    return Outcome(done, run.failed, elapsed, used, run.latencies, run.firsts, run.why)
+
+
+async def _connect(
+    loop: asyncio.AbstractEventLoop, make: Callable[[], _Client], at: str
+) -> _Client:
+    if at.startswith("/"):
+        return (await loop.create_unix_connection(make, at))[1]
+    host, _, port = at.partition(":")
+    return (await loop.create_connection(make, host, int(port)))[1]
 
 
 def main() -> None:

@@ -7,45 +7,57 @@ from subprocess import Popen
 import msgspec
 from msgspec import Struct
 
-from tests.benchmarks.gateways import Gateway
+from tests.benchmarks.answers import CLOUD_MODEL
+from tests.benchmarks.gateways import FEW, Gateway
 from tests.benchmarks.load import Job, Outcome
-from tests.benchmarks.processes import BenchmarkError, attempt, cpu_seconds, peak_memory, perform
+from tests.benchmarks.processes import BenchmarkError, attempt, cpu_seconds, perform, resident
 
-READY = 20.0
-"""Seconds that a gateway may take until it serves both models."""
-SHORT, PACE = 12, 20
+READY = 30.0
+"""Seconds that a gateway may take until it serves every model."""
+SHORT, PACE, BURST = 12, 50, 100
 
 
 class Shape(Struct, frozen=True):
     """One kind of traffic; `seconds` is 0 where each connection asks once."""
 
     name: str
+    model: str
     stream: bool
     connections: int
     tokens: int = SHORT
     seconds: float = 0.0
     pace: int = 0
+    spread: float = 0.0
+    ours: bool = False
+    """It is a way in which others do not answer."""
 
     def job(self, gateway: Gateway) -> Job:
         """Write it as a job for the load generator."""
-        fields = {
-            "model": "from-exo" if self.stream else "from-cloud",
-            "messages": [{"role": "user", "content": "Tell me about the rivers of Europe."}],
+        fields: dict[str, object] = {
+            "model": self.model if gateway.is_ours() else CLOUD_MODEL,
+            "messages": [
+                {"role": "system", "content": "You are a helpful assistant."},
+                {"role": "user", "content": "Tell me about the rivers of Europe."},
+            ],
             "max_tokens": self.tokens,
             "stream": self.stream,
         }
         if self.pace:
             fields["pace"] = self.pace
         return Job(
-            socket=gateway.socket,
-            path="/v1/chat/completions" if self.stream else gateway.plain_path,
+            at=gateway.at,
+            path=gateway.path,
             body=msgspec.json.encode(fields).decode(),
             tokens=self.tokens,
             stream=self.stream,
-            connections=self.connections,
+            connections=self.streams(gateway),
             seconds=self.seconds,
-            spread=1.0 if self.pace else 0.0,
+            spread=self.spread,
         )
+
+    def streams(self, gateway: Gateway) -> int:
+        """Return how many connections it is, at a gateway."""
+        return min(self.connections, FEW) if gateway.few and self.pace else self.connections
 
 
 class Sample(Struct, frozen=True):
@@ -53,81 +65,128 @@ class Sample(Struct, frozen=True):
 
     rate: float
     mean: float
+    first: float
     cpu_per_request: float
     cpu_per_token: float
-    latencies: list[float]
+    memory: float
     load: float
     fake: float
+    answers: int
 
 
 class Plan(Struct, frozen=True):
     """How much is measured."""
 
     rounds: int
-    paced_rounds: int
     busy: float
     single: float
     paced: float
+    nodes: float
+    """Seconds for which the probing of nodes is watched."""
 
     def shapes(self) -> tuple[Shape, ...]:
-        """List the shapes of traffic; the paced one comes last."""
+        """List the shapes of traffic."""
+        tokens = int(PACE * self.paced)
         return (
-            Shape("plain", stream=False, connections=16, seconds=self.busy),
-            Shape("stream", stream=True, connections=16, seconds=self.busy),
-            Shape("plain, one", stream=False, connections=1, seconds=self.single),
-            Shape("stream, one", stream=True, connections=1, seconds=self.single),
-            Shape("paced", stream=True, connections=200, tokens=int(PACE * self.paced), pace=PACE),
+            Shape("plain", "from-whole", stream=False, connections=16, seconds=self.busy),
+            Shape(
+                "aggregate",
+                "from-cloud",
+                stream=False,
+                connections=16,
+                seconds=self.busy,
+                ours=True,
+            ),
+            Shape("one", "from-whole", stream=False, connections=1, seconds=self.single),
+            Shape("burst", "from-cloud", stream=True, connections=BURST, pace=PACE),
+            Shape(
+                "paced",
+                "from-cloud",
+                stream=True,
+                connections=100,
+                tokens=tokens,
+                pace=PACE,
+                spread=0.5,
+            ),
+            Shape(
+                "paced from Exo",
+                "from-exo",
+                stream=True,
+                connections=100,
+                tokens=tokens,
+                pace=PACE,
+                spread=0.5,
+                ours=True,
+            ),
+            Shape(
+                "many",
+                "from-cloud",
+                stream=True,
+                connections=300,
+                tokens=tokens,
+                pace=PACE,
+                spread=0.5,
+            ),
         )
 
 
 class Results(Struct, frozen=True):
-    """All samples by shape and gateway, in the order of the rounds, and each one's peak memory."""
+    """All samples by shape and gateway, in the order of the rounds, and the memory of each."""
 
     samples: dict[tuple[str, str], list[Sample]]
-    memory: dict[str, float]
+    idle: dict[str, float]
+    """MiB resident when it serves and has served next to nothing."""
 
 
 def measure(plan: Plan, gateways: list[Gateway], load: Popen[bytes], fake: int) -> Results:
     """Warm up, then measure; raises BenchmarkError as soon as one answer is not whole."""
+    shapes = plan.shapes()
     for gateway in gateways:
-        _warm_up(gateway, load)
+        await_models(gateway, shapes, load)
+    idle = {gateway.name: resident(gateway.pid) for gateway in gateways}
+    for gateway in gateways:
+        for stream in (False, True):
+            warm = Shape("warm", "from-cloud", stream=stream, connections=16, seconds=0.5)
+            perform(load, warm.job(gateway))
     samples: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     for turn in range(plan.rounds):
-        first = turn % len(gateways)
-        for shape in plan.shapes():
-            if shape.pace and turn >= plan.paced_rounds:
-                continue
-            for gateway in gateways[first:] + gateways[:first]:
-                samples[shape.name, gateway.name].append(_sample(shape, gateway, load, fake))
-    return Results(samples, {each.name: peak_memory(each.pid) for each in gateways})
+        order = gateways if turn % 2 == 0 else gateways[::-1]
+        for shape in shapes:
+            for gateway in order:
+                if gateway.is_ours() or not shape.ours:
+                    came = sample(shape, gateway, load, fake)
+                    samples[shape.name, gateway.name].append(came)
+    return Results(samples, idle)
 
 
-def _warm_up(gateway: Gateway, load: Popen[bytes]) -> None:
-    """Wait until it serves both models, then let it run until its code and pools are warm."""
+def await_models(gateway: Gateway, shapes: tuple[Shape, ...], load: Popen[bytes]) -> None:
+    """Wait until it serves every model."""
     until = time.monotonic() + READY
-    for stream in (False, True):
-        once = Shape("once", stream=stream, connections=1).job(gateway)
+    for model in {shape.model for shape in shapes if gateway.is_ours()} or {CLOUD_MODEL}:
+        once = Shape("once", model, stream=False, connections=1).job(gateway)
         while (outcome := attempt(load, once)).failed:
             if time.monotonic() > until:
                 raise BenchmarkError(f"{gateway.name} serves no whole answer: {outcome.why}")
             time.sleep(0.1)
-        perform(load, Shape("warm", stream=stream, connections=16, seconds=0.5).job(gateway))
 
 
-def _sample(shape: Shape, gateway: Gateway, load: Popen[bytes], fake: int) -> Sample:
+def sample(shape: Shape, gateway: Gateway, load: Popen[bytes], fake: int) -> Sample:
     used, faked = cpu_seconds(gateway.pid), cpu_seconds(fake)
     outcome = perform(load, shape.job(gateway))
     used, faked = cpu_seconds(gateway.pid) - used, cpu_seconds(fake) - faked
-    return _reckon(shape, outcome, used, faked)
+    return _reckon(shape, outcome, used, faked, resident(gateway.pid))
 
 
-def _reckon(shape: Shape, outcome: Outcome, used: float, faked: float) -> Sample:
+def _reckon(shape: Shape, outcome: Outcome, used: float, faked: float, memory: float) -> Sample:
+    firsts = sorted(outcome.firsts)
     return Sample(
         rate=outcome.done / outcome.elapsed,
         mean=sum(outcome.latencies) / outcome.done,
+        first=firsts[len(firsts) // 2],
         cpu_per_request=used / outcome.done * 1e6,
         cpu_per_token=used / outcome.done / shape.tokens * 1e6,
-        latencies=outcome.latencies,
+        memory=memory,
         load=outcome.cpu / outcome.elapsed,
         fake=faked / outcome.elapsed,
+        answers=outcome.done,
     )

@@ -1,9 +1,10 @@
 """Starts the parts of the benchmark, and reads what the kernel counted for them."""
 
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.benchmarks.load import Job, Outcome
 
 ROOT = Path(__file__).parents[2]
 _STOP = 10.0
+_NONE: Mapping[str, str] = {}
 
 
 class BenchmarkError(Exception):
@@ -21,17 +23,20 @@ class BenchmarkError(Exception):
 
 @contextmanager
 def started(
-    command: Sequence[str], log: Path, **environ: str
+    command: Sequence[str], log: Path, *, environ: Mapping[str, str] = _NONE, says: bool = False
 ) -> Generator[subprocess.Popen[bytes]]:
-    """Keep a process for as long as the `with` block runs; its standard error goes to `log`."""
+    """Keep a process for as long as the `with` block runs; what it prints goes to `log`.
+
+    With `says` its standard output is ours to read.
+    """
     with log.open("wb") as told:
         process = subprocess.Popen(  # noqa: S603 -- our own commands
             command,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if says else told,
             stderr=told,
             cwd=ROOT,
-            env=os.environ | environ,
+            env=os.environ | dict(environ),
         )
         try:
             yield process
@@ -58,7 +63,7 @@ def perform(load: subprocess.Popen[bytes], job: Job) -> Outcome:
     """Have the load generator do a job; raises BenchmarkError if an answer was not whole."""
     outcome = attempt(load, job)
     if outcome.failed:
-        raise BenchmarkError(f"{outcome.failed} of {outcome.done} at {job.socket}: {outcome.why}")
+        raise BenchmarkError(f"{outcome.failed} of {outcome.done} at {job.at}: {outcome.why}")
     return outcome
 
 
@@ -75,12 +80,20 @@ def attempt(load: subprocess.Popen[bytes], job: Job) -> Outcome:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return what a process has used so far, user and system, all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Return what a process has used so far, all its threads, to the nanosecond."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
-def peak_memory(pid: int) -> float:
-    """Return the most memory that a process ever had resident, in MiB."""
+def resident(pid: int) -> float:
+    """Return how much memory a process has resident, in MiB."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def accepts(at: str) -> bool:
+    """Say whether somebody listens at a path or at `host:port`."""
+    host, _, port = at.partition(":")
+    family = socket.AF_UNIX if at.startswith("/") else socket.AF_INET
+    with socket.socket(family) as probe:
+        return probe.connect_ex(at if family == socket.AF_UNIX else (host, int(port))) == 0

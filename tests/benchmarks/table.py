@@ -1,4 +1,4 @@
-"""Writes down what was measured: figures, their ratios to the floor, and the aims."""
+"""Writes down what was measured: figures, ratios to a peer's in the same round, and the aims."""
 
 import os
 import platform
@@ -7,94 +7,158 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.gateways import LOG_LEVEL, nginx_version
-from tests.benchmarks.measure import PACE, SHORT, Results, Sample
+from msgspec import Struct
 
-THROUGHPUT_AIM = 0.5
-"""Of the pass-through's requests per second, at least."""
-TOKEN_AIM = 1.5
-"""Times the pass-through's CPU per token, at most."""
-
-Figure = Callable[[Sample], float]
-
-_ROWS: tuple[tuple[str, str, Figure, int], ...] = (
-    ("plain", "plain, 16 connections: requests/s", lambda s: s.rate, 0),
-    ("stream", "stream, 16 connections: requests/s", lambda s: s.rate, 0),
-    ("plain", "plain: CPU of the gateway, us/request", lambda s: s.cpu_per_request, 0),
-    ("stream", "stream: CPU of the gateway, us/request", lambda s: s.cpu_per_request, 0),
-    ("plain, one", "plain, one connection: mean, ms", lambda s: s.mean * 1e3, 2),
-    ("plain, one", "plain, one connection: p99, ms", lambda s: _p99(s) * 1e3, 2),
-    ("stream, one", "stream, one connection: mean, ms", lambda s: s.mean * 1e3, 2),
-    ("stream, one", "stream, one connection: p99, ms", lambda s: _p99(s) * 1e3, 2),
-    ("paced", "200 paced streams: CPU us/token", lambda s: s.cpu_per_token, 1),
-)
+from tests.benchmarks import peers
+from tests.benchmarks.costs import NODES, Start
+from tests.benchmarks.measure import BURST, PACE, SHORT, Results, Sample
+from tests.benchmarks.trees import LOG_LEVEL, Tree
 
 
-def write(results: Results, cores: int) -> str:
+class Report(Struct, frozen=True):
+    """All that one run came to."""
+
+    trees: list[Tree]
+    missing: list[str]
+    results: Results
+    starts: dict[str, list[Start]]
+    probing: dict[str, list[float]]
+
+
+class Aim(Struct, frozen=True):
+    """What ours is to come to beside a peer."""
+
+    peer: str
+    most: float = 0.0
+    least: float = 0.0
+
+    def judge(self, ratio: float) -> str:
+        """Say whether it is reached."""
+        reached = ratio <= self.most if self.most else ratio >= self.least
+        bound = f"at most {self.most:g}" if self.most else f"at least {self.least:g}"
+        return f"{ratio:.2f} x {self.peer}, aim {bound}: {'reached' if reached else 'MISSED'}"
+
+
+class Row(Struct, frozen=True):
+    """One line of the table."""
+
+    title: str
+    shape: str
+    figure: Callable[[Sample], float]
+    digits: int = 0
+    aims: tuple[Aim, ...] = ()
+    beside: str = ""
+    """The shape of the peers that it is compared with, where it is another."""
+
+
+_TOKEN = (Aim("envoy", most=0.8), Aim("nginx", most=1.4))
+_RATE, _REQUEST = (Aim("envoy", least=1.1),), (Aim("envoy", most=0.9),)
+_ONE = (Aim("envoy", most=1.0),)
+ROWS = (
+    Row("plain, 16 connections: requests/s", "plain", lambda s: s.rate, 0, _RATE),
+    Row("  CPU, us a request", "plain", lambda s: s.cpu_per_request, 0, _REQUEST),
+    Row("plain by a stream, 16: requests/s", "aggregate", lambda s: s.rate, 0, (), "plain"),
+    Row("  CPU, us a request", "aggregate", lambda s: s.cpu_per_request, 0, (), "plain"),
+    Row("plain, 1 connection: mean, ms", "one", lambda s: s.mean * 1e3, 2, _ONE),
+    Row(f"{BURST} streams at once: first content, ms", "burst", lambda s: s.first * 1e3, 1),
+    Row("100 paced streams: CPU, us a token", "paced", lambda s: s.cpu_per_token, 1, _TOKEN),
+    Row("  from Exo nodes", "paced from Exo", lambda s: s.cpu_per_token, 1, (), "paced"),
+    Row("300 paced streams: CPU, us a token", "many", lambda s: s.cpu_per_token, 1, _TOKEN),
+    Row("  resident, MiB", "many", lambda s: s.memory, 0),
+)  # fmt: skip
+
+
+def write(report: Report) -> str:
     """Return the whole report."""
-    names = list(results.memory)
+    results = report.results
+    names = list(results.idle)
     return "\n".join(
         [
-            "exo-supervisor beside a bare aiohttp pass-through, over Unix sockets",
-            *_machine(cores),
+            "exo-supervisor beside others, over Unix sockets, in one run",
+            *_setting(report),
             "",
-            *_table(results, names),
+            *_traffic(results, names),
+            "",
+            *_alone(report),
             "",
             *_busy(results, names),
             *_notes(results),
             "",
-            *_aims(results),
+            *_aims(report),
         ]
     )
 
 
-def _p99(sample: Sample) -> float:
-    ranked = sorted(sample.latencies)
-    return ranked[min(len(ranked) - 1, int(len(ranked) * 0.99))]
-
-
-def _machine(cores: int) -> Iterator[str]:
+def _setting(report: Report) -> Iterator[str]:
     found = Path("/proc/cpuinfo").read_text().partition("model name")[2]
     model = found.partition("\n")[0].strip("\t :") or platform.machine()
-    yield f"{model}, {cores} cores, {platform.system()} {platform.release()}"
-    packages = ("exo-supervisor", "aiohttp", "anyio", "msgspec", "uvloop")
+    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+    yield f"{model}, {cores} cores, load {load:.1f}, {platform.system()} {platform.release()}"
+    packages = ("aiohttp", "httptools", "msgspec", "uvloop")
     told = ", ".join(f"{name} {version(name)}" for name in packages)
-    yield f"Python {platform.python_version()}, {told}, {nginx_version()}"
+    yield f"{told}; {', '.join(peers.versions())}"
+    for tree in report.trees:
+        yield f"{tree.name}: {tree.root} by {tree.python.resolve()}"
+    yield from (f"missing: {each}" for each in report.missing)
 
 
-def _table(results: Results, names: list[str]) -> Iterator[str]:
-    others = names[1:]
-    heads = [*names, *(f"{name}/{names[0]}" for name in others)]
-    yield f"{'medians of the rounds (least-most)':40}" + "".join(f"{each:>20}" for each in heads)
-    for shape, title, figure, digits in _ROWS:
-        cells = [_spread(_figures(results, shape, name, figure), digits) for name in names]
-        cells += [_spread(_ratios(results, shape, name, figure), 2) for name in others]
-        yield f"{title:40}" + "".join(f"{cell:>20}" for cell in cells)
-    cells = [f"{results.memory[name]:.0f}" for name in names]
-    cells += [f"{results.memory[name] / results.memory[names[0]]:.2f}" for name in others]
-    yield f"{'peak memory, MiB':40}" + "".join(f"{cell:>20}" for cell in cells)
+def _traffic(results: Results, names: list[str]) -> Iterator[str]:
+    yield _line("medians of the rounds (least-most)", names)
+    for row in ROWS:
+        cells = [_spread(_figures(results, row, name), row.digits) for name in names]
+        yield _line(row.title, cells)
+    yield _line("idle: resident, MiB", [f"{results.idle[name]:.0f}" for name in names])
+    peer = names[0]
+    yield ""
+    yield _line(f"ratio to {peer} within each round", names)
+    for row in ROWS:
+        yield _line(row.title, [_spread(ratios(results, row, name, peer), 2) for name in names])
 
 
-def _figures(results: Results, shape: str, name: str, figure: Figure) -> list[float]:
-    return [figure(sample) for sample in results.samples[shape, name]]
+def _line(title: str, cells: list[str]) -> str:
+    return f"{title:42}" + "".join(f"{cell:>22}" for cell in cells)
 
 
-def _ratios(results: Results, shape: str, name: str, figure: Figure) -> list[float]:
+def _figures(results: Results, row: Row, name: str) -> list[float]:
+    return [row.figure(sample) for sample in results.samples.get((row.shape, name), ())]
+
+
+def ratios(results: Results, row: Row, name: str, peer: str) -> list[float]:
     """Divide round by round: what disturbed a round disturbed both."""
-    floor = _figures(results, shape, next(iter(results.memory)), figure)
-    mine = _figures(results, shape, name, figure)
-    return [each / least for each, least in zip(mine, floor, strict=True)]
+    beside = results.samples.get((row.beside or row.shape, peer), ())
+    mine = _figures(results, row, name)
+    return [a / row.figure(b) for a, b in zip(mine, beside, strict=True)] if mine and beside else []
 
 
 def _spread(figures: list[float], digits: int) -> str:
+    if not figures:
+        return "-"
     least, most = min(figures), max(figures)
     return f"{median(figures):.{digits}f} ({least:.{digits}f}-{most:.{digits}f})"
+
+
+def _alone(report: Report) -> Iterator[str]:
+    trees = list(report.starts)
+    yield _line("without traffic", trees)
+    rows: dict[str, Callable[[Start], float]] = {
+        "start to ready, ms": lambda s: s.ready * 1e3,
+        "version, ms": lambda s: s.version * 1e3,
+        "  times the same interpreter's -c pass": lambda s: s.version / s.nothing,
+        "status, ms": lambda s: s.status * 1e3,
+        "  times the same interpreter's -c pass ": lambda s: s.status / s.nothing,
+        "-c pass, ms": lambda s: s.nothing * 1e3,
+    }
+    for title, figure in rows.items():
+        digits = 2 if title.startswith(" ") else 0
+        yield _line(title, [_spread([figure(s) for s in report.starts[t]], digits) for t in trees])
+    title = f"probing {NODES:,} nodes: CPU, ms a second"
+    yield _line(title, [_spread(report.probing.get(name, []), 0) for name in trees])
 
 
 def _busy(results: Results, names: list[str]) -> Iterator[str]:
     """Say what the tools themselves used: near 100 % it is they who were measured."""
     yield "of one core, median: the load generator / the fake upstream"
-    for shape in ("plain", "stream", "paced"):
+    for shape in ("plain", "paced", "many"):
         told = [
             f"{name} {median(s.load for s in samples):.0%} / {median(s.fake for s in samples):.0%}"
             for name in names
@@ -104,25 +168,33 @@ def _busy(results: Results, names: list[str]) -> Iterator[str]:
 
 
 def _notes(results: Results) -> Iterator[str]:
-    asked = sum(len(s.latencies) for samples in results.samples.values() for s in samples)
+    asked = sum(sample.answers for samples in results.samples.values() for sample in samples)
     yield f"answers: {asked}, each checked: status 200, every token, its end"
     yield f"an answer has {SHORT} tokens; a paced stream sends {PACE} a second"
-    yield "plain: ours asks a provider to stream and puts the answer together; the others pass on"
-    yield "  one small JSON object, so that the difference is ours to pay"
-    yield "stream: ours reads from an Exo node of generation C and rewrites every chunk"
-    yield f"ours is `exo-supervisor run`, its log at level {LOG_LEVEL} into a file"
+    yield "plain by a stream: ours puts the answer together; a peer's beside it passes JSON on"
+    yield "LiteLLM is asked over TCP, and given 10 streams where others have 100 or 300"
+    yield f"ours is `exo-supervisor run`, all on, its log at {LOG_LEVEL} in a file"
 
 
-def _aims(results: Results) -> Iterator[str]:
-    for shape in ("plain", "stream"):
-        ratio = median(_ratios(results, shape, "ours", lambda s: s.rate))
-        word = "reached" if ratio >= THROUGHPUT_AIM else "missed"
-        yield f"aim: {shape}, at least {THROUGHPUT_AIM} of the throughput: {ratio:.2f}, {word}"
-    ratio = median(_ratios(results, "paced", "ours", lambda s: s.cpu_per_token))
-    word = "reached" if ratio <= TOKEN_AIM else "missed"
-    yield f"aim: paced, at most {TOKEN_AIM} times the CPU per token: {ratio:.2f}, {word}"
+def _aims(report: Report) -> Iterator[str]:
+    for row in ROWS:
+        for aim in row.aims:
+            if found := ratios(report.results, row, "ours", aim.peer):
+                yield f"{row.shape}, {row.title.strip()}: {aim.judge(median(found))}"
+    burst = [sample.first * 1e3 for sample in report.results.samples["burst", "ours"]]
+    yield _bound("first content of a burst, ms", median(burst), 3)
+    yield _bound("resident idle, MiB", report.results.idle["ours"], 45)
+    many = [sample.memory for sample in report.results.samples["many", "ours"]]
+    yield _bound("resident at 300 streams, MiB", median(many), 50)
+    if starts := report.starts.get("ours"):
+        yield _bound("start to ready, ms", median(s.ready * 1e3 for s in starts), 400)
+        yield _bound("version, ms", median(s.version * 1e3 for s in starts), 150)
+        yield _bound("version, times -c pass", median(s.version / s.nothing for s in starts), 3)
+        yield _bound("status, ms", median(s.status * 1e3 for s in starts), 150)
+        yield _bound("status, times -c pass", median(s.status / s.nothing for s in starts), 3)
+    if nodes := report.probing.get("ours"):
+        yield _bound(f"probing {NODES:,} nodes, ms a second", median(nodes), 100)
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may run on."""
-    return len(os.sched_getaffinity(0))
+def _bound(name: str, figure: float, most: float) -> str:
+    return f"{name}: {figure:.1f}, aim at most {most}: {'reached' if figure <= most else 'MISSED'}"

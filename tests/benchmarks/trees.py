@@ -31,6 +31,12 @@ broadcast = "off"
 interval = {interval}
 timeout = 10.0
 ready_interval = {interval}
+# Patient: on a busy machine slowness is measured, no fault.
+[timeouts]
+connect = 20.0
+headers = 60.0
+first_content = 60.0
+stall = 60.0
 [[provider]]
 name = "cloud"
 base_url = "{upstream}/cloud/v1"
