@@ -67,7 +67,8 @@ class Connection(asyncio.Protocol):
             self._write(pieces[0])
             self._step(iter(pieces[1:]))
         elif pace := _PACE.search(body):
-            self._go_on(iter(pieces), 1 / int(pace[1]))
+            self._write(pieces[0])  # the first word follows at once: what is waited for is ours
+            self._go_on(iter(pieces[1:]), 1 / int(pace[1]))
         else:
             self._write(answers.at_once(count, cloud=cloud))
 

@@ -67,7 +67,7 @@ def versions() -> list[str]:
     if (path := nginx()) is not None:
         told.append("nginx " + _say([path, "-v"]).strip().rpartition("/")[2])
     if (path := envoy()) is not None:
-        told.append("Envoy " + _say([path, "--version"]).partition("/")[2].partition("/")[0])
+        told.append("Envoy " + _say([path, "--version"]).strip().split("/")[-4])
     if (command := litellm()) is not None:
         ask = "from importlib.metadata import version; print(version('litellm'))"
         told.append("LiteLLM " + _say([command[0], "-c", ask]).strip())

@@ -180,7 +180,7 @@ def _aims(report: Report) -> Iterator[str]:
     for row in ROWS:
         for aim in row.aims:
             if found := ratios(report.results, row, "ours", aim.peer):
-                yield f"{row.shape}, {row.title.strip()}: {aim.judge(median(found))}"
+                yield f"{row.title.strip()} ({row.shape}): {aim.judge(median(found))}"
     burst = [sample.first * 1e3 for sample in report.results.samples["burst", "ours"]]
     yield _bound("first content of a burst, ms", median(burst), 3)
     yield _bound("resident idle, MiB", report.results.idle["ours"], 45)
