@@ -26,6 +26,7 @@ from tests.benchmarks.trees import Tree
 SECONDS, RATE = 8, 500
 LOOP = "event loop"
 PARTS: dict[str, tuple[str, ...]] = {
+    LOOP: ("asyncio/runners", "uvloop/"),
     "log line": ("structlog/", "logging/", "host/log", "serve/record"),
     "cancel scopes": ("anyio/",),
     "HTTP client": (
@@ -147,7 +148,7 @@ def _table(found: dict[str, dict[str, Shares]]) -> list[str]:
     columns = [(tree, shape, each) for tree, all_ in found.items() for shape, each in all_.items()]
     lines = ["share of the service's CPU (us); plain: a request, paced: a token"]
     lines.append(" " * 32 + "".join(f"{tree + ' ' + shape:>20}" for tree, shape, _ in columns))
-    for part in (*PARTS, LOOP):
+    for part in PARTS:
         cells = [
             f"{each.seen.get(part, 0):.1%} {each.seen.get(part, 0) * each.cost:7.1f}"
             for *_, each in columns
