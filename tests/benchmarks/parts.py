@@ -2,7 +2,8 @@
 
 The running service is watched under load by py-spy, from outside, five hundred times a second; each
 look at it counts for the innermost frame whose file names a part. C code counts for the Python that
-calls it. Shares hold on a busy machine, too; half a percent is noise.
+calls it. Watch on an idle machine: on a busy one a process that waits for its turn is seen where it
+was stopped, mostly in a system call, and the shares of client and server swing by ten points.
 """
 
 import argparse
