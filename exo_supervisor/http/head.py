@@ -29,31 +29,17 @@ class Head(Struct, gc=False):
     target: bytes
     """As it was sent: with its query, and encoded."""
     headers: dict[str, str]
-    """Names are in lower case."""
+    """Names are in lower case; without `content-length`. Shared by requests, so never changed."""
     repeated: tuple[str, ...]
     """Names of headers of which there were several lines."""
     is_old: bool
     """HTTP/1.0: it knows neither chunks nor 100-continue."""
-
-    @property
-    def length(self) -> int | None:
-        """Bytes of the body as announced; None where it comes in chunks, or not at all."""
-        length = self.headers.get("content-length")
-        return None if length is None else int(length)
-
-    @property
-    def expects_continue(self) -> bool:
-        """Whether the client waits to be told before it sends its body (RFC 9110, 10.1.1)."""
-        return not self.is_old and self.headers.get("expect", "").lower() == "100-continue"
-
-    @property
-    def keeps_alive(self) -> bool:
-        """Whether the client means to send more over this connection (RFC 9112, section 9.3)."""
-        said = self.headers.get("connection")
-        if said is None:
-            return not self.is_old
-        options = {each.strip(" \t") for each in said.lower().split(",")}
-        return "close" not in options and (not self.is_old or "keep-alive" in options)
+    keeps_alive: bool = True
+    """Whether the client means to send more over this connection (RFC 9112, section 9.3)."""
+    expects_continue: bool = False
+    """Whether the client waits to be told before it sends its body (RFC 9110, 10.1.1)."""
+    length: int | None = None
+    """Bytes of the body as announced; None where it comes in chunks, or not at all."""
 
 
 def read_head(raw: bytes, fields: dict[bytes, bytes]) -> Head:
@@ -78,7 +64,23 @@ def read_head(raw: bytes, fields: dict[bytes, bytes]) -> Head:
         headers, repeated = _join_repeated(raw)
     if headers.get("transfer-encoding", "chunked").lower() != "chunked":
         raise BadHeadError("the only transfer-encoding of a request is chunked")
-    return Head(parts[0], parts[1], headers, repeated, parts[2] == b"HTTP/1.0")
+    length = headers.pop("content-length", None)
+    is_old = parts[2] == b"HTTP/1.0"
+    return Head(
+        method=parts[0],
+        target=parts[1],
+        headers=headers,
+        repeated=repeated,
+        is_old=is_old,
+        keeps_alive=_keeps_alive(headers.get("connection", ""), is_old=is_old),
+        expects_continue=not is_old and headers.get("expect", "").lower() == "100-continue",
+        length=None if length is None else int(length),
+    )
+
+
+def _keeps_alive(said: str, *, is_old: bool) -> bool:
+    options = {each.strip(" \t") for each in said.lower().split(",")}
+    return "close" not in options and (not is_old or "keep-alive" in options)
 
 
 def _join_repeated(raw: bytes) -> tuple[dict[str, str], tuple[str, ...]]:

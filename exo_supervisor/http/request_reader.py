@@ -4,6 +4,9 @@ Where one message ends and the next begins is the question by which servers are 
 does not say it. So it is never fed beyond a place where a message can end: a head and a chunked
 body end at an empty line (and no piece goes beyond one), a body with a length at its length. What
 stands behind belongs to nobody yet: to the next request, or to another protocol.
+
+A client's heads differ in little but their length, so heads that llhttp has judged are remembered
+without it: one that is the same byte for byte, but for the digits, needs no second judgement.
 """
 
 from typing import Final
@@ -12,7 +15,15 @@ import httptools
 
 from exo_supervisor.http.head import MAX_HEAD_BYTES, BadHeadError, Head, read_head
 
+MAX_KNOWN: Final = 256
+"""Heads that are remembered, at most."""
+MAX_KNOWN_BYTES: Final = 4_096
+"""Bytes of a head that is remembered, at most."""
+MAX_DIGITS: Final = 15
+"""Digits of a length that is read without llhttp."""
 _EMPTY: Final = b"\r\n\r\n"
+_LENGTH: Final = b"ength: "
+"""What stands before the digits of a length, however the rest of the name is written."""
 _NO_HTTP: Final = "this is not a request that HTTP allows"
 _TOO_LONG: Final = f"the head is longer than {MAX_HEAD_BYTES} bytes"
 
@@ -21,19 +32,39 @@ class BadBodyError(Exception):
     """A body is not what its transfer-encoding says; nothing behind it can be read."""
 
 
+class KnownHeads:
+    """Heads that were judged, by all their bytes but the digits of their length."""
+
+    def __init__(self) -> None:
+        self.by_bytes: dict[bytes, Head] = {}
+
+    def remember(self, raw: bytes, head: Head) -> None:
+        """Keep a head; those with something unusual about their length are read anew each time."""
+        at = raw.find(_LENGTH) + len(_LENGTH)
+        to = raw.find(b"\r", at)
+        begin = raw.rfind(b"\n", 0, at) + 1
+        if raw[begin:at].lower() != b"content-length: " or not raw[at:to].isdigit():
+            return
+        if len(raw) <= MAX_KNOWN_BYTES:
+            if len(self.by_bytes) >= MAX_KNOWN:
+                self.by_bytes.clear()
+            self.by_bytes[raw[:at] + raw[to:]] = head
+
+
 class RequestReader:
     """First `take_head` until there is a `head`, then `take_body` until it is `complete`."""
 
     __slots__ = (
-        "_fields", "_got", "_has_fields", "_left", "_overhead", "_parser", "_raw", "_seam",
-        "complete", "head", "on_body", "on_header", "raw",
+        "_fields", "_got", "_has_fields", "_known", "_left", "_overhead", "_parser", "_raw",
+        "_seam", "complete", "head", "on_body", "on_header", "raw",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, known: KnownHeads) -> None:
         self.head: Head | None = None
         self.raw = b""
         """The head as it came, for whoever reads it anew."""
         self.complete = False
+        self._known = known
         self._raw = bytearray()  # of a head that comes in parts
         self._fields: dict[bytes, bytes] = {}
         self._got: list[bytes] = []
@@ -43,57 +74,47 @@ class RequestReader:
         self._left: int | None = None  # of a body with a length
         self._seam = b""  # the last bytes of a chunked body: an empty line may be cut in two
         self._overhead = 0
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: httptools.HttpRequestParser | None = None  # of this request alone
 
     @property
     def has_begun(self) -> bool:
         """Whether a part of a head has come."""
         return bool(self._raw)
 
-    def next(self) -> None:
-        """Forget a request that is complete: nothing of it may speak for the next."""
-        self.head, self.complete, self._has_fields = None, False, False
-        self._fields.clear()
-        self._seam, self._overhead = b"", 0
-
     def take_head(self, data: bytes) -> bytes:
         """Take in what there is of a head; returns what stands behind it. Raises BadHeadError."""
-        raw, begin = self._raw, len(self._raw)
-        if begin:
-            raw += data
-            end = raw.find(_EMPTY, max(0, begin - 3)) + 4
+        self.head, self.complete = None, False
+        if self._parser is not None and not self._raw:
+            self._forget()
+        end = data.find(_EMPTY) + 4
+        if self._raw or end < 4:  # noqa: PLR2004 -- found nowhere
+            return self._take_part(data)
+        raw = data[:end]
+        at = raw.find(_LENGTH) + len(_LENGTH)
+        to = raw.find(b"\r", at)
+        known, digits = self._known.by_bytes.get(raw[:at] + raw[to:]), raw[at:to]
+        if known is not None and digits.isdigit() and len(digits) <= MAX_DIGITS:
+            self._left = length = int(digits)
+            self.raw, self.complete = raw, not length
+            self.head = Head(
+                known.method, known.target, known.headers, known.repeated, known.is_old,
+                known.keeps_alive, known.expects_continue, length,
+            )  # fmt: skip
         else:
-            end = data.find(_EMPTY) + 4
-        if end < 4:  # noqa: PLR2004 -- found nowhere
-            return self._take_part(data, begin)
-        part, rest = data[: end - begin], data[end - begin :]
-        self.raw = bytes(raw[:end]) if begin else part
-        raw.clear()
-        try:
-            self._parser.feed_data(part)
-        except httptools.HttpParserUpgrade:
-            self._ignore_upgrade()
-        except httptools.HttpParserError:
-            raise BadHeadError(_NO_HTTP) from None
-        if self._has_fields:
-            self._read_head()
-        elif self.raw.strip(b"\r\n"):  # empty lines alone mean nothing (RFC 9112, section 2.2)
-            raise BadHeadError(_NO_HTTP)
-        return rest
+            self._judge(raw, raw)
+        return data[end:]
 
     def take_body(self, data: bytes) -> tuple[bytes, bytes]:
         """Return what is new of the body, and what stands behind it. Raises BadBodyError."""
-        part, rest = self._cut_body(data)
-        try:
-            self._parser.feed_data(part)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            raise BadBodyError from None
-        got = b"".join(self._got)
-        self._got.clear()
-        self._overhead = 0 if got else self._overhead + len(part)
-        if self._overhead > MAX_HEAD_BYTES:
-            raise BadBodyError
-        return got, rest
+        left = self._left
+        if left is None:
+            return self._take_chunks(data)
+        size = len(data)
+        if size < left:
+            self._left = left - size
+            return data, b""
+        self.complete = True
+        return (data, b"") if size == left else (data[:left], data[left:])
 
     # ---------------------------------------------------------------- what the parser calls
 
@@ -107,44 +128,79 @@ class RequestReader:
 
     # ---------------------------------------------------------------- within
 
-    def _take_part(self, data: bytes, begin: int) -> bytes:
-        """Have the parser judge the beginning of a head already: it may be TLS, or anything."""
-        if not begin:
-            self._raw += data
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError:
-            raise BadHeadError(_NO_HTTP) from None
-        if len(self._raw) > MAX_HEAD_BYTES:
+    def _forget(self) -> None:
+        """Let nothing of a request speak for the next."""
+        self._parser, self._has_fields = None, False
+        self._fields.clear()
+        self._seam, self._overhead = b"", 0
+
+    def _take_part(self, data: bytes) -> bytes:
+        """Take in a part of a head; the parser judges it already: it may be TLS, or anything."""
+        raw, begin = self._raw, len(self._raw)
+        raw += data
+        end = raw.find(_EMPTY, max(0, begin - 3)) + 4
+        if end >= 4:  # noqa: PLR2004 -- found
+            whole = bytes(raw[:end])
+            raw.clear()
+            self._judge(data[: end - begin], whole)
+            return data[end - begin :]
+        if len(raw) > MAX_HEAD_BYTES:
             raise BadHeadError(_TOO_LONG)
+        self._feed(data)
         return b""
 
-    def _read_head(self) -> None:
-        if len(self.raw) > MAX_HEAD_BYTES:
+    def _feed(self, part: bytes) -> None:
+        if self._parser is None:
+            self._parser = httptools.HttpRequestParser(self)
+        try:
+            self._parser.feed_data(part)
+        except httptools.HttpParserError:
+            raise BadHeadError(_NO_HTTP) from None
+
+    def _judge(self, part: bytes, raw: bytes) -> None:
+        """Take in the end of a head, `part` being what the parser has not seen yet."""
+        self.raw = raw
+        try:
+            self._feed(part)
+        except httptools.HttpParserUpgrade:
+            self._ignore_upgrade()
+        if len(raw) > MAX_HEAD_BYTES:
             raise BadHeadError(_TOO_LONG)
-        self.head = read_head(self.raw.lstrip(b"\r\n"), self._fields)
-        self._left = self.head.length
+        if self._has_fields:
+            self.head = head = read_head(self.raw.lstrip(b"\r\n"), self._fields)
+            self._left = head.length
+            if head.length is not None:
+                self._known.remember(self.raw, head)
+        elif self.raw.strip(b"\r\n"):  # empty lines alone mean nothing (RFC 9112, section 2.2)
+            raise BadHeadError(_NO_HTTP)
+        else:
+            self._forget()
 
     def _ignore_upgrade(self) -> None:
         """Read a head that asks for another protocol as one that does not (RFC 9110, 7.8)."""
         lines = self.raw.split(b"\r\n")
         self.raw = b"\r\n".join(x for x in lines if not x.lower().startswith(b"upgrade:"))
-        self.next()
-        self._parser = httptools.HttpRequestParser(self)
+        self._forget()
+        self.complete = False
         try:
-            self._parser.feed_data(self.raw)
+            self._feed(self.raw)
         except httptools.HttpParserUpgrade:  # CONNECT: what follows its head is no body
             raise BadHeadError("this is no proxy") from None
 
-    def _cut_body(self, data: bytes) -> tuple[bytes, bytes]:
-        """Cut where the body may end: at its length, or behind an empty line."""
-        if self._left is not None:
-            end = min(self._left, len(data))
-            self._left -= end
-            return data[:end], data[end:]
+    def _take_chunks(self, data: bytes) -> tuple[bytes, bytes]:
+        """Take in chunks up to the first empty line, behind which the body may have ended."""
         across = (self._seam + data[:3]).find(_EMPTY)
         end = data.find(_EMPTY) + 4 if across < 0 else across + 4 - len(self._seam)
         if end < 4 and across < 0:  # noqa: PLR2004 -- found nowhere
             end = len(data)
         self._seam = (self._seam + data[max(0, end - 3) : end])[-3:]
-        return data[:end], data[end:]
+        try:
+            self._feed(data[:end])
+        except BadHeadError:
+            raise BadBodyError from None
+        got = b"".join(self._got)
+        self._got.clear()
+        self._overhead = 0 if got else self._overhead + end
+        if self._overhead > MAX_HEAD_BYTES:
+            raise BadBodyError
+        return got, data[end:]

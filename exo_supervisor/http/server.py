@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import anyio
 
 from exo_supervisor.http.head import Head
+from exo_supervisor.http.request_reader import KnownHeads
 from exo_supervisor.http.server_connection import Handler, ServerConnection
 
 BACKLOG = 4096
@@ -84,16 +85,19 @@ class Server:
         self.loop = loop or asyncio.get_running_loop()
         self.head_wait = head_wait
         self.draining = False
+        self.known = KnownHeads()
         self._idle_seconds, self._clock = idle, clock
         self._servers: list[asyncio.Server] = []  # uvloop closes one that nobody refers to
         self._open: set[ServerConnection] = set()
-        self._idle: dict[ServerConnection, float] = {}  # the longest idle first
-        self._timer: asyncio.TimerHandle | None = None
+        self.resting: dict[ServerConnection, float] = {}
+        """Who waits for a next request, since when; the longest first. A connection leaves it by
+        itself when a head has come."""
+        self.is_watching = False
         self._empty: anyio.Event | None = None
         self._second, self._date = 0, b""
 
     def __repr__(self) -> str:
-        return f"<Server {len(self._open)} connections, {len(self._idle)} idle>"
+        return f"<Server {len(self._open)} connections, {len(self.resting)} idle>"
 
     async def listen(self, sockets: Iterable[socket]) -> None:
         """Begin to accept on sockets that are bound already; none of their files is removed."""
@@ -135,7 +139,8 @@ class Server:
     def enter(self, connection: ServerConnection) -> bool:
         """Count a connection in, if the service lets it."""
         self._open.add(connection)
-        self.at_rest(connection)
+        self.resting[connection] = self.loop.time()
+        self.watch_idle()
         return not self.draining and self.service.enter(connection)
 
     def leave(self, connection: ServerConnection) -> None:
@@ -148,32 +153,29 @@ class Server:
         self._forget(connection)
         return self.service.hand_over(connection)
 
-    def at_rest(self, connection: ServerConnection) -> None:
-        """Take in that a connection waits for a next request."""
-        self._idle[connection] = self.loop.time()
-        if self._timer is None:
-            self._timer = self.loop.call_later(self._idle_seconds, self._close_idle)
-
-    def at_work(self, connection: ServerConnection) -> None:
-        """Take in that it waits no more."""
-        self._idle.pop(connection, None)
+    def watch_idle(self) -> None:
+        """See to it that those who rest are looked at."""
+        if not self.is_watching:
+            self.is_watching = True
+            self.loop.call_later(self._idle_seconds, self._close_idle)
 
     def _forget(self, connection: ServerConnection) -> None:
         self._open.discard(connection)
-        self._idle.pop(connection, None)
+        self.resting.pop(connection, None)
         if self._empty is not None and not self._open:
             self._empty.set()
 
     def _close_idle(self) -> None:
         """Close those that waited for too long, and come back for the next."""
-        now, self._timer = self.loop.time(), None
-        for connection, since in tuple(self._idle.items()):
+        now, self.is_watching = self.loop.time(), False
+        for connection, since in tuple(self.resting.items()):
             if now - since < self._idle_seconds:
                 break
             if not connection.close_idle():  # bytes are about to be read
-                del self._idle[connection]
-                self._idle[connection] = now
-        oldest = next(iter(self._idle.values()), None)
+                del self.resting[connection]
+                self.resting[connection] = now
+        oldest = next(iter(self.resting.values()), None)
         if oldest is not None:
             left = max(0.0, oldest + self._idle_seconds - now)
-            self._timer = self.loop.call_later(left, self._close_idle)
+            self.is_watching = True
+            self.loop.call_later(left, self._close_idle)

@@ -72,18 +72,24 @@ class State(Enum):
     CLOSED = "closed"
 
 
+# A member of an Enum costs a look-up by its class each time; these are looked at with every byte.
+_IDLE, _HEAD, _BODY, _WHOLE = State.IDLE, State.HEAD, State.BODY, State.WHOLE
+_REST, _CLOSING = State.REST, State.CLOSING
+_UNANSWERED = (_BODY, _WHOLE)
+
+
 class ServerConnection(asyncio.Protocol):
     """One client's connection; the handler of its request writes through it."""
 
     __slots__ = (
         "_broken", "_chunked", "_continued", "_handler", "_head", "_keep", "_left", "_loop",
-        "_paused", "_read_paused", "_reader", "_saw_eof", "_server", "_started", "_timer",
-        "_transport", "_waiting", "_watched", "full", "has_head", "on_tcp", "requests", "state",
-        "uid",
+        "_paused", "_read_paused", "_reader", "_resting", "_saw_eof", "_server", "_started",
+        "_timer", "_transport", "_waiting", "_watched", "full", "has_head", "on_tcp", "requests",
+        "state", "uid",
     )  # fmt: skip
 
     def __init__(self, server: "Server") -> None:
-        self.state = State.IDLE
+        self.state = _IDLE
         self.requests = 0
         self.uid: int | None = None
         """The user at the other end of a Unix socket."""
@@ -92,9 +98,9 @@ class ServerConnection(asyncio.Protocol):
         """Whether the client has yet to take much of what it was sent."""
         self.has_head = False
         """Whether the head of a request has ever come."""
-        self._server, self._loop = server, server.loop
+        self._server, self._loop, self._resting = server, server.loop, server.resting
         self._transport: asyncio.Transport | None = None
-        self._reader = RequestReader()
+        self._reader = RequestReader(server.known)
         self._handler: Handler | None = None
         self._head: Head | None = None  # of the request that is being answered
         self._waiting = bytearray()  # what stands behind it
@@ -120,8 +126,9 @@ class ServerConnection(asyncio.Protocol):
     def send_continue(self) -> None:
         """Ask for the body, where the client waits to be asked."""
         if self._head is not None and self._head.expects_continue and not self._reader.complete:
-            self._continued = True
-            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._continued, self._started = True, b"HTTP/1.1 100 Continue\r\n\r\n"
+            self._send(b"")
+            self._started = None
 
     def start(self, head: bytes, *, length: int | None = None) -> None:
         """Begin the answer; nothing is sent before the first bytes of its body, or its end.
@@ -157,7 +164,7 @@ class ServerConnection(asyncio.Protocol):
             data = b"%x\r\n%b\r\n" % (len(data), data)
         elif self._left is not None:
             self._left -= len(data)
-        self._write(self._take_started() + data)
+        self._send(data)
 
     def finish(self, data: bytes = b"") -> None:
         """Send the last part and the end in one write."""
@@ -166,9 +173,13 @@ class ServerConnection(asyncio.Protocol):
         elif self._left is not None and self._left != len(data):
             self.abort()
             raise RuntimeError(f"{self} was promised an answer of another length")
-        self._write(self._take_started() + data)
+        self._send(data)
         self._handler = None
-        self._end_answer()
+        if self._keep and self.state is _WHOLE:
+            self._read_paused = False
+            self._end_request()
+        else:
+            self._end_early()
 
     def abort(self) -> None:
         """Cut the connection at once: what was not sent yet is lost."""
@@ -196,7 +207,7 @@ class ServerConnection(asyncio.Protocol):
     def close_idle(self) -> bool:
         """Close, if it is idle; False where bytes are about to be read, or a request is served."""
         served_soon = self._waiting and not self.full
-        if self.state not in (State.IDLE, State.HEAD) or served_soon or bytes_wait(self._socket()):
+        if self.state not in (_IDLE, _HEAD) or served_soon or bytes_wait(self._socket()):
             return False
         self._close(LAST_TAKE)
         return True
@@ -204,9 +215,9 @@ class ServerConnection(asyncio.Protocol):
     def drain(self) -> None:
         """Close as soon as what runs is answered."""
         self._keep = False
-        if self.state is State.CLOSING and self._transport is not None:
+        if self.state is _CLOSING and self._transport is not None:
             self._transport.close()
-        elif self.state in (State.IDLE, State.HEAD, State.REST) and not self._waiting:
+        elif self.state in (_IDLE, _HEAD, _REST) and not self._waiting:
             self._close(LAST_TAKE)
 
     def drop(self) -> None:
@@ -230,8 +241,17 @@ class ServerConnection(asyncio.Protocol):
         """Take bytes in."""
         if self._waiting or (self.full and self._handler is None):
             self._keep_waiting(data)
-        else:
-            self._take(data)
+            return
+        while data:
+            state = self.state
+            if state is _IDLE or state is _HEAD:
+                data = self._take_head(data)
+            elif state is _BODY or state is _REST:
+                data = self._take_body(data)
+            else:
+                if state is _WHOLE:
+                    self._keep_waiting(data)
+                return
 
     def eof_received(self) -> bool:
         """Answer one who has only said that it will send no more, as `nc -N` does.
@@ -239,13 +259,13 @@ class ServerConnection(asyncio.Protocol):
         On a Unix socket that can be told from a leave; on TCP it cannot, and counts as one. A
         request whose body is not all there can never be answered.
         """
-        whole = self.state is State.WHOLE or bool(self._waiting)
+        whole = self.state is _WHOLE or bool(self._waiting)
         if whole and not self.on_tcp and not has_left(self._socket()):
             self._saw_eof = True
             self._watch(LEFT_FIRST)
         elif self._handler is not None:  # a mere close would first wait for it to take the rest
             self._cut()
-        elif self.state is State.CLOSING and self._transport is not None:
+        elif self.state is _CLOSING and self._transport is not None:
             self._transport.close()
         else:
             self._close(LAST_TAKE)
@@ -276,19 +296,6 @@ class ServerConnection(asyncio.Protocol):
 
     # ---------------------------------------------------------------- requests
 
-    def _take(self, data: bytes) -> None:
-        while data:
-            match self.state:
-                case State.IDLE | State.HEAD:
-                    data = self._take_head(data)
-                case State.BODY | State.REST:
-                    data = self._take_body(data)
-                case State.WHOLE:
-                    self._keep_waiting(data)
-                    return
-                case _:
-                    return
-
     def _take_head(self, data: bytes) -> bytes:
         reader = self._reader
         try:
@@ -296,25 +303,22 @@ class ServerConnection(asyncio.Protocol):
         except BadHeadError as bad:
             self._refuse(str(bad))
             return b""
-        if reader.head is None:
-            self.state = State.HEAD if reader.has_begun else State.IDLE
+        head = reader.head
+        if head is None:
+            self.state = _HEAD if reader.has_begun else _IDLE
             return rest
-        return self._begin(reader.head, rest)
-
-    def _begin(self, head: Head, rest: bytes) -> bytes:
-        """Have a request handled, by ours or by somebody else."""
-        self._server.at_work(self)
+        self._resting.pop(self, None)
         self.has_head = True
         self.requests += 1
         self._head, self._keep = head, head.keeps_alive
-        self.state = State.WHOLE if self._reader.complete else State.BODY
+        self.state = _WHOLE if reader.complete else _BODY
         handler = self._server.service.accept(head, self)
         if handler is None:
-            self._hand_over(self._reader.raw + rest)
+            self._hand_over(reader.raw + rest)
             return b""
-        if self._head is head and self.state in (State.BODY, State.WHOLE):  # unanswered as yet
+        if self._head is head and self.state in _UNANSWERED:
             self._handler = handler
-            if self.state is State.WHOLE:
+            if self.state is _WHOLE:
                 self._loop.call_soon(self._tell_end, handler)
         return rest
 
@@ -330,7 +334,7 @@ class ServerConnection(asyncio.Protocol):
                 self._stop_timer()
                 self._end_request()
                 return rest
-            self.state = State.WHOLE
+            self.state = _WHOLE
             self._loop.call_soon(self._tell_end, handler)
         if got and handler is not None:
             handler.data(got)
@@ -346,14 +350,14 @@ class ServerConnection(asyncio.Protocol):
         if handler is None:
             self._close(LAST_TAKE)
         else:
-            self.state = State.WHOLE
+            self.state = _WHOLE
             handler.broken()
 
     def _refuse(self, text: str) -> None:
         """Have a request refused that no handler will see; the connection ends with it."""
-        self._server.at_work(self)
+        self._resting.pop(self, None)
         self._head = Head(b"", b"", {}, (), is_old=False)
-        self.state, self._keep, self._broken = State.WHOLE, False, True
+        self.state, self._keep, self._broken = _WHOLE, False, True
         self._server.service.refuse(self, text)
 
     def _hand_over(self, data: bytes) -> None:
@@ -382,33 +386,29 @@ class ServerConnection(asyncio.Protocol):
         data = bytes(self._waiting)
         self._waiting.clear()
         self._set_reading()
-        self._take(data)
-        if self._saw_eof and self.state in (State.HEAD, State.BODY):  # the rest will never come
+        self.data_received(data)
+        if self._saw_eof and self.state in (_HEAD, _BODY):  # the rest will never come
             self._cut()
 
-    def _end_answer(self) -> None:
-        """Go on to the next request, or to what is left of this one, or close."""
+    def _end_early(self) -> None:
+        """Pass over what is left of the body, or close."""
         self._read_paused = False
-        match self.state:
-            case State.WHOLE if self._keep:
-                self._end_request()
-            case State.BODY if self._keep:
-                self.state = State.REST
-                self._timer = self._loop.call_later(LINGER, self._cut)
-                self._set_reading()
-            case State.WHOLE if not self._broken:
-                self._close(LAST_TAKE)
-            case State.WHOLE | State.BODY:
-                self._close_gently()
-            case _:
-                pass
+        if self.state is _BODY and self._keep:
+            self.state = _REST
+            self._timer = self._loop.call_later(LINGER, self._cut)
+            self._set_reading()
+        elif self.state is _BODY or self._broken:
+            self._close_gently()
+        else:
+            self._close(LAST_TAKE)
 
     def _end_request(self) -> None:
-        self.state = State.IDLE
-        self._reader.next()
+        self.state = _IDLE
         self._head = self._started = None
         self._continued = False
-        self._server.at_rest(self)
+        self._resting[self] = self._loop.time()
+        if not self._server.is_watching:
+            self._server.watch_idle()
         if self._waiting:
             self._loop.call_soon(self._take_waiting)
         elif self._saw_eof:
@@ -416,17 +416,16 @@ class ServerConnection(asyncio.Protocol):
 
     # ---------------------------------------------------------------- bytes and their ends
 
-    def _take_started(self) -> bytes:
-        """Return the answer's head, if it has yet to go out."""
-        started = self._started
+    def _send(self, data: bytes) -> None:
+        """Write, behind the answer's head if that has yet to go out."""
+        started, transport = self._started, self._transport
         if started is None:
             raise RuntimeError(f"{self} has no answer begun")
-        self._started = b""
-        return started
-
-    def _write(self, data: bytes) -> None:
-        if data and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+        if started:
+            data = started + data
+            self._started = b""
+        if data and transport is not None and not transport.is_closing():
+            transport.write(data)
 
     def _set_reading(self) -> None:
         """Read, unless the handler or what is pipelined says not to."""
@@ -442,9 +441,9 @@ class ServerConnection(asyncio.Protocol):
 
     def _close(self, seconds: float) -> None:
         """Close when all is sent; who does not take it in so many seconds is cut."""
-        if self._transport is not None and self.state is not State.CLOSING:
-            self.state = State.CLOSING
-            self._server.at_work(self)
+        if self._transport is not None and self.state is not _CLOSING:
+            self.state = _CLOSING
+            self._resting.pop(self, None)
             self._stop_timer()
             self._timer = self._loop.call_later(seconds, self._cut)
             self._transport.close()
@@ -460,13 +459,13 @@ class ServerConnection(asyncio.Protocol):
             return
         self._waiting.clear()
         self._set_reading()
-        self.state = State.CLOSING
+        self.state = _CLOSING
         self._timer = self._loop.call_later(LAST_READ, self._cut)
         self._transport.write_eof()
 
     def _cut(self) -> None:
         if self._transport is not None:
-            self.state = State.CLOSING
+            self.state = _CLOSING
             self._transport.abort()
 
     def _stop_timer(self) -> None:
@@ -497,7 +496,7 @@ class ServerConnection(asyncio.Protocol):
 
     def _look_for_leave(self) -> None:
         self._watched = False
-        if self._transport is None or self.state in (State.CLOSING, State.HANDED_OVER):
+        if self._transport is None or self.state in (_CLOSING, State.HANDED_OVER):
             return
         if has_left(self._socket()):
             self._cut()

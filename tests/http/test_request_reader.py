@@ -14,7 +14,14 @@ from exo_supervisor.http.head import (
     Head,
     read_head,
 )
-from exo_supervisor.http.request_reader import BadBodyError, RequestReader
+from exo_supervisor.http.request_reader import (
+    MAX_DIGITS,
+    MAX_KNOWN,
+    MAX_KNOWN_BYTES,
+    BadBodyError,
+    KnownHeads,
+    RequestReader,
+)
 
 LINE = b"POST /x HTTP/1.1\r\n"
 HOST = LINE + b"Host: a\r\n"
@@ -83,20 +90,24 @@ BAD_BODIES: dict[str, bytes] = {
 }
 
 
+def reader_of(known: KnownHeads | None = None) -> RequestReader:
+    return RequestReader(known or KnownHeads())
+
+
 def read(reader: RequestReader, pieces: list[bytes]) -> tuple[Story, bytes]:
     """Read one request; returns what came of it, and what stands behind."""
     pieces = [piece for piece in pieces if piece]
-    while reader.head is None:
+    head, body = None, b""
+    while head is None:
         rest = reader.take_head(pieces.pop(0))
+        head = reader.head
         if rest:
             pieces.insert(0, rest)
-    head, body = reader.head, b""
     while not reader.complete:
         got, rest = reader.take_body(pieces.pop(0))
         body += got
         if rest:
             pieces.insert(0, rest)
-    reader.next()
     return (head.method, head.target, head.headers, body), b"".join(pieces)
 
 
@@ -108,9 +119,9 @@ def cut(whole: bytes, at: set[int]) -> list[bytes]:
 @pytest.mark.parametrize("name", GOOD)
 def test_at_each_single_split_a_request_is_the_same_and_the_next_is_untouched(name: str) -> None:
     whole = GOOD[name]
-    wanted, _ = read(RequestReader(), [whole])
+    wanted, _ = read(reader_of(), [whole])
     assert "x-late" not in wanted[2]
-    reader = RequestReader()
+    reader = reader_of()
     for at in range(1, len(whole)):
         behind = SHORT + CHUNKED
         story, rest = read(reader, [whole[:at], whole[at:] + behind])
@@ -125,7 +136,7 @@ def test_at_each_single_split_a_bad_head_is_refused(name: str) -> None:
     whole = BAD_HEADS[name]
     for at in range(len(whole)):
         with pytest.raises(BadHeadError) as told:
-            read(RequestReader(), [whole[:at], whole[at:] + b"\r\n\r\n"])
+            read(reader_of(), [whole[:at], whole[at:] + b"\r\n\r\n"])
         assert "hello" not in str(told.value)
 
 
@@ -134,14 +145,14 @@ def test_at_each_single_split_a_bad_body_is_refused(name: str) -> None:
     whole = BAD_BODIES[name]
     for at in range(len(whole)):
         with pytest.raises(BadBodyError):
-            read(RequestReader(), [whole[:at], whole[at:], b"\r\n\r\n"])
+            read(reader_of(), [whole[:at], whole[at:], b"\r\n\r\n"])
 
 
 @given(st.lists(st.sampled_from(sorted(GOOD)), min_size=1, max_size=4), st.sets(st.integers(0)))
 def test_requests_behind_each_other_in_any_pieces(names: list[str], at: set[int]) -> None:
-    reader, pieces = RequestReader(), cut(b"".join(GOOD[name] for name in names), at)
+    reader, pieces = reader_of(), cut(b"".join(GOOD[name] for name in names), at)
     for name in names:
-        wanted, _ = read(RequestReader(), [GOOD[name]])
+        wanted, _ = read(reader_of(), [GOOD[name]])
         story, _ = read_on(reader, pieces)
         assert story == wanted
     assert pieces == []
@@ -153,7 +164,7 @@ def read_on(reader: RequestReader, pieces: list[bytes]) -> tuple[Story, bytes]:
     while True:
         taken.append(pieces.pop(0))
         try:
-            story, rest = read(RequestReader(), list(taken))
+            story, rest = read(reader_of(), list(taken))
         except IndexError:
             continue
         break
@@ -168,7 +179,7 @@ def read_on(reader: RequestReader, pieces: list[bytes]) -> tuple[Story, bytes]:
 def test_bytes_of_any_kind_are_a_request_or_refused(pieces: list[bytes], begin: str) -> None:
     begun = {"": b"", "a": LINE, "b": HOST + TE + b"\r\n"}[begin]
     try:
-        read(RequestReader(), [begun, *pieces])
+        read(reader_of(), [begun, *pieces])
     except (BadHeadError, BadBodyError, IndexError):
         return
 
@@ -178,24 +189,24 @@ def test_a_head_has_a_bound_however_it_comes() -> None:
     fits = LINE + b"".join(line % n for n in range(8)) + b"\r\n"
     over = LINE + b"".join(line % n for n in range(9)) + b"\r\n"
     assert len(fits) < MAX_HEAD_BYTES < len(over)
-    assert read(RequestReader(), [fits])[0][3] == b""
+    assert read(reader_of(), [fits])[0][3] == b""
     for pieces in ([over], [over[i : i + 999] for i in range(0, len(over), 999)], [over[:-2]]):
         with pytest.raises(BadHeadError, match="longer than 65536 bytes"):
-            read(RequestReader(), list(pieces))
+            read(reader_of(), list(pieces))
 
 
 def test_a_line_and_their_number_have_bounds_too() -> None:
     def named(size: int) -> bytes:
         return LINE + b"a: " + b"x" * (size - 3) + b"\r\nb: c\r\n\r\n"
 
-    assert read(RequestReader(), [named(MAX_LINE_BYTES)])[0][2]["b"] == "c"
+    assert read(reader_of(), [named(MAX_LINE_BYTES)])[0][2]["b"] == "c"
     with pytest.raises(BadHeadError, match="8190"):
-        read(RequestReader(), [named(MAX_LINE_BYTES + 1)])
+        read(reader_of(), [named(MAX_LINE_BYTES + 1)])
     lines = [b"a%d: b\r\n" % n for n in range(MAX_FIELDS + 1)]
-    assert len(read(RequestReader(), [LINE + b"".join(lines[1:]) + b"\r\n"])[0][2]) == MAX_FIELDS
+    assert len(read(reader_of(), [LINE + b"".join(lines[1:]) + b"\r\n"])[0][2]) == MAX_FIELDS
     for many in (lines, [b"a: b\r\n"] * (MAX_FIELDS + 1)):
         with pytest.raises(BadHeadError, match="128"):
-            read(RequestReader(), [LINE + b"".join(many) + b"\r\n"])
+            read(reader_of(), [LINE + b"".join(many) + b"\r\n"])
 
 
 @pytest.mark.parametrize("rest", [b"5;a=", b"0\r\nlate: "])
@@ -203,15 +214,15 @@ def test_what_chunks_say_beside_their_data_has_a_bound(rest: bytes) -> None:
     """An extension, or trailers, that never end."""
     begun = HOST + TE + b"\r\n5\r\nhello\r\n"
     with pytest.raises(BadBodyError):
-        read(RequestReader(), [begun, rest, *[b"x" * 1000] * 70])
-    reader = RequestReader()
+        read(reader_of(), [begun, rest, *[b"x" * 1000] * 70])
+    reader = reader_of()
     reader.take_head(begun)
     for _ in range(200):
         assert reader.take_body(b"1;a=" + b"x" * 1000 + b"\r\nb\r\n") == (b"b", b"")
 
 
 def head(lines: bytes, version: bytes = b"1.1") -> Head:
-    reader = RequestReader()
+    reader = reader_of()
     reader.take_head(b"POST /x HTTP/" + version + b"\r\n" + lines + b"\r\n")
     assert reader.head is not None
     return reader.head
@@ -257,9 +268,72 @@ def test_what_llhttp_lets_through_is_refused_here() -> None:
 
 
 def test_a_head_that_comes_in_parts_is_kept_as_it_came() -> None:
-    reader = RequestReader()
+    reader = reader_of()
     assert not reader.has_begun
     assert reader.take_head(SHORT[:10]) == b""
     assert reader.has_begun
     assert reader.take_head(SHORT[10:]) == b"hello"
     assert (reader.raw, reader.has_begun) == (SHORT[:-5], False)
+
+
+def known_of(*heads: bytes) -> KnownHeads:
+    known = KnownHeads()
+    for each in heads:
+        reader_of(known).take_head(each)
+    return known
+
+
+def test_a_head_that_differs_only_in_its_length_is_read_the_same_with_and_without_llhttp() -> None:
+    for name in (b"content-length", b"Content-Length", b"CONTENT-LENGTH"):
+        whole = HOST + b"A: B\r\n" + name + b": %d\r\nc: ength: 5\r\n\r\n"
+        known = known_of(whole % 5)
+        for size in (0, 3, 12345):
+            told = whole % size + b"x" * size
+            assert read(reader_of(known), [told]) == read(reader_of(), [told])
+            assert read(reader_of(known), [told[:9], told[9:] + b"more"])[1] == b"more"
+        lower = b"ength" in name
+        assert len(known.by_bytes) == lower, "in capitals it is read anew each time"
+
+
+@pytest.mark.parametrize("digits", [b"", b"+5", b"-5", b"5 5", b"0x5", b"5, 5", b"9" * 22, b"\xb2"])
+def test_digits_that_are_none_are_judged_by_llhttp(digits: bytes) -> None:
+    known = known_of(HOST + b"content-length: 5\r\n\r\n")
+    assert known.by_bytes
+    with pytest.raises(BadHeadError):
+        reader_of(known).take_head(HOST + b"content-length: " + digits + b"\r\n\r\n")
+    assert MAX_DIGITS < 22
+
+
+def test_only_heads_whose_length_stands_plainly_are_remembered() -> None:
+    for lines in (
+        b"x-ength: 5\r\ncontent-length: 5\r\n",
+        b"x: content-length: 7\r\ncontent-length: 5\r\n",
+        b"content-length:5\r\n",
+        b"content-length:  5\r\n",
+        b"content-length: 5 \r\n",
+        TE,
+        b"",
+        b"content-length: 5\r\na: " + b"x" * MAX_KNOWN_BYTES + b"\r\n",
+    ):
+        assert known_of(HOST + lines + b"\r\n").by_bytes == {}, lines
+
+
+def test_what_is_remembered_has_a_bound() -> None:
+    known = known_of(*[b"POST /%d HTTP/1.1\r\ncontent-length: 5\r\n\r\n" % n for n in range(300)])
+    assert len(known.by_bytes) == 300 - MAX_KNOWN
+
+
+@given(
+    st.lists(st.sampled_from([*GOOD.values(), *BAD_HEADS.values(), *BAD_BODIES.values()])),
+    st.sets(st.integers(0)),
+)
+def test_what_was_seen_before_changes_no_judgement(names: list[bytes], at: set[int]) -> None:
+    known = known_of(SHORT, GOOD["an upgrade"])
+    for whole in names:
+        told: list[object] = []
+        for one in (reader_of(), reader_of(known)):
+            try:
+                told.append(read(one, cut(whole + b"\r\n\r\n", at)))
+            except (BadHeadError, BadBodyError, IndexError) as bad:
+                told.append((type(bad), str(bad)))
+        assert told[0] == told[1]
