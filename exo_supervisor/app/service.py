@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from socket import socket
+from time import monotonic
 from types import MappingProxyType
 
 import anyio
@@ -59,12 +60,15 @@ from exo_supervisor.runtime.restarts import Restarts
 from exo_supervisor.runtime.supervise import Service, supervise
 from exo_supervisor.serve.authority import Authority
 from exo_supervisor.serve.door import Door
-from exo_supervisor.serve.exchange import House
+from exo_supervisor.serve.exchange import Context
+from exo_supervisor.serve.handed_over import HandedOver
 from exo_supervisor.serve.ingress import Ingress
-from exo_supervisor.serve.keepalive import Keepalive
 from exo_supervisor.serve.listener import Listener
-from exo_supervisor.serve.mailbox import Mailboxes
+from exo_supervisor.serve.live import LiveRequests
+from exo_supervisor.serve.plain import PlainRoutes
+from exo_supervisor.serve.record import log_done
 from exo_supervisor.serve.routes import About, Routes
+from exo_supervisor.serve.target import DISPATCHED
 from exo_supervisor.serve.token import Guard
 from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.views.advice import sum_up
@@ -131,13 +135,13 @@ async def serve(
     nodes, clouds = open_sessions(border.why_not)
     async with nodes, clouds, send, receive:
         fetch = Fetcher(nodes)
-        mailboxes = Mailboxes()
+        live = LiveRequests(get_running_loop(), monotonic)
         health = Health(
             fetch,
             send,
             interval=config.health.interval,
             timeout=config.health.timeout,
-            lived_at=mailboxes.lived_at,
+            lived_at=live.lived_at,
         )
         placer = Placer(fetch, fetch.command, send, random.random, jitter=given.waits.jitter)
         watch, instances = pin_watch(given.state, send, pins), instance_file(given.state)
@@ -145,24 +149,21 @@ async def serve(
         conductor = Conductor(
             machine,
             receive,
-            Performer(health, placer, mailboxes, watch, instances).perform,
+            Performer(health, placer, live, watch, instances).perform,
             beat=Beat(lambda: sum_up(machine, clock()), clock).send,
             idle=IDLE if period is None else period / 2,
             clock=clock,
         )
-        keepalive = Keepalive(config.server.head)
-        house = House(
+        context = Context(
             ask=conductor.ask,
-            mailboxes=mailboxes,
             upstream=Upstream(
                 nodes,
                 clouds,
                 {name: secret.reveal() for name, secret in given.keys.items()},
                 proxies_of(config),
             ),
-            keepalive=keepalive,
             total=config.timeouts.total,
-            clock=clock,
+            head=config.server.head,
             hide=Keys(secrets_of(given)).hide,
         )
         sources = Sources(config, machine, fetch, send, given.state)
@@ -170,24 +171,27 @@ async def serve(
             given.file,
             sources.quiet,
             listening_at(given),
-            mailboxes.reading,
+            live.reading,
             settings=given.settings(),
             forget=sources.forget,
         )
         routes = Routes(machine, conductor.ask, about, Authority(given.admin_group))
         ingress = Ingress(
-            house,
+            context,
             Gate(config.server.max_requests),
+            live,
+            log_done,
             max_body=config.server.max_body_bytes,
-            look=routes.look,
         )
         listener = Listener(
+            ingress.begin,
+            DISPATCHED,
+            lambda: HandedOver(PlainRoutes(routes.look).serve),
+            Door(clock, limits.file_limit() * 3 // 4),
             drain_timeout=config.server.drain_timeout,
-            door=Door(clock, limits.file_limit() * 3 // 4),
         )
         services = [
             health,
-            keepalive,
             placer,
             watch,
             instances,
@@ -198,15 +202,15 @@ async def serve(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
             _start(tasks, services)
-            await listener.listen(given.sockets, ingress.serve)
+            await listener.listen(given.sockets)
             if given.tcp is not None:
                 opened, token = given.tcp
-                await listener.listen([opened], Guard(ingress.serve, token.reveal()).serve)
+                await listener.listen([opened], Guard(token.reveal()))
             _say_started(given)
             started()
             await stop()
             systemd.notify("STOPPING=1")
-            log.info("drain_started", in_flight=len(mailboxes))
+            log.info("drain_started", in_flight=len(live))
             await listener.drain()
             tasks.cancel_scope.cancel()
     log.info("service_stopped")
@@ -289,18 +293,18 @@ class Performer:
         self,
         health: Health,
         placer: Placer,
-        mailboxes: Mailboxes,
+        live: LiveRequests,
         pins: PinWatch,
         instances: InstanceFile,
     ) -> None:
-        self._health, self._placer, self._mailboxes = health, placer, mailboxes
+        self._health, self._placer, self._live = health, placer, live
         self._pins, self._instances = pins, instances
 
     def perform(self, effect: Effect) -> None:
         """Carry one effect out."""
         match effect:
             case StartAttempt() | Refuse() | CancelAttempt() | KeepAwake():
-                self._mailboxes.deliver(effect)
+                self._live.deliver(effect)
             case Announce():
                 getattr(announce_log, effect.level)(effect.name, **effect.facts)
             case WatchNode():

@@ -17,8 +17,14 @@ from exo_supervisor.core.effects import CancelAttempt, StartAttempt
 from exo_supervisor.core.events import AttemptQuieted, ContentSeen, Event
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.faults import HttpError
-from exo_supervisor.serve.answer_room import Room
-from exo_supervisor.serve.chat_upstream import (
+from exo_supervisor.serve.crashes import guarded, guarded_part
+from exo_supervisor.serve.heads import Served
+from exo_supervisor.serve.held import MAX_HELD_BYTES, Held
+from exo_supervisor.serve.response import KEEP_ALIVE, Response
+from exo_supervisor.serve.room import Room
+from exo_supervisor.serve.seam import Call
+from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, Silence
+from exo_supervisor.serve.upstream import (
     MAX_ERROR_BYTES,
     Failure,
     Upstream,
@@ -26,12 +32,6 @@ from exo_supervisor.serve.chat_upstream import (
     judge_head,
     readable,
 )
-from exo_supervisor.serve.client_response import KEEP_ALIVE, Response
-from exo_supervisor.serve.crashes import guarded, guarded_part
-from exo_supervisor.serve.heads import Served
-from exo_supervisor.serve.held import MAX_HELD_BYTES, Held
-from exo_supervisor.serve.seam import Call
-from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, Silence
 from exo_supervisor.wire.openai.json_body import Whole
 from exo_supervisor.wire.openai.reader import Reading
 

@@ -1,317 +1,341 @@
-"""One request from its body to its end: asks the core, does as it says, and tells what came of it.
+"""One request, from its body to its end: asks the core, does as it says, and tells what came of it.
 
-Nothing is decided here. An exchange is the only task of its request; when its client leaves, the
-server cancels it, and whatever it holds is given back without another wait.
+An automaton without I/O, called back and never awaited: by the core (through `take`), by the
+attempt that runs, by the client's connection and by the ticker. Nothing is decided here. What it
+asks is answered at once, in the order that `take` was given, or by a later call of `take`; an
+exchange waits for an order, is in an attempt, or sends what is left of its answer.
+
+It ends exactly once, in `_end`. Until then the core has a request of its name, and each attempt
+that was started is settled once, or given back by `RequestEnded`.
 """
 
 import random
+import time
 from collections.abc import Callable
 from math import inf
+from typing import Protocol
 from zlib import crc32
 
-import anyio
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
-from exo_supervisor.core.effects import Refuse, StartAttempt
+from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartAttempt
 from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
 from exo_supervisor.core.keys import hide_shapes
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.errors import BrokenMachineError
+from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.continuation import Broken, Continuation
-from exo_supervisor.serve.keepalive import Keepalive
-from exo_supervisor.serve.last_look import ends_at
-from exo_supervisor.serve.mailbox import Mailbox, Mailboxes
-from exo_supervisor.serve.relay import SLOW_CLIENT, Bounds, Relay
+from exo_supervisor.serve.record import RequestRecord
 from exo_supervisor.serve.request_headers import Wishes
-from exo_supervisor.serve.response import SMALL, ClientLeftError, Reply, Served
-from exo_supervisor.serve.room import Room, Share
-from exo_supervisor.serve.upstream import Opened, Upstream, UpstreamError
+from exo_supervisor.serve.response import Response
+from exo_supervisor.serve.room import Room
+from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
+from exo_supervisor.serve.upstream import Failure, Upstream
 from exo_supervisor.wire.chat.echo import without_request
 from exo_supervisor.wire.openai.answer_writer import Aggregate
 from exo_supervisor.wire.openai.inbound import ChatRequest
-from exo_supervisor.wire.openai.json_body import Whole
 from exo_supervisor.wire.openai.outbound import refused_of_client
 from exo_supervisor.wire.openai.reader import Reading
 from exo_supervisor.wire.openai.stream_writer import Answer
 
+Order = StartAttempt | Refuse | CancelAttempt | KeepAwake
 
-class House(Struct, frozen=True):
-    """What every exchange shares."""
+
+class Context(Struct, frozen=True):
+    """What every exchange shares; `head` is after how many seconds a stream gets its head."""
 
     ask: Callable[[Event], None]
-    mailboxes: Mailboxes
     upstream: Upstream
-    keepalive: Keepalive
     total: float
-    room: Room = msgspec.field(default_factory=Room)
-    clock: Callable[[], float] = anyio.current_time
+    head: float
+    room: Room = field(default_factory=Room)
+    clock: Callable[[], float] = time.monotonic
+    draw: Callable[[], float] = random.random
+    wall: Callable[[], float] = time.time
     hide: Callable[[str], str] = hide_shapes
     """Takes our keys, and what looks like one, out of a target's words."""
 
 
-class Account(Struct):
-    """What is known of a request at its end, for its one line in the log."""
+class Owner(Protocol):
+    """What the exchange is a part of."""
 
-    request_id: str
-    model: str | None = None
-    served_model: str | None = None
-    target: str | None = None
-    attempts: int = 0
-    shift: str | None = None
-    outcome: str = "refused"
-    code: str | None = None
-    continued: int = 0
-    ttft: float | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    malformed: int = 0
+    def ended(self) -> None:
+        """Take in that the request is over; its client was told all that there is to tell."""
+        ...
+
+    def crash(self, crash: Exception) -> None: ...
 
 
 class Exchange:
-    """Serves one chat request; `account` is filled in as things happen."""
+    """Serves one request; its record is filled in as things happen."""
+
+    __slots__ = (
+        "_chat", "_context", "_continuation", "_done_at", "_keepalive_at", "_limit", "_order",
+        "_owner", "_until", "_wishes", "asking", "attempt", "over", "record", "request",
+        "response", "room", "streams", "upstream",
+    )  # fmt: skip
 
     def __init__(
-        self, house: House, chat: ChatRequest, wishes: Wishes, reply: Reply, account: Account,
-        created: int,
+        self, context: Context, owner: Owner, chat: ChatRequest, wishes: Wishes,
+        response: Response, record: RequestRecord,
     ) -> None:  # fmt: skip
-        self._house, self._chat, self._wishes = house, chat, wishes
-        self._reply, self._account, self._created = reply, account, created
-        self._request = RequestId(account.request_id)
-        self._began = self._house.clock()
-        self._limit = inf if wishes.deadline is None else self._began + wishes.deadline
-        self._until = min(self._limit, self._began + house.total)
-        self._continuation = Continuation(chat)
+        self._context, self._owner = context, owner
+        self._chat, self._wishes = chat, wishes
+        self.response, self.record = response, record
+        self.request = RequestId(record.request_id)
+        self.streams, self.room, self.upstream = chat.stream, context.room, context.upstream
+        began = context.clock()
+        self._limit = inf if wishes.deadline is None else began + wishes.deadline
+        self._until = min(self._limit, began + context.total)
+        self._keepalive_at = began + context.head if chat.stream else inf
+        self._done_at: float | None = None
+        self._continuation: Continuation | None = None
+        self._order: StartAttempt | Refuse | None = None
+        self.attempt: Attempt | None = None
+        self.asking = self.over = False
 
-    async def run(self) -> None:
-        """Serve the request to its end. Raises ClientLeftError."""
-        left = True
-        with self._house.mailboxes.open(self._request) as mailbox:
-            if self._chat.stream:
-                self._house.keepalive.watch(self._reply)
-            try:
-                self._house.ask(self._arrived())
-                await self._obey(mailbox)
-                left = False
-            finally:
-                self._house.keepalive.forget(self._reply)
-                if left:
-                    self._house.ask(RequestEnded(request=self._request))
+    @property
+    def limit(self) -> float:
+        """When the client's own deadline passes."""
+        return self._limit
 
-    def _arrived(self) -> RequestArrived:
-        return RequestArrived(
-            request=self._request,
-            model=self._chat.model,
-            deadline=self._until,
-            draw=random.random(),  # noqa: S311 -- spreads load, guards nothing
-            route=self._wishes.route,
-            local_only=self._wishes.local_only,
-            demands=self._chat.demands,
-            hazards=self._chat.hazards,
-            size=len(self._chat.fields["messages"]),
-        )
+    def now(self) -> float:
+        """Return the instant on the clock of all timers."""
+        return self._context.clock()
 
-    async def _obey(self, mailbox: Mailbox) -> None:
-        while True:
-            order = await mailbox.take()
-            if isinstance(order, Refuse):
-                self._house.keepalive.forget(self._reply)
-                self._account.outcome = _outcome_of(order, self._account)
-                self._account.code = order.code
-                await self._reply.refuse(order)
-                return
-            if await self._attempt(order, mailbox):
-                return
+    def begin(self) -> None:
+        """Tell the core, and do as it says."""
+        chat, wishes = self._chat, self._wishes
+        self.ask(
+            RequestArrived(
+                request=self.request, model=chat.model, deadline=self._until,
+                draw=self._context.draw(), route=wishes.route, local_only=wishes.local_only,
+                demands=chat.demands, hazards=chat.hazards, size=len(chat.fields["messages"]),
+            )
+        )  # fmt: skip
+        self._obey()
 
-    async def _attempt(self, start: StartAttempt, mailbox: Mailbox) -> bool:
-        """Make one attempt; True when the request is over with it."""
-        account = self._account
-        account.target, account.attempts, account.shift = start.target, start.attempt, start.shift
-        chat = self._continuation.ask(start)
-        mailbox.reading = reading = self._new_reading(start, chat)
-        stream = Stream(self._reply, self._house.keepalive, start, reading)
-        share = Share(self._house.room)
-        relay = Relay(
-            start,
-            reading,
-            stream if self._chat.stream else None,
-            mailbox,
-            self._house.ask,
-            Bounds(
-                self._house.clock(),
-                self._until,
-                self._limit,
-                committed=start.resumes,
-                share=share,
-            ),
-            self._house.clock,
-        )
-        error: UpstreamError | None = None
+    # ---------------------------------------------------------------- the core
+
+    def ask(self, event: Event) -> None:
+        """Tell the core of an event; an order that follows from it is left in `take`."""
+        self.asking = True
         try:
-            opened = await self._open(start, chat, mailbox)
-            fault = await self._carry(start, opened, relay, reading)
-        except UpstreamError as caught:
-            error, fault, opened = caught, caught.fault, None
+            self._context.ask(event)
         finally:
-            share.close()
-            self._note(reading, relay)
-        fault = refused_of_client(fault, chat)
-        if fault is Fault.NONE:
-            account.outcome = "success"
-        self._settle(start, relay, reading, fault, error)
-        if fault is not Fault.NONE and relay.committed:
-            broken = Broken(start.target, fault, reading.tokens)
-            broken = self._continuation.broken(broken, spoke=relay.ttft is not None)
-            if mailbox.full:  # another target goes on with it
-                return False
-            await self._break_off(broken)
-        if fault is Fault.NONE and opened is not None:
-            try:
-                await opened.see_out()
-            finally:  # a client that has its answer may leave meanwhile
-                opened.close()
-        return fault is Fault.NONE or relay.committed
+            self.asking = False
 
-    async def _carry(
-        self, start: StartAttempt, opened: Opened, relay: Relay, reading: Reading
-    ) -> Fault:
-        """Carry the answer over, and hand it out whole.
-
-        An answer that nobody wants is ended by closing its connection, at Exo, too: its
-        `POST /v1/cancel/{id}` ends the stream, but about every second time leaves the runner at
-        work to `max_tokens` (v1.0.71: the master forgets the task before the worker looks).
-        """
-        whole = False
-        try:
-            translator = reading if opened.is_stream else Whole(reading)
-            fault = await relay.carry(opened, translator)
-            if fault is Fault.NONE and not relay.finished:
-                await self._hand_out(start, reading)
-            whole = fault is Fault.NONE and not reading.enough
-        finally:
-            if not whole:
-                opened.close()
-        return fault
-
-    async def _hand_out(self, start: StartAttempt, reading: Reading) -> None:
-        """Give a client its whole answer; one that leaves it unread has left."""
-        if not isinstance(reading, Aggregate):
-            await self._reply.finish()
+    def take(self, order: Order) -> None:
+        """Do as the core says; what answers a question of ours is done once that has returned."""
+        if self.over:
             return
-        body = reading.result()
-        if sum(map(len, body)) <= SMALL and not self._reply.behind:
-            await self._reply.whole(body, _served(start, reading))
-            return
-        with anyio.move_on_after(SLOW_CLIENT):
-            await self._reply.whole(body, _served(start, reading))
-            return
-        raise ClientLeftError
+        attempt = self.attempt
+        match order:
+            case StartAttempt() | Refuse():
+                self._order = order
+                if not self.asking:
+                    self._obey()
+            case CancelAttempt():
+                if attempt is not None and attempt.start.attempt == order.attempt:
+                    attempt.cancel(order)
+            case KeepAwake():
+                if attempt is not None and attempt.start.attempt == order.attempt:
+                    attempt.keep_awake()
 
-    async def _open(self, start: StartAttempt, chat: ChatRequest, mailbox: Mailbox) -> Opened:
-        now, timers = self._house.clock(), start.timers
-        limit = timers.first_content if timers.headers is None else timers.headers
-        with ends_at(min(now + limit, self._until)) as scope:
-            mailbox.scope = scope
-            return await self._house.upstream.open(start, chat)
-        if mailbox.cancelled is not None:
-            raise UpstreamError(mailbox.cancelled)
-        if self._house.clock() >= self._until:
-            raise UpstreamError(Fault.DEADLINE)
-        silent = Fault.FIRST_CONTENT_TIMEOUT if timers.headers is None else Fault.HEADERS_TIMEOUT
-        raise UpstreamError(silent)
+    def _obey(self) -> None:
+        order, self._order = self._order, None
+        if isinstance(order, StartAttempt):
+            self._start(order)
+        elif order is not None:
+            self._refuse(order)
 
-    def _new_reading(self, start: StartAttempt, chat: ChatRequest) -> Reading:
+    def _start(self, start: StartAttempt) -> None:
+        record = self.record
+        record.target, record.attempts, record.shift = start.target, start.attempt, start.shift
+        if start.continues and self._continuation is None:
+            self._continuation = Continuation(self._chat)
+        chat = self._chat if self._continuation is None else self._continuation.ask(start)
+        self.attempt = attempt = Attempt(self, start, until=self._until, limit=self._limit)
+        call = self.upstream.send(start, chat, attempt)
+        if call is None:
+            self.ended(attempt, Failure(Fault.CONNECT))
+        else:
+            attempt.sent(call)
+
+    def _refuse(self, refusal: Refuse) -> None:
+        record = self.record
+        if refusal.code == "upstream_rejected":
+            record.outcome = "neutral"
+        elif refusal.code == "deadline":
+            record.outcome = "abandoned"
+        else:
+            record.outcome = "failure" if record.attempts else "refused"
+        record.code = refusal.code
+        self.response.refuse(refusal)
+        self._end()
+
+    # ---------------------------------------------------------------- the attempt
+
+    def read_answer(self, start: StartAttempt) -> Reading:
+        """Make what reads an attempt's answer, and writes it for the client."""
+        chat, continuation = self._chat, self._continuation
         kind = Answer if chat.stream else Aggregate
         reading = kind(
-            id=f"chatcmpl-{self._request}",
-            created=self._created,
+            id=f"chatcmpl-{self.request}",
+            created=int(self._context.wall()),
             generation=start.generation,
             include_usage=chat.include_usage,
             max_tokens=chat.max_tokens,
             stop=chat.stop,
             asked=start.model,
             choices=chat.n or 1,
-            seam=self._continuation.seam(start),
-            hide=self._house.hide,
+            seam=None if continuation is None else continuation.seam(start),
+            hide=self._context.hide,
         )
-        if isinstance(reading, Answer):
-            self._continuation.follow(reading)
+        if continuation is not None and isinstance(reading, Answer):
+            continuation.follow(reading)
         return reading
 
-    def _settle(
-        self,
-        start: StartAttempt,
-        relay: Relay,
-        reading: Reading,
-        fault: Fault,
-        error: UpstreamError | None,
-    ) -> None:
-        words = self._house.hide(reading.message if error is None else error.message)
-        self._house.ask(
+    def ended(self, attempt: Attempt, failure: Failure | None) -> None:
+        """Take in how the attempt ended; None: the answer is whole, and all of it was read."""
+        reading = attempt.reading
+        self._note(attempt)
+        if failure is not None or reading is None:
+            attempt.let_go(whole=False)
+            self._failed(attempt, failure or Failure(Fault.EMPTY))
+            return
+        attempt.let_go(whole=not reading.enough)
+        if isinstance(reading, Aggregate):
+            self.response.send_whole(reading.result(), attempt.served())
+        elif not self.response.over:
+            tail = b"" if attempt.committed else self.response.commit(attempt.served())
+            self.response.finish(tail)
+        self._flush()
+
+    def _flush(self) -> None:
+        """End with a whole answer once its client has taken it, or nearly all of it."""
+        if self.response.full or self.response.unsent:
+            self._done_at = self._done_at or self.now()
+            return
+        self.record.outcome = "success"
+        self._settle(Failure(Fault.NONE))
+        self._end()
+
+    def _failed(self, attempt: Attempt, failure: Failure) -> None:
+        fault = refused_of_client(failure.fault, self._chat)
+        pieces = 0 if attempt.reading is None else attempt.reading.tokens
+        broken = Broken(attempt.start.target, fault, pieces)
+        if attempt.committed and self._continuation is not None:
+            broken = self._continuation.broken(broken, spoke=attempt.ttft is not None)
+        self._settle(failure, fault)
+        if attempt.committed and self._order is None:  # nobody goes on with it
+            self._break_off(broken)
+        else:
+            self._obey()
+
+    def _settle(self, failure: Failure, fault: Fault = Fault.NONE) -> None:
+        attempt, self.attempt = self.attempt, None
+        if attempt is None:
+            return
+        continuation, fields = self._continuation, self._chat.fields
+        resumable = attempt.committed and continuation is not None and continuation.possible()
+        words = failure.message and self._context.hide(failure.message)
+        self.ask(
             AttemptSettled(
-                request=self._request,
-                attempt=start.attempt,
+                request=self.request,
+                attempt=attempt.start.attempt,
                 fault=fault,
-                draw=random.random(),  # noqa: S311 -- jitter
-                retry_after=reading.retry_after if error is None else error.retry_after,
-                status=0 if error is None else error.status,
+                draw=self._context.draw(),
+                retry_after=failure.retry_after,
+                status=failure.status,
                 message=words,
-                loggable=without_request(words, self._chat.fields),
-                committed=relay.committed or fault is Fault.NONE,
-                resumable=relay.committed and self._continuation.possible(),
-                body=crc32(self._chat.fields["messages"]) if fault is Fault.DECLINED else 0,
+                loggable=without_request(words, fields),
+                committed=attempt.committed or fault is Fault.NONE,
+                resumable=resumable,
+                body=crc32(fields["messages"]) if fault is Fault.DECLINED else 0,
             )
         )
 
-    def _note(self, reading: Reading, relay: Relay) -> None:
-        account = self._account
-        if relay.ttft is not None:
-            account.ttft = relay.began - self._began + relay.ttft
-        account.continued = len(self._continuation)
-        account.served_model = reading.served_model
-        account.prompt_tokens = reading.prompt_tokens
-        account.completion_tokens = reading.completion_tokens
-        account.malformed += reading.malformed
+    def _note(self, attempt: Attempt) -> None:
+        record, reading, continuation = self.record, attempt.reading, self._continuation
+        if attempt.ttft is not None:
+            record.ttft = attempt.began - record.began + attempt.ttft
+        record.continued = 0 if continuation is None else len(continuation)
+        record.served_model = record.prompt_tokens = record.completion_tokens = None
+        if reading is not None:
+            record.served_model = reading.served_model
+            record.prompt_tokens = reading.prompt_tokens
+            record.completion_tokens = reading.completion_tokens
+            record.malformed += reading.malformed
 
-    async def _break_off(self, broken: Broken) -> None:
-        account = self._account
+    def _break_off(self, broken: Broken) -> None:
+        record = self.record
         if broken.fault is Fault.CLIENT_LEFT:
-            raise ClientLeftError
+            record.abandon()
+            self.response.abort()
+            self._end()
+            return
         late = broken.fault is Fault.DEADLINE
-        account.target = broken.target
-        account.outcome = "abandoned" if late else "failure"
-        account.code = "deadline" if late else "attempts_failed"
+        record.target = broken.target
+        record.outcome = "abandoned" if late else "failure"
+        record.code = "deadline" if late else "attempts_failed"
         after = f"after {broken.pieces} pieces of its answer"
         text = f"{broken.target} broke off {after} ({broken.fault.value}): this answer is not whole"
         if late:
             text = f"the deadline passed {after}: this answer is not whole"
-        await self._reply.break_off(504 if late else 502, account.code, text)
+        self.response.abort_with_error(504 if late else 502, record.code, text)
+        self._end()
 
+    # ---------------------------------------------------------------- the client, and time
 
-class Stream:
-    """A streaming client as a sink: the answer's first content commits it."""
+    def writable(self) -> None:
+        """Go on: the client has taken what it was sent."""
+        if self.over:
+            return
+        if self._done_at is not None:
+            self.response.send_on()
+            self._flush()
+        elif self.attempt is not None:
+            self.attempt.writable()
 
-    def __init__(
-        self, reply: Reply, keepalive: Keepalive, start: StartAttempt, reading: Reading
-    ) -> None:
-        self._reply, self._keepalive = reply, keepalive
-        self._start, self._reading = start, reading
-        self.write, self.finish, self.drain = reply.write, reply.finish, reply.drain
+    def gone(self) -> None:
+        """Give everything back: the client left."""
+        if not self.over:
+            self.record.abandon()
+            self.give_up()
 
-    async def begin(self) -> None:
-        """Commit: tell who answers, for the answer begins."""
-        self._keepalive.forget(self._reply)
-        await self._reply.commit(_served(self._start, self._reading))
+    def due(self, now: float) -> bool:
+        """Look at all timers; True: look again once waiting bytes were read."""
+        if self._done_at is not None:
+            if now >= self._done_at + SLOW_CLIENT:
+                self.record.abandon()
+                self.response.abort()
+                self.give_up()
+            return False
+        if now >= self._keepalive_at and not self.response.committed:
+            self._keepalive_at = now + KEEPALIVE_PERIOD
+            if not self.response.full:
+                self.response.send_keepalive()
+        return self.attempt is not None and self.attempt.due(now)
 
+    def crash(self, crash: Exception) -> None:
+        """End after a fault of our own."""
+        self._owner.crash(crash)
 
-def _served(start: StartAttempt, reading: Reading) -> Served:
-    model = reading.served_model or start.model
-    return Served(start.target, start.attempt, start.shift, model)
+    def give_up(self) -> None:
+        """Give back what the request still holds of targets and of the core."""
+        attempt, self.attempt = self.attempt, None
+        try:
+            if attempt is not None and not attempt.over:
+                self._note(attempt)
+                attempt.let_go(whole=False)
+            self.ask(RequestEnded(request=self.request))
+        except BrokenMachineError:
+            pass  # this process is ending, and everything with it
+        finally:
+            self._end()
 
-
-def _outcome_of(refusal: Refuse, account: Account) -> str:
-    if refusal.code == "upstream_rejected":
-        return "neutral"
-    if refusal.code == "deadline":
-        return "abandoned"
-    return "failure" if account.attempts else "refused"
+    def _end(self) -> None:
+        self.over = True
+        self._owner.ended()

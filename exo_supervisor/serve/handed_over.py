@@ -19,7 +19,7 @@ from aiohttp.streams import StreamReader
 from yarl import URL
 
 from exo_supervisor.errors import BadRequestError
-from exo_supervisor.serve.ingress import refuse_plainly
+from exo_supervisor.serve.plain import refuse_plainly
 from exo_supervisor.serve.token import Judgement
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

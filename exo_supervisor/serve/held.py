@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from exo_supervisor.serve.answer_room import FREE_BYTES, Room, Share
+from exo_supervisor.serve.room import FREE_BYTES, Room, Share
 
 MAX_HELD_BYTES = 64 * 2**20
 """Bytes of an answer that are kept back until all of it is in."""

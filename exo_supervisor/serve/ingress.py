@@ -1,171 +1,289 @@
-"""The HTTP server on the socket: routes, admission, the shape of errors, one log line a request."""
+"""The way in for chats: a request's body, as far as the house has room for it, then its exchange.
 
-import time
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
+One `Reception` per POST to a dispatch route, from its head to its line in the log: it is what its
+client's connection, the core and the ticker call back, and where all that it holds of the house is
+given back. It ends exactly once, in `ended`.
+"""
 
-import anyio
+from math import inf
+
 import structlog
-from aiohttp import web
+from msgspec import Struct
 
 from exo_supervisor.core.effects import Refuse
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.requests.admission import Gate
+from exo_supervisor.core.requests.bodies import Sender
 from exo_supervisor.errors import BadRequestError
-from exo_supervisor.http.peer import user_of
+from exo_supervisor.http.head import Head
 from exo_supervisor.runtime.supervise import describe_crash
-from exo_supervisor.serve.body import Body, overloaded
-from exo_supervisor.serve.exchange import Account, Exchange, House
-from exo_supervisor.serve.peer import socket_of
-from exo_supervisor.serve.request_headers import read_wishes
+from exo_supervisor.serve.crashes import guarded, guarded_part
+from exo_supervisor.serve.exchange import Context, Exchange, Order
+from exo_supervisor.serve.live import LiveRequests, Timer
+from exo_supervisor.serve.record import Done, RequestRecord
+from exo_supervisor.serve.request_headers import PLAIN, Wishes, read_wishes
 from exo_supervisor.serve.request_id import new_request_id
-from exo_supervisor.serve.response import AUTHENTICATE, JSON_HEADERS, ClientLeftError, Reply
-from exo_supervisor.wire.openai.inbound import error_body, kind_of, read_chat
+from exo_supervisor.serve.response import Response
+from exo_supervisor.serve.seam import Client
+from exo_supervisor.wire.openai.inbound import read_chat
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger("ingress")
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("serve")
 
-CHAT = "/v1/chat/completions"
-Look = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse] | web.StreamResponse]
+BODY_WAIT = 30.0
+"""Seconds for which the next part of a body is waited for."""
+BODY_TOTAL = 60.0
+"""Seconds that a body may take in all, and one more for each `SLOWEST` bytes that came."""
+SLOWEST = 65_536
 
 
-class Ingress:
-    """Serves clients; `look` answers whatever is no dispatch route."""
+class Ingress(Struct, frozen=True):
+    """What every reception shares, and how one begins."""
 
-    def __init__(self, house: House, gate: Gate, *, max_body: int, look: Look) -> None:
-        self._house, self._gate, self._max_body, self._look = house, gate, max_body, look
+    context: Context
+    gate: Gate
+    live: LiveRequests
+    done: Done
+    max_body: int
 
-    async def serve(
-        self, request: web.BaseRequest, wrong: BadRequestError | None = None
-    ) -> web.StreamResponse:
-        """Answer one request, whatever it is; what is known to be `wrong` about it refuses it."""
-        path = request.path
-        if "//" in path:  # a client that joins a base URL and a path as texts
-            path = "/" + "/".join(part for part in path.split("/") if part)
-        if path == CHAT and request.method == "POST":
-            return await self._dispatch(request, wrong)
-        if wrong is not None:
-            return refuse_plainly(wrong.status, wrong.code, wrong.message)
-        if path == CHAT:
-            return refuse_plainly(405, "method_not_allowed", f"{CHAT} takes POST", allow="POST")
-        try:
-            answer = self._look(request, path)
-            return answer if isinstance(answer, web.StreamResponse) else await answer
-        except BadRequestError as bad:
-            return refuse_plainly(bad.status, bad.code, bad.message)
+    def begin(
+        self, client: Client, head: Head, wrong: BadRequestError | None = None
+    ) -> "Reception":
+        """Take a request in by its head; what is known to be `wrong` about it refuses it."""
+        reception = Reception(self, client)
+        reception.begin(head, wrong)
+        return reception
 
-    async def _dispatch(
-        self, request: web.BaseRequest, wrong: BadRequestError | None
-    ) -> web.StreamResponse:
-        began, uid = anyio.current_time(), _peer_uid(request)  # of one that left nobody can tell
-        account = Account(new_request_id())
-        reply = Reply(request, account.request_id)
+
+class Reception:
+    """One request; `exchange` serves it from the end of its body on."""
+
+    __slots__ = (
+        "_alarm", "_client", "_ingress", "_looked_at", "_part_at", "_parts", "_receiving",
+        "_sender", "_size", "_stamped", "_wishes", "exchange", "over", "record", "response",
+    )  # fmt: skip
+
+    def __init__(self, ingress: Ingress, client: Client) -> None:
+        self._ingress, self._client = ingress, client
+        began = ingress.context.clock()
+        self.record = RequestRecord(new_request_id(), began, client.uid)
+        self.response = Response(client, self.record.request_id)
+        self._wishes = PLAIN
+        self._sender: Sender | None = None
+        self._receiving = False
+        self._parts: list[bytes] = []
+        self._size = self._stamped = 0
+        self._part_at, self._looked_at = began, -1
+        self._alarm: Timer | None = None
+        self.exchange: Exchange | None = None
+        self.over = False
+        ingress.live.add(self.record.request_id, self)
+
+    # ---------------------------------------------------------------- the client's connection
+
+    @guarded
+    def begin(self, head: Head, wrong: BadRequestError | None) -> None:
+        """Let the body come, unless its head is enough to refuse it."""
         try:
             if wrong is not None:
-                await _refuse(reply, account, wrong)
-            else:
-                await self._admit(request, reply, account, uid)
-        except ClientLeftError:
-            reply.drop()
-            account.outcome = "abandoned" if account.outcome == "refused" else account.outcome
-        except Exception as crash:  # noqa: BLE001 -- the outermost guard: the client is told
-            log.error(  # noqa: TRY400 -- a traceback's values may hold a prompt
-                "request_crashed", request_id=account.request_id, crash=describe_crash(crash)
-            )
-            account.outcome, account.code = "failure", "internal"
-            await _tell_of_crash(reply, account, crash)
-        except BaseException:  # the client left, and the server cancels us: no waiting here
-            if account.outcome == "refused":
-                account.outcome = "abandoned"
-            raise
-        finally:
-            _log_done(account, reply, began, uid)
-        return reply.response
-
-    async def _admit(
-        self, request: web.BaseRequest, reply: Reply, account: Account, uid: int | None
-    ) -> None:
-        body = Body(self._gate, self._max_body, owner=uid)
-        try:
-            wishes = read_wishes(request.headers)
-            chat = read_chat(await body.read(request))
-            account.model = chat.model
-            await self._enter(Exchange(self._house, chat, wishes, reply, account, int(time.time())))
+                raise wrong
+            self._wishes = _read_wishes(head)
+            self._admit(head)
         except BadRequestError as bad:
-            await _refuse(reply, account, bad)
-        finally:
-            body.close()
+            self._refuse(bad)
 
-    async def _enter(self, exchange: Exchange) -> None:
-        """Serve a request that has come whole, if there is a place left for it."""
-        if not self._gate.enter():
-            raise overloaded("as many requests as are allowed are in flight")
+    @guarded_part
+    def data(self, data: bytes) -> None:
+        """Take a part of the body."""
+        if self._sender is None or not self._receiving:
+            return
         try:
-            await exchange.run()
+            self._hold(self._sender, data)
+        except BadRequestError as bad:
+            self._refuse(bad)
+
+    @guarded
+    def end(self) -> None:
+        """Serve a request that has come whole, if there is a place left for it."""
+        if not self._receiving:
+            return
+        self._receive_no_more()
+        parts = self._parts
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        try:
+            self._enter(body)
+        except BadRequestError as bad:
+            self._refuse(bad)
+
+    @guarded
+    def broken(self) -> None:
+        """Refuse a body that is not what its head says."""
+        if not self.over:
+            text = "the body is not what its transfer-encoding says"
+            self._refuse(BadRequestError("bad_http", text))
+
+    @guarded
+    def gone(self) -> None:
+        """Give everything back: the client left."""
+        if self.exchange is not None:
+            self.exchange.gone()
+        elif not self.over:
+            self.record.abandon()
+            self.ended()
+
+    @guarded
+    def writable(self) -> None:
+        """Go on: the client has taken what it was sent."""
+        if self.exchange is not None:
+            self.exchange.writable()
+
+    # ---------------------------------------------------------------- the core, and time
+
+    @guarded
+    def take(self, order: Order) -> None:
+        """Do as the core says."""
+        if self.exchange is not None:
+            self.exchange.take(order)
+
+    @guarded
+    def due(self, now: float) -> bool:
+        """Look at all timers; true: look again once waiting bytes were read."""
+        if self.exchange is not None:
+            return not self.over and self.exchange.due(now)
+        if not self._receiving:
+            return False
+        if self._size != self._stamped:
+            self._stamped, self._part_at = self._size, now
+        silent = now >= self._part_at + BODY_WAIT
+        if not silent and now < self.record.began + BODY_TOTAL + self._size / SLOWEST:
+            return False
+        if self._looked_at != self._size:
+            self._looked_at = self._size
+            return True
+        text = f"the body did not all come within {BODY_TOTAL:g} seconds"
+        if silent:
+            text = f"nothing more of the body came for {BODY_WAIT:g} seconds"
+        self._refuse(BadRequestError("bad_http", text))
+        return False
+
+    # ---------------------------------------------------------------- ends
+
+    def crash(self, crash: Exception) -> None:
+        """End after a fault of our own, and say so to the client and to the log."""
+        log.error("request_crashed", request_id=self.record.request_id, crash=describe_crash(crash))
+        if self.over:
+            return
+        self.record.outcome, self.record.code = "failure", "internal"
+        text = f"a fault of exo-supervisor's own ({type(crash).__name__}); its log has more"
+        try:
+            if not self.response.over:
+                self._tell(BadRequestError("internal", text, status=500))
         finally:
-            self._gate.leave()
+            if self.exchange is None:
+                self.ended()
+            else:
+                self.exchange.give_up()
 
+    def ended(self) -> None:
+        """Give everything back, and tell of the end."""
+        self.over = True
+        ingress, record = self._ingress, self.record
+        ingress.live.remove(record.request_id)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if self.exchange is not None:
+            ingress.gate.leave()
+        self._receive_no_more()
+        if self._sender is not None:
+            ingress.gate.bodies.close(self._sender)
+        ingress.gate.let_go(self._size)
+        record.status = self.response.status
+        record.duration = ingress.context.clock() - record.began
+        ingress.done(record)
 
-async def _refuse(reply: Reply, account: Account, bad: BadRequestError) -> None:
-    account.code = bad.code
-    await reply.refuse(
-        Refuse(
-            request=RequestId(account.request_id),
-            status=bad.status,
-            code=bad.code,
-            message=bad.message,
-            param=bad.param,
-            retry_after=bad.retry_after,
+    # ---------------------------------------------------------------- within
+
+    def _admit(self, head: Head) -> None:
+        encoding = head.headers.get("content-encoding")
+        if encoding is not None:
+            _check_encoding(encoding)
+        if head.length is not None and head.length > self._ingress.max_body:
+            raise self._too_large()
+        if not self._ingress.gate.begin():
+            raise _overloaded("as many requests as are allowed are in flight")
+        self._sender = Sender(self.record.client_uid, self.record.began, self._evict)
+        self._ingress.gate.bodies.begin(self._sender)
+        self._receiving = True
+        if head.expects_continue:
+            self._client.send_continue()
+
+    def _hold(self, sender: Sender, part: bytes) -> None:
+        gate, size = self._ingress.gate, len(part)
+        if self._size + size > self._ingress.max_body:
+            raise self._too_large()
+        has_room = gate.bodies.take(sender, size, self._ingress.context.clock())
+        if not has_room or not gate.take(size):
+            raise _overloaded("the bodies of other requests take all the room there is")
+        self._size += size
+        self._parts.append(part)
+
+    @guarded
+    def _evict(self) -> None:
+        self._refuse(_overloaded("the body came more slowly than others that needed its room"))
+
+    def _enter(self, body: bytes) -> None:
+        ingress = self._ingress
+        chat = read_chat(body)
+        self.record.model = chat.model
+        if not ingress.gate.enter():
+            raise _overloaded("as many requests as are allowed are in flight")
+        self.exchange = exchange = Exchange(
+            ingress.context, self, chat, self._wishes, self.response, self.record
         )
+        if exchange.limit != inf:
+            self._alarm = ingress.live.look_at(self, exchange.limit)
+        exchange.begin()
+
+    def _receive_no_more(self) -> None:
+        """Count a body out that is under way no more; it is still held."""
+        if self._receiving and self._sender is not None:
+            self._receiving = False
+            self._ingress.gate.bodies.end(self._sender)
+            self._ingress.gate.end()
+
+    def _refuse(self, bad: BadRequestError) -> None:
+        self.record.code = bad.code
+        self._tell(bad)
+        self.ended()
+
+    def _tell(self, bad: BadRequestError) -> None:
+        self.response.refuse(
+            Refuse(
+                request=RequestId(self.record.request_id), status=bad.status, code=bad.code,
+                message=bad.message, param=bad.param, retry_after=bad.retry_after,
+            )
+        )  # fmt: skip
+
+    def _too_large(self) -> BadRequestError:
+        text = f"the body is larger than {self._ingress.max_body} bytes (server.max_body_bytes)"
+        return BadRequestError("body_too_large", text, status=413)
+
+
+def _read_wishes(head: Head) -> Wishes:
+    if any(name.startswith("x-supervisor-") for name in head.repeated):
+        text = "each x-supervisor-* header may be sent once"
+        raise BadRequestError("bad_header", text)
+    return read_wishes(head.headers)
+
+
+def _check_encoding(value: str) -> None:
+    """Refuse a body that would have to be inflated: a small one may grow a thousandfold."""
+    if any(each.strip().lower() not in ("", "identity") for each in value.split(",")):
+        text = "a body with a content-encoding is not supported: send it as it is"
+        raise BadRequestError("unsupported_encoding", text, status=415)
+
+
+def _overloaded(why: str) -> BadRequestError:
+    return BadRequestError(
+        "overloaded", f"{why}: try again in a moment", status=503, retry_after=1.0
     )
-
-
-async def _tell_of_crash(reply: Reply, account: Account, crash: Exception) -> None:
-    if reply.over:
-        return
-    text = f"a fault of exo-supervisor's own ({type(crash).__name__}); its log has more"
-    try:
-        await reply.refuse(
-            Refuse(request=RequestId(account.request_id), status=500, code="internal", message=text)
-        )
-    except ClientLeftError:
-        return
-
-
-def _log_done(account: Account, reply: Reply, began: float, uid: int | None) -> None:
-    log.info(
-        "request_done",
-        request_id=account.request_id,
-        model=account.model,
-        served_model=account.served_model,
-        target=account.target,
-        attempts=account.attempts,
-        shift=account.shift,
-        status=reply.status,
-        outcome=account.outcome,
-        code=account.code,
-        continued=account.continued,
-        ttft=account.ttft and round(account.ttft, 6),
-        duration=round(anyio.current_time() - began, 6),
-        prompt_tokens=account.prompt_tokens,
-        completion_tokens=account.completion_tokens,
-        cost_microdollars=None,
-        malformed=account.malformed,
-        client_uid=uid,
-    )
-
-
-def _peer_uid(request: web.BaseRequest) -> int | None:
-    """Tell which user is at the other end of a Unix socket; of TCP nobody knows."""
-    peer = socket_of(request)
-    return None if peer is None else user_of(peer)
-
-
-def refuse_plainly(
-    status: int, code: str, message: str, *, allow: str | None = None
-) -> web.Response:
-    """Answer with an error outside of any exchange."""
-    headers = JSON_HEADERS if allow is None else JSON_HEADERS | {"allow": allow}
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers = headers | AUTHENTICATE
-    body = error_body(message, code, kind=kind_of(status))
-    return web.Response(status=status, body=body, headers=headers)

@@ -1,192 +1,107 @@
-"""The server on the socket: aiohttp's, except that it repeats nothing that it could not read."""
+"""The listener: who comes in, which requests are dispatched, and who answers the others."""
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterable
-from http import HTTPStatus
-from select import poll
-from socket import AF_UNIX, socket
-from typing import Any
+from collections.abc import Callable, Iterable
+from socket import socket
+from typing import TYPE_CHECKING
 
 import anyio
-import structlog
-from aiohttp import web
 
+from exo_supervisor.errors import BadRequestError
+from exo_supervisor.http.head import Head
+from exo_supervisor.http.server import Server
+from exo_supervisor.http.server_connection import Handler, ServerConnection
 from exo_supervisor.serve.door import Door
-from exo_supervisor.serve.ingress import refuse_plainly
+from exo_supervisor.serve.target import is_dispatch
+from exo_supervisor.serve.token import Guard, Judgement
+from exo_supervisor.wire.openai.inbound import error_body, kind_of
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+if TYPE_CHECKING:
+    from exo_supervisor.serve.handed_over import HandedOver
 
-BACKLOG = 4096
-"""Connections that may wait to be accepted: a burst of clients must not see EAGAIN."""
-LEFT_FIRST, LEFT_EVERY = 0.01, 0.25
-"""Seconds until it is looked whether a client that sends no more has left, and between looks."""
-IDLE = 75.0
-"""Seconds that a client's idle connection is kept."""
+BAD_HTTP = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nserver: exo-supervisor\r\n"
+)
 
-Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
-_silence = logging.getLogger("exo_supervisor.serve.silence")
-_silence.addHandler(logging.NullHandler())
-_silence.propagate = False
+Begin = Callable[[ServerConnection, Head, BadRequestError | None], Handler]
+"""Begins a dispatched request; what is known to be wrong about it refuses it."""
 
 
 class Listener:
     """Accepts clients on sockets that are bound already, each with what answers its requests."""
 
-    def __init__(self, *, drain_timeout: float, door: Door | None = None) -> None:
-        self._drain_timeout = drain_timeout
-        self._door = door or Door(anyio.current_time)
-        self._runners: list[web.ServerRunner] = []
+    def __init__(
+        self,
+        begin: Begin,
+        paths: Iterable[str],
+        others: "Callable[[], HandedOver]",
+        door: Door,
+        *,
+        drain_timeout: float,
+    ) -> None:
+        self._begin, self._paths, self._others = begin, frozenset(paths), others
+        self._door, self._drain_timeout = door, drain_timeout
+        self._fronts: list[_Front] = []
 
-    async def listen(self, sockets: Iterable[socket], serve: Serve) -> None:
-        """Begin to accept on these sockets; `serve` answers each request."""
-        server = _Server(
-            serve,
-            self._door,
-            handler_cancellation=True,
-            keepalive_timeout=IDLE,
-            access_log=None,
-            auto_decompress=False,
-            logger=_silence,
-        )
-        runner = web.ServerRunner(server, shutdown_timeout=self._drain_timeout)
-        self._runners.append(runner)
-        await runner.setup()
-        for listening in sockets:
-            await web.SockSite(runner, listening, backlog=BACKLOG).start()
+    async def listen(self, sockets: Iterable[socket], guard: Guard | None = None) -> None:
+        """Begin to accept on these sockets; a guard judges each request that comes over them."""
+        front = _Front(self._begin, self._paths, self._others, self._door, guard)
+        self._fronts.append(front)
+        await front.server.listen(sockets)
 
     async def drain(self) -> None:
         """Accept no more, let what runs end for as long as it may, then cut it."""
         async with anyio.create_task_group() as tasks:
-            for runner in self._runners:
-                tasks.start_soon(runner.cleanup)
+            for front in self._fronts:
+                tasks.start_soon(front.drain, self._drain_timeout)
 
 
-class _Connection(web.RequestHandler):
-    """aiohttp's connection, except that it neither echoes nor logs what it could not read."""
+class _Front:
+    """The service behind one server."""
 
-    def __init__(self, manager: web.Server, door: Door, **kwargs: Any) -> None:  # noqa: ANN401 -- aiohttp's
-        super().__init__(manager, **kwargs)
-        self._door = door
-        self.has_head = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Come in, if there is a place; on TCP the first head is waited for only so long."""
-        super().connection_made(transport)
-        under = transport.get_extra_info("socket")
-        stranger = under is None or under.family != AF_UNIX
-        if not self._door.enter(self, stranger=stranger):
-            self.drop()
-        elif stranger:
-            self._loop.call_later(self._door.head_wait, self._look_for_head)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Go out."""
-        self._door.leave(self)
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes in, and note that a head is among them."""
-        super().data_received(data)
-        self.has_head = self.has_head or bool(self._messages) or self._current_request is not None
-
-    def _look_for_head(self) -> None:
-        if not self.has_head:
-            self.drop()
-
-    def drop(self) -> None:
-        """Cut the connection, without a word."""
-        if self.transport is not None:
-            self.transport.abort()
-
-    def show_token(self) -> None:
-        """Take in that its client has shown the token."""
-        self._door.show(self)
-
-    def handle_error(
+    def __init__(
         self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 -- it may hold a token or a prompt
-    ) -> web.StreamResponse:
-        """Answer a request that is no HTTP, without a word of what it was."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer was under way")
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            log.error("connection_crashed", fault=type(exc).__name__)
-        text = "this is not a request that HTTP allows"
-        response = refuse_plainly(status, "bad_http", text)
-        response.force_close()
-        return response
+        begin: Begin,
+        paths: frozenset[str],
+        others: "Callable[[], HandedOver]",
+        door: Door,
+        guard: Guard | None,
+    ) -> None:
+        self._begin, self._paths, self._door, self._guard = begin, paths, door, guard
+        self._make_others = others
+        self._others: HandedOver | None = None
+        self._judgement: Judgement | None = None  # of the request that is handed over next
+        self.server = Server(self, head_wait=door.head_wait)
 
-    def eof_received(  # pyright: ignore[reportIncompatibleMethodOverride] -- asyncio takes a bool
-        self,
-    ) -> bool:
-        """Answer one who has only said that it will send no more, as `nc -N` does.
+    def enter(self, connection: ServerConnection) -> bool:
+        return self._door.enter(connection, stranger=connection.on_tcp)
 
-        On a Unix socket that can be told from a leave; on TCP it cannot, and counts as one. A
-        request whose body is not all there can never be answered.
-        """
-        if self._has_left() is not False or self._lacks_body():
-            return False
-        self._loop.call_later(LEFT_FIRST, self._look_for_leave)
-        return True
+    def leave(self, connection: ServerConnection) -> None:
+        self._door.leave(connection)
 
-    def _look_for_leave(self) -> None:
-        """Look again and again, since no event tells; with all it sent answered, it is closed."""
-        if self.transport is None:
-            return
-        if self._has_left():
-            self.transport.abort()
-            return
-        if self._waiter is not None:  # for a next request, which will not come
-            self.force_close()
-            return
-        if not self._messages:
-            self.close()  # as soon as what runs is answered
-        self._loop.call_later(LEFT_EVERY, self._look_for_leave)
+    def accept(self, head: Head, connection: ServerConnection) -> Handler | None:
+        judgement = None if self._guard is None else self._guard.judge(head)
+        if judgement is not None:
+            head = judgement.head
+            if judgement.has_token:
+                self._door.show(connection)
+        if is_dispatch(head, self._paths):
+            return self._begin(connection, head, None if judgement is None else judgement.wrong)
+        self._judgement = judgement
+        return None
 
-    def _has_left(self) -> bool | None:
-        """Say whether the other end of a Unix socket is closed; of TCP nobody knows."""
-        under = None if self.transport is None else self.transport.get_extra_info("socket")
-        if under is None or under.family != AF_UNIX:
-            return None
-        look = poll()
-        look.register(under.fileno(), 0)  # POLLHUP comes unasked
-        return bool(look.poll(0))
+    def refuse(self, connection: ServerConnection, message: str) -> None:
+        body = error_body(message, "bad_http", kind=kind_of(400))
+        connection.start(BAD_HTTP, length=len(body))
+        connection.finish(body)
 
-    def _lacks_body(self) -> bool:
-        if self._messages:
-            return not self._messages[-1][1].is_eof()
-        return self._current_request is not None and not self._current_request.content.is_eof()
+    def hand_over(self, connection: ServerConnection) -> asyncio.Protocol:
+        if self._others is None:
+            self._others = self._make_others()
+        return self._others.connection(self._judgement, lambda: self._door.leave(connection))
 
-    async def _drain_helper(self) -> None:
-        """Wait until a slow client has made room.
-
-        aiohttp 3.14 cancels the one future for which every wait here waits, so that after a wait
-        that our timers cut short the next is cancelled too, as if the client had left.
-        """
-        if self._paused and self.transport is not None:
-            self._drain_waiter = self._drain_waiter or self._loop.create_future()
-            await asyncio.shield(self._drain_waiter)
-        else:
-            await super()._drain_helper()
-
-
-class _Server(web.Server):
-    """aiohttp's server with our connections."""
-
-    def __init__(self, serve: Serve, door: Door, **kwargs: Any) -> None:  # noqa: ANN401 -- aiohttp's
-        super().__init__(serve, **kwargs)
-        self._door = door
-
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, self._door, loop=self._loop, **self._kwargs)
-
-
-def show_token(request: web.BaseRequest) -> None:
-    """Take in that a request has shown the token: its connection is no stranger's any more."""
-    if isinstance(request.protocol, _Connection):
-        request.protocol.show_token()
+    async def drain(self, seconds: float) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.server.drain, seconds)
+            if self._others is not None:
+                tasks.start_soon(self._others.drain, seconds)

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartAttempt
 from exo_supervisor.core.names import RequestId, Target
-from exo_supervisor.serve.chat_exchange import Exchange, Order
+from exo_supervisor.serve.exchange import Exchange, Order
 from exo_supervisor.wire.openai.reader import Reading
 
 TICK = 0.25

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 
+import structlog
 from msgspec import Struct
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("serve")
 
 
 class RequestRecord(Struct, gc=False):
@@ -34,3 +37,27 @@ class RequestRecord(Struct, gc=False):
 
 Done = Callable[[RequestRecord], None]
 """Takes the record of a request that is over, exactly once."""
+
+
+def log_done(record: RequestRecord) -> None:
+    """Write a request's line."""
+    log.info(
+        "request_done",
+        request_id=record.request_id,
+        model=record.model,
+        served_model=record.served_model,
+        target=record.target,
+        attempts=record.attempts,
+        shift=record.shift,
+        status=record.status,
+        outcome=record.outcome,
+        code=record.code,
+        continued=record.continued,
+        ttft=record.ttft and round(record.ttft, 6),
+        duration=round(record.duration, 6),
+        prompt_tokens=record.prompt_tokens,
+        completion_tokens=record.completion_tokens,
+        cost_microdollars=None,
+        malformed=record.malformed,
+        client_uid=record.client_uid,
+    )

@@ -1,8 +1,6 @@
 """How many bytes of answers are held at once, in all: whole ones above all, until they are read."""
 
-from collections import deque
-
-import anyio
+from collections.abc import Callable
 
 MAX_ANSWERS_BYTES = 256 * 2**20
 """Bytes of answers that are held, at most; bodies of requests have a bound of their own."""
@@ -16,8 +14,8 @@ class Room:
     """Grants bytes in the order in which they are asked for, so that nobody starves."""
 
     def __init__(self, most: int = MAX_ANSWERS_BYTES) -> None:
-        self.left = most
-        self._waiting: deque[tuple[int, anyio.Event]] = deque()
+        self.most = self.left = most
+        self._waiting: dict[Share, int] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -29,20 +27,14 @@ class Room:
         self.left -= size
         return True
 
-    async def wait(self, size: int) -> None:
-        """Take so many bytes as soon as there is room."""
-        turn = (size, anyio.Event())
-        self._waiting.append(turn)
-        self._admit()
-        try:
-            await turn[1].wait()
-        except BaseException:
-            if turn[1].is_set():
-                self.give_back(size)
-            else:
-                self._waiting.remove(turn)
-                self._admit()
-            raise
+    def wait(self, share: "Share", size: int) -> None:
+        """Have a share told as soon as so many bytes are its own."""
+        self._waiting[share] = size
+
+    def forget(self, share: "Share") -> None:
+        """Wait no more."""
+        if self._waiting.pop(share, None) is not None:
+            self._admit()
 
     def give_back(self, size: int) -> None:
         """Give so many bytes back."""
@@ -50,39 +42,47 @@ class Room:
         self._admit()
 
     def _admit(self) -> None:
-        while self._waiting and self._waiting[0][0] <= self.left:
-            size, turn = self._waiting.popleft()
+        while self._waiting:
+            share, size = next(iter(self._waiting.items()))
+            if size > self.left:
+                return
+            del self._waiting[share]
             self.left -= size
-            turn.set()
+            share.grant(size)
 
 
 class Share:
-    """What one answer has of the room; `close` gives it back."""
+    """What one answer has of the room; `close` gives it back.
 
-    def __init__(self, room: Room) -> None:
-        self._room, self._granted = room, 0
+    `granted` is called once after each `fits` that said no, when it would say yes.
+    """
+
+    __slots__ = ("_granted", "_room", "_tell")
+
+    def __init__(self, room: Room, granted: Callable[[], None]) -> None:
+        self._room, self._tell = room, granted
+        self._granted = 0
 
     def fits(self, held: int) -> bool:
-        """Say whether an answer may hold so many bytes now; takes or gives back what is needed."""
-        more = self._more(held)
-        if more < 0:
-            self._room.give_back(-more)
-        elif more > 0 and not self._room.take(more):
+        """Say whether an answer may hold so many bytes now, and wait for room if it may not."""
+        steps = -(-max(0, held - FREE_BYTES) // GRANT_BYTES)
+        more = steps * GRANT_BYTES - self._granted
+        if more > 0 and not self._room.take(more):
+            self._room.wait(self, more)
             return False
         self._granted += more
+        if more < 0:
+            self._room.give_back(-more)
         return True
 
-    async def wait(self, held: int) -> None:
-        """Wait until it may hold so many bytes."""
-        more = self._more(held)
-        await self._room.wait(more)
-        self._granted += more
-
-    def _more(self, held: int) -> int:
-        steps = -(-max(0, held - FREE_BYTES) // GRANT_BYTES)
-        return steps * GRANT_BYTES - self._granted
+    def grant(self, size: int) -> None:
+        """Take in that there is room."""
+        self._granted += size
+        self._tell()
 
     def close(self) -> None:
-        """Give everything back."""
+        """Give everything back, and wait for no more."""
+        self._room.forget(self)
         granted, self._granted = self._granted, 0
-        self._room.give_back(granted)
+        if granted:
+            self._room.give_back(granted)

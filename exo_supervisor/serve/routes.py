@@ -19,9 +19,9 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId, RequestId
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.serve.authority import Authority
-from exo_supervisor.serve.ingress import CHAT, refuse_plainly
 from exo_supervisor.serve.orders import ORDERS, Orders
-from exo_supervisor.serve.response import JSON_HEADERS
+from exo_supervisor.serve.plain import JSON_HEADERS, refuse_plainly
+from exo_supervisor.serve.target import CHAT
 from exo_supervisor.serve.trusting import WORDS, Trusting
 from exo_supervisor.views import models as places
 from exo_supervisor.views import rows as views

@@ -5,6 +5,10 @@ from urllib.parse import unquote, urlsplit
 
 from exo_supervisor.http.head import Head
 
+CHAT = "/v1/chat/completions"
+DISPATCHED = frozenset({CHAT})
+"""Paths whose POSTs are sent on to a target."""
+
 
 def split_target(target: bytes) -> tuple[str, str]:
     """Return path and query as they were sent; a client may send the URL whole (RFC 9112, 3.2.2).

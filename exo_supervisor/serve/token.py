@@ -5,20 +5,16 @@ how to leave out what its browser says of it: its `Origin` (RFC 6454), and as `H
 which it was loaded, even where that name has come to mean loopback (DNS rebinding).
 """
 
-from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from hmac import compare_digest
 from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
-from aiohttp import web
 from msgspec import Struct
 from msgspec.structs import replace
-from yarl import URL
 
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.http.head import Head
-from exo_supervisor.serve.listener import show_token
 from exo_supervisor.serve.target import split_target
 
 OPEN = frozenset({("GET", "/healthz"), ("HEAD", "/"), ("GET", "/"), ("GET", "/health")})
@@ -35,35 +31,11 @@ class Judgement(Struct):
     has_token: bool
 
 
-Serve = Callable[[web.BaseRequest, BadRequestError | None], Awaitable[web.StreamResponse]]
-
-
 class Guard:
-    """Hands on each request, with what is wrong about it where it is not one that was let in."""
+    """Says of each request what is wrong about it, where it is not one that was let in."""
 
-    def __init__(self, serve: Serve, token: str) -> None:
-        self._serve, self._digest = serve, _digest(token)
-
-    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Have a request answered; a token in its path is taken off before anybody else sees it."""
-        request, shown = _take_token(request)
-        wrong = _wrong_page(request)
-        if wrong is None and (request.method, request.path) not in OPEN:
-            wrong = self._wrong_token(request, shown)
-            if wrong is None:
-                show_token(request)
-        return await self._serve(request, wrong)
-
-    def _wrong_token(self, request: web.BaseRequest, in_path: str | None) -> BadRequestError | None:
-        authorizations = request.headers.getall("authorization", [])
-        keys = request.headers.getall("x-api-key", [])
-        scheme, _, bearer = authorizations[0].partition(" ") if authorizations else ("", "", "")
-        tokens = [] if in_path is None else [in_path]
-        tokens += [bearer.strip(" ")] if scheme.lower() == "bearer" else []
-        tokens += keys[:1]
-        if max(len(authorizations), len(keys)) <= 1 and any(map(self._is_right, tokens)):
-            return None
-        return _bad_token(authorizations, tokens)
+    def __init__(self, token: str) -> None:
+        self._digest = _digest(token)
 
     def judge(self, head: Head) -> Judgement:
         """Say what is wrong about a request, if it is not one that was let in."""
@@ -112,29 +84,6 @@ def _wrong_origin(head: Head) -> BadRequestError | None:
         return BadRequestError("not_allowed", text, status=403)
     foreign = headers.get("origin", f"http://{host}").lower() != f"http://{host.lower()}"
     if foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        text = "this listener answers no page that comes from elsewhere"
-        return BadRequestError("not_allowed", text, status=403)
-    return None
-
-
-def _take_token(request: web.BaseRequest) -> tuple[web.BaseRequest, str | None]:
-    raw = request.rel_url.raw_path
-    if not raw.startswith(IN_PATH):
-        return request, None
-    token, _, rest = raw.removeprefix(IN_PATH).partition("/")
-    url = URL.build(path=f"/{rest}", query_string=request.rel_url.raw_query_string, encoded=True)
-    return request.clone(rel_url=url), unquote(token)
-
-
-def _wrong_page(request: web.BaseRequest) -> BadRequestError | None:
-    """Say what tells that a page of somebody else's asks, or asks under somebody else's name."""
-    hosts = request.headers.getall("host", [])
-    if len(hosts) != 1 or not _is_loopback(hosts[0]):
-        text = "this listener is this host's own: its Host is localhost, 127.0.0.1 or [::1]"
-        return BadRequestError("not_allowed", text, status=403)
-    origins = request.headers.getall("origin", [])
-    foreign = any(each.lower() != f"http://{hosts[0].lower()}" for each in origins)
-    if foreign or request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         text = "this listener answers no page that comes from elsewhere"
         return BadRequestError("not_allowed", text, status=403)
     return None

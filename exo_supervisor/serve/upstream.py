@@ -1,21 +1,23 @@
-"""HTTP to targets: opens one answer, reads it, and names what went wrong in the house's words."""
+"""Requests to targets: what is sent, and what a head or a loss says, in the core's words."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from math import inf
+from typing import Final, Literal, Protocol
 
-import anyio
 import structlog
+from msgspec import Struct
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.errors import SupervisorError
-from exo_supervisor.http.answer import Answer
 from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.connect import WhyNot
+from exo_supervisor.http.connection import Listener
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.url import Proxy
+from exo_supervisor.serve.seam import Call
 from exo_supervisor.wire.chat.judge import judge
 from exo_supervisor.wire.exo import identity as exo
 from exo_supervisor.wire.openai import outbound as providers
@@ -23,62 +25,35 @@ from exo_supervisor.wire.openai.inbound import ChatRequest
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("upstream")
 
-NODE_IDLE = 3.0
-"""Seconds that an idle connection to a node is kept: hypercorn (Exo B, C) closes it at five."""
-PROVIDER_IDLE = 60.0
-ERROR_BODY = 65_536
-"""Bytes of an error's body that are read, at most."""
-ERROR_WAIT = 2.0
-"""Seconds for which an error's body is waited for."""
-EXHAUSTED_PAUSE = 1.0
+MAX_ERROR_BYTES: Final = 65_536
+"""Bytes of an error's body that are read."""
+EXHAUSTED_PAUSE: Final = 1.0
 """Seconds after which a request that found no descriptor left may be tried again."""
-EXHAUSTED_QUIET = 60.0
+EXHAUSTED_QUIET: Final = 60.0
 """Seconds between two lines in the log that say so."""
 
 
-class UpstreamError(SupervisorError):
-    """A target did not give an answer worth reading on."""
-
-    def __init__(
-        self,
-        fault: Fault,
-        message: str = "",
-        *,
-        status: int = 0,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(fault.value)
-        self.fault = fault
-        self.message = message
-        self.status = status
-        self.retry_after = retry_after
+NODE_IDLE: Final = 3.0
+"""Seconds that an idle connection to a node is kept: hypercorn (Exo B, C) closes it at five."""
+PROVIDER_IDLE: Final = 60.0
 
 
-class Opened:
-    """An answer whose head was good; its body is read piece by piece."""
+class Failure(Struct, frozen=True):
+    """Why an attempt ended without a whole answer; `message` is for people, and made safe."""
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-        self.is_stream = _media(answer) == "text/event-stream"
+    fault: Fault
+    message: str = ""
+    status: int = 0
+    retry_after: float | None = None
 
-    async def read(self) -> bytes:
-        """Read what is there, waiting for at least a byte; nothing means a clean end."""
-        try:
-            return await self._answer.read()
-        except HttpError as error:
-            fault = Fault.PAYLOAD if error.fault is NetworkFault.PAYLOAD else Fault.RESET
-            raise UpstreamError(fault) from error
 
-    async def see_out(self) -> None:
-        """Leave a body that has said everything to its connection, which is then used again.
+class Sender(Protocol):
+    """An HTTP client: sends at once, or as soon as it is connected, and calls back."""
 
-        How and when it ends is nobody's business any more: never waits and never raises.
-        """
-        self._answer.leave()
-
-    def close(self) -> None:
-        """Let go; the connection is closed unless the body had ended or was left to end."""
-        self._answer.close()
+    def send(
+        self, listener: Listener, method: str, url: str, *, headers: bytes, body: bytes,
+        connect_timeout: float, proxy: Proxy | None,
+    ) -> Call: ...  # fmt: skip
 
 
 class Upstream:
@@ -86,112 +61,60 @@ class Upstream:
 
     def __init__(
         self,
-        nodes: Client,
-        clouds: Client,
+        nodes: Sender,
+        clouds: Sender,
         keys: Mapping[str, str | None],
         proxies: Mapping[str, Proxy] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nodes, self._clouds = nodes, clouds
         self._keys, self._proxies = keys, proxies or {}
-        self._headers: dict[str, bytes] = {}
+        self._headers: dict[str, bytes | None] = {}
         self._node_headers = encode_headers(providers.request_headers(None))
-        self._quiet_until = -inf
+        self._clock, self._quiet_until = clock, -inf
 
-    async def open(self, start: StartAttempt, chat: ChatRequest) -> Opened:
-        """Send a request to a target and wait for a head worth reading on.
-
-        Raises UpstreamError. How long it may take is the caller's to bound, but for connecting.
-        """
+    def send(self, start: StartAttempt, chat: ChatRequest, listener: Listener) -> Call | None:
+        """Send a request to a target; None where it has a key that cannot be sent."""
         if start.generation is None:
-            client, url = self._clouds, providers.chat_url(start.url)
+            sender, url, headers = self._clouds, providers.chat_url(start.url), self._key(start)
             body = providers.encode_chat(
                 chat, start.model, streamed=start.streamed, usage=start.usage
             )
         else:
-            client, url = self._nodes, f"{start.url}/v1/chat/completions"
+            sender, url, headers = self._nodes, f"{start.url}/v1/chat/completions", None
+            headers = self._node_headers
             body = exo.encode_chat(chat, start.model, start.generation)
-        try:
-            answer = await client.request(
-                "POST",
-                url,
-                headers=self._headers_for(start),
-                body=body,
-                connect_timeout=start.timers.connect,
-                proxy=self._proxies.get(start.target),
-            )
-        except HttpError as error:
-            raise self._not_opened(error) from error
-        await self._check(answer, start)
-        return Opened(answer)
-
-    def _headers_for(self, start: StartAttempt) -> bytes:
-        if start.generation is not None:
-            return self._node_headers
-        headers = self._headers.get(start.target)
         if headers is None:
-            try:
-                headers = encode_headers(providers.request_headers(self._keys[start.target]))
-            except ValueError:  # a key that would be two lines
-                raise UpstreamError(Fault.CONNECT) from None
-            self._headers[start.target] = headers
-        return headers
+            return None
+        return sender.send(
+            listener, "POST", url, headers=headers, body=body,
+            connect_timeout=start.timers.connect, proxy=self._proxies.get(start.target),
+        )  # fmt: skip
 
-    def _not_opened(self, error: HttpError) -> UpstreamError:
+    def not_opened(self, error: HttpError) -> Failure:
+        """Name what kept an answer from beginning."""
         if error.fault is not NetworkFault.EXHAUSTED:
-            return UpstreamError(opening_fault(error))
-        now = anyio.current_time()
+            return Failure(opening_fault(error))
+        now = self._clock()
         if now >= self._quiet_until:
             self._quiet_until = now + EXHAUSTED_QUIET
             log.warning("descriptors_exhausted", advice="raise the limit of open files")
-        return UpstreamError(Fault.BUSY, retry_after=EXHAUSTED_PAUSE)
+        return Failure(Fault.BUSY, retry_after=EXHAUSTED_PAUSE)
 
-    async def _check(self, answer: Answer, start: StartAttempt) -> None:
-        body = b""
-        try:
-            if answer.status != HTTPStatus.OK:
-                body = await _read_error(answer)
-            judgement = judge(
-                answer.status,
-                answer.headers.get("content-type", ""),
-                answer.headers,
-                body,
-                exo=start.generation is not None,
-                now_wall=time.time(),
-            )
-        except BaseException:
-            answer.close()
-            raise
-        if judgement is None:
-            return
-        answer.close()
-        raise UpstreamError(
-            judgement.fault,
-            judgement.message,
-            status=judgement.status,
-            retry_after=judgement.retry_after,
-        )
-
-
-def _media(answer: Answer) -> str:
-    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-async def _read_error(answer: Answer) -> bytes:
-    """Read the beginning of an error's body; one that breaks off says less, not something else."""
-    parts: list[bytes] = []
-    size = 0
-    with anyio.move_on_after(ERROR_WAIT):
-        try:
-            while size < ERROR_BODY and (part := await answer.read()):
-                parts.append(part)
-                size += len(part)
-        except HttpError:
-            pass
-    return b"".join(parts)
+    def _key(self, start: StartAttempt) -> bytes | None:
+        target = start.target
+        if target not in self._headers:
+            try:
+                headers = encode_headers(providers.request_headers(self._keys[target]))
+            except ValueError:  # a key that would be two lines
+                headers = None
+            self._headers[target] = headers
+        return self._headers[target]
 
 
 def opening_fault(error: HttpError) -> Fault:
-    """Name what kept an answer from beginning."""
+    """Name what kept an answer from beginning, where it was not for want of descriptors."""
     match error.stage, error.fault:
         case Stage.CONNECT, NetworkFault.TIMEOUT:
             return Fault.CONNECT_TIMEOUT
@@ -203,6 +126,39 @@ def opening_fault(error: HttpError) -> Fault:
             return Fault.PAYLOAD
         case _:
             return Fault.RESET_EARLY
+
+
+def broken_fault(error: HttpError) -> Fault:
+    """Name what broke an answer off that had begun."""
+    return Fault.PAYLOAD if error.fault is NetworkFault.PAYLOAD else Fault.RESET
+
+
+def readable(status: int, headers: Mapping[str, str]) -> Literal["stream", "json"] | None:
+    """Say what to read an answer as; None: its head is not worth it, and says why."""
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if status != HTTPStatus.OK or encoding not in ("", "identity"):
+        return None
+    return _media(headers.get("content-type", ""))
+
+
+@lru_cache(maxsize=64)
+def _media(content_type: str) -> Literal["stream", "json"] | None:
+    match content_type.partition(";")[0].strip().lower():
+        case "text/event-stream":
+            return "stream"
+        case "application/json":
+            return "json"
+        case _:
+            return None
+
+
+def judge_head(status: int, headers: Mapping[str, str], body: bytes, *, exo: bool) -> Failure:
+    """Say why a head is not worth reading on, from what came of its body."""
+    media = headers.get("content-type", "")
+    judged = judge(status, media, headers, body, exo=exo, now_wall=time.time())
+    if judged is None:
+        raise ValueError("nothing is wrong with this head")
+    return Failure(judged.fault, judged.message, judged.status, judged.retry_after)
 
 
 def open_sessions(why_not: WhyNot | None = None) -> tuple[Client, Client]:

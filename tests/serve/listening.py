@@ -3,38 +3,47 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from socket import socket
+from time import monotonic
 
 from aiohttp import web
 
+from exo_supervisor.errors import BadRequestError
+from exo_supervisor.http.head import Head
+from exo_supervisor.http.server_connection import Handler, ServerConnection
 from exo_supervisor.serve.door import Door
-from exo_supervisor.serve.listener import Listener, Serve
-from exo_supervisor.serve.response import ClientLeftError, Reply
+from exo_supervisor.serve.handed_over import HandedOver
+from exo_supervisor.serve.listener import Begin, Listener
+from exo_supervisor.serve.target import DISPATCHED
+from exo_supervisor.serve.token import Guard
 
 HOST = "127.0.0.1"
 
+Serve = Callable[[web.BaseRequest, BadRequestError | None], Awaitable[web.StreamResponse]]
+
+
+def no_dispatch(_: ServerConnection, __: Head, ___: BadRequestError | None) -> Handler:
+    """Begin nothing: no such request comes."""
+    raise AssertionError
+
+
+async def no_look(_: web.BaseRequest, __: BadRequestError | None) -> web.StreamResponse:
+    """Answer nothing: no such request comes."""
+    raise AssertionError
+
 
 @asynccontextmanager
-async def listening(serve: Serve, door: Door | None = None) -> AsyncGenerator[int]:
+async def listening(
+    serve: Serve = no_look, door: Door | None = None, *, begin: Begin = no_dispatch,
+    guard: Guard | None = None,
+) -> AsyncGenerator[int]:  # fmt: skip
     """Serve on loopback; the port is what comes back."""
-    listener = Listener(drain_timeout=0.2, door=door)
+    listener = Listener(
+        begin, DISPATCHED, lambda: HandedOver(serve), door or Door(monotonic), drain_timeout=0.2
+    )
     bound = socket()
     bound.bind((HOST, 0))
-    await listener.listen([bound], serve)
+    await listener.listen([bound], guard)
     try:
         yield bound.getsockname()[1]
     finally:
         await listener.drain()
-
-
-def replying(talk: Callable[[Reply], Awaitable[None]]) -> Serve:
-    """Answer each request by talking to its client."""
-
-    async def serve(request: web.BaseRequest) -> web.StreamResponse:
-        reply = Reply(request, "req-1")
-        try:
-            await talk(reply)
-        except ClientLeftError:
-            reply.drop()
-        return reply.response
-
-    return serve

@@ -1,8 +1,10 @@
 """An upstream of raw bytes, and a house in which one attempt goes to it."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from time import monotonic
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
@@ -13,10 +15,11 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId, RequestId
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.admission import Gate
-from exo_supervisor.serve.exchange import House
+from exo_supervisor.serve.exchange import Context
 from exo_supervisor.serve.ingress import Ingress
-from exo_supervisor.serve.keepalive import Keepalive
-from exo_supervisor.serve.mailbox import Mailboxes
+from exo_supervisor.serve.live import LiveRequests
+from exo_supervisor.serve.plain import PlainRoutes
+from exo_supervisor.serve.record import RequestRecord
 from exo_supervisor.serve.routes import About, Routes
 from exo_supervisor.serve.upstream import Upstream, open_sessions
 from tests.serve.listening import listening
@@ -109,9 +112,9 @@ class Housed:
 
     port: int
     gate: Gate
-    mailboxes: Mailboxes
-    keepalive: Keepalive
+    live: LiveRequests
     events: list[Event]
+    records: list[RequestRecord]
 
     @property
     def told(self) -> list[str]:
@@ -119,26 +122,28 @@ class Housed:
 
     @property
     def empty(self) -> bool:
-        return not (len(self.mailboxes) or len(self.keepalive) or self.gate.requests)
+        return not (len(self.live) or self.gate.requests)
 
 
 @asynccontextmanager
-async def housed(node: Node, *, start: bool = True, head: float = 15.0) -> AsyncGenerator[Housed]:
+async def housed(
+    node: Node, *, start: bool = True, head: float = 15.0, gate: Gate | None = None,
+    max_body: int = 100_000,
+) -> AsyncGenerator[Housed]:  # fmt: skip
     """Serve a house whose every request makes one attempt at the node, or none."""
     nodes, clouds = open_sessions()
-    mailboxes, gate, events = Mailboxes(), Gate(10), list[Event]()
-    keepalive = Keepalive(head)
+    gate, events, records = gate or Gate(10), list[Event](), list[RequestRecord]()
+    live = LiveRequests(asyncio.get_running_loop(), monotonic)
 
     def ask(event: Event) -> None:
         events.append(event)
         if isinstance(event, RequestArrived) and start:
-            mailboxes.deliver(attempt(node.url, event.request))
+            live.deliver(attempt(node.url, event.request))
 
-    async with nodes, clouds, anyio.create_task_group() as tasks:
-        house = House(ask, mailboxes, Upstream(nodes, clouds, {}), keepalive, 900.0)
-        tasks.start_soon(keepalive.run)
-        routes = Routes(Machine(Policy(), anyio.current_time()), ask, About(None, list))
-        ingress = Ingress(house, gate, max_body=100_000, look=routes.look)
-        async with listening(ingress.serve) as port:
-            yield Housed(port, gate, mailboxes, keepalive, events)
-        tasks.cancel_scope.cancel()
+    async with nodes, clouds:
+        context = Context(ask, Upstream(nodes, clouds, {}), 900.0, head)
+        routes = Routes(Machine(Policy(), monotonic()), ask, About(None, list))
+        ingress = Ingress(context, gate, live, records.append, max_body)
+        async with listening(PlainRoutes(routes.look).serve, begin=ingress.begin) as port:
+            yield Housed(port, gate, live, events, records)
+    assert (gate.requests, gate.sending, gate.bytes) == (0, 0, 0), "what came in must go"

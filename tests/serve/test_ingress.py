@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from exo_supervisor.core.requests.bodies import MIN_AGE, SMALL_BODY
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.http.head import Head
-from exo_supervisor.serve.chat_ingress import BODY_TOTAL, BODY_WAIT, SLOWEST
+from exo_supervisor.serve.ingress import BODY_TOTAL, BODY_WAIT, SLOWEST
 from exo_supervisor.serve.live import TICK, TURNS
 from tests.serve.test_attempt import in_turns
 from tests.serve.virtual import Browser, House, begun, start

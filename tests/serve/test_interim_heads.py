@@ -12,9 +12,10 @@ from anyio.abc import SocketAttribute, SocketStream
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.connection import MAX_INTERIM
-from exo_supervisor.serve.upstream import Upstream, UpstreamError, open_sessions
+from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.wire.openai.inbound import read_chat
 from tests.budget import budget
+from tests.serve.asking import FailedError, opened
 from tests.serve.talking import DONE, HEAD, STOP, TERMINATOR, attempt, text
 
 pytestmark = pytest.mark.real_time
@@ -60,18 +61,17 @@ async def hinting(hints: int) -> AsyncGenerator[tuple[Upstream, str]]:
 async def test_as_many_as_a_server_may_need_are_passed_over_at_each_request() -> None:
     async with hinting(MAX_INTERIM) as (upstream, url):
         for _ in range(3):
-            opened = await upstream.open(attempt(url, RequestId("r")), CHAT)
-            assert b"here" in await opened.read()
-            await opened.see_out()
-            opened.close()
+            answer = await opened(upstream, attempt(url, RequestId("r")), CHAT)
+            assert b"here" in await answer.read()
+            answer.leave()
 
 
 @pytest.mark.parametrize("hints", [MAX_INTERIM + 1, FLOOD])
 async def test_more_end_the_attempt_and_the_answer_behind_them_is_not_read(hints: int) -> None:
     async with hinting(hints) as (upstream, url):
         for _ in range(2):
-            with pytest.raises(UpstreamError) as raised:
-                await upstream.open(attempt(url, RequestId("r")), CHAT)
+            with pytest.raises(FailedError) as raised:
+                await opened(upstream, attempt(url, RequestId("r")), CHAT)
             assert raised.value.fault is Fault.PAYLOAD
 
 
@@ -89,7 +89,7 @@ async def test_a_flood_does_not_keep_the_loop(within: float) -> None:
                 worst = max(worst, anyio.current_time() - asked)
 
         tasks.start_soon(beat)
-        with pytest.raises(UpstreamError):
-            await upstream.open(attempt(url, RequestId("r")), CHAT)
+        with pytest.raises(FailedError):
+            await opened(upstream, attempt(url, RequestId("r")), CHAT)
         tasks.cancel_scope.cancel()
     assert worst < within

@@ -12,8 +12,9 @@ import uvloop
 from anyio.abc import SocketAttribute, SocketStream
 
 from exo_supervisor.core.names import RequestId
-from exo_supervisor.serve.upstream import Upstream, UpstreamError, open_sessions
+from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.wire.openai.inbound import read_chat
+from tests.serve.asking import FailedError, opened
 from tests.serve.talking import DONE, HEAD, STOP, TERMINATOR, attempt, text
 
 pytestmark = pytest.mark.real_time
@@ -75,11 +76,11 @@ async def ask(upstream: Upstream, url: str, *, cloud: bool = True) -> bytes:
     start = attempt(url, RequestId("r"))
     if cloud:
         start = msgspec.structs.replace(start, generation=None)
-    opened = await upstream.open(start, CHAT)
+    answer = await opened(upstream, start, CHAT)
     said = b""
-    while part := await opened.read():
+    while part := await answer.read():
         said += part
-    opened.close()
+    answer.close()
     return said
 
 
@@ -106,5 +107,5 @@ async def test_a_head_may_say_much_but_not_without_end(size: int, *, good: bool)
         if good:
             assert b"here" in await ask(upstream, url)
             return
-        with pytest.raises(UpstreamError):
+        with pytest.raises(FailedError):
             await ask(upstream, url)

@@ -17,8 +17,9 @@ from structlog.testing import capture_logs
 
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.serve.upstream import Upstream, UpstreamError, open_sessions
+from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.wire.openai.inbound import read_chat
+from tests.serve.asking import FailedError, opened
 from tests.serve.talking import DONE, HEAD, STOP, TERMINATOR, attempt, text
 
 pytestmark = pytest.mark.real_time
@@ -91,11 +92,11 @@ async def asked(house: Upstream, url: str, target: Target) -> bytes:
     start = attempt(url, RequestId("r"))
     if target == "cloud":
         start = msgspec.structs.replace(start, generation=None)
-    opened = await house.open(start, CHAT)
+    answer = await opened(house, start, CHAT)
     said = b""
-    while part := await opened.read():
+    while part := await answer.read():
         said += part
-    opened.close()
+    answer.close()
     return said
 
 
@@ -149,10 +150,10 @@ async def test_our_own_want_of_descriptors_blames_no_target_and_is_told_once(hos
     async with upstream() as house:
         with capture_logs() as lines, no_descriptor_left():
             for _ in range(2):
-                with pytest.raises(UpstreamError) as raised:
+                with pytest.raises(FailedError) as raised:
                     await asked(house, f"http://{host}:9", "node")
                 faults.append((raised.value.fault, raised.value.retry_after))
-        with pytest.raises(UpstreamError) as raised:
+        with pytest.raises(FailedError) as raised:
             await asked(house, f"http://{host}:9", "node")
     assert faults == [(Fault.BUSY, 1.0)] * 2
     assert [(line["event"], line["log_level"]) for line in lines] == [

@@ -2,27 +2,32 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
 import anyio
 import pytest
 import uvloop
-from aiohttp import web
 from anyio.abc import SocketAttribute
 
 from exo_supervisor.core.effects import Refuse
 from exo_supervisor.core.names import RequestId
-from exo_supervisor.serve.response import Reply, Served, harmless, served_headers
+from exo_supervisor.errors import BadRequestError
+from exo_supervisor.http.head import Head
+from exo_supervisor.http.server_connection import ServerConnection
+from exo_supervisor.serve.heads import Served, harmless, served_lines
+from exo_supervisor.serve.listener import Begin
+from exo_supervisor.serve.response import PIECE, Response, in_pieces
 from tests.demo.raw import exchanged, heard, replayed, taken_apart
-from tests.serve.listening import HOST, listening, replying
+from tests.serve.listening import HOST, listening
 
 pytestmark = pytest.mark.real_time
 
-Talk = Callable[[Reply], Coroutine[None, None, None]]
+Talk = Callable[[Response], None]
 SERVED = Served("mac:52415", 2, "busy", "m")
-ASK = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
-LAST = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-OLD = b"GET / HTTP/1.0\r\n\r\n"
+LINE = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+ASK = LINE + b"content-length: 0\r\n\r\n"
+LAST = LINE + b"content-length: 0\r\nconnection: close\r\n\r\n"
+OLD = ASK.replace(b"HTTP/1.1", b"HTTP/1.0")
 TERMINATOR = b"0\r\n\r\n"
 PART = b'data: {"n":1}\n\n'
 DONE = b"data: [DONE]\n\n"
@@ -33,6 +38,39 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object
     """Both loops, since they close and flush in different ways."""
     assert uvloop.Loop is not asyncio.SelectorEventLoop
     return "asyncio", {"use_uvloop": request.param == "uvloop"}
+
+
+class Talking:
+    """Answers a request by talking to its client."""
+
+    def __init__(self, talk: Talk, connection: ServerConnection) -> None:
+        self._talk, self._connection = talk, connection
+        self.response = Response(connection, "req-1")
+
+    def end(self) -> None:
+        self._talk(self.response)
+
+    def writable(self) -> None:
+        self.response.send_on()
+
+    def gone(self) -> None:
+        GONE.append(self)
+
+    def data(self, data: bytes) -> None:
+        raise AssertionError(data)
+
+    def broken(self) -> None:
+        raise AssertionError
+
+
+GONE: list[Talking] = []
+
+
+def replying(talk: Talk) -> Begin:
+    def begin(connection: ServerConnection, _: Head, __: BadRequestError | None) -> Talking:
+        return Talking(talk, connection)
+
+    return begin
 
 
 def refusal(status: int = 503, retry_after: float | None = None) -> Refuse:
@@ -46,25 +84,19 @@ def refusal(status: int = 503, retry_after: float | None = None) -> Refuse:
     )
 
 
-async def answers(reply: Reply) -> None:
-    await reply.commit(SERVED)
-    await reply.write(PART)
-    await reply.write(DONE)
-    await reply.finish()
+def answers(response: Response) -> None:
+    response.write(response.commit(SERVED) + PART)
+    response.write(DONE)
+    response.finish(b"")
 
 
-async def refuses(reply: Reply) -> None:
-    await reply.refuse(refusal())
-
-
-async def breaks_off(reply: Reply) -> None:
-    await reply.commit(SERVED)
-    await reply.write(PART)
-    await reply.break_off(502, "attempts_failed", "it broke off")
+def breaks_off(response: Response) -> None:
+    response.write(response.commit(SERVED) + PART)
+    response.abort_with_error(502, "attempts_failed", "it broke off")
 
 
 async def test_a_whole_stream_has_its_head_its_parts_and_its_terminator() -> None:
-    async with listening(replying(answers)) as port:
+    async with listening(begin=replying(answers)) as port:
         raw = await exchanged(LAST, HOST, port)
     told = taken_apart(raw)
     assert (told.status, told.body, told.whole) == (200, PART + DONE, True)
@@ -80,10 +112,11 @@ async def test_a_whole_stream_has_its_head_its_parts_and_its_terminator() -> Non
         "x-supervisor-model": "m",
     }
     assert told.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert told.headers["server"] == "exo-supervisor"
 
 
 async def test_an_answer_that_broke_off_has_an_error_event_and_no_terminator() -> None:
-    async with listening(replying(breaks_off)) as port:
+    async with listening(begin=replying(breaks_off)) as port:
         raw = await exchanged(ASK, HOST, port)
     told = taken_apart(raw)
     assert not told.whole
@@ -94,27 +127,25 @@ async def test_an_answer_that_broke_off_has_an_error_event_and_no_terminator() -
 
 
 async def test_a_long_answer_that_broke_off_loses_none_of_what_was_written() -> None:
-    async def talk(reply: Reply) -> None:
-        await reply.commit(SERVED)
-        for _ in range(200):
-            await reply.write(PART * 1000)
-        await reply.break_off(502, "attempts_failed", "it broke off")
+    def talk(response: Response) -> None:
+        response.write(response.commit(SERVED) + PART * 100_000)
+        response.abort_with_error(502, "attempts_failed", "it broke off")
 
-    async with listening(replying(talk)) as port:
+    async with listening(begin=replying(talk)) as port:
         raw = await exchanged(ASK, HOST, port)
     told = taken_apart(raw)
-    assert told.body.count(PART) == 200_000
+    assert told.body.count(PART) == 100_000
     assert b"attempts_failed" in told.body
     assert not told.whole
 
 
 async def test_a_refusal_after_the_head_is_an_event_and_a_cut() -> None:
-    async def talk(reply: Reply) -> None:
-        await reply.beat()
-        await reply.beat()
-        await reply.refuse(refusal())
+    def talk(response: Response) -> None:
+        response.send_keepalive()
+        response.send_keepalive()
+        response.refuse(refusal())
 
-    async with listening(replying(talk)) as port:
+    async with listening(begin=replying(talk)) as port:
         raw = await exchanged(ASK, HOST, port)
     told = taken_apart(raw)
     assert (told.status, told.whole) == (200, False)
@@ -124,15 +155,12 @@ async def test_a_refusal_after_the_head_is_an_event_and_a_cut() -> None:
 
 
 async def test_a_head_that_went_out_early_is_followed_by_who_answers() -> None:
-    async def talk(reply: Reply) -> None:
-        await reply.beat()
-        await reply.commit(SERVED)
-        await reply.beat()
-        await reply.write(DONE)
-        await reply.finish()
-        await reply.beat()
+    def talk(response: Response) -> None:
+        response.send_keepalive()
+        response.write(response.commit(SERVED) + DONE)
+        response.finish(b"")
 
-    async with listening(replying(talk)) as port:
+    async with listening(begin=replying(talk)) as port:
         told = await replayed(LAST, HOST, port)
     alive, comment, *rest = told.body.split(b"\n\n")
     assert (alive, rest) == (b": keep-alive", [b"data: [DONE]", b""])
@@ -146,31 +174,11 @@ async def test_a_head_that_went_out_early_is_followed_by_who_answers() -> None:
     assert "x-supervisor-target" not in told.headers
 
 
-@pytest.mark.parametrize("after", [answers, refuses])
-async def test_a_beat_and_what_follows_it_at_once_never_mix(after: Talk) -> None:
-    """Whoever comes first, there is one head, and no keep-alive inside of the answer."""
-
-    async def talk(reply: Reply) -> None:
-        async with anyio.create_task_group() as tasks:
-            for _ in range(3):
-                tasks.start_soon(reply.beat)
-            tasks.start_soon(after, reply)
-            tasks.start_soon(reply.beat)
-
-    async with listening(replying(talk)) as port:
-        told = await replayed(LAST, HOST, port)
-    assert told.status == 200
-    first, _, rest = told.body.partition(b"data: ")
-    assert first.startswith(b": keep-alive\n\n")
-    assert b": keep-alive" not in rest
-
-
 async def test_a_plain_refusal_is_an_error_and_its_connection_goes_on() -> None:
-    async def talk(reply: Reply) -> None:
-        await reply.refuse(refusal(retry_after=1.2))
-        await reply.beat()
+    def talk(response: Response) -> None:
+        response.refuse(refusal(retry_after=1.2))
 
-    async with listening(replying(talk)) as port:
+    async with listening(begin=replying(talk)) as port:
         raw = await exchanged(ASK + LAST, HOST, port)
     first, second = raw.split(b"HTTP/1.1 503")[1:]
     for each in (first, second):
@@ -182,11 +190,9 @@ async def test_a_plain_refusal_is_an_error_and_its_connection_goes_on() -> None:
 
 
 async def test_a_whole_json_answer_has_its_length() -> None:
-    async def talk(reply: Reply) -> None:
-        await reply.whole([b'{"a":1}'], SERVED)
-        await reply.finish()
-
-    async with listening(replying(talk)) as port:
+    async with listening(
+        begin=replying(lambda response: response.send_whole([b'{"a"', b":1}"], SERVED))
+    ) as port:
         raw = await exchanged(ASK + LAST, HOST, port)
     assert raw.count(b"HTTP/1.1 200") == 2
     told = taken_apart(raw[: raw.index(b"HTTP/1.1", 1)])
@@ -194,39 +200,57 @@ async def test_a_whole_json_answer_has_its_length() -> None:
     assert told.headers["x-supervisor-target"] == "mac:52415"
 
 
+async def test_a_large_json_answer_comes_whole_at_the_pace_of_its_client() -> None:
+    parts = [b'"%b"' % (b"x" * size) for size in (3, 5 * PIECE, 9, PIECE - 2, 2 * PIECE)]
+    said = b"".join(parts)
+    async with listening(
+        begin=replying(lambda response: response.send_whole(parts, SERVED))
+    ) as port:
+        told = await replayed(LAST, HOST, port)
+    assert (told.body == said, told.whole) == (True, True)
+    assert parts == [], "what the client has taken is held no more"
+
+
+def test_pieces_are_neither_many_nor_large() -> None:
+    pieces = list(in_pieces([b"a"] * 1000 + [b"b" * (3 * PIECE)]))
+    assert list(map(len, pieces)) == [PIECE + 1000, PIECE, PIECE]
+    assert list(in_pieces([])) == []
+
+
 async def test_an_old_client_gets_no_chunks_and_an_end_that_closes() -> None:
     """HTTP/1.0 knows no chunks (RFC 9112, section 7): its body ends with the connection."""
-    async with listening(replying(answers)) as port:
+    async with listening(begin=replying(answers)) as port:
         raw = await exchanged(OLD, HOST, port)
         told = taken_apart(raw)
         assert (told.body, TERMINATOR in raw) == (PART + DONE, False)
         assert "transfer-encoding" not in told.headers
-    async with listening(replying(breaks_off)) as port:
+    async with listening(begin=replying(breaks_off)) as port:
         told = taken_apart(await exchanged(OLD, HOST, port))
     assert b"attempts_failed" in told.body
     assert b"[DONE]" not in told.body
 
 
-@pytest.mark.parametrize("ending", ["drop", "break_off"])
+@pytest.mark.parametrize("ending", ["abort", "abort_with_error"])
 async def test_a_client_that_does_not_read_never_sees_an_end(ending: str) -> None:
     """It may read again later: what it finds must not look like a whole answer."""
     ended = anyio.Event()
     written = 0
 
-    async def talk(reply: Reply) -> None:
+    def talk(response: Response) -> None:
         nonlocal written
-        await reply.commit(SERVED)
-        with anyio.move_on_after(0.2):
-            while True:
-                written += len(PART * 10_000)
-                await reply.write(PART * 10_000)
-        if ending == "drop":
-            reply.drop()
+        written = len(PART) * 1_000_000
+        response.write(response.commit(SERVED) + PART * 1_000_000)
+        assert response.full
+        if ending == "abort":
+            response.abort()
         else:
-            await reply.break_off(504, "deadline", "the deadline passed")
+            response.abort_with_error(504, "deadline", "the deadline passed")
         ended.set()
 
-    async with listening(replying(talk)) as port, await anyio.connect_tcp(HOST, port) as client:
+    async with (
+        listening(begin=replying(talk)) as port,
+        await anyio.connect_tcp(HOST, port) as client,
+    ):
         await client.send(ASK)
         with anyio.fail_after(60):
             await ended.wait()
@@ -237,57 +261,36 @@ async def test_a_client_that_does_not_read_never_sees_an_end(ending: str) -> Non
                 received += data
         except anyio.BrokenResourceError:
             pass
-    assert received
     assert not received.endswith(TERMINATOR)
-    if ending == "drop":
+    if ending == "abort":
         assert len(received) < written, "what nobody reads is not kept"
     else:
         assert b'"deadline"' in received[-300:]
 
 
-async def test_writing_to_a_client_that_left_says_so_and_waits_for_nothing() -> None:
-    noticed = anyio.Event()
+async def test_a_client_that_left_is_told_of_and_what_is_written_is_lost() -> None:
+    GONE.clear()
+    writes: list[int] = []
 
-    async def talk(reply: Reply) -> None:
-        await reply.commit(SERVED)
-        try:
-            while True:
-                await reply.write(PART * 1000)
-        finally:
-            noticed.set()
+    def talk(response: Response) -> None:
+        response.write(response.commit(SERVED) + PART * 1000)
+        writes.append(1)
 
-    async with listening(replying(talk)) as port:
+    async with listening(begin=replying(talk)) as port:
         async with await anyio.connect_tcp(HOST, port) as client:
             raw = client.extra_attributes[SocketAttribute.raw_socket]()
             raw.setsockopt(1, 13, b"\x01\0\0\0\0\0\0\0")  # SO_LINGER: a reset
             await client.send(ASK)
             await client.receive()
         with anyio.fail_after(60):
-            await noticed.wait()
-
-
-async def test_a_beat_of_a_client_that_left_is_quiet() -> None:
-    over: list[bool] = []
-
-    async def serve(request: web.BaseRequest) -> web.StreamResponse:
-        reply = Reply(request, "req-1")
-        assert request.transport is not None
-        request.transport.abort()
-        await reply.beat()
-        over.append(reply.over)
-        return reply.response
-
-    async with listening(serve) as port:
-        assert await exchanged(ASK, HOST, port) == b""
-    assert over == [True]
+            while not GONE:  # noqa: ASYNC110 -- nobody tells
+                await anyio.sleep(0.005)
+        GONE[0].response.write(PART)
+    assert writes == [1]
 
 
 async def test_a_stream_that_waits_shows_its_head_at_once() -> None:
-    async def talk(reply: Reply) -> None:
-        await reply.beat()
-        await anyio.sleep_forever()
-
-    async with listening(replying(talk)) as port:
+    async with listening(begin=replying(lambda response: response.send_keepalive())) as port:
         raw = await heard(ASK, HOST, port, 0.2)
     assert raw.startswith(b"HTTP/1.1 200 OK\r\n")
     assert raw.endswith(b": keep-alive\n\n\r\n")
@@ -296,9 +299,6 @@ async def test_a_stream_that_waits_shows_its_head_at_once() -> None:
 def test_a_strangers_model_name_is_harmless_in_a_header() -> None:
     assert harmless("a\r\nx: y\u00e9") == "a??x: y?"
     assert len(harmless("m" * 1000)) == 256
-    shown = served_headers(Served("t", 1, None, "\n" * 5))
-    assert shown == {
-        "x-supervisor-target": "t",
-        "x-supervisor-attempts": "1",
-        "x-supervisor-model": "?????",
-    }
+    assert served_lines(Served("t", 1, None, "\n" * 5)) == (
+        b"x-supervisor-target: t\r\nx-supervisor-attempts: 1\r\nx-supervisor-model: ?????\r\n"
+    )

@@ -31,12 +31,12 @@ from exo_supervisor.http.connection import Listener
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.url import Proxy
-from exo_supervisor.serve.answer_room import Room
-from exo_supervisor.serve.chat_exchange import Context, Exchange
-from exo_supervisor.serve.chat_ingress import Ingress, Reception
-from exo_supervisor.serve.chat_upstream import Upstream
+from exo_supervisor.serve.exchange import Context, Exchange
+from exo_supervisor.serve.ingress import Ingress, Reception
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.record import RequestRecord
+from exo_supervisor.serve.room import Room
+from exo_supervisor.serve.upstream import Upstream
 
 TIMERS = Timers(connect=2.0, headers=8.0, first_content=30.0, first_content_max=300.0, stall=20.0)
 SSE = {"content-type": "text/event-stream"}

@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.policy import Waits
 from exo_supervisor.demo import Cloud, ExoNode
-from exo_supervisor.serve import relay
+from exo_supervisor.serve import timers as serve_timers
 from tests.app.matrix.cells import Cell, Kind, Place
 from tests.app.world import KEY, KEY_ENV, World, in_process
 
@@ -60,7 +60,7 @@ async def house(place: Place, cells: Sequence[Cell], timers: Timers) -> AsyncGen
     nodes = [each for each in targets.values() if isinstance(each, ExoNode)]
     async with AsyncExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(relay, "AGAIN", AGAIN)
+        patch.setattr(serve_timers, "ASK_AGAIN", AGAIN)
         patch.setattr(socket, "getaddrinfo", _no_test_names(socket.getaddrinfo))
         for server in (*targets.values(), rescue):
             await stack.enter_async_context(server)
