@@ -289,8 +289,8 @@ class ServerConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Take in that the client reads again; what it pipelined goes on then."""
         self.full = False
-        if self._handler is not None:
-            self._handler.writable()
+        if self._handler is not None:  # asyncio loses its way if this very call ends in a close
+            self._loop.call_soon(self._tell_writable, self._handler)
         elif self._waiting:
             self._loop.call_soon(self._take_waiting)
 
@@ -343,6 +343,10 @@ class ServerConnection(asyncio.Protocol):
     def _tell_end(self, handler: Handler) -> None:
         if self._handler is handler:
             handler.end()
+
+    def _tell_writable(self, handler: Handler) -> None:
+        if self._handler is handler and not self.full:
+            handler.writable()
 
     def _break_body(self, handler: Handler | None) -> None:
         """Have the handler say what is wrong: of what comes next nobody knows what it is."""

@@ -208,14 +208,14 @@ class Exchange:
         attempt.let_go(whole=not reading.enough)
         if isinstance(reading, Aggregate):
             self.response.send_whole(reading.result(), attempt.served())
-        elif not self.response.over:
+        elif not (self.response.over or self.response.unsent):
             tail = b"" if attempt.committed else self.response.commit(attempt.served())
             self.response.finish(tail)
         self._flush()
 
     def _flush(self) -> None:
         """End with a whole answer once its client has taken it, or nearly all of it."""
-        if self.response.full or self.response.unsent:
+        if self.response.unsent:
             self._done_at = self._done_at or self.now()
             return
         self.record.outcome = "success"

@@ -16,6 +16,8 @@ from exo_supervisor.serve.seam import Client
 from exo_supervisor.wire.openai.inbound import error_body, error_event, kind_of
 
 KEEP_ALIVE = b": keep-alive\n\n"
+SMALL = 16_384
+"""Bytes that a client who has read all before is sure to be handed without a wait."""
 PIECE = 256 * 1024
 """Bytes of a large answer that are written at once."""
 LAST_WORDS = 1.0
@@ -40,7 +42,7 @@ class Response:
 
     @property
     def unsent(self) -> bool:
-        """Whether pieces of a whole answer wait for their client."""
+        """Whether the end of the answer, and what comes before it, waits for its client."""
         return self._pieces is not None
 
     def send_keepalive(self) -> None:
@@ -62,34 +64,42 @@ class Response:
         self._client.write(data)
 
     def finish(self, data: bytes) -> None:
-        """Write the last part, and end the answer as a whole one."""
-        self.over = True
-        self._client.finish(data)
+        """Write the last part, and end the answer as a whole one: the end by `send_on`, if need be.
+
+        Where the client keeps up, part and end are one write.
+        """
+        if len(data) <= SMALL and not self._client.full:
+            self.over = True
+            self._client.finish(data)
+            return
+        self._pieces = iter((data,) if data else ())
+        self.send_on()
 
     def send_whole(self, parts: list[bytes], served: Served) -> None:
         """Write a whole answer, as far as its client takes it; the rest by `send_on`."""
         self.committed = True
         length = sum(map(len, parts))
         self._start(200, whole_head(self._request_id, served), length)
-        if length <= PIECE:
-            self.finish(parts[0] if len(parts) == 1 else b"".join(parts))
+        if length <= SMALL:
+            self.finish(b"".join(parts))
             return
         self._pieces = in_pieces(parts)
         self.send_on()
 
     def send_on(self) -> None:
-        """Write what is left of a whole answer, as far as its client takes it."""
+        """Write what is left of the answer, as far as its client takes it."""
         while self._pieces is not None and not self._client.full:
             piece = next(self._pieces, None)
             if piece is None:
                 self._pieces = None
-                self.finish(b"")
+                self.over = True
+                self._client.finish()
             else:
                 self._client.write(piece)
 
     def refuse(self, refusal: Refuse) -> None:
         """Answer with an error: as such if nothing was sent, else as an event and a cut."""
-        if self._pieces is not None:  # in the middle of a JSON object nothing can be said
+        if self._pieces is not None:  # all was said, or a JSON object is cut in two
             self.abort()
             return
         if self.headers_sent:
@@ -98,7 +108,8 @@ class Response:
         kind = kind_of(refusal.status)
         body = error_body(refusal.message, refusal.code, kind=kind, param=refusal.param)
         self._start(refusal.status, error_head(self._request_id, refusal), len(body))
-        self.finish(body)
+        self.over = True
+        self._client.finish(body)
 
     def abort_with_error(self, status: int, code: str, message: str) -> None:
         """Say in the stream what went wrong, and cut it so that it cannot look whole."""

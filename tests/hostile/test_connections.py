@@ -10,11 +10,14 @@ from structlog.testing import capture_logs
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.serve.door import HEAD_WAIT, MAX_WITHOUT_TOKEN, QUIET, Door
 from exo_supervisor.serve.token import Guard
-from tests.serve.listening import HOST, listening
+from tests.serve.listening import HOST, answer_plainly, listening
 
 GONE = (anyio.BrokenResourceError, anyio.EndOfStream)
 TOKEN = "house-token-0123456789"
 ASK = b"GET /v1/models HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer %b\r\n\r\n"
+
+CHAT = ASK.replace(b"GET /v1/models", b"POST /v1/chat/completions")
+"""Over whose connection more may follow."""
 
 
 class Client:
@@ -72,7 +75,7 @@ async def serve(_: web.BaseRequest, wrong: BadRequestError | None) -> web.Stream
 
 @pytest.fixture
 async def port() -> AsyncGenerator[int]:
-    async with listening(Guard(serve, TOKEN).serve) as where:
+    async with listening(serve, guard=Guard(TOKEN), begin=answer_plainly) as where:
         yield where
 
 
@@ -84,14 +87,14 @@ async def answered(stream: anyio.abc.SocketStream, token: bytes, request: bytes 
 @pytest.mark.real_time
 async def test_half_a_head_keeps_nobody_out_and_a_shown_token_keeps_its_place(port: int) -> None:
     mine = await anyio.connect_tcp(HOST, port)
-    assert await answered(mine, TOKEN.encode()) == b"HTTP/1.1 200 OK"
+    assert await answered(mine, TOKEN.encode(), CHAT) == b"HTTP/1.1 200 OK"
     halves: list[anyio.abc.SocketStream] = []
     for _ in range(MAX_WITHOUT_TOKEN + 20):
         halves.append(await anyio.connect_tcp(HOST, port))
         await halves[-1].send(b"GET / HT")
     other = await anyio.connect_tcp(HOST, port)
     assert await answered(other, b"wrong") == b"HTTP/1.1 401 Unauthorized"
-    assert await answered(mine, TOKEN.encode()) == b"HTTP/1.1 200 OK"
+    assert await answered(mine, TOKEN.encode(), CHAT) == b"HTTP/1.1 200 OK"
     with pytest.raises(GONE):
         await halves[0].receive()
     for stream in (*halves, mine, other):
@@ -115,7 +118,7 @@ async def test_a_head_that_does_not_come_ends_its_connection() -> None:
     door = Door(lambda: 0.0, head_wait=0.0)
     assert Door(lambda: 0.0).head_wait == HEAD_WAIT == 10.0
     async with (
-        listening(Guard(serve, TOKEN).serve, door) as where,
+        listening(serve, door, guard=Guard(TOKEN)) as where,
         await anyio.connect_tcp(HOST, where) as stream,
     ):
         with anyio.fail_after(60), pytest.raises(GONE):
@@ -133,7 +136,7 @@ async def test_a_head_that_came_in_time_is_served_beyond_it() -> None:
 
     door = Door(lambda: 0.0, head_wait=1.0)
     async with (
-        listening(Guard(slow, TOKEN).serve, door) as where,
+        listening(slow, door, guard=Guard(TOKEN)) as where,
         await anyio.connect_tcp(HOST, where) as stream,
         await anyio.connect_tcp(HOST, where) as silent,
     ):

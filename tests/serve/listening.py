@@ -31,6 +31,34 @@ async def no_look(_: web.BaseRequest, __: BadRequestError | None) -> web.StreamR
     raise AssertionError
 
 
+class Plainly:
+    """Answers a dispatched request with a status alone."""
+
+    def __init__(self, connection: ServerConnection, status: bytes) -> None:
+        self._connection, self._status = connection, status
+
+    def end(self) -> None:
+        self._connection.start(b"HTTP/1.1 %b\r\n" % self._status, length=0)
+        self._connection.finish()
+
+    def data(self, data: bytes) -> None:
+        raise AssertionError(data)
+
+    def broken(self) -> None:
+        raise AssertionError
+
+    def writable(self) -> None:
+        return
+
+    def gone(self) -> None:
+        return
+
+
+def answer_plainly(connection: ServerConnection, _: Head, wrong: BadRequestError | None) -> Handler:
+    """Begin what is answered with 200, or 401 where anything is wrong."""
+    return Plainly(connection, b"200 OK" if wrong is None else b"401 Unauthorized")
+
+
 @asynccontextmanager
 async def listening(
     serve: Serve = no_look, door: Door | None = None, *, begin: Begin = no_dispatch,

@@ -16,7 +16,7 @@ from exo_supervisor.core.names import Generation, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.serve.live import TICK, TURNS
-from exo_supervisor.serve.response import KEEP_ALIVE, PIECE
+from exo_supervisor.serve.response import KEEP_ALIVE, PIECE, SMALL
 from exo_supervisor.serve.room import FREE_BYTES, GRANT_BYTES, Share
 from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, STEP_TOKENS
 from exo_supervisor.serve.upstream import MAX_ERROR_BYTES
@@ -25,6 +25,10 @@ from tests.serve.virtual import JSON, RESET, SSE, TIMERS, Browser, House, Said, 
 
 ROLE = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
 STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+LONG_END = (
+    b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % (b"x" * SMALL) + STOP + DONE
+)
+"""More than is sure to be taken without a wait."""
 ERROR = b'data: {"error":{"message":"boom","type":"server_error"}}\n\n'
 END = b""
 EVERY: tuple[Generation | None, ...] = ("A", "B", "C", None)
@@ -675,13 +679,13 @@ def test_an_end_that_a_slow_client_kept_us_from_telling_is_still_the_end(
     after: Said | None,
 ) -> None:
     more = () if after is None else ((1.0, after),)
-    told = ride((1.0, text("a")), (1.0, STOP + DONE), *more, blocks={1: 45.0})
+    told = ride((1.0, text("a")), (1.0, LONG_END), *more, blocks={1: 45.0})
     assert (told.fault, told.at) == (Fault.NONE, 47.0)
     assert told.client.body.count(DONE) == 1
 
 
 def test_an_answer_whose_end_is_never_read_is_given_up() -> None:
-    house, client = Ask(blocks={1: inf}).prepare((1.0, text("a")), (1.0, STOP + DONE))
+    house, client = Ask(blocks={1: inf}).prepare((1.0, text("a")), (1.0, LONG_END))
     house.loop.run(2.0 + SLOW_CLIENT + 1.0)
     assert client.end == "abort"
     assert [record.outcome for record in house.records] == ["abandoned"]

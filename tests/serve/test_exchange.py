@@ -20,7 +20,7 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.serve.response import KEEP_ALIVE
 from exo_supervisor.wire.openai.stream_writer import DONE
-from tests.serve.test_attempt import END, ERROR, STOP, Step, text
+from tests.serve.test_attempt import END, ERROR, LONG_END, STOP, Step, text
 from tests.serve.virtual import JSON, RESET, SSE, Browser, House, refusal, start
 
 HEAD: Step = (0.0, (200, SSE))
@@ -237,7 +237,7 @@ def test_who_leaves_while_it_waits_for_an_order_is_told_of() -> None:
 
 def test_who_leaves_with_most_of_its_answer_unread_had_no_success() -> None:
     house = House(start)
-    house.target.steps = [[HEAD, (0.5, text("a")), (0.5, STOP + DONE)]]
+    house.target.steps = [[HEAD, (0.5, text("a")), (0.5, LONG_END)]]
     client = house.chat(blocks={1: 30.0})
     house.loop.run(2.0)
     assert client.handler is not None

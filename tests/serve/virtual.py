@@ -143,7 +143,7 @@ class Browser:
     def read(self) -> None:
         """Take all that was sent."""
         self.full = False
-        if self.handler is not None and self.end != "abort":
+        if self.handler is not None and not self.end:
             self.handler.writable()
 
     def finish(self, data: bytes = b"") -> None:
