@@ -8,10 +8,12 @@ from pathlib import Path
 from socket import socket
 from time import monotonic
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
 import structlog
+from anyio import to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Struct
@@ -58,20 +60,21 @@ from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.conductor import INBOX, Conductor
 from exo_supervisor.runtime.restarts import Restarts
 from exo_supervisor.runtime.supervise import Service, supervise
-from exo_supervisor.serve.authority import Authority
+from exo_supervisor.serve.about import About
 from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.exchange import Context
-from exo_supervisor.serve.handed_over import HandedOver
 from exo_supervisor.serve.ingress import Ingress
+from exo_supervisor.serve.late import Late
 from exo_supervisor.serve.listener import Listener
 from exo_supervisor.serve.live import LiveRequests
-from exo_supervisor.serve.plain import PlainRoutes
 from exo_supervisor.serve.record import log_done
-from exo_supervisor.serve.routes import About, Routes
 from exo_supervisor.serve.target import DISPATCHED
 from exo_supervisor.serve.token import Guard
 from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.views.advice import sum_up
+
+if TYPE_CHECKING:
+    from exo_supervisor.serve.handed_over import HandedOver
 
 announce_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("announce")
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
@@ -175,7 +178,6 @@ async def serve(
             settings=given.settings(),
             forget=sources.forget,
         )
-        routes = Routes(machine, conductor.ask, about, Authority(given.admin_group))
         ingress = Ingress(
             context,
             Gate(config.server.max_requests),
@@ -183,10 +185,11 @@ async def serve(
             log_done,
             max_body=config.server.max_body_bytes,
         )
+        others = Late()
         listener = Listener(
             ingress.begin,
             DISPATCHED,
-            lambda: HandedOver(PlainRoutes(routes.look).serve),
+            lambda: others,
             Door(clock, limits.file_limit() * 3 // 4),
             drain_timeout=config.server.drain_timeout,
         )
@@ -208,12 +211,21 @@ async def serve(
                 await listener.listen([opened], Guard(token.reveal()))
             _say_started(given)
             started()
+            make = await to_thread.run_sync(_import_plain_routes)
+            others.arrive(make(machine, conductor.ask, about, given.admin_group))
             await stop()
             systemd.notify("STOPPING=1")
             log.info("drain_started", in_flight=len(live))
             await listener.drain()
             tasks.cancel_scope.cancel()
     log.info("service_stopped")
+
+
+def _import_plain_routes() -> "Callable[..., HandedOver]":
+    """Import what answers all but chats, in a thread: no chat waits for that, nor does `ready`."""
+    from exo_supervisor.app.plain_routes import handed_over  # noqa: PLC0415
+
+    return handed_over
 
 
 def secrets_of(given: Given) -> list[str]:

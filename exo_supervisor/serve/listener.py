@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from socket import socket
-from typing import TYPE_CHECKING
 
 import anyio
 
@@ -12,12 +11,10 @@ from exo_supervisor.http.head import Head
 from exo_supervisor.http.server import Server
 from exo_supervisor.http.server_connection import Handler, ServerConnection
 from exo_supervisor.serve.door import Door
+from exo_supervisor.serve.late import Others
 from exo_supervisor.serve.target import is_dispatch
 from exo_supervisor.serve.token import Guard, Judgement
 from exo_supervisor.wire.openai.inbound import error_body, kind_of
-
-if TYPE_CHECKING:
-    from exo_supervisor.serve.handed_over import HandedOver
 
 BAD_HTTP = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nserver: exo-supervisor\r\n"
@@ -34,7 +31,7 @@ class Listener:
         self,
         begin: Begin,
         paths: Iterable[str],
-        others: "Callable[[], HandedOver]",
+        others: Callable[[], Others],
         door: Door,
         *,
         drain_timeout: float,
@@ -63,13 +60,13 @@ class _Front:
         self,
         begin: Begin,
         paths: frozenset[str],
-        others: "Callable[[], HandedOver]",
+        others: Callable[[], Others],
         door: Door,
         guard: Guard | None,
     ) -> None:
         self._begin, self._paths, self._door, self._guard = begin, paths, door, guard
         self._make_others = others
-        self._others: HandedOver | None = None
+        self._others: Others | None = None
         self._judgement: Judgement | None = None  # of the request that is handed over next
         self.server = Server(self, head_wait=door.head_wait)
 

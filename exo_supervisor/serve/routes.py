@@ -1,23 +1,22 @@
 """What can be asked of the house beside chats: its models, its health, and how it stands."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from time import time
-from types import MappingProxyType
 from urllib.parse import unquote
 
 import anyio
 import msgspec
 from aiohttp import web
-from msgspec import Struct
 
 from exo_supervisor import __version__
 from exo_supervisor.core.breakers.table import Forced
 from exo_supervisor.core.events import BreakerForced, Event, NodesForgotten
 from exo_supervisor.core.machine import Machine
-from exo_supervisor.core.names import Address, ModelId, RequestId
+from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.errors import BadRequestError
+from exo_supervisor.serve.about import About
 from exo_supervisor.serve.authority import Authority
 from exo_supervisor.serve.orders import ORDERS, Orders
 from exo_supervisor.serve.plain import JSON_HEADERS, refuse_plainly
@@ -27,25 +26,11 @@ from exo_supervisor.views import models as places
 from exo_supervisor.views import rows as views
 from exo_supervisor.views.under_way import under_way
 from exo_supervisor.wire.openai.inbound import model_card, model_list
-from exo_supervisor.wire.openai.reader import Reading
 
 LONGEST = 200
 """Characters of a path or a target that is compared with those that exist."""
 MOST_NAMED = 5
 _FORCED: dict[str, Forced | None] = {"open": "open", "close": "closed", "auto": None}
-
-
-class About(Struct, frozen=True):
-    """What the routes tell of the service itself."""
-
-    config: str | None
-    quiet: Callable[[], list[str]]
-    sockets: Sequence[str] = ()
-    reading_of: Callable[[RequestId], Reading | None] = lambda _: None
-    forget: Callable[[], None] = lambda: None
-    """Drops what is kept of the nodes of earlier runs."""
-    settings: Mapping[str, object] = MappingProxyType({})
-    """The body of `/supervisor/config`."""
 
 
 class Routes:

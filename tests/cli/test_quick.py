@@ -47,7 +47,7 @@ def test_a_verb_imports_only_what_it_needs(
     assert (run.returncode, run.stderr) == (0, b"")
 
 
-LATER = {"zeroconf", "ifaddr"}
+LATER = {"aiohttp", "zeroconf", "ifaddr"}
 """What a start has no use for until it serves."""
 
 

@@ -15,12 +15,13 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId, RequestId
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.admission import Gate
+from exo_supervisor.serve.about import About
 from exo_supervisor.serve.exchange import Context
 from exo_supervisor.serve.ingress import Ingress
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.plain import PlainRoutes
 from exo_supervisor.serve.record import RequestRecord
-from exo_supervisor.serve.routes import About, Routes
+from exo_supervisor.serve.routes import Routes
 from exo_supervisor.serve.upstream import Upstream, open_sessions
 from tests.serve.listening import listening
 

@@ -1,0 +1,22 @@
+"""What the service knows of itself, for the routes that tell of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from exo_supervisor.core.names import RequestId
+from exo_supervisor.wire.openai.reader import Reading
+
+
+class About(Struct, frozen=True):
+    """What the routes tell of the service itself."""
+
+    config: str | None
+    quiet: Callable[[], list[str]]
+    sockets: Sequence[str] = ()
+    reading_of: Callable[[RequestId], Reading | None] = lambda _: None
+    forget: Callable[[], None] = lambda: None
+    """Drops what is kept of the nodes of earlier runs."""
+    settings: Mapping[str, object] = MappingProxyType({})
+    """The body of `/supervisor/config`."""
