@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -49,13 +49,14 @@ def encode_headers(headers: Mapping[str, str]) -> bytes:
     return lines.encode()
 
 
-@lru_cache(maxsize=512)
-def _first_lines(method: str, url: str) -> tuple[Origin, bytes]:
-    """Write a request's line and its host, and say where it goes; raises HttpError(BAD_URL)."""
+@lru_cache(maxsize=4096)
+def _route(method: str, url: str, proxy: Proxy | None) -> tuple[Key, bytes]:
+    """Say where a request goes, and write its line and host; raises HttpError(BAD_URL)."""
     if method not in _METHODS:
         raise HttpError(NetworkFault.BAD_URL, Stage.CONNECT, "no such method")
     origin, target = split_url(url)
-    return origin, f"{method} {target} HTTP/1.1\r\nhost: {origin.authority}\r\n".encode()
+    lines = f"{method} {target} HTTP/1.1\r\nhost: {origin.authority}\r\n"
+    return (origin, proxy), lines.encode()
 
 
 async def _bar_nobody(_: IpAddress, __: int) -> str | None:
@@ -151,7 +152,7 @@ class Client:
         """
         self._requests += 1
         try:
-            origin, lines = _first_lines(method, url)
+            key, lines = _route(method, url, proxy)
         except HttpError as error:
             call = Call(listener, _NOWHERE, b"", b"", None, self._connect_again)
             asyncio.get_running_loop().call_soon(call.fail, error)
@@ -160,7 +161,6 @@ class Client:
             head = b"%b%b\r\n" % (lines, headers)
         else:
             head = b"%b%bcontent-length: %d\r\n\r\n" % (lines, headers, len(body))
-        key = (origin, proxy)
         call = Call(listener, key, head, body or b"", connect_timeout, self._connect_again)
         connection = None if fresh else self._pool.take(key)
         if connection is None:
@@ -231,7 +231,8 @@ class Client:
         """Connect in time; None for a call that was given up. Raises HttpError."""
 
         def make() -> Connection:
-            return Connection(str(call.key[0]), self._rest, self._forget)
+            at_rest = partial(self._pool.put, call.key)
+            return Connection(str(call.key[0]), at_rest, self._forget)
 
         with scope:
             if call.connect_timeout is not None:
@@ -244,9 +245,6 @@ class Client:
         if call.listener is None:
             return None
         raise HttpError(NetworkFault.TIMEOUT, Stage.CONNECT)
-
-    def _rest(self, connection: Connection) -> None:
-        self._pool.put(self._open[connection], connection)
 
     def _forget(self, connection: Connection) -> None:
         key = self._open.pop(connection, None)

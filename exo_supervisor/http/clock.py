@@ -6,10 +6,10 @@ over a connection that every router on the way has forgotten.
 
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 
-
-def boottime() -> float:
-    """Return monotonic seconds; on Linux those of sleep are included."""
-    if sys.platform == "linux":
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
+boottime: Callable[[], float] = time.monotonic
+"""Returns monotonic seconds; on Linux those of sleep are included."""
+if sys.platform == "linux":
+    boottime = partial(time.clock_gettime, time.CLOCK_BOOTTIME)

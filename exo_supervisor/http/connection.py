@@ -51,6 +51,10 @@ class State(Enum):
     CLOSED = "closed"
 
 
+# A member of an Enum costs a look-up by its class each time.
+_IDLE, _SENDING, _READING, _CLOSED = State.IDLE, State.SENDING, State.READING, State.CLOSED
+
+
 class Listener(Protocol):
     """Who waits for an answer: a head, then data, then one end or one loss; nothing after it."""
 
@@ -85,7 +89,7 @@ class Connection(asyncio.Protocol):
         at_end: "Callable[[Connection], None]",
     ) -> None:
         self.name = name
-        self.state = State.IDLE
+        self.state = _IDLE
         self.requests = 0
         self.heard = False
         """Whether a byte came for the request that runs, or ran last."""
@@ -121,7 +125,7 @@ class Connection(asyncio.Protocol):
 
         A connection that was used before and ends without a byte has the `call` sent again.
         """
-        if self.state in (State.SENDING, State.READING):
+        if self.state in (_SENDING, _READING):
             raise RuntimeError(f"{self} has an answer to bring first")
         self._listener, self.call = listener, call
         if self._transport is None:
@@ -131,17 +135,18 @@ class Connection(asyncio.Protocol):
         self.requests += 1
         self.heard = False
         self._new_answer()
-        self.state = State.SENDING
         if len(body) <= PART:
-            self._transport.write(head + body if body else head)
+            self.state = _READING
+            self._transport.write(head + body)
         else:
+            self.state = _SENDING
             self._rest = memoryview(body)
             self._transport.write(head)
-        self._send_on()
+            self._send_on()
 
     def is_fit(self) -> bool:
         """Say whether it may carry a request: nothing came since, its end included."""
-        if self.state is not State.IDLE or self._transport is None or self._transport.is_closing():
+        if self.state is not _IDLE or self._transport is None or self._transport.is_closing():
             return False
         return not self._look.poll(0)
 
@@ -191,14 +196,20 @@ class Connection(asyncio.Protocol):
         if self._listener is None and self._leaving is None:
             self._finish()
             return
-        self.heard, broken = True, False
+        self.heard = True
         self._overhead += len(data)
+        broken = False
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             broken = not self._complete  # what stands behind a whole answer is not its fault
             self._clean = False
-        self._tell()
+        if self._status and not self._headed:
+            self._headed = True
+            if self._listener is not None:
+                self._listener.head(self._status, self._headers)
+        if self._got:
+            self._tell_data()
         if broken or self._overhead > MAX_HEAD_BYTES:
             self._lose(NetworkFault.PAYLOAD)
         elif self._complete:
@@ -242,8 +253,9 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Take a head in, and pass over an interim one."""
         status = self._parser.get_status_code()
-        size = sum(map(len, self._fields)) + sum(map(len, self._fields.values()))
-        if size > MAX_HEAD_BYTES or status < _CONTINUE or status == _SWITCHING:
+        if status < _CONTINUE or status == _SWITCHING:
+            raise _UnwantedError
+        if self._overhead > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
             raise _UnwantedError
         self._overhead = 0
         if status >= _OK:
@@ -276,41 +288,44 @@ class Connection(asyncio.Protocol):
         while self._rest and self._writable and self._transport is not None:
             part, self._rest = self._rest[:PART], self._rest[PART:]
             self._transport.write(part)
-        if not self._rest and self.state is State.SENDING:
-            self.state = State.READING
+        if not self._rest and self.state is _SENDING:
+            self.state = _READING
 
-    def _tell(self) -> None:
-        """Tell of what the parser found: the head once, and all the data in one piece."""
-        if self._status and not self._headed:
-            self._headed = True
-            if self._listener is not None:
-                self._listener.head(self._status, self._headers)
-        if self._got:
-            data = self._got[0] if len(self._got) == 1 else b"".join(self._got)
-            self._got.clear()
-            self._overhead = 0
-            if self._listener is not None:
-                self._listener.data(data)
-            else:
-                self._last += len(data)
-                if self._last > LAST_BYTES:
-                    self._finish()
+    def _tell_data(self) -> None:
+        """Tell of all the data that a read brought, in one piece."""
+        got = self._got
+        data = got[0] if len(got) == 1 else b"".join(got)
+        got.clear()
+        self._overhead = 0
+        if self._listener is not None:
+            self._listener.data(data)
+        else:
+            self._last += len(data)
+            if self._last > LAST_BYTES:
+                self._finish()
+
+    def _head_size(self) -> int:
+        """Count the bytes of a head: what one read brought may be the body for the most part."""
+        return sum(map(len, self._fields)) + sum(map(len, self._fields.values()))
 
     def _read_fields(self) -> None:
         self._headers = headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1")
+            name.lower().decode("latin-1"): value.decode("latin-1")
             for name, value in self._fields.items()
         }
-        chunked = headers.get("transfer-encoding", "").lower().endswith("chunked")
-        self._framed = chunked or "content-length" in headers
+        self._framed = "content-length" in headers or (
+            headers.get("transfer-encoding", "").lower().endswith("chunked")
+        )
 
     def _complete_answer(self) -> None:
         """Be at rest, if all was sent and nothing is doubtful; then tell of the end."""
         listener, self._listener, self.call = self._listener, None, None
-        if self._clean and self.state is State.READING:
-            self.state = State.IDLE
-            self._stop_leaving()
-            self.resume_reading()  # an idle connection hears its end
+        if self._clean and self.state is _READING:
+            self.state = _IDLE
+            if self._leaving is not None:
+                self._stop_leaving()
+            if self._paused:
+                self.resume_reading()  # an idle connection hears its end
             self._at_rest(self)
         else:
             self._finish()
@@ -330,9 +345,9 @@ class Connection(asyncio.Protocol):
             listener.lost(HttpError(fault, Stage.BODY if self._headed else Stage.HEAD, detail))
 
     def _finish(self) -> None:
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return
-        self.state = State.CLOSED
+        self.state = _CLOSED
         self._rest = memoryview(b"")
         self._stop_leaving()
         if self._transport is not None:

@@ -35,7 +35,9 @@ class Pool:
     def put(self, key: Key, connection: Connection) -> None:
         """Keep a connection that is at rest."""
         connection.idle_since = self._clock()
-        resting = self._resting.setdefault(key, deque())
+        resting = self._resting.get(key)
+        if resting is None:
+            resting = self._resting[key] = deque()
         resting.append(connection)
         if len(resting) > MAX_IDLE:
             resting.popleft().close()
@@ -45,7 +47,7 @@ class Pool:
     def take(self, key: Key) -> Connection | None:
         """Hand out the connection that came to rest last, if one may be used again."""
         resting = self._resting.get(key)
-        while resting:
+        while resting:  # one that was emptied stays: it is filled again in a moment
             connection = resting.pop()
             young = self._clock() - connection.idle_since < self._idle
             if young and connection.is_fit():

@@ -17,7 +17,7 @@ _UNSENT = re.compile(r"[^\x21-\x7e]")
 _HOST = re.compile(r"[^\x00-\x20\x7f/?#@\\\[\]%]+")
 
 
-class Origin(Struct, frozen=True):
+class Origin(Struct, frozen=True, cache_hash=True):
     """The other end of a connection."""
 
     scheme: str
@@ -35,7 +35,7 @@ class Origin(Struct, frozen=True):
         return f"{self.scheme}://{host}:{self.port}"
 
 
-class Proxy(Struct, frozen=True):
+class Proxy(Struct, frozen=True, cache_hash=True):
     """An HTTP CONNECT proxy; what it is told of us appears in no text."""
 
     host: str
