@@ -17,6 +17,7 @@ from exo_supervisor.core.names import (
     RequestId,
 )
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.policy import Policy
 
 Why = Literal[
     "refused",
@@ -305,6 +306,12 @@ class BreakerForced(BaseEvent, frozen=True, kw_only=True):
     forced: Literal["open", "closed"] | None
 
 
+class PolicyChanged(BaseEvent, frozen=True, kw_only=True):
+    """The configuration was read anew: from here on decisions are made by this policy."""
+
+    policy: Policy
+
+
 class Ticked(BaseEvent, frozen=True, kw_only=True):
     """An instant that the core had asked for went by."""
 
@@ -334,5 +341,6 @@ Event = (
     | AttemptSettled
     | RequestEnded
     | BreakerForced
+    | PolicyChanged
     | Ticked
 )

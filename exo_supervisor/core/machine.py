@@ -29,6 +29,7 @@ from exo_supervisor.core.events import (
     PlacementFailed,
     PlacementRead,
     PlacementSettled,
+    PolicyChanged,
     ProbeAnswered,
     ProbeFailed,
     ProviderFailed,
@@ -97,6 +98,8 @@ class Machine:
                 return self._tick(now)
             case BreakerForced():
                 return self._force(event, now)
+            case PolicyChanged():
+                return self._follow_policy(event, now)
             case PlacementSettled() | ModelRemoved() | ModelOrdered():
                 return self._place(event, now)
             case (
@@ -134,6 +137,14 @@ class Machine:
             provider.stands_by(now) and not self.tables.breakers.held_open((name, None))
             for name, provider in self.tables.clouds.providers.items()
         )
+
+    def _follow_policy(self, event: PolicyChanged, now: float) -> list[Effect]:
+        """Decide by another policy; the tables come first, since names are resolved by them."""
+        self.tables.follow(event.policy, now)
+        self.catalog.follow(event.policy)
+        self.dispatch.follow()
+        effects = self._watch.regrouped() + self.tables.keeper.turn(now)
+        return effects + self._rouse(now, changed=True)
 
     def _trust(self, event: NodeTrusted | LinkSeen | AddressesRead, now: float) -> list[Effect]:
         """Take in whom a person trusts: it changes whose prompts may go where."""

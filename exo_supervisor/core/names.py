@@ -31,3 +31,6 @@ Generation = Literal["A", "B", "C"]
 """A: up to v0.0.15 and the last main before 1.0. B: 1.0.x over libp2p. C: the zenoh line."""
 
 Side = Literal["exo", "cloud"]
+
+TrustRule = Literal["link", "private", "named"]
+"""`discovery.trust`: what is done with nodes that are only found."""

@@ -6,13 +6,13 @@ from msgspec import Struct, field
 
 from exo_supervisor.core.breakers.automaton import Rules
 from exo_supervisor.core.effects import OwnInstances, Timers
-from exo_supervisor.core.fleet.trust import Rule
 from exo_supervisor.core.names import (
     Address,
     Generation,
     ModelId,
     ProviderName,
     Side,
+    TrustRule,
 )
 
 ANY_TIMERS = Timers(
@@ -83,7 +83,10 @@ class ModelRule(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True):
-    """Everything that decisions depend on and that does not change while the service runs."""
+    """What the configuration says of decisions; `PolicyChanged` puts another in its place.
+
+    What is only of the start (`pins`, `own`, `first_look`, `awaited`) is read once.
+    """
 
     order: tuple[Side, ...] = ("exo", "cloud")
     balance: Literal["fastest", "round_robin"] = "fastest"
@@ -93,7 +96,7 @@ class Policy(Struct, frozen=True):
     budget: float = 0.2
     rules: Rules = Rules()
     seeds: tuple[tuple[Address, str], ...] = ()
-    trust: Rule = "private"
+    trust: TrustRule = "private"
     pins: tuple[tuple[Address, str | None], ...] = ()
     """Pins of earlier runs, each with the link-layer address that was seen there."""
     own: tuple[OwnInstances, ...] = ()
@@ -116,6 +119,10 @@ class Policy(Struct, frozen=True):
     waits: Waits = WAITS
     awaited: frozenset[str] = frozenset()
     """Sources of which the first look waits to hear, and for whom they tell of."""
+
+    def keeps_strangers_out(self) -> bool:
+        """Say whether no prompt at all goes to nodes that are only found."""
+        return self.trust == "named" or (self.local_only and self.trust != "link")
 
     def timers(self, generation: Generation) -> Timers:
         """Pick a generation's timers; A sends no byte before its first token."""

@@ -81,7 +81,7 @@ class Breakers:
     """Owns every breaker. One that never tripped and has no failure is a missing row, epoch 0."""
 
     def __init__(self, rules: Rules) -> None:
-        self._rules = rules
+        self.rules = rules
         self._cells: dict[Key, Cell] = {}
 
     def __len__(self) -> int:
@@ -160,7 +160,7 @@ class Breakers:
         if mark is Mark.FAILURE and permit == cell.breaker.epoch:
             cell.last = last
         moved = breaker.settle(
-            cell.breaker, permit, mark, now, rules=self._rules, jitter=jitter, owed=owed
+            cell.breaker, permit, mark, now, rules=self.rules, jitter=jitter, owed=owed
         )
         self._move(key, cell, moved, now, changes)
         self._drop_if_well(key, cell)

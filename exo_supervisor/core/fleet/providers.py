@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from exo_supervisor.core.names import ModelId, ProviderName
 from exo_supervisor.core.outcomes import TELLING, Fault
@@ -73,13 +73,32 @@ class Provider(Struct):
 
 
 class Clouds:
-    """Owns the providers, in order of priority; the table never grows."""
+    """Owns the providers, in order of priority: those of the configuration, and no other.
+
+    What is told of one that left the configuration meanwhile changes nothing.
+    """
 
     def __init__(self, clouds: tuple[Cloud, ...]) -> None:
-        ordered = sorted(clouds, key=lambda cloud: cloud.priority)
-        self.providers: dict[ProviderName, Provider] = {
-            cloud.name: Provider(cloud, dict.fromkeys(cloud.models)) for cloud in ordered
-        }
+        self.providers: dict[ProviderName, Provider] = {}
+        self.follow(clouds)
+
+    def follow(self, clouds: tuple[Cloud, ...]) -> list[ProviderName]:
+        """Take other providers in, and name those that are no longer who they were.
+
+        Who stays where it is keeps what was heard of it, but for a refused key: it may be a new
+        one, and asking costs one attempt.
+        """
+        before, self.providers = self.providers, {}
+        for cloud in sorted(clouds, key=lambda cloud: cloud.priority):
+            known = before.get(cloud.name)
+            provider = Provider(cloud, dict.fromkeys(cloud.models))
+            if known is not None and known.cloud.url == cloud.url:
+                provider = structs.replace(
+                    known, cloud=cloud, bad_key_until=None, key_rest=0.0, key_why=""
+                )
+                provider.listed = dict.fromkeys(cloud.models) or known.own
+            self.providers[cloud.name] = provider
+        return [name for name, was in before.items() if not _stayed(was, self.get(name))]
 
     def get(self, name: str) -> Provider | None:
         """Look a provider up by its name."""
@@ -91,8 +110,8 @@ class Clouds:
 
     def unlisted(self, name: ProviderName, model: ModelId) -> str:
         """Say that a provider's own list does not name a model, and what comes near; else empty."""
-        provider = self.providers[name]
-        if not provider.lacks(model):
+        provider = self.providers.get(name)
+        if provider is None or not provider.lacks(model):
             return ""
         similar = ", ".join(near(model, provider.own))
         return f"{name} does not list {model}" + (f"; similar: {similar}" if similar else "")
@@ -120,7 +139,9 @@ class Clouds:
 
     def attempted(self, name: ProviderName, fault: Fault) -> None:
         """Note what an attempt's end says of whether the provider can be reached."""
-        provider = self.providers[name]
+        provider = self.providers.get(name)
+        if provider is None:
+            return
         if fault in _UNREACHED:
             provider.reached, provider.why = False, f"the last request failed: {fault.value}"
         elif fault in _ANSWERED and provider.reached is not True:
@@ -142,6 +163,12 @@ class Clouds:
 
     def took_key(self, name: ProviderName) -> None:
         """Note that a provider answered with content, which proves the key."""
-        provider = self.providers[name]
+        provider = self.providers.get(name)
+        if provider is None:
+            return
         provider.bad_key_until, provider.key_rest, provider.key_why = None, 0.0, ""
         provider.reached, provider.why = True, ""
+
+
+def _stayed(was: Provider, now: Provider | None) -> bool:
+    return now is not None and now.cloud.url == was.cloud.url

@@ -37,6 +37,7 @@ from exo_supervisor.core.fleet.trust import Trust, outranks
 from exo_supervisor.core.fleet.twins import compare, tell_twin
 from exo_supervisor.core.fleet.unverified import Unproven
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, Scope
+from exo_supervisor.core.policy import Policy
 
 MAX_NODES = 2048
 """Nodes that are remembered at once; further sightings are dropped."""
@@ -274,6 +275,14 @@ class Registry:
         if node.up and node.node_id is not None:
             self._claim_id(node, now)
         self._groupings.append(self._group((address,), now))
+
+    def follow(self, policy: Policy, now: float) -> None:
+        """Judge every node by another policy; who is no longer named may still be found."""
+        self.trust.follow(policy.trust, strict=policy.keeps_strangers_out(), owned=policy.owned)
+        named = {address for address, _ in policy.seeds}
+        for address, node in self.nodes.items():
+            node.seeded = node.seeded and address in named
+            self.retrust(address, now)
 
     def vouch(self, event: AddressesRead, now: float) -> None:
         """Take in where a trusted node's state has the members of its cluster."""

@@ -10,15 +10,11 @@ one only at an address that the trusted node's own state gives for its id.
 
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
-from typing import Literal
 
 from msgspec import Struct
 
 from exo_supervisor.core.fleet.nodes import Ground, Node
-from exo_supervisor.core.names import Address, NodeId
-
-Rule = Literal["link", "private", "named"]
-"""`discovery.trust`: what is done with nodes that are only found."""
+from exo_supervisor.core.names import Address, NodeId, TrustRule
 
 MAX_PINS = 256
 """Pins that are held at once; one more is refused."""
@@ -54,17 +50,21 @@ class Trust:
 
     def __init__(
         self,
-        rule: Rule = "private",
+        rule: TrustRule = "private",
         pins: Iterable[tuple[Address, str | None]] = (),
         *,
         strict: bool = False,
         owned: bool = False,
     ) -> None:
-        self._rule: Rule = rule
-        self.strict = strict or rule == "named"
+        self.follow(rule, strict=strict, owned=owned)
         self.pins = {address: Pin(link, sure=link is None) for address, link in pins}
-        self._owned = owned
         self._told: dict[Address, Mapping[NodeId, frozenset[str]]] = {}
+
+    def follow(self, rule: TrustRule, *, strict: bool, owned: bool) -> None:
+        """Judge by this rule from now on; every node that is known has to be judged anew."""
+        self._rule: TrustRule = rule
+        self.strict = strict or rule == "named"
+        self._owned = owned
 
     def own(self, node: Node) -> Ground:
         """Say on which ground a node is trusted by itself, whatever cluster it is in."""

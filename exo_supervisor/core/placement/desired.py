@@ -83,6 +83,15 @@ class Row(Struct):
         self.ordered = {one for one in self.ordered if one in self.own and one not in standing}
         return (len(self.own), len(self.ordered)) != before
 
+    def inherit(self, former: "Row") -> None:
+        """Take over from a row that shares an id what was ordered, by us or by a person."""
+        self.free_at = max(self.free_at, former.free_at)
+        self.ticket = max(self.ticket, former.ticket)
+        self.suspended = self.suspended or former.suspended
+        self.own |= former.own
+        self.ordered |= former.ordered
+        self.home = self.home or former.home
+
     def kept_own(self) -> OwnInstances:
         """Return what is to be kept of it across restarts."""
         seen = tuple(one for one in self.own if one not in self.ordered)
@@ -120,6 +129,36 @@ class Wants:
         waits: Waits = WAITS,
     ) -> None:
         self._rows: dict[ModelId, Row] = {}
+        self._name(rules)
+        for each in own:
+            row = self.row_of(each.model) or self.add((each.model,))
+            for instance in (*each.seen, *each.ordered):
+                row.note_own(instance, now, seen=instance in each.seen)
+            if row.ordered:
+                row.free_at = now + waits.appears
+
+    def follow_rules(self, rules: Sequence[ModelRule]) -> None:
+        """Want what other rules say.
+
+        What stands stays, also where no rule wants it any more: only a person removes a model. A
+        row whose ids changed begins anew, but with what could make it place a second instance.
+        """
+        before, self._rows = self._rows, {}
+        self._name(rules)
+        for row in before.values():
+            heir = self._known(row.models)
+            if heir is None:
+                if len(self._rows) >= MOST:
+                    continue
+                row.keep = False
+                self._rows |= dict.fromkeys(row.models, row)
+            elif heir.models == row.models:
+                row.keep = heir.keep
+                self._rows |= dict.fromkeys(row.models, row)
+            else:
+                heir.inherit(row)
+
+    def _name(self, rules: Sequence[ModelRule]) -> None:
         for rule in rules:
             if rule.exo and (rule.keep or rule.on_demand):
                 row = self._known(rule.exo) or Row(())
@@ -127,12 +166,6 @@ class Wants:
                 row.models = tuple(dict.fromkeys((*row.models, *rule.exo)))
                 self._rows |= dict.fromkeys(row.models, row)
         self._fixed = frozenset(self._rows)
-        for each in own:
-            row = self.row_of(each.model) or self.add((each.model,))
-            for instance in (*each.seen, *each.ordered):
-                row.note_own(instance, now, seen=instance in each.seen)
-            if row.ordered:
-                row.free_at = now + waits.appears
 
     def __iter__(self) -> Iterator[Row]:
         return iter([row for model, row in self._rows.items() if model == row.models[0]])

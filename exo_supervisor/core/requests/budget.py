@@ -12,7 +12,7 @@ class Budget:
     """Retries in the last ten seconds, at most a share of the requests in them."""
 
     def __init__(self, share: float) -> None:
-        self._share = share
+        self.share = share
         self._seconds: deque[tuple[float, int, int]] = deque()
         self._requests = 0
         self._retries = 0
@@ -24,7 +24,7 @@ class Budget:
     def spend(self, now: float) -> bool:
         """Take one retry out of the budget; False when it is empty."""
         self._count(now, requests=0, retries=0)
-        if self._retries >= max(FLOOR, self._share * self._requests):
+        if self._retries >= max(FLOOR, self.share * self._requests):
             return False
         self._count(now, requests=0, retries=1)
         return True

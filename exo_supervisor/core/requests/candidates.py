@@ -21,7 +21,6 @@ from exo_supervisor.core.names import (
     ClusterKey,
     Generation,
     ModelId,
-    ProviderName,
     Scope,
     Target,
 )
@@ -72,7 +71,7 @@ class Tables:
 
     def __init__(self, policy: Policy, now: float, wake_keeper: Callable[[float], None]) -> None:
         self.policy = policy
-        strict = policy.local_only and policy.trust != "link"
+        strict = policy.keeps_strangers_out()
         self.registry = Registry(
             Trust(policy.trust, policy.pins, strict=strict, owned=policy.owned)
         )
@@ -89,6 +88,17 @@ class Tables:
         self.declines = Declines()
         self.seats = Seats({})
         self.turn = 0
+
+    def follow(self, policy: Policy, now: float) -> None:
+        """Decide by another policy; what was measured and learnt of who stays is kept."""
+        self.policy, self.breakers.rules = policy, policy.rules
+        self.registry.follow(policy, now)
+        self.keeper.wants.follow_rules(policy.models)
+        for name in self.clouds.follow(policy.clouds):
+            self.breakers.forget(name, models=False)
+            self.breakers.forget(name, models=True)
+            self.meters.forget(name)
+            self.busy.forget(name)
 
 
 class Seen(Struct):
@@ -116,9 +126,9 @@ def options(
 ) -> Iterator[Option]:
     """List a tier's options; of many ready nodes only a sample, unless `every` is asked for."""
     if tier.provider is not None:
-        provider = tables.clouds.providers[tier.provider]
-        for model in tier.models:
-            yield Option(provider.cloud.name, provider.cloud.name, model, None)
+        if tier.provider in tables.clouds.providers:  # else it left the configuration meanwhile
+            for model in tier.models:
+                yield Option(tier.provider, tier.provider, model, None)
         return
     registry = tables.registry
     for model in tier.models:
@@ -160,7 +170,9 @@ def block(option: Option, seen: Seen, tables: Tables, now: float) -> Block | Non
 
 
 def _block_at_cloud(option: Option, seen: Seen, tables: Tables, now: float) -> Block | None:
-    provider = tables.clouds.providers[ProviderName(option.target)]
+    provider = tables.clouds.get(option.target)
+    if provider is None or seen.local_only:  # the policy may have changed since it came
+        return Block.CLOUD
     if PREFILL in seen.demands and tables.quirks.has(option.pair(), PREFILL):
         return Block.FIELD
     if not provider.usable(now):

@@ -48,9 +48,13 @@ class Catalog:
     """Resolves names from the configuration and from what nodes and providers have told."""
 
     def __init__(self, policy: Policy, registry: Registry, clouds: Clouds) -> None:
-        self._policy = policy
         self._registry = registry
         self._clouds = clouds
+        self.follow(policy)
+
+    def follow(self, policy: Policy) -> None:
+        """Resolve names by this policy from now on; who was given a route keeps it."""
+        self._policy = policy
         self._rules = {rule.name: self._by_rule(rule) for rule in policy.models}
         self._row_of: dict[ModelId, str] = {}
         for rule in policy.models:

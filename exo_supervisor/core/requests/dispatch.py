@@ -151,6 +151,19 @@ class Dispatch:
             effects += self._resume(self.flights[request], now)
         return effects
 
+    def follow(self) -> None:
+        """Hold every request in flight to a policy that is stricter than what it began with.
+
+        A request keeps its route, and an attempt its target and its timers. But privacy is
+        absolute: what must stay from now on goes to no other cloud, and what had to stay when it
+        came still has to.
+        """
+        self._budget.share = self._tables.policy.budget
+        for flight in self.flights.values():
+            route = self._catalog.lookup(flight.event.model)
+            stays = not isinstance(route, str) and route.local_only
+            flight.seen.local_only = flight.seen.local_only or stays
+
     def _wake_next(self, option: Option, now: float) -> list[Effect]:
         """Let the longest waiting requests that can take a free seat do so."""
         bench, effects = option.bench(), list[Effect]()

@@ -149,7 +149,7 @@ def _refused_keys(flight: Flight, tables: Tables, now: float) -> Iterator[str]:
     """Name the providers that are left alone because of their key, and say in their words why."""
     tried = {target for target, _ in flight.faults}
     for tier in flight.tiers:
-        provider = None if tier.provider is None else tables.clouds.providers[tier.provider]
+        provider = None if tier.provider is None else tables.clouds.get(tier.provider)
         if provider is None or provider.state(now) != "bad_key" or tier.provider in tried:
             continue
         yield f"{tier.provider}: bad_key{_brackets(provider.key_why[:MAX_WORDS])}"

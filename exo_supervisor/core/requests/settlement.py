@@ -139,7 +139,9 @@ class Books:
             flight.seen.skipped.add(option.scope)
         if flight.resuming and not attempt.content and fault in _NO_PREFILL:
             tables.quirks.note(option.pair(), PREFILL)
-        provider = tables.clouds.providers[ProviderName(option.target)]
+        provider = tables.clouds.get(option.target)
+        if provider is None:
+            return []
         match fault:
             case Fault.NOT_PLACED:
                 tables.absent.note(option.pair(), now)

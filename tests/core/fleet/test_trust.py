@@ -15,8 +15,8 @@ from exo_supervisor.core.events import (
     ProbeAnswered,
 )
 from exo_supervisor.core.fleet.capacity import Capacity
-from exo_supervisor.core.fleet.trust import MAX_PINS, Rule, is_loopback
-from exo_supervisor.core.names import Address, NodeId
+from exo_supervisor.core.fleet.trust import MAX_PINS, is_loopback
+from exo_supervisor.core.names import Address, NodeId, TrustRule
 from exo_supervisor.core.policy import ModelRule, Policy
 from tests.core.story import BOTH, LOCAL, M, Story, refusal, stand, told
 
@@ -87,7 +87,7 @@ def test_the_first_prompt_to_a_found_node_is_told_with_its_source_and_no_later_o
         ("named", "refuse 503 no_target", "refuse 503 local_only_unavailable"),
     ],
 )
-def test_the_three_rules(rule: Rule, anything: str, private: str) -> None:
+def test_the_three_rules(rule: TrustRule, anything: str, private: str) -> None:
     story = Story(structs.replace(LOCAL, trust=rule), FAR)
     assert told(story.ask("r")) == [anything]
     assert told(story.ask("s", local_only=True)) == [private]
