@@ -23,7 +23,7 @@ from tests.benchmarks.valgrind import Counted
 
 FIGURES = Path(__file__).with_name("instructions.json")
 GROWTH = 0.03
-WORDS, LONG = 12, 62
+WORDS, LONG = 12, 112
 """Tokens of an ordinary answer and of a long one."""
 WARM, REQUESTS = 30, 8
 PLAIN = {

@@ -7,11 +7,10 @@ import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from statistics import median
 
 from tests.benchmarks.processes import ROOT, BenchmarkError, tail
 
-TURNS = 3
+TURNS = 4
 _STARTS_WITHIN, _STOPS_WITHIN = 60.0, 20.0
 _TOTALS = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
 
@@ -33,10 +32,10 @@ class Counted:
         """Begin to count; what ran before was only carried out."""
         await self._control("-i", "on")
 
-    async def count(self, work: Callable[[], Awaitable[None]]) -> float:
+    async def count(self, work: Callable[[], Awaitable[None]]) -> int:
         """Return how many instructions the process takes for some work, done a few times.
 
-        The median leaves out a turn in which garbage was collected or a timer went off.
+        The least leaves out the turns in which garbage was collected or a timer went off.
         """
         await work()  # callgrind's own first sight of the code
         await self._control("-z")
@@ -44,7 +43,7 @@ class Counted:
         for _ in range(TURNS):
             await work()
             took.append(await self._dumped())
-        return median(took)
+        return min(took)
 
     async def _dumped(self) -> int:
         known = set(self._dumps())
