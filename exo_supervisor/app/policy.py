@@ -103,5 +103,5 @@ def _rule(model: Model) -> ModelRule:
         keep=model.keep,
         on_demand=model.on_demand,
         continues=model.continue_,
-        hold=model.commit == "answer",
+        commit_at_answer=model.commit == "answer",
     )

@@ -12,7 +12,7 @@ from exo_supervisor.core.events import Event
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ClusterKey
-from exo_supervisor.discovery.allowed_networks import Vicinity
+from exo_supervisor.discovery.allowed_networks import AllowedNetworks
 from exo_supervisor.discovery.broadcast import Broadcast
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
 from exo_supervisor.discovery.first_round import FirstRound
@@ -43,35 +43,35 @@ class Sources:
         discovery = config.discovery
         ports = discovery.api_ports
         links = discovery.interfaces
-        vicinity = Vicinity([IPv4Network(each) for each in discovery.ranges], links)
+        allowed = AllowedNetworks([IPv4Network(each) for each in discovery.ranges], links)
         self.services: list[Service] = [Static(send, machine.tables.policy.seeds)]
         self._lan: list[Broadcast | Mdns | Multicast | Manual] = []
-        crawl = Crawl(get, send, lambda: crawl_points(machine, crawl.rooted), ports, vicinity)
+        crawl = Crawl(get, send, lambda: crawl_points(machine, crawl.rooted), ports, allowed)
         if discovery.crawl:
             self.services.append(crawl)
         if discovery.broadcast != "off":
             mode = discovery.broadcast
-            self._lan.append(Broadcast(send, ports, vicinity, mode=mode, interfaces=links))
+            self._lan.append(Broadcast(send, ports, allowed, mode=mode, interfaces=links))
         if discovery.mdns:
-            self._lan.append(Mdns(send, ports, vicinity, interfaces=links))
+            self._lan.append(Mdns(send, ports, allowed, interfaces=links))
         if discovery.multicast:
             multicast = Multicast(
                 send,
                 ports,
-                vicinity,
+                allowed,
                 namespaces=discovery.namespaces,
                 interfaces=links,
                 addresses=crawl.addresses,
             )
             self._lan.append(multicast)
         if discovery.manual_file:
-            self._lan.append(Manual(send, ports, vicinity, discovery.manual_file))
+            self._lan.append(Manual(send, ports, allowed, discovery.manual_file))
         self.services += self._lan
         if _asks_the_lan(config):
             self.services.append(FirstRound(send))
         self._kept: LastKnown | None = None
         if state is not None and discovery.remember:
-            self._kept = _last_known(state, machine, send, vicinity)
+            self._kept = _last_known(state, machine, send, allowed)
             self.services.append(self._kept)
 
     def forget(self) -> None:
@@ -99,7 +99,7 @@ def _asks_the_lan(config: Config) -> bool:
 
 
 def _last_known(
-    state: Path, machine: Machine, send: MemoryObjectSendStream[Event], vicinity: Vicinity
+    state: Path, machine: Machine, send: MemoryObjectSendStream[Event], allowed: AllowedNetworks
 ) -> LastKnown:
     path = state / NODES
 
@@ -109,7 +109,7 @@ def _last_known(
     async def write(content: bytes) -> None:
         await to_thread.run_sync(write_kept, path, content)
 
-    return LastKnown(send, vicinity, lambda: nodes_up(machine), read=read, write=write)
+    return LastKnown(send, allowed, lambda: nodes_up(machine), read=read, write=write)
 
 
 def nodes_up(machine: Machine) -> Iterator[Known]:

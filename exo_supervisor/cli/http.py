@@ -3,7 +3,7 @@
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
-from exo_supervisor.cli import locate as place
+from exo_supervisor.cli import locate
 from exo_supervisor.cli.errors import UNREACHABLE, CutError, VerbError
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import cell
@@ -40,7 +40,7 @@ def asked(
     `CutError` where the answer breaks off, here or inside.
     """
     request = http.request(method, path, body, headers)
-    connection = place.connect(arguments)
+    connection = locate.connect(arguments)
     where = str(connection.getpeername())
     try:
         answer = http.send(connection, request, timeout=timeout)
@@ -50,7 +50,7 @@ def asked(
             answer.close()
     except NoAnswerError as error:
         raise VerbError(
-            error.message, why=[cell(error.why)], hint=place.gone(where), exit_code=UNREACHABLE
+            error.message, why=[cell(error.why)], hint=locate.gone(where), exit_code=UNREACHABLE
         ) from error
     except RefusedError as error:
         raise _refused(arguments, error) from error

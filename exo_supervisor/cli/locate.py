@@ -33,7 +33,7 @@ def connect(arguments: Arguments) -> socket:
     service must not answer in its stead.
     """
     failed: list[Failed] = []
-    for path in places(arguments, os.environ):
+    for path in socket_paths(arguments, os.environ):
         try:
             return http.connect(path, CONNECT_TIMEOUT)
         except (OSError, ValueError) as error:
@@ -46,7 +46,7 @@ def connect(arguments: Arguments) -> socket:
     )
 
 
-def places(arguments: Arguments, environ: Mapping[str, str]) -> list[str]:
+def socket_paths(arguments: Arguments, environ: Mapping[str, str]) -> list[str]:
     """List where the socket may be, the likeliest first."""
     named = (
         arguments.socket

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from exo_supervisor.config.fault import ConfigFault, Kind, Place
+from exo_supervisor.config.fault import ConfigFault, Kind, Position
 from exo_supervisor.config.rules import UnfitError, take
 from exo_supervisor.config.schema import Config
 from exo_supervisor.config.tables import KEYS, LISTED, SINGLE
@@ -14,18 +14,18 @@ from exo_supervisor.config.where import expand
 PATHS = frozenset({"server.socket", "discovery.manual_file"})
 "Keys whose value is a path, in which a home is written out."
 
-At = Callable[[int | None], Place]
+At = Callable[[int | None], Position]
 "Where a value stands, or the element of it with this index."
 
 
-class Draft:
+class Builder:
     """Accepted values by table (`health`, `provider[0]`); what is put later replaces the former."""
 
     def __init__(self, environ: Mapping[str, str] = MappingProxyType({})) -> None:
         self._environ = environ
         self.values: dict[str, dict[str, object]] = {table: {} for table in SINGLE}
         self.places: dict[str, At] = {}
-        self.tables: dict[str, Place] = {}
+        self.tables: dict[str, Position] = {}
         "The listed tables, by label, in the order of the file, and where each begins."
         self.provider_names: set[str] = set()
         "All names given, those of refused providers too, so that one fault is told once."
@@ -48,7 +48,7 @@ class Draft:
         self.values[label][key] = taken
         self.places[dotted] = at
 
-    def refuse(self, place: Place, key: str, kind: Kind, message: str, hint: str = "") -> None:
+    def refuse(self, place: Position, key: str, kind: Kind, message: str, hint: str = "") -> None:
         self.faults.append(place.fault(key, kind, message, hint))
 
     def get(self, label: str, key: str) -> object:

@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 
-from exo_supervisor.config.fault import ConfigError, Place
+from exo_supervisor.config.fault import ConfigError, Position
 from exo_supervisor.config.scan import LONGEST_LINE, Path, Span, Spans
 
 _LARGEST = 1_048_576  # bytes or characters; no honest configuration comes near
@@ -25,16 +25,16 @@ class Document:
         self.tables: Mapping[str, object] = _parse(text, file)
         self._spans = Spans(text)
 
-    def key(self, path: Path) -> Place:
+    def key(self, path: Path) -> Position:
         return self._place(self._spans.key(path))
 
-    def value(self, path: Path) -> Place:
+    def value(self, path: Path) -> Position:
         return self._place(self._spans.value(path))
 
-    def _place(self, span: Span | None) -> Place:
+    def _place(self, span: Span | None) -> Position:
         if span is None:
-            return Place(self.file)
-        return Place(self.file, span.line, span.column, span.width, span.source)
+            return Position(self.file)
+        return Position(self.file, span.line, span.column, span.width, span.source)
 
 
 def decode(raw: bytes, file: str) -> str:
@@ -48,7 +48,7 @@ def decode(raw: bytes, file: str) -> str:
         return raw.decode()
     except UnicodeDecodeError as error:
         message = f"not UTF-8 at byte offset {error.start}"
-        raise _syntax(Place(file), message, "save the file as UTF-8") from error
+        raise _syntax(Position(file), message, "save the file as UTF-8") from error
 
 
 def _parse(text: str, file: str) -> Mapping[str, object]:
@@ -56,13 +56,13 @@ def _parse(text: str, file: str) -> Mapping[str, object]:
         raise _too_large(file)
     if text.startswith("\ufeff"):
         message = "the file begins with a byte order mark"
-        raise _syntax(Place(file), message, "save it as UTF-8 without one")
+        raise _syntax(Position(file), message, "save it as UTF-8 without one")
     if _DEEP_KEY.search(text) or _DEEP_INNER_KEY.search(text):
-        raise _syntax(Place(file), "a key has more than 32 parts", "remove dots from it")
+        raise _syntax(Position(file), "a key has more than 32 parts", "remove dots from it")
     try:
         return tomllib.loads(text)
     except RecursionError as error:
-        raise _syntax(Place(file), "lists or tables are nested too deeply", "") from error
+        raise _syntax(Position(file), "lists or tables are nested too deeply", "") from error
     except ValueError as error:  # TOMLDecodeError is one; a number of 5000 digits is another
         raise _from_tomllib(str(error), text, file) from error
 
@@ -70,21 +70,21 @@ def _parse(text: str, file: str) -> Mapping[str, object]:
 def _from_tomllib(said: str, text: str, file: str) -> ConfigError:
     found = _AT.fullmatch(said)
     if found is None:
-        return _syntax(Place(file), "a value is out of range", "")
+        return _syntax(Position(file), "a value is out of range", "")
     said, line, column = found.groups()
     lines = text.split("\n")
     row = int(line) if line else len(lines)
     source = lines[row - 1] if row <= len(lines) else ""
     if len(source) > LONGEST_LINE:
-        place = Place(file, row, int(column) if column else len(source) + 1)
+        place = Position(file, row, int(column) if column else len(source) + 1)
     else:
-        place = Place(file, row, int(column) if column else len(source) + 1, 1, source)
+        place = Position(file, row, int(column) if column else len(source) + 1, 1, source)
     return _syntax(place, said[:1].lower() + said[1:], "")
 
 
 def _too_large(file: str) -> ConfigError:
-    return _syntax(Place(file), "the file is larger than 1 MiB", "is it the right file?")
+    return _syntax(Position(file), "the file is larger than 1 MiB", "is it the right file?")
 
 
-def _syntax(place: Place, message: str, hint: str) -> ConfigError:
+def _syntax(place: Position, message: str, hint: str) -> ConfigError:
     return ConfigError((place.fault("", "syntax", message, hint),))

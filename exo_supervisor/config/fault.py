@@ -59,7 +59,7 @@ class ConfigError(SupervisorError):
         return "\n".join(fault.render() for fault in self.faults)
 
 
-class Place(Struct, frozen=True):
+class Position(Struct, frozen=True):
     """Where a value was written; without a line when it is not known for sure."""
 
     name: str

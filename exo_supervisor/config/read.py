@@ -8,10 +8,10 @@ from typing import cast
 
 from msgspec import Struct
 
-from exo_supervisor.config.builder import At, Draft
-from exo_supervisor.config.cross_checks import agree
+from exo_supervisor.config.builder import At, Builder
+from exo_supervisor.config.cross_checks import cross_check
 from exo_supervisor.config.document import Document
-from exo_supervisor.config.fault import ConfigError, ConfigFault, Place
+from exo_supervisor.config.fault import ConfigError, ConfigFault, Position
 from exo_supervisor.config.literal import printable
 from exo_supervisor.config.schema import Config
 from exo_supervisor.config.tables import KEYS, LISTED, SINGLE, VARIABLES, heading, similar
@@ -36,25 +36,25 @@ def read(
     environ: Mapping[str, str],
     flags: Mapping[str, object] = _NO_FLAGS,
 ) -> Settings:
-    """Promise the settings that flags, environment, text and defaults give, in that precedence.
+    """Merge flags, environment, file and defaults, in that order of precedence.
 
     `text` is None where there is no file; `flags` maps dotted keys to values.
 
     :raises ConfigError: with every fault found: those of the file first, in its order.
     """
-    draft = Draft(environ)
+    builder = Builder(environ)
     if text is not None:
-        _read_document(draft, Document(text, file))
+        _read_document(builder, Document(text, file))
     for name in sorted(environ):
         if name.startswith(_PREFIX) and "__" in name.removeprefix(_PREFIX):
-            _read_variable(draft, name, environ[name])
+            _read_variable(builder, name, environ[name])
     for dotted, value in flags.items():
         table, _, key = dotted.partition(".")
-        draft.put(table, key, value, _flag(key))
-    agree(draft)
-    if draft.faults:
-        raise ConfigError(tuple(sorted(draft.faults, key=_order)))
-    return Settings(draft.config(), draft.origins(), None if text is None else file)
+        builder.put(table, key, value, _flag(key))
+    cross_check(builder)
+    if builder.faults:
+        raise ConfigError(tuple(sorted(builder.faults, key=_order)))
+    return Settings(builder.config(), builder.origins(), None if text is None else file)
 
 
 def _order(fault: ConfigFault) -> tuple[float, int]:
@@ -62,74 +62,74 @@ def _order(fault: ConfigFault) -> tuple[float, int]:
 
 
 def _flag(key: str) -> At:
-    place = Place("--" + key.replace("_", "-"))
+    place = Position("--" + key.replace("_", "-"))
     return lambda _index: place
 
 
-def _read_document(draft: Draft, document: Document) -> None:
+def _read_document(builder: Builder, document: Document) -> None:
     for name, value in document.tables.items():
         if name in LISTED:
-            _read_listed(draft, document, name, value)
+            _read_listed(builder, document, name, value)
         elif name not in SINGLE:
-            _refuse_name(draft, document, name, value)
+            _refuse_name(builder, document, name, value)
         elif isinstance(value, dict):
-            _read_table(draft, document, (name,), cast("dict[str, object]", value))
+            _read_table(builder, document, (name,), cast("dict[str, object]", value))
         else:
             message = f"`{name}` wants to be a table"
             hint = f"write [{name}] on a line of its own, once"
-            draft.refuse(document.key((name,)), name, "wrong_type", message, hint)
+            builder.refuse(document.key((name,)), name, "wrong_type", message, hint)
 
 
-def _refuse_name(draft: Draft, document: Document, name: str, value: object) -> None:
+def _refuse_name(builder: Builder, document: Document, name: str, value: object) -> None:
     if isinstance(value, dict | list):
         hint = similar(name, KEYS, "table")
         message = f"unknown table `{_short(name)}`"
     else:
         hint = _home(name) or "every key stands below the [table] it belongs to"
         message = f"unknown key `{_short(name)}` outside every table"
-    draft.refuse(document.key((name,)), name, "unknown_key", message, hint)
+    builder.refuse(document.key((name,)), name, "unknown_key", message, hint)
 
 
-def _read_listed(draft: Draft, document: Document, table: str, value: object) -> None:
+def _read_listed(builder: Builder, document: Document, table: str, value: object) -> None:
     hint = f"write [[{table}]] on a line of its own, once for each"
     if not isinstance(value, list):
         message = f"`{table}` wants to be a list of tables"
-        draft.refuse(document.key((table,)), table, "wrong_type", message, hint)
+        builder.refuse(document.key((table,)), table, "wrong_type", message, hint)
         return
     for index, entry in enumerate(cast("list[object]", value)):
         label, place = f"{table}[{index}]", document.key((table, index))
         if not isinstance(entry, dict):
             message = f"`{label}` wants to be a table"
-            draft.refuse(place, label, "wrong_type", message, hint)
+            builder.refuse(place, label, "wrong_type", message, hint)
             continue
         entries = cast("dict[str, object]", entry)
         name = entries.get("name")
         if table == "provider" and isinstance(name, str):
-            draft.provider_names.add(name)
-        draft.values[label] = {}
-        draft.tables[label] = place
-        _read_table(draft, document, (table, index), entries)
+            builder.provider_names.add(name)
+        builder.values[label] = {}
+        builder.tables[label] = place
+        _read_table(builder, document, (table, index), entries)
         for key, info in KEYS[table].items():
             if info.required and key not in entries:
                 message = f"[[{table}]] has no `{key}`, which every one needs"
-                draft.refuse(place, f"{label}.{key}", "bad_value", message)
+                builder.refuse(place, f"{label}.{key}", "bad_value", message)
 
 
 def _read_table(
-    draft: Draft, document: Document, path: tuple[str | int, ...], table: dict[str, object]
+    builder: Builder, document: Document, path: tuple[str | int, ...], table: dict[str, object]
 ) -> None:
     name = str(path[0])
     label = name if len(path) == 1 else f"{name}[{path[1]}]"
     for key, value in table.items():
         here = (*path, key)
         if key in KEYS[name]:
-            draft.put(label, key, value, _in(document, here))
+            builder.put(label, key, value, _in(document, here))
             continue
         hint = _above(name, key, value) or similar(key, KEYS[name]) or _home(key)
         if name == "provider" and any(word in key.lower() for word in ("key", "token", "secret")):
             hint = "a key stays out of this file: name its variable in `key_env`"
         message = f"unknown key `{_short(key)}` in {heading(name)}"
-        draft.refuse(document.key(here), f"{label}.{key}", "unknown_key", message, hint)
+        builder.refuse(document.key(here), f"{label}.{key}", "unknown_key", message, hint)
 
 
 def _in(document: Document, path: tuple[str | int, ...]) -> At:
@@ -158,14 +158,14 @@ def _short(name: str) -> str:
     return printable(name[:64]) + ("..." if len(name) > len(name[:64]) else "")
 
 
-def _read_variable(draft: Draft, name: str, raw: str) -> None:
-    place = Place(printable(name))
+def _read_variable(builder: Builder, name: str, raw: str) -> None:
+    place = Position(printable(name))
     if name not in VARIABLES:
         table = name.removeprefix(_PREFIX).partition("__")[0].lower()
         hint = similar(name, VARIABLES, "variable")
         if table in LISTED:
             hint = f"[[{table}]] stands in the file only"
-        draft.refuse(place, "", "unknown_key", "names no key that can be set here", hint)
+        builder.refuse(place, "", "unknown_key", "names no key that can be set here", hint)
         return
     table, key = VARIABLES[name]
     try:
@@ -173,11 +173,11 @@ def _read_variable(draft: Draft, name: str, raw: str) -> None:
     except (ValueError, RecursionError):
         if raw[:1] in ('"', "'"):
             message = f"{table}.{key} got a quoted string that does not end as it began"
-            draft.refuse(place, f"{table}.{key}", "syntax", message)
+            builder.refuse(place, f"{table}.{key}", "syntax", message)
             return
         # A word or a path needs no quotes of TOML's own: shells and unit files eat them.
         value = raw
-    draft.put(table, key, value, lambda _index: place)
+    builder.put(table, key, value, lambda _index: place)
 
 
 def _toml_value(raw: str) -> object:

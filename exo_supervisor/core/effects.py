@@ -127,7 +127,7 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     generation: Generation | None
     timers: Timers
     shift: str | None
-    hold: bool = False
+    commit_at_answer: bool = False
     continues: bool = False
     resumes: bool = False
     streamed: bool = True

@@ -36,7 +36,7 @@ QUIET = 64
 """Unproven nodes, beyond which one more that is silent is not worth a line."""
 
 
-class Watch:
+class FleetEvents:
     """Takes in what discovery and health hear."""
 
     def __init__(self, tables: Tables) -> None:
@@ -49,7 +49,7 @@ class Watch:
         effects: list[Effect] = []
         if not self._registry.has_room(event):
             nodes = self._registry.nodes
-            leaver = self._registry.unproven.give_way(
+            leaver = self._registry.unverified.evict_for(
                 event.node, lambda address: nodes[address].looked, now
             )
             effects += [] if leaver is None else self._forget(leaver, now)
@@ -63,7 +63,7 @@ class Watch:
         """Take in that a node said who it is."""
         if event.node not in self._registry.nodes:
             return []
-        if self._registry.belied(event):
+        if self._registry.identity_mismatch(event):
             detail = "another node answers than the one that was announced there"
             return self.missed(ProbeFailed(node=event.node, why="not_exo", detail=detail), now)
         node = self._registry.nodes[event.node]
@@ -93,7 +93,7 @@ class Watch:
             down = _say("warning", "node_down", node=event.node, why=event.why)
             return [down, *self._ready_changes()]
         if first and not node.was_up:
-            level = "info" if len(self._registry.unproven) <= QUIET else "debug"
+            level = "info" if len(self._registry.unverified) <= QUIET else "debug"
             return [_say(level, "node_silent", node=event.node, why=event.why)]
         return []
 
@@ -202,7 +202,7 @@ class Watch:
     def _forget(self, address: Address, now: float) -> list[Effect]:
         """Drop a node from every table."""
         effects: list[Effect] = [*self._carry_over(self._registry.forget(address, now))]
-        self._tables.meters.forget(address)
+        self._tables.latency.forget(address)
         self._tables.busy.forget(address)
         return [*effects, UnwatchNode(node=address)]
 
@@ -252,7 +252,7 @@ class Watch:
         for key, heir in grouping.gone:
             if heir is not None:
                 breakers.copy(key, heir)
-                self._tables.keeper.wants.follow(key, heir)
+                self._tables.reconciler.desired.follow(key, heir)
             breakers.forget(key, models=True)
             yield _say("info", "cluster_ended", cluster=key, heir=heir)
 

@@ -41,7 +41,7 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.fleet.pinning import Pinning
 from exo_supervisor.core.fleet.vouching import is_dead
-from exo_supervisor.core.fleet_events import Watch
+from exo_supervisor.core.fleet_events import FleetEvents
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, RequestId, Scope
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.candidates import Tables
@@ -61,7 +61,7 @@ Each path of a state costs Exo 14 ms, and a member that is deaf to it must not h
 ALARMS = 64
 """Stale alarms that are not worth a clean-up."""
 
-Kind = Literal["request", "cluster", "keeper", "look", "sweep"]
+Kind = Literal["request", "cluster", "reconciler", "look", "sweep"]
 Alarm = tuple[float, Kind, str]
 
 
@@ -75,7 +75,7 @@ class Machine:
         self.tables = Tables(policy, now, self._wake_keeper)
         self.catalog = Catalog(policy, self.tables.registry, self.tables.clouds)
         self.dispatch = Dispatch(self.tables, self.catalog, self._wake)
-        self._watch = Watch(self.tables)
+        self._fleet_events = FleetEvents(self.tables)
         self._pinning = Pinning(self.tables)
         self._scheduled: set[ClusterKey] = set()
         self._set(now + policy.first_look, "look")
@@ -143,12 +143,12 @@ class Machine:
         self.tables.follow(event.policy, now)
         self.catalog.follow(event.policy)
         self.dispatch.follow()
-        effects = self._watch.regrouped() + self.tables.keeper.turn(now)
+        effects = self._fleet_events.regrouped() + self.tables.reconciler.reconcile(now)
         return effects + self._rouse(now, changed=True)
 
     def _trust(self, event: NodeTrusted | LinkSeen | AddressesRead, now: float) -> list[Effect]:
         """Take in whom a person trusts: it changes whose prompts may go where."""
-        effects = self._pinning.take(event, now) + self._watch.regrouped()
+        effects = self._pinning.take(event, now) + self._fleet_events.regrouped()
         return effects + self._rouse(now, changed=True)
 
     def _note(
@@ -159,15 +159,15 @@ class Machine:
         """Take in what no request waits for."""
         match event:
             case NodeSighted():
-                return self._watch.sighted(event, now)
+                return self._fleet_events.sighted(event, now)
             case NodesForgotten():
-                return self._watch.forget_silent(now, 0.0)
+                return self._fleet_events.forget_silent(now, 0.0)
             case CardsRead():
-                return self._watch.cards(event)
+                return self._fleet_events.cards(event)
             case CapacityRead():
-                return self._watch.bore(event, now)
+                return self._fleet_events.bore(event, now)
             case PlacementChosen():
-                return self.tables.keeper.chosen(event, now)
+                return self.tables.reconciler.chosen(event, now)
 
     def _hear(
         self,
@@ -180,7 +180,7 @@ class Machine:
         | SourceHeard,
         now: float,
     ) -> list[Effect]:
-        watch, version = self._watch, self.tables.registry.version
+        watch, version = self._fleet_events, self.tables.registry.version
         match event:
             case ProbeAnswered():
                 effects = watch.answered(event, now)
@@ -188,7 +188,7 @@ class Machine:
                 effects = self._miss(event, now)
             case PlacementRead():
                 effects = watch.read(event, now)
-                effects += self._follow(event, now) + self.tables.keeper.turn(now)
+                effects += self._follow(event, now) + self.tables.reconciler.reconcile(now)
             case PlacementFailed():
                 effects = watch.unread(event)
             case ProviderListed():
@@ -204,25 +204,25 @@ class Machine:
         """Take a missed probe in; what waits at a node that is dead for certain ends."""
         node = self.tables.registry.nodes.get(event.node)
         was_dead = node is not None and is_dead(node)
-        effects = self._watch.missed(event, now)
+        effects = self._fleet_events.missed(event, now)
         if node is not None and is_dead(node) and not was_dead:
             effects += self.dispatch.died(node)
         if effects:  # a node fell, and what stood on it may have to stand elsewhere
-            effects += self.tables.keeper.turn(now)
+            effects += self.tables.reconciler.reconcile(now)
         return effects
 
     def _place(
         self, event: PlacementSettled | ModelRemoved | ModelOrdered, now: float
     ) -> list[Effect]:
-        """Let the keeper take in what became of a model, and those who wait for it look again."""
-        keeper = self.tables.keeper
+        """Apply a placement result, then re-evaluate the waiting requests."""
+        reconciler = self.tables.reconciler
         match event:
             case PlacementSettled():
-                effects = keeper.settled(event, now)
+                effects = reconciler.settled(event, now)
             case ModelRemoved():
-                effects = keeper.removed(event, now)
+                effects = reconciler.removed(event, now)
             case ModelOrdered(models=models, order=order):
-                effects = keeper.order(models, order, now)
+                effects = reconciler.order(models, order, now)
         return effects + self._rouse(now, changed=True)
 
     def _follow(self, event: PlacementRead, now: float) -> list[Effect]:
@@ -241,7 +241,7 @@ class Machine:
         look at every probe.
         """
         effects: list[Effect] = []
-        if not self.dispatch.looked and (over or self._watch.looked()):
+        if not self.dispatch.looked and (over or self._fleet_events.looked()):
             self.dispatch.looked = changed = True
             effects.append(self._announce_look(now))
         if changed:
@@ -267,26 +267,26 @@ class Machine:
                     effects += self.dispatch.due(RequestId(key), now)
                 case "cluster":
                     effects += self._reread(ClusterKey(key), now)
-                case "keeper":
+                case "reconciler":
                     effects += self._turn_keeper(now)
                 case "look":
                     effects += self._rouse(now, changed=False, over=True)
                 case "sweep":
                     self._set(now + SWEEP, "sweep")
-                    effects += self._watch.sweep(now)
+                    effects += self._fleet_events.sweep(now)
         return effects
 
     def _turn_keeper(self, now: float) -> list[Effect]:
         if now < self._keeper_at:
             return []  # an earlier alarm had taken this one's place
         self._keeper_at = inf
-        effects = self.tables.keeper.turn(now)
+        effects = self.tables.reconciler.reconcile(now)
         return effects + self._rouse(now, changed=bool(effects))
 
     def _wake_keeper(self, when: float) -> None:
         if when < self._keeper_at:
             self._keeper_at = when
-            self._set(when, "keeper")
+            self._set(when, "reconciler")
 
     def _reread(self, key: ClusterKey, now: float) -> list[Effect]:
         cluster = self.tables.registry.clusters.get(key)

@@ -78,7 +78,7 @@ class ModelRule(Struct, frozen=True):
     on_demand: bool = False
     continues: bool = False
     """Another target may go on with a plain text whose target died in the middle."""
-    hold: bool = False
+    commit_at_answer: bool = False
     """Nothing of an answer is shown before all of it is in, so that every fault fails over."""
 
 

@@ -8,8 +8,8 @@ import anyio
 import structlog
 
 from exo_supervisor.core.names import Address, NodeId
-from exo_supervisor.discovery.allowed_networks import Vicinity
-from exo_supervisor.discovery.arp_probe import Nudges, nudge, nudge_one
+from exo_supervisor.discovery.allowed_networks import AllowedNetworks
+from exo_supervisor.discovery.arp_probe import ProbeLimit, probe_address, probe_link
 from exo_supervisor.discovery.crawl import candidates
 from exo_supervisor.discovery.neighbours import Link, Neighbour, read_neighbours, same_machine
 
@@ -22,7 +22,7 @@ _LOOKS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds to wait before each look at the kernel's table; nudged neighbours answer in between."""
 
 
-class Whereabouts:
+class AddressLookup:
     """Joins what clusters tell with who shares a hardware address on a link.
 
     `addresses` tells what is known of where a node is, as `ip:port` or bare `ip`, and has seen to
@@ -33,13 +33,13 @@ class Whereabouts:
         self,
         api_ports: Sequence[int],
         addresses: Callable[[NodeId], Sequence[str]],
-        vicinity: Vicinity,
+        allowed: AllowedNetworks,
         *,
         neighbours: Callable[[], Sequence[Neighbour]] = read_neighbours,
     ) -> None:
         self._api_ports, self._addresses = api_ports, addresses
-        self._vicinity, self._neighbours = vicinity, neighbours
-        self._nudges = Nudges()
+        self._networks, self._neighbours = allowed, neighbours
+        self._probe_limit = ProbeLimit()
 
     async def find(self, node_id: NodeId, source: IPv6Address, link: Link) -> list[Address]:
         """List the addresses of a node's API that may be asked, or none if nothing tells."""
@@ -53,7 +53,7 @@ class Whereabouts:
         return self._allowed(node_id, [str(each) for each in shared], rooted=False)
 
     def _allowed(self, node_id: NodeId, told: Sequence[str], *, rooted: bool) -> list[Address]:
-        allowed = partial(self._vicinity.allows, rooted=rooted)
+        allowed = partial(self._networks.allows, rooted=rooted)
         return list(candidates({node_id: told}, self._api_ports, allowed))[:MOST]
 
     async def _ask_kernel(self, source: IPv6Address, link: Link) -> list[IPv4Address]:
@@ -68,10 +68,10 @@ class Whereabouts:
             if shared:
                 return shared
             if mac is None:
-                nudge_one(link, source)
+                probe_address(link, source)
             elif not nudged:
-                if not self._nudges.take(link, mac, anyio.current_time()):
+                if not self._probe_limit.take(link, mac, anyio.current_time()):
                     return []
                 nudged = True
-                log.debug("link_nudged", link=link.name, datagrams=nudge(link))
+                log.debug("link_nudged", link=link.name, datagrams=probe_link(link))
         return []

@@ -23,7 +23,7 @@ _HOUSE = (
 _DOCKER = IPv4Network("172.17.0.0/16")
 
 
-class Vicinity:
+class AllowedNetworks:
     """Says which hosts may be asked if they are Exo nodes, by whose word it is.
 
     `ranges` are networks that a person adds; `interfaces` are the only links that count as our own,

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 
 from exo_supervisor.discovery.allowed_networks import in_the_house
 from exo_supervisor.discovery.neighbours import Link
-from exo_supervisor.discovery.throttle import Recent
+from exo_supervisor.discovery.throttle import Throttle
 
 AGAIN = 600.0
 """Seconds before the same hardware address is reason enough for another round."""
@@ -22,12 +22,12 @@ _DISCARD = 9
 _WIDEST = 24
 
 
-class Nudges:
+class ProbeLimit:
     """Remembers for whom, and how often, each link was nudged."""
 
     def __init__(self) -> None:
-        self._seen = Recent(AGAIN)
-        self._rounds = [Recent(AGAIN) for _ in range(MOST_ROUNDS)]
+        self._seen = Throttle(AGAIN)
+        self._rounds = [Throttle(AGAIN) for _ in range(MOST_ROUNDS)]
 
     def take(self, link: Link, mac: bytes, now: float) -> bool:
         """Say whether a link is to be nudged for a hardware address now; remember that it is."""
@@ -36,7 +36,7 @@ class Nudges:
         return any(each.take(link.name, now) for each in self._rounds)
 
 
-def nudge(link: Link) -> int:
+def probe_link(link: Link) -> int:
     """Send every possible neighbour of a link nothing; return how many datagrams left."""
     sent = 0
     for own in link.v4:
@@ -59,7 +59,7 @@ def _keep_to(link: Link, sender: socket.socket) -> None:
             sender.setsockopt(socket.SOL_SOCKET, option, link.name.encode())
 
 
-def nudge_one(link: Link, ip: IPv6Address) -> bool:
+def probe_address(link: Link, ip: IPv6Address) -> bool:
     """Send one neighbour nothing, so that its own hardware address is known; tell if it left.
 
     Only to a link-local address, since a forged source could be anywhere.

@@ -21,10 +21,10 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address
-from exo_supervisor.discovery.allowed_networks import Vicinity
+from exo_supervisor.discovery.allowed_networks import AllowedNetworks
 from exo_supervisor.discovery.interfaces import HAS_NETLINK
 from exo_supervisor.discovery.raw import open_raw, payload
-from exo_supervisor.discovery.throttle import MOST, Recent
+from exo_supervisor.discovery.throttle import MOST, Throttle
 from exo_supervisor.wire.exo.legacy import read_discovery_datagram
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -61,7 +61,7 @@ class Broadcast:
         self,
         inbox: MemoryObjectSendStream[Event],
         api_ports: Sequence[int],
-        vicinity: Vicinity,
+        allowed: AllowedNetworks,
         *,
         mode: Mode = "bind",
         interfaces: Sequence[str] = (),
@@ -69,12 +69,12 @@ class Broadcast:
         retry: float = 60.0,
         remembered: int = MOST,
     ) -> None:
-        self._inbox, self._api_ports, self._vicinity = inbox, api_ports, vicinity
+        self._inbox, self._api_ports, self._allowed = inbox, api_ports, allowed
         self._mode: Mode = mode
         self._port, self._retry = port, retry
         self._interfaces = interfaces
         self.why_quiet: str | None = "it has not started yet"
-        self._recent = Recent(REPEAT, remembered)
+        self._throttle = Throttle(REPEAT, remembered)
         self._bad = 0
         self._complained = -COMPLAIN
 
@@ -88,17 +88,17 @@ class Broadcast:
             task_status.started(self._port)
             return
         try:
-            ear = await self._open()
+            listener = await self._open()
         except PermissionError:
             self._give_up(_NO_CAPABILITY, "eperm", _CAPABILITY)
             task_status.started(self._port)
             return
-        with ear:
+        with listener:
             self.why_quiet = None
-            task_status.started(ear.getsockname()[1] if self._mode == "bind" else self._port)
+            task_status.started(listener.getsockname()[1] if self._mode == "bind" else self._port)
             while True:
-                await anyio.wait_readable(ear)
-                for event in self._drain(ear):
+                await anyio.wait_readable(listener)
+                for event in self._drain(listener):
                     await self._inbox.send(event)
                 await anyio.sleep(_BREATH)
 
@@ -113,14 +113,14 @@ class Broadcast:
             return []
         ip = IPv4Address(source)
         # The kernel lets no datagram from 127/8 in but over loopback.
-        if not (ip.is_loopback or self._vicinity.allows(ip)):
+        if not (ip.is_loopback or self._allowed.allows(ip)):
             self._count_bad(now)
             return []
         addresses = [Address(f"{source}:{port}") for port in self._api_ports]
         return [
             NodeSighted(node=address, url=f"http://{address}", source=self.name)
             for address in addresses
-            if self._recent.take(address, now)
+            if self._throttle.take(address, now)
         ]
 
     def _count_bad(self, now: float) -> None:
@@ -129,10 +129,10 @@ class Broadcast:
             log.info("broadcast_not_understood", datagrams=self._bad)
             self._bad, self._complained = 0, now
 
-    def _drain(self, ear: socket.socket) -> Iterator[NodeSighted]:
+    def _drain(self, listener: socket.socket) -> Iterator[NodeSighted]:
         for _ in range(_BURST):
             try:
-                datagram, extra, _, (source, _port) = ear.recvmsg(_LONGEST, _EXTRA)
+                datagram, extra, _, (source, _port) = listener.recvmsg(_LONGEST, _EXTRA)
             except (BlockingIOError, InterruptedError):
                 return
             if self._interfaces and _came_in_by(extra) not in self._interfaces:
@@ -142,7 +142,7 @@ class Broadcast:
                 yield from self.hear(told, source, anyio.current_time())
 
     async def _open(self) -> socket.socket:
-        """Open the ear, however long it takes; raises PermissionError where "raw" may not."""
+        """Open the listener, however long it takes; raises PermissionError where "raw" may not."""
         while True:
             try:
                 return _ear(self._mode, self._port)
@@ -171,9 +171,9 @@ _CAPABILITY = (
 
 def _ear(mode: Mode, port: int) -> socket.socket:
     """Open what hears the port, and says of each datagram by which interface it came."""
-    ear = open_raw(port) if mode == "raw" else _bound(port)
-    ear.setsockopt(socket.IPPROTO_IP, _PACKET_INFO, 1)
-    return ear
+    listener = open_raw(port) if mode == "raw" else _bound(port)
+    listener.setsockopt(socket.IPPROTO_IP, _PACKET_INFO, 1)
+    return listener
 
 
 def _bound(port: int) -> socket.socket:
@@ -198,7 +198,7 @@ def _came_in_by(extra: list[tuple[int, int, bytes]]) -> str | None:
 
 
 def _unavailable(fault: OSError) -> tuple[str, str]:
-    """Name why there is no ear, and say what to do."""
+    """Name why there is no listener, and say what to do."""
     if fault.errno == errno.EADDRINUSE:
         return "port_taken", (
             "another program listens there, perhaps an exo of generation A on this machine: "

@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from exo_supervisor.core.events import AddressesRead, Event, NodeSighted
 from exo_supervisor.core.names import Address, NodeId
-from exo_supervisor.discovery.allowed_networks import Vicinity, on_docker_bridge
-from exo_supervisor.discovery.throttle import Recent
+from exo_supervisor.discovery.allowed_networks import AllowedNetworks, on_docker_bridge
+from exo_supervisor.discovery.throttle import Throttle
 from exo_supervisor.runtime.fetch import Get, GetError
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.exo.addresses import read_addresses, read_state_addresses
@@ -70,15 +70,15 @@ class Crawl:
         inbox: MemoryObjectSendStream[Event],
         members: Callable[[], Sequence[CrawlPoint]],
         api_ports: Sequence[int],
-        vicinity: Vicinity,
+        allowed: AllowedNetworks,
         *,
         interval: float = 30.0,
         timeout: float = 5.0,
     ) -> None:
         self._get, self._inbox, self._members = get, inbox, members
         self._api_ports, self._interval, self._timeout = api_ports, interval, timeout
-        self._vicinity = vicinity
-        self._recent = Recent(REPEAT)
+        self._allowed = allowed
+        self._throttle = Throttle(REPEAT)
         self._told: dict[NodeId, _Told] = {}
         self._rooted: dict[str, None] = {}
 
@@ -90,7 +90,7 @@ class Crawl:
         told = self._told.get(node_id)
         if told is None:
             return ()
-        allowed = partial(self._vicinity.allows, rooted=told.rooted)
+        allowed = partial(self._allowed.allows, rooted=told.rooted)
         return tuple(text for text in told.addresses if allowed(_ip(text)))
 
     def rooted(self, url: str) -> bool:
@@ -132,7 +132,7 @@ class Crawl:
             url = f"http://{address}"
             if rooted:
                 self._root(url)
-            if self._recent.take(address, anyio.current_time()):
+            if self._throttle.take(address, anyio.current_time()):
                 new += 1
                 await self._inbox.send(NodeSighted(node=address, url=url, source=self.name))
         return new
@@ -143,7 +143,7 @@ class Crawl:
         return tuple(text for text in told if text[text.find(":") :] in usual or ":" not in text)
 
     def _allows(self, ip: IPv4Address, *, rooted: bool, loopback: bool) -> bool:
-        return (loopback and ip.is_loopback) or self._vicinity.allows(ip, rooted=rooted)
+        return (loopback and ip.is_loopback) or self._allowed.allows(ip, rooted=rooted)
 
     def _root(self, url: str) -> None:
         self._rooted.pop(url, None)

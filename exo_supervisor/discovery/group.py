@@ -20,42 +20,42 @@ _LONGEST = 64
 _BURST = 64
 
 
-def open_ear(link: Link) -> socket.socket:
+def open_listener(link: Link) -> socket.socket:
     """Hear what is said to the group on one link; raises OSError."""
-    ear = _datagram_socket()
+    listener = _datagram_socket()
     try:
         # Not REUSEPORT: it would share with Exo what REUSEADDR gives to both.
-        ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         member = struct.pack("=16sI", IPv6Address(GROUP).packed, link.index)
-        ear.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member)
-        ear.bind((GROUP, PORT, 0, link.index))
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member)
+        listener.bind((GROUP, PORT, 0, link.index))
     except OSError:
-        ear.close()
+        listener.close()
         raise
-    return ear
+    return listener
 
 
-def open_mouth(link: Link) -> socket.socket:
+def open_sender(link: Link) -> socket.socket:
     """Take an ephemeral port to ask from, which the answers come to; raises OSError."""
-    mouth = _datagram_socket()
+    sender = _datagram_socket()
     try:
-        mouth.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, link.index)
-        mouth.bind(("::", 0))
-        if mouth.getsockname()[1] != PORT:
-            return mouth
-        other = open_mouth(link)  # while this one still holds Exo's port
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, link.index)
+        sender.bind(("::", 0))
+        if sender.getsockname()[1] != PORT:
+            return sender
+        other = open_sender(link)  # while this one still holds Exo's port
     except OSError:
-        mouth.close()
+        sender.close()
         raise
-    mouth.close()
+    sender.close()
     return other
 
 
-def say(mouth: socket.socket, datagrams: list[bytes]) -> bool:
+def send(sender: socket.socket, datagrams: list[bytes]) -> bool:
     """Say something to the group; tell whether the kernel took it."""
     try:
         for datagram in datagrams:
-            mouth.sendto(datagram, (GROUP, PORT))
+            sender.sendto(datagram, (GROUP, PORT))
     except OSError:  # the link is going down, or has no usable address yet
         return False
     return True

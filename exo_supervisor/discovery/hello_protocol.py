@@ -37,7 +37,7 @@ class _Voice(Struct):
     asked: int = 0
 
 
-class Conversation:
+class HelloProtocol:
     """One link's tables; datagrams and instants come in, datagrams and answers go out."""
 
     def __init__(self, namespaces: Namespaces) -> None:

@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from exo_supervisor.core.events import Event, NodeSighted, SourceHeard
 from exo_supervisor.core.names import Address, Generation, NodeId
-from exo_supervisor.discovery.allowed_networks import Vicinity
+from exo_supervisor.discovery.allowed_networks import AllowedNetworks
 from exo_supervisor.errors import SupervisorError
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -65,14 +65,14 @@ class LastKnown:
     def __init__(
         self,
         inbox: MemoryObjectSendStream[Event],
-        vicinity: Vicinity,
+        allowed: AllowedNetworks,
         nodes: Callable[[], Iterable[Known]],
         *,
         read: Callable[[], Awaitable[bytes | None]],
         write: Callable[[bytes], Awaitable[None]],
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._inbox, self._vicinity, self._nodes = inbox, vicinity, nodes
+        self._inbox, self._allowed, self._nodes = inbox, allowed, nodes
         self._read, self._write, self._wall = read, write, wall
         self._known: dict[Address, Known] = {}
         self._written: dict[Address, Known] = {}
@@ -123,7 +123,7 @@ class LastKnown:
 
     def _allows(self, address: Address) -> bool:
         ip = _ip(address)
-        return ip is not None and self._vicinity.allows(ip)
+        return ip is not None and self._allowed.allows(ip)
 
     def _changed(self, stale: float) -> bool:
         if self._known.keys() != self._written.keys():

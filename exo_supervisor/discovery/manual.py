@@ -18,8 +18,8 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address
-from exo_supervisor.discovery.allowed_networks import Vicinity
-from exo_supervisor.discovery.throttle import Recent
+from exo_supervisor.discovery.allowed_networks import AllowedNetworks
+from exo_supervisor.discovery.throttle import Throttle
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.exo.legacy import read_manual_peers
 
@@ -51,16 +51,16 @@ class Manual:
         self,
         inbox: MemoryObjectSendStream[Event],
         api_ports: Sequence[int],
-        vicinity: Vicinity,
+        allowed: AllowedNetworks,
         path: str,
         *,
         every: float = EVERY,
     ) -> None:
-        self._inbox, self._api_ports, self._vicinity = inbox, api_ports, vicinity
+        self._inbox, self._api_ports, self._allowed = inbox, api_ports, allowed
         self._path, self._every = path, every
         self._stamp: Stamp | None = None
         self._peers: list[IPv4Address] = []
-        self._recent = Recent(REPEAT)
+        self._throttle = Throttle(REPEAT)
         self.why_quiet: str | None = None
 
     async def run(self) -> None:
@@ -99,13 +99,13 @@ class Manual:
             ip = IPv4Address(text)
         except AddressValueError:
             return None
-        return ip if ip.is_loopback or self._vicinity.allows(ip, rooted=True) else None
+        return ip if ip.is_loopback or self._allowed.allows(ip, rooted=True) else None
 
     def _news(self, now: float) -> Iterator[NodeSighted]:
         for ip in self._peers:
             for port in self._api_ports:
                 address = Address(f"{ip}:{port}")
-                if self._recent.take(address, now):
+                if self._throttle.take(address, now):
                     yield NodeSighted(node=address, url=f"http://{address}", source=self.name)
 
     def _complain(self, why: str) -> None:

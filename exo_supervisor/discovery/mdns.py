@@ -16,9 +16,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address, NodeId
-from exo_supervisor.discovery.allowed_networks import Vicinity, on_docker_bridge
+from exo_supervisor.discovery.allowed_networks import AllowedNetworks, on_docker_bridge
 from exo_supervisor.discovery.ipv4 import own_addresses
-from exo_supervisor.discovery.throttle import Recent
+from exo_supervisor.discovery.throttle import Throttle
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -57,15 +57,15 @@ class Mdns:
         self,
         inbox: MemoryObjectSendStream[Event],
         api_ports: Sequence[int],
-        vicinity: Vicinity,
+        allowed: AllowedNetworks,
         *,
         interfaces: Sequence[str] = (),
         loopback: bool = False,
         look: float = LOOK,
     ) -> None:
-        self._inbox, self._api_ports, self._vicinity = inbox, api_ports, vicinity
+        self._inbox, self._api_ports, self._allowed = inbox, api_ports, allowed
         self._interfaces, self._loopback, self._look = interfaces, loopback, look
-        self._recent = Recent(REPEAT)
+        self._throttle = Throttle(REPEAT)
         self.why_quiet: str | None = None
 
     async def run(self) -> None:
@@ -87,11 +87,11 @@ class Mdns:
     def hear(self, claims: Iterable[Claim], now: float) -> Iterator[NodeSighted]:
         """Turn what one answer claims into sightings, the likelier ones first."""
         for node_id, ip in sorted(set(claims), key=lambda claim: on_docker_bridge(claim[1])):
-            if not (self._loopback and ip.is_loopback) and not self._vicinity.allows(ip):
+            if not (self._loopback and ip.is_loopback) and not self._allowed.allows(ip):
                 continue
             for port in self._api_ports:
                 address = Address(f"{ip}:{port}")
-                if self._recent.take(f"{node_id} {address}", now):
+                if self._throttle.take(f"{node_id} {address}", now):
                     yield NodeSighted(
                         node=address, url=f"http://{address}", source=self.name, claimed=node_id
                     )

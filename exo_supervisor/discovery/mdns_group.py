@@ -36,7 +36,7 @@ async def open_group(
             await group.zeroconf.async_wait_for_start()
         except NotRunningException as fault:
             raise OSError(type(fault).__name__) from fault
-        group.zeroconf.async_add_listener(Ear(heard), None)
+        group.zeroconf.async_add_listener(Listener(heard), None)
         yield lambda: _ask(group.zeroconf)
     finally:
         with anyio.CancelScope(shield=True):
@@ -49,7 +49,7 @@ def _ask(group: Zeroconf) -> None:
     group.async_send(question)
 
 
-class Ear(RecordUpdateListener):
+class Listener(RecordUpdateListener):
     """Hears every answer on the LAN, and lets the library remember none.
 
     A libp2p program makes up a new name for each answer, and would have it remembered for 2500 s.

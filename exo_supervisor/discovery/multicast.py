@@ -17,14 +17,14 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import NodeId
-from exo_supervisor.discovery.address_lookup import Whereabouts
-from exo_supervisor.discovery.allowed_networks import Vicinity
-from exo_supervisor.discovery.group import drain, open_ear, open_mouth, say
-from exo_supervisor.discovery.hello_protocol import Answer, Conversation
+from exo_supervisor.discovery.address_lookup import AddressLookup
+from exo_supervisor.discovery.allowed_networks import AllowedNetworks
+from exo_supervisor.discovery.group import drain, open_listener, open_sender, send
+from exo_supervisor.discovery.hello_protocol import Answer, HelloProtocol
 from exo_supervisor.discovery.interfaces import HAS_NETLINK
 from exo_supervisor.discovery.namespaces import Namespaces
 from exo_supervisor.discovery.neighbours import Link, read_links
-from exo_supervisor.discovery.throttle import Recent
+from exo_supervisor.discovery.throttle import Throttle
 from exo_supervisor.wire.exo.hello import NONCE
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -63,7 +63,7 @@ class Multicast:
         self,
         inbox: MemoryObjectSendStream[Event],
         api_ports: Sequence[int],
-        vicinity: Vicinity,
+        allowed: AllowedNetworks,
         *,
         namespaces: Sequence[str] = (),
         interfaces: Sequence[str] = (),
@@ -72,8 +72,8 @@ class Multicast:
     ) -> None:
         self._inbox, self._interfaces, self._links = inbox, interfaces, links
         self._namespaces = Namespaces(namespaces)
-        self._told, self._placed = Recent(REPEAT), Recent(EVERY - _RETRY)
-        self._whereabouts = Whereabouts(api_ports, addresses, vicinity)
+        self._told, self._placed = Throttle(REPEAT), Throttle(EVERY - _RETRY)
+        self._lookup = AddressLookup(api_ports, addresses, allowed)
         self.why_quiet: str | None = "it has not started yet"
 
     async def run(self) -> None:
@@ -112,47 +112,49 @@ class Multicast:
             while True:
                 with ExitStack() as opened:
                     try:
-                        ear = opened.enter_context(open_ear(link))
-                        mouth = opened.enter_context(open_mouth(link))
+                        listener = opened.enter_context(open_listener(link))
+                        sender = opened.enter_context(open_sender(link))
                     except OSError as fault:
                         if not told:
                             log.info("multicast_unavailable", link=link.name, why=fault.strerror)
                         told = True
                     else:
-                        await self._converse(link, ear, mouth)
+                        await self._converse(link, listener, sender)
                 await anyio.sleep(LOOK)
 
-    async def _converse(self, link: Link, ear: socket.socket, mouth: socket.socket) -> None:
-        talk = Conversation(self._namespaces)
+    async def _converse(self, link: Link, listener: socket.socket, sender: socket.socket) -> None:
+        talk = HelloProtocol(self._namespaces)
         send, answers = anyio.create_memory_object_stream[Answer](_WAITING)
         async with send, answers, anyio.create_task_group() as tasks:
-            tasks.start_soon(self._hear, talk, ear, mouth)
-            tasks.start_soon(self._collect, talk, link, mouth, send)
+            tasks.start_soon(self._hear, talk, listener, sender)
+            tasks.start_soon(self._collect, talk, link, sender, send)
             tasks.start_soon(self._place, link, answers)
             while True:
-                asked = _ask(talk, mouth)
+                asked = _ask(talk, sender)
                 await anyio.sleep(EVERY if asked else _RETRY)
 
-    async def _hear(self, talk: Conversation, ear: socket.socket, mouth: socket.socket) -> None:
+    async def _hear(
+        self, talk: HelloProtocol, listener: socket.socket, sender: socket.socket
+    ) -> None:
         while True:
-            await anyio.wait_readable(ear)
+            await anyio.wait_readable(listener)
             now = anyio.current_time()
-            worth = [talk.hear(*heard, now) for heard in drain(ear)]
+            worth = [talk.hear(*heard, now) for heard in drain(listener)]
             if any(worth):
-                _ask(talk, mouth)
+                _ask(talk, sender)
             await anyio.sleep(_BREATH)
 
     async def _collect(
         self,
-        talk: Conversation,
+        talk: HelloProtocol,
         link: Link,
-        mouth: socket.socket,
+        sender: socket.socket,
         send: MemoryObjectSendStream[Answer],
     ) -> None:
         while True:
-            await anyio.wait_readable(mouth)
+            await anyio.wait_readable(sender)
             now = anyio.current_time()
-            for datagram, source, _port in drain(mouth):
+            for datagram, source, _port in drain(sender):
                 answer = talk.answer(datagram, source, now)
                 if answer is None or not self._placed.take(_key(link, answer), now):
                     continue
@@ -164,7 +166,7 @@ class Multicast:
 
     async def _place(self, link: Link, answers: MemoryObjectReceiveStream[Answer]) -> None:
         async for answer in answers:
-            for address in await self._whereabouts.find(answer.node_id, answer.source, link):
+            for address in await self._lookup.find(answer.node_id, answer.source, link):
                 # An id is new at every start, and worth a word of its own.
                 key = f"{answer.node_id}@{address}"
                 if self._told.take(key, anyio.current_time()):
@@ -178,9 +180,9 @@ class Multicast:
                     )
 
 
-def _ask(talk: Conversation, mouth: socket.socket) -> bool:
+def _ask(talk: HelloProtocol, sender: socket.socket) -> bool:
     question = talk.question(secrets.token_bytes(NONCE), anyio.current_time())
-    return say(mouth, question)
+    return send(sender, question)
 
 
 def _key(link: Link, answer: Answer) -> str:

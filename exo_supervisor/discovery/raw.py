@@ -19,16 +19,16 @@ def open_raw(port: int) -> socket.socket:
 
     Raises PermissionError without CAP_NET_RAW, and OSError.
     """
-    ear = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
     try:
-        ear.settimeout(0)
+        listener.settimeout(0)
         code = ctypes.create_string_buffer(_filter(port))
         program = struct.pack("HP", len(code) // 8, ctypes.addressof(code))  # struct sock_fprog
-        ear.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
+        listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
     except OSError:
-        ear.close()
+        listener.close()
         raise
-    return ear
+    return listener
 
 
 def payload(packet: bytes, port: int) -> bytes | None:

@@ -4,7 +4,7 @@ MOST = 1024
 """Things that are remembered."""
 
 
-class Recent:
+class Throttle:
     """Remembers when each thing was last told, mostly an address; `every` is in seconds.
 
     Beyond `most` things the oldest is forgotten.

@@ -84,7 +84,7 @@ class Answer:
             self.call.resume_reading()
         return data
 
-    def leave(self) -> None:
+    def abandon(self) -> None:
         """Let the body end by itself: how and when is the connection's business from here on."""
         if self.call is not None:
             self.call.leave()

@@ -32,7 +32,7 @@ from exo_supervisor.serve.upstream import (
     judge_head,
     readable,
 )
-from exo_supervisor.wire.openai.json_body import Whole
+from exo_supervisor.wire.openai.json_body import JsonBody
 from exo_supervisor.wire.openai.reader import Reading
 
 
@@ -80,10 +80,10 @@ class Attempt:
         self._call: Call | None = None
         self._error_head: tuple[int, dict[str, str]] | None = None
         self._error_body = b""
-        self._translator: Reading | Whole | None = None
+        self._translator: Reading | JsonBody | None = None
         self.reading: Reading | None = None
         self._head = 0.0
-        self._holds = start.hold or not owner.streams
+        self._holds = start.commit_at_answer or not owner.streams
         self._held: Held | None = None
         self.committed = start.resumes
         """Whether the client has a part of the answer."""
@@ -165,7 +165,7 @@ class Attempt:
                 self._opens_by = min(self._opens_by, now + ERROR_WAIT)
             return
         self.reading = reading = self._owner.read_answer(self.start)
-        self._translator = reading if found == "stream" else Whole(reading)
+        self._translator = reading if found == "stream" else JsonBody(reading)
 
     @guarded_part
     def data(self, data: bytes) -> None:
@@ -299,7 +299,7 @@ class Attempt:
 
     def _write(self, data: bytes, reading: Reading, *, last: bool) -> None:
         response = self._owner.response
-        if self.start.hold:
+        if self.start.commit_at_answer:
             held = self._hold()
             if not held.keep(data):
                 text = f"the answer is larger than {MAX_HELD_BYTES} bytes"

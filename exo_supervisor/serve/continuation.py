@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.chat.continuation import Seam, Transcript, go_on
+from exo_supervisor.wire.chat.continuation import Splice, Transcript, go_on
 from exo_supervisor.wire.openai.inbound import ChatRequest
 from exo_supervisor.wire.openai.stream_writer import Answer
 
@@ -46,9 +46,9 @@ class Continuation:
         self._joints.append(Joint(start.target, self._told.pieces))
         return go_on(self._chat, self._told) or self._chat
 
-    def seam(self, start: StartAttempt) -> Seam | None:
+    def seam(self, start: StartAttempt) -> Splice | None:
         """Return what joins an attempt's answer to what the client was told."""
-        return Seam(self._told.text()) if start.resumes and self._told is not None else None
+        return Splice(self._told.text()) if start.resumes and self._told is not None else None
 
     def follow(self, answer: Answer) -> None:
         """Take down what an attempt tells, and have its last chunk say where it was joined."""

@@ -27,7 +27,7 @@ from exo_supervisor.errors import BrokenMachineError
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.continuation import Broken, Continuation
 from exo_supervisor.serve.record import RequestRecord
-from exo_supervisor.serve.request_headers import Wishes
+from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.room import Room
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
@@ -71,22 +71,38 @@ class Exchange:
     """Serves one request; its record is filled in as things happen."""
 
     __slots__ = (
-        "_chat", "_context", "_continuation", "_done_at", "_keepalive_at", "_limit", "_order",
-        "_owner", "_until", "_wishes", "asking", "attempt", "over", "record", "request",
-        "response", "room", "streams", "upstream",
+        "_chat",
+        "_context",
+        "_continuation",
+        "_done_at",
+        "_headers",
+        "_keepalive_at",
+        "_limit",
+        "_order",
+        "_owner",
+        "_until",
+        "asking",
+        "attempt",
+        "over",
+        "record",
+        "request",
+        "response",
+        "room",
+        "streams",
+        "upstream",
     )  # fmt: skip
 
     def __init__(
-        self, context: Context, owner: Owner, chat: ChatRequest, wishes: Wishes,
+        self, context: Context, owner: Owner, chat: ChatRequest, headers: RequestHeaders,
         response: Response, record: RequestRecord,
     ) -> None:  # fmt: skip
         self._context, self._owner = context, owner
-        self._chat, self._wishes = chat, wishes
+        self._chat, self._headers = chat, headers
         self.response, self.record = response, record
         self.request = RequestId(record.request_id)
         self.streams, self.room, self.upstream = chat.stream, context.room, context.upstream
         began = context.clock()
-        self._limit = inf if wishes.deadline is None else began + wishes.deadline
+        self._limit = inf if headers.deadline is None else began + headers.deadline
         self._until = min(self._limit, began + context.total)
         self._keepalive_at = began + context.head if chat.stream else inf
         self._done_at: float | None = None
@@ -106,11 +122,11 @@ class Exchange:
 
     def begin(self) -> None:
         """Tell the core, and do as it says."""
-        chat, wishes = self._chat, self._wishes
+        chat, headers = self._chat, self._headers
         self.ask(
             RequestArrived(
                 request=self.request, model=chat.model, deadline=self._until,
-                draw=self._context.draw(), route=wishes.route, local_only=wishes.local_only,
+                draw=self._context.draw(), route=headers.route, local_only=headers.local_only,
                 demands=chat.demands, hazards=chat.hazards, size=len(chat.fields["messages"]),
             )
         )  # fmt: skip

@@ -21,7 +21,7 @@ from exo_supervisor.serve.crashes import guarded, guarded_part
 from exo_supervisor.serve.exchange import Context, Exchange, Order
 from exo_supervisor.serve.live import LiveRequests, Timer
 from exo_supervisor.serve.record import Done, RequestRecord
-from exo_supervisor.serve.request_headers import PLAIN, Wishes, read_wishes
+from exo_supervisor.serve.request_headers import PLAIN, RequestHeaders, read_headers
 from exo_supervisor.serve.request_id import new_request_id
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.seam import Client
@@ -58,8 +58,21 @@ class Reception:
     """One request; `exchange` serves it from the end of its body on."""
 
     __slots__ = (
-        "_alarm", "_client", "_ingress", "_looked_at", "_part_at", "_parts", "_receiving",
-        "_sender", "_size", "_stamped", "_wishes", "exchange", "over", "record", "response",
+        "_alarm",
+        "_client",
+        "_headers",
+        "_ingress",
+        "_looked_at",
+        "_part_at",
+        "_parts",
+        "_receiving",
+        "_sender",
+        "_size",
+        "_stamped",
+        "exchange",
+        "over",
+        "record",
+        "response",
     )  # fmt: skip
 
     def __init__(self, ingress: Ingress, client: Client) -> None:
@@ -67,7 +80,7 @@ class Reception:
         began = ingress.context.clock()
         self.record = RequestRecord(new_request_id(), began, client.uid)
         self.response = Response(client, self.record.request_id)
-        self._wishes = PLAIN
+        self._headers = PLAIN
         self._sender: Sender | None = None
         self._receiving = False
         self._parts: list[bytes] = []
@@ -86,7 +99,7 @@ class Reception:
         try:
             if wrong is not None:
                 raise wrong
-            self._wishes = _read_wishes(head)
+            self._headers = _read_headers(head)
             self._admit(head)
         except BadRequestError as bad:
             self._refuse(bad)
@@ -238,7 +251,7 @@ class Reception:
         if not ingress.gate.enter():
             raise _overloaded("as many requests as are allowed are in flight")
         self.exchange = exchange = Exchange(
-            ingress.context, self, chat, self._wishes, self.response, self.record
+            ingress.context, self, chat, self._headers, self.response, self.record
         )
         if exchange.limit != inf:
             self._alarm = ingress.live.look_at(self, exchange.limit)
@@ -269,11 +282,11 @@ class Reception:
         return BadRequestError("body_too_large", text, status=413)
 
 
-def _read_wishes(head: Head) -> Wishes:
+def _read_headers(head: Head) -> RequestHeaders:
     if any(name.startswith("x-supervisor-") for name in head.repeated):
         text = "each x-supervisor-* header may be sent once"
         raise BadRequestError("bad_header", text)
-    return read_wishes(head.headers)
+    return read_headers(head.headers)
 
 
 def _check_encoding(value: str) -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from exo_supervisor.errors import BadRequestError
 
 
-class Wishes(Struct, frozen=True):
+class RequestHeaders(Struct, frozen=True):
     """A route that was asked for, whether nothing may leave this network, and seconds to answer."""
 
     route: Literal["exo", "cloud"] | None = None
@@ -18,12 +18,12 @@ class Wishes(Struct, frozen=True):
     deadline: float | None = None
 
 
-PLAIN = Wishes()
+PLAIN = RequestHeaders()
 _PREFIX = "x-supervisor-"
 
 
-def read_wishes(headers: Mapping[str, str]) -> Wishes:
-    """Read the wishes; an unknown value or header of ours raises BadRequestError, `bad_header`."""
+def read_headers(headers: Mapping[str, str]) -> RequestHeaders:
+    """Read them; an unknown value or header of ours raises BadRequestError, `bad_header`."""
     named = [
         (name.lower(), value.strip())
         for name, value in headers.items()
@@ -38,7 +38,7 @@ def read_wishes(headers: Mapping[str, str]) -> Wishes:
     for name in found:
         if name not in ("x-supervisor-route", "x-supervisor-privacy", "x-supervisor-deadline"):
             raise _bad(name, "known are x-supervisor-privacy, -route and -deadline")
-    return Wishes(
+    return RequestHeaders(
         route=_route(found.get("x-supervisor-route")),
         local_only=_local_only(found.get("x-supervisor-privacy")),
         deadline=_deadline(found.get("x-supervisor-deadline")),

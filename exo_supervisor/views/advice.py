@@ -69,7 +69,7 @@ def _on_key(provider: Provider) -> str:
 
 
 def _on_models(machine: Machine) -> Iterator[str]:
-    for row in machine.tables.keeper.wants:
+    for row in machine.tables.reconciler.desired:
         if isinstance(row.placing, GivenUp) and (row.placing.how or ("",))[0] not in FAILED:
             model, why = row.models[0], row.placing.why
             yield f"{model} could not be placed ({why}): exo-supervisor models place {model}"

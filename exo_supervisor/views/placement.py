@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ModelId
-from exo_supervisor.core.placement.desired import Row
+from exo_supervisor.core.placement.desired import DesiredModel
 from exo_supervisor.core.placement.state import Asked, Awaited, GivenUp, Loading, Resting
 
 Wall = Callable[[float], str]
@@ -29,15 +29,15 @@ class PlacementSeen(Struct):
 
 def placement_of(machine: Machine, models: tuple[ModelId, ...], wall: Wall) -> PlacementSeen | None:
     """Show what is done about a model; None where nothing is."""
-    wants = machine.tables.keeper.wants
-    row = next((found for model in models if (found := wants.row_of(model)) is not None), None)
+    desired = machine.tables.reconciler.desired
+    row = next((found for model in models if (found := desired.row_of(model)) is not None), None)
     if row is None:
         return None
     cards = machine.tables.registry.cards
     return _seen(row, wall, has_card=not cards or row.models[0] in cards)
 
 
-def _seen(row: Row, wall: Wall, *, has_card: bool) -> PlacementSeen | None:
+def _seen(row: DesiredModel, wall: Wall, *, has_card: bool) -> PlacementSeen | None:
     if row.removing:
         return PlacementSeen("removing", min(row.removing))
     match row.placing:

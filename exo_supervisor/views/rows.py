@@ -246,7 +246,7 @@ def to_trust(nodes: Iterable[Node]) -> str | None:
 
 def _requests(machine: Machine) -> dict[str, int]:
     """Count the requests: those under way, and how the others ended."""
-    counts, now = machine.dispatch.counts, len(machine.dispatch.flights)
+    counts, now = machine.dispatch.counts, len(machine.dispatch.requests)
     ends = {name: counts[name] for name in ("exo", "cloud", "refused", "failed", "abandoned")}
     sums = {"total": counts["total"], "served": counts["exo"] + counts["cloud"], **ends}
     clusters = machine.tables.registry.clusters.values()

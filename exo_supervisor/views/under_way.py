@@ -8,7 +8,7 @@ from msgspec import Struct
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.requests.refusals import short
-from exo_supervisor.core.requests.request import Flight
+from exo_supervisor.core.requests.request import RequestState
 from exo_supervisor.views.placement import Wall
 
 MOST = 200
@@ -49,17 +49,19 @@ def under_way(
     machine: Machine, reading_of: Callable[[RequestId], Prefilling | None], wall: Wall
 ) -> list[RequestSeen]:
     """List the requests under way, the oldest first."""
-    flights = sorted(machine.dispatch.flights.values(), key=lambda flight: flight.arrived)
-    return [_seen(machine, each, reading_of, wall) for each in flights[:MOST]]
+    requests = sorted(
+        machine.dispatch.requests.values(), key=lambda request_state: request_state.arrived
+    )
+    return [_seen(machine, each, reading_of, wall) for each in requests[:MOST]]
 
 
 def _seen(
     machine: Machine,
-    flight: Flight,
+    request_state: RequestState,
     reading_of: Callable[[RequestId], Prefilling | None],
     wall: Wall,
 ) -> RequestSeen:
-    attempt, request = flight.attempt, flight.event.request
+    attempt, request = request_state.attempt, request_state.event.request
     reading = None if attempt is None or attempt.content else reading_of(request)
     prefill = None
     if reading is not None and reading.prefill_total:
@@ -67,19 +69,21 @@ def _seen(
     state = "waiting" if attempt is None else "answering" if attempt.content else "asked"
     return RequestSeen(
         id=request,
-        model=short(flight.event.model),
+        model=short(request_state.event.model),
         state=state,
-        why=_awaited(machine, flight) if attempt is None else None,
-        target=None if attempt is None else attempt.option.target,
-        attempts=flight.attempts,
-        since=wall(flight.arrived),
+        why=_awaited(machine, request_state) if attempt is None else None,
+        target=None if attempt is None else attempt.candidate.target,
+        attempts=request_state.attempts,
+        since=wall(request_state.arrived),
         prefill=prefill,
     )
 
 
-def _awaited(machine: Machine, flight: Flight) -> Literal["first_look", "model", "turn"]:
-    if flight.first_look:
+def _awaited(
+    machine: Machine, request_state: RequestState
+) -> Literal["first_look", "model", "turn"]:
+    if request_state.first_look:
         return "first_look"
-    models = flight.route.exo_models()
+    models = request_state.route.exo_models()
     ready = any(machine.tables.registry.where_ready(model) for model in models)
-    return "model" if not ready and machine.tables.keeper.expects(models) else "turn"
+    return "model" if not ready and machine.tables.reconciler.expects(models) else "turn"

@@ -21,15 +21,15 @@ from exo_supervisor.app.sources import crawl_points
 from exo_supervisor.config.read import read
 from exo_supervisor.core.effects import Effect, ReadPlacement, UnwatchNode, WatchNode
 from exo_supervisor.core.events import Event, NodeSighted
-from exo_supervisor.core.fleet.unverified import HOLD, MAX_UNPROVEN, Unproven
+from exo_supervisor.core.fleet.unverified import HOLD, MAX_UNVERIFIED, Unverified
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
 from exo_supervisor.demo.announce_b import answer
-from exo_supervisor.discovery.address_lookup import Whereabouts
-from exo_supervisor.discovery.allowed_networks import Vicinity, in_the_house
+from exo_supervisor.discovery.address_lookup import AddressLookup
+from exo_supervisor.discovery.allowed_networks import AllowedNetworks, in_the_house
 from exo_supervisor.discovery.broadcast import Broadcast
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
-from exo_supervisor.discovery.hello_protocol import Conversation
+from exo_supervisor.discovery.hello_protocol import HelloProtocol
 from exo_supervisor.discovery.mdns import Mdns
 from exo_supervisor.discovery.mdns_group import read_claims
 from exo_supervisor.discovery.namespaces import Namespaces
@@ -110,18 +110,18 @@ class House:
     def __init__(
         self,
         get: Border,
-        vicinity: Vicinity,
+        allowed: AllowedNetworks,
         *seeds: IPv4Address,
-        unproven: int = MAX_UNPROVEN,
+        unproven: int = MAX_UNVERIFIED,
         at_once: int = UNPROVEN_AT_ONCE,
     ) -> None:
         urls = [f"http://{each}:52415" for each in seeds]
         text = f"[discovery]\nstatic = {json.dumps(urls)}\n"
         self.machine = Machine(policy_of(read(text, file="t", environ={}).config, {}), 0.0)
-        self.machine.tables.registry.unproven = Unproven(unproven)
+        self.machine.tables.registry.unverified = Unverified(unproven)
         self._send, self._inbox = anyio.create_memory_object_stream[Event](1024)
         self._health = Health(get, self._send, interval=5.0, timeout=2.0, unproven_at_once=at_once)
-        self.crawl = Crawl(get, self._send, self._points, [52415], vicinity)
+        self.crawl = Crawl(get, self._send, self._points, [52415], allowed)
         self._static = Static(self._send, self.machine.tables.policy.seeds)
         self._conductor = Conductor(
             self.machine, self._inbox, self._perform, beat=lambda: None, idle=30.0
@@ -212,34 +212,32 @@ hostile = st.builds(
 )
 
 
-async def hear(house: House, said: Hostile, vicinity: Vicinity) -> None:
+async def hear(house: House, said: Hostile, allowed: AllowedNetworks) -> None:
     """Let every source hear something hostile, and hand on what it makes of it."""
     now = anyio.current_time()
-    broadcast, mdns = deaf_sources(vicinity)
+    broadcast, mdns = deaf_sources(allowed)
     for source, change in said.legacy:
         await house.tell(broadcast.hear(change.of(legacy("a")), str(source), now))
     listed, change = said.mdns
     packet = answer(0, [f"/ip4/{ip}/tcp/41355/p2p/{PEER}" for ip in listed])
     await house.tell(mdns.hear(read_claims(DNSIncoming(change.of(packet)).answers()), now))
     neighbours = [Neighbour(NOWHERE.index, ip, MAC) for ip in (FE80, *said.shares)]
-    whereabouts = Whereabouts(
-        [52415], house.crawl.addresses, vicinity, neighbours=lambda: neighbours
-    )
-    talk = Conversation(Namespaces([]))
+    lookup = AddressLookup([52415], house.crawl.addresses, allowed, neighbours=lambda: neighbours)
+    talk = HelloProtocol(Namespaces([]))
     talk.question(NONCE, now)
     rest, change = said.whats_up
     answered = talk.answer(change.of(b"EXO\1" + NONCE + rest), FE80, now)
     if answered is not None:
-        found = await whereabouts.find(answered.node_id, FE80, NOWHERE)
+        found = await lookup.find(answered.node_id, FE80, NOWHERE)
         await house.tell(NodeSighted(node=a, url=f"http://{a}", source="c") for a in found)
 
 
-def deaf_sources(vicinity: Vicinity, remembered: int = MOST) -> tuple[Broadcast, Mdns]:
+def deaf_sources(allowed: AllowedNetworks, remembered: int = MOST) -> tuple[Broadcast, Mdns]:
     """Make sources that are only asked what they would say."""
     send, inbox = anyio.create_memory_object_stream[Event](1)
     send.close()
     inbox.close()
-    return Broadcast(send, [52415], vicinity, remembered=remembered), Mdns(send, [52415], vicinity)
+    return Broadcast(send, [52415], allowed, remembered=remembered), Mdns(send, [52415], allowed)
 
 
 @settings(max_examples=15, phases=[Phase.generate])  # to shrink a failure takes minutes
@@ -263,13 +261,13 @@ def test_nothing_that_is_heard_leads_out_of_our_own_links_and_the_ranges(
         border.is_exo(STRANGER, STRANGER_ID, told)
         if change is not None:
             border.spoil(f"http://{STRANGER}:52415/state/topology", change)
-        vicinity = on_links(str(OWN), ranges=[str(RANGE)])
-        house = House(border, vicinity, SEED)
+        allowed = on_links(str(OWN), ranges=[str(RANGE)])
+        house = House(border, allowed, SEED)
         async with house.open():
             stranger = Address(f"{STRANGER}:52415")
             await house.tell([NodeSighted(node=stranger, url=f"http://{stranger}", source="x")])
             for each in said:
-                await hear(house, each, vicinity)
+                await hear(house, each, allowed)
                 await anyio.sleep(40)
         return border
 
@@ -294,10 +292,10 @@ async def test_a_flood_of_spoofed_nodes_is_bounded_and_a_real_one_gets_in() -> N
 
     All is a sixteenth of its size: what is remembered, asked at once, and comes in.
     """
-    most, at_once, burst = MAX_UNPROVEN // 16, UNPROVEN_AT_ONCE // 16, 64 // 16
-    border, vicinity = Border(), on_links("10.0.0.0/8")
-    house = House(border, vicinity, unproven=most, at_once=at_once)
-    broadcast, _ = deaf_sources(vicinity, MOST // 16)
+    most, at_once, burst = MAX_UNVERIFIED // 16, UNPROVEN_AT_ONCE // 16, 64 // 16
+    border, allowed = Border(), on_links("10.0.0.0/8")
+    house = House(border, allowed, unproven=most, at_once=at_once)
+    broadcast, _ = deaf_sources(allowed, MOST // 16)
     real, datagram = IPv4Address("10.200.0.7"), legacy("real")
     found: list[float] = []
     nodes = house.machine.tables.registry.nodes

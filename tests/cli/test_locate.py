@@ -8,7 +8,7 @@ import pytest
 
 from exo_supervisor.cli import main
 from exo_supervisor.cli.errors import VerbError
-from exo_supervisor.cli.locate import gone, has_failed, places
+from exo_supervisor.cli.locate import gone, has_failed, socket_paths
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.config.where import FILE_VARIABLE, SOCKET_VARIABLE, SYSTEM_SOCKET, user_socket
 
@@ -21,39 +21,39 @@ HIDDEN = "/" + "x" * 300
 
 def test_a_flag_wins_over_environment_and_configuration(folder: Path) -> None:
     environ = {SOCKET_VARIABLE: "/env", "XDG_CONFIG_HOME": _config(folder, 'socket = "/file"')}
-    assert places(Arguments(socket="/flag"), environ) == ["/flag"]
-    assert places(STATUS, environ) == ["/env"]
+    assert socket_paths(Arguments(socket="/flag"), environ) == ["/flag"]
+    assert socket_paths(STATUS, environ) == ["/env"]
     del environ[SOCKET_VARIABLE]
-    assert places(STATUS, environ) == ["/file"]
+    assert socket_paths(STATUS, environ) == ["/file"]
 
 
 def test_the_variable_is_a_toml_value(folder: Path) -> None:
     environ = {SOCKET_VARIABLE: '"/quoted"', "HOME": str(folder)}
-    assert places(STATUS, environ) == ["/quoted"]
+    assert socket_paths(STATUS, environ) == ["/quoted"]
 
 
 def test_without_a_name_the_own_socket_is_tried_before_the_system_s(folder: Path) -> None:
     environ = {"XDG_RUNTIME_DIR": "/run/user/7", "HOME": str(folder)}
     own = "/run/user/7/exo-supervisor/api.sock"
-    assert places(STATUS, environ) == [own, SYSTEM_SOCKET]
-    assert places(STATUS, {"HOME": str(folder)})[-1] == SYSTEM_SOCKET
+    assert socket_paths(STATUS, environ) == [own, SYSTEM_SOCKET]
+    assert socket_paths(STATUS, {"HOME": str(folder)})[-1] == SYSTEM_SOCKET
 
 
 def test_a_home_that_may_not_be_looked_into_has_no_file() -> None:
-    assert places(STATUS, {"HOME": HIDDEN})[-1] == SYSTEM_SOCKET
+    assert socket_paths(STATUS, {"HOME": HIDDEN})[-1] == SYSTEM_SOCKET
 
 
 @pytest.mark.parametrize("text", ["socket = 7", "socket = ''", "] no TOML", "\udc80"])
 def test_a_file_that_was_only_found_may_say_anything(folder: Path, text: str) -> None:
     environ = {"XDG_CONFIG_HOME": _config(folder, text)}
-    assert places(STATUS, environ) == [SYSTEM_SOCKET]
+    assert socket_paths(STATUS, environ) == [SYSTEM_SOCKET]
 
 
 def test_a_file_that_was_named_is_read_and_only_its_socket_matters(folder: Path) -> None:
     _config(folder, 'socket = "/s"\nnonsense = true')
     named = folder / "exo-supervisor" / "supervisor.toml"
-    assert places(Arguments(config=str(named)), {}) == ["/s"]
-    assert places(STATUS, {FILE_VARIABLE: str(named)}) == ["/s"]
+    assert socket_paths(Arguments(config=str(named)), {}) == ["/s"]
+    assert socket_paths(STATUS, {FILE_VARIABLE: str(named)}) == ["/s"]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_file_that_was_named_is_read_and_only_its_socket_matters(folder: Path)
 )
 def test_a_file_is_read_as_toml_wherever_it_may_name_the_socket(folder: Path, text: str) -> None:
     named = ["/s"] if "/s" in text else [SYSTEM_SOCKET]
-    assert places(STATUS, {"XDG_CONFIG_HOME": _config(folder, text)}) == named
+    assert socket_paths(STATUS, {"XDG_CONFIG_HOME": _config(folder, text)}) == named
 
 
 @pytest.mark.parametrize("text", [None, "] no TOML"])
@@ -78,7 +78,7 @@ def test_a_named_file_that_is_missing_or_broken_is_bad_configuration(
     if text is not None:
         path.write_text(text)
     with pytest.raises(VerbError) as caught:
-        places(Arguments(config=str(path)), {})
+        socket_paths(Arguments(config=str(path)), {})
     assert caught.value.exit_code == 78
     assert caught.value.why[0].startswith(f"{path}: ")
 

@@ -137,11 +137,11 @@ def empty(house: House) -> None:
     assert not house.clients
     wrong = [visitor for visitor in house.visitors if len(visitor.ends) != 1]
     assert not wrong, f"answered not once but {[visitor.ends for visitor in wrong]}"
-    assert not dispatch.flights
+    assert not dispatch.requests
     assert not dispatch.waiting
-    assert not vars(dispatch)["_quiet"]
+    assert not vars(dispatch)["_stall_check"]
     assert not machine.tables.seats.taken
-    assert not vars(machine.tables.meters)["_in_flight"]
+    assert not vars(machine.tables.latency)["_in_flight"]
     counts = dispatch.counts
     assert counts["total"] == sum(counts.values()) - counts["total"], "ends and arrivals differ"
     gone = {key for key, _ in machine.tables.breakers if not known(house, *key)}

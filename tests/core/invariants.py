@@ -7,7 +7,7 @@ from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.effects import Effect, StartAttempt
 from exo_supervisor.core.fleet.condition import judge
 from exo_supervisor.core.fleet.hosts import Hosts
-from exo_supervisor.core.fleet.model_index import Standing
+from exo_supervisor.core.fleet.model_index import ModelIndex
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, RequestId
@@ -37,25 +37,25 @@ def check_start(effect: Effect, house: House) -> None:
     node = machine.tables.registry.nodes.get(Address(effect.target))
     assert not private or (node and node.trust != "found"), "local_only went to a stranger"
     assert not (client.event.route == "exo" and effect.generation is None), "route ignored"
-    flight = machine.dispatch.flights[client.event.request]
-    assert flight.attempts_here <= machine.tables.policy.attempts, "too many attempts in a tier"
+    state = machine.dispatch.requests[client.event.request]
+    assert state.attempts_here <= machine.tables.policy.attempts, "too many attempts in a tier"
 
 
 def check_flights(machine: Machine, clients: dict[RequestId, Client], now: float) -> None:
     """Check that requests are where their clients think, and that whoever waits will be woken."""
     dispatch, alarm = machine.dispatch, machine.deadline()
-    assert set(dispatch.flights) == set(clients), "somebody was forgotten, or answered twice"
-    for request, flight in dispatch.flights.items():
+    assert set(dispatch.requests) == set(clients), "somebody was forgotten, or answered twice"
+    for request, state in dispatch.requests.items():
         client, start = clients[request], clients[request].attempt
-        late = now > flight.event.deadline
+        late = now > state.event.deadline
         assert client.committed or not late, "nothing was said when the deadline passed"
-        number = None if flight.attempt is None else flight.attempt.number
+        number = None if state.attempt is None else state.attempt.number
         assert number == (None if start is None else start.attempt), "attempts differ"
         assert (number is None) == (request in dispatch.waiting), "neither waits nor tries"
         if number is None:
-            until = flight.waiting_until
+            until = state.waiting_until
             assert until is not None
-            assert until <= flight.event.deadline, "waits past its deadline"
+            assert until <= state.event.deadline, "waits past its deadline"
             assert alarm is not None
             assert alarm <= max(until, now), "nothing will wake it"
 
@@ -63,10 +63,10 @@ def check_flights(machine: Machine, clients: dict[RequestId, Client], now: float
 def check_probes(machine: Machine) -> None:
     """Check that a half-open breaker has its probe out: nothing else could ever move it again."""
     holders: Counter[tuple[Key, int]] = Counter()
-    for flight in machine.dispatch.flights.values():
-        holders.update(held.model for held in flight.held)
-        if flight.attempt is not None:
-            holders.update((flight.attempt.permits.target, flight.attempt.permits.model))
+    for state in machine.dispatch.requests.values():
+        holders.update(held.model for held in state.held)
+        if state.attempt is not None:
+            holders.update((state.attempt.permits.target, state.attempt.permits.model))
     for key, cell in machine.tables.breakers:
         if isinstance(cell.breaker, HalfOpen):
             assert holders[key, cell.breaker.epoch] == 1, f"probes out at {key}"
@@ -74,16 +74,18 @@ def check_probes(machine: Machine) -> None:
 
 def check_counters(machine: Machine) -> None:
     """Check counters and seats against the attempts that are out."""
-    out = [f.attempt.option for f in machine.dispatch.flights.values() if f.attempt is not None]
-    at = Counter(option.target for option in out)
+    out = [f.attempt.candidate for f in machine.dispatch.requests.values() if f.attempt is not None]
+    at = Counter(candidate.target for candidate in out)
     tables = machine.tables
     for target in {*tables.registry.nodes, *tables.clouds.providers, *at}:
-        assert tables.meters.in_flight(target) == at[target], f"in-flight count of {target}"
-    sitting = Counter(bench for option in out if (bench := option.bench()) is not None)
+        assert tables.latency.in_flight(target) == at[target], f"in-state count of {target}"
+    sitting = Counter(seat_key for candidate in out if (seat_key := candidate.key()) is not None)
     assert tables.seats.taken == sitting, "seats taken"
-    for option in out:
-        if (bench := option.bench()) is not None:
-            assert sitting[bench] <= option.seats, f"more than {option.seats} at once at {bench}"
+    for candidate in out:
+        if (seat_key := candidate.key()) is not None:
+            assert sitting[seat_key] <= candidate.seats, (
+                f"more than {candidate.seats} at once at {seat_key}"
+            )
 
 
 def check_index(registry: Registry) -> None:
@@ -102,7 +104,7 @@ def check_index(registry: Registry) -> None:
 
 def check_judgement(registry: Registry) -> None:
     """Check what is known of ids and hosts, and every model, against a fresh look at all of it."""
-    standing: Standing = vars(registry)["_standing"]
+    standing: ModelIndex = vars(registry)["_model_index"]
     hosts: Hosts = vars(standing)["_hosts"]
     at: dict[NodeId, set[Address]] = {}
     for node in registry.nodes.values():

@@ -219,8 +219,8 @@ class Story:
 
     def number(self, request: str) -> int:
         """Tell the number of the attempt that a request has out."""
-        flight = self.machine.dispatch.flights.get(RequestId(request))
-        return 0 if flight is None or flight.attempt is None else flight.attempt.number
+        state = self.machine.dispatch.requests.get(RequestId(request))
+        return 0 if state is None or state.attempt is None else state.attempt.number
 
     def waits(self, request: str) -> bool:
         """Say whether a request waits."""
@@ -248,11 +248,11 @@ class Story:
         """Say whether nothing is left of any request."""
         machine = self.machine
         return not (
-            machine.dispatch.flights
+            machine.dispatch.requests
             or machine.dispatch.waiting
-            or vars(machine.dispatch)["_quiet"]
+            or vars(machine.dispatch)["_stall_check"]
             or machine.tables.seats.taken
-            or vars(machine.tables.meters)["_in_flight"]
+            or vars(machine.tables.latency)["_in_flight"]
         )
 
 

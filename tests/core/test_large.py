@@ -72,7 +72,7 @@ def test_a_probe_costs_the_same_too_though_many_wait(large: Story, clusters: int
         many = calls() - few
     assert many <= 1.3 * few
     for story in (large, small):
-        for request in list(story.machine.dispatch.flights):
+        for request in list(story.machine.dispatch.requests):
             story.leave(request)
         assert story.idle()
 

@@ -18,7 +18,13 @@ from exo_supervisor.core.events import (
     PlacementSettled,
 )
 from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
-from exo_supervisor.core.placement.desired import FORGOTTEN, MAX_OWN, MOST, Row, Wants
+from exo_supervisor.core.placement.desired import (
+    FORGOTTEN,
+    MAX_OWN,
+    MOST,
+    DesiredModel,
+    DesiredModels,
+)
 from exo_supervisor.core.placement.removal import DELETED
 from exo_supervisor.core.placement.state import ANSWERS, Awaited, Loading, Resting
 from exo_supervisor.core.policy import WAITS, ModelRule, Policy
@@ -60,8 +66,8 @@ class House(Story):
             self.read(node, index=100)
 
     @property
-    def row(self) -> Row:
-        row = self.machine.tables.keeper.wants.row_of(M)
+    def row(self) -> DesiredModel:
+        row = self.machine.tables.reconciler.desired.row_of(M)
         assert row is not None
         return row
 
@@ -96,13 +102,13 @@ def test_an_order_in_flight_is_not_given_again_when_its_cluster_ends_in_a_merge(
 def test_what_was_ordered_of_a_cluster_is_looked_for_at_its_heir() -> None:
     house = House("a:1")
     here, heir = ClusterKey("a:1"), ClusterKey("z:1")
-    wants = house.machine.tables.keeper.wants
-    wants.follow(here, heir)
+    desired = house.machine.tables.reconciler.desired
+    desired.follow(here, heir)
     assert house.row.placing == Resting(), "nothing was ordered of it"
     house.ordered()
-    wants.follow(ClusterKey("other"), heir)
+    desired.follow(ClusterKey("other"), heir)
     assert (house.row.placing, house.row.home) == (Awaited(0, here, house.now), here)
-    wants.follow(here, heir)
+    desired.follow(here, heir)
     assert (house.row.placing, house.row.home) == (Awaited(0, heir, house.now), heir)
 
 
@@ -249,7 +255,7 @@ def test_so_is_what_a_person_ordered_of_a_model_that_no_rule_names() -> None:
     assert thinned(house.tells("a:1", two, index=130)) == [("i5",)]
     house.tells("a:1", index=140)
     [order] = [each for each in house.wait(600.0) if isinstance(each, PlaceModel)]
-    assert order.key == M, "nobody wants the other one again"
+    assert order.key == M, "nobody desired the other one again"
 
 
 def test_one_of_our_own_is_forgotten_when_it_was_not_seen_for_long() -> None:
@@ -274,7 +280,7 @@ def test_what_never_came_is_forgotten_too() -> None:
 
 
 def test_the_instances_that_are_our_own_are_bounded() -> None:
-    row = Row((M,))
+    row = DesiredModel((M,))
     for number in range(MAX_OWN):
         row.note_own(InstanceId(f"i{number}"), float(number))
     row.see_own({InstanceId("i0")}, 50.0)
@@ -286,9 +292,9 @@ def test_the_instances_that_are_our_own_are_bounded() -> None:
 
 
 def test_the_models_of_earlier_runs_are_bounded_and_take_no_room_from_a_rule() -> None:
-    wants = Wants(KEPT.models, [own(f"m{n}", ordered="i1") for n in range(MOST + 1)], 0.0)
-    assert wants.row_of(M) is not None
-    assert len(list(wants)) == len(wants.keep_own().own) + 1 == MOST
+    desired = DesiredModels(KEPT.models, [own(f"m{n}", ordered="i1") for n in range(MOST + 1)], 0.0)
+    assert desired.row_of(M) is not None
+    assert len(list(desired)) == len(desired.keep_own().own) + 1 == MOST
 
 
 def test_a_person_who_removed_what_stood_need_not_wait_to_place_it_again() -> None:

@@ -93,7 +93,7 @@ def test_ids_that_change_place_no_second_instance_while_the_first_may_still_appe
     other = structs.replace(kept, exo=(ModelId("bigger"), ModelId("big")))
     effects = story.tell(PolicyChanged(policy=structs.replace(LOCAL, models=(other,))))
     assert not [e for e in effects if isinstance(e, PlaceModel)]
-    row = story.machine.tables.keeper.wants.row_of(ModelId("big"))
+    row = story.machine.tables.reconciler.desired.row_of(ModelId("big"))
     assert row is not None
     assert row.models == ("bigger", "big")
     assert row.keep
@@ -102,14 +102,14 @@ def test_ids_that_change_place_no_second_instance_while_the_first_may_still_appe
 def test_a_model_that_no_row_keeps_any_more_is_forgotten_in_time_but_not_at_once() -> None:
     kept = structs.replace(LOCAL, models=(structs.replace(CHAT, keep=True),))
     story = changed(kept, structs.replace(LOCAL, models=()), "a:1")
-    wants = story.machine.tables.keeper.wants
-    row = wants.row_of(M)
+    desired = story.machine.tables.reconciler.desired
+    row = desired.row_of(M)
     assert row is not None
     assert not row.is_wanted()
     rules = [ModelRule(f"m{n}", exo=(ModelId(f"m{n}"),), keep=True) for n in range(300)]
     for size in (300, 0, 300):
         change(story, structs.replace(LOCAL, models=tuple(rules[:size])))
-    assert len(list(wants)) == 300
+    assert len(list(desired)) == 300
 
 
 def test_a_provider_that_left_gets_nothing_more_and_its_attempt_goes_on_to_its_end() -> None:

@@ -47,7 +47,7 @@ def test_a_broken_promise_is_told_with_all_that_led_there(
     def forgetful(house: House, effects: list[Effect]) -> None:
         check_all(house, effects)
         if len(house.visitors) == 9 and house.clients:
-            house.machine.dispatch.flights.clear()
+            house.machine.dispatch.requests.clear()
 
     check_all = hold
     monkeypatch.setattr("tests.core.hours.hold", forgetful)

@@ -20,7 +20,7 @@ def test_an_answer_from_the_first_choice_is_no_shift() -> None:
         request=RequestId("r"), attempt=1, target=Address("a:1"), url="http://a:1",
         model=M, generation="C", timers=ANY, shift=None,
     )  # fmt: skip
-    assert story.machine.tables.meters.in_flight(Address("a:1")) == 1
+    assert story.machine.tables.latency.in_flight(Address("a:1")) == 1
     assert story.succeed("r") == []
     assert story.idle()
     assert story.machine.dispatch.counts == {"total": 1, "exo": 1}
@@ -275,9 +275,9 @@ def test_a_provider_without_a_key_is_never_asked() -> None:
 def test_in_a_large_house_only_a_sample_is_compared() -> None:
     """The fastest of twenty is not looked for, as long as one of eight will do."""
     story = Story(LOCAL, *(f"n{place:02}:1" for place in range(20)))
-    meters = story.machine.tables.meters
+    latency = story.machine.tables.latency
     for place in range(20):
-        meters.saw(Address(f"n{place:02}:1"), M, 20.0 - place, story.now)
+        latency.observe(Address(f"n{place:02}:1"), M, 20.0 - place, story.now)
     assert told(story.ask("r", draw=0.0)) == ["start n07:1 m"]
 
 

@@ -10,8 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exo_supervisor.core.names import NodeId
-from exo_supervisor.discovery.address_lookup import MOST, Whereabouts
-from exo_supervisor.discovery.arp_probe import MOST_ROUNDS, Nudges, hosts, nudge, nudge_one
+from exo_supervisor.discovery.address_lookup import MOST, AddressLookup
+from exo_supervisor.discovery.arp_probe import (
+    MOST_ROUNDS,
+    ProbeLimit,
+    hosts,
+    probe_address,
+    probe_link,
+)
 from exo_supervisor.discovery.neighbours import Link, Neighbour
 from tests.discovery.house import HOUSE
 
@@ -40,8 +46,8 @@ def here(ip: IPv4Address | IPv6Address | str, mac: bytes = MAC, link: int = NOWH
 
 
 async def found(kernel: Kernel, told: Sequence[str] = (), source: IPv6Address = FE80) -> list[str]:
-    whereabouts = Whereabouts([52415], lambda _: told, HOUSE, neighbours=kernel)
-    return [*await whereabouts.find(NODE, source, LINK)]
+    lookup = AddressLookup([52415], lambda _: told, HOUSE, neighbours=kernel)
+    return [*await lookup.find(NODE, source, LINK)]
 
 
 async def test_what_a_cluster_tells_of_its_node_is_taken_first() -> None:
@@ -73,18 +79,18 @@ async def test_the_kernel_is_looked_at_again_until_it_has_learnt_both_addresses(
 
 async def test_who_has_no_ipv4_address_here_leads_nowhere_and_is_not_waited_for_again() -> None:
     kernel = Kernel(here(FE80))
-    whereabouts = Whereabouts([52415], lambda _: (), HOUSE, neighbours=kernel)
-    assert await whereabouts.find(NODE, FE80, LINK) == []
+    lookup = AddressLookup([52415], lambda _: (), HOUSE, neighbours=kernel)
+    assert await lookup.find(NODE, FE80, LINK) == []
     assert kernel.looks == 7
-    assert await whereabouts.find(NODE, FE80, LINK) == []
+    assert await lookup.find(NODE, FE80, LINK) == []
     assert kernel.looks == 8
 
 
 async def test_an_exo_on_this_machine_has_this_machines_addresses() -> None:
     kernel = Kernel()
     link = Link(NOWHERE, "eth9", (IPv4Interface("10.0.0.1/24"),), (OWN,))
-    whereabouts = Whereabouts([52415], lambda _: (), HOUSE, neighbours=kernel)
-    assert await whereabouts.find(NODE, OWN, link) == ["10.0.0.1:52415"]
+    lookup = AddressLookup([52415], lambda _: (), HOUSE, neighbours=kernel)
+    assert await lookup.find(NODE, OWN, link) == ["10.0.0.1:52415"]
     assert kernel.looks == 0
 
 
@@ -114,15 +120,15 @@ async def test_a_kernel_that_does_not_tell_leads_nowhere() -> None:
 
 
 def test_a_link_is_nudged_once_for_a_hardware_address_in_ten_minutes() -> None:
-    nudges = Nudges()
-    assert nudges.take(LINK, MAC, 0.0)
-    assert not nudges.take(LINK, MAC, 599.0)
-    assert nudges.take(LINK, MAC, 600.0)
+    limit = ProbeLimit()
+    assert limit.take(LINK, MAC, 0.0)
+    assert not limit.take(LINK, MAC, 599.0)
+    assert limit.take(LINK, MAC, 600.0)
 
 
 def test_however_many_hardware_addresses_there_are_a_link_is_nudged_rarely() -> None:
-    nudges = Nudges()
-    taken = [nudges.take(LINK, n.to_bytes(6), n / 10) for n in range(5000)]
+    limit = ProbeLimit()
+    taken = [limit.take(LINK, n.to_bytes(6), n / 10) for n in range(5000)]
     assert sum(taken) == MOST_ROUNDS
 
 
@@ -157,10 +163,10 @@ def test_a_nudge_stays_in_the_own_subnet_and_spares_the_own_address(
 @pytest.mark.parametrize("ip", ["2001:db8::1", "fd00::1", "::1", "ff02::1"])
 def test_of_ipv6_only_a_neighbour_on_the_link_is_nudged(ip: str) -> None:
     name = socket.if_indextoname(1)
-    assert not nudge_one(Link(1, name, (), (OWN,)), IPv6Address(ip))
+    assert not probe_address(Link(1, name, (), (OWN,)), IPv6Address(ip))
 
 
 def test_a_link_outside_the_house_is_not_nudged() -> None:
     name = socket.if_indextoname(1)
     public = Link(1, name, (IPv4Interface("8.8.8.8/24"), IPv4Interface("127.0.0.1/8")), (OWN,))
-    assert nudge(public) == 0
+    assert probe_link(public) == 0

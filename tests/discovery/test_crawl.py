@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address, NodeId
-from exo_supervisor.discovery.allowed_networks import Vicinity
+from exo_supervisor.discovery.allowed_networks import AllowedNetworks
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint, candidates
 from exo_supervisor.runtime.fetch import GetError
 from tests.discovery.house import HOUSE, on_links
@@ -39,14 +39,14 @@ def tells(get: FakeGet, ips: list[str], edges: list[str] | None = None, url: str
 class Crawling:
     """A crawl in virtual time; what it tells of is noted with its instant."""
 
-    def __init__(self, get: FakeGet, *points: CrawlPoint, vicinity: Vicinity = HOUSE) -> None:
-        self.get, self.points, self.vicinity = get, list(points), vicinity
+    def __init__(self, get: FakeGet, *points: CrawlPoint, allowed: AllowedNetworks = HOUSE) -> None:
+        self.get, self.points, self.allowed = get, list(points), allowed
         self.told: list[tuple[float, Event]] = []
 
     async def last(self, seconds: float, also: float | None = None) -> list[tuple[float, str]]:
         """Crawl for so long; at the instant `also`, the first cluster becomes known."""
         send, inbox = anyio.create_memory_object_stream[Event](8)
-        self.crawl = crawl = Crawl(self.get, send, lambda: self.points, [52415], self.vicinity)
+        self.crawl = crawl = Crawl(self.get, send, lambda: self.points, [52415], self.allowed)
 
         async with send, inbox, anyio.create_task_group() as tasks:
             tasks.start_soon(note, inbox, self.told)
@@ -135,7 +135,7 @@ FAR = ["192.168.7.7", "10.0.0.2", "172.30.1.1", "8.8.8.8"]
 async def test_a_stranger_leads_to_our_own_links_and_to_the_ranges_only() -> None:
     get = FakeGet()
     tells(get, FAR, url=STRANGER.url)
-    crawling = Crawling(get, STRANGER, vicinity=OWN)
+    crawling = Crawling(get, STRANGER, allowed=OWN)
     told = await crawling.last(2.0)
     assert [node for _, node in told] == ["10.0.0.2:52415", "172.30.1.1:52415"]
     assert crawling.crawl.addresses(N) == ("10.0.0.2", "172.30.1.1")
@@ -144,7 +144,7 @@ async def test_a_stranger_leads_to_our_own_links_and_to_the_ranges_only() -> Non
 async def test_a_seed_leads_to_any_private_address() -> None:
     get = FakeGet()
     tells(get, FAR)
-    crawling = Crawling(get, POINT, vicinity=OWN)
+    crawling = Crawling(get, POINT, allowed=OWN)
     told = await crawling.last(2.0)
     assert [node for _, node in told] == [f"{ip}:52415" for ip in FAR[:3]]
     assert crawling.crawl.addresses(N) == (*FAR[:3],)
@@ -156,7 +156,7 @@ async def test_who_was_named_by_a_seed_leads_on_and_who_was_not_does_not() -> No
     tells(get, ["192.168.7.7"])
     tells(get, ["192.168.8.8"], url=heir.url)
     tells(get, ["192.168.9.9"], url=STRANGER.url)
-    crawling = Crawling(get, POINT, STRANGER, heir, vicinity=OWN)
+    crawling = Crawling(get, POINT, STRANGER, heir, allowed=OWN)
     told = await crawling.last(2.0)
     assert told == [(1.0, "192.168.7.7:52415"), (1.0, "192.168.8.8:52415")]
 
@@ -165,14 +165,14 @@ async def test_without_its_seed_a_node_leads_nowhere_far() -> None:
     get = FakeGet()
     far = CrawlPoint("http://192.168.7.7:52415", state_paths=True, seeded=False)
     tells(get, ["192.168.8.8"], url=far.url)
-    assert await Crawling(get, far, vicinity=OWN).last(2.0) == []
+    assert await Crawling(get, far, allowed=OWN).last(2.0) == []
 
 
 async def test_a_stranger_cannot_take_the_place_of_what_a_seed_told() -> None:
     get = FakeGet()
     tells(get, ["192.168.7.7"])
     tells(get, ["10.0.0.66"], url=STRANGER.url)
-    crawling = Crawling(get, POINT, STRANGER, vicinity=OWN)
+    crawling = Crawling(get, POINT, STRANGER, allowed=OWN)
     await crawling.last(2.0)
     assert crawling.crawl.addresses(N) == ("192.168.7.7",)
 

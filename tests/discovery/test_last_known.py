@@ -15,7 +15,7 @@ from trio.testing import MockClock
 
 from exo_supervisor.core.events import Event, NodeSighted, SourceHeard
 from exo_supervisor.core.names import Address, NodeId
-from exo_supervisor.discovery.allowed_networks import Vicinity
+from exo_supervisor.discovery.allowed_networks import AllowedNetworks
 from exo_supervisor.discovery.last_known import EVERY, FORGET, MOST, STALE, Known, LastKnown
 from exo_supervisor.host.kept import NotOursError
 from tests.discovery.house import on_links
@@ -62,7 +62,7 @@ class Disk:
 
 @asynccontextmanager
 async def keeping(
-    disk: Disk, up: Sequence[Known] = (), vicinity: Vicinity = OWN, speed: float = 1.0
+    disk: Disk, up: Sequence[Known] = (), allowed: AllowedNetworks = OWN, speed: float = 1.0
 ) -> AsyncGenerator[list[str]]:
     """Keep nodes until the test ends; what is told of is noted. The wall's clock has a speed."""
     send, inbox = anyio.create_memory_object_stream[Event](8)
@@ -71,7 +71,7 @@ async def keeping(
     begun = anyio.current_time()
     last = LastKnown(
         send,
-        vicinity,
+        allowed,
         lambda: up,
         read=disk.read,
         write=disk.write,

@@ -24,7 +24,7 @@ from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.demo import ExoNode
 from exo_supervisor.demo.announce_b import GROUP, PORT, AnnouncerB, answer, query
 from exo_supervisor.discovery.mdns import Claim, Mdns, questions
-from exo_supervisor.discovery.mdns_group import Ear, read_claims
+from exo_supervisor.discovery.mdns_group import Listener, read_claims
 from exo_supervisor.discovery.throttle import MOST
 from tests.discovery.house import HOUSE
 
@@ -132,7 +132,7 @@ async def test_the_library_is_left_with_nothing_to_remember() -> None:
     group = AsyncZeroconf(interfaces=[LOOPBACK])
     try:
         await group.zeroconf.async_wait_for_start()
-        group.zeroconf.async_add_listener(Ear(send), None)
+        group.zeroconf.async_add_listener(Listener(send), None)
         manager = group.zeroconf.record_manager
         for _ in range(120):
             manager.async_updates_from_response(DNSIncoming(packet("10.0.0.1")))
@@ -176,15 +176,15 @@ async def test_a_node_is_found_in_either_order(*, node_first: bool) -> None:
 
 def member(address: str = LOOPBACK) -> socket.socket:
     """Make one more member of the group, which hears all that is said on an interface."""
-    ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    ear.settimeout(0)
-    ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    ear.bind(("0.0.0.0", PORT))
+    listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    listener.settimeout(0)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind(("0.0.0.0", PORT))
     link = socket.inet_aton(address)
-    ear.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, link)
-    ear.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(GROUP) + link)
-    return ear
+    listener.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, link)
+    listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(GROUP) + link)
+    return listener
 
 
 @pytest.mark.real_time
@@ -193,13 +193,13 @@ async def test_it_asks_exactly_one_thing_and_never_answers() -> None:
     send, inbox = anyio.create_memory_object_stream[Event](64)
     others = b"\x09_services\x07_dns-sd\x04_udp\x05local\x00"
     asked: list[bytes] = []
-    with send, inbox, member() as ear, member() as asker:
+    with send, inbox, member() as listener, member() as asker:
         async with anyio.create_task_group() as tasks, anyio.create_task_group():
             tasks.start_soon(Mdns(send, [52415], HOUSE, interfaces=["lo"], loopback=True).run)
             with anyio.fail_after(60):
                 while len(asked) < 2:
-                    await anyio.wait_readable(ear)
-                    data, (_, port) = ear.recvfrom(9000)
+                    await anyio.wait_readable(listener)
+                    data, (_, port) = listener.recvfrom(9000)
                     if port == PORT and data[:2] == b"\0\0":
                         asked.append(data)
                         asker.sendto(query(7), (GROUP, PORT))

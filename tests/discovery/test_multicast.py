@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exo_supervisor.core.events import Event
-from exo_supervisor.discovery.group import PORT, open_ear, open_mouth, say
+from exo_supervisor.discovery.group import PORT, open_listener, open_sender, send
 from exo_supervisor.discovery.multicast import NO_IPV6, NO_SUCH_LINK, Multicast
 from exo_supervisor.discovery.neighbours import Link
 from tests.discovery.house import HOUSE
@@ -64,16 +64,16 @@ async def test_a_namespace_that_is_too_long_is_a_value_error() -> None:
 
 
 def test_questions_come_from_another_port_than_exos() -> None:
-    with open_mouth(LOOPBACK) as mouth:
-        assert mouth.getsockname()[1] not in {0, PORT}
+    with open_sender(LOOPBACK) as sender:
+        assert sender.getsockname()[1] not in {0, PORT}
 
 
 def test_a_link_that_takes_no_multicast_is_no_error() -> None:
-    with open_mouth(LOOPBACK) as mouth:
-        assert not say(mouth, [b"hello"])
+    with open_sender(LOOPBACK) as sender:
+        assert not send(sender, [b"hello"])
 
 
 def test_the_ear_is_on_the_groups_address_and_not_on_every_one() -> None:
     """On the wildcard address it would be given answers that are meant for an Exo."""
-    with open_ear(LOOPBACK) as ear:
-        assert ear.getsockname()[:2] == ("ff12::e0a1:de89", PORT)
+    with open_listener(LOOPBACK) as listener:
+        assert listener.getsockname()[:2] == ("ff12::e0a1:de89", PORT)

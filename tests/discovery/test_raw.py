@@ -76,12 +76,12 @@ def may_open_raw() -> bool:
 @pytest.mark.skipif(not may_open_raw(), reason="a raw socket needs CAP_NET_RAW")
 async def test_the_kernel_lets_only_the_port_through() -> None:
     """On a machine with much UDP traffic, everything else would push announcements out."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other, open_raw(PORT) as ear:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other, open_raw(PORT) as listener:
         other.bind(("127.0.0.1", 0))
         for to in (other.getsockname()[1], PORT):
             other.sendto(b"for " + str(to).encode(), ("127.0.0.1", to))
         with anyio.fail_after(60):
-            await anyio.wait_readable(ear)
-        assert payload(ear.recv(65_536), PORT) == b"for 5678"
+            await anyio.wait_readable(listener)
+        assert payload(listener.recv(65_536), PORT) == b"for 5678"
         with pytest.raises(BlockingIOError):
-            ear.recv(65_536)
+            listener.recv(65_536)

@@ -19,7 +19,7 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.names import Address
 from exo_supervisor.demo import Disease, ExoNode, Generation
-from exo_supervisor.discovery.allowed_networks import Vicinity
+from exo_supervisor.discovery.allowed_networks import AllowedNetworks
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
 from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.health import Health
@@ -90,7 +90,7 @@ async def test_one_node_on_loopback_leads_to_the_others_that_it_reached() -> Non
         send, inbox = anyio.create_memory_object_stream[Event](64)
         async with Client(idle=3.0) as session, send, inbox:
             points = [CrawlPoint(one.url, state_paths=True, seeded=True, trusted=True)]
-            crawl = Crawl(Fetcher(session), send, lambda: points, [], Vicinity())
+            crawl = Crawl(Fetcher(session), send, lambda: points, [], AllowedNetworks())
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(crawl.run)
                 with anyio.fail_after(60):

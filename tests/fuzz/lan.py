@@ -16,7 +16,7 @@ from exo_supervisor.core.fleet.known import MAX_PAST_MODELS, MAX_PAST_NODES
 from exo_supervisor.core.fleet.registry import MAX_NODES
 from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.demo.announce_b import answer
-from exo_supervisor.discovery.hello_protocol import PORT, Conversation
+from exo_supervisor.discovery.hello_protocol import PORT, HelloProtocol
 from exo_supervisor.discovery.mdns_group import read_claims
 from exo_supervisor.discovery.namespaces import Namespaces
 from exo_supervisor.wire.chat.judge import WireError
@@ -87,10 +87,10 @@ class Lan:
         read_claims(DNSIncoming(data).answers())
         with suppress(WireError):
             read_manual_peers(data)
-        conversation = Conversation(Namespaces(()))
-        conversation.question(b"m" * 8, 0.0)
-        conversation.hear(data, IPv6Address("fe80::2"), PORT, 0.0)
-        conversation.answer(data, IPv6Address("fe80::2"), 0.0)
+        protocol = HelloProtocol(Namespaces(()))
+        protocol.question(b"m" * 8, 0.0)
+        protocol.hear(data, IPv6Address("fe80::2"), PORT, 0.0)
+        protocol.answer(data, IPv6Address("fe80::2"), 0.0)
 
     def _visit(self, state: bytes) -> None:
         story, random = self._house, self._random

@@ -11,7 +11,7 @@ from exo_supervisor.core.keys import Keys
 from exo_supervisor.wire.chat.judge import WireError, judge
 from exo_supervisor.wire.exo.placement import at_work, read_instances, read_previews
 from exo_supervisor.wire.openai.answer_writer import Aggregate
-from exo_supervisor.wire.openai.json_body import Whole
+from exo_supervisor.wire.openai.json_body import JsonBody
 from exo_supervisor.wire.openai.outbound import read_models
 from exo_supervisor.wire.openai.stream_writer import DONE, Answer
 from tests.fuzz.mutation import mutated, pieces
@@ -56,7 +56,7 @@ class Upstream:
             at_work(body, None)
 
     def _read(self, reading: Answer | Aggregate, body: bytes) -> None:
-        translator = reading if self._random.random() < 0.8 else Whole(reading)
+        translator = reading if self._random.random() < 0.8 else JsonBody(reading)
         told = b""
         for piece in pieces(body, self._random):
             told += translator.feed(piece)

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from exo_supervisor.core.events import NodeSighted, PlacementRead, ProbeAnswered
-from exo_supervisor.core.fleet.components import Kin
+from exo_supervisor.core.fleet.components import Components
 from exo_supervisor.core.fleet.kinship import Bonds, bonds
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.fleet.trust import Trust
@@ -51,7 +51,7 @@ def neighbours(
 
 def grouping(nodes: Iterable[Node]) -> Callable[[], Bonds]:
     """Make what a change of the first of them leads to."""
-    kin, at = Kin(), {node.address: node for node in nodes}
+    kin, at = Components(), {node.address: node for node in nodes}
     ids = {node.node_id: node.address for node in at.values() if node.node_id}
     for node in at.values():
         kin.lists(node.address, (), node.listed)

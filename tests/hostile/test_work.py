@@ -16,7 +16,7 @@ from exo_supervisor.wire.exo import identity as exo
 from exo_supervisor.wire.openai import outbound as providers
 from exo_supervisor.wire.openai.answer_writer import Aggregate
 from exo_supervisor.wire.openai.inbound import read_chat
-from exo_supervisor.wire.openai.json_body import read_whole
+from exo_supervisor.wire.openai.json_body import read_json_body
 from exo_supervisor.wire.openai.stream_writer import Answer
 from tests.hostile.weight import weigh
 
@@ -50,7 +50,7 @@ PARSERS: dict[str, Parse] = {
     "manual": legacy.read_manual_peers,
     "datagram": legacy.read_discovery_datagram,
     "provider": providers.read_models,
-    "whole": lambda b: read_whole(b, aggregate()),
+    "whole": lambda b: read_json_body(b, aggregate()),
     "event": lambda b: aggregate().feed(b"data: " + b + b"\n\n"),
     "event_to_a_stream": lambda b: answer().feed(b"data: " + b + b"\n\n"),
 }

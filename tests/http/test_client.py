@@ -230,7 +230,7 @@ async def test_what_is_left_ends_by_itself_and_its_connection_is_used_again() ->
     async with serving(Talker(talk)) as server, Client(idle=3.0) as client:
         answer = await client.request("GET", server.url)
         assert await answer.read() == b"all"
-        answer.leave()
+        answer.abandon()
         answer.close()
         assert client.statistics().idle == 0
         late.set()
@@ -254,8 +254,8 @@ async def test_what_is_left_and_does_not_end_is_closed(rest: bytes | None) -> No
     async with serving(Talker(talk)) as server, Client(idle=3.0) as client:
         answer = await client.request("GET", server.url)
         assert await answer.read() == b"all"
-        answer.leave()
-        answer.leave()
+        answer.abandon()
+        answer.abandon()
         goes_on.set()
         with anyio.fail_after(60):
             while client.statistics().open:  # noqa: ASYNC110 -- nobody tells

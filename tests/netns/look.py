@@ -11,7 +11,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from exo_supervisor.core.events import Event, NodeSighted
-from exo_supervisor.discovery.allowed_networks import Vicinity
+from exo_supervisor.discovery.allowed_networks import AllowedNetworks
 from exo_supervisor.discovery.broadcast import Broadcast
 from exo_supervisor.discovery.mdns import Mdns
 from exo_supervisor.discovery.multicast import Multicast
@@ -28,11 +28,11 @@ PATIENCE = 15.0
 def source(generation: str, inbox: MemoryObjectSendStream[Event]) -> Service:
     match generation:
         case "A":
-            return Broadcast(inbox, PORTS, Vicinity(), mode="raw")
+            return Broadcast(inbox, PORTS, AllowedNetworks(), mode="raw")
         case "B":
-            return Mdns(inbox, PORTS, Vicinity())
+            return Mdns(inbox, PORTS, AllowedNetworks())
         case _:
-            return Multicast(inbox, PORTS, Vicinity())
+            return Multicast(inbox, PORTS, AllowedNetworks())
 
 
 async def identified(

@@ -88,6 +88,6 @@ def test_a_mere_card_may_be_ordered() -> None:
         house.tell(event)
 
     Orders(house.machine, ask).give("org/card", "place")
-    row = house.machine.tables.keeper.wants.row_of(ModelId("org/card"))
+    row = house.machine.tables.reconciler.desired.row_of(ModelId("org/card"))
     assert row is not None
     assert row.wanted

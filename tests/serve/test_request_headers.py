@@ -6,43 +6,43 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from exo_supervisor.errors import BadRequestError
-from exo_supervisor.serve.request_headers import PLAIN, Wishes, read_wishes
+from exo_supervisor.serve.request_headers import PLAIN, RequestHeaders, read_headers
 
 ROUTE, PRIVACY, DEADLINE = (f"x-supervisor-{name}" for name in ("route", "privacy", "deadline"))
 
 
 def refused(*headers: tuple[str, str]) -> BadRequestError:
     with pytest.raises(BadRequestError) as caught:
-        read_wishes(CIMultiDict(headers))
+        read_headers(CIMultiDict(headers))
     assert (caught.value.status, caught.value.code) == (400, "bad_header")
     return caught.value
 
 
 def test_who_wishes_nothing_gets_what_is_usual() -> None:
-    assert read_wishes({}) is PLAIN
-    assert read_wishes({"authorization": "x", "x-super": "1", "x-request-id": "2"}) is PLAIN
-    assert Wishes(route=None, local_only=False, deadline=None) == PLAIN
+    assert read_headers({}) is PLAIN
+    assert read_headers({"authorization": "x", "x-super": "1", "x-request-id": "2"}) is PLAIN
+    assert RequestHeaders(route=None, local_only=False, deadline=None) == PLAIN
 
 
 @pytest.mark.parametrize(
     ("header", "value", "wishes"),
     [
-        (ROUTE, "exo", Wishes(route="exo")),
-        (ROUTE, "cloud", Wishes(route="cloud")),
-        (PRIVACY, "local_only", Wishes(local_only=True)),
-        (PRIVACY, " local_only ", Wishes(local_only=True)),
-        (DEADLINE, "2.5", Wishes(deadline=2.5)),
-        (DEADLINE, "1e3", Wishes(deadline=1000.0)),
-        ("X-Supervisor-Deadline", "10", Wishes(deadline=10.0)),
+        (ROUTE, "exo", RequestHeaders(route="exo")),
+        (ROUTE, "cloud", RequestHeaders(route="cloud")),
+        (PRIVACY, "local_only", RequestHeaders(local_only=True)),
+        (PRIVACY, " local_only ", RequestHeaders(local_only=True)),
+        (DEADLINE, "2.5", RequestHeaders(deadline=2.5)),
+        (DEADLINE, "1e3", RequestHeaders(deadline=1000.0)),
+        ("X-Supervisor-Deadline", "10", RequestHeaders(deadline=10.0)),
     ],
 )
-def test_a_wish_is_read(header: str, value: str, wishes: Wishes) -> None:
-    assert read_wishes(CIMultiDict({header: value})) == wishes
+def test_a_wish_is_read(header: str, value: str, wishes: RequestHeaders) -> None:
+    assert read_headers(CIMultiDict({header: value})) == wishes
 
 
 def test_wishes_go_together() -> None:
     headers = {ROUTE: "exo", PRIVACY: "local_only", DEADLINE: "1"}
-    assert read_wishes(headers) == Wishes("exo", local_only=True, deadline=1.0)
+    assert read_headers(headers) == RequestHeaders("exo", local_only=True, deadline=1.0)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_wish_that_is_sent_twice_is_refused_even_if_both_agree() -> None:
 @given(st.sampled_from([ROUTE, PRIVACY, DEADLINE]), st.text())
 def test_any_value_is_a_wish_or_a_refusal(header: str, value: str) -> None:
     try:
-        wishes = read_wishes({header: value})
+        wishes = read_headers({header: value})
     except BadRequestError as bad:
         assert bad.param == header  # noqa: PT017 -- both ends are right
     else:

@@ -259,7 +259,7 @@ def start(
     return StartAttempt(
         request=request, attempt=attempt, target=Address(f"n:{attempt}"),
         url=f"http://n:{attempt}", model=ModelId("m"), generation=generation, timers=timers,
-        shift=None, hold=hold, continues=continues, resumes=resumes,
+        shift=None, commit_at_answer=hold, continues=continues, resumes=resumes,
     )  # fmt: skip
 
 

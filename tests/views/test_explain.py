@@ -6,7 +6,7 @@ import pytest
 
 from exo_supervisor.core.events import NodeSighted, Placed, PlacementFailed, ProbeFailed, Why
 from exo_supervisor.core.names import Address, NodeId
-from exo_supervisor.views import models as places
+from exo_supervisor.views import models
 from exo_supervisor.views.explain import RECENT, advise_on, explain, not_ready, reason_of, span
 from tests.core.story import LOCAL, M, Story, stand
 
@@ -179,7 +179,7 @@ def test_a_member_that_lags_says_by_how_much_and_is_not_ready() -> None:
     story.wait(10.0)
     story.tells("n:1", stand(M, "i@o:1"), mates="o:1", index=5000)
     assert why(story) == "its state stands still"
-    where = places.models(story.machine, story.now, str)[0].where
+    where = models.models(story.machine, story.now, str)[0].where
     assert [(place.target, place.ready, place.why) for place in where] == [
         ("n:1", False, "its state stands still"), ("o:1", True, ""),
     ]  # fmt: skip

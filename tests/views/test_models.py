@@ -53,7 +53,7 @@ def test_a_download_that_failed_ends_the_wait_at_once() -> None:
     assert advice(story) == [
         "m at a:1: its download failed (no space left): exo-supervisor models remove m, then place"
     ]
-    assert not story.machine.tables.keeper.expects((M,)), "no request waits for it"
+    assert not story.machine.tables.reconciler.expects((M,)), "no request waits for it"
 
 
 def test_one_that_is_downloaded_shows_how_far_it_is() -> None:

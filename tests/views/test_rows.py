@@ -9,8 +9,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Policy
-from exo_supervisor.views import models as places
-from exo_supervisor.views import rows as views
+from exo_supervisor.views import models, rows
 from tests.core.story import BOTH, CHAT, LOCAL, M, P, Q, Story, X, stand
 
 LOADING = Placed(M, ready=False)
@@ -20,8 +19,8 @@ def wall(instant: float) -> str:
     return f"t{instant:g}"
 
 
-def shown(story: Story) -> views.Status:
-    return views.status(
+def shown(story: Story) -> rows.Status:
+    return rows.status(
         story.machine, story.now, version="1", config="f", quiet=["mdns is quiet"], wall=wall
     )
 
@@ -29,7 +28,7 @@ def shown(story: Story) -> views.Status:
 def test_a_node_is_shown_with_its_cluster_its_models_and_its_breaker() -> None:
     story = Story(LOCAL, "n:1")
     story.read("n:1", M, loading="other")
-    [node] = views.nodes(story.machine, story.now, wall)
+    [node] = rows.nodes(story.machine, story.now, wall)
     assert (node.id, node.url, node.generation, node.cluster) == ("n:1", "http://n:1", "C", "n:1")
     assert (node.rung, node.why, node.advice) == ("ready", None, None)
     assert [(model.id, model.ready) for model in node.models] == [("m", True), ("other", False)]
@@ -38,12 +37,12 @@ def test_a_node_is_shown_with_its_cluster_its_models_and_its_breaker() -> None:
 
 def test_a_node_shows_what_its_machine_bears_when_it_is_known() -> None:
     story = Story(LOCAL, "n:1")
-    [node] = views.nodes(story.machine, story.now, wall)
+    [node] = rows.nodes(story.machine, story.now, wall)
     assert node.capacity is None
     story.wait(2.0)
     known = Capacity(memory_total=64, memory_available=48, gpu=0.5, chip="Apple M3")
     story.tell(CapacityRead(node=Address("n:1"), capacities={}, own=known))
-    [node] = views.nodes(story.machine, story.now, wall)
+    [node] = rows.nodes(story.machine, story.now, wall)
     assert msgspec.json.decode(msgspec.json.encode(node.capacity)) == {
         "memory_total": 64, "memory_available": 48, "gpu": 0.5, "cpu": None,
         "temperature": None, "power": None, "chip": "Apple M3", "read_at": "t7",
@@ -55,10 +54,10 @@ def test_a_model_that_is_stuck_says_so_and_for_how_long() -> None:
     for why, state in (("loading", "loading"), ("runner_failed", "failed"), ("", "placed")):
         story.tells("n:1", stand("m", "i1@n:1", why=why or "idle") if why else LOADING)
         story.wait(299.0)
-        [row] = places.models(story.machine, story.now, wall)[:1]
+        [row] = models.models(story.machine, story.now, wall)[:1]
         assert row.where[0].why == why
         story.wait(61.0)
-        [row] = places.models(story.machine, story.now, wall)[:1]
+        [row] = models.models(story.machine, story.now, wall)[:1]
         assert (row.state, row.where[0].why) == (state, f"{why or 'not ready'}, stuck for 6 min")
 
 
@@ -67,18 +66,18 @@ def test_a_model_that_an_election_took_says_so() -> None:
     story.tells("n:1", stand("m", "i1@n:1"), index=500)
     story.tells("n:1", index=-1)
     story.wait(8.0)
-    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
+    rows = {row.id: row for row in models.models(story.machine, story.now, wall)}
     assert (rows["chat"].state, rows["chat"].where) == ("down", [])
     assert rows["chat"].why == rows["m"].why == "n:1 re-elected 8 s ago and lost it"
     story.tells("n:1", stand("n", "i2@n:1"), index=3)
-    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
+    rows = {row.id: row for row in models.models(story.machine, story.now, wall)}
     assert rows["n"].why is None
     assert rows["m"].why is not None
     story.tells("n:1", stand("m", "i3@n:1", why="loading"), index=5)
-    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
+    rows = {row.id: row for row in models.models(story.machine, story.now, wall)}
     assert (rows["m"].state, rows["m"].why) == ("loading", None)
     story.tells("n:1", index=9)
-    assert places.models(story.machine, story.now, wall)[0].why is None, "taken away by a person"
+    assert models.models(story.machine, story.now, wall)[0].why is None, "taken away by a person"
 
 
 def test_a_node_that_is_down_shows_why_and_no_models() -> None:
@@ -86,7 +85,7 @@ def test_a_node_that_is_down_shows_why_and_no_models() -> None:
     known = Capacity(memory_total=64, memory_available=48)
     story.tell(CapacityRead(node=Address("n:1"), capacities={}, own=known))
     story.down("n:1")
-    [node] = views.nodes(story.machine, story.now, wall)
+    [node] = rows.nodes(story.machine, story.now, wall)
     assert (node.models, node.latency, node.rung) == ([], None, "seen")
     assert (node.was, node.capacity) == ("ready", None)
     assert node.why == "down since 0 s, was ready: the host is up, but nothing listens there"
@@ -103,14 +102,14 @@ def test_another_address_of_a_node_is_no_second_node() -> None:
     registry.nodes[Address("n:2")] = msgspec.structs.replace(
         twin, address=Address("n:2"), alias_of=Address("n:1")
     )
-    assert [node.id for node in views.nodes(story.machine, story.now, wall)] == ["n:1"]
-    assert [row.target for row in views.breakers(story.machine, wall)] == ["n:1"]
+    assert [node.id for node in rows.nodes(story.machine, story.now, wall)] == ["n:1"]
+    assert [row.target for row in rows.breakers(story.machine, wall)] == ["n:1"]
     assert sum(shown(story).nodes.values()) == 1
 
 
 def test_every_target_has_a_breaker_and_models_only_with_a_past() -> None:
     story = Story(BOTH, "n:1")
-    assert [(row.target, row.model, row.state) for row in views.breakers(story.machine, wall)] == [
+    assert [(row.target, row.model, row.state) for row in rows.breakers(story.machine, wall)] == [
         ("n:1", None, "closed"),
         ("p", None, "closed"),
         ("q", None, "closed"),
@@ -118,7 +117,7 @@ def test_every_target_has_a_breaker_and_models_only_with_a_past() -> None:
     story.ask("r")
     story.fail("r", Fault.RESET)
     story.begin("r")
-    [row, *_] = views.breakers(story.machine, wall)
+    [row, *_] = rows.breakers(story.machine, wall)
     assert (row.target, row.state, row.failures, row.last) == ("n:1", "closed", 1, "reset")
 
 
@@ -126,17 +125,17 @@ def test_a_forced_breaker_says_who_did_it_and_since_when() -> None:
     story = Story(LOCAL, "n:1")
     story.wait(7.0)
     story.force("n:1", "open")
-    [row] = views.breakers(story.machine, wall)
+    [row] = rows.breakers(story.machine, wall)
     assert (row.state, row.forced, row.reason, row.until) == ("open", True, "operator", None)
     assert row.since == wall(story.now)
     story.force("n:1", None)
-    [row] = views.breakers(story.machine, wall)
+    [row] = rows.breakers(story.machine, wall)
     assert (row.state, row.forced, row.since) == ("closed", False, None)
 
 
 def test_models_stand_where_they_stand() -> None:
     story = Story(BOTH, "n:1")
-    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
+    rows = {row.id: row for row in models.models(story.machine, story.now, wall)}
     assert next(iter(rows)) == "chat"
     assert rows["chat"].state == "ready"
     assert [(at.target, at.model, at.ready) for at in rows["chat"].where] == [
@@ -146,18 +145,18 @@ def test_models_stand_where_they_stand() -> None:
     ]
     assert rows["x"].state == "cloud"
     story.read("n:1", loading=M)
-    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
+    rows = {row.id: row for row in models.models(story.machine, story.now, wall)}
     assert rows["m"].state == "placed"
     assert not rows["m"].where[0].ready
     story.down("n:1")
-    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
+    rows = {row.id: row for row in models.models(story.machine, story.now, wall)}
     assert rows["chat"].state == "cloud"
 
 
 def test_a_provider_whose_key_was_refused_is_shown_with_its_reason() -> None:
     story = Story(BOTH)
     story.machine.tables.clouds.refused_key(P, story.now)
-    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
+    rows = {row.id: row for row in models.models(story.machine, story.now, wall)}
     assert [(at.target, at.ready, at.why) for at in rows["chat"].where] == [
         ("p", False, "it refused its key"),
         ("q", True, ""),
@@ -180,16 +179,16 @@ def test_the_status_counts_requests_and_nodes() -> None:
     assert list(status.nodes) == ["seen", "reachable", "identified", "clustered", "placed", "ready"]
     assert status.nodes["ready"] == 1
     assert "mdns is quiet" in status.looked
-    assert msgspec.json.decode(msgspec.json.encode(status), type=views.Status) == status
+    assert msgspec.json.decode(msgspec.json.encode(status), type=rows.Status) == status
 
 
 def test_an_empty_house_has_a_status_too() -> None:
     story = Story(Policy())
     status = shown(story)
     assert (status.ready, status.providers, sum(status.nodes.values())) == (False, [], 0)
-    assert views.nodes(story.machine, story.now, wall) == []
-    assert places.models(story.machine, 5.0, wall) == []
-    assert views.breakers(story.machine, wall) == []
+    assert rows.nodes(story.machine, story.now, wall) == []
+    assert models.models(story.machine, 5.0, wall) == []
+    assert rows.breakers(story.machine, wall) == []
 
 
 def test_what_an_operator_holds_stands_in_the_status() -> None:
@@ -203,7 +202,7 @@ def test_what_an_operator_holds_stands_in_the_status() -> None:
 
 def test_the_first_look_is_told_while_it_lasts() -> None:
     machine = Machine(structs.replace(BOTH, seeds=((Address("n:1"), "http://n:1"),)), 0.0)
-    status = views.status(machine, 0.0, version="1", config=None, quiet=[], wall=wall)
+    status = rows.status(machine, 0.0, version="1", config=None, quiet=[], wall=wall)
     assert (status.looking, status.ready) == (True, False)
     assert not shown(Story(BOTH)).looking
 
@@ -212,7 +211,7 @@ def test_nodes_stand_in_the_order_of_their_addresses_whenever_they_came() -> Non
     story = Story(LOCAL)
     for node in ("zeta:1", "10.0.0.10:2", "10.0.0.9:52415", "10.0.0.10:1", "odd"):
         story.up(node)
-    order = [node.id for node in views.nodes(story.machine, story.now, wall)]
+    order = [node.id for node in rows.nodes(story.machine, story.now, wall)]
     assert order == ["10.0.0.9:52415", "10.0.0.10:1", "10.0.0.10:2", "odd", "zeta:1"]
 
 
@@ -220,7 +219,7 @@ def test_a_provider_that_was_not_reached_or_does_not_list_a_model_is_not_ready_f
     rule = structs.replace(CHAT, cloud=((P, ModelId("nosuch")), (Q, X)))
     story = Story(structs.replace(BOTH, models=(rule,)))
     story.tell(ProviderFailed(provider=Q, why="timeout", detail="no answer in time"))
-    row = places.models(story.machine, story.now, wall)[0]
+    row = models.models(story.machine, story.now, wall)[0]
     assert [(at.target, at.ready, at.why) for at in row.where] == [
         ("p", False, "p does not list nosuch"),
         ("q", False, "unreachable"),
@@ -228,17 +227,17 @@ def test_a_provider_that_was_not_reached_or_does_not_list_a_model_is_not_ready_f
     assert row.state == "down"
     story.tell(ProviderListed(provider=Q, models=(X,)))
     story.force("q", "open")
-    row = places.models(story.machine, story.now, wall)[0]
+    row = models.models(story.machine, story.now, wall)[0]
     assert row.where[1].why == "held open by the operator"
 
 
 def test_an_alias_and_what_it_stands_for_are_one_model() -> None:
     story = Story(BOTH, "n:1")
-    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
+    rows = {row.id: row for row in models.models(story.machine, story.now, wall)}
     assert {name: row.alias_of for name, row in rows.items()} == {
         "chat": None, "m": "chat", "x": "chat",
     }  # fmt: skip
     apart = structs.replace(CHAT, cloud=((P, X),))
     story = Story(structs.replace(BOTH, models=(apart,)), "n:1")
-    rows = {row.id: row for row in places.models(story.machine, story.now, wall)}
+    rows = {row.id: row for row in models.models(story.machine, story.now, wall)}
     assert rows["x"].alias_of is None, "another provider has it, too"

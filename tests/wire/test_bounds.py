@@ -18,7 +18,7 @@ from exo_supervisor.wire.exo.identity import encode_chat
 from exo_supervisor.wire.openai.answer_writer import Aggregate
 from exo_supervisor.wire.openai.extras import MAX_NAMES, Extras
 from exo_supervisor.wire.openai.inbound import read_chat
-from exo_supervisor.wire.openai.json_body import Whole
+from exo_supervisor.wire.openai.json_body import JsonBody
 from exo_supervisor.wire.openai.outbound import read_models
 from exo_supervisor.wire.openai.stream_writer import Answer
 from exo_supervisor.wire.sse import SseReader
@@ -41,7 +41,7 @@ def test_what_is_held_of_half_an_event_is_counted() -> None:
 
 
 def test_what_is_held_of_half_a_whole_answer_is_counted() -> None:
-    whole = Whole(aggregate())
+    whole = JsonBody(aggregate())
     whole.feed(b'{"choices": ')
     whole.feed(b"[")
     assert whole.held == len(b'{"choices": [')

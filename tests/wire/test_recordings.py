@@ -13,7 +13,7 @@ from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.judge import judge
 from exo_supervisor.wire.openai.answer_writer import Aggregate
-from exo_supervisor.wire.openai.json_body import read_whole
+from exo_supervisor.wire.openai.json_body import read_json_body
 from exo_supervisor.wire.openai.stream_writer import DONE, Answer
 from tests.wire.sdk import judge_answer, judge_chunk
 
@@ -149,7 +149,7 @@ def test_a_gathered_stream_holds_what_was_streamed(name: str) -> None:
 @pytest.mark.parametrize("name", WHOLES)
 def test_a_recorded_whole_answer_is_whole_or_unfinished(name: str) -> None:
     reading = answer(name)
-    told = read_whole(ALL[name].body, reading)
+    told = read_json_body(ALL[name].body, reading)
     unfinished = b"finish_reason" not in ALL[name].body
     assert reading.fault is (Fault.UNFINISHED if unfinished else None)
     assert told.endswith(DONE) != unfinished

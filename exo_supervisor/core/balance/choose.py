@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from exo_supervisor.core.load.latency import Meters
+from exo_supervisor.core.load.latency import Latencies
 from exo_supervisor.core.names import Address, ModelId
 
 SAMPLE = 8
@@ -22,7 +22,7 @@ def sample(nodes: Sequence[Address], draw: float) -> Sequence[Address]:
 def choose(
     nodes: Sequence[Address],
     model: ModelId,
-    meters: Meters,
+    latency: Latencies,
     *,
     policy: Literal["fastest", "round_robin"],
     turn: int,
@@ -35,7 +35,7 @@ def choose(
     """
     if policy == "round_robin":
         return nodes[turn % len(nodes)]
-    loads = [meters.load(node, model, now) for node in nodes]
+    loads = [latency.load(node, model, now) for node in nodes]
     best = min(loads)
     tied = [node for node, load in zip(nodes, loads, strict=True) if load == best]
     return tied[int(draw * len(tied)) % len(tied)]

@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from exo_supervisor.core.breakers import automaton as breaker
+from exo_supervisor.core.breakers import automaton
 from exo_supervisor.core.breakers.automaton import (
     Breaker,
     Closed,
@@ -109,7 +109,7 @@ class Breakers:
         cell = self._cells.get(key)
         if cell is None or cell.forced == "closed":
             return True
-        return cell.forced is None and breaker.may_admit(cell.breaker, now)
+        return cell.forced is None and automaton.may_admit(cell.breaker, now)
 
     def rest_ends(self, key: Key) -> float | None:
         """Tell when an open breaker may be probed; None if it is not merely resting."""
@@ -140,7 +140,9 @@ class Breakers:
             return 0
         if cell.forced == "closed":
             return cell.breaker.epoch if isinstance(cell.breaker, Closed) else UNCOUNTED
-        moved, permit = breaker.probe(cell.breaker) if early else breaker.admit(cell.breaker, now)
+        moved, permit = (
+            automaton.probe(cell.breaker) if early else automaton.admit(cell.breaker, now)
+        )
         if permit is None:
             raise AssertionError(f"no permit at {key}: ask may_admit first")
         self._move(key, cell, moved, now, changes)
@@ -159,7 +161,7 @@ class Breakers:
             cell = self._cells[key] = Cell(Closed(), now)
         if mark is Mark.FAILURE and permit == cell.breaker.epoch:
             cell.last = last
-        moved = breaker.settle(
+        moved = automaton.settle(
             cell.breaker, permit, mark, now, rules=self.rules, jitter=jitter, owed=owed
         )
         self._move(key, cell, moved, now, changes)
@@ -173,7 +175,7 @@ class Breakers:
     def hasten(self, key: Key, now: float) -> None:
         """End a target's rest early: a cheap check has seen it come back."""
         if (cell := self._cells.get(key)) is not None:
-            cell.breaker = breaker.hasten(cell.breaker, now)
+            cell.breaker = automaton.hasten(cell.breaker, now)
 
     def force(self, key: Key, forced: Forced | None, now: float, changes: list[Change]) -> None:
         """Do as the operator says; None returns to the automaton."""
@@ -195,13 +197,13 @@ class Breakers:
                 continue
             there = self._cells.get((new, model))
             twin = Cell(
-                breaker.rested(cell.breaker), cell.since, cell.reason, cell.forced, cell.last
+                automaton.rested(cell.breaker), cell.since, cell.reason, cell.forced, cell.last
             )
             if there is None:
                 self._cells[new, model] = twin
-            elif breaker.worse(there.breaker, twin.breaker) is not there.breaker:
+            elif automaton.worse(there.breaker, twin.breaker) is not there.breaker:
                 twin.forced = there.forced or cell.forced
-                twin.breaker = breaker.succeed(twin.breaker, there.breaker)
+                twin.breaker = automaton.succeed(twin.breaker, there.breaker)
                 self._cells[new, model] = twin
             else:
                 there.forced = there.forced or cell.forced

@@ -1,4 +1,4 @@
-"""Which nodes a change of one node's list can concern: all that are tied to it, and nobody else.
+"""The connected component of a node in the "lists" graph.
 
 In a house of fifty clusters, what one node tells must not cost a look at all the others.
 """
@@ -12,7 +12,7 @@ from exo_supervisor.core.names import Address, ClusterKey, NodeId
 _NOBODY: AbstractSet[Address] = frozenset()
 
 
-class Kin:
+class Components:
     """Owns who lists whom; the registry tells it of every list."""
 
     def __init__(self) -> None:

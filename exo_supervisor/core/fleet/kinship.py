@@ -14,7 +14,7 @@ from itertools import chain
 
 from msgspec import Struct
 
-from exo_supervisor.core.fleet.components import Kin
+from exo_supervisor.core.fleet.components import Components
 from exo_supervisor.core.fleet.nodes import Ground, Node
 from exo_supervisor.core.fleet.trust import Trust
 from exo_supervisor.core.names import Address, NodeId
@@ -39,7 +39,7 @@ class Bonds(Struct, frozen=True):
     waits: dict[Address, list[Address]]
 
 
-def bonds(told: Sequence[Node], kin: Kin, trust: Trust, now: float) -> Bonds:
+def bonds(told: Sequence[Node], kin: Components, trust: Trust, now: float) -> Bonds:
     """Tie nodes by what each of them tells; an address that is an alias is tied to nobody."""
     grounds: dict[Address, Ground] = {node.address: trust.own(node) for node in told}
     nodes = [node for node in told if node.alias_of is None]
@@ -60,7 +60,7 @@ def bonds(told: Sequence[Node], kin: Kin, trust: Trust, now: float) -> Bonds:
 class _Own:
     """Nodes that are trusted by themselves, and whom each of them has in its cluster."""
 
-    def __init__(self, nodes: list[Node], kin: Kin, trust: Trust) -> None:
+    def __init__(self, nodes: list[Node], kin: Components, trust: Trust) -> None:
         self._kin, self._trust = kin, trust
         self._nodes = {node.address: node for node in nodes if node.generation != "A"}
         self._legacy = [
@@ -86,7 +86,7 @@ class _Sides:
     """
 
     def __init__(
-        self, nodes: Sequence[Node], grounds: Mapping[Address, Ground], kin: Kin, now: float
+        self, nodes: Sequence[Node], grounds: Mapping[Address, Ground], kin: Components, now: float
     ) -> None:
         self._kin, self._now = kin, now
         self._nodes = {node.address: node for node in nodes}

@@ -11,7 +11,7 @@ from exo_supervisor.core.fleet.trust import Trust
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
 
 
-class Standing:
+class ModelIndex:
     """Owns the indexes of models; the registry, whose tables it reads, tells it of changes.
 
     Every method leaves the indexes, and the rungs of the nodes concerned, true.

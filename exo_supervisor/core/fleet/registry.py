@@ -17,12 +17,12 @@ from exo_supervisor.core.events import (
     ProbeAnswered,
     ProbeFailed,
 )
-from exo_supervisor.core.fleet.components import Kin
+from exo_supervisor.core.fleet.components import Components
 from exo_supervisor.core.fleet.condition import Condition, Reading, Told, tell_lag
 from exo_supervisor.core.fleet.kinship import bonds
 from exo_supervisor.core.fleet.known import Known
 from exo_supervisor.core.fleet.members import look, weigh
-from exo_supervisor.core.fleet.model_index import Standing
+from exo_supervisor.core.fleet.model_index import ModelIndex
 from exo_supervisor.core.fleet.nodes import (
     Cluster,
     Node,
@@ -35,7 +35,7 @@ from exo_supervisor.core.fleet.nodes import (
 from exo_supervisor.core.fleet.topology import Grouping, regroup
 from exo_supervisor.core.fleet.trust import Trust, outranks
 from exo_supervisor.core.fleet.twins import compare, tell_twin
-from exo_supervisor.core.fleet.unverified import Unproven
+from exo_supervisor.core.fleet.unverified import Unverified
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, Scope
 from exo_supervisor.core.policy import Policy
 
@@ -59,38 +59,38 @@ class Registry:
         self.nodes: dict[Address, Node] = {}
         self.clusters: dict[ClusterKey, Cluster] = {}
         self.cards: dict[ModelId, None] = {}
-        self.unproven = Unproven()
+        self.unverified = Unverified()
         self._ids: dict[NodeId, Address] = {}
-        self._kin = Kin()
+        self._components = Components()
         self._one_sided: dict[Address, float] = {}
         self._waits: dict[Address, list[Address]] = {}
         self._groupings: list[Grouping] = []
-        self._standing = Standing(self.nodes, self.clusters, self.trust)
-        self.known = Known(self._standing.is_placed, self._standing.placed)
+        self._model_index = ModelIndex(self.nodes, self.clusters, self.trust)
+        self.known = Known(self._model_index.is_placed, self._model_index.placed)
 
     def where_ready(self, model: ModelId, *, local_only: bool = False) -> list[Address]:
         """List the nodes that can answer for a model now, and may be sent such a prompt."""
-        ready = self._standing.ready.nodes(model)
+        ready = self._model_index.ready.nodes(model)
         return (
             [each for each in ready if self.nodes[each].trust != "found"] if local_only else ready
         )
 
     def ready_models(self) -> Iterator[ModelId]:
         """List the models that some node can answer for now."""
-        return iter(self._standing.ready)
+        return iter(self._model_index.ready)
 
     @property
     def version(self) -> int:
         """A number that grows with every change of who is ready for what."""
-        return self._standing.ready.version
+        return self._model_index.ready.version
 
     def ready_changes(self) -> list[tuple[ModelId, bool]]:
         """List the models that became ready, or ceased to be, since this was last asked."""
-        return self._standing.ready.changes()
+        return self._model_index.ready.changes()
 
     def where_placed(self, model: ModelId) -> Iterator[tuple[Cluster, Placed]]:
         """List the clusters in which a model stands, ready or not."""
-        return self._standing.where(model)
+        return self._model_index.where(model)
 
     def note_aborted(self, scope: Scope) -> None:
         """Count an answer that was closed before its end, where a cluster's state keeps its prompt.
@@ -110,7 +110,7 @@ class Registry:
         if event.node in self.nodes:
             return True
         wanted = event.seeded or self.trust.is_kept(event.node)
-        return len(self.nodes) < MAX_NODES and (wanted or not self.unproven.is_full)
+        return len(self.nodes) < MAX_NODES and (wanted or not self.unverified.is_full)
 
     def sight(self, event: NodeSighted, now: float) -> bool:
         """Take a sighting in; True if the node is new and is to be watched."""
@@ -119,7 +119,7 @@ class Registry:
             if not self.has_room(event):
                 return False
             if not (event.seeded or self.trust.is_kept(event.node)):
-                self.unproven.add(event.node, now)
+                self.unverified.add(event.node, now)
             node = Node(event.node, event.url, now, event.seeded, {event.source}, heard=now)
             node.claims = None if event.claimed is None else {event.claimed: None}
             node.trust = self.trust.own(node)
@@ -133,7 +133,7 @@ class Registry:
         claim(node, event.claimed)
         return False
 
-    def belied(self, event: ProbeAnswered) -> bool:
+    def identity_mismatch(self, event: ProbeAnswered) -> bool:
         """Say whether somebody answers whom none of a node's sources announced there.
 
         IPFS and others announce themselves as Exo 1.0 does, and a Docker bridge's address leads
@@ -164,7 +164,7 @@ class Registry:
         self._claim_id(node, now)
         if came_up:
             node.was_up, node.fell_from = True, None
-            self.unproven.drop(event.node)
+            self.unverified.drop(event.node)
             node.looked = node.looked or node.alias_of is not None
         if restarted:
             self._forget_state(node)
@@ -232,10 +232,10 @@ class Registry:
         return [other.address for other in islice(others, MOST_ASKED)]
 
     def _stand(self, cluster: Cluster, told: Mapping[ModelId, Placed], now: float) -> None:
-        lags_changed = self._standing.note_lags(cluster)
-        self._standing.stand(cluster, dict(told), now)
+        lags_changed = self._model_index.note_lags(cluster)
+        self._model_index.stand(cluster, dict(told), now)
         if lags_changed:
-            self._standing.moved(cluster, now)
+            self._model_index.moved(cluster, now)
 
     def unplace(self, address: Address, model: ModelId, now: float) -> None:
         """Believe a node that says a model is not placed, until its state is read again."""
@@ -245,7 +245,7 @@ class Registry:
         cluster = self.clusters[node.cluster]
         if model in cluster.models:
             told = Placed(model, ready=False, why="not_placed")
-            self._standing.stand(cluster, {**cluster.told, model: told}, now)
+            self._model_index.stand(cluster, {**cluster.told, model: told}, now)
 
     def reader(self, cluster: Cluster) -> Address | None:
         """Pick the member to ask next; they take turns, so that a deaf one cannot hide a state."""
@@ -271,7 +271,7 @@ class Registry:
         if node.trust == "found":
             self.trust.forget(address)
         else:
-            self.unproven.drop(address)
+            self.unverified.drop(address)
         if node.up and node.node_id is not None:
             self._claim_id(node, now)
         self._groupings.append(self._group((address,), now))
@@ -300,31 +300,31 @@ class Registry:
     def forget(self, address: Address, now: float) -> Grouping | None:
         """Drop a node; the new grouping, where it belonged to one."""
         node = self.nodes.pop(address)
-        self.unproven.drop(address)
+        self.unverified.drop(address)
         self.trust.forget(address)
         self._one_sided.pop(address, None)
         self._waits.pop(address, None)
         self._release_id(node)
-        self._standing.drop_id(node)
-        self._kin.lists(address, node.listed, ())
+        self._model_index.drop_id(node)
+        self._components.lists(address, node.listed, ())
         if node.cluster is None:
             return None
         cluster = self.clusters[node.cluster]
         cluster.members = tuple(m for m in cluster.members if m != address)
         grouping = self._group(cluster.members, now)
         if not cluster.members:
-            self._standing.stand(cluster, {}, now)
+            self._model_index.stand(cluster, {}, now)
             del self.clusters[cluster.key]
         return grouping
 
     def _follow_id(self, node: Node, former: NodeId | None, now: float) -> None:
         """Let what stands on an id follow it, unless a stranger goes by a trusted cluster's id."""
         ids = {node.node_id, former} - {None}
-        listers = (self.nodes[at] for each in ids if each for at in self._kin.listers(each))
+        listers = (self.nodes[at] for each in ids if each for at in self._components.listers(each))
         if node.trust == "found" and any(lister.trust != "found" for lister in listers):
-            self._standing.ignore_id(node, former)
+            self._model_index.ignore_id(node, former)
         else:
-            self._standing.follow_id(node, former, now)
+            self._model_index.follow_id(node, former, now)
 
     def address_of(self, node_id: NodeId) -> Address | None:
         """Find the node that goes by an id now."""
@@ -353,7 +353,7 @@ class Registry:
 
     def _forget_state(self, node: Node) -> None:
         """Drop what a node told before it got a new id: its state is empty now."""
-        self._kin.lists(node.address, node.listed, ())
+        self._components.lists(node.address, node.listed, ())
         node.listed, node.listed_at, node.view = (), None, None
         node.trust = self.trust.own(node)
         if node.cluster is None:
@@ -361,11 +361,11 @@ class Registry:
         cluster = self.clusters[node.cluster]
         if cluster.members == (node.address,):
             cluster.index, cluster.condition = None, Condition()
-            self._standing.stand(cluster, {}, node.heard)
+            self._model_index.stand(cluster, {}, node.heard)
         else:  # the others' state is not its own until it says so itself
             cluster.members = tuple(m for m in cluster.members if m != node.address)
             node.cluster = None
-            self._standing.moved(cluster, node.heard)
+            self._model_index.moved(cluster, node.heard)
 
     def _list(self, node: Node, listed: tuple[NodeId, ...], now: float) -> Grouping | None:
         """Take a node's list in; an empty one keeps the last grouping for a while."""
@@ -373,7 +373,7 @@ class Registry:
         if node.listed and not listed and now - last < EMPTY_LIST:
             return None
         changed = node.cluster is None or node.listed != listed or self._is_stale(node.cluster, now)
-        self._kin.lists(node.address, node.listed, listed)
+        self._components.lists(node.address, node.listed, listed)
         node.listed, node.listed_at = listed, now if listed else last
         return self._group((node.address,), now) if changed else None
 
@@ -386,8 +386,8 @@ class Registry:
 
     def _group(self, changed: Iterable[Address], now: float) -> Grouping:
         """Group anew the nodes that a change can concern, and carry their clusters over."""
-        told = self._kin.of(changed, self.nodes, self.clusters, self._ids)
-        tied = bonds(told, self._kin, self.trust, now)
+        told = self._components.of(changed, self.nodes, self.clusters, self._ids)
+        tied = bonds(told, self._components, self.trust, now)
         old = {n.address: n.cluster for n in told if n.cluster is not None}
         before = {key: self.clusters.pop(key) for key in dict.fromkeys(old.values())}
         grouping = regroup(tied.edges, old, self.clusters)
@@ -402,12 +402,12 @@ class Registry:
             node.trust = tied.grounds[node.address]
             self._one_sided.pop(node.address, None)
         self._one_sided |= tied.until
-        self._standing.regrouped(before.values(), after.values())
+        self._model_index.regrouped(before.values(), after.values())
         for node in told:
             self._waits.pop(node.address, None)
             if node.address not in tied.edges:
                 node.cluster = None
-            self._standing.climb(node, now)
+            self._model_index.climb(node, now)
         self._waits |= tied.waits
         for cluster in after.values():
             self._stand(cluster, cluster.told, now)
@@ -417,5 +417,5 @@ class Registry:
 
     def _settle(self, node: Node, now: float, *, moved: bool) -> None:
         if moved and node.cluster is not None:
-            self._standing.moved(self.clusters[node.cluster], now)
-        self._standing.climb(node, now)
+            self._model_index.moved(self.clusters[node.cluster], now)
+        self._model_index.climb(node, now)

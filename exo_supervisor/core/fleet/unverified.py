@@ -10,7 +10,7 @@ from itertools import islice
 
 from exo_supervisor.core.names import Address
 
-MAX_UNPROVEN = 1024
+MAX_UNVERIFIED = 1024
 """Nodes that may stand here at once."""
 HOLD = 8.0
 """Seconds for which a node keeps its place; then, once it was looked at, a new one may take it.
@@ -22,10 +22,10 @@ MAX_REFUSED = 4096
 _NEXT = 64
 
 
-class Unproven:
+class Unverified:
     """Owns the order in which such nodes were first sighted; `most` may stand here at once."""
 
-    def __init__(self, most: int = MAX_UNPROVEN) -> None:
+    def __init__(self, most: int = MAX_UNVERIFIED) -> None:
         self._most = most
         self._sighted: dict[Address, float] = {}
         self._refused: dict[Address, None] = {}
@@ -45,7 +45,7 @@ class Unproven:
         """Let a node go: it proved itself, a person named it, or it is forgotten."""
         self._sighted.pop(address, None)
 
-    def give_way(
+    def evict_for(
         self, new: Address, looked: Callable[[Address], bool], now: float
     ) -> Address | None:
         """Name the node whose place a new one may take; None while none has had its time."""

@@ -34,7 +34,7 @@ def judge(attempt: Attempt, view: MemberView, event: PlacementRead) -> Word:
 
 def judge_copies(attempt: Attempt, view: MemberView) -> Word:
     """Say how the copies of its model stand that stood when an attempt began."""
-    placed = view.models.get(attempt.option.model)
+    placed = view.models.get(attempt.candidate.model)
     if placed is None:
         return Word.LOST
     if not attempt.copies:  # generation A has none
@@ -48,11 +48,11 @@ def judge_copies(attempt: Attempt, view: MemberView) -> Word:
 
 def dies_with(attempt: Attempt, node: Node, cluster: Cluster | None) -> bool:
     """Say whether an attempt at another node of a cluster cannot finish without this one."""
-    if cluster is None or attempt.option.scope != cluster.key:
+    if cluster is None or attempt.candidate.scope != cluster.key:
         return False
-    if attempt.option.generation == "A":
+    if attempt.candidate.generation == "A":
         return True  # each token goes around the whole ring
-    placed = cluster.told.get(attempt.option.model)
+    placed = cluster.told.get(attempt.candidate.model)
     told = () if placed is None else placed.instances
     hosts = [one.hosts for one in told if one.id in attempt.copies]
     return bool(hosts) and all(node.node_id in each for each in hosts)

@@ -12,38 +12,38 @@ from exo_supervisor.core.names import Generation, ModelId, Scope
 BATCH = 8
 """Requests that one instance of B or C works on at once."""
 
-Bench = tuple[Scope, ModelId | None]
+SeatKey = tuple[Scope, ModelId | None]
 """What shares its seats: a model on a cluster, or a whole cluster of generation A."""
 
 
 class Seats(Struct):
-    """Owns the count of attempts on each bench; one that nobody sits on is a missing row."""
+    """Owns the count of attempts of each key; a key without attempts has no entry."""
 
-    taken: dict[Bench, int]
+    taken: dict[SeatKey, int]
 
-    def free(self, bench: Bench, seats: int) -> bool:
-        """Say whether a bench with so many seats has one left."""
-        return self.taken.get(bench, 0) < seats
+    def free(self, key: SeatKey, seats: int) -> bool:
+        """Return whether a key with so many seats has one left."""
+        return self.taken.get(key, 0) < seats
 
-    def sit(self, bench: Bench) -> None:
-        """Take a seat."""
-        self.taken[bench] = self.taken.get(bench, 0) + 1
+    def acquire(self, key: SeatKey) -> None:
+        """Count an attempt in."""
+        self.taken[key] = self.taken.get(key, 0) + 1
 
-    def rise(self, bench: Bench) -> None:
-        """Give a seat back."""
-        left = self.taken[bench] - 1
+    def release(self, key: SeatKey) -> None:
+        """Count an attempt out."""
+        left = self.taken[key] - 1
         if left:
-            self.taken[bench] = left
+            self.taken[key] = left
         else:
-            del self.taken[bench]
+            del self.taken[key]
 
 
-def bench_of(generation: Generation, scope: Scope, model: ModelId) -> Bench:
-    """Name the bench of a model on a cluster."""
+def key_of(generation: Generation, scope: Scope, model: ModelId) -> SeatKey:
+    """Return the key of a model on a cluster."""
     return (scope, None) if generation == "A" else (scope, model)
 
 
 def seats_of(generation: Generation, *, state_paths: bool, instances: int) -> int:
-    """Count the seats of a bench; what has `/state/{path}` (1.0.70) batches for sure."""
+    """Return how many seats a key has; what has `/state/{path}` (1.0.70) batches for sure."""
     batch = BATCH if generation == "C" or (generation == "B" and state_paths) else 1
     return batch if generation == "A" else batch * max(1, instances)

@@ -22,7 +22,7 @@ class Heads:
     def __init__(self) -> None:
         self._seen: dict[ProviderName, deque[float]] = {}
 
-    def saw(self, provider: ProviderName, took: float) -> None:
+    def observe(self, provider: ProviderName, took: float) -> None:
         """Take in how long the head of an answer took that brought content."""
         self._seen.setdefault(provider, deque(maxlen=KEPT)).append(took)
 

@@ -15,26 +15,26 @@ FADE = 300.0
 perhaps while it loaded, is asked again sooner or later."""
 
 
-class Meter(Struct, frozen=True):
+class Sample(Struct, frozen=True):
     """One target's time to first content for one model, in seconds, and when it was measured."""
 
     ttft: float
     at: float
 
 
-def measure(meter: Meter | None, ttft: float, now: float) -> Meter:
+def measure(sample: Sample | None, ttft: float, now: float) -> Sample:
     """Take one measurement in: a slower one counts at once, a faster one with time."""
-    if meter is None or ttft >= meter.ttft:
-        return Meter(ttft, now)
-    old = exp(-max(0.0, now - meter.at) / DECAY)
-    return Meter(meter.ttft * old + ttft * (1.0 - old), now)
+    if sample is None or ttft >= sample.ttft:
+        return Sample(ttft, now)
+    old = exp(-max(0.0, now - sample.at) / DECAY)
+    return Sample(sample.ttft * old + ttft * (1.0 - old), now)
 
 
-class Meters:
+class Latencies:
     """The house's measurements, one per target and model; they leave with their target."""
 
     def __init__(self) -> None:
-        self._meters: dict[Target, dict[ModelId, Meter]] = {}
+        self._samples: dict[Target, dict[ModelId, Sample]] = {}
         self._in_flight: dict[Target, int] = {}
 
     def began(self, target: Target) -> None:
@@ -53,16 +53,16 @@ class Meters:
         """Tell how many attempts a target has."""
         return self._in_flight.get(target, 0)
 
-    def saw(self, target: Target, model: ModelId, ttft: float, now: float) -> None:
+    def observe(self, target: Target, model: ModelId, ttft: float, now: float) -> None:
         """Take a first content's time in."""
-        meters = self._meters.setdefault(target, {})
-        if model not in meters and len(meters) >= MAX_MODELS:
-            del meters[next(iter(meters))]
-        meters[model] = measure(meters.get(model), ttft, now)
+        samples = self._samples.setdefault(target, {})
+        if model not in samples and len(samples) >= MAX_MODELS:
+            del samples[next(iter(samples))]
+        samples[model] = measure(samples.get(model), ttft, now)
 
-    def knows(self, target: Target, model: ModelId) -> bool:
+    def has_sample(self, target: Target, model: ModelId) -> bool:
         """Say whether a target was seen to answer with a model."""
-        return model in self._meters.get(target, {})
+        return model in self._samples.get(target, {})
 
     def load(self, target: Target, model: ModelId, now: float) -> tuple[float, int]:
         """Score a target, lower is better: expected wait, then attempts in flight.
@@ -70,12 +70,12 @@ class Meters:
         A target that was never measured scores as instant, so that it gets measured; one that
         was measured long ago is on the way there.
         """
-        meter = self._meters.get(target, {}).get(model)
+        sample = self._samples.get(target, {}).get(model)
         busy = self.in_flight(target)
-        if meter is None:
+        if sample is None:
             return 0.0, busy
-        return meter.ttft * exp(-max(0.0, now - meter.at) / FADE) * (busy + 1), busy
+        return sample.ttft * exp(-max(0.0, now - sample.at) / FADE) * (busy + 1), busy
 
     def forget(self, target: Target) -> None:
         """Drop the measurements of a target that is gone."""
-        self._meters.pop(target, None)
+        self._samples.pop(target, None)

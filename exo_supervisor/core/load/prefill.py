@@ -19,7 +19,7 @@ class Prefill(Struct):
 
     pace: dict[tuple[Scope, ModelId], float]
 
-    def saw(self, scope: Scope, model: ModelId, size: int, ttft: float) -> None:
+    def observe(self, scope: Scope, model: ModelId, size: int, ttft: float) -> None:
         """Take in that the first content for a prompt of `size` bytes came after `ttft` seconds."""
         if size < SHORT:
             return

@@ -29,7 +29,7 @@ MOST = 256
 """Models that are remembered; those that no rule names make room, the oldest first."""
 
 
-class Row(Struct):
+class DesiredModel(Struct):
     """One model: `models` are its ids at Exo, the preferred one first.
 
     `wanted` is for once; `stands`: it is ready somewhere; `suspended` means that a person removed
@@ -83,7 +83,7 @@ class Row(Struct):
         self.ordered = {one for one in self.ordered if one in self.own and one not in standing}
         return (len(self.own), len(self.ordered)) != before
 
-    def inherit(self, former: "Row") -> None:
+    def inherit(self, former: "DesiredModel") -> None:
         """Take over from a row that shares an id what was ordered, by us or by a person."""
         self.free_at = max(self.free_at, former.free_at)
         self.ticket = max(self.ticket, former.ticket)
@@ -114,7 +114,7 @@ class Row(Struct):
                 del table[key]
 
 
-class Wants:
+class DesiredModels:
     """Owns the rows; those of the configuration stay for good.
 
     A model that an earlier run placed has one, too, lest a second instance stays for ever. What
@@ -128,7 +128,7 @@ class Wants:
         now: float,
         waits: Waits = WAITS,
     ) -> None:
-        self._rows: dict[ModelId, Row] = {}
+        self._rows: dict[ModelId, DesiredModel] = {}
         self._name(rules)
         for each in own:
             row = self.row_of(each.model) or self.add((each.model,))
@@ -140,7 +140,7 @@ class Wants:
     def follow_rules(self, rules: Sequence[ModelRule]) -> None:
         """Want what other rules say.
 
-        What stands stays, also where no rule wants it any more: only a person removes a model. A
+        What stands stays, also where no rule desired it any more: only a person removes a model. A
         row whose ids changed begins anew, but with what could make it place a second instance.
         """
         before, self._rows = self._rows, {}
@@ -161,26 +161,26 @@ class Wants:
     def _name(self, rules: Sequence[ModelRule]) -> None:
         for rule in rules:
             if rule.exo and (rule.keep or rule.on_demand):
-                row = self._known(rule.exo) or Row(())
+                row = self._known(rule.exo) or DesiredModel(())
                 row.keep = row.keep or rule.keep
                 row.models = tuple(dict.fromkeys((*row.models, *rule.exo)))
                 self._rows |= dict.fromkeys(row.models, row)
         self._fixed = frozenset(self._rows)
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[DesiredModel]:
         return iter([row for model, row in self._rows.items() if model == row.models[0]])
 
-    def row_of(self, model: ModelId) -> Row | None:
+    def row_of(self, model: ModelId) -> DesiredModel | None:
         """Find the row of a model by any of its ids."""
         return self._rows.get(model)
 
-    def add(self, models: tuple[ModelId, ...]) -> Row:
+    def add(self, models: tuple[ModelId, ...]) -> DesiredModel:
         """Remember a model that no rule keeps."""
         if len(self._rows) >= MOST:
             old = next((model for model in self._rows if model not in self._fixed), None)
             for model in () if old is None else self._rows[old].models:
                 del self._rows[model]
-        row = self._known(models) or Row(models)
+        row = self._known(models) or DesiredModel(models)
         self._rows |= dict.fromkeys(row.models, row)
         return row
 
@@ -206,11 +206,11 @@ class Wants:
             if isinstance(row.placing, GivenUp) and row.placing.how is None:
                 row.placing = Resting()
 
-    def _known(self, models: Sequence[ModelId]) -> Row | None:
+    def _known(self, models: Sequence[ModelId]) -> DesiredModel | None:
         return next((self._rows[model] for model in models if model in self._rows), None)
 
 
-def tell_change(row: Row, before: Placing) -> Iterator[Announce]:
+def tell_change(row: DesiredModel, before: Placing) -> Iterator[Announce]:
     """Say in a log line's terms what a row has come to, if it has come anywhere."""
     model, under_way = row.models[0], isinstance(before, Asked | Awaited | Loading)
     match row.placing:

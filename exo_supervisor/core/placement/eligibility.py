@@ -19,12 +19,12 @@ GONE = 30.0
 """Seconds of silence after which what stood on a cluster is lost with it."""
 
 
-class Grounds:
+class Eligibility:
     """Watches clusters settle; what it remembers leaves with them."""
 
     def __init__(self, registry: Registry, waits: Waits = WAITS) -> None:
         self._registry, self._waits = registry, waits
-        self._firm_at: dict[ClusterKey, float] = {}
+        self._settled_at: dict[ClusterKey, float] = {}
         self._elected: dict[ClusterKey, float | None] = {}
         self._members: dict[ClusterKey, tuple[Address, ...]] = {}
         self._began = inf
@@ -38,11 +38,11 @@ class Grounds:
             elected_at = cluster.condition.elected_at
             stirred = self._members.get(key) != cluster.members
             if stirred or self._elected[key] != elected_at:
-                self._firm_at[key] = now + self._waits.settle
+                self._settled_at[key] = now + self._waits.settle
                 changed = True
             self._elected[key] = elected_at
-        for key in [key for key in self._firm_at if key not in clusters]:
-            del self._firm_at[key], self._elected[key]
+        for key in [key for key in self._settled_at if key not in clusters]:
+            del self._settled_at[key], self._elected[key]
         members = {key: cluster.members for key, cluster in clusters.items()}
         if members != self._members:
             first, last = self._stirred
@@ -50,7 +50,7 @@ class Grounds:
             self._members, changed = members, True
         return changed
 
-    def open(self) -> Iterator[tuple[Cluster, Node]]:
+    def candidates(self) -> Iterator[tuple[Cluster, Node]]:
         """List the clusters that take placements, each with who is to be asked.
 
         That is no laggard where another answers. Generation A knows no placement, and strangers
@@ -84,25 +84,27 @@ class Grounds:
         up = any(self._registry.nodes[member].up for member in cluster.members)
         return up and cluster.generation != "A"
 
-    def firm(self, cluster: Cluster, now: float) -> bool:
+    def settled(self, cluster: Cluster, now: float) -> bool:
         """Say whether a cluster has settled, so that what it says of a model will last."""
         views = (self._registry.nodes[member].view for member in cluster.members)
         moves = any(view is not None and (view.foreign or view.fell_at) for view in views)
         if cluster.condition.frozen or moves:
             return False
-        calm = now >= max(self._calm_at(), self._firm_at.get(cluster.key, now + self._waits.settle))
+        calm = now >= max(
+            self._calm_at(), self._settled_at.get(cluster.key, now + self._waits.settle)
+        )
         return calm and self.alive(cluster, now)
 
     def stood(self, cluster: Cluster, since: float, now: float) -> bool:
         """Say whether a cluster answers and was in one session and alone from an instant on."""
         elected_at = cluster.condition.elected_at
-        stirred_at = self._firm_at.get(cluster.key, inf) - self._waits.settle
+        stirred_at = self._settled_at.get(cluster.key, inf) - self._waits.settle
         changed_at = max(elected_at or -inf, stirred_at)
         return changed_at < since and self.alive(cluster, now)
 
-    def firm_at(self, now: float) -> float | None:
+    def settled_at(self, now: float) -> float | None:
         """Tell when the next cluster will have settled."""
-        instants = (max(at, self._calm_at()) for at in self._firm_at.values())
+        instants = (max(at, self._calm_at()) for at in self._settled_at.values())
         return min((at for at in instants if at > now), default=None)
 
     def _calm_at(self) -> float:

@@ -20,9 +20,9 @@ from exo_supervisor.core.events import ModelRemoved, Placed, PlacementChosen, Pl
 from exo_supervisor.core.fleet.nodes import Cluster, Node
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.names import ClusterKey, ModelId
-from exo_supervisor.core.placement import state as placing
-from exo_supervisor.core.placement.desired import Row, Wants, tell_change
-from exo_supervisor.core.placement.eligibility import Grounds
+from exo_supervisor.core.placement import state
+from exo_supervisor.core.placement.desired import DesiredModel, DesiredModels, tell_change
+from exo_supervisor.core.placement.eligibility import Eligibility
 from exo_supervisor.core.placement.removal import DELETED, remove, thin_out
 from exo_supervisor.core.placement.state import Asked, Awaited, GivenUp, Loading, Resting
 from exo_supervisor.core.policy import WAITS, Waits
@@ -38,33 +38,33 @@ AILING = frozenset({"host_down", "host_silent", "state_frozen", "runner_churn"})
 Order = Literal["place", "remove"]
 
 
-class Keeper:
+class Reconciler:
     """Decides what is placed where; `wake` asks for a turn at an instant."""
 
     def __init__(
         self,
-        wants: Wants,
+        desired: DesiredModels,
         registry: Registry,
         wake: Callable[[float], None],
         waits: Waits = WAITS,
     ) -> None:
-        self.wants, self._registry, self._wake = wants, registry, wake
-        self._grounds, self._appears = Grounds(registry, waits), waits.appears
+        self.desired, self._registry, self._wake = desired, registry, wake
+        self._eligibility, self._appears = Eligibility(registry, waits), waits.appears
 
-    def turn(self, now: float) -> list[Effect]:
+    def reconcile(self, now: float) -> list[Effect]:
         """Look at every row, since a state was read or an instant came."""
-        if self._grounds.changed(now):
-            self.wants.renew()
-        return [effect for row in self.wants for effect in self._turn(row, now)]
+        if self._eligibility.changed(now):
+            self.desired.renew()
+        return [effect for row in self.desired for effect in self._turn(row, now)]
 
     def expects(self, models: Iterable[ModelId]) -> bool:
         """Say whether a model is on its way to be ready, so that a request may wait for it."""
-        rows = (row for model in models if (row := self.wants.row_of(model)) is not None)
+        rows = (row for model in models if (row := self.desired.row_of(model)) is not None)
         return any(row.coming for row in rows)
 
     def demand(self, models: tuple[ModelId, ...], now: float) -> list[Effect]:
         """Place a model because a request asks for it, unless that has failed of late."""
-        row = self.wants.row_of(models[0])
+        row = self.desired.row_of(models[0])
         if row is None or (isinstance(row.placing, Resting) and now < row.placing.until):
             return []
         row.wanted = True
@@ -72,14 +72,14 @@ class Keeper:
 
     def order(self, models: tuple[ModelId, ...], order: Order, now: float) -> list[Effect]:
         """Do as a person says, at once; placing begins anew even where it was given up."""
-        row = self.wants.row_of(models[0]) or self.wants.add(models)
+        row = self.desired.row_of(models[0]) or self.desired.add(models)
         if order == "remove":
             row.wanted, row.suspended = False, True
             if self._where(row, now) is not None:
                 row.free_at = -inf  # the last order was carried out
             if not isinstance(row.placing, Asked):
                 row.placing = Resting()
-            return [*remove(row, self._grounds, now), *self._turn(row, now)]
+            return [*remove(row, self._eligibility, now), *self._turn(row, now)]
         row.wanted, row.suspended = True, False
         if isinstance(row.placing, GivenUp | Resting):
             row.placing = Resting()
@@ -88,15 +88,15 @@ class Keeper:
 
     def chosen(self, event: PlacementChosen, now: float) -> list[Effect]:
         """Take in what will be our own, before Exo hears of it: we may not outlive the order."""
-        row = self.wants.row_of(event.key)
+        row = self.desired.row_of(event.key)
         if row is None:
             return []
         row.note_own(event.instance, now)
-        return [self.wants.keep_own()]
+        return [self.desired.keep_own()]
 
     def settled(self, event: PlacementSettled, now: float) -> list[Effect]:
         """Take in what came of asking a node to place a model."""
-        row = self.wants.row_of(event.key)
+        row = self.desired.row_of(event.key)
         if row is None or row.ticket != event.ticket or not isinstance(row.placing, Asked):
             return []
         before, cluster = row.placing, row.placing.cluster
@@ -108,7 +108,7 @@ class Keeper:
                 level="info", name="placement_unfit", facts={**facts, "why": event.detail}
             )
             return [said, *self._turn(row, now)]
-        row.placing = placing.answered(before, event.told, event.detail, now)
+        row.placing = state.answered(before, event.told, event.detail, now)
         row.home, row.free_at = cluster, now + self._appears
         if event.told == "failed":
             row.free_at = -inf  # nothing was sent
@@ -119,7 +119,7 @@ class Keeper:
 
     def removed(self, event: ModelRemoved, now: float) -> list[Effect]:
         """Take in that a cluster's instances of a model were deleted, or not."""
-        row = self.wants.row_of(event.model)
+        row = self.desired.row_of(event.model)
         if row is not None and event.surplus:
             row.thinning[event.cluster] = now + DELETED
         elif row is not None:
@@ -136,8 +136,8 @@ class Keeper:
         said = Announce(level=level, name=name, facts=facts)
         return [said, *self._read(event.cluster)]
 
-    def _turn(self, row: Row, now: float) -> list[Effect]:
-        before, row.placing = row.placing, placing.passed(row.placing, now)
+    def _turn(self, row: DesiredModel, now: float) -> list[Effect]:
+        before, row.placing = row.placing, state.passed(row.placing, now)
         row.forget_unanswered(now)
         where = self._where(row, now)
         row.stands = where is not None and where[1].ready
@@ -146,75 +146,75 @@ class Keeper:
         else:
             self._stand(row, *where, now)
         effects = [*self._after_change(row, before), *self._see_own(row, now)]
-        effects += thin_out(row, self._grounds, now)
+        effects += thin_out(row, self._eligibility, now)
         if where is None and isinstance(row.placing, Resting) and row.is_wanted():
             effects += self._begin(row, row.placing, now)
         row.coming = self._is_coming(row, missing=where is None)
         return [*effects, *self._watch(row, now)]
 
-    def _stand(self, row: Row, cluster: Cluster, placed: Placed, now: float) -> None:
+    def _stand(self, row: DesiredModel, cluster: Cluster, placed: Placed, now: float) -> None:
         if placed.why in AILING:
             return
-        row.placing = placing.stands(row.placing, placed, cluster.key, now)
+        row.placing = state.stands(row.placing, placed, cluster.key, now)
         if placed.ready:
             row.home = cluster.key
             row.wanted = row.wanted and cluster.key in row.removing  # it is on its way out
             row.unfit.clear()
 
-    def _miss(self, row: Row, now: float) -> None:
+    def _miss(self, row: DesiredModel, now: float) -> None:
         """Take in that a model stands nowhere; what an election took is nobody's failure."""
         match row.placing:
             case Awaited(since=since) if now < since + self._appears:
                 pass
             case Awaited(cluster=key, since=since) | Loading(cluster=key, since=since):
                 cluster = self._registry.clusters.get(key)
-                if cluster is None or not self._grounds.stood(cluster, since, now):
+                if cluster is None or not self._eligibility.stood(cluster, since, now):
                     row.placing = Resting(row.placing.failures)
                 else:
-                    row.placing = placing.lacks(row.placing, cluster.read_at, now, self._appears)
+                    row.placing = state.lacks(row.placing, cluster.read_at, now, self._appears)
             case _:
-                row.placing = placing.lacks(row.placing, now, now, self._appears)
+                row.placing = state.lacks(row.placing, now, now, self._appears)
 
-    def _where(self, row: Row, now: float) -> tuple[Cluster, Placed] | None:
+    def _where(self, row: DesiredModel, now: float) -> tuple[Cluster, Placed] | None:
         """Find where a model stands, ready places first; on a dead cluster nothing stands."""
         found: tuple[Cluster, Placed] | None = None
         for model in row.models:
             for cluster, placed in self._registry.where_placed(model):
-                if placed.why == "not_placed" or not self._grounds.alive(cluster, now):
+                if placed.why == "not_placed" or not self._eligibility.alive(cluster, now):
                     continue
-                if not self._grounds.counts(cluster, now):
+                if not self._eligibility.counts(cluster, now):
                     continue
                 if placed.ready:
                     return cluster, placed
                 found = found or (cluster, placed)
         return found
 
-    def _begin(self, row: Row, rest: Resting, now: float) -> Iterator[Effect]:
+    def _begin(self, row: DesiredModel, rest: Resting, now: float) -> Iterator[Effect]:
         """Ask a cluster to place a model, if one may take it now."""
         if now < max(rest.until, row.free_at):
             return
         could = [
             (cluster, node)
-            for cluster, node in self._grounds.open()
+            for cluster, node in self._eligibility.candidates()
             if not any(model in cluster.models for model in row.models)
         ]
         fit = [(cluster, node) for cluster, node in could if cluster.key not in row.unfit]
         if could and not fit:
             why = "; ".join(dict.fromkeys(row.unfit.values()))
             row.unfit.clear()
-            row.placing = placing.fail(rest, why, now)
+            row.placing = state.fail(rest, why, now)
             yield from self._after_change(row, rest)
             return
-        free = [pair for pair in fit if self._grounds.firm(pair[0], now)]
+        free = [pair for pair in fit if self._eligibility.settled(pair[0], now)]
         if free:
             best = min(free, key=lambda pair: (pair[0].key != row.home, pair[0].key))
             yield from self._ask(row, rest, *best, now)
 
     def _ask(
-        self, row: Row, rest: Resting, cluster: Cluster, node: Node, now: float
+        self, row: DesiredModel, rest: Resting, cluster: Cluster, node: Node, now: float
     ) -> Iterator[Effect]:
         row.ticket += 1
-        row.placing, row.free_at = placing.ask(rest, cluster.key, now), now + self._appears
+        row.placing, row.free_at = state.ask(rest, cluster.key, now), now + self._appears
         yield Announce(
             level="info",
             name="placement_started",
@@ -229,28 +229,28 @@ class Keeper:
             models=row.models,
         )
 
-    def _see_own(self, row: Row, now: float) -> Iterator[Effect]:
+    def _see_own(self, row: DesiredModel, now: float) -> Iterator[Effect]:
         """Take in which of our own instances stand, and forget those that have long gone."""
         placed = (p for model in row.models for _, p in self._registry.where_placed(model))
         if row.own and row.see_own({one.id for p in placed for one in p.instances}, now):
-            yield self.wants.keep_own()
+            yield self.desired.keep_own()
 
-    def _after_change(self, row: Row, before: placing.Placing) -> Iterator[Effect]:
+    def _after_change(self, row: DesiredModel, before: state.Placing) -> Iterator[Effect]:
         """Tell of a row's change; a failure ends what was wanted once."""
         if row.placing.failures > before.failures:
             row.wanted = False
         yield from tell_change(row, before)
 
-    def _is_coming(self, row: Row, *, missing: bool) -> bool:
+    def _is_coming(self, row: DesiredModel, *, missing: bool) -> bool:
         match row.placing:
             case Asked() | Awaited() | Loading():
                 return True
             case Resting(failures=0) if missing and row.is_wanted():
-                return next(self._grounds.open(), None) is not None
+                return next(self._eligibility.candidates(), None) is not None
             case _:
                 return False
 
-    def _watch(self, row: Row, now: float) -> Iterator[Effect]:
+    def _watch(self, row: DesiredModel, now: float) -> Iterator[Effect]:
         """Have the state read soon while something must show in it, and plan the next turn."""
         match row.placing:
             case Awaited(cluster=key, since=since) | Loading(cluster=key, since=since):
@@ -258,11 +258,11 @@ class Keeper:
                     row.look_at = now + LOOK
                     self._wake(row.look_at)
                     yield from self._read(key)
-            case Resting() if row.is_wanted() and (firm_at := self._grounds.firm_at(now)):
+            case Resting() if row.is_wanted() and (firm_at := self._eligibility.settled_at(now)):
                 self._wake(firm_at)
             case _:
                 pass
-        for due in (placing.due(row.placing, self._appears), row.free_at):
+        for due in (state.due(row.placing, self._appears), row.free_at):
             if due is not None and due > now:
                 self._wake(due)
 

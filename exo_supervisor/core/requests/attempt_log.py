@@ -35,8 +35,8 @@ class AttemptLog:
 
     def tell(self, attempt: Attempt, event: AttemptSettled, now: float) -> list[Announce]:
         """Make the line of one attempt that failed, unless there were many of its like."""
-        option = attempt.option
-        key = option.target, event.fault
+        candidate = attempt.candidate
+        key = candidate.target, event.fault
         span = self._spans.get(key)
         if span is None or now >= span.began + SPAN:
             if len(self._spans) >= MAX_KEYS:
@@ -49,8 +49,8 @@ class AttemptLog:
         span.lines += 1
         facts: dict[str, object] = {
             "request_id": event.request,
-            "target": option.target,
-            "model": option.model,
+            "target": candidate.target,
+            "model": candidate.model,
             "fault": event.fault.value,
             "status": event.status or None,
             "message": _QUOTE.sub("…", event.loggable)[:MAX_WORDS] or None,

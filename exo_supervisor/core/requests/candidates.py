@@ -11,9 +11,9 @@ from exo_supervisor.core.breakers.table import Breakers, Key
 from exo_supervisor.core.fleet.providers import Clouds
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.fleet.trust import Trust
-from exo_supervisor.core.load.concurrency import Bench, Seats, bench_of, seats_of
+from exo_supervisor.core.load.concurrency import SeatKey, Seats, key_of, seats_of
 from exo_supervisor.core.load.heads import Heads
-from exo_supervisor.core.load.latency import Meters
+from exo_supervisor.core.load.latency import Latencies
 from exo_supervisor.core.load.marks import PREFILL, Absences, BusyMarks, Declines, Pair, Quirks
 from exo_supervisor.core.load.prefill import Prefill
 from exo_supervisor.core.names import (
@@ -24,14 +24,14 @@ from exo_supervisor.core.names import (
     Scope,
     Target,
 )
-from exo_supervisor.core.placement.desired import Wants
-from exo_supervisor.core.placement.reconciler import Keeper
+from exo_supervisor.core.placement.desired import DesiredModels
+from exo_supervisor.core.placement.reconciler import Reconciler
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.catalog import Tier
 
 
 class Block(Enum):
-    """Why an option cannot be taken; its value is the shift reason that clients see."""
+    """Why a candidate cannot be taken; its value is the shift reason that clients see."""
 
     DOWN = "exo_down"
     NOT_READY = "model_not_ready"
@@ -42,7 +42,7 @@ class Block(Enum):
     CLOUD = "cloud_down"
 
 
-class Option(Struct, frozen=True):
+class Candidate(Struct, frozen=True):
     """One target for one model, the two breakers that guard it, and the seats it has there."""
 
     target: Target
@@ -59,27 +59,29 @@ class Option(Struct, frozen=True):
         """Name the model at this very target."""
         return self.target, self.model
 
-    def bench(self) -> Bench | None:
+    def key(self) -> SeatKey | None:
         """Name what limits how many are at work at once; a provider knows its own limit."""
         if self.generation is None:
             return None
-        return bench_of(self.generation, self.scope, self.model)
+        return key_of(self.generation, self.scope, self.model)
 
 
 class Tables:
     """What decisions look at; the machine alone changes it."""
 
-    def __init__(self, policy: Policy, now: float, wake_keeper: Callable[[float], None]) -> None:
+    def __init__(
+        self, policy: Policy, now: float, wake_reconciler: Callable[[float], None]
+    ) -> None:
         self.policy = policy
         strict = policy.keeps_strangers_out()
         self.registry = Registry(
             Trust(policy.trust, policy.pins, strict=strict, owned=policy.owned)
         )
-        wants = Wants(policy.models, policy.own, now, policy.waits)
-        self.keeper = Keeper(wants, self.registry, wake_keeper, policy.waits)
+        desired = DesiredModels(policy.models, policy.own, now, policy.waits)
+        self.reconciler = Reconciler(desired, self.registry, wake_reconciler, policy.waits)
         self.clouds = Clouds(policy.clouds)
         self.breakers = Breakers(policy.rules)
-        self.meters = Meters()
+        self.latency = Latencies()
         self.prefill = Prefill({})
         self.heads = Heads()
         self.busy = BusyMarks()
@@ -93,11 +95,11 @@ class Tables:
         """Decide by another policy; what was measured and learnt of who stays is kept."""
         self.policy, self.breakers.rules = policy, policy.rules
         self.registry.follow(policy, now)
-        self.keeper.wants.follow_rules(policy.models)
+        self.reconciler.desired.follow_rules(policy.models)
         for name in self.clouds.follow(policy.clouds):
             self.breakers.forget(name, models=False)
             self.breakers.forget(name, models=True)
-            self.meters.forget(name)
+            self.latency.forget(name)
             self.busy.forget(name)
 
 
@@ -121,14 +123,14 @@ class Seen(Struct):
     """Whom to try once more although its scope is to be skipped."""
 
 
-def options(
+def candidates(
     tier: Tier, tables: Tables, draw: float, *, every: bool, local_only: bool
-) -> Iterator[Option]:
-    """List a tier's options; of many ready nodes only a sample, unless `every` is asked for."""
+) -> Iterator[Candidate]:
+    """List a tier's candidates; of many ready nodes only a sample, unless `every` is asked for."""
     if tier.provider is not None:
         if tier.provider in tables.clouds.providers:  # else it left the configuration meanwhile
             for model in tier.models:
-                yield Option(tier.provider, tier.provider, model, None)
+                yield Candidate(tier.provider, tier.provider, model, None)
         return
     registry = tables.registry
     for model in tier.models:
@@ -137,49 +139,49 @@ def options(
             yield _at_node(registry, address, model)
 
 
-def _at_node(registry: Registry, address: Address, model: ModelId) -> Option:
+def _at_node(registry: Registry, address: Address, model: ModelId) -> Candidate:
     node = registry.nodes[address]
     generation, scope = node.generation or "C", node.cluster or ClusterKey(address)
     cluster = registry.clusters.get(scope)
     placed = None if cluster is None else cluster.models.get(model)
     ready = 0 if placed is None else sum(instance.ready for instance in placed.instances)
     seats = seats_of(generation, state_paths=node.state_paths, instances=ready)
-    return Option(address, scope, model, generation, seats)
+    return Candidate(address, scope, model, generation, seats)
 
 
-def block(option: Option, seen: Seen, tables: Tables, now: float) -> Block | None:
-    """Say why an option cannot be taken now; None means that it can."""
-    if option.generation is not None and _is_unfit(option.generation, seen, tables.policy):
+def block(candidate: Candidate, seen: Seen, tables: Tables, now: float) -> Block | None:
+    """Say why a candidate cannot be taken now; None means that it can."""
+    if candidate.generation is not None and _is_unfit(candidate.generation, seen, tables.policy):
         return Block.FIELD
-    if option.target in seen.failed or option.pair() in seen.passed:
+    if candidate.target in seen.failed or candidate.pair() in seen.passed:
         return Block.FAILED
-    if option.scope in seen.skipped and option.target != seen.pardoned:
+    if candidate.scope in seen.skipped and candidate.target != seen.pardoned:
         return Block.FAILED
-    if option.generation is None and (reason := _block_at_cloud(option, seen, tables, now)):
+    if candidate.generation is None and (reason := _block_at_cloud(candidate, seen, tables, now)):
         return reason
-    target_key, model_key = option.guards()
+    target_key, model_key = candidate.guards()
     breakers = tables.breakers
     if not (breakers.may_admit(target_key, now) and breakers.may_admit(model_key, now)):
         return Block.BREAKER
-    free_at = tables.busy.free_at(option.pair(), seen.draw)
+    free_at = tables.busy.free_at(candidate.pair(), seen.draw)
     if free_at is not None and now < free_at:
         return Block.BUSY
-    if crowded(option, tables, now) is not None:
+    if crowded(candidate, tables, now) is not None:
         return Block.BUSY
     return None
 
 
-def _block_at_cloud(option: Option, seen: Seen, tables: Tables, now: float) -> Block | None:
-    provider = tables.clouds.get(option.target)
+def _block_at_cloud(candidate: Candidate, seen: Seen, tables: Tables, now: float) -> Block | None:
+    provider = tables.clouds.get(candidate.target)
     if provider is None or seen.local_only:  # the policy may have changed since it came
         return Block.CLOUD
-    if PREFILL in seen.demands and tables.quirks.has(option.pair(), PREFILL):
+    if PREFILL in seen.demands and tables.quirks.has(candidate.pair(), PREFILL):
         return Block.FIELD
     if not provider.usable(now):
         return Block.CLOUD
-    if tables.absent.holds(option.pair(), now):
+    if tables.absent.holds(candidate.pair(), now):
         return Block.NOT_READY
-    if 0 < provider.contexts.get(option.model, 0) <= seen.too_short:
+    if 0 < provider.contexts.get(candidate.model, 0) <= seen.too_short:
         return Block.FAILED
     return None
 
@@ -191,37 +193,37 @@ def _is_unfit(generation: Generation, seen: Seen, policy: Policy) -> bool:
     return bool(seen.hazards) and not policy.dies_of[generation].isdisjoint(seen.hazards.values())
 
 
-def crowded(option: Option, tables: Tables, now: float) -> float | None:
+def crowded(candidate: Candidate, tables: Tables, now: float) -> float | None:
     """Say whether no more may be at work there at once: until when at most, inf for a free seat.
 
     One that has just recovered gets its traffic back step by step.
     """
-    bench = option.bench()
-    if bench is None:
+    seat_key = candidate.key()
+    if seat_key is None:
         return None
-    if not tables.seats.free(bench, option.seats):
+    if not tables.seats.free(seat_key, candidate.seats):
         return inf
-    at_work = tables.meters.in_flight(option.target), tables.seats.taken.get(bench, 0)
+    at_work = tables.latency.in_flight(candidate.target), tables.seats.taken.get(seat_key, 0)
     ramps = [
         ramp.until
-        for key, many in zip(option.guards(), at_work, strict=True)
+        for key, many in zip(candidate.guards(), at_work, strict=True)
         if (ramp := tables.breakers.ramp(key, now)) is not None and many >= ramp.at_once
     ]
     return max(ramps, default=None)
 
 
-def pick(free: list[Option], tables: Tables, draw: float, now: float) -> Option:
-    """Choose among options that can all be taken, by the configured balance."""
+def pick(free: list[Candidate], tables: Tables, draw: float, now: float) -> Candidate:
+    """Choose among candidates that can all be taken, by the configured balance."""
     if len(free) == 1:
         return free[0]
-    by_target: dict[Address, Option] = {}
-    for option in free:  # where a target has several of the models, the first named is meant
-        by_target.setdefault(Address(option.target), option)
+    by_target: dict[Address, Candidate] = {}
+    for candidate in free:  # where a target has several of the models, the first named is meant
+        by_target.setdefault(Address(candidate.target), candidate)
     tables.turn += 1
     chosen = choose(
         list(by_target),
         free[0].model,
-        tables.meters,
+        tables.latency,
         policy=tables.policy.balance,
         turn=tables.turn,
         draw=draw,

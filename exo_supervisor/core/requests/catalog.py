@@ -33,7 +33,7 @@ class Route(Struct, frozen=True):
     local_only: bool
     known: bool = True
     on_demand: bool = False
-    hold: bool = False
+    commit_at_answer: bool = False
     continues: bool = False
 
     def exo_models(self) -> tuple[ModelId, ...]:
@@ -128,7 +128,10 @@ class Catalog:
     def _by_rule(self, rule: ModelRule) -> Route:
         route = self._route(rule.name, rule.exo, rule.cloud, local_only=rule.local_only)
         return structs.replace(
-            route, on_demand=rule.on_demand, hold=rule.hold, continues=rule.continues
+            route,
+            on_demand=rule.on_demand,
+            commit_at_answer=rule.commit_at_answer,
+            continues=rule.continues,
         )
 
     def _route(

@@ -8,9 +8,9 @@ from msgspec import Struct
 from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.names import Address, Target
 from exo_supervisor.core.outcomes import TELLING, VERDICTS, Fault, Next
-from exo_supervisor.core.requests.candidates import Block, Option, Seen, Tables
+from exo_supervisor.core.requests.candidates import Block, Candidate, Seen, Tables
 from exo_supervisor.core.requests.refusals import short
-from exo_supervisor.core.requests.request import Flight, options_of
+from exo_supervisor.core.requests.request import RequestState, candidates_of
 
 MAX_WORDS = 120
 """Characters of one target's own words that an error about several repeats, at most."""
@@ -42,53 +42,53 @@ POISON = Fail(
 )
 
 
-def fail(flight: Flight, tables: Tables, now: float) -> Fail:
+def fail(state: RequestState, tables: Tables, now: float) -> Fail:
     """Say why nobody served a request."""
-    if flight.rejected is not None:
-        return rejected(*flight.rejected)
-    faults = {fault for _, fault in flight.faults}
-    name = short(flight.route.name)
-    gone = faults == {Fault.NOT_PLACED} or (not faults and set(flight.reasons) == {Block.NOT_READY})
-    if gone and not flight.route.known:
-        text = f"the provider has no such model as {name!r}" + _brackets(_words(flight))
+    if state.rejected is not None:
+        return rejected(*state.rejected)
+    faults = {fault for _, fault in state.faults}
+    name = short(state.route.name)
+    gone = faults == {Fault.NOT_PLACED} or (not faults and set(state.reasons) == {Block.NOT_READY})
+    if gone and not state.route.known:
+        text = f"the provider has no such model as {name!r}" + _brackets(_words(state))
         return Fail(404, "model_not_found", text, param="model")
-    unlisted = list(_unlisted(flight, tables))
+    unlisted = list(_unlisted(state, tables))
     if unlisted and faults <= {Fault.NOT_PLACED} and all(unlisted):
         return Fail(404, "model_not_found", "; ".join(unlisted), param="model")
-    tried = tell_attempts(flight)
+    tried = tell_attempts(state)
     if faults - _NO_FAILURE:
         return Fail(502, "attempts_failed", f"every attempt for {name!r} failed ({tried})")
-    retry_after = _retry_after(flight, tables, now)
-    if Fault.BUSY in faults or set(flight.reasons) == {Block.BUSY}:
+    retry_after = _retry_after(state, tables, now)
+    if Fault.BUSY in faults or set(state.reasons) == {Block.BUSY}:
         text = f"every target of {name!r} is busy" + _brackets(tried)
         return Fail(503, "overloaded", text, retry_after=retry_after)
-    blocks = set(flight.reasons)
+    blocks = set(state.reasons)
     if blocks == {Block.FIELD}:
-        return _unfit(flight.seen, name)
+        return _unfit(state.seen, name)
     why = ", ".join(sorted({reason.value for reason in blocks})) or "no target is configured"
-    if flight.seen.local_only:
+    if state.seen.local_only:
         text = f"no Exo node can serve {name!r} now ({why}), and it must not leave this network"
-        if (found := _only_found(flight, tables)) is not None:
+        if (found := _only_found(state, tables)) is not None:
             text += f"; {found} could, but is only found: exo-supervisor nodes trust {found}"
         return Fail(503, "local_only_unavailable", text, retry_after=retry_after)
-    keys = _refused_keys(flight, tables, now)
-    ignored = _ignored(flight.seen) if Block.FIELD in blocks else ""
+    keys = _refused_keys(state, tables, now)
+    ignored = _ignored(state.seen) if Block.FIELD in blocks else ""
     lasting = "".join(f"; {said}" for said in (ignored, tried, *keys, *unlisted) if said)
     text = f"nothing can serve {name!r} now ({why}){lasting}"
     return Fail(503, "no_target", text, retry_after=retry_after)
 
 
-def over(flight: Flight, target: Target, event: AttemptSettled) -> Fail | None:
+def over(state: RequestState, target: Target, event: AttemptSettled) -> Fail | None:
     """Take in what a target said, and end the request where nobody else is to be asked."""
     fault, verdict = event.fault, VERDICTS[event.fault]
     if event.message:
-        flight.words[target] = event.message
+        state.words[target] = event.message
     if fault in TELLING:
         said = _status_of(fault, event.status), event.message
-        flight.rejected = flight.rejected or said
+        state.rejected = state.rejected or said
         if verdict.next is Next.NOWHERE:
             return rejected(*said)
-    return POISON if verdict.in_band and flight.is_poison() else None
+    return POISON if verdict.in_band and state.is_poison() else None
 
 
 def rejected(status: int, message: str) -> Fail:
@@ -104,27 +104,27 @@ def _status_of(fault: Fault, status: int) -> int:
     return status if status in KEPT or (fault is Fault.REJECTED and status) else 400
 
 
-def tell_attempts(flight: Flight) -> str:
+def tell_attempts(state: RequestState) -> str:
     """Name the targets that were tried, the fault of each, and its own words where it has any."""
     told = [
-        f"{target}: {fault.value}{_brackets(flight.words.get(target, '')[:MAX_WORDS])}"
-        for target, fault in flight.faults[:MAX_TOLD]
+        f"{target}: {fault.value}{_brackets(state.words.get(target, '')[:MAX_WORDS])}"
+        for target, fault in state.faults[:MAX_TOLD]
     ]
-    more = len(flight.faults) - len(told)
+    more = len(state.faults) - len(told)
     return ", ".join(told) + (f", and {more} more" if more > 0 else "")
 
 
-def _words(flight: Flight) -> str:
-    return next(iter(flight.words.values()), "")
+def _words(state: RequestState) -> str:
+    return next(iter(state.words.values()), "")
 
 
 def _brackets(text: str) -> str:
     return f" ({text})" if text else ""
 
 
-def _unlisted(flight: Flight, tables: Tables) -> Iterator[str]:
+def _unlisted(state: RequestState, tables: Tables) -> Iterator[str]:
     """Say of each place where the model may be asked for that it is not listed, where it is not."""
-    for tier in flight.tiers:
+    for tier in state.tiers:
         for model in tier.models:
             yield "" if tier.provider is None else tables.clouds.unlisted(tier.provider, model)
 
@@ -145,43 +145,43 @@ def _ignored(seen: Seen) -> str:
     return f"who does not take {', '.join(sorted({*seen.hazards, *seen.demands}))} was not asked"
 
 
-def _refused_keys(flight: Flight, tables: Tables, now: float) -> Iterator[str]:
+def _refused_keys(state: RequestState, tables: Tables, now: float) -> Iterator[str]:
     """Name the providers that are left alone because of their key, and say in their words why."""
-    tried = {target for target, _ in flight.faults}
-    for tier in flight.tiers:
+    tried = {target for target, _ in state.faults}
+    for tier in state.tiers:
         provider = None if tier.provider is None else tables.clouds.get(tier.provider)
         if provider is None or provider.state(now) != "bad_key" or tier.provider in tried:
             continue
         yield f"{tier.provider}: bad_key{_brackets(provider.key_why[:MAX_WORDS])}"
 
 
-def _only_found(flight: Flight, tables: Tables) -> Address | None:
+def _only_found(state: RequestState, tables: Tables) -> Address | None:
     """Name a node that could serve what must stay in the house, if a person trusted it."""
-    models = [model for tier in flight.tiers if tier.side == "exo" for model in tier.models]
+    models = [model for tier in state.tiers if tier.side == "exo" for model in tier.models]
     nodes, where = tables.registry.nodes, tables.registry.where_placed
     ready = (cluster for model in models for cluster, placed in where(model) if placed.ready)
     members = (nodes[member] for cluster in ready for member in cluster.members)
     return next((node.address for node in members if node.up and node.trust == "found"), None)
 
 
-def _retry_after(flight: Flight, tables: Tables, now: float) -> float:
+def _retry_after(state: RequestState, tables: Tables, now: float) -> float:
     """Tell when asking again makes sense: the soonest that was said, else the next look."""
     soonest = min(
         (
             ends
-            for tier in flight.tiers
-            for option in options_of(flight, tier, tables, every=False)
-            if (ends := _rest_ends(option, tables)) is not None and ends > now
+            for tier in state.tiers
+            for candidate in candidates_of(state, tier, tables, every=False)
+            if (ends := _rest_ends(candidate, tables)) is not None and ends > now
         ),
         default=now + tables.policy.ready_interval,
     )
     return float(max(1, ceil(soonest - now)))
 
 
-def _rest_ends(option: Option, tables: Tables) -> float | None:
+def _rest_ends(candidate: Candidate, tables: Tables) -> float | None:
     """Tell when a target and its model have both rested, and no mark keeps anybody away."""
-    ends = [tables.breakers.rest_ends(key) for key in option.guards()]
-    mark = tables.busy.get(option.pair())
+    ends = [tables.breakers.rest_ends(key) for key in candidate.guards()]
+    mark = tables.busy.get(candidate.pair())
     ends.append(None if mark is None else mark.until)
     last = max((end for end in ends if end is not None), default=-inf)
     return None if last == -inf else last

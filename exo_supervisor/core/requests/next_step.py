@@ -10,11 +10,11 @@ from msgspec import Struct
 from exo_supervisor.core.names import Side
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.requests.budget import Budget
-from exo_supervisor.core.requests.candidates import Block, Option, Tables, block, pick, why_none
+from exo_supervisor.core.requests.candidates import Block, Candidate, Tables, block, pick, why_none
 from exo_supervisor.core.requests.catalog import Tier
 from exo_supervisor.core.requests.fail import Fail, fail
 from exo_supervisor.core.requests.patience import BUSY_TRIES, least_busy, soonest
-from exo_supervisor.core.requests.request import Flight, options_of
+from exo_supervisor.core.requests.request import RequestState, candidates_of
 
 PAUSE = 0.05
 """Seconds before a second try at the same target; up to twice that with jitter."""
@@ -23,7 +23,7 @@ PAUSE = 0.05
 class Start(Struct, frozen=True):
     """Make an attempt; `early` takes a breaker's probe before its rest is over."""
 
-    option: Option
+    candidate: Candidate
     side: Side
     early: bool = False
 
@@ -37,73 +37,73 @@ class Wait(Struct, frozen=True):
 Step = Start | Wait | Fail
 
 
-def advance(flight: Flight, tables: Tables, budget: Budget, now: float) -> Step:
+def next_step(state: RequestState, tables: Tables, budget: Budget, now: float) -> Step:
     """Decide what a request does next; it has no attempt out."""
-    if now < flight.pause_until:
-        return Wait(flight.pause_until)
-    anew, flight.anew = flight.anew, None
-    if anew is not None and block(anew[0], flight.seen, tables, now) is None:
+    if now < state.pause_until:
+        return Wait(state.pause_until)
+    anew, state.anew = state.anew, None
+    if anew is not None and block(anew[0], state.seen, tables, now) is None:
         return Start(*anew)
-    while flight.place < len(flight.tiers):
-        step = _within_tier(flight, flight.tiers[flight.place], tables, budget, now)
+    while state.place < len(state.tiers):
+        step = _within_tier(state, state.tiers[state.place], tables, budget, now)
         if step is not None:
             return step
-        _leave_tier(flight)
+        _leave_tier(state)
     return (
-        _panic(flight, tables, now)
-        or _try_least_busy(flight, tables, now)
-        or _await_model(flight, tables, now)
-        or fail(flight, tables, now)
+        _panic(state, tables, now)
+        or _try_least_busy(state, tables, now)
+        or _await_model(state, tables, now)
+        or fail(state, tables, now)
     )
 
 
-def served_at_home(flight: Flight, tables: Tables, now: float) -> bool:
+def served_at_home(state: RequestState, tables: Tables, now: float) -> bool:
     """Say whether a fresh request would go to Exo at once.
 
     Then it need not wait for the end of the first look, which keeps requests from the cloud, and
     from a refusal, that an Exo not yet seen could answer.
     """
-    first = flight.tiers[0] if flight.tiers else None
+    first = state.tiers[0] if state.tiers else None
     if first is None or first.side != "exo":
         return False
-    options = options_of(flight, first, tables, every=False)
-    return any(block(each, flight.seen, tables, now) is None for each in options)
+    candidates = candidates_of(state, first, tables, every=False)
+    return any(block(each, state.seen, tables, now) is None for each in candidates)
 
 
 def _within_tier(
-    flight: Flight, tier: Tier, tables: Tables, budget: Budget, now: float
+    state: RequestState, tier: Tier, tables: Tables, budget: Budget, now: float
 ) -> Step | None:
-    here = flight.faults[len(flight.faults) - flight.attempts_here :]
+    here = state.faults[len(state.faults) - state.attempts_here :]
     blocks = {Block.BUSY if fault is Fault.BUSY else Block.FAILED for _, fault in here}
-    if flight.attempts_here < tables.policy.attempts:
-        free = _free(flight, tier, tables, now, blocks)
+    if state.attempts_here < tables.policy.attempts:
+        free = _free(state, tier, tables, now, blocks)
         if free:
-            option = pick(_failover_first(flight, free, tables), tables, flight.event.draw, now)
-            if _affordable(flight, option, tables, budget, now):
-                return Start(option, tier.side)
+            candidate = pick(_failover_first(state, free, tables), tables, state.event.draw, now)
+            if _affordable(state, candidate, tables, budget, now):
+                return Start(candidate, tier.side)
         else:
-            step = _again(flight, tables, budget, now) or _wait(flight, tier, tables, budget, now)
+            step = _again(state, tables, budget, now) or _wait(state, tier, tables, budget, now)
             if step is not None:
                 return step
     reason = why_none(blocks, tables)
-    flight.reasons.append(reason)
-    if flight.shift is None:
-        flight.shift = reason.value
+    state.reasons.append(reason)
+    if state.shift is None:
+        state.shift = reason.value
     return None
 
 
 def _free(
-    flight: Flight, tier: Tier, tables: Tables, now: float, blocks: set[Block]
-) -> list[Option]:
+    state: RequestState, tier: Tier, tables: Tables, now: float, blocks: set[Block]
+) -> list[Candidate]:
     """List what can be taken; the whole tier is searched only if a sample finds nothing."""
     for every in (False, True):
-        free: list[Option] = []
-        for option in options_of(flight, tier, tables, every=every):
-            reason = block(option, flight.seen, tables, now)
-            if reason is None and flight.busy_tries.get(option.pair(), 0) >= BUSY_TRIES:
+        free: list[Candidate] = []
+        for candidate in candidates_of(state, tier, tables, every=every):
+            reason = block(candidate, state.seen, tables, now)
+            if reason is None and state.busy_tries.get(candidate.pair(), 0) >= BUSY_TRIES:
                 reason = Block.BUSY
             if reason is None:
-                free.append(option)
+                free.append(candidate)
             else:
                 blocks.add(reason)
         if free:
@@ -111,117 +111,121 @@ def _free(
     return []
 
 
-def _failover_first(flight: Flight, free: list[Option], tables: Tables) -> list[Option]:
+def _failover_first(state: RequestState, free: list[Candidate], tables: Tables) -> list[Candidate]:
     """Prefer a failover that is free to a rested breaker's probe, which is not."""
-    if flight.attempts_here == 0 or not flight.free_failover:
+    if state.attempts_here == 0 or not state.free_failover:
         return free
-    return [option for option in free if _is_closed(option, tables)] or free
+    return [candidate for candidate in free if _is_closed(candidate, tables)] or free
 
 
-def _is_closed(option: Option, tables: Tables) -> bool:
-    return all(tables.breakers.is_closed(key) for key in option.guards())
+def _is_closed(candidate: Candidate, tables: Tables) -> bool:
+    return all(tables.breakers.is_closed(key) for key in candidate.guards())
 
 
-def _affordable(flight: Flight, option: Option, tables: Tables, budget: Budget, now: float) -> bool:
+def _affordable(
+    state: RequestState, candidate: Candidate, tables: Tables, budget: Budget, now: float
+) -> bool:
     """Say whether this attempt is free or within the budget.
 
     Free are a request's first attempt in each tier, and its first failover within one to a target
     whose breaker is closed.
     """
-    if flight.attempts_here == 0 or option.target in flight.retried:
+    if state.attempts_here == 0 or candidate.target in state.retried:
         return True  # a second try at the same target was paid for when its pause was granted
-    if flight.paid:
-        flight.paid = False
+    if state.paid:
+        state.paid = False
         return True
-    if _is_free(flight, option, tables):
-        flight.free_failover = False
+    if _is_free(state, candidate, tables):
+        state.free_failover = False
         return True
     return budget.spend(now)
 
 
-def _is_free(flight: Flight, option: Option, tables: Tables) -> bool:
-    if flight.attempts_here == 0:
+def _is_free(state: RequestState, candidate: Candidate, tables: Tables) -> bool:
+    if state.attempts_here == 0:
         return True
-    anew = option.pair() in flight.busy_tries
-    return flight.free_failover and not anew and _is_closed(option, tables)
+    anew = candidate.pair() in state.busy_tries
+    return state.free_failover and not anew and _is_closed(candidate, tables)
 
 
-def _again(flight: Flight, tables: Tables, budget: Budget, now: float) -> Step | None:
+def _again(state: RequestState, tables: Tables, budget: Budget, now: float) -> Step | None:
     """Try the same target once more, after a fault that often passes."""
-    option, flight.once = flight.once, None
-    if option is None or option.target in flight.retried:
+    candidate, state.once = state.once, None
+    if candidate is None or candidate.target in state.retried:
         return None
-    open_now = not all(tables.breakers.may_admit(key, now) for key in option.guards())
+    open_now = not all(tables.breakers.may_admit(key, now) for key in candidate.guards())
     if open_now or not budget.spend(now):
         return None
-    flight.retried.add(option.target)
-    flight.seen.failed.discard(option.target)
-    flight.seen.pardoned = option.target
-    flight.pause_until = now + PAUSE * (1.0 + flight.event.draw)
-    return Wait(flight.pause_until)
+    state.retried.add(candidate.target)
+    state.seen.failed.discard(candidate.target)
+    state.seen.pardoned = candidate.target
+    state.pause_until = now + PAUSE * (1.0 + state.event.draw)
+    return Wait(state.pause_until)
 
 
-def _wait(flight: Flight, tier: Tier, tables: Tables, budget: Budget, now: float) -> Step | None:
+def _wait(
+    state: RequestState, tier: Tier, tables: Tables, budget: Budget, now: float
+) -> Step | None:
     """Wait for a busy target; the budget is asked before, or the wait might be for nothing."""
-    until = soonest(flight, tier, tables, now)
+    until = soonest(state, tier, tables, now)
     if until is None:
         return None
-    if until.option is not None and not _is_free(flight, until.option, tables):
-        if not (flight.paid or budget.spend(now)):
+    if until.candidate is not None and not _is_free(state, until.candidate, tables):
+        if not (state.paid or budget.spend(now)):
             return None
-        flight.paid = True
+        state.paid = True
     if until.follows:  # not even news bring everybody back at once
-        flight.pause_until = until.at
+        state.pause_until = until.at
     return Wait(until.at)
 
 
-def _leave_tier(flight: Flight) -> None:
-    flight.place += 1
-    flight.attempts_here = 0
-    flight.free_failover = True
-    flight.once = None
-    flight.patience_until = None
-    flight.paid = False
+def _leave_tier(state: RequestState) -> None:
+    state.place += 1
+    state.attempts_here = 0
+    state.free_failover = True
+    state.once = None
+    state.patience_until = None
+    state.paid = False
 
 
-def _panic(flight: Flight, tables: Tables, now: float) -> Step | None:
+def _panic(state: RequestState, tables: Tables, now: float) -> Step | None:
     """When every breaker of a model is open, probe the one whose rest ends first."""
-    if flight.attempts or Block.BREAKER not in flight.reasons:
+    if state.attempts or Block.BREAKER not in state.reasons:
         return None
-    best: tuple[float, Option, Side] | None = None
-    for tier in flight.tiers:
-        for option in options_of(flight, tier, tables, every=False):
-            if block(option, flight.seen, tables, now) is not Block.BREAKER:
+    best: tuple[float, Candidate, Side] | None = None
+    for tier in state.tiers:
+        for candidate in candidates_of(state, tier, tables, every=False):
+            if block(candidate, state.seen, tables, now) is not Block.BREAKER:
                 continue
-            bench = option.bench()
-            if bench is not None and not tables.seats.free(bench, option.seats):
+            seat_key = candidate.key()
+            if seat_key is not None and not tables.seats.free(seat_key, candidate.seats):
                 continue
-            if not all(tables.breakers.may_probe(key) for key in option.guards()):
+            if not all(tables.breakers.may_probe(key) for key in candidate.guards()):
                 continue
-            ends = max(tables.breakers.rest_ends(key) or 0.0 for key in option.guards())
+            ends = max(tables.breakers.rest_ends(key) or 0.0 for key in candidate.guards())
             if best is None or ends < best[0]:
-                best = ends, option, tier.side
+                best = ends, candidate, tier.side
     if best is None:
         return None
-    flight.shift = "panic"
+    state.shift = "panic"
     return Start(best[1], best[2], early=True)
 
 
-def _try_least_busy(flight: Flight, tables: Tables, now: float) -> Step | None:
-    found = least_busy(flight, tables, now)
+def _try_least_busy(state: RequestState, tables: Tables, now: float) -> Step | None:
+    found = least_busy(state, tables, now)
     return None if found is None else Start(*found)
 
 
-def _await_model(flight: Flight, tables: Tables, now: float) -> Step | None:
+def _await_model(state: RequestState, tables: Tables, now: float) -> Step | None:
     """Where nothing else can serve, wait for a model that is being placed, within limits."""
-    until = flight.arrived + tables.policy.load_wait
-    if now >= until or flight.rejected is not None:
+    until = state.arrived + tables.policy.load_wait
+    if now >= until or state.rejected is not None:
         return None
-    tiers = [tier for tier in flight.tiers if tier.side == "exo"]
-    if not any(tables.keeper.expects(tier.models) for tier in tiers):
+    tiers = [tier for tier in state.tiers if tier.side == "exo"]
+    if not any(tables.reconciler.expects(tier.models) for tier in tiers):
         return None
-    where_ready, stays = tables.registry.where_ready, flight.seen.local_only
+    where_ready, stays = tables.registry.where_ready, state.seen.local_only
     if any(where_ready(model, local_only=stays) for tier in tiers for model in tier.models):
         return None  # it is there, and could not be used: waiting would not help
-    flight.start_over()
+    state.start_over()
     return Wait(until)

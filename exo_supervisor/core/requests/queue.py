@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from exo_supervisor.core.names import ModelId, RequestId
-from exo_supervisor.core.requests.request import Flight
+from exo_supervisor.core.requests.request import RequestState
 
 
 class Waiting:
@@ -25,12 +25,12 @@ class Waiting:
     def __iter__(self) -> Iterator[RequestId]:
         return iter(list(self._line))
 
-    def add(self, flight: Flight) -> None:
+    def add(self, state: RequestState) -> None:
         """Put a request at the end of the line, unless it stands there already."""
-        request = flight.event.request
+        request = state.event.request
         if request in self._line:
             return
-        models = tuple({m for tier in flight.tiers if tier.side == "exo" for m in tier.models})
+        models = tuple({m for tier in state.tiers if tier.side == "exo" for m in tier.models})
         self._line[request] = models
         for model in models:
             self._by_model.setdefault(model, {})[request] = None

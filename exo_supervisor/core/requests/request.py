@@ -12,7 +12,7 @@ from exo_supervisor.core.load.marks import Pair
 from exo_supervisor.core.names import InstanceId, NodeId, Scope, Side, Target
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next
 from exo_supervisor.core.policy import ANY_TIMERS
-from exo_supervisor.core.requests.candidates import Block, Option, Seen, Tables, options
+from exo_supervisor.core.requests.candidates import Block, Candidate, Seen, Tables, candidates
 from exo_supervisor.core.requests.catalog import Route, Tier
 
 CRASHES = {Fault.SERVER_ERROR, Fault.ERROR_EVENT}
@@ -20,7 +20,7 @@ CRASHES = {Fault.SERVER_ERROR, Fault.ERROR_EVENT}
 
 
 class Permits(Struct, frozen=True):
-    """The right to attempt, as granted by both breakers of an option."""
+    """The right to attempt, as granted by both breakers of a candidate."""
 
     target: tuple[Key, int]
     model: tuple[Key, int]
@@ -30,7 +30,7 @@ class Attempt(Struct):
     """One request at one target."""
 
     number: int
-    option: Option
+    candidate: Candidate
     side: Side
     permits: Permits
     timers: Timers = ANY_TIMERS
@@ -60,7 +60,7 @@ class Held(Struct, frozen=True):
     draw: float
 
 
-class Flight(Struct):
+class RequestState(Struct):
     """A request in the machine, from its arrival to its end."""
 
     event: RequestArrived
@@ -73,12 +73,12 @@ class Flight(Struct):
     attempts: int = 0
     attempts_here: int = 0
     free_failover: bool = True
-    once: Option | None = None
+    once: Candidate | None = None
     retried: set[Target] = field(default_factory=set[Target])
     busy_tries: dict[Pair, int] = field(default_factory=dict[Pair, int])
     paid: bool = False
     """A retry that the budget has allowed already, before its wait."""
-    anew: tuple[Option, Side] | None = None
+    anew: tuple[Candidate, Side] | None = None
     """Where to ask at once again, without what was refused of our own."""
     patience_until: float | None = None
     waiting_until: float | None = None
@@ -136,7 +136,9 @@ class Flight(Struct):
         return self.place + 1 >= len(self.tiers)
 
 
-def options_of(flight: Flight, tier: Tier, tables: Tables, *, every: bool) -> Iterator[Option]:
-    """List a tier's options for a request; of many ready nodes only a sample, unless `every`."""
-    stays = flight.seen.local_only
-    return options(tier, tables, flight.event.draw, every=every, local_only=stays)
+def candidates_of(
+    state: RequestState, tier: Tier, tables: Tables, *, every: bool
+) -> Iterator[Candidate]:
+    """List a tier's candidates for a request; of many ready nodes only a sample, unless `every`."""
+    stays = state.seen.local_only
+    return candidates(tier, tables, state.event.draw, every=every, local_only=stays)

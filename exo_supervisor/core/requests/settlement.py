@@ -1,4 +1,4 @@
-"""What attempts say: booked at the breakers, the meters and the marks of the busy."""
+"""Apply an attempt's result to breakers, latency and backoff."""
 
 from exo_supervisor.core.breakers.automaton import Mark
 from exo_supervisor.core.breakers.table import Change, Key
@@ -7,8 +7,8 @@ from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.load.marks import PREFILL, STREAM, USAGE
 from exo_supervisor.core.names import Address, ProviderName
 from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Fault
-from exo_supervisor.core.requests.candidates import Option, Tables
-from exo_supervisor.core.requests.request import Attempt, Flight, Held, Permits
+from exo_supervisor.core.requests.candidates import Candidate, Tables
+from exo_supervisor.core.requests.request import Attempt, Held, Permits, RequestState
 
 _ADDED = {Fault.STREAM_REFUSED: STREAM, Fault.USAGE_REFUSED: USAGE}
 """What of our own making a target may refuse."""
@@ -20,50 +20,54 @@ _OF_THE_MODEL = frozenset(
 """Faults of one model at a provider, which may have others for the request."""
 
 
-class Books:
+class Settlement:
     """Writes the tables down; every permit that it hands out comes back to it once."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    def begin(self, option: Option, now: float, *, early: bool) -> tuple[Permits, list[Effect]]:
-        """Take both permits of an option and count the attempt in."""
+    def begin(
+        self, candidate: Candidate, now: float, *, early: bool
+    ) -> tuple[Permits, list[Effect]]:
+        """Take both permits of a candidate and count the attempt in."""
         tables, changes = self._tables, list[Change]()
-        target, model = option.guards()
+        target, model = candidate.guards()
         permits = Permits(
             (target, tables.breakers.take(target, now, changes, early=early)),
             (model, tables.breakers.take(model, now, changes, early=early)),
         )
-        tables.meters.began(option.target)
-        tables.busy.start(option.pair(), now)
-        if (bench := option.bench()) is not None:
-            tables.seats.sit(bench)
+        tables.latency.began(candidate.target)
+        tables.busy.start(candidate.pair(), now)
+        if (seat_key := candidate.key()) is not None:
+            tables.seats.acquire(seat_key)
         return permits, [announce_change(change, now) for change in changes]
 
-    def content(self, flight: Flight, attempt: Attempt, ttft: float, now: float) -> list[Effect]:
+    def content(
+        self, state: RequestState, attempt: Attempt, ttft: float, now: float
+    ) -> list[Effect]:
         """Book the first content as success, and the held failures of others as failures."""
         attempt.content = True
-        option, tables, changes = attempt.option, self._tables, list[Change]()
-        target, model = option.guards()
+        candidate, tables, changes = attempt.candidate, self._tables, list[Change]()
+        target, model = candidate.guards()
         attempt.owed = tables.breakers.failures(target), tables.breakers.failures(model)
         self._mark(attempt.permits.target, Mark.SUCCESS, now, changes)
         self._mark(attempt.permits.model, Mark.SUCCESS, now, changes)
-        for held in flight.held:  # only another's answer tells that the request was not to blame
+        for held in state.held:  # only another's answer tells that the request was not to blame
             same = held.model[0] == attempt.permits.model[0]
             mark = Mark.ABANDONED if same else Mark.FAILURE
             self._mark(held.model, mark, now, changes, held.draw, held.fault.value)
-        flight.held.clear()
-        tables.busy.lift(option.pair(), attempt.began)
-        tables.declines.forget(option.pair())
-        tables.meters.saw(option.target, option.model, ttft, now)
-        if option.generation is None:
-            tables.clouds.took_key(ProviderName(option.target))
+        state.held.clear()
+        tables.busy.lift(candidate.pair(), attempt.began)
+        tables.declines.forget(candidate.pair())
+        tables.latency.observe(candidate.target, candidate.model, ttft, now)
+        if candidate.generation is None:
+            tables.clouds.took_key(ProviderName(candidate.target))
         else:
-            tables.prefill.saw(option.scope, option.model, flight.event.size, ttft)
+            tables.prefill.observe(candidate.scope, candidate.model, state.event.size, ttft)
         return [announce_change(change, now) for change in changes]
 
     def settle(
-        self, flight: Flight, attempt: Attempt, event: AttemptSettled, now: float
+        self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
     ) -> list[Effect]:
         """Give both permits back with what the attempt says of each breaker."""
         verdict, last, changes = VERDICTS[event.fault], event.fault.value, list[Change]()
@@ -72,7 +76,7 @@ class Books:
         owed_target, owed_model = attempt.owed
         self._mark(attempt.permits.target, target, now, changes, event.draw, last, owed_target)
         model = attempt.permits.model
-        if self._note_decline(attempt.option, event):
+        if self._note_decline(attempt.candidate, event):
             most = self._tables.policy.rules.trip_after - 1
             self._mark(model, Mark.FAILURE, now, changes, event.draw, last, most)
         elif verdict.blame is not Blame.MODEL:
@@ -80,100 +84,100 @@ class Books:
         elif event.committed or attempt.content:
             self._mark(model, Mark.FAILURE, now, changes, event.draw, last, owed_model)
         else:
-            flight.held.append(Held(attempt.option.scope, event.fault, model, event.draw))
-        self._count_out(attempt.option)
+            state.held.append(Held(attempt.candidate.scope, event.fault, model, event.draw))
+        self._count_out(attempt.candidate)
         if event.fault in CLOSED_AT_WORK:
-            self._tables.registry.note_aborted(attempt.option.scope)
+            self._tables.registry.note_aborted(attempt.candidate.scope)
         return [announce_change(change, now) for change in changes] + self._learn(
-            flight, attempt, event, now
+            state, attempt, event, now
         )
 
-    def give_back(self, flight: Flight, now: float) -> list[Effect]:
+    def give_back(self, state: RequestState, now: float) -> list[Effect]:
         """Return the permits of failures that no other target outdid: they count nowhere."""
         changes: list[Change] = []
-        for held in flight.held:
+        for held in state.held:
             self._mark(held.model, Mark.ABANDONED, now, changes)
-        flight.held.clear()
+        state.held.clear()
         return [announce_change(change, now) for change in changes]
 
-    def _note_decline(self, option: Option, event: AttemptSettled) -> bool:
+    def _note_decline(self, candidate: Candidate, event: AttemptSettled) -> bool:
         """Count a request that a provider declined; True if so many in a row are its failure."""
         if event.fault is not Fault.DECLINED:
             return False
-        return self._tables.declines.note(option.pair(), event.body)
+        return self._tables.declines.note(candidate.pair(), event.body)
 
     def _learn(
-        self, flight: Flight, attempt: Attempt, event: AttemptSettled, now: float
+        self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
     ) -> list[Effect]:
         """Take in what an attempt's end says of its target beyond health."""
-        option, fault, tables = attempt.option, event.fault, self._tables
-        if option.generation is None:
-            tables.clouds.attempted(ProviderName(option.target), fault)
+        candidate, fault, tables = attempt.candidate, event.fault, self._tables
+        if candidate.generation is None:
+            tables.clouds.attempted(ProviderName(candidate.target), fault)
         if fault is Fault.BUSY:
-            tables.busy.note(option.pair(), event.retry_after, attempt.began, now)
-            tries = flight.busy_tries
-            tries[option.pair()] = tries.get(option.pair(), 0) + 1
+            tables.busy.note(candidate.pair(), event.retry_after, attempt.began, now)
+            tries = state.busy_tries
+            tries[candidate.pair()] = tries.get(candidate.pair(), 0) + 1
             return []
-        if option.generation is None:
-            return self._learn_of_cloud(flight, attempt, event, now)
-        flight.seen.failed.add(option.target)
+        if candidate.generation is None:
+            return self._learn_of_cloud(state, attempt, event, now)
+        state.seen.failed.add(candidate.target)
         unfit = fault in {Fault.CONTEXT_LENGTH, Fault.UNSUPPORTED}
         if VERDICTS[fault].blame is Blame.MODEL or unfit:
-            flight.seen.skipped.add(option.scope)
+            state.seen.skipped.add(candidate.scope)
         if fault is not Fault.NOT_PLACED:
             return []
-        tables.registry.unplace(Address(option.target), option.model, now)
-        return [ReadPlacement(node=Address(option.target))]
+        tables.registry.unplace(Address(candidate.target), candidate.model, now)
+        return [ReadPlacement(node=Address(candidate.target))]
 
     def _learn_of_cloud(
-        self, flight: Flight, attempt: Attempt, event: AttemptSettled, now: float
+        self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
     ) -> list[Effect]:
-        option, fault, tables = attempt.option, event.fault, self._tables
-        if self._ask_anew(flight, attempt, fault):
+        candidate, fault, tables = attempt.candidate, event.fault, self._tables
+        if self._ask_anew(state, attempt, fault):
             return []
         if fault in _OF_THE_MODEL:
-            flight.seen.passed.add(option.pair())
+            state.seen.passed.add(candidate.pair())
         else:
-            flight.seen.failed.add(option.target)
+            state.seen.failed.add(candidate.target)
         if VERDICTS[fault].blame is Blame.MODEL:
-            flight.seen.skipped.add(option.scope)
-        if flight.resuming and not attempt.content and fault in _NO_PREFILL:
-            tables.quirks.note(option.pair(), PREFILL)
-        provider = tables.clouds.get(option.target)
+            state.seen.skipped.add(candidate.scope)
+        if state.resuming and not attempt.content and fault in _NO_PREFILL:
+            tables.quirks.note(candidate.pair(), PREFILL)
+        provider = tables.clouds.get(candidate.target)
         if provider is None:
             return []
         match fault:
             case Fault.NOT_PLACED:
-                tables.absent.note(option.pair(), now)
+                tables.absent.note(candidate.pair(), now)
             case Fault.CONTEXT_LENGTH:
-                context = provider.contexts.get(option.model, 0)
-                flight.seen.too_short = max(flight.seen.too_short, context)
+                context = provider.contexts.get(candidate.model, 0)
+                state.seen.too_short = max(state.seen.too_short, context)
             case Fault.BAD_KEY if tables.clouds.refused_key(
                 provider.cloud.name, now, event.loggable
             ):
-                facts: dict[str, object] = {"provider": option.target, "status": event.status}
+                facts: dict[str, object] = {"provider": candidate.target, "status": event.status}
                 facts["rest"] = provider.key_rest
                 return [Announce(level="error", name="provider_key_refused", facts=facts)]
             case _:
                 pass
         return []
 
-    def _ask_anew(self, flight: Flight, attempt: Attempt, fault: Fault) -> bool:
+    def _ask_anew(self, state: RequestState, attempt: Attempt, fault: Fault) -> bool:
         """Have a request made again at once, without what we had added and the target refused."""
         added = _ADDED.get(fault)
         asked = attempt.streamed if fault is Fault.STREAM_REFUSED else attempt.usage
         if added is None or not asked:
             return False
-        self._tables.quirks.note(attempt.option.pair(), added)
-        flight.anew = attempt.option, attempt.side
-        flight.attempts_here -= 1
+        self._tables.quirks.note(attempt.candidate.pair(), added)
+        state.anew = attempt.candidate, attempt.side
+        state.attempts_here -= 1
         return True
 
-    def _count_out(self, option: Option) -> None:
+    def _count_out(self, candidate: Candidate) -> None:
         tables = self._tables
-        tables.meters.ended(option.target)
-        if (bench := option.bench()) is not None:
-            tables.seats.rise(bench)
+        tables.latency.ended(candidate.target)
+        if (seat_key := candidate.key()) is not None:
+            tables.seats.release(seat_key)
 
     def _mark(
         self,

@@ -23,7 +23,7 @@ class _Traffic(Struct):
     strays_since: float | None = None
 
 
-class Moves:
+class Shifts:
     """Remembers which side answered for a name last.
 
     A target that has recovered gets its traffic back step by step, so that for a while the sides

@@ -13,7 +13,7 @@ from exo_supervisor.core.fleet.vouching import Word, dies_with, is_dead, judge, 
 from exo_supervisor.core.names import Address, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.requests.candidates import Tables
-from exo_supervisor.core.requests.request import Attempt, Flight
+from exo_supervisor.core.requests.request import Attempt, RequestState
 
 TAKEN_UP = 1.0
 """Seconds after which the state shows a new request at work: workers plan ten times a second."""
@@ -38,11 +38,11 @@ class Silence(Struct):
     vouched_at: float = -inf
 
 
-class Quiet:
+class StallCheck:
     """Owns the silences; each leaves with its attempt's first content or end."""
 
-    def __init__(self, tables: Tables, flights: Mapping[RequestId, Flight]) -> None:
-        self._tables, self._flights = tables, flights
+    def __init__(self, tables: Tables, requests: Mapping[RequestId, RequestState]) -> None:
+        self._tables, self._flights = tables, requests
         self._silences: dict[RequestId, Silence] = {}
 
     def __len__(self) -> int:
@@ -50,7 +50,7 @@ class Quiet:
 
     def quieted(self, attempt: Attempt, event: AttemptQuieted, now: float) -> list[Effect]:
         """Ask the state about an attempt at a node; end it if nobody vouches for it."""
-        node = self._tables.registry.nodes.get(Address(attempt.option.target))
+        node = self._tables.registry.nodes.get(Address(attempt.candidate.target))
         if node is None or node.node_id != attempt.node_id:
             return [_cancel(event.request, attempt, Fault.STATE_LOST)]
         if is_dead(node):
@@ -59,7 +59,7 @@ class Quiet:
         if event.silence >= _patience(attempt, begun=event.begun) and _is_unread(silence, node):
             fault = Fault.STALL if event.begun else Fault.FIRST_CONTENT_TIMEOUT
             return [_cancel(event.request, attempt, fault)]
-        pause = SHARED if node.state_paths or attempt.option.generation == "A" else WHOLE_STATE
+        pause = SHARED if node.state_paths or attempt.candidate.generation == "A" else WHOLE_STATE
         if now - silence.vouched_at < pause:
             return _vouch(event.request, attempt)
         if silence.asked_at is None:
@@ -80,7 +80,7 @@ class Quiet:
         asked = now if event.asked_at is None else event.asked_at
         effects: list[Effect] = []
         for request, silence in list(self._silences.items()):
-            if silence.attempt.option.target == event.node and silence.told_at <= asked:
+            if silence.attempt.candidate.target == event.node and silence.told_at <= asked:
                 effects += self._judge(request, silence, node.view, event, now)
         return effects
 
@@ -90,7 +90,7 @@ class Quiet:
         cluster = None if node.cluster is None else registry.clusters[node.cluster]
         effects: list[Effect] = []
         for request, attempt in self._attempts():
-            if attempt.option.target == node.address:
+            if attempt.candidate.target == node.address:
                 fault = Fault.RESET
             elif dies_with(attempt, node, cluster):
                 fault = Fault.STATE_LOST
@@ -136,18 +136,18 @@ class Quiet:
         self, attempt: Attempt, word: Word, view: MemberView
     ) -> Iterator[tuple[RequestId, Attempt]]:
         """Find those that wait for the same model in vain, whether or not they were asked about."""
-        option, before = attempt.option, view.read_at - TAKEN_UP
+        candidate, before = attempt.candidate, view.read_at - TAKEN_UP
         for request, its in self._attempts():
-            here = its.option.target == option.target or not view.lags
-            same = (its.option.scope, its.option.model) == (option.scope, option.model)
+            here = its.candidate.target == candidate.target or not view.lags
+            same = (its.candidate.scope, its.candidate.model) == (candidate.scope, candidate.model)
             waits = its.began <= before and not its.content
             if here and same and waits and judge_copies(its, view) is word:
                 yield request, its
 
     def _attempts(self) -> Iterator[tuple[RequestId, Attempt]]:
-        for request, flight in self._flights.items():
-            if flight.attempt is not None:
-                yield request, flight.attempt
+        for request, state in self._flights.items():
+            if state.attempt is not None:
+                yield request, state.attempt
 
 
 def _is_unread(silence: Silence, node: Node) -> bool:

@@ -5,7 +5,7 @@ from collections import Counter
 from msgspec import Struct, field
 
 from exo_supervisor.core.requests.refusals import short
-from exo_supervisor.core.requests.request import Flight
+from exo_supervisor.core.requests.request import RequestState
 
 MOST_TOLD = 4
 """Attempts of the last failed request that are told of, the last ones."""
@@ -24,9 +24,9 @@ class Tally(Struct):
     counts: Counter[str] = field(default_factory=Counter[str])
     last_failed: Failed | None = None
 
-    def end(self, flight: Flight, end: str, now: float) -> None:
+    def end(self, state: RequestState, end: str, now: float) -> None:
         """Count a request out."""
         self.counts[end] += 1
         if end == "failed":
-            tried = ", ".join(f"{at}: {fault.value}" for at, fault in flight.faults[-MOST_TOLD:])
-            self.last_failed = Failed(now, f"{short(flight.route.name)} ({tried})")
+            tried = ", ".join(f"{at}: {fault.value}" for at, fault in state.faults[-MOST_TOLD:])
+            self.last_failed = Failed(now, f"{short(state.route.name)} ({tried})")

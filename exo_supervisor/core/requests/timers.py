@@ -8,8 +8,8 @@ from exo_supervisor.core.load.heads import Heads
 from exo_supervisor.core.load.marks import STREAM, USAGE
 from exo_supervisor.core.names import Address, ClusterKey, ProviderName
 from exo_supervisor.core.policy import Cloud
-from exo_supervisor.core.requests.candidates import Option, Tables
-from exo_supervisor.core.requests.request import Attempt, Flight
+from exo_supervisor.core.requests.candidates import Candidate, Tables
+from exo_supervisor.core.requests.request import Attempt, RequestState
 
 _CALLS = frozenset({"tools", "functions"})
 """Demands with which a part of an answer may be written in silence."""
@@ -17,32 +17,32 @@ SOONEST = 2.0
 """Seconds of silence, at least, until the state is asked about it."""
 
 
-def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
+def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAttempt:
     """Describe an attempt that begins, and note on it how its node and its cluster are now."""
-    option = attempt.option
-    if option.generation is None:
-        cloud = tables.clouds.providers[ProviderName(option.target)].cloud
-        url, timers = cloud.url, _cloud_timers(cloud, tables.heads, flight.event.demands)
+    candidate = attempt.candidate
+    if candidate.generation is None:
+        cloud = tables.clouds.providers[ProviderName(candidate.target)].cloud
+        url, timers = cloud.url, _cloud_timers(cloud, tables.heads, state.event.demands)
         timers = _settle_form(attempt, cloud, timers, tables)
     else:
-        node = tables.registry.nodes[Address(option.target)]
-        cluster = tables.registry.clusters[ClusterKey(option.scope)]
+        node = tables.registry.nodes[Address(candidate.target)]
+        cluster = tables.registry.clusters[ClusterKey(candidate.scope)]
         url = node.url
-        timers = _node_timers(option, flight.event.size, tables)
+        timers = _node_timers(candidate, state.event.size, tables)
         _note(attempt, node, cluster)
     attempt.timers = timers
     return StartAttempt(
-        request=flight.event.request,
+        request=state.event.request,
         attempt=attempt.number,
-        target=option.target,
+        target=candidate.target,
         url=url,
-        model=option.model,
-        generation=option.generation,
+        model=candidate.model,
+        generation=candidate.generation,
         timers=timers,
-        shift=flight.shift,
-        hold=flight.route.hold,
-        continues=flight.route.continues,
-        resumes=flight.resuming,
+        shift=state.shift,
+        commit_at_answer=state.route.commit_at_answer,
+        continues=state.route.continues,
+        resumes=state.resuming,
         streamed=attempt.streamed,
         usage=attempt.usage,
     )
@@ -50,13 +50,13 @@ def start_of(flight: Flight, attempt: Attempt, tables: Tables) -> StartAttempt:
 
 def _note(attempt: Attempt, node: Node, cluster: Cluster) -> None:
     """Note on an attempt what has to hold for as long as it is silent."""
-    placed = cluster.told.get(attempt.option.model)
+    placed = cluster.told.get(attempt.candidate.model)
     copies = () if placed is None else placed.instances
     attempt.copies = frozenset(one.id for one in copies)
     attempt.ready_copies = frozenset(one.id for one in copies if one.ready)
     attempt.node_id = node.node_id
     attempt.index = None if node.view is None else node.view.index
-    if attempt.option.generation == "A":
+    if attempt.candidate.generation == "A":
         attempt.ring = frozenset(node.listed)
 
 
@@ -75,10 +75,10 @@ def _cloud_timers(cloud: Cloud, heads: Heads, demands: frozenset[str]) -> Timers
     return structs.replace(timers, stall=timers.first_content)
 
 
-def first_use(option: Option, tables: Tables) -> list[Announce]:
+def first_use(candidate: Candidate, tables: Tables) -> list[Announce]:
     """Tell of the first prompt to a node that is only found: anybody may be found."""
-    node = tables.registry.nodes.get(Address(option.target))
-    if option.generation is None or node is None or node.used or node.trust != "found":
+    node = tables.registry.nodes.get(Address(candidate.target))
+    if candidate.generation is None or node is None or node.used or node.trust != "found":
         return []
     node.used = True
     advice = f'exo-supervisor nodes trust {node.address}, or discovery.trust = "named"'
@@ -95,28 +95,30 @@ def _settle_form(attempt: Attempt, cloud: Cloud, timers: Timers, tables: Tables)
 
     An answer that is no stream shows nothing, not even a head, before all of it is there.
     """
-    pair = attempt.option.pair()
+    pair = attempt.candidate.pair()
     attempt.streamed = cloud.streams and not tables.quirks.has(pair, STREAM)
     attempt.usage = attempt.streamed and not tables.quirks.has(pair, USAGE)
     return timers if attempt.streamed else structs.replace(timers, headers=None)
 
 
-def _node_timers(option: Option, size: int, tables: Tables) -> Timers:
+def _node_timers(candidate: Candidate, size: int, tables: Tables) -> Timers:
     """Give a prompt the time that prompts of its size took before; the configured is the least.
 
     Where that is little, the state is asked about a silence all the sooner.
     """
-    timers = tables.policy.timers(option.generation or "C")
+    timers = tables.policy.timers(candidate.generation or "C")
     cold_load = tables.policy.waits.cold_load
-    if option.generation == "A" and not tables.meters.knows(option.target, option.model):
+    if candidate.generation == "A" and not tables.latency.has_sample(
+        candidate.target, candidate.model
+    ):
         most = max(cold_load, timers.first_content)
         return structs.replace(timers, first_content=most, first_content_max=most)
-    learnt = tables.prefill.allows(option.scope, option.model, size)
-    if 0.0 < learnt < timers.stall / 2 and option.generation != "A":
+    learnt = tables.prefill.allows(candidate.scope, candidate.model, size)
+    if 0.0 < learnt < timers.stall / 2 and candidate.generation != "A":
         return structs.replace(timers, quiet=max(learnt, SOONEST))
     if learnt <= timers.first_content:
         return timers
-    most = cold_load if option.generation == "A" else timers.first_content_max
+    most = cold_load if candidate.generation == "A" else timers.first_content_max
     first = min(learnt, max(most, timers.first_content))
     return structs.replace(
         timers, first_content=first, first_content_max=max(first, timers.first_content_max)

@@ -51,7 +51,7 @@ class Transcript:
         return "".join(self._parts)
 
 
-class Seam:
+class Splice:
     """Joins a continuation to what was said; `broken` means that it begins anew instead."""
 
     def __init__(self, said: str) -> None:

@@ -15,7 +15,7 @@ _END_MARKS = (
 """End marks that v0.0.15 and older leave in the text of the last chunk (Exo pull request 716)."""
 
 
-class Cut:
+class StopFilter:
     """Ends one text as the client asked, where the engine would run on.
 
     The engine sends one token a piece, so that pieces are counted for `max_tokens`.

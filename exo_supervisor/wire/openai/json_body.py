@@ -49,7 +49,7 @@ _whole = msgspec.json.Decoder(_Whole)
 _calls = msgspec.json.Decoder(list[dict[str, Raw]])
 
 
-def read_whole(body: bytes, into: Reading) -> bytes:
+def read_json_body(body: bytes, into: Reading) -> bytes:
     """Read a whole `chat.completion` as if it had been streamed into `into`.
 
     Returns what a streaming client gets, `[DONE]` included; faults are set at `into`.
@@ -161,7 +161,7 @@ def _object(raw: Raw) -> dict[str, Raw]:
     return members(raw)
 
 
-class Whole:
+class JsonBody:
     """Takes one JSON object in piece by piece, in the place of a stream of events."""
 
     def __init__(self, into: Reading) -> None:
@@ -190,4 +190,4 @@ class Whole:
         """Take the end in and return all that a streaming client gets."""
         if self._into.fault is not None:
             return b""
-        return read_whole(b"".join(self._parts), self._into)
+        return read_json_body(b"".join(self._parts), self._into)

@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 from exo_supervisor.core.keys import hide_shapes
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.chat.continuation import Seam, Transcript
+from exo_supervisor.wire.chat.continuation import Splice, Transcript
 from exo_supervisor.wire.chat.judge import in_band, safe_text, said, tellable
 from exo_supervisor.wire.chat.piece import (
     NULL,
@@ -23,7 +23,7 @@ from exo_supervisor.wire.chat.piece import (
     read_chunk,
     read_name,
 )
-from exo_supervisor.wire.chat.stop_filter import Cut
+from exo_supervisor.wire.chat.stop_filter import StopFilter
 from exo_supervisor.wire.openai.extras import Extras, has_extras
 from exo_supervisor.wire.openai.lenient import dumps, loads, read_chunk_leniently
 from exo_supervisor.wire.openai.merged import JoinError
@@ -78,7 +78,7 @@ class Reading(ABC):
     stop: tuple[str, ...] = ()
     asked: str = ""
     choices: int = 1
-    seam: Seam | None = None
+    seam: Splice | None = None
     transcript: Transcript | None = None
     before: int = 0
     hide: Callable[[str], str] = hide_shapes
@@ -103,13 +103,13 @@ class Reading(ABC):
     _around: bytes | None = field(default=None, init=False)
     _usage_text: bytes = field(default=b"", init=False)
     _sse: SseReader = field(default_factory=SseReader, init=False)
-    _cut: Cut | None = field(default=None, init=False)
+    _cut: StopFilter | None = field(default=None, init=False)
     _ends: dict[int, str] = field(default_factory=dict[int, str], init=False)
     _adapts: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         if self.generation == "A":
-            self._cut = Cut(self.max_tokens, self.stop)
+            self._cut = StopFilter(self.max_tokens, self.stop)
         self._adapts = self._cut is not None or self.seam is not None
 
     @property
@@ -257,12 +257,12 @@ class Reading(ABC):
             self._join(self.seam, choice, delta)
         return self.fault is None
 
-    def _shorten(self, cut: Cut, choice: Choice, delta: Delta) -> None:
+    def _shorten(self, cut: StopFilter, choice: Choice, delta: Delta) -> None:
         text = delta.content if isinstance(delta.content, str) else ""
         delta.content, choice.finish_reason = cut.push(text, choice.finish_reason)
         self.enough = cut.enough
 
-    def _join(self, seam: Seam, choice: Choice, delta: Delta) -> None:
+    def _join(self, seam: Splice, choice: Choice, delta: Delta) -> None:
         seam.push(delta, last=choice.finish_reason is not None)
         choice.delta = Raw(dumps(delta))
         if seam.broken:

@@ -5,14 +5,13 @@ from functools import partial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.core.balance import choose as balance
-from exo_supervisor.core.balance.choose import SAMPLE, sample
-from exo_supervisor.core.load.latency import Meters
+from exo_supervisor.core.balance.choose import SAMPLE, choose, sample
+from exo_supervisor.core.load.latency import Latencies
 from exo_supervisor.core.names import Address, ModelId
 
 M = ModelId("m")
 A, B, C = (Address(name) for name in ("a:1", "b:1", "c:1"))
-choose = partial(balance.choose, [A, B, C], M)
+pick = partial(choose, [A, B, C], M)
 
 
 @given(count=st.integers(0, 40), draw=st.floats(0, 1, exclude_max=True))
@@ -31,24 +30,24 @@ def test_every_node_can_be_sampled() -> None:
 
 
 def test_the_fastest_by_expected_wait() -> None:
-    meters = Meters()
+    latency = Latencies()
     for node, ttft in ((A, 1.0), (B, 0.4), (C, 0.9)):
-        meters.saw(node, M, ttft, 0.0)
-    fastest = partial(choose, meters, policy="fastest", turn=0, draw=0.0, now=0.0)
+        latency.observe(node, M, ttft, 0.0)
+    fastest = partial(pick, latency, policy="fastest", turn=0, draw=0.0, now=0.0)
     assert fastest() == B
-    meters.began(B)
-    meters.began(B)
+    latency.began(B)
+    latency.began(B)
     assert fastest() == C, "three in a row at 0.4 s take longer than one at 0.9 s"
 
 
 @given(draw=st.floats(0, 1, exclude_max=True))
 def test_ties_fall_to_chance(draw: float) -> None:
-    meters = Meters()
-    meters.began(A)
-    chosen = choose(meters, policy="fastest", turn=0, draw=draw, now=0.0)
+    latency = Latencies()
+    latency.began(A)
+    chosen = pick(latency, policy="fastest", turn=0, draw=draw, now=0.0)
     assert chosen == (B if draw < 0.5 else C)
 
 
 def test_in_turn() -> None:
-    turns = [choose(Meters(), policy="round_robin", turn=n, draw=0.9, now=0.0) for n in range(4)]
+    turns = [pick(Latencies(), policy="round_robin", turn=n, draw=0.9, now=0.0) for n in range(4)]
     assert turns == [A, B, C, A]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import stateful as sm
 from hypothesis import strategies as st
 
-from exo_supervisor.core.breakers import automaton as breaker
+from exo_supervisor.core.breakers import automaton
 from exo_supervisor.core.breakers.automaton import (
     Breaker,
     Closed,
@@ -28,7 +28,7 @@ from exo_supervisor.core.breakers.automaton import (
 
 OK, BAD, LEFT = Mark.SUCCESS, Mark.FAILURE, Mark.ABANDONED
 RULES = Rules(trip_after=3, rest=10.0, rest_max=120.0)
-settle = partial(breaker.settle, rules=RULES, jitter=0.0)
+settle = partial(automaton.settle, rules=RULES, jitter=0.0)
 FAILED = Reason.PROBE_FAILED
 
 
@@ -97,14 +97,14 @@ def test_settles_at_second_100(before: Breaker, permit: int, mark: Mark, after: 
 
 @given(jitter=st.floats(0, 1, exclude_max=True), trips=st.integers(0, 5000))
 def test_a_rest_is_lengthened_by_up_to_a_fifth_and_has_a_cap(jitter: float, trips: int) -> None:
-    b = breaker.settle(HalfOpen(1, 0.0, trips), 1, BAD, 0.0, rules=RULES, jitter=jitter)
+    b = automaton.settle(HalfOpen(1, 0.0, trips), 1, BAD, 0.0, rules=RULES, jitter=jitter)
     assert isinstance(b, Open)
     grown = min(10.0 * 2 ** min(trips, 4), 120.0)
     assert grown <= b.until <= min(120.0, grown * 1.2)
 
 
 def test_jitter_is_added_to_the_rest() -> None:
-    b = breaker.settle(Closed(0, 2), 0, BAD, 0.0, rules=RULES, jitter=0.5)
+    b = automaton.settle(Closed(0, 2), 0, BAD, 0.0, rules=RULES, jitter=0.5)
     assert b == Open(1, 11.0)
 
 
@@ -176,7 +176,7 @@ class AnyHistory(sm.RuleBasedStateMachine):
     def finish(self, permit: int, mark: Mark, jitter: float) -> None:
         self.out.remove(permit)
         was = self.breaker
-        self.breaker = breaker.settle(was, permit, mark, self.now, rules=RULES, jitter=jitter)
+        self.breaker = automaton.settle(was, permit, mark, self.now, rules=RULES, jitter=jitter)
         if permit != was.epoch or isinstance(was, Open):
             assert self.breaker == was, "a late outcome moved the breaker"
         elif mark is OK:
@@ -206,5 +206,5 @@ TestAnyHistory = AnyHistory.TestCase
 
 def test_one_that_is_probed_is_worse_off_than_one_that_only_counts() -> None:
     counting, probed = Closed(0, failures=2), HalfOpen(1, until=-5.0, trips=1)
-    assert breaker.worse(counting, probed) is probed
-    assert breaker.worse(probed, counting) is probed
+    assert automaton.worse(counting, probed) is probed
+    assert automaton.worse(probed, counting) is probed

@@ -55,7 +55,7 @@ class House:
     def belies(self, node: Address, node_id: str | None) -> bool:
         name = None if node_id is None else NodeId(node_id)
         event = ProbeAnswered(node=node, generation="B", node_id=name, latency=0.1)
-        return self.registry.belied(event)
+        return self.registry.identity_mismatch(event)
 
     def read(self, node: Address, listed: str = "", now: float = 0.0, **models: bool) -> None:
         placed = tuple(Placed(ModelId(model), ready) for model, ready in models.items())

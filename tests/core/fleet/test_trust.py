@@ -274,7 +274,7 @@ def test_a_pinned_node_is_not_forgotten_and_has_its_room() -> None:
     story.down(FAR)
     story.wait(3_600.0)
     assert Address(FAR) in story.machine.tables.registry.nodes
-    assert len(story.machine.tables.registry.unproven) == 0
+    assert len(story.machine.tables.registry.unverified) == 0
 
 
 def test_pins_have_a_bound() -> None:

@@ -3,7 +3,7 @@
 from exo_supervisor.core.effects import Announce, Effect, UnwatchNode, WatchNode
 from exo_supervisor.core.events import NodeSighted, ProbeAnswered, ProbeFailed
 from exo_supervisor.core.fleet.registry import MAX_NODES
-from exo_supervisor.core.fleet.unverified import HOLD, MAX_REFUSED, MAX_UNPROVEN, Unproven
+from exo_supervisor.core.fleet.unverified import HOLD, MAX_REFUSED, MAX_UNVERIFIED, Unverified
 from exo_supervisor.core.fleet_events import QUIET
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, NodeId
@@ -25,7 +25,7 @@ class Flooded:
         return self.machine.handle(seen, now)
 
     def fill(self, now: float = 0.0) -> None:
-        for n in range(MAX_UNPROVEN):
+        for n in range(MAX_UNVERIFIED):
             assert watched(self.sight(f"n{n}:1", now)) == [f"n{n}:1"]
 
     def miss(self, node: str, now: float) -> list[Effect]:
@@ -48,7 +48,7 @@ def test_beyond_the_bound_nobody_gets_in_who_is_only_somebodys_word() -> None:
     house = Flooded()
     house.fill()
     assert house.sight(REAL, 1.0) == []
-    assert len(house.registry.nodes) == MAX_UNPROVEN
+    assert len(house.registry.nodes) == MAX_UNVERIFIED
     assert watched(house.sight("seed:1", 1.0, seeded=True)) == ["seed:1"]
 
 
@@ -62,7 +62,7 @@ def test_who_had_its_time_and_was_looked_at_makes_room_the_oldest_first() -> Non
     assert (unwatched(effects), watched(effects)) == (["n0:1"], [REAL])
     assert unwatched(house.sight("more:1", HOLD)) == ["n1:1"]
     assert house.sight("even-more:1", HOLD) == []
-    assert len(house.registry.nodes) == MAX_UNPROVEN
+    assert len(house.registry.nodes) == MAX_UNVERIFIED
 
 
 def test_who_was_refused_and_is_sighted_again_takes_the_place_of_who_was_looked_at() -> None:
@@ -93,11 +93,11 @@ def test_who_answered_once_or_was_named_is_not_driven_out() -> None:
     house.fill()
     house.answer("n0:1", 1.0)
     house.sight("n1:1", 1.0, seeded=True)
-    for n in range(MAX_UNPROVEN):
+    for n in range(MAX_UNVERIFIED):
         house.miss(f"n{n}:1", 2.0)
     assert watched(house.sight(REAL, 3.0)) == [REAL], "two have left the table"
     assert watched(house.sight("other:1", 3.0)) == ["other:1"]
-    for n in range(MAX_UNPROVEN):
+    for n in range(MAX_UNVERIFIED):
         house.sight(f"more{n}:1", HOLD + 3.0)
         house.miss(f"more{n}:1", HOLD + 3.0)
     kept = [str(node) for node in house.registry.nodes]
@@ -114,9 +114,9 @@ def test_new_nodes_come_at_a_bounded_rate_however_many_are_told_of() -> None:
             taken.append(now)
             house.miss(node, now)
     per_second = [sum(int(at) == second for at in taken) for second in range(62)]
-    assert sum(per_second[:8]) <= MAX_UNPROVEN
-    assert max(sum(per_second[at : at + 8]) for at in range(8, 54)) <= MAX_UNPROVEN
-    assert len(house.registry.nodes) <= MAX_UNPROVEN
+    assert sum(per_second[:8]) <= MAX_UNVERIFIED
+    assert max(sum(per_second[at : at + 8]) for at in range(8, 54)) <= MAX_UNVERIFIED
+    assert len(house.registry.nodes) <= MAX_UNVERIFIED
 
 
 def test_a_full_house_has_no_room_for_anybody() -> None:
@@ -138,6 +138,6 @@ def test_of_a_crowd_that_is_silent_not_each_has_its_line() -> None:
 
 
 def test_an_empty_table_names_nobody() -> None:
-    unproven = Unproven()
-    unproven.drop(REAL)
-    assert unproven.give_way(REAL, lambda _: True, 9.0) is None
+    unverified = Unverified()
+    unverified.drop(REAL)
+    assert unverified.evict_for(REAL, lambda _: True, 9.0) is None

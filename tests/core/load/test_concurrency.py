@@ -2,7 +2,7 @@
 
 from exo_supervisor.core.breakers.table import RAMP_STEP
 from exo_supervisor.core.events import Instance, Placed, PlacementRead, ProbeAnswered
-from exo_supervisor.core.load.concurrency import BATCH, Seats, bench_of, seats_of
+from exo_supervisor.core.load.concurrency import BATCH, Seats, key_of, seats_of
 from exo_supervisor.core.names import Address, InstanceId, ModelId, NodeId
 from exo_supervisor.core.outcomes import Fault
 from tests.core.story import BOTH, LOCAL, Story, told
@@ -12,9 +12,9 @@ A1, M, N = Address("a:1"), ModelId("m"), ModelId("n")
 
 def test_a_bench_is_a_model_on_a_cluster_but_a_whole_cluster_of_generation_a() -> None:
     key = Story(LOCAL, "a:1").machine.scope_of("a:1")
-    assert bench_of("A", key, M) == bench_of("A", key, N) == (key, None)
-    assert bench_of("B", key, M) != bench_of("B", key, N)
-    assert bench_of("C", key, M) == (key, M)
+    assert key_of("A", key, M) == key_of("A", key, N) == (key, None)
+    assert key_of("B", key, M) != key_of("B", key, N)
+    assert key_of("C", key, M) == (key, M)
 
 
 def test_seats_by_generation() -> None:
@@ -27,13 +27,13 @@ def test_seats_by_generation() -> None:
 
 
 def test_a_seat_that_was_given_back_is_free() -> None:
-    seats, bench = Seats({}), bench_of("C", Story(LOCAL, "a:1").machine.scope_of("a:1"), M)
-    seats.sit(bench)
-    seats.sit(bench)
-    assert not seats.free(bench, 2)
-    seats.rise(bench)
-    assert seats.free(bench, 2)
-    seats.rise(bench)
+    seats, key = Seats({}), key_of("C", Story(LOCAL, "a:1").machine.scope_of("a:1"), M)
+    seats.acquire(key)
+    seats.acquire(key)
+    assert not seats.free(key, 2)
+    seats.release(key)
+    assert seats.free(key, 2)
+    seats.release(key)
     assert seats.taken == {}
 
 
@@ -93,7 +93,9 @@ def test_a_probe_that_tells_nothing_new_wakes_nobody() -> None:
     story = Story(LOCAL, "a:1")
     fill(story)
     story.ask("s")
-    until = story.machine.dispatch.flights[next(iter(story.machine.dispatch.waiting))].waiting_until
+    until = story.machine.dispatch.requests[
+        next(iter(story.machine.dispatch.waiting))
+    ].waiting_until
     story.now += 1.0
     version = story.machine.tables.registry.version
     story.up("a:1")
@@ -101,8 +103,8 @@ def test_a_probe_that_tells_nothing_new_wakes_nobody() -> None:
     assert story.machine.tables.registry.version == version
     story.read("a:1", "m", "n")
     assert story.machine.tables.registry.version == version + 1
-    flight = story.machine.dispatch.flights[next(iter(story.machine.dispatch.waiting))]
-    assert flight.waiting_until == until
+    state = story.machine.dispatch.requests[next(iter(story.machine.dispatch.waiting))]
+    assert state.waiting_until == until
 
 
 def recover(story: Story) -> None:

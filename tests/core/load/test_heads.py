@@ -17,9 +17,9 @@ LEARNS = structs.replace(SET, learns_head=True)
 def test_until_enough_heads_were_seen_there_is_no_limit() -> None:
     heads = Heads()
     for _ in range(ENOUGH - 1):
-        heads.saw(ONE, 0.1)
+        heads.observe(ONE, 0.1)
     assert heads.limit(ONE, 8.0) is None
-    heads.saw(ONE, 0.1)
+    heads.observe(ONE, 0.1)
     assert heads.limit(ONE, 8.0) == 8.0
     assert heads.limit(ProviderName("other"), 8.0) is None
 
@@ -27,9 +27,9 @@ def test_until_enough_heads_were_seen_there_is_no_limit() -> None:
 def test_the_limit_follows_the_slowest_of_the_last() -> None:
     heads = Heads()
     for took in (30.0, *[5.0] * (KEPT - 1)):
-        heads.saw(ONE, took)
+        heads.observe(ONE, took)
     assert heads.limit(ONE, 8.0) == 120.0
-    heads.saw(ONE, 1.0)
+    heads.observe(ONE, 1.0)
     assert heads.limit(ONE, 8.0) == 20.0
 
 

@@ -1,4 +1,4 @@
-"""A meter believes bad news at once and good news with time."""
+"""A moving average believes bad news at once and good news with time."""
 
 from math import exp
 
@@ -6,72 +6,72 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.core.load.latency import FADE, MAX_MODELS, Meter, Meters, measure
+from exo_supervisor.core.load.latency import FADE, MAX_MODELS, Latencies, Sample, measure
 from exo_supervisor.core.names import Address, ModelId
 
 A, M = Address("a:1"), ModelId("m")
 
 
 def test_the_first_measurement_counts_whole() -> None:
-    assert measure(None, 2.0, 5.0) == Meter(2.0, 5.0)
+    assert measure(None, 2.0, 5.0) == Sample(2.0, 5.0)
 
 
 def test_a_slower_one_counts_at_once() -> None:
-    assert measure(Meter(2.0, 5.0), 9.0, 5.0) == Meter(9.0, 5.0)
+    assert measure(Sample(2.0, 5.0), 9.0, 5.0) == Sample(9.0, 5.0)
 
 
 def test_a_faster_one_counts_by_the_age_of_the_old() -> None:
-    assert measure(Meter(2.0, 5.0), 1.0, 5.0) == Meter(2.0, 5.0)
-    aged = measure(Meter(2.0, 5.0), 1.0, 15.0)
+    assert measure(Sample(2.0, 5.0), 1.0, 5.0) == Sample(2.0, 5.0)
+    aged = measure(Sample(2.0, 5.0), 1.0, 15.0)
     assert aged.ttft == pytest.approx(1.0 + exp(-1.0))
     assert aged.at == 15.0
 
 
 @given(old=st.floats(0, 900), new=st.floats(0, 900), wait=st.floats(-5, 1e6))
 def test_the_average_stays_between_old_and_new(old: float, new: float, wait: float) -> None:
-    ttft = measure(Meter(old, 100.0), new, 100.0 + wait).ttft
+    ttft = measure(Sample(old, 100.0), new, 100.0 + wait).ttft
     assert min(old, new) <= ttft or ttft == pytest.approx(min(old, new))
     assert ttft <= max(old, new) or ttft == pytest.approx(max(old, new))
 
 
 def test_load_grows_with_attempts_in_flight() -> None:
-    meters = Meters()
-    assert meters.load(A, M, 0.0) == (0.0, 0)
-    meters.began(A)
-    assert meters.load(A, M, 0.0) == (0.0, 1), "never measured scores as instant"
-    meters.saw(A, M, 0.5, 0.0)
-    meters.began(A)
-    assert meters.load(A, M, 0.0) == (1.5, 2)
-    meters.ended(A)
-    assert (meters.load(A, M, 0.0), meters.in_flight(A)) == ((1.0, 1), 1)
-    meters.ended(A)
-    meters.ended(A)
-    assert meters.in_flight(A) == 0, "never less than nothing"
+    latency = Latencies()
+    assert latency.load(A, M, 0.0) == (0.0, 0)
+    latency.began(A)
+    assert latency.load(A, M, 0.0) == (0.0, 1), "never measured scores as instant"
+    latency.observe(A, M, 0.5, 0.0)
+    latency.began(A)
+    assert latency.load(A, M, 0.0) == (1.5, 2)
+    latency.ended(A)
+    assert (latency.load(A, M, 0.0), latency.in_flight(A)) == ((1.0, 1), 1)
+    latency.ended(A)
+    latency.ended(A)
+    assert latency.in_flight(A) == 0, "never less than nothing"
 
 
 def test_who_was_slow_once_is_asked_again_in_time() -> None:
-    meters = Meters()
-    meters.saw(A, M, 60.0, 100.0)
-    assert meters.load(A, M, 50.0) == meters.load(A, M, 100.0) == (60.0, 0)
-    assert meters.load(A, M, 100.0 + FADE) == (pytest.approx(60.0 * exp(-1.0)), 0)
-    meters.began(A)
-    assert meters.load(A, M, 100.0 + FADE) == (pytest.approx(120.0 * exp(-1.0)), 1)
+    latency = Latencies()
+    latency.observe(A, M, 60.0, 100.0)
+    assert latency.load(A, M, 50.0) == latency.load(A, M, 100.0) == (60.0, 0)
+    assert latency.load(A, M, 100.0 + FADE) == (pytest.approx(60.0 * exp(-1.0)), 0)
+    latency.began(A)
+    assert latency.load(A, M, 100.0 + FADE) == (pytest.approx(120.0 * exp(-1.0)), 1)
 
 
 def test_what_is_known_of_a_target_leaves_with_it() -> None:
-    meters = Meters()
-    assert not meters.knows(A, M)
-    meters.saw(A, M, 0.5, 0.0)
-    assert meters.knows(A, M)
-    assert not meters.knows(A, ModelId("other"))
-    meters.forget(A)
-    meters.forget(A)
-    assert not meters.knows(A, M)
+    latency = Latencies()
+    assert not latency.has_sample(A, M)
+    latency.observe(A, M, 0.5, 0.0)
+    assert latency.has_sample(A, M)
+    assert not latency.has_sample(A, ModelId("other"))
+    latency.forget(A)
+    latency.forget(A)
+    assert not latency.has_sample(A, M)
 
 
 def test_a_targets_models_have_a_bound_and_the_oldest_goes() -> None:
-    meters = Meters()
+    latency = Latencies()
     for n in range(MAX_MODELS + 1):
-        meters.saw(A, ModelId(f"m{n}"), 0.5, 0.0)
-    assert not meters.knows(A, ModelId("m0"))
-    assert meters.knows(A, ModelId("m1"))
+        latency.observe(A, ModelId(f"m{n}"), 0.5, 0.0)
+    assert not latency.has_sample(A, ModelId("m0"))
+    assert latency.has_sample(A, ModelId("m1"))

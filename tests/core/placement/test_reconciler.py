@@ -164,7 +164,7 @@ def test_where_it_does_not_fit_another_cluster_is_asked() -> None:
     assert second.node == "b:1"
     assert not orders(house.settle(second, "unfit", "no room"))
     assert house.names()[-3:] == ["placement_started", "placement_unfit", "placement_failed"]
-    row = house.machine.tables.keeper.wants.row_of(M)
+    row = house.machine.tables.reconciler.desired.row_of(M)
     assert row is not None
     assert getattr(row.placing, "why", "") == "no room"
     (again,) = orders(house.wait(FIRST_PAUSE))
@@ -272,8 +272,8 @@ def test_a_request_waits_for_a_model_that_is_coming_where_nothing_else_may_serve
     house.read("a:1", loading="m", index=110)
     assert house.waits("r")
     assert told(house.read("a:1", "m", index=111)) == ["start a:1 m"]
-    flight = house.machine.dispatch.flights[next(iter(house.machine.dispatch.flights))]
-    assert flight.shift is None
+    state = house.machine.dispatch.requests[next(iter(house.machine.dispatch.requests))]
+    assert state.shift is None
 
 
 def test_it_waits_no_longer_than_its_limit() -> None:
@@ -355,7 +355,7 @@ def test_a_person_who_removes_a_kept_model_is_obeyed_until_it_is_ordered_again()
     (remove,) = house.order("remove")
     assert isinstance(remove, RemoveModel)
     assert (remove.model, remove.cluster, remove.models) == (M, "a:1", (M, N))
-    row = house.machine.tables.keeper.wants.row_of(M)
+    row = house.machine.tables.reconciler.desired.row_of(M)
     assert row is not None
     assert set(row.removing) == {"a:1"}
     house.names()
@@ -395,7 +395,7 @@ def test_a_removal_that_nobody_answers_for_is_over_after_a_minute() -> None:
     house = House(Policy(), "a:1")
     house.read("a:1", "m", index=110)
     house.order("remove")
-    row = house.machine.tables.keeper.wants.row_of(M)
+    row = house.machine.tables.reconciler.desired.row_of(M)
     assert row is not None
     house.now += ANSWERS - 0.1
     house.read("a:1", "m", index=170)
@@ -431,7 +431,7 @@ def test_the_table_of_models_is_bounded_and_spares_those_of_the_file() -> None:
     house = House(KEPT, "a:1")
     for number in range(600):
         house.order("remove", ModelId(f"x{number}"))
-    wants = house.machine.tables.keeper.wants
+    wants = house.machine.tables.reconciler.desired
     assert len(list(wants)) <= 256
     assert wants.row_of(M) is not None
     assert wants.row_of(ModelId("x599")) is not None
@@ -439,7 +439,7 @@ def test_the_table_of_models_is_bounded_and_spares_those_of_the_file() -> None:
 
 def test_rules_that_share_an_id_share_a_row() -> None:
     rules = (ModelRule("one", exo=(M, N), keep=True), ModelRule("two", exo=(N,), on_demand=True))
-    wants = House(Policy(models=rules)).machine.tables.keeper.wants
+    wants = House(Policy(models=rules)).machine.tables.reconciler.desired
     assert wants.row_of(M) is wants.row_of(N)
     assert len(list(wants)) == 1
 
@@ -482,7 +482,7 @@ def test_a_stuck_load_is_given_up_and_not_placed_again() -> None:
     house.read("a:1", loading="m", index=110)
     house.wait(1801.0)
     house.read("a:1", loading="m", index=111)
-    row = house.machine.tables.keeper.wants.row_of(M)
+    row = house.machine.tables.reconciler.desired.row_of(M)
     assert row is not None
     assert isinstance(row.placing, GivenUp)
     assert not orders(house.wait(3600.0))
@@ -503,7 +503,7 @@ def test_a_model_that_is_there_and_fails_is_not_waited_for() -> None:
     house = House(KEPT, "a:1")
     house.settle(placed_at(house), "accepted")
     house.read("a:1", loading="m", index=110)
-    row = house.machine.tables.keeper.wants.row_of(M)
+    row = house.machine.tables.reconciler.desired.row_of(M)
     assert row is not None
     house.read("a:1", "n", index=111)
     house.ask("r", "n")
@@ -519,4 +519,4 @@ def test_a_request_for_what_is_ready_on_demand_orders_nothing() -> None:
 
 
 def test_a_demand_for_what_no_rule_names_is_nothing() -> None:
-    assert House(ASKED_FOR).machine.tables.keeper.demand((N,), 0.0) == []
+    assert House(ASKED_FOR).machine.tables.reconciler.demand((N,), 0.0) == []

@@ -4,22 +4,22 @@ from exo_supervisor.core.events import RequestArrived
 from exo_supervisor.core.names import ModelId, ProviderName, RequestId
 from exo_supervisor.core.requests.catalog import Route, Tier
 from exo_supervisor.core.requests.queue import Waiting
-from exo_supervisor.core.requests.request import Flight
+from exo_supervisor.core.requests.request import RequestState
 
 M, N, X = ModelId("m"), ModelId("n"), ModelId("x")
 TIERS = (Tier("exo", (M, N)), Tier("cloud", (X,), ProviderName("p")))
 R, S = RequestId("r"), RequestId("s")
 
 
-def flight(request: RequestId, *tiers: Tier) -> Flight:
+def state(request: RequestId, *tiers: Tier) -> RequestState:
     event = RequestArrived(request=request, model="chat", deadline=900.0, draw=0.0)
-    return Flight(event, Route("chat", tiers, "exo", local_only=False), tiers, 0.0)
+    return RequestState(event, Route("chat", tiers, "exo", local_only=False), tiers, 0.0)
 
 
 def test_a_request_is_found_by_the_models_that_exo_may_serve_it_with() -> None:
     waiting = Waiting()
-    waiting.add(flight(R, *TIERS))
-    waiting.add(flight(S, Tier("exo", (N,))))
+    waiting.add(state(R, *TIERS))
+    waiting.add(state(S, Tier("exo", (N,))))
     assert (waiting.for_model(M), waiting.for_model(N)) == ([R], [R, S])
     assert waiting.for_model(X) == [], "a seat at Exo is no use for what a provider is asked for"
     assert waiting.for_model(None) == [R, S]
@@ -28,14 +28,14 @@ def test_a_request_is_found_by_the_models_that_exo_may_serve_it_with() -> None:
 def test_who_stands_in_the_line_keeps_his_place() -> None:
     waiting = Waiting()
     for request in (R, S, R):
-        waiting.add(flight(request, *TIERS))
+        waiting.add(state(request, *TIERS))
     assert (list(waiting), waiting.for_model(M), len(waiting)) == ([R, S], [R, S], 2)
 
 
 def test_who_leaves_the_line_leaves_nothing_behind() -> None:
     waiting = Waiting()
     for request in (R, S):
-        waiting.add(flight(request, *TIERS))
+        waiting.add(state(request, *TIERS))
     waiting.remove(R)
     waiting.remove(R)
     assert (R in waiting, S in waiting, waiting.for_model(N)) == (False, True, [S])

@@ -4,13 +4,13 @@ import pytest
 
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.names import Address, ProviderName, Side
-from exo_supervisor.core.requests.shifts import LASTING, REMEMBERED, Moves
+from exo_supervisor.core.requests.shifts import LASTING, REMEMBERED, Shifts
 
 EXO, CLOUD = Address("a:1"), ProviderName("p")
 
 
 def answer(
-    moves: Moves, side: Side, now: float, *, name: str = "m", home: Side = "exo"
+    moves: Shifts, side: Side, now: float, *, name: str = "m", home: Side = "exo"
 ) -> Announce | None:
     return moves.answered(name, side, home=home, shift="exo_down", target=EXO, now=now)
 
@@ -25,13 +25,13 @@ def answer(
     ],
 )
 def test_moves(home: Side, sides: list[Side], told: list[str]) -> None:
-    moves = Moves()
+    moves = Shifts()
     heard = [answer(moves, side, float(at), home=home) for at, side in enumerate(sides)]
     assert [announced.facts["reason"] for announced in heard if announced is not None] == told
 
 
 def test_the_facts() -> None:
-    moves = Moves()
+    moves = Shifts()
     away = moves.answered("m", "cloud", home="exo", shift=None, target=CLOUD, now=0.0)
     back = moves.answered("m", "exo", home="exo", shift=None, target=EXO, now=0.5)
     assert away is not None
@@ -43,7 +43,7 @@ def test_the_facts() -> None:
 
 
 def test_memory_has_a_bound() -> None:
-    moves = Moves()
+    moves = Shifts()
     for n in range(REMEMBERED):
         answer(moves, "cloud", 0.0, name=f"m{n}")
     assert answer(moves, "cloud", 0.0, name="m0") is None
@@ -53,7 +53,7 @@ def test_memory_has_a_bound() -> None:
 
 def test_sides_that_answer_in_turn_are_one_move() -> None:
     """A target that has recovered gets its traffic back step by step."""
-    moves = Moves()
+    moves = Shifts()
     assert answer(moves, "cloud", 0.0) is not None
     assert answer(moves, "exo", 30.0) is not None
     for half in range(58):
@@ -64,7 +64,7 @@ def test_sides_that_answer_in_turn_are_one_move() -> None:
 
 
 def test_a_move_that_comes_back_soon_is_told_once_it_has_lasted() -> None:
-    moves = Moves()
+    moves = Shifts()
     assert answer(moves, "cloud", 0.0) is not None
     assert answer(moves, "exo", 5.0) is not None
     assert answer(moves, "cloud", 6.0) is None

@@ -47,9 +47,9 @@ class Silent(Story):
 
 def target(story: Story, request: RequestId) -> Target:
     """Tell where a request's attempt is."""
-    attempt = story.machine.dispatch.flights[request].attempt
+    attempt = story.machine.dispatch.requests[request].attempt
     assert attempt is not None
-    return attempt.option.target
+    return attempt.candidate.target
 
 
 # While it vouches

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.chat.continuation import MOST_TEXT, OPENING, Seam, Transcript, go_on
+from exo_supervisor.wire.chat.continuation import MOST_TEXT, OPENING, Splice, Transcript, go_on
 from exo_supervisor.wire.chat.piece import Choice, Delta
 from exo_supervisor.wire.openai.inbound import ChatRequest, read_chat
 from exo_supervisor.wire.openai.stream_writer import DONE, Answer
@@ -31,7 +31,7 @@ def chat(**more: object) -> ChatRequest:
 
 
 def joined(said: str, *pieces: str) -> tuple[str, bool]:
-    seam, got = Seam(said), ""
+    seam, got = Splice(said), ""
     for place, piece in enumerate(pieces):
         delta = Delta(role="assistant", content=piece)
         seam.push(delta, last=place == len(pieces) - 1)
@@ -125,13 +125,13 @@ def test_a_repetition_is_known_and_none_of_it_shown() -> None:
 
 def test_a_thought_or_a_call_is_no_continuation() -> None:
     for delta in (Delta(reasoning_content="hm"), Delta(tool_calls=[{"index": 0}])):
-        seam = Seam(SAID)
+        seam = Splice(SAID)
         seam.push(delta, last=False)
         assert seam.broken
 
 
 def test_odd_contents_count_as_nothing() -> None:
-    seam, delta = Seam(SAID), Delta(content=5)
+    seam, delta = Splice(SAID), Delta(content=5)
     seam.push(delta, last=False)
     assert (delta.content, seam.broken) == ("", False)
 
@@ -158,7 +158,7 @@ def resumed(*events: bytes) -> tuple[Answer, list[dict[str, object]]]:
         created=1,
         generation="C",
         include_usage=False,
-        seam=Seam("Once upon"),
+        seam=Splice("Once upon"),
         transcript=Transcript(),
         mark=b',"supervisor":{"continued":1}',
     )
@@ -208,7 +208,7 @@ def test_a_rest_of_nothing_is_a_whole_answer() -> None:
 @pytest.mark.parametrize(("prompt", "shown"), [(12, 9), (2, 0)])
 def test_the_usage_is_that_of_the_whole_answer(prompt: int, shown: int) -> None:
     answer = Answer(
-        id="i", created=1, generation=None, include_usage=True, seam=Seam("Once"), before=3
+        id="i", created=1, generation=None, include_usage=True, seam=Splice("Once"), before=3
     )
     usage = {"prompt_tokens": prompt, "completion_tokens": 4, "total_tokens": prompt + 4}
     told = b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"

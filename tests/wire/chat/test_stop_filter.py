@@ -5,11 +5,11 @@ from time import process_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.wire.chat.stop_filter import Cut
+from exo_supervisor.wire.chat.stop_filter import StopFilter
 from tests.budget import budget
 
 
-def run(cut: Cut, pieces: list[str], finish: str) -> tuple[str, str | None]:
+def run(cut: StopFilter, pieces: list[str], finish: str) -> tuple[str, str | None]:
     text = ""
     for place, piece in enumerate(pieces):
         shown, reason = cut.push(piece, finish if place == len(pieces) - 1 else None)
@@ -20,12 +20,15 @@ def run(cut: Cut, pieces: list[str], finish: str) -> tuple[str, str | None]:
 
 
 def test_end_marks_are_stripped_from_the_last_piece_only() -> None:
-    assert run(Cut(None, ()), ["a<|eot_id|>", "b<|eot_id|>"], "stop") == ("a<|eot_id|>b", "stop")
-    assert run(Cut(None, ()), ["a", "</s>"], "stop") == ("a", "stop")
+    assert run(StopFilter(None, ()), ["a<|eot_id|>", "b<|eot_id|>"], "stop") == (
+        "a<|eot_id|>b",
+        "stop",
+    )
+    assert run(StopFilter(None, ()), ["a", "</s>"], "stop") == ("a", "stop")
 
 
 def test_a_length_counts_pieces_and_ends_the_answer() -> None:
-    cut = Cut(2, ())
+    cut = StopFilter(2, ())
     assert cut.push("a", None) == ("a", None)
     assert not cut.enough
     assert cut.push("b", None) == ("b", "length")
@@ -33,11 +36,11 @@ def test_a_length_counts_pieces_and_ends_the_answer() -> None:
 
 
 def test_the_engines_own_end_at_the_limit_stays_its_end() -> None:
-    assert run(Cut(2, ()), ["a", "b"], "stop") == ("ab", "stop")
+    assert run(StopFilter(2, ()), ["a", "b"], "stop") == ("ab", "stop")
 
 
 def test_what_may_begin_a_stop_waits_and_is_not_lost() -> None:
-    cut = Cut(None, ("END",))
+    cut = StopFilter(None, ("END",))
     assert cut.push("xE", None) == ("x", None)
     assert cut.push("N", None) == ("", None)
     assert cut.push("o", None) == ("ENo", None)
@@ -47,7 +50,7 @@ def test_what_may_begin_a_stop_waits_and_is_not_lost() -> None:
 @budget(2.0)
 def test_many_stops_over_a_text_that_almost_holds_them_are_quick(within: float) -> None:
     stop = "a" * 4_030 + "b"
-    cut = Cut(None, (stop, *("c" * 1 for _ in range(63))))
+    cut = StopFilter(None, (stop, *("c" * 1 for _ in range(63))))
     began = process_time()
     for _ in range(100):
         cut.push("a" * 50, None)
@@ -62,7 +65,7 @@ def test_many_stops_over_a_text_that_almost_holds_them_are_quick(within: float) 
 def test_the_text_ends_before_the_earliest_stop(pieces: list[str], stops: list[str]) -> None:
     whole = "".join(pieces)
     places = [whole.find(stop) for stop in stops if stop in whole]
-    text, reason = run(Cut(None, tuple(stops)), pieces, "length")
+    text, reason = run(StopFilter(None, tuple(stops)), pieces, "length")
     if not places:
         assert (text, reason) == (whole, "length")
         return
@@ -78,7 +81,7 @@ def test_the_text_ends_before_the_earliest_stop(pieces: list[str], stops: list[s
     stops=st.lists(st.text("ab", min_size=1, max_size=7), max_size=4),
 )
 def test_nothing_waits_longer_than_it_may_begin_a_stop(pieces: list[str], stops: list[str]) -> None:
-    cut, read, shown = Cut(None, tuple(stops)), "", ""
+    cut, read, shown = StopFilter(None, tuple(stops)), "", ""
     for piece in pieces:
         text, reason = cut.push(piece, None)
         if reason:

@@ -9,7 +9,7 @@ import pytest
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.openai.answer_writer import Aggregate
-from exo_supervisor.wire.openai.json_body import read_whole
+from exo_supervisor.wire.openai.json_body import read_json_body
 from exo_supervisor.wire.openai.stream_writer import DONE, Answer
 from tests.wire.sdk import judge_answer
 
@@ -271,7 +271,7 @@ WHOLE: Json = {
 def test_a_whole_answer_is_passed_on_whole() -> None:
     reading = aggregate()
     body = json.dumps(WHOLE, ensure_ascii=False, indent=1).encode()
-    assert read_whole(body, reading) == b""
+    assert read_json_body(body, reading) == b""
     answer = result(reading)
     message = cast("list[Json]", WHOLE["choices"])[0]["message"]
     assert answer["model"] == "m2"
@@ -283,7 +283,7 @@ def test_a_whole_answer_is_passed_on_whole() -> None:
 
 def test_a_whole_answer_becomes_a_stream_for_who_wants_one() -> None:
     reading = Answer(id="ours", created=7, generation=None, include_usage=True, asked="m")
-    told = read_whole(json.dumps(WHOLE).encode(), reading)
+    told = read_json_body(json.dumps(WHOLE).encode(), reading)
     events = [one.removeprefix(b"data: ") for one in told.split(b"\n\n") if one]
     assert events[-1] == b"[DONE]"
     assert json.loads(events[1])["usage"] == USAGE
@@ -313,7 +313,7 @@ def test_a_whole_answer_becomes_a_stream_for_who_wants_one() -> None:
 )
 def test_a_bad_whole_answer_is_a_fault(body: bytes, fault: Fault) -> None:
     reading = aggregate()
-    assert read_whole(body, reading) == b""
+    assert read_json_body(body, reading) == b""
     assert reading.fault is fault
 
 
@@ -340,7 +340,7 @@ def test_a_whole_answer_that_is_nearly_right_is_read_as_it_was_meant(
     body: bytes, message: Json
 ) -> None:
     reading = aggregate()
-    read_whole(body, reading)
+    read_json_body(body, reading)
     assert reading.fault is None
     assert first(result(reading))["message"] == {"role": "assistant"} | message
 

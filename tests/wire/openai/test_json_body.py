@@ -3,7 +3,7 @@
 import pytest
 
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.openai.json_body import MOST_BYTES, Whole
+from exo_supervisor.wire.openai.json_body import MOST_BYTES, JsonBody
 from exo_supervisor.wire.openai.stream_writer import DONE, Answer
 
 BODY = b'{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}'
@@ -17,7 +17,7 @@ def answer() -> Answer:
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_pieces_say_nothing_before_the_end(size: int) -> None:
     reading = answer()
-    whole = Whole(reading)
+    whole = JsonBody(reading)
     for place in range(0, len(BODY), size):
         assert whole.feed(BODY[place : place + size]) == b""
         assert not reading.content
@@ -29,7 +29,7 @@ def test_pieces_say_nothing_before_the_end(size: int) -> None:
 
 def test_an_answer_may_have_all_the_bytes_that_are_allowed() -> None:
     reading = answer()
-    whole = Whole(reading)
+    whole = JsonBody(reading)
     for _ in range(3):
         whole.feed(PIECE)
     whole.feed(PIECE[len(BODY) :])
@@ -40,7 +40,7 @@ def test_an_answer_may_have_all_the_bytes_that_are_allowed() -> None:
 
 def test_one_byte_more_is_a_fault_that_stays_and_lets_go_of_what_came() -> None:
     reading = answer()
-    whole = Whole(reading)
+    whole = JsonBody(reading)
     whole.feed(BODY)
     for _ in range(4):
         whole.feed(PIECE)
@@ -54,7 +54,7 @@ def test_one_byte_more_is_a_fault_that_stays_and_lets_go_of_what_came() -> None:
 
 
 def told(body: bytes, reading: Answer) -> bytes:
-    whole = Whole(reading)
+    whole = JsonBody(reading)
     whole.feed(body)
     return whole.close()
 
