@@ -11,7 +11,6 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from exo_supervisor.http.answer import Answer
 from exo_supervisor.http.call import Call
 from exo_supervisor.http.connect import (
     LOST_AFTER_REUSED,
@@ -171,30 +170,6 @@ class Client:
             connection.option(lambda plain: set_user_timeout(plain, LOST_AFTER_REUSED))
         call.send(connection)
         return call
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: bytes = b"",
-        body: bytes | None = None,
-        connect_timeout: float | None = None,
-        proxy: Proxy | None = None,
-        fresh: bool = False,
-    ) -> Answer:
-        """Send a request and wait for its answer's head. Raises HttpError."""
-        answer = Answer()
-        answer.call = self.send(
-            answer, method, url, headers=headers, body=body,
-            connect_timeout=connect_timeout, proxy=proxy, fresh=fresh,
-        )  # fmt: skip
-        try:
-            await answer.opened()
-        except BaseException:
-            answer.close()
-            raise
-        return answer
 
     # ---------------------------------------------------------------- connecting
 

@@ -11,13 +11,13 @@ import anyio
 import pytest
 from anyio.abc import SocketStream
 
-from exo_supervisor.http.answer import HIGH
 from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.connect import LOST_AFTER, LOST_AFTER_REUSED, ConnectOptions, connect
 from exo_supervisor.http.connection import LAST_BYTES, Connection
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.resolver import Address, IpAddress, Resolver
 from exo_supervisor.http.url import Origin
+from tests.http.answering import HIGH, request
 from tests.http.serving import HEAD, Server, Talker, said, serving
 
 pytestmark = pytest.mark.real_time
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.real_time
 
 async def got(client: Client, url: str, **more: object) -> bytes:
     """Ask and read to the end."""
-    answer = await client.request("GET", url, **more)  # type: ignore[arg-type]
+    answer = await request(client, "GET", url, **more)  # type: ignore[arg-type]
     body = b""
     while part := await answer.read():
         body += part
@@ -49,7 +49,7 @@ async def test_a_request_is_what_it_says_and_its_connection_is_used_again() -> N
     async with serving() as server, Client(idle=3.0) as client:
         headers = encode_headers({"accept": "*/*"})
         assert await got(client, f"{server.url}/a%20b?c=d", headers=headers) == b"from 1"
-        answer = await client.request("POST", f"{server.url}/", body=b"{}")
+        answer = await request(client, "POST", f"{server.url}/", body=b"{}")
         assert (answer.status, answer.headers) == (200, {"content-length": "6"})
         assert await answer.read() == b"from 1"
         assert server.asked == [
@@ -135,7 +135,7 @@ async def test_a_kept_connection_that_is_lost_before_a_byte_costs_nothing(
 
     async with serving(Forgetful()) as server, Client(idle=3.0) as client:
         for wanted in (b"from 1", b"from 2"):
-            answer = await client.request(method, server.url, body=b"x" * 100)
+            answer = await request(client, method, server.url, body=b"x" * 100)
             assert await answer.read() == wanted
         assert server.asked[1] == server.asked[2]
         assert client.statistics().retried == 1
@@ -203,7 +203,7 @@ async def test_a_reader_who_cannot_keep_up_stops_the_network() -> None:
             sent += 65_536
 
     async with serving(Talker(flood)) as server, Client(idle=3.0) as client:
-        answer = await client.request("GET", server.url)
+        answer = await request(client, "GET", server.url)
         with anyio.fail_after(60):
             before = -1
             while before != sent:  # the kernel's own buffers fill, and then it stands
@@ -228,14 +228,14 @@ async def test_what_is_left_ends_by_itself_and_its_connection_is_used_again() ->
         await stream.send(b".")
 
     async with serving(Talker(talk)) as server, Client(idle=3.0) as client:
-        answer = await client.request("GET", server.url)
+        answer = await request(client, "GET", server.url)
         assert await answer.read() == b"all"
         answer.abandon()
         answer.close()
         assert client.statistics().idle == 0
         late.set()
         await rested(client)
-        await client.request("GET", server.url)
+        await request(client, "GET", server.url)
         assert server.connections == 1
 
 
@@ -252,7 +252,7 @@ async def test_what_is_left_and_does_not_end_is_closed(rest: bytes | None) -> No
             await stream.send(rest)
 
     async with serving(Talker(talk)) as server, Client(idle=3.0) as client:
-        answer = await client.request("GET", server.url)
+        answer = await request(client, "GET", server.url)
         assert await answer.read() == b"all"
         answer.abandon()
         answer.abandon()
@@ -268,7 +268,7 @@ async def test_cancelling_a_wait_closes_the_connection() -> None:
 
     async with serving(Talker(hang)) as server, Client(idle=3.0) as client:
         with anyio.move_on_after(0.1) as scope:
-            await client.request("GET", server.url)
+            await request(client, "GET", server.url)
         assert scope.cancelled_caught
         assert client.statistics().open == 0
 
@@ -389,7 +389,7 @@ async def test_what_leads_nowhere_is_named(url: str, fault: NetworkFault) -> Non
 async def test_nothing_but_three_methods_is_sent() -> None:
     async with Client(idle=3.0) as client:
         with pytest.raises(HttpError):
-            await client.request("CONNECT", "http://127.0.0.1:1/")
+            await request(client, "CONNECT", "http://127.0.0.1:1/")
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="another platform's way")
@@ -428,7 +428,7 @@ async def test_a_large_body_arrives_whole() -> None:
 
     async with serving(Counting()) as server, Client(idle=3.0) as client:
         for _ in range(2):
-            answer = await client.request("POST", server.url, body=body)
+            answer = await request(client, "POST", server.url, body=body)
             assert await answer.read() == b"thanks"
         assert client.statistics().reused == 1
 

@@ -69,6 +69,12 @@ def test_a_request_at_work_is_not_idle() -> None:
         assert repr(one.server) == "<Server 1 connections, 0 idle>"
         one.loop.advance(10 * IDLE)
         assert one.transport.done == []
+        assert one.loop.timers == 0
+        echo(one.asked[0])
+        one.loop.advance(IDLE - 1)
+        assert one.transport.done == []
+        one.loop.advance(1)
+        assert one.transport.done == ["close"]
 
 
 def test_a_request_that_waits_in_the_socket_keeps_its_connection() -> None:

@@ -629,3 +629,44 @@ def test_the_user_at_the_other_end_is_known() -> None:
 
     with Served() as one:
         assert one.connection.uid == os.getuid()
+
+
+def test_a_half_close_while_an_answer_is_on_its_way_ends_the_connection_behind_it() -> None:
+    with Served(wait) as one:
+        one.feed(post(b""))
+        one.connection.start(OK)
+        one.connection.write(b"half")
+        one.far.shutdown(socket.SHUT_WR)
+        assert one.connection.eof_received()
+        one.connection.finish()
+        one.loop.run()
+        assert one.sent.endswith(b"0\r\n\r\n")
+        assert one.state == "<ServerConnection CLOSED, 1 requests>"
+
+
+def test_what_is_no_http_behind_a_half_close_is_refused_and_nothing_more_is_read() -> None:
+    with Served(wait) as one:
+        one.feed(post(b"one") + b"junk\r\n\r\n")
+        one.far.shutdown(socket.SHUT_WR)
+        assert one.connection.eof_received()
+        echo(one.asked[0])
+        one.loop.run()
+        assert one.sent == said(b"one") + BAD
+        assert one.transport.done == ["close"]
+
+
+def test_that_a_client_reads_again_is_told_in_the_next_turn_if_it_still_holds() -> None:
+    with Served(wait) as one:
+        one.feed(post(b""))
+        one.connection.resume_writing()
+        one.connection.pause_writing()
+        one.loop.run()
+        assert one.asked[0].calls == ["end"]
+        one.connection.resume_writing()
+        one.loop.run()
+        assert one.asked[0].calls == ["end", "writable"]
+        one.connection.resume_writing()
+        one.connection.start(OK, length=0)
+        one.connection.finish()
+        one.loop.run()
+        assert one.asked[0].calls == ["end", "writable"]

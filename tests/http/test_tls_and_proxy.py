@@ -11,6 +11,7 @@ from anyio.abc import SocketStream
 from exo_supervisor.http.client import Client
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.url import read_proxy
+from tests.http.answering import request
 from tests.http.serving import Authority, ConnectProxy, Server, Talker, proxying, said, serving
 
 pytestmark = pytest.mark.real_time
@@ -32,7 +33,7 @@ async def trusting(authority: Authority, idle: float = 3.0) -> AsyncGenerator[Cl
 
 async def got(client: Client, url: str, proxy: str | None = None) -> bytes:
     way = None if proxy is None else read_proxy(proxy)
-    return await (await client.request("GET", url, proxy=way)).read()
+    return await (await request(client, "GET", url, proxy=way)).read()
 
 
 async def failed(client: Client, url: str, proxy: str | None = None) -> HttpError:
@@ -81,7 +82,7 @@ async def test_a_body_without_a_length_ends_with_its_tls_connection(authority: A
         serving(Talker(talk), tls=authority.server, host="localhost") as server,
         trusting(authority) as client,
     ):
-        answer = await client.request("GET", server.url)
+        answer = await request(client, "GET", server.url)
         assert await answer.read() + await answer.read() == b"all there is"
         assert await answer.read() == b""
 
@@ -116,7 +117,7 @@ async def test_a_handshake_that_hangs_costs_the_time_to_connect(authority: Autho
     async with serving(Talker(hang)) as server, trusting(authority) as client:
         url = server.url.replace("http:", "https:")
         with pytest.raises(HttpError) as raised:
-            await client.request("GET", url, connect_timeout=0.1)
+            await request(client, "GET", url, connect_timeout=0.1)
         assert (raised.value.fault, raised.value.stage) == (NetworkFault.TIMEOUT, Stage.CONNECT)
         assert client.statistics().open == 0
 

@@ -1,15 +1,43 @@
-"""An answer that is waited for: what a connection calls back with, kept until somebody reads it."""
+"""An answer that is waited for: what a connection calls back with, kept until it is read."""
 
 import asyncio
 
 from exo_supervisor.http.call import Call
+from exo_supervisor.http.client import Client
 from exo_supervisor.http.faults import HttpError
+from exo_supervisor.http.url import Proxy
 
 HIGH = 65_536
 """Bytes that wait to be read, beyond which nothing more is taken from the network."""
 MAX_READ = 32_768
 """Bytes that are read at once: a loop brings eight times as many, and each step on the way to a
 client who takes nothing holds a copy of what it was given last."""
+
+
+async def request(
+    client: Client,
+    method: str,
+    url: str,
+    *,
+    body: bytes | None = None,
+    headers: bytes = b"",
+    connect_timeout: float | None = None,
+    proxy: Proxy | None = None,
+    fresh: bool = False,
+) -> "Answer":
+    """Send a request and wait for its answer's head. Raises HttpError."""
+    answer = Answer()
+    answer.call = client.send(
+        answer, method, url, headers=headers, body=body,
+        connect_timeout=connect_timeout, proxy=proxy, fresh=fresh,
+    )  # fmt: skip
+    assert not answer.status
+    try:
+        await answer.opened()
+    except BaseException:
+        answer.close()
+        raise
+    return answer
 
 
 class Answer:

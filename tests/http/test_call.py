@@ -1,0 +1,248 @@
+"""A request under way can be paused, left and given up at any moment, and only by its sender."""
+
+from collections.abc import Callable
+
+import anyio
+import anyio.lowlevel
+import pytest
+from anyio.abc import SocketStream
+
+from exo_supervisor.http.ask import TooLongError, ask
+from exo_supervisor.http.call import Call
+from exo_supervisor.http.client import Client
+from exo_supervisor.http.connection import LAST_BYTES, State
+from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
+from exo_supervisor.http.resolver import IpAddress
+from exo_supervisor.http.url import Origin
+from tests.http.serving import HEAD, Server, Talker, serving
+from tests.http.wire import Heard, Wired
+
+KEY = (Origin("http", "n", 1), None)
+ASK = b"GET / HTTP/1.1\r\n\r\n"
+WHOLE = HEAD + b"5\r\n\r\nhello"
+
+
+def called(
+    wired: Wired, heard: Heard | None = None, again: Callable[[Call], None] = lambda _: None
+) -> Call:
+    call = Call(heard or Heard(), KEY, ASK, b"", None, again)
+    call.send(wired.connection)
+    return call
+
+
+# -------------------------------------------------------------------- over a transport by hand
+
+
+def test_a_call_acts_on_its_connection_while_that_brings_its_answer() -> None:
+    with Wired() as wired:
+        call = called(wired)
+        assert repr(call) == "<Call http://n:1 <Connection http://n:1 READING, 1 requests>>"
+        call.pause_reading()
+        call.resume_reading()
+        assert wired.transport.done == ["pause", "resume"]
+        wired.connection.data_received(WHOLE)
+        other = called(wired)
+        assert repr(call) == "<Call http://n:1 None>"
+        for act in (call.pause_reading, call.resume_reading, call.leave, call.close):
+            act()
+        assert wired.connection.state is State.READING
+        other.close()
+        assert wired.connection.state is State.CLOSED
+        assert wired.transport.done == ["pause", "resume", "abort"]
+
+
+def test_one_that_was_given_up_before_it_was_sent_sends_nothing() -> None:
+    for give_up in (Call.leave, Call.close):
+        with Wired() as wired:
+            call = Call(Heard(), KEY, ASK, b"", None, lambda _: None)
+            give_up(call)
+            call.send(wired.connection)
+            assert (wired.transport.sent, wired.connection.state) == (b"", State.CLOSED)
+
+
+def test_one_that_was_paused_before_it_was_sent_is_paused_when_it_is() -> None:
+    with Wired() as wired:
+        call = Call(Heard(), KEY, ASK, b"", None, lambda _: None)
+        call.pause_reading()
+        call.send(wired.connection)
+        assert wired.transport.done == ["pause"]
+
+
+def test_only_a_connection_that_was_kept_and_said_nothing_is_tried_again() -> None:
+    again: list[Call] = []
+    with Wired() as wired:  # a fresh one
+        heard = Heard()
+        called(wired, heard, again.append)
+        wired.connection.eof_received()
+        assert (heard.calls, again) == (["lost"], [])
+    for begun in (b"", b"H"):
+        with Wired() as wired:
+            called(wired)
+            wired.connection.data_received(WHOLE)
+            heard = Heard()
+            call = called(wired, heard, again.append)
+            if begun:
+                wired.connection.data_received(begun)
+            wired.connection.eof_received()
+            assert (heard.calls, again) == ((["lost"], []) if begun else ([], [call]))
+            again.clear()
+
+
+def test_a_kept_connection_that_speaks_no_http_is_not_tried_again() -> None:
+    again: list[Call] = []
+    with Wired() as wired:
+        called(wired)
+        wired.connection.data_received(WHOLE)
+        heard = Heard()
+        called(wired, heard, again.append)
+        wired.connection.data_received(b"junk\r\n")
+        assert (heard.calls, again) == (["lost"], [])
+
+
+def test_one_that_fails_after_it_was_given_up_tells_nobody() -> None:
+    heard = Heard()
+    call = Call(heard, KEY, ASK, b"", None, lambda _: None)
+    call.close()
+    call.fail(HttpError(NetworkFault.DNS, Stage.CONNECT))
+    assert heard.calls == []
+
+
+async def left(wired: Wired) -> None:
+    heard = Heard()
+    call = called(wired, heard)
+    wired.connection.data_received(WHOLE[:-2])
+    wired.connection.pause_reading()
+    call.leave()
+    call.leave()
+    assert heard.calls == ["head", "data"]
+    assert wired.transport.done == ["pause", "resume"], "it reads its end by itself"
+
+
+@pytest.mark.real_time
+async def test_a_body_that_is_left_ends_by_itself() -> None:
+    with Wired() as wired:
+        await left(wired)
+        wired.connection.data_received(WHOLE[-2:])
+        assert (wired.connection.state, wired.rests) == (State.IDLE, 1)
+        await anyio.sleep(0.3)
+        assert wired.connection.state is State.IDLE, "its timer is gone"
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("how", ["late", "lost", "broken"])
+async def test_a_body_that_is_left_and_does_not_end_well_closes(how: str) -> None:
+    with Wired() as wired:
+        await left(wired)
+        if how == "late":
+            while wired.connection.state is State.READING:  # noqa: ASYNC110 -- for a fifth of a second
+                await anyio.sleep(0.01)
+        elif how == "lost":
+            wired.connection.eof_received()
+        else:
+            wired.connection.data_received(WHOLE[-2:] + b"junk")
+        assert (wired.connection.state, wired.rests, wired.ends) == (State.CLOSED, 0, 1)
+
+
+@pytest.mark.real_time
+async def test_a_body_that_is_left_may_bring_only_so_much() -> None:
+    with Wired() as wired:
+        call = called(wired)
+        wired.connection.data_received(HEAD + b"10000000\r\n\r\n")
+        call.leave()
+        wired.connection.data_received(b"x" * LAST_BYTES)
+        assert wired.connection.state is State.READING
+        wired.connection.data_received(b"x")
+        assert wired.connection.state is State.CLOSED
+
+
+# -------------------------------------------------------------------- over real sockets
+
+
+@pytest.mark.real_time
+async def test_nothing_is_told_before_send_returns() -> None:
+    """Whatever is wrong; what cannot even be tried included."""
+    async with Client(idle=3.0) as client:
+        for method, url in (("GET", "ftp://x/"), ("TRACE", "http://127.0.0.1:1/")):
+            heard = Heard()
+            client.send(heard, method, url)
+            assert heard.calls == []
+            await anyio.wait_all_tasks_blocked()
+            assert heard.error is not None
+            assert heard.error.fault is NetworkFault.BAD_URL
+    heard = Heard()
+    client.send(heard, "GET", "http://127.0.0.1:1/")
+    assert heard.calls == []
+    await anyio.lowlevel.checkpoint()
+    await anyio.lowlevel.checkpoint()
+    assert heard.error is not None
+    assert heard.error.detail == "the client is closed"
+
+
+@pytest.mark.real_time
+async def test_giving_up_while_connecting_ends_that() -> None:
+    looks = anyio.Event()
+
+    async def why_not(_: IpAddress, __: int) -> str | None:
+        looks.set()
+        await anyio.sleep_forever()
+        return None
+
+    async with serving() as server, Client(idle=3.0, why_not=why_not) as client:
+        heard = Heard()
+        call = client.send(heard, "GET", server.url)
+        await looks.wait()
+        assert repr(call).endswith(" connecting>")
+        call.close()
+        await anyio.wait_all_tasks_blocked()
+        assert (heard.calls, server.connections, client.statistics().open) == ([], 0, 0)
+        late = Heard()
+        client.send(late, "GET", server.url)
+        await anyio.wait_all_tasks_blocked()
+        client.close()
+        assert late.calls == ["lost"]
+
+
+@pytest.mark.real_time
+async def test_an_error_of_the_block_is_not_wrapped() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with Client(idle=3.0):
+            raise ZeroDivisionError
+
+
+@pytest.mark.real_time
+async def test_a_small_answer_is_waited_for_whole() -> None:
+    class Two(Server):
+        async def answer(self, stream: SocketStream, mine: int) -> None:
+            self.asked.append(await stream.receive())
+            await stream.send(HEAD + b"6\r\na: b\r\n\r\nfr")
+            await anyio.lowlevel.checkpoint()
+            await stream.send(b"om %d" % mine)
+
+    async with serving(Two()) as server, Client(idle=3.0) as client:
+        for _ in range(2):
+            answer = await ask(client, "GET", server.url, limit=6)
+            assert (answer.status, answer.headers["a"], answer.body) == (200, "b", b"from 1")
+        assert client.statistics().reused == 1
+        with pytest.raises(TooLongError):
+            await ask(client, "GET", server.url, limit=1)
+        assert client.statistics().open == 0, "what is too long is not read on"
+        assert (await ask(client, "POST", server.url, limit=9, body=b"{}")).status == 200
+        assert server.asked[-1].endswith(b"content-length: 2\r\n\r\n{}")
+
+
+@pytest.mark.real_time
+async def test_who_waits_no_longer_closes_and_who_loses_is_told() -> None:
+    async def hang(_: SocketStream) -> None:
+        await anyio.sleep_forever()
+
+    async def leave(stream: SocketStream) -> None:
+        await stream.aclose()
+
+    async with serving(Talker(hang)) as server, Client(idle=3.0) as client:
+        with anyio.move_on_after(0.05) as scope:
+            await ask(client, "GET", server.url, limit=9)
+        assert scope.cancelled_caught
+        assert client.statistics().open == 0
+    async with serving(Talker(leave)) as server, Client(idle=3.0) as client:
+        with pytest.raises(HttpError):
+            await ask(client, "GET", server.url, limit=9)
