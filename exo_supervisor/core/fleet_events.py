@@ -26,7 +26,7 @@ from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.fleet.stuck import stuck_models, stuck_nodes
 from exo_supervisor.core.fleet.topology import Grouping
 from exo_supervisor.core.names import Address
-from exo_supervisor.core.requests.candidates import Tables
+from exo_supervisor.core.tables import Tables
 
 MAX_CARDS = 20_000
 """Cards that are remembered; they only serve to tell a 404 from another."""

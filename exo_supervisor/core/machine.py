@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Literal
 
-from exo_supervisor.core.breakers.table import Change, Key
+from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
 from exo_supervisor.core.events import (
     AddressesRead,
@@ -44,10 +44,10 @@ from exo_supervisor.core.fleet.vouching import is_dead
 from exo_supervisor.core.fleet_events import FleetEvents
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, RequestId, Scope
 from exo_supervisor.core.policy import Policy
-from exo_supervisor.core.requests.candidates import Tables
 from exo_supervisor.core.requests.catalog import Catalog
 from exo_supervisor.core.requests.dispatch import Dispatch
-from exo_supervisor.core.requests.settlement import announce_change
+from exo_supervisor.core.requests.settlement import announced
+from exo_supervisor.core.tables import Tables
 
 SWEEP = 60.0
 """Seconds between two looks for nodes that may be forgotten."""
@@ -299,10 +299,9 @@ class Machine:
         return [] if node is None else [ReadPlacement(node=node, capacity=capacity)]
 
     def _force(self, event: BreakerForced, now: float) -> list[Effect]:
-        changes: list[Change] = []
         key = self.breaker_key(event.target, event.model)
-        self.tables.breakers.force(key, event.forced, now, changes)
-        return [announce_change(change, now) for change in changes] + self._rouse(now, changed=True)
+        change = self.tables.breakers.force(key, event.forced, now)
+        return announced(now, change) + self._rouse(now, changed=True)
 
     def breaker_key(self, target: str, model: ModelId | None) -> Key:
         """Name the breaker of a target, or of a model where that target's models live.

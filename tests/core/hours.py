@@ -140,8 +140,8 @@ def empty(house: House) -> None:
     assert not dispatch.requests
     assert not dispatch.waiting
     assert not vars(dispatch)["_stall_check"]
-    assert not machine.tables.seats.taken
-    assert not vars(machine.tables.latency)["_in_flight"]
+    assert not machine.tables.concurrency.taken
+    assert not machine.tables.concurrency.at
     counts = dispatch.counts
     assert counts["total"] == sum(counts.values()) - counts["total"], "ends and arrivals differ"
     gone = {key for key, _ in machine.tables.breakers if not known(house, *key)}

@@ -77,12 +77,11 @@ def check_counters(machine: Machine) -> None:
     out = [f.attempt.candidate for f in machine.dispatch.requests.values() if f.attempt is not None]
     at = Counter(candidate.target for candidate in out)
     tables = machine.tables
-    for target in {*tables.registry.nodes, *tables.clouds.providers, *at}:
-        assert tables.latency.in_flight(target) == at[target], f"in-state count of {target}"
-    sitting = Counter(seat_key for candidate in out if (seat_key := candidate.key()) is not None)
-    assert tables.seats.taken == sitting, "seats taken"
+    assert tables.concurrency.at == at, "attempts at each target"
+    sitting = Counter(seat_key for candidate in out if (seat_key := candidate.seat_key) is not None)
+    assert tables.concurrency.taken == sitting, "seats taken"
     for candidate in out:
-        if (seat_key := candidate.key()) is not None:
+        if (seat_key := candidate.seat_key) is not None:
             assert sitting[seat_key] <= candidate.seats, (
                 f"more than {candidate.seats} at once at {seat_key}"
             )

@@ -251,8 +251,8 @@ class Story:
             machine.dispatch.requests
             or machine.dispatch.waiting
             or vars(machine.dispatch)["_stall_check"]
-            or machine.tables.seats.taken
-            or vars(machine.tables.latency)["_in_flight"]
+            or machine.tables.concurrency.taken
+            or machine.tables.concurrency.at
         )
 
 

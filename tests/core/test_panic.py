@@ -222,7 +222,7 @@ def test_panic_waits_its_turn_at_generation_a() -> None:
         story.read(node, "m", mates="a:1 b:1")
     story.ask("r")
     for node in ("a:1", "b:1"):
-        story.machine.tables.breakers.force((Address(node), None), "open", story.now, [])
+        story.machine.tables.breakers.force((Address(node), None), "open", story.now)
     trip_by_hand(story, "b:1")
     assert told(story.ask("s")) == ["refuse 503 no_target"]
     story.leave("r")
@@ -232,6 +232,6 @@ def test_panic_waits_its_turn_at_generation_a() -> None:
 def trip_by_hand(story: Story, node: str) -> None:
     """Open a breaker as three failures would."""
     breakers, key = story.machine.tables.breakers, (Address(node), None)
-    breakers.force(key, None, story.now, [])
+    breakers.force(key, None, story.now)
     for _ in range(3):
         breakers.settle(key, 0, Mark.FAILURE, story.now, 0.0, [])

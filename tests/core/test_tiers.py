@@ -20,7 +20,7 @@ def test_an_answer_from_the_first_choice_is_no_shift() -> None:
         request=RequestId("r"), attempt=1, target=Address("a:1"), url="http://a:1",
         model=M, generation="C", timers=ANY, shift=None,
     )  # fmt: skip
-    assert story.machine.tables.latency.in_flight(Address("a:1")) == 1
+    assert story.machine.tables.concurrency.at[Address("a:1")] == 1
     assert story.succeed("r") == []
     assert story.idle()
     assert story.machine.dispatch.counts == {"total": 1, "exo": 1}

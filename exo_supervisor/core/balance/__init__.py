@@ -1,1 +1,1 @@
-"""Which of several healthy candidates is asked: one file a policy."""
+"""Which of several healthy candidates is asked: one file a policy, named in `choose`."""

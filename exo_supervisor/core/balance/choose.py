@@ -1,13 +1,24 @@
-"""Which of several equally good targets gets the next attempt."""
+"""The balance policies by name; and how few nodes one of them has to look at."""
 
 from collections.abc import Sequence
-from typing import Literal
 
-from exo_supervisor.core.load.latency import Latencies
-from exo_supervisor.core.names import Address, ModelId
+from exo_supervisor.core.balance.fastest import fastest
+from exo_supervisor.core.balance.round_robin import round_robin
+from exo_supervisor.core.balance.situation import Choose
+from exo_supervisor.core.names import Address
+
+POLICIES: dict[str, Choose] = {"fastest": fastest, "round_robin": round_robin}
+"""What `routing.balance` may say; a new policy is a file beside these and a row here."""
 
 SAMPLE = 8
 """How many nodes are compared at most, so that a choice costs the same in a large house."""
+
+
+def policy_named(name: str) -> Choose:
+    """Look a policy up; raises ValueError for a name that is not in the table."""
+    if name not in POLICIES:
+        raise ValueError(f"no balance policy is called {name!r}: use {' or '.join(POLICIES)}")
+    return POLICIES[name]
 
 
 def sample(nodes: Sequence[Address], draw: float) -> Sequence[Address]:
@@ -17,25 +28,3 @@ def sample(nodes: Sequence[Address], draw: float) -> Sequence[Address]:
         return nodes
     start = int(draw * count) % count
     return [nodes[(start + step) % count] for step in range(SAMPLE)]
-
-
-def choose(
-    nodes: Sequence[Address],
-    model: ModelId,
-    latency: Latencies,
-    *,
-    policy: Literal["fastest", "round_robin"],
-    turn: int,
-    draw: float,
-    now: float,
-) -> Address:
-    """Choose one of some nodes: the least loaded by measured speed, or the next in turn.
-
-    Ties are broken by `draw`, so that a cold start does not send everybody to one node.
-    """
-    if policy == "round_robin":
-        return nodes[turn % len(nodes)]
-    loads = [latency.load(node, model, now) for node in nodes]
-    best = min(loads)
-    tied = [node for node, load in zip(nodes, loads, strict=True) if load == best]
-    return tied[int(draw * len(tied)) % len(tied)]

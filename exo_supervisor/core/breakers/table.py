@@ -82,43 +82,43 @@ class Breakers:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self._cells: dict[Key, Cell] = {}
+        self.rows: dict[Key, Cell] = {}
 
     def __len__(self) -> int:
-        return len(self._cells)
+        return len(self.rows)
 
     def __iter__(self) -> Iterator[tuple[Key, Cell]]:
-        return iter(self._cells.items())
+        return iter(self.rows.items())
 
     def get(self, key: Key) -> Cell | None:
         """Look a row up; None is a healthy breaker."""
-        return self._cells.get(key)
+        return self.rows.get(key)
 
     def held_open(self, key: Key) -> bool:
         """Say whether an operator holds it open."""
-        cell = self._cells.get(key)
+        cell = self.rows.get(key)
         return cell is not None and cell.forced == "open"
 
     def is_closed(self, key: Key) -> bool:
         """Say whether traffic flows freely."""
-        cell = self._cells.get(key)
+        cell = self.rows.get(key)
         return cell is None or cell.state() == "closed"
 
     def may_admit(self, key: Key, now: float) -> bool:
         """Say whether one more attempt may pass."""
-        cell = self._cells.get(key)
+        cell = self.rows.get(key)
         if cell is None or cell.forced == "closed":
             return True
         return cell.forced is None and automaton.may_admit(cell.breaker, now)
 
     def rest_ends(self, key: Key) -> float | None:
         """Tell when an open breaker may be probed; None if it is not merely resting."""
-        cell = self._cells.get(key)
+        cell = self.rows.get(key)
         return None if cell is None else cell.rest_ends()
 
     def ramp(self, key: Key, now: float) -> Ramp | None:
         """Tell how slowly a breaker that has just closed starts; None: as many pass as come."""
-        cell = self._cells.get(key)
+        cell = self.rows.get(key)
         if cell is None or cell.forced is not None or not isinstance(cell.breaker, Closed):
             return None
         step = int((now - cell.since) / RAMP_STEP)
@@ -128,121 +128,121 @@ class Breakers:
 
     def may_probe(self, key: Key) -> bool:
         """Say whether an attempt may pass before the rest is over: no probe is out already."""
-        cell = self._cells.get(key)
+        cell = self.rows.get(key)
         if cell is None:
             return True
         return cell.forced != "open" and not isinstance(cell.breaker, HalfOpen)
 
-    def take(self, key: Key, now: float, changes: list[Change], *, early: bool = False) -> int:
+    def take(self, key: Key, now: float, *, early: bool = False) -> tuple[int, Change | None]:
         """Take the permit that `may_admit` (or, early, `may_probe`) has just promised."""
-        cell = self._cells.get(key)
+        cell = self.rows.get(key)
         if cell is None:
-            return 0
+            return 0, None
         if cell.forced == "closed":
-            return cell.breaker.epoch if isinstance(cell.breaker, Closed) else UNCOUNTED
+            return cell.breaker.epoch if isinstance(cell.breaker, Closed) else UNCOUNTED, None
         moved, permit = (
             automaton.probe(cell.breaker) if early else automaton.admit(cell.breaker, now)
         )
         if permit is None:
             raise AssertionError(f"no permit at {key}: ask may_admit first")
-        self._move(key, cell, moved, now, changes)
-        return permit
+        return permit, _move(key, cell, moved, now)
 
     def settle(
-        self, key: Key, permit: int, mark: Mark, now: float, jitter: float, changes: list[Change],
+        self, key: Key, permit: int, mark: Mark, now: float, jitter: float,
         *, last: str = "", owed: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> Change | None:  # fmt: skip
         """Record what the holder of a permit learnt."""
-        cell = self._cells.get(key)
+        cell = self.rows.get(key)
         if cell is None:
             if mark is not Mark.FAILURE:
-                return
+                return None
             self._make_room()
-            cell = self._cells[key] = Cell(Closed(), now)
+            cell = self.rows[key] = Cell(Closed(), now)
         if mark is Mark.FAILURE and permit == cell.breaker.epoch:
             cell.last = last
         moved = automaton.settle(
             cell.breaker, permit, mark, now, rules=self.rules, jitter=jitter, owed=owed
         )
-        self._move(key, cell, moved, now, changes)
+        change = _move(key, cell, moved, now)
         self._drop_if_well(key, cell)
+        return change
 
     def failures(self, key: Key) -> int:
         """Tell how many failures in a row a closed breaker has counted."""
-        cell = self._cells.get(key)
+        cell = self.rows.get(key)
         return cell.breaker.failures if cell and isinstance(cell.breaker, Closed) else 0
 
     def hasten(self, key: Key, now: float) -> None:
         """End a target's rest early: a cheap check has seen it come back."""
-        if (cell := self._cells.get(key)) is not None:
+        if (cell := self.rows.get(key)) is not None:
             cell.breaker = automaton.hasten(cell.breaker, now)
 
-    def force(self, key: Key, forced: Forced | None, now: float, changes: list[Change]) -> None:
+    def force(self, key: Key, forced: Forced | None, now: float) -> Change | None:
         """Do as the operator says; None returns to the automaton."""
-        cell = self._cells.get(key)
+        cell = self.rows.get(key)
         if cell is None:
             self._make_room()
-            cell = self._cells[key] = Cell(Closed(), now)
+            cell = self.rows[key] = Cell(Closed(), now)
         was = cell.state()
         cell.forced = forced
-        if cell.state() != was:
-            cell.since, cell.reason = now, Reason.OPERATOR
-            changes.append(Change(key, was, cell.state(), cell))
         self._drop_if_well(key, cell)
+        if cell.state() == was:
+            return None
+        cell.since, cell.reason = now, Reason.OPERATOR
+        return Change(key, was, cell.state(), cell)
 
     def copy(self, old: Scope, new: Scope) -> None:
         """Give the models of one scope their health in another; where both know, the worse."""
-        for (where, model), cell in list(self._cells.items()):
+        for (where, model), cell in list(self.rows.items()):
             if where != old or model is None:
                 continue
-            there = self._cells.get((new, model))
+            there = self.rows.get((new, model))
             twin = Cell(
                 automaton.rested(cell.breaker), cell.since, cell.reason, cell.forced, cell.last
             )
             if there is None:
-                self._cells[new, model] = twin
+                self.rows[new, model] = twin
             elif automaton.worse(there.breaker, twin.breaker) is not there.breaker:
                 twin.forced = there.forced or cell.forced
                 twin.breaker = automaton.succeed(twin.breaker, there.breaker)
-                self._cells[new, model] = twin
+                self.rows[new, model] = twin
             else:
                 there.forced = there.forced or cell.forced
 
     def forget(self, where: Target | Scope, *, models: bool) -> None:
         """Drop the rows of a target, or of a scope's models, that is gone."""
-        for key in [k for k in self._cells if k[0] == where and (k[1] is not None) == models]:
-            del self._cells[key]
+        for key in [k for k in self.rows if k[0] == where and (k[1] is not None) == models]:
+            del self.rows[key]
 
     def prune(self, targets: Container[str], scopes: Container[str]) -> None:
         """Drop the rows of whoever is gone: an attempt can outlive its target and its cluster."""
-        for where, model in list(self._cells):
+        for where, model in list(self.rows):
             if where not in (targets if model is None else scopes):
-                del self._cells[where, model]
+                del self.rows[where, model]
 
     def _make_room(self) -> None:
         """Drop the oldest row once the table is full; one that is held only if all are."""
-        if len(self._cells) >= MAX_ROWS:
-            free = (key for key, cell in self._cells.items() if not cell.forced)
-            del self._cells[next(free, next(iter(self._cells)))]
-
-    def _move(
-        self, key: Key, cell: Cell, moved: Breaker, now: float, changes: list[Change]
-    ) -> None:
-        was = cell.state()
-        cell.breaker = moved
-        state = cell.state()
-        if state == was:
-            return
-        cell.since = now
-        match moved:
-            case Closed():
-                cell.reason = Reason.NONE
-            case Open():
-                cell.reason = moved.reason
-            case HalfOpen():
-                cell.reason = Reason.PROBE_SENT
-        changes.append(Change(key, was, state, cell))
+        if len(self.rows) >= MAX_ROWS:
+            free = (key for key, cell in self.rows.items() if not cell.forced)
+            del self.rows[next(free, next(iter(self.rows)))]
 
     def _drop_if_well(self, key: Key, cell: Cell) -> None:
         if cell.breaker == Closed() and cell.forced is None:
-            del self._cells[key]
+            del self.rows[key]
+
+
+def _move(key: Key, cell: Cell, moved: Breaker, now: float) -> Change | None:
+    was = cell.state()
+    cell.breaker = moved
+    state = cell.state()
+    if state == was:
+        return None
+    cell.since = now
+    match moved:
+        case Closed():
+            cell.reason = Reason.NONE
+        case Open():
+            cell.reason = moved.reason
+        case HalfOpen():
+            cell.reason = Reason.PROBE_SENT
+    return Change(key, was, state, cell)

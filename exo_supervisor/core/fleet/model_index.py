@@ -1,6 +1,6 @@
 """How models stand on clusters, as we know it, and which nodes can answer for them now."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from exo_supervisor.core.events import Placed
 from exo_supervisor.core.fleet.condition import judge
@@ -25,7 +25,7 @@ class ModelIndex:
     ) -> None:
         self._nodes, self._clusters, self._trust = nodes, clusters, trust
         self._hosts = Hosts()
-        self._holders: dict[ModelId, dict[ClusterKey, None]] = {}
+        self._holders: dict[ModelId, dict[ClusterKey, list[Address]]] = {}
         self.ready = Ready()
 
     def where(self, model: ModelId) -> Iterator[tuple[Cluster, Placed]]:
@@ -86,7 +86,7 @@ class ModelIndex:
             if node_id is not None:
                 self._hosts.forget(node_id, node.address)
 
-    def regrouped(self, before: Iterable[Cluster], after: Iterable[Cluster]) -> None:
+    def regrouped(self, before: Collection[Cluster], after: Collection[Cluster]) -> None:
         """Take in that some clusters gave way to others; rungs are left to `climb`."""
         models: set[ModelId] = set()
         for cluster in before:
@@ -96,8 +96,10 @@ class ModelIndex:
             self._hosts.stand(cluster.key, {}, cluster.told)
             self._hold(cluster, cluster.models)
             models.update(cluster.models)
+        self.ready.shape += 1
+        serving = {cluster.key: self._serving(cluster) for cluster in after}
         for model in models:
-            self._rebuild(model)
+            self._rebuild(model, serving)
 
     def moved(self, cluster: Cluster, now: float) -> None:
         """Take in that members of a cluster rose, fell, came or went."""
@@ -114,30 +116,57 @@ class ModelIndex:
         return judge(told, cluster.condition, self._hosts.ails)
 
     def _reindex(self, cluster: Cluster, models: Iterable[ModelId], now: float) -> None:
+        self.ready.shape += 1
+        serving = self._serving(cluster)
         for model in models:
-            self._rebuild(model)
+            self._set(cluster, model, serving)
         for member in cluster.members:
             self.climb(self._nodes[member], now)
 
     def _hold(self, cluster: Cluster, models: Iterable[ModelId]) -> None:
         for model in models:
-            self._holders.setdefault(model, {})[cluster.key] = None
+            self._holders.setdefault(model, {}).setdefault(cluster.key, [])
 
-    def _rebuild(self, model: ModelId) -> None:
-        """Set who is ready for a model, and let go of the clusters that hold it no more."""
-        held = {cluster.key: None for cluster, _ in self.where(model)}
+    def _set(self, cluster: Cluster, model: ModelId, serving: list[Address]) -> None:
+        """Set who of a cluster is ready for a model; most often that is who was so before.
+
+        A state names up to hundreds of models and a change concerns one of them. So the members are
+        looked at once for all of them, and the others end here.
+        """
+        held, placed = self._holders.get(model), cluster.models.get(model)
+        if held is None:
+            return
+        if placed is None:
+            if held.pop(cluster.key, None) is None:
+                return
+        else:
+            here = serving if placed.ready else []
+            if held.get(cluster.key) == here:
+                return
+            held[cluster.key] = here
+        self._publish(model, held)
+
+    def _rebuild(self, model: ModelId, serving: Mapping[ClusterKey, list[Address]]) -> None:
+        """Set who is ready for a model, and let go of the clusters that hold it no more.
+
+        `serving` are the members of the clusters that are new.
+        """
+        before = self._holders.get(model, {})
+        held: dict[ClusterKey, list[Address]] = {}
+        for cluster, placed in self.where(model):
+            here = serving.get(cluster.key) if placed.ready else []
+            held[cluster.key] = before[cluster.key] if here is None else here
+        self._publish(model, held)
+
+    def _publish(self, model: ModelId, held: dict[ClusterKey, list[Address]]) -> None:
         if held:
             self._holders[model] = held
         else:
             self._holders.pop(model, None)
-        ready = [
-            member
-            for cluster, placed in self.where(model)
-            if placed.ready
-            for member in cluster.members
-            if self._may_serve(self._nodes[member])
-        ]
-        self.ready.set(model, ready)
+        self.ready.set(model, [node for nodes in held.values() for node in nodes])
+
+    def _serving(self, cluster: Cluster) -> list[Address]:
+        return [member for member in cluster.members if self._may_serve(self._nodes[member])]
 
     def _may_serve(self, node: Node) -> bool:
         """Say whether a node may be sent prompts at all."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from exo_supervisor.core.effects import Announce, Effect, KeepPins
 from exo_supervisor.core.events import AddressesRead, LinkSeen, NodeTrusted
 from exo_supervisor.core.fleet.trust import MAX_PINS, Pin
-from exo_supervisor.core.requests.candidates import Tables
+from exo_supervisor.core.tables import Tables
 
 
 class Pinning:

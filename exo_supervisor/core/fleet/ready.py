@@ -8,11 +8,12 @@ from exo_supervisor.core.names import Address, ModelId
 class Ready:
     """Owns the index; whoever changes what it depends on sets the models concerned anew.
 
-    `version` grows with every change.
+    `version` grows with every change of who is ready for what, `shape` with every change of how a
+    node, its cluster or the copies of a model stand: what is made from those is made anew then.
     """
 
     def __init__(self) -> None:
-        self.version = 0
+        self.version = self.shape = 0
         self._nodes: dict[ModelId, list[Address]] = {}
         self._was: dict[ModelId, bool] = {}
 

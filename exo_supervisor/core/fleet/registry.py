@@ -66,27 +66,28 @@ class Registry:
         self._waits: dict[Address, list[Address]] = {}
         self._groupings: list[Grouping] = []
         self._model_index = ModelIndex(self.nodes, self.clusters, self.trust)
+        self.ready = self._model_index.ready
         self.known = Known(self._model_index.is_placed, self._model_index.placed)
 
     def where_ready(self, model: ModelId, *, local_only: bool = False) -> list[Address]:
         """List the nodes that can answer for a model now, and may be sent such a prompt."""
-        ready = self._model_index.ready.nodes(model)
+        ready = self.ready.nodes(model)
         return (
             [each for each in ready if self.nodes[each].trust != "found"] if local_only else ready
         )
 
     def ready_models(self) -> Iterator[ModelId]:
         """List the models that some node can answer for now."""
-        return iter(self._model_index.ready)
+        return iter(self.ready)
 
     @property
     def version(self) -> int:
         """A number that grows with every change of who is ready for what."""
-        return self._model_index.ready.version
+        return self.ready.version
 
     def ready_changes(self) -> list[tuple[ModelId, bool]]:
         """List the models that became ready, or ceased to be, since this was last asked."""
-        return self._model_index.ready.changes()
+        return self.ready.changes()
 
     def where_placed(self, model: ModelId) -> Iterator[tuple[Cluster, Placed]]:
         """List the clusters in which a model stands, ready or not."""
@@ -153,6 +154,8 @@ class Registry:
             node.restarted_at = now
         if former != event.node_id:
             node.met = now
+        if (node.generation, node.state_paths) != (event.generation, event.state_paths):
+            self.ready.shape += 1
         node.generation, node.version = event.generation, event.version
         node.node_id, node.state_paths = event.node_id, event.state_paths
         node.latency, node.heard = event.latency, now

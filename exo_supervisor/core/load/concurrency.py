@@ -5,9 +5,7 @@ an instance, 8 by default since 1.0.69; before, they take one after the other. I
 second one at once evicts the KV cache of the first (exo#453), whatever its model.
 """
 
-from msgspec import Struct
-
-from exo_supervisor.core.names import Generation, ModelId, Scope
+from exo_supervisor.core.names import Generation, ModelId, Scope, Target
 
 BATCH = 8
 """Requests that one instance of B or C works on at once."""
@@ -16,23 +14,36 @@ SeatKey = tuple[Scope, ModelId | None]
 """What shares its seats: a model on a cluster, or a whole cluster of generation A."""
 
 
-class Seats(Struct):
-    """Owns the count of attempts of each key; a key without attempts has no entry."""
+class Concurrency:
+    """Owns the counts of attempts that are out: at each target, and of each seat key.
 
-    taken: dict[SeatKey, int]
+    Every attempt is counted in once and out once, by its settlement, so that the tables need no
+    bound of their own: what has no attempt has no row.
+    """
+
+    def __init__(self) -> None:
+        self.at: dict[Target, int] = {}
+        self.taken: dict[SeatKey, int] = {}
 
     def free(self, key: SeatKey, seats: int) -> bool:
         """Return whether a key with so many seats has one left."""
         return self.taken.get(key, 0) < seats
 
-    def acquire(self, key: SeatKey) -> None:
+    def acquire(self, target: Target, key: SeatKey | None) -> None:
         """Count an attempt in."""
-        self.taken[key] = self.taken.get(key, 0) + 1
+        self.at[target] = self.at.get(target, 0) + 1
+        if key is not None:
+            self.taken[key] = self.taken.get(key, 0) + 1
 
-    def release(self, key: SeatKey) -> None:
+    def release(self, target: Target, key: SeatKey | None) -> None:
         """Count an attempt out."""
-        left = self.taken[key] - 1
-        if left:
+        if left := self.at[target] - 1:
+            self.at[target] = left
+        else:
+            del self.at[target]
+        if key is None:
+            return
+        if left := self.taken[key] - 1:
             self.taken[key] = left
         else:
             del self.taken[key]

@@ -35,23 +35,6 @@ class Latencies:
 
     def __init__(self) -> None:
         self._samples: dict[Target, dict[ModelId, Sample]] = {}
-        self._in_flight: dict[Target, int] = {}
-
-    def began(self, target: Target) -> None:
-        """Count an attempt at a target."""
-        self._in_flight[target] = self._in_flight.get(target, 0) + 1
-
-    def ended(self, target: Target) -> None:
-        """Count an attempt at a target out."""
-        left = self.in_flight(target) - 1
-        if left > 0:
-            self._in_flight[target] = left
-        else:
-            self._in_flight.pop(target, None)
-
-    def in_flight(self, target: Target) -> int:
-        """Tell how many attempts a target has."""
-        return self._in_flight.get(target, 0)
 
     def observe(self, target: Target, model: ModelId, ttft: float, now: float) -> None:
         """Take a first content's time in."""
@@ -64,17 +47,16 @@ class Latencies:
         """Say whether a target was seen to answer with a model."""
         return model in self._samples.get(target, {})
 
-    def load(self, target: Target, model: ModelId, now: float) -> tuple[float, int]:
-        """Score a target, lower is better: expected wait, then attempts in flight.
+    def load(self, target: Target, model: ModelId, at_work: int, now: float) -> tuple[float, int]:
+        """Score a target, lower is better: expected wait, then attempts at work there.
 
         A target that was never measured scores as instant, so that it gets measured; one that
         was measured long ago is on the way there.
         """
-        sample = self._samples.get(target, {}).get(model)
-        busy = self.in_flight(target)
-        if sample is None:
-            return 0.0, busy
-        return sample.ttft * exp(-max(0.0, now - sample.at) / FADE) * (busy + 1), busy
+        samples = self._samples.get(target)
+        if samples is None or (sample := samples.get(model)) is None:
+            return 0.0, at_work
+        return sample.ttft * exp(-max(0.0, now - sample.at) / FADE) * (at_work + 1), at_work
 
     def forget(self, target: Target) -> None:
         """Drop the measurements of a target that is gone."""

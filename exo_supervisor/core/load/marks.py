@@ -4,13 +4,10 @@ Keyed by (target, model), since providers limit, retire and restrict models one 
 choose the ids of a provider's models, so every table has a bound and drops its oldest row.
 """
 
-from typing import TypeVar
-
 from msgspec import Struct
 
+from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.names import ModelId, Target
-
-V = TypeVar("V")
 
 Pair = tuple[Target, ModelId]
 """A model at one target."""
@@ -35,15 +32,6 @@ STREAM, USAGE, PREFILL = "stream", "usage", "prefill"
 """To be asked for a stream; for its usage; to go on with a last message of the assistant."""
 
 
-class Rows(dict[Pair, V]):
-    """Rows by pair; a new one drops the oldest rather than let the table grow."""
-
-    def __setitem__(self, pair: Pair, row: V) -> None:
-        if len(self) >= MAX_ROWS and pair not in self:
-            del self[next(iter(self))]
-        super().__setitem__(pair, row)
-
-
 class Busy(Struct):
     """A target asked to be left alone until an instant, `streak` times in a row.
 
@@ -58,17 +46,17 @@ class Busy(Struct):
 
 
 class BusyMarks:
-    """Owns the marks of the busy."""
+    """Owns the marks of the busy; others may read whether there are any."""
 
     def __init__(self) -> None:
-        self._marks = Rows[Busy]()
+        self.marks = Bounded[Pair, Busy](MAX_ROWS)
 
     def __len__(self) -> int:
-        return len(self._marks)
+        return len(self.marks)
 
     def get(self, pair: Pair) -> Busy | None:
         """Look a mark up, one whose time is up included."""
-        return self._marks.get(pair)
+        return self.marks.get(pair)
 
     def free_at(self, pair: Pair, draw: float) -> float | None:
         """Tell when a request may start there; `draw`, in [0, 1), spreads those who follow.
@@ -76,7 +64,7 @@ class BusyMarks:
         When the time is up, one goes first; the others follow a little later, each at a moment of
         its own, or all of them would meet the same refusal at once.
         """
-        mark = self._marks.get(pair)
+        mark = self.marks.get(pair)
         if mark is None or mark.led is None:
             return None if mark is None else mark.until
         return max(mark.until, mark.led + FOLLOW * (0.1 + 0.9 * draw))
@@ -87,9 +75,9 @@ class BusyMarks:
         The longest time named wins. Who had begun before the last refusal tells nothing of what
         came after it, so a burst that is refused at once counts as one.
         """
-        mark = self._marks.get(pair)
+        mark = self.marks.get(pair)
         if mark is None:
-            mark = self._marks[pair] = Busy(now, 1, now)
+            mark = self.marks[pair] = Busy(now, 1, now)
         elif began >= mark.at:
             mark.streak += 1
         if wait is None:
@@ -98,7 +86,7 @@ class BusyMarks:
 
     def start(self, pair: Pair, now: float) -> None:
         """Note that an attempt begins there: the first one after the time is up leads the rest."""
-        mark = self._marks.get(pair)
+        mark = self.marks.get(pair)
         if mark is None:
             return
         if now < mark.until:
@@ -108,61 +96,59 @@ class BusyMarks:
 
     def lift(self, pair: Pair, began: float) -> None:
         """Take a mark away, because an attempt that began since it was made brought content."""
-        mark = self._marks.get(pair)
+        mark = self.marks.get(pair)
         if mark is not None and began >= mark.at:
-            del self._marks[pair]
+            del self.marks[pair]
 
     def forget(self, target: Target) -> None:
         """Drop the marks of a target that is gone."""
-        for pair in [pair for pair in self._marks if pair[0] == target]:
-            del self._marks[pair]
+        for pair in [pair for pair in self.marks if pair[0] == target]:
+            del self.marks[pair]
 
     def prune(self, now: float) -> None:
         """Drop the marks whose time was up long ago."""
-        for pair in [pair for pair, mark in self._marks.items() if now >= mark.until + STREAK]:
-            del self._marks[pair]
+        for pair in [pair for pair, mark in self.marks.items() if now >= mark.until + STREAK]:
+            del self.marks[pair]
 
 
 class Absences:
     """Owns which models are not to be had where they were asked for."""
 
     def __init__(self) -> None:
-        self._until = Rows[float]()
+        self.until = Bounded[Pair, float](MAX_ROWS)
 
     def __len__(self) -> int:
-        return len(self._until)
+        return len(self.until)
 
     def note(self, pair: Pair, now: float) -> None:
         """Mark a model as not there."""
-        self._until.pop(pair, None)
-        self._until[pair] = now + ABSENT
+        self.until.renew(pair, now + ABSENT)
 
     def holds(self, pair: Pair, now: float) -> bool:
         """Say whether a model is marked as not there."""
-        until = self._until.get(pair)
+        until = self.until.get(pair)
         return until is not None and now < until
 
     def listed(self, target: Target, models: tuple[ModelId, ...]) -> None:
         """Lift the marks of the models that a target's list names."""
-        for model in models if self._until else ():
-            self._until.pop((target, model), None)
+        for model in models if self.until else ():
+            self.until.pop((target, model), None)
 
     def prune(self, now: float) -> None:
         """Drop the marks that are over."""
-        for pair in [pair for pair, until in self._until.items() if now >= until]:
-            del self._until[pair]
+        for pair in [pair for pair, until in self.until.items() if now >= until]:
+            del self.until[pair]
 
 
 class Quirks:
     """Owns what models at providers are known not to take: STREAM, USAGE or PREFILL."""
 
     def __init__(self) -> None:
-        self._known = Rows[frozenset[str]]()
+        self._known = Bounded[Pair, frozenset[str]](MAX_ROWS)
 
     def note(self, pair: Pair, what: str) -> None:
         """Remember that a model does not take something."""
-        known = self._known.pop(pair, frozenset[str]())
-        self._known[pair] = known | {what}
+        self._known.renew(pair, self._known.get(pair, frozenset[str]()) | {what})
 
     def has(self, pair: Pair, what: str) -> bool:
         """Say whether a model is known not to take something."""
@@ -173,18 +159,19 @@ class Declines:
     """Owns how many different requests in a row a model's provider declined."""
 
     def __init__(self) -> None:
-        self._bodies = Rows[tuple[int, ...]]()
+        self.bodies = Bounded[Pair, tuple[int, ...]](MAX_ROWS)
 
     def note(self, pair: Pair, body: int) -> bool:
         """Count a declined request; True if it makes a failure of the provider's.
 
         `body` tells requests apart: one that a client sends again and again counts once.
         """
-        bodies = self._bodies.pop(pair, ())
+        bodies = self.bodies.get(pair, ())
         known = body in bodies
-        self._bodies[pair] = bodies if known else (*bodies, body)[-DECLINES:]
-        return not known and len(self._bodies[pair]) == DECLINES
+        bodies = bodies if known else (*bodies, body)[-DECLINES:]
+        self.bodies.renew(pair, bodies)
+        return not known and len(bodies) == DECLINES
 
     def forget(self, pair: Pair) -> None:
         """Begin anew, because a request was served."""
-        self._bodies.pop(pair, None)
+        self.bodies.pop(pair, None)

@@ -21,7 +21,8 @@ from exo_supervisor.core.names import ProviderName, RequestId
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Outcome
 from exo_supervisor.core.requests.attempt_log import AttemptLog
 from exo_supervisor.core.requests.budget import Budget
-from exo_supervisor.core.requests.candidates import Candidate, Seen, Tables, crowded
+from exo_supervisor.core.requests.candidate import Candidate
+from exo_supervisor.core.requests.candidates import Seen, crowded
 from exo_supervisor.core.requests.catalog import Catalog, Route
 from exo_supervisor.core.requests.fail import DEADLINE, NO_ROOM, Fail, over
 from exo_supervisor.core.requests.next_step import Start, Wait, next_step, served_at_home
@@ -33,6 +34,7 @@ from exo_supervisor.core.requests.shifts import Shifts
 from exo_supervisor.core.requests.stall_check import StallCheck
 from exo_supervisor.core.requests.tally import Tally
 from exo_supervisor.core.requests.timers import first_use, start_of
+from exo_supervisor.core.tables import Tables
 
 _SHIFTS = {Fault.BUSY: "busy", Fault.NOT_PLACED: "model_not_ready"}
 """Why a request went elsewhere after an attempt, where that attempt did not simply fail."""
@@ -166,7 +168,7 @@ class Dispatch:
 
     def _wake_next(self, candidate: Candidate, now: float) -> list[Effect]:
         """Let the longest waiting requests that can take a free seat do so."""
-        seat_key, effects = candidate.key(), list[Effect]()
+        seat_key, effects = candidate.seat_key, list[Effect]()
         if seat_key is None:
             return effects
         for request in self.waiting.for_model(seat_key[1]):

@@ -8,9 +8,11 @@ from msgspec import Struct
 from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.names import Address, Target
 from exo_supervisor.core.outcomes import TELLING, VERDICTS, Fault, Next
-from exo_supervisor.core.requests.candidates import Block, Candidate, Seen, Tables
+from exo_supervisor.core.requests.candidate import Candidate
+from exo_supervisor.core.requests.candidates import Block, Seen
 from exo_supervisor.core.requests.refusals import short
 from exo_supervisor.core.requests.request import RequestState, candidates_of
+from exo_supervisor.core.tables import Tables
 
 MAX_WORDS = 120
 """Characters of one target's own words that an error about several repeats, at most."""
@@ -180,8 +182,8 @@ def _retry_after(state: RequestState, tables: Tables, now: float) -> float:
 
 def _rest_ends(candidate: Candidate, tables: Tables) -> float | None:
     """Tell when a target and its model have both rested, and no mark keeps anybody away."""
-    ends = [tables.breakers.rest_ends(key) for key in candidate.guards()]
-    mark = tables.busy.get(candidate.pair())
+    ends = [tables.breakers.rest_ends(key) for key in candidate.guards]
+    mark = tables.busy.get(candidate.pair)
     ends.append(None if mark is None else mark.until)
     last = max((end for end in ends if end is not None), default=-inf)
     return None if last == -inf else last

@@ -10,11 +10,13 @@ from msgspec import Struct
 from exo_supervisor.core.names import Side
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.requests.budget import Budget
-from exo_supervisor.core.requests.candidates import Block, Candidate, Tables, block, pick, why_none
+from exo_supervisor.core.requests.candidate import Candidate
+from exo_supervisor.core.requests.candidates import Block, block, pick, why_none
 from exo_supervisor.core.requests.catalog import Tier
 from exo_supervisor.core.requests.fail import Fail, fail
 from exo_supervisor.core.requests.patience import BUSY_TRIES, least_busy, soonest
 from exo_supervisor.core.requests.request import RequestState, candidates_of
+from exo_supervisor.core.tables import Tables
 
 PAUSE = 0.05
 """Seconds before a second try at the same target; up to twice that with jitter."""
@@ -100,7 +102,7 @@ def _free(
         free: list[Candidate] = []
         for candidate in candidates_of(state, tier, tables, every=every):
             reason = block(candidate, state.seen, tables, now)
-            if reason is None and state.busy_tries.get(candidate.pair(), 0) >= BUSY_TRIES:
+            if reason is None and state.busy_tries.get(candidate.pair, 0) >= BUSY_TRIES:
                 reason = Block.BUSY
             if reason is None:
                 free.append(candidate)
@@ -119,7 +121,7 @@ def _failover_first(state: RequestState, free: list[Candidate], tables: Tables) 
 
 
 def _is_closed(candidate: Candidate, tables: Tables) -> bool:
-    return all(tables.breakers.is_closed(key) for key in candidate.guards())
+    return all(tables.breakers.is_closed(key) for key in candidate.guards)
 
 
 def _affordable(
@@ -144,7 +146,7 @@ def _affordable(
 def _is_free(state: RequestState, candidate: Candidate, tables: Tables) -> bool:
     if state.attempts_here == 0:
         return True
-    anew = candidate.pair() in state.busy_tries
+    anew = candidate.pair in state.busy_tries
     return state.free_failover and not anew and _is_closed(candidate, tables)
 
 
@@ -153,7 +155,7 @@ def _again(state: RequestState, tables: Tables, budget: Budget, now: float) -> S
     candidate, state.once = state.once, None
     if candidate is None or candidate.target in state.retried:
         return None
-    open_now = not all(tables.breakers.may_admit(key, now) for key in candidate.guards())
+    open_now = not all(tables.breakers.may_admit(key, now) for key in candidate.guards)
     if open_now or not budget.spend(now):
         return None
     state.retried.add(candidate.target)
@@ -197,12 +199,12 @@ def _panic(state: RequestState, tables: Tables, now: float) -> Step | None:
         for candidate in candidates_of(state, tier, tables, every=False):
             if block(candidate, state.seen, tables, now) is not Block.BREAKER:
                 continue
-            seat_key = candidate.key()
-            if seat_key is not None and not tables.seats.free(seat_key, candidate.seats):
+            seat_key = candidate.seat_key
+            if seat_key is not None and not tables.concurrency.free(seat_key, candidate.seats):
                 continue
-            if not all(tables.breakers.may_probe(key) for key in candidate.guards()):
+            if not all(tables.breakers.may_probe(key) for key in candidate.guards):
                 continue
-            ends = max(tables.breakers.rest_ends(key) or 0.0 for key in candidate.guards())
+            ends = max(tables.breakers.rest_ends(key) or 0.0 for key in candidate.guards)
             if best is None or ends < best[0]:
                 best = ends, candidate, tier.side
     if best is None:

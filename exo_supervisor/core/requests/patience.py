@@ -5,9 +5,11 @@ from math import inf
 from msgspec import Struct
 
 from exo_supervisor.core.names import Side
-from exo_supervisor.core.requests.candidates import Block, Candidate, Tables, block, crowded
+from exo_supervisor.core.requests.candidate import Candidate
+from exo_supervisor.core.requests.candidates import Block, block, crowded
 from exo_supervisor.core.requests.catalog import Tier
 from exo_supervisor.core.requests.request import RequestState, candidates_of
+from exo_supervisor.core.tables import Tables
 
 LAST_RESORT = 300.0
 """Seconds that a request waits for its turn when no other tier is left to it."""
@@ -37,7 +39,7 @@ def soonest(state: RequestState, tier: Tier, tables: Tables, now: float) -> Unti
     for candidate in candidates_of(state, tier, tables, every=True):
         if block(candidate, state.seen, tables, now) is not Block.BUSY:
             continue
-        if state.busy_tries.get(candidate.pair(), 0) >= BUSY_TRIES:
+        if state.busy_tries.get(candidate.pair, 0) >= BUSY_TRIES:
             continue
         found = _free(candidate, state, state.patience_until, tables, now)
         if found is not None and found.at < best.at:
@@ -48,8 +50,8 @@ def soonest(state: RequestState, tier: Tier, tables: Tables, now: float) -> Unti
 def _free(
     candidate: Candidate, state: RequestState, patience: float, tables: Tables, now: float
 ) -> Until | None:
-    mark = tables.busy.get(candidate.pair())
-    free_at = tables.busy.free_at(candidate.pair(), state.event.draw)
+    mark = tables.busy.get(candidate.pair)
+    free_at = tables.busy.free_at(candidate.pair, state.event.draw)
     if mark is not None and free_at is not None and now < free_at:
         fits = mark.until <= patience
         return Until(free_at, candidate, follows=mark.led is not None) if fits else None
@@ -71,7 +73,7 @@ def least_busy(state: RequestState, tables: Tables, now: float) -> tuple[Candida
     best: tuple[float, Candidate, Side] | None = None
     for tier in state.tiers:
         for candidate in candidates_of(state, tier, tables, every=False):
-            mark = tables.busy.get(candidate.pair())
+            mark = tables.busy.get(candidate.pair)
             if mark is None or block(candidate, state.seen, tables, now) is not Block.BUSY:
                 continue
             if now < mark.at + TRY_EVERY:

@@ -12,18 +12,13 @@ from exo_supervisor.core.load.marks import Pair
 from exo_supervisor.core.names import InstanceId, NodeId, Scope, Side, Target
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next
 from exo_supervisor.core.policy import ANY_TIMERS
-from exo_supervisor.core.requests.candidates import Block, Candidate, Seen, Tables, candidates
+from exo_supervisor.core.requests.candidate import Candidate, Permits
+from exo_supervisor.core.requests.candidates import Block, Seen, candidates
 from exo_supervisor.core.requests.catalog import Route, Tier
+from exo_supervisor.core.tables import Tables
 
 CRASHES = {Fault.SERVER_ERROR, Fault.ERROR_EVENT}
 """Alike: one engine tells of its crash in the head, another in a stream that has begun."""
-
-
-class Permits(Struct, frozen=True):
-    """The right to attempt, as granted by both breakers of a candidate."""
-
-    target: tuple[Key, int]
-    model: tuple[Key, int]
 
 
 class Attempt(Struct):
@@ -69,13 +64,13 @@ class RequestState(Struct):
     arrived: float
     forced: bool = False
     place: int = 0
-    seen: Seen = field(default_factory=lambda: Seen(set(), set(), frozenset()))
+    seen: Seen = field(default_factory=Seen)
     attempts: int = 0
     attempts_here: int = 0
     free_failover: bool = True
     once: Candidate | None = None
-    retried: set[Target] = field(default_factory=set[Target])
-    busy_tries: dict[Pair, int] = field(default_factory=dict[Pair, int])
+    retried: set[Target] = set()
+    busy_tries: dict[Pair, int] = {}
     paid: bool = False
     """A retry that the budget has allowed already, before its wait."""
     anew: tuple[Candidate, Side] | None = None
@@ -87,11 +82,11 @@ class RequestState(Struct):
     resuming: bool = False
     """Its answer broke off in the middle, and another target goes on with it."""
     shift: str | None = None
-    reasons: list[Block] = field(default_factory=list[Block])
-    faults: list[tuple[Target, Fault]] = field(default_factory=list[tuple[Target, Fault]])
-    words: dict[Target, str] = field(default_factory=dict[Target, str])
+    reasons: list[Block] = []
+    faults: list[tuple[Target, Fault]] = []
+    words: dict[Target, str] = {}
     """What targets said themselves of why they did not serve it, made safe."""
-    held: list[Held] = field(default_factory=list[Held])
+    held: list[Held] = []
     rejected: tuple[int, str] | None = None
     attempt: Attempt | None = None
 

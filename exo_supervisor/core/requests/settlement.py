@@ -7,8 +7,9 @@ from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.load.marks import PREFILL, STREAM, USAGE
 from exo_supervisor.core.names import Address, ProviderName
 from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Fault
-from exo_supervisor.core.requests.candidates import Candidate, Tables
-from exo_supervisor.core.requests.request import Attempt, Held, Permits, RequestState
+from exo_supervisor.core.requests.candidate import Candidate, Permits
+from exo_supervisor.core.requests.request import Attempt, Held, RequestState
+from exo_supervisor.core.tables import Tables
 
 _ADDED = {Fault.STREAM_REFUSED: STREAM, Fault.USAGE_REFUSED: USAGE}
 """What of our own making a target may refuse."""
@@ -30,81 +31,98 @@ class Settlement:
         self, candidate: Candidate, now: float, *, early: bool
     ) -> tuple[Permits, list[Effect]]:
         """Take both permits of a candidate and count the attempt in."""
-        tables, changes = self._tables, list[Change]()
-        target, model = candidate.guards()
-        permits = Permits(
-            (target, tables.breakers.take(target, now, changes, early=early)),
-            (model, tables.breakers.take(model, now, changes, early=early)),
-        )
-        tables.latency.began(candidate.target)
-        tables.busy.start(candidate.pair(), now)
-        if (seat_key := candidate.key()) is not None:
-            tables.seats.acquire(seat_key)
-        return permits, [announce_change(change, now) for change in changes]
+        tables, permits, effects = self._tables, candidate.unguarded, list[Effect]()
+        if tables.breakers.rows:
+            target, model = candidate.guards
+            at_target, first = tables.breakers.take(target, now, early=early)
+            at_model, second = tables.breakers.take(model, now, early=early)
+            permits = Permits((target, at_target), (model, at_model))
+            effects = announced(now, first, second)
+        tables.concurrency.acquire(candidate.target, candidate.seat_key)
+        if tables.busy.marks:
+            tables.busy.start(candidate.pair, now)
+        return permits, effects
 
     def content(
         self, state: RequestState, attempt: Attempt, ttft: float, now: float
     ) -> list[Effect]:
         """Book the first content as success, and the held failures of others as failures."""
         attempt.content = True
-        candidate, tables, changes = attempt.candidate, self._tables, list[Change]()
-        target, model = candidate.guards()
-        attempt.owed = tables.breakers.failures(target), tables.breakers.failures(model)
-        self._mark(attempt.permits.target, Mark.SUCCESS, now, changes)
-        self._mark(attempt.permits.model, Mark.SUCCESS, now, changes)
-        for held in state.held:  # only another's answer tells that the request was not to blame
-            same = held.model[0] == attempt.permits.model[0]
-            mark = Mark.ABANDONED if same else Mark.FAILURE
-            self._mark(held.model, mark, now, changes, held.draw, held.fault.value)
-        state.held.clear()
-        tables.busy.lift(candidate.pair(), attempt.began)
-        tables.declines.forget(candidate.pair())
+        candidate, tables, effects = attempt.candidate, self._tables, list[Effect]()
+        if tables.breakers.rows or state.held:
+            effects = self._mark_content(state, attempt, now)
+        if tables.busy.marks:
+            tables.busy.lift(candidate.pair, attempt.began)
+        if tables.declines.bodies:
+            tables.declines.forget(candidate.pair)
         tables.latency.observe(candidate.target, candidate.model, ttft, now)
         if candidate.generation is None:
             tables.clouds.took_key(ProviderName(candidate.target))
         else:
             tables.prefill.observe(candidate.scope, candidate.model, state.event.size, ttft)
-        return [announce_change(change, now) for change in changes]
+        return effects
+
+    def _mark_content(self, state: RequestState, attempt: Attempt, now: float) -> list[Effect]:
+        breakers, permits = self._tables.breakers, attempt.permits
+        target, model = attempt.candidate.guards
+        attempt.owed = breakers.failures(target), breakers.failures(model)
+        changes = [self._mark(permits.target, Mark.SUCCESS, now)]
+        changes.append(self._mark(permits.model, Mark.SUCCESS, now))
+        for held in state.held:  # only another's answer tells that the request was not to blame
+            same = held.model[0] == permits.model[0]
+            mark = Mark.ABANDONED if same else Mark.FAILURE
+            changes.append(self._mark(held.model, mark, now, held.draw, held.fault.value))
+        state.held.clear()
+        return announced(now, *changes)
 
     def settle(
         self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
     ) -> list[Effect]:
         """Give both permits back with what the attempt says of each breaker."""
-        verdict, last, changes = VERDICTS[event.fault], event.fault.value, list[Change]()
+        candidate = attempt.candidate
+        self._tables.concurrency.release(candidate.target, candidate.seat_key)
+        if event.fault is Fault.NONE and not self._tables.breakers.rows:
+            if candidate.generation is None:
+                self._tables.clouds.attempted(ProviderName(candidate.target), Fault.NONE)
+            return []
+        effects = self._mark_end(state, attempt, event, now)
+        if event.fault in CLOSED_AT_WORK:
+            self._tables.registry.note_aborted(candidate.scope)
+        return effects + self._learn(state, attempt, event, now)
+
+    def _mark_end(
+        self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
+    ) -> list[Effect]:
+        verdict, last, draw = VERDICTS[event.fault], event.fault.value, event.draw
         rest = Mark.SUCCESS if event.fault is Fault.NONE else Mark.ABANDONED
         target = Mark.FAILURE if verdict.blame is Blame.TARGET else rest
         owed_target, owed_model = attempt.owed
-        self._mark(attempt.permits.target, target, now, changes, event.draw, last, owed_target)
-        model = attempt.permits.model
+        first = self._mark(attempt.permits.target, target, now, draw, last, owed_target)
+        model, second = attempt.permits.model, None
         if self._note_decline(attempt.candidate, event):
             most = self._tables.policy.rules.trip_after - 1
-            self._mark(model, Mark.FAILURE, now, changes, event.draw, last, most)
+            second = self._mark(model, Mark.FAILURE, now, draw, last, most)
         elif verdict.blame is not Blame.MODEL:
-            self._mark(model, rest, now, changes, event.draw, last)
+            second = self._mark(model, rest, now, draw, last)
         elif event.committed or attempt.content:
-            self._mark(model, Mark.FAILURE, now, changes, event.draw, last, owed_model)
+            second = self._mark(model, Mark.FAILURE, now, draw, last, owed_model)
         else:
-            state.held.append(Held(attempt.candidate.scope, event.fault, model, event.draw))
-        self._count_out(attempt.candidate)
-        if event.fault in CLOSED_AT_WORK:
-            self._tables.registry.note_aborted(attempt.candidate.scope)
-        return [announce_change(change, now) for change in changes] + self._learn(
-            state, attempt, event, now
-        )
+            state.held.append(Held(attempt.candidate.scope, event.fault, model, draw))
+        return announced(now, first, second)
 
     def give_back(self, state: RequestState, now: float) -> list[Effect]:
         """Return the permits of failures that no other target outdid: they count nowhere."""
-        changes: list[Change] = []
-        for held in state.held:
-            self._mark(held.model, Mark.ABANDONED, now, changes)
+        if not state.held:
+            return []
+        changes = [self._mark(held.model, Mark.ABANDONED, now) for held in state.held]
         state.held.clear()
-        return [announce_change(change, now) for change in changes]
+        return announced(now, *changes)
 
     def _note_decline(self, candidate: Candidate, event: AttemptSettled) -> bool:
         """Count a request that a provider declined; True if so many in a row are its failure."""
         if event.fault is not Fault.DECLINED:
             return False
-        return self._tables.declines.note(candidate.pair(), event.body)
+        return self._tables.declines.note(candidate.pair, event.body)
 
     def _learn(
         self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
@@ -114,9 +132,9 @@ class Settlement:
         if candidate.generation is None:
             tables.clouds.attempted(ProviderName(candidate.target), fault)
         if fault is Fault.BUSY:
-            tables.busy.note(candidate.pair(), event.retry_after, attempt.began, now)
+            tables.busy.note(candidate.pair, event.retry_after, attempt.began, now)
             tries = state.busy_tries
-            tries[candidate.pair()] = tries.get(candidate.pair(), 0) + 1
+            tries[candidate.pair] = tries.get(candidate.pair, 0) + 1
             return []
         if candidate.generation is None:
             return self._learn_of_cloud(state, attempt, event, now)
@@ -136,19 +154,19 @@ class Settlement:
         if self._ask_anew(state, attempt, fault):
             return []
         if fault in _OF_THE_MODEL:
-            state.seen.passed.add(candidate.pair())
+            state.seen.passed.add(candidate.pair)
         else:
             state.seen.failed.add(candidate.target)
         if VERDICTS[fault].blame is Blame.MODEL:
             state.seen.skipped.add(candidate.scope)
         if state.resuming and not attempt.content and fault in _NO_PREFILL:
-            tables.quirks.note(candidate.pair(), PREFILL)
+            tables.quirks.note(candidate.pair, PREFILL)
         provider = tables.clouds.get(candidate.target)
         if provider is None:
             return []
         match fault:
             case Fault.NOT_PLACED:
-                tables.absent.note(candidate.pair(), now)
+                tables.absent.note(candidate.pair, now)
             case Fault.CONTEXT_LENGTH:
                 context = provider.contexts.get(candidate.model, 0)
                 state.seen.too_short = max(state.seen.too_short, context)
@@ -168,32 +186,30 @@ class Settlement:
         asked = attempt.streamed if fault is Fault.STREAM_REFUSED else attempt.usage
         if added is None or not asked:
             return False
-        self._tables.quirks.note(attempt.candidate.pair(), added)
+        self._tables.quirks.note(attempt.candidate.pair, added)
         state.anew = attempt.candidate, attempt.side
         state.attempts_here -= 1
         return True
-
-    def _count_out(self, candidate: Candidate) -> None:
-        tables = self._tables
-        tables.latency.ended(candidate.target)
-        if (seat_key := candidate.key()) is not None:
-            tables.seats.release(seat_key)
 
     def _mark(
         self,
         permit: tuple[Key, int],
         mark: Mark,
         now: float,
-        changes: list[Change],
         draw: float = 0.0,
         last: str = "",
         owed: int = 0,
-    ) -> None:
+    ) -> Change | None:
         key, epoch = permit
-        self._tables.breakers.settle(key, epoch, mark, now, draw, changes, last=last, owed=owed)
+        return self._tables.breakers.settle(key, epoch, mark, now, draw, last=last, owed=owed)
 
 
-def announce_change(change: Change, now: float) -> Announce:
+def announced(now: float, *changes: Change | None) -> list[Effect]:
+    """Announce what changed."""
+    return [_announce(change, now) for change in changes if change is not None]
+
+
+def _announce(change: Change, now: float) -> Announce:
     """Put a breaker's transition into a log line's terms; `rest` in seconds from now."""
     target, model = change.key
     facts: dict[str, object] = {

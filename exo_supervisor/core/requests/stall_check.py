@@ -12,8 +12,8 @@ from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.fleet.vouching import Word, dies_with, is_dead, judge, judge_copies
 from exo_supervisor.core.names import Address, RequestId
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.requests.candidates import Tables
 from exo_supervisor.core.requests.request import Attempt, RequestState
+from exo_supervisor.core.tables import Tables
 
 TAKEN_UP = 1.0
 """Seconds after which the state shows a new request at work: workers plan ten times a second."""

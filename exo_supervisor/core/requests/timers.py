@@ -8,8 +8,9 @@ from exo_supervisor.core.load.heads import Heads
 from exo_supervisor.core.load.marks import STREAM, USAGE
 from exo_supervisor.core.names import Address, ClusterKey, ProviderName
 from exo_supervisor.core.policy import Cloud
-from exo_supervisor.core.requests.candidates import Candidate, Tables
+from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.request import Attempt, RequestState
+from exo_supervisor.core.tables import Tables
 
 _CALLS = frozenset({"tools", "functions"})
 """Demands with which a part of an answer may be written in silence."""
@@ -95,7 +96,7 @@ def _settle_form(attempt: Attempt, cloud: Cloud, timers: Timers, tables: Tables)
 
     An answer that is no stream shows nothing, not even a head, before all of it is there.
     """
-    pair = attempt.candidate.pair()
+    pair = attempt.candidate.pair
     attempt.streamed = cloud.streams and not tables.quirks.has(pair, STREAM)
     attempt.usage = attempt.streamed and not tables.quirks.has(pair, USAGE)
     return timers if attempt.streamed else structs.replace(timers, headers=None)

@@ -1,17 +1,23 @@
 """The least loaded target is chosen, ties fall to chance, and a large house costs no more."""
 
-from functools import partial
-
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.core.balance.choose import SAMPLE, choose, sample
+from exo_supervisor.core.balance.choose import POLICIES, SAMPLE, policy_named, sample
+from exo_supervisor.core.balance.situation import Situation
+from exo_supervisor.core.load.concurrency import Concurrency
 from exo_supervisor.core.load.latency import Latencies
+from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId
+from exo_supervisor.core.policy import Policy
 
 M = ModelId("m")
-A, B, C = (Address(name) for name in ("a:1", "b:1", "c:1"))
-pick = partial(choose, [A, B, C], M)
+A, B, C = NODES = tuple(Address(name) for name in ("a:1", "b:1", "c:1"))
+
+
+def situation(turn: int = 0, draw: float = 0.0) -> Situation:
+    return Situation(Latencies(), Concurrency(), M, turn, draw, 0.0)
 
 
 @given(count=st.integers(0, 40), draw=st.floats(0, 1, exclude_max=True))
@@ -30,24 +36,34 @@ def test_every_node_can_be_sampled() -> None:
 
 
 def test_the_fastest_by_expected_wait() -> None:
-    latency = Latencies()
+    at = situation()
     for node, ttft in ((A, 1.0), (B, 0.4), (C, 0.9)):
-        latency.observe(node, M, ttft, 0.0)
-    fastest = partial(pick, latency, policy="fastest", turn=0, draw=0.0, now=0.0)
-    assert fastest() == B
-    latency.began(B)
-    latency.began(B)
-    assert fastest() == C, "three in a row at 0.4 s take longer than one at 0.9 s"
+        at.latency.observe(node, M, ttft, 0.0)
+    fastest = policy_named("fastest")
+    assert fastest(NODES, at) == B
+    at.concurrency.acquire(B, None)
+    at.concurrency.acquire(B, None)
+    assert fastest(NODES, at) == C, "three in a row at 0.4 s take longer than one at 0.9 s"
 
 
 @given(draw=st.floats(0, 1, exclude_max=True))
 def test_ties_fall_to_chance(draw: float) -> None:
-    latency = Latencies()
-    latency.began(A)
-    chosen = pick(latency, policy="fastest", turn=0, draw=draw, now=0.0)
-    assert chosen == (B if draw < 0.5 else C)
+    at = situation(draw=draw)
+    at.concurrency.acquire(A, None)
+    assert policy_named("fastest")(NODES, at) == (B if draw < 0.5 else C)
 
 
 def test_in_turn() -> None:
-    turns = [pick(Latencies(), policy="round_robin", turn=n, draw=0.9, now=0.0) for n in range(4)]
-    assert turns == [A, B, C, A]
+    in_turn = policy_named("round_robin")
+    assert [in_turn(NODES, situation(turn, 0.9)) for turn in range(4)] == [A, B, C, A]
+
+
+def test_an_unknown_policy_is_refused_when_the_machine_is_built() -> None:
+    policy = Policy(balance="fasted")  # pyright: ignore[reportArgumentType] - as a typo would
+    with pytest.raises(ValueError, match="no balance policy is called 'fasted': use fastest or"):
+        Machine(policy, 0.0)
+
+
+def test_every_policy_of_the_table_chooses_among_those_it_is_given() -> None:
+    for choose in POLICIES.values():
+        assert choose([B], situation(turn=7, draw=0.99)) == B

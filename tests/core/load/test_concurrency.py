@@ -2,8 +2,8 @@
 
 from exo_supervisor.core.breakers.table import RAMP_STEP
 from exo_supervisor.core.events import Instance, Placed, PlacementRead, ProbeAnswered
-from exo_supervisor.core.load.concurrency import BATCH, Seats, key_of, seats_of
-from exo_supervisor.core.names import Address, InstanceId, ModelId, NodeId
+from exo_supervisor.core.load.concurrency import BATCH, Concurrency, key_of, seats_of
+from exo_supervisor.core.names import Address, InstanceId, ModelId, NodeId, ProviderName
 from exo_supervisor.core.outcomes import Fault
 from tests.core.story import BOTH, LOCAL, Story, told
 
@@ -27,14 +27,23 @@ def test_seats_by_generation() -> None:
 
 
 def test_a_seat_that_was_given_back_is_free() -> None:
-    seats, key = Seats({}), key_of("C", Story(LOCAL, "a:1").machine.scope_of("a:1"), M)
-    seats.acquire(key)
-    seats.acquire(key)
-    assert not seats.free(key, 2)
-    seats.release(key)
-    assert seats.free(key, 2)
-    seats.release(key)
-    assert seats.taken == {}
+    load, key = Concurrency(), key_of("C", Story(LOCAL, "a:1").machine.scope_of("a:1"), M)
+    load.acquire(A1, key)
+    load.acquire(A1, key)
+    assert not load.free(key, 2)
+    load.release(A1, key)
+    assert load.free(key, 2)
+    assert load.at == {A1: 1}
+    load.release(A1, key)
+    assert (load.taken, load.at) == ({}, {})
+
+
+def test_a_provider_has_no_seats_but_is_counted() -> None:
+    load, p = Concurrency(), ProviderName("p")
+    load.acquire(p, None)
+    assert (load.taken, load.at) == ({}, {p: 1})
+    load.release(p, None)
+    assert load.at == {}
 
 
 def fill(story: Story, many: int = BATCH) -> None:

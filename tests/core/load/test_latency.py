@@ -34,28 +34,22 @@ def test_the_average_stays_between_old_and_new(old: float, new: float, wait: flo
     assert ttft <= max(old, new) or ttft == pytest.approx(max(old, new))
 
 
-def test_load_grows_with_attempts_in_flight() -> None:
+def test_load_grows_with_attempts_at_work() -> None:
     latency = Latencies()
-    assert latency.load(A, M, 0.0) == (0.0, 0)
-    latency.began(A)
-    assert latency.load(A, M, 0.0) == (0.0, 1), "never measured scores as instant"
+    assert latency.load(A, M, 0, 0.0) == (0.0, 0)
+    assert latency.load(A, M, 1, 0.0) == (0.0, 1), "never measured scores as instant"
     latency.observe(A, M, 0.5, 0.0)
-    latency.began(A)
-    assert latency.load(A, M, 0.0) == (1.5, 2)
-    latency.ended(A)
-    assert (latency.load(A, M, 0.0), latency.in_flight(A)) == ((1.0, 1), 1)
-    latency.ended(A)
-    latency.ended(A)
-    assert latency.in_flight(A) == 0, "never less than nothing"
+    assert latency.load(A, M, 2, 0.0) == (1.5, 2)
+    assert latency.load(A, M, 1, 0.0) == (1.0, 1)
+    assert latency.load(A, ModelId("other"), 1, 0.0) == (0.0, 1)
 
 
 def test_who_was_slow_once_is_asked_again_in_time() -> None:
     latency = Latencies()
     latency.observe(A, M, 60.0, 100.0)
-    assert latency.load(A, M, 50.0) == latency.load(A, M, 100.0) == (60.0, 0)
-    assert latency.load(A, M, 100.0 + FADE) == (pytest.approx(60.0 * exp(-1.0)), 0)
-    latency.began(A)
-    assert latency.load(A, M, 100.0 + FADE) == (pytest.approx(120.0 * exp(-1.0)), 1)
+    assert latency.load(A, M, 0, 50.0) == latency.load(A, M, 0, 100.0) == (60.0, 0)
+    assert latency.load(A, M, 0, 100.0 + FADE) == (pytest.approx(60.0 * exp(-1.0)), 0)
+    assert latency.load(A, M, 1, 100.0 + FADE) == (pytest.approx(120.0 * exp(-1.0)), 1)
 
 
 def test_what_is_known_of_a_target_leaves_with_it() -> None:

@@ -1,10 +1,8 @@
 """What is remembered of a model at a target ends at its time, and takes a bounded room."""
 
-from exo_supervisor.core.load import marks
 from exo_supervisor.core.load.marks import (
     ABSENT,
     FOLLOW,
-    MAX_ROWS,
     PREFILL,
     STREAK,
     STREAM,
@@ -13,7 +11,6 @@ from exo_supervisor.core.load.marks import (
     Declines,
     Pair,
     Quirks,
-    Rows,
 )
 from exo_supervisor.core.names import ModelId, ProviderName
 
@@ -122,14 +119,3 @@ def test_the_third_different_request_in_a_row_counts_and_each_new_one_after_it()
     declines.forget(AT)
     declines.forget(AT)
     assert [declines.note(AT, body) for body in (5, 6)] == [False, False]
-
-
-def test_a_full_table_drops_its_oldest_row() -> None:
-    rows = Rows[int]()
-    for n in range(MAX_ROWS + 2):
-        rows[P, ModelId(str(n))] = n
-    assert len(rows) == MAX_ROWS
-    assert next(iter(rows)) == (P, "2")
-    rows[P, ModelId("2")] = 5
-    assert len(rows) == MAX_ROWS
-    assert marks.BUSY_MAX > marks.BUSY_FIRST

@@ -5,8 +5,8 @@ from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.names import ModelId, ProviderName, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.requests.attempt_log import MAX_KEYS, MOST, SPAN, AttemptLog
-from exo_supervisor.core.requests.candidates import Candidate
-from exo_supervisor.core.requests.request import Attempt, Permits
+from exo_supervisor.core.requests.candidate import Permits, make_candidate
+from exo_supervisor.core.requests.request import Attempt
 from tests.core.story import BOTH, Story
 
 PERMITS = Permits(((ProviderName("p"), None), 0), ((ProviderName("p"), ModelId("x")), 0))
@@ -15,7 +15,7 @@ PERMITS = Permits(((ProviderName("p"), None), 0), ((ProviderName("p"), ModelId("
 def failed(log: AttemptLog, now: float, target: str = "p", message: str = "") -> list[Announce]:
     """Let an attempt fail at a target."""
     name = ProviderName(target)
-    attempt = Attempt(1, Candidate(name, name, ModelId("x"), None), "cloud", PERMITS)
+    attempt = Attempt(1, make_candidate(name, name, ModelId("x")), "cloud", PERMITS)
     event = AttemptSettled(
         request=RequestId("r"), attempt=1, fault=Fault.BAD_STATUS, draw=0.0, status=502,
         message="the client alone reads this", loggable=message,

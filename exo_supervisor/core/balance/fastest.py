@@ -1,0 +1,18 @@
+"""The least loaded by measured speed."""
+
+from collections.abc import Sequence
+
+from exo_supervisor.core.balance.situation import Situation
+from exo_supervisor.core.names import Address
+
+
+def fastest(nodes: Sequence[Address], at: Situation) -> Address:
+    """Choose the node with the shortest expected wait.
+
+    Ties are broken by `draw`, so that a cold start does not send everybody to one node.
+    """
+    load, model, now, at_work = at.latency.load, at.model, at.now, at.concurrency.at
+    loads = [load(node, model, at_work.get(node, 0), now) for node in nodes]
+    best = min(loads)
+    tied = [node for node, each in zip(nodes, loads, strict=True) if each == best]
+    return tied[int(at.draw * len(tied)) % len(tied)]

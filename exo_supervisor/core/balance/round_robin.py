@@ -1,0 +1,11 @@
+"""One after the other."""
+
+from collections.abc import Sequence
+
+from exo_supervisor.core.balance.situation import Situation
+from exo_supervisor.core.names import Address
+
+
+def round_robin(nodes: Sequence[Address], at: Situation) -> Address:
+    """Choose the next node in turn."""
+    return nodes[at.turn % len(nodes)]

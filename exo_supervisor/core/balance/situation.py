@@ -1,0 +1,24 @@
+"""What a balance policy may look at."""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from exo_supervisor.core.load.concurrency import Concurrency
+from exo_supervisor.core.load.latency import Latencies
+from exo_supervisor.core.names import Address, ModelId
+
+
+class Situation(Struct):
+    """The house at a choice: `turn` counts the choices, `draw` is a random number in [0, 1)."""
+
+    latency: Latencies
+    concurrency: Concurrency
+    model: ModelId
+    turn: int
+    draw: float
+    now: float
+
+
+Choose = Callable[[Sequence[Address], Situation], Address]
+"""A policy: it takes one of some nodes, all of which may be asked."""

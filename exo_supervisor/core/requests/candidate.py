@@ -1,0 +1,100 @@
+"""One target for one model, with every key that an attempt there looks something up by."""
+
+from msgspec import Struct
+
+from exo_supervisor.core.bounded import Bounded
+from exo_supervisor.core.breakers.table import Key
+from exo_supervisor.core.fleet.registry import Registry
+from exo_supervisor.core.load.concurrency import SeatKey, key_of, seats_of
+from exo_supervisor.core.load.marks import Pair
+from exo_supervisor.core.names import Address, ClusterKey, Generation, ModelId, Scope, Target
+
+
+class Permits(Struct, frozen=True):
+    """The right to attempt, as granted by both breakers of a candidate."""
+
+    target: tuple[Key, int]
+    model: tuple[Key, int]
+
+
+class Candidate(Struct, frozen=True):
+    """Who may be asked for what, and where that is counted; a provider has no `generation`.
+
+    The keys follow from the first five fields. They are made once, in `make_candidate`, since one
+    candidate lives for as long as the fleet stands as it does and is looked at by every request.
+    """
+
+    target: Target
+    scope: Scope
+    model: ModelId
+    generation: Generation | None
+    seats: int
+    guards: tuple[Key, Key]
+    """The breakers of the target and of the model."""
+    pair: Pair
+    """The model at this very target."""
+    seat_key: SeatKey | None
+    """What limits how many are at work at once; a provider knows its own limit."""
+    unguarded: Permits
+    """The permits of two breakers that have no row, since both are healthy."""
+
+
+def make_candidate(
+    target: Target,
+    scope: Scope,
+    model: ModelId,
+    generation: Generation | None = None,
+    seats: int = 0,
+) -> Candidate:
+    """Make a candidate."""
+    guards: tuple[Key, Key] = (target, None), (scope, model)
+    return Candidate(
+        target,
+        scope,
+        model,
+        generation,
+        seats,
+        guards=guards,
+        pair=(target, model),
+        seat_key=None if generation is None else key_of(generation, scope, model),
+        unguarded=Permits((guards[0], 0), (guards[1], 0)),
+    )
+
+
+MAX_CANDIDATES = 8192
+"""Candidates at nodes that are kept, at most; the one made first makes room."""
+
+
+class NodeCandidates:
+    """Owns the candidates at nodes, made once for as long as the fleet stands as it does.
+
+    Making one looks at its node, its cluster and the copies of its model; a request in a cluster
+    of eight would do so eight times. `Ready.shape` grows with every change of what they are made
+    from, and then all are forgotten: in a house at rest that is once in minutes.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry, self._ready = registry, registry.ready
+        self._made = Bounded[Pair, Candidate](MAX_CANDIDATES)
+        self._shape = registry.ready.shape
+
+    def at(self, address: Address, model: ModelId) -> Candidate:
+        """Return the candidate of a model at a node."""
+        if self._shape != self._ready.shape:
+            self._shape = self._ready.shape
+            self._made.clear()
+        found = self._made.get((address, model))
+        if found is None:
+            found = self._made[address, model] = at_node(self._registry, address, model)
+        return found
+
+
+def at_node(registry: Registry, address: Address, model: ModelId) -> Candidate:
+    """Make the candidate of a model at a node as it stands now."""
+    node = registry.nodes[address]
+    generation, scope = node.generation or "C", node.cluster or ClusterKey(address)
+    cluster = registry.clusters.get(scope)
+    placed = None if cluster is None else cluster.models.get(model)
+    ready = 0 if placed is None else sum(instance.ready for instance in placed.instances)
+    seats = seats_of(generation, state_paths=node.state_paths, instances=ready)
+    return make_candidate(address, scope, model, generation, seats)
