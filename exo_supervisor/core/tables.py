@@ -15,7 +15,7 @@ from exo_supervisor.core.load.prefill import Prefill
 from exo_supervisor.core.placement.desired import DesiredModels
 from exo_supervisor.core.placement.reconciler import Reconciler
 from exo_supervisor.core.policy import Policy
-from exo_supervisor.core.requests.candidate import NodeCandidates
+from exo_supervisor.core.requests.candidate import CandidateCache
 
 
 class Tables:
@@ -41,7 +41,7 @@ class Tables:
         self.absent = Absences()
         self.quirks = Quirks()
         self.declines = Declines()
-        self.candidates = NodeCandidates(self.registry)
+        self.candidates = CandidateCache(self.registry)
         self.balance = policy_named(policy.balance)
         self.turn = 0
 

@@ -234,4 +234,4 @@ def trip_by_hand(story: Story, node: str) -> None:
     breakers, key = story.machine.tables.breakers, (Address(node), None)
     breakers.force(key, None, story.now)
     for _ in range(3):
-        breakers.settle(key, 0, Mark.FAILURE, story.now, 0.0, [])
+        breakers.settle(key, 0, Mark.FAILURE, story.now, 0.0)

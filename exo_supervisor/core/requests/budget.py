@@ -2,10 +2,20 @@
 
 from collections import deque
 
+from msgspec import Struct
+
 WINDOW = 10.0
 """Seconds of traffic that the budget is a share of."""
 FLOOR = 3
 """Retries that any window allows, so that a quiet house can still retry."""
+
+
+class _Second(Struct):
+    """What one second of the window saw."""
+
+    second: float
+    requests: int = 0
+    retries: int = 0
 
 
 class Budget:
@@ -13,32 +23,35 @@ class Budget:
 
     def __init__(self, share: float) -> None:
         self.share = share
-        self._seconds: deque[tuple[float, int, int]] = deque()
+        self._seconds: deque[_Second] = deque()
         self._requests = 0
         self._retries = 0
 
     def saw_request(self, now: float) -> None:
         """Count a request, which widens the budget."""
-        self._count(now, requests=1, retries=0)
+        self._at(now).requests += 1
+        self._requests += 1
 
     def spend(self, now: float) -> bool:
         """Take one retry out of the budget; False when it is empty."""
-        self._count(now, requests=0, retries=0)
+        second = self._at(now)
         if self._retries >= max(FLOOR, self.share * self._requests):
             return False
-        self._count(now, requests=0, retries=1)
+        second.retries += 1
+        self._retries += 1
         return True
 
-    def _count(self, now: float, *, requests: int, retries: int) -> None:
-        second = float(int(now))
-        if self._seconds and self._seconds[-1][0] == second:
-            _, old_requests, old_retries = self._seconds.pop()
-            self._seconds.append((second, old_requests + requests, old_retries + retries))
-        else:
-            self._seconds.append((second, requests, retries))
-        self._requests += requests
-        self._retries += retries
-        while self._seconds and self._seconds[0][0] <= now - WINDOW:
-            _, gone_requests, gone_retries = self._seconds.popleft()
-            self._requests -= gone_requests
-            self._retries -= gone_retries
+    def _at(self, now: float) -> _Second:
+        """Return the row of this second; a new one lets those go that are out of the window.
+
+        Rows are whole seconds, so that within one second none can go.
+        """
+        second, rows = float(int(now)), self._seconds
+        if rows and rows[-1].second == second:
+            return rows[-1]
+        rows.append(_Second(second))
+        while rows[0].second <= now - WINDOW:
+            gone = rows.popleft()
+            self._requests -= gone.requests
+            self._retries -= gone.retries
+        return rows[-1]

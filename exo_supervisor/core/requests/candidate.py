@@ -2,12 +2,21 @@
 
 from msgspec import Struct
 
+from exo_supervisor.core.balance.choose import SAMPLE
 from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.load.concurrency import SeatKey, key_of, seats_of
 from exo_supervisor.core.load.marks import Pair
-from exo_supervisor.core.names import Address, ClusterKey, Generation, ModelId, Scope, Target
+from exo_supervisor.core.names import (
+    Address,
+    ClusterKey,
+    Generation,
+    ModelId,
+    ProviderName,
+    Scope,
+    Target,
+)
 
 
 class Permits(Struct, frozen=True):
@@ -65,28 +74,53 @@ MAX_CANDIDATES = 8192
 """Candidates at nodes that are kept, at most; the one made first makes room."""
 
 
-class NodeCandidates:
-    """Owns the candidates at nodes, made once for as long as the fleet stands as it does.
+class CandidateCache:
+    """Owns the candidates, made once for as long as the fleet stands as it does.
 
     Making one looks at its node, its cluster and the copies of its model; a request in a cluster
     of eight would do so eight times. `Ready.shape` grows with every change of what they are made
-    from, and then all are forgotten: in a house at rest that is once in minutes.
+    from, and then all are forgotten: in a house at rest that is once in minutes. A provider's is
+    made from its name and the model's, and never becomes wrong.
     """
 
     def __init__(self, registry: Registry) -> None:
         self._registry, self._ready = registry, registry.ready
         self._made = Bounded[Pair, Candidate](MAX_CANDIDATES)
+        self._of_model = Bounded[ModelId, list[Candidate]](MAX_CANDIDATES)
+        self._at_providers = Bounded[Pair, Candidate](MAX_CANDIDATES)
         self._shape = registry.ready.shape
 
     def at(self, address: Address, model: ModelId) -> Candidate:
         """Return the candidate of a model at a node."""
         if self._shape != self._ready.shape:
-            self._shape = self._ready.shape
-            self._made.clear()
+            self._forget()
         found = self._made.get((address, model))
         if found is None:
             found = self._made[address, model] = at_node(self._registry, address, model)
         return found
+
+    def ready(self, model: ModelId) -> list[Candidate]:
+        """Return the candidates of a model at all nodes that are ready for it, if few are."""
+        if self._shape != self._ready.shape:
+            self._forget()
+        found = self._of_model.get(model)
+        if found is None:
+            nodes = self._ready.nodes(model)
+            found = [self.at(each, model) for each in nodes] if len(nodes) <= SAMPLE else []
+            self._of_model[model] = found
+        return found
+
+    def at_provider(self, name: ProviderName, model: ModelId) -> Candidate:
+        """Return the candidate of a model at a provider."""
+        found = self._at_providers.get((name, model))
+        if found is None:
+            found = self._at_providers[name, model] = make_candidate(name, name, model)
+        return found
+
+    def _forget(self) -> None:
+        self._shape = self._ready.shape
+        self._made.clear()
+        self._of_model.clear()
 
 
 def at_node(registry: Registry, address: Address, model: ModelId) -> Candidate:

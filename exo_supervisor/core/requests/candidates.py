@@ -11,13 +11,15 @@ from exo_supervisor.core.balance.situation import Situation
 from exo_supervisor.core.load.marks import PREFILL, Pair
 from exo_supervisor.core.names import Address, Generation, Scope, Target
 from exo_supervisor.core.policy import Policy
-from exo_supervisor.core.requests.candidate import Candidate, make_candidate
+from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.catalog import Tier
 from exo_supervisor.core.tables import Tables
 
 
 class Block(Enum):
     """Why a candidate cannot be taken; its value is the shift reason that clients see."""
+
+    __hash__ = object.__hash__  # as with Fault
 
     DOWN = "exo_down"
     NOT_READY = "model_not_ready"
@@ -55,7 +57,7 @@ def candidates(
     if tier.provider is not None:
         if tier.provider in tables.clouds.providers:  # else it left the configuration meanwhile
             for model in tier.models:
-                yield make_candidate(tier.provider, tier.provider, model)
+                yield tables.candidates.at_provider(tier.provider, model)
         return
     at_node = tables.candidates.at
     for model in tier.models:
@@ -133,12 +135,18 @@ def pick(free: list[Candidate], tables: Tables, draw: float, now: float) -> Cand
     """Choose among candidates that can all be taken, by the configured balance."""
     if len(free) == 1:
         return free[0]
-    by_target: dict[Address, Candidate] = {}
+    by_target: dict[Target, Candidate] = {}
     for candidate in free:  # where a target has several of the models, the first named is meant
-        by_target.setdefault(Address(candidate.target), candidate)
+        by_target.setdefault(candidate.target, candidate)
+    return balanced(list(by_target.values()), tables, draw, now)
+
+
+def balanced(free: list[Candidate], tables: Tables, draw: float, now: float) -> Candidate:
+    """Let the configured balance choose among some targets, each of them once."""
     tables.turn += 1
     at = Situation(tables.latency, tables.concurrency, free[0].model, tables.turn, draw, now)
-    return by_target[tables.balance(list(by_target), at)]
+    nodes = [Address(each.target) for each in free]
+    return free[nodes.index(tables.balance(nodes, at))]
 
 
 def why_none(blocks: set[Block], tables: Tables) -> Block:

@@ -35,6 +35,8 @@ class Route(Struct, frozen=True):
     on_demand: bool = False
     commit_at_answer: bool = False
     continues: bool = False
+    plain: bool = False
+    """Its first tier is one model, and nothing but the house's health decides where it goes."""
 
     def exo_models(self) -> tuple[ModelId, ...]:
         """List the ids under which Exo may serve the name."""
@@ -129,6 +131,7 @@ class Catalog:
         route = self._route(rule.name, rule.exo, rule.cloud, local_only=rule.local_only)
         return structs.replace(
             route,
+            plain=route.plain and not rule.on_demand,
             on_demand=rule.on_demand,
             commit_at_answer=rule.commit_at_answer,
             continues=rule.continues,
@@ -150,7 +153,9 @@ class Catalog:
         for side in self._policy.order:
             tiers += by_side[side]
         first: Side = tiers[0].side if tiers else self._policy.order[0]
-        return Route(name, tuple(tiers), first, local_only or self._policy.local_only)
+        stays = local_only or self._policy.local_only
+        plain = bool(tiers) and len(tiers[0].models) == 1 and not stays
+        return Route(name, tuple(tiers), first, stays, plain=plain)
 
     def _cloud_tiers(self, pairs: tuple[tuple[ProviderName, ModelId], ...]) -> Iterator[Tier]:
         for name in self._clouds.providers:

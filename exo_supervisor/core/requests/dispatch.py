@@ -25,6 +25,7 @@ from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import Seen, crowded
 from exo_supervisor.core.requests.catalog import Catalog, Route
 from exo_supervisor.core.requests.fail import DEADLINE, NO_ROOM, Fail, over
+from exo_supervisor.core.requests.healthy import start_at_once
 from exo_supervisor.core.requests.next_step import Start, Wait, next_step, served_at_home
 from exo_supervisor.core.requests.queue import Waiting
 from exo_supervisor.core.requests.refusals import end_of, must_stay, not_found, not_placed
@@ -122,7 +123,9 @@ class Dispatch:
         self._stall_check.forget(event.request)
         effects = self._settlement.settle(state, attempt, event, now)
         effects += self._after(state, attempt, event, now)
-        return effects + self._wake_next(attempt.candidate, now)
+        if self.waiting:
+            effects += self._wake_next(attempt.candidate, now)
+        return effects
 
     def ended(self, event: RequestEnded, now: float) -> list[Effect]:
         """Give everything back that a request still holds: its client left."""
@@ -186,7 +189,7 @@ class Dispatch:
                 return [must_stay(event)]
         if event.route is not None:
             tiers = tuple(tier for tier in tiers if tier.side == event.route)
-        seen = Seen(set(), set(), event.demands, event.hazards, local_only=stays, draw=event.draw)
+        seen = Seen(demands=event.demands, hazards=event.hazards, local_only=stays, draw=event.draw)
         state = RequestState(event=event, route=route, tiers=tiers, arrived=now, seen=seen)
         state.forced = event.route is not None
         state.shift = state.shift_by_route()
@@ -194,6 +197,8 @@ class Dispatch:
             return self._park(state)
         self._budget.saw_request(now)
         self.requests[event.request] = state
+        if (step := start_at_once(event, route, self._tables, now)) is not None:
+            return self._start(state, step, now)
         return [*self._demand(state, now), *self._go(state, now)]
 
     def _demand(self, state: RequestState, now: float) -> list[Effect]:
@@ -239,10 +244,13 @@ class Dispatch:
         if state.shift is None and state.faults and step.candidate.target != state.faults[0][0]:
             state.shift = _SHIFTS.get(state.faults[0][1], "attempt_failed")
         state.attempt = Attempt(state.attempts, step.candidate, step.side, permits, began=now)
-        state.waiting_until = None
-        self.waiting.remove(state.event.request)
-        effects += first_use(step.candidate, self._tables)
-        return [*effects, start_of(state, state.attempt, self._tables)]
+        if state.waiting_until is not None:
+            state.waiting_until = None
+            self.waiting.remove(state.event.request)
+        if step.candidate.generation is not None:
+            effects += first_use(step.candidate, self._tables)
+        effects.append(start_of(state, state.attempt, self._tables))
+        return effects
 
     def _after(
         self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
@@ -310,7 +318,7 @@ class Dispatch:
     def _close(self, state: RequestState, end: str, now: float) -> list[Effect]:
         self._drop(state)
         self.tally.end(state, end, now)
-        return self._settlement.give_back(state, now)
+        return self._settlement.give_back(state, now) if state.held else []
 
     def _drop(self, state: RequestState) -> None:
         request = state.event.request

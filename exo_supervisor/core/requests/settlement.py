@@ -112,8 +112,6 @@ class Settlement:
 
     def give_back(self, state: RequestState, now: float) -> list[Effect]:
         """Return the permits of failures that no other target outdid: they count nowhere."""
-        if not state.held:
-            return []
         changes = [self._mark(held.model, Mark.ABANDONED, now) for held in state.held]
         state.held.clear()
         return announced(now, *changes)

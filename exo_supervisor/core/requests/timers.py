@@ -79,7 +79,7 @@ def _cloud_timers(cloud: Cloud, heads: Heads, demands: frozenset[str]) -> Timers
 def first_use(candidate: Candidate, tables: Tables) -> list[Announce]:
     """Tell of the first prompt to a node that is only found: anybody may be found."""
     node = tables.registry.nodes.get(Address(candidate.target))
-    if candidate.generation is None or node is None or node.used or node.trust != "found":
+    if node is None or node.used or node.trust != "found":
         return []
     node.used = True
     advice = f'exo-supervisor nodes trust {node.address}, or discovery.trust = "named"'

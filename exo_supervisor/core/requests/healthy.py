@@ -1,0 +1,45 @@
+"""The short way of a plain request through a healthy house, which is nearly every request.
+
+It decides what `next_step` would decide, and nothing else: where no breaker has a row, nobody is
+marked as busy or absent, and the request itself demands nothing, each question that `next_step`
+asks of each candidate has the same answer, so that only seats and balance are left. Whoever adds a
+question there asks it here, too, or lets the short way end where it matters: the simulation runs
+every request of a healthy house both ways.
+"""
+
+from exo_supervisor.core.events import RequestArrived
+from exo_supervisor.core.names import ModelId
+from exo_supervisor.core.requests.candidate import Candidate
+from exo_supervisor.core.requests.candidates import balanced
+from exo_supervisor.core.requests.catalog import Route
+from exo_supervisor.core.requests.next_step import Start
+from exo_supervisor.core.tables import Tables
+
+
+def start_at_once(event: RequestArrived, route: Route, tables: Tables, now: float) -> Start | None:
+    """Return where a fresh request goes, or None where that takes a longer look."""
+    if not route.plain or event.route is not None or event.local_only:
+        return None
+    if event.demands or event.hazards or now >= event.deadline:
+        return None
+    if tables.breakers.rows or tables.busy.marks or tables.absent.until:
+        return None
+    tier = route.tiers[0]
+    model = tier.models[0]
+    if tier.provider is None:
+        found = _at_node(model, event.draw, tables, now)
+        return None if found is None else Start(found, "exo")
+    provider = tables.clouds.providers.get(tier.provider)
+    if provider is None or not provider.usable(now):
+        return None
+    return Start(tables.candidates.at_provider(tier.provider, model), "cloud")
+
+
+def _at_node(model: ModelId, draw: float, tables: Tables, now: float) -> Candidate | None:
+    taken = tables.concurrency.taken
+    free = [
+        each for each in tables.candidates.ready(model) if taken.get(each.seat_key, 0) < each.seats
+    ]
+    if len(free) <= 1:
+        return free[0] if free else None
+    return balanced(free, tables, draw, now)

@@ -1,0 +1,87 @@
+"""The short way of a plain request decides what the long one would."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exo_supervisor.core.effects import Effect, StartAttempt
+from exo_supervisor.core.names import RequestId
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.policy import Cloud, ModelRule, Policy
+from exo_supervisor.core.requests.healthy import start_at_once
+from tests.core.story import BOTH, CHAT, LOCAL, M, P, Story, X, told
+
+NODES = ("a:1", "b:1", "c:1")
+HARMLESS = ("a field that everybody takes",)
+"""A demand that excludes nobody, and that the short way does not know."""
+IN_TURN = Policy(models=(CHAT,), balance="round_robin")
+CLOUD = Policy(
+    clouds=(Cloud(P, "https://p.example"),), models=(ModelRule("chat", cloud=((P, X),)),)
+)
+
+Deed = tuple[str, int, float]
+deeds = st.tuples(
+    st.sampled_from(["ask", "ask", "ask", "succeed", "busy", "reset", "wait", "gone", "unplaced"]),
+    st.integers(0, 30),
+    st.floats(0, 1, exclude_max=True),
+)
+
+
+class Twins:
+    """Two houses that are told the same, but for a demand that keeps one from the short way."""
+
+    def __init__(self, policy: Policy) -> None:
+        nodes = NODES if any(rule.exo for rule in policy.models) else ()
+        self.short, self.long = Story(policy, *nodes), Story(policy, *nodes)
+        self.asked = 0
+
+    def both(self, deed: Deed) -> None:
+        """Do the same in both houses, and compare what came of it."""
+        short, long = (self.do(story, deed) for story in (self.short, self.long))
+        self.asked += deed[0] == "ask"
+        assert short == long
+        assert self.short.machine.tables.turn == self.long.machine.tables.turn
+
+    def do(self, story: Story, deed: Deed) -> list[Effect]:
+        """Do one thing in one house."""
+        what, which, draw = deed
+        names = sorted(story.machine.dispatch.requests)
+        request = names[which % len(names)] if names else RequestId("nobody")
+        out = story.machine.dispatch.requests.get(request)
+        match what:
+            case "ask":
+                demands = HARMLESS if story is self.long else ()
+                return story.ask(f"r{self.asked}", draw=draw, demands=demands)
+            case "wait":
+                return story.wait(20.0 * draw)
+            case "gone":
+                return story.leave(request)
+            case _ if out is None or out.attempt is None:
+                return []
+            case "succeed":
+                return story.succeed(request)
+            case _:
+                faults = {"busy": Fault.BUSY, "reset": Fault.RESET, "unplaced": Fault.NOT_PLACED}
+                return story.fail(request, faults[what])
+
+
+@given(st.sampled_from([BOTH, LOCAL, IN_TURN, CLOUD]), st.lists(deeds, max_size=40))
+def test_both_ways_lead_to_the_same_place(policy: Policy, history: list[Deed]) -> None:
+    twins = Twins(policy)
+    for deed in history:
+        twins.both(deed)
+
+
+def test_a_plain_request_takes_the_short_way() -> None:
+    for policy, node in ((BOTH, ("a:1",)), (CLOUD, ())):
+        story = Story(policy, *node)
+        [start] = story.ask("r")
+        assert isinstance(start, StartAttempt)
+        state = story.machine.dispatch.requests[start.request]
+        assert start_at_once(state.event, state.route, story.machine.tables, story.now) is not None
+
+
+def test_whoever_has_no_seat_left_goes_the_long_way() -> None:
+    story = Story(LOCAL, "a:1")
+    for number in range(8):
+        assert told(story.ask(f"r{number}")) == [f"start a:1 {M}"]
+    assert story.ask("waits") == []
