@@ -35,11 +35,12 @@ class Core(House):
     def __init__(self) -> None:
         super().__init__(head=5.0, total=200.0, room=2**17)
         self.open: dict[RequestId, int] = {}
-        self.waiting: set[RequestId] = set()
+        self.waiting: dict[RequestId, None] = {}
         self.tries: dict[RequestId, int] = {}
         self.generation: Generation | None = "C"
         self.hold = self.continues = self.late = False
         self.over: set[RequestId] = set()
+        self.refused: set[RequestId] = set()
 
     def ask(self, event: Event) -> None:
         self.events.append((self.loop.now, event))
@@ -58,16 +59,18 @@ class Core(House):
                 else:
                     self.go_on(request)
             case RequestEnded(request=request):
-                assert request not in self.over, "a request ends once"
+                late = request in self.over
+                assert not late or request in self.refused, "a request ends once"
+                self.refused.discard(request)
                 self.open.pop(request, None)
-                self.waiting.discard(request)
+                self.waiting.pop(request, None)
                 self.over.add(request)
             case _:
                 return
 
     def go_on(self, request: RequestId, *, resumes: bool = False) -> None:
         if self.late and not resumes:
-            self.waiting.add(request)
+            self.waiting[request] = None
         else:
             self.perform(self.order(request, resumes=resumes))
 
@@ -75,6 +78,7 @@ class Core(House):
         tries = self.tries[request] = self.tries.get(request, 0) + 1
         if tries > 4:
             self.over.add(request)
+            self.refused.add(request)  # it may leave before it hears of that
             return refusal(request)
         self.open[request] = tries
         return start(
@@ -180,7 +184,7 @@ class AnyOrder(sm.RuleBasedStateMachine):
     @sm.precondition(lambda self: self.house.waiting)
     @sm.rule()
     def core_goes_on(self) -> None:
-        request = self.house.waiting.pop()
+        request = self.house.waiting.popitem()[0]
         self.house.perform(self.house.order(request))
 
     @sm.invariant()

@@ -278,9 +278,11 @@ def begun(
 ) -> Head:  # fmt: skip
     """Begin a request."""
     said = dict(headers or {})
-    if length is not None:
-        said["content-length"] = str(length)
-    return Head(b"POST", b"/v1/chat/completions", said, repeated, is_old=False)
+    waits = said.get("expect") == "100-continue"
+    return Head(
+        b"POST", b"/v1/chat/completions", said, repeated, is_old=False, expects_continue=waits,
+        length=length,
+    )  # fmt: skip
 
 
 Order = Callable[[RequestId], StartAttempt | Refuse]
