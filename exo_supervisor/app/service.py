@@ -61,8 +61,8 @@ from exo_supervisor.runtime.conductor import INBOX, Conductor
 from exo_supervisor.runtime.restarts import Restarts
 from exo_supervisor.runtime.supervise import Service, supervise
 from exo_supervisor.serve.about import About
+from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.door import Door
-from exo_supervisor.serve.exchange import Context
 from exo_supervisor.serve.ingress import Ingress
 from exo_supervisor.serve.late import Late
 from exo_supervisor.serve.listener import Listener

@@ -11,23 +11,21 @@ answer, the target is not read either, and none of its timers runs.
 
 from http import HTTPStatus
 from math import inf
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from exo_supervisor.core.effects import CancelAttempt, StartAttempt
-from exo_supervisor.core.events import AttemptQuieted, ContentSeen, Event
+from exo_supervisor.core.events import AttemptQuieted, ContentSeen
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.faults import HttpError
 from exo_supervisor.serve.crashes import guarded, guarded_part
 from exo_supervisor.serve.heads import Served
 from exo_supervisor.serve.held import MAX_HELD_BYTES, Held
-from exo_supervisor.serve.response import KEEP_ALIVE, Response
-from exo_supervisor.serve.room import Room
+from exo_supervisor.serve.response import KEEP_ALIVE
 from exo_supervisor.serve.seam import Call
 from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, Silence
 from exo_supervisor.serve.upstream import (
     MAX_ERROR_BYTES,
     Failure,
-    Upstream,
     broken_fault,
     judge_head,
     readable,
@@ -35,30 +33,8 @@ from exo_supervisor.serve.upstream import (
 from exo_supervisor.wire.openai.json_body import JsonBody
 from exo_supervisor.wire.openai.reader import Reading
 
-
-class Owner(Protocol):
-    """The exchange that makes the attempt; `streams`: its client gets the answer as it comes."""
-
-    @property
-    def response(self) -> Response: ...
-    @property
-    def room(self) -> Room: ...
-    @property
-    def upstream(self) -> Upstream: ...
-    @property
-    def streams(self) -> bool: ...
-
-    def now(self) -> float: ...
-    def ask(self, event: Event) -> None: ...
-    def read_answer(self, start: StartAttempt) -> Reading:
-        """Make what reads an attempt's answer."""
-        ...
-
-    def ended(self, attempt: "Attempt", failure: Failure | None) -> None:
-        """Take in how it ended; None: the answer is whole, and all of it was read."""
-        ...
-
-    def crash(self, crash: Exception) -> None: ...
+if TYPE_CHECKING:
+    from exo_supervisor.serve.exchange import Exchange
 
 
 class Attempt:
@@ -68,10 +44,12 @@ class Attempt:
         "_blocked_at", "_call", "_error_body", "_error_head", "_head", "_held", "_holds",
         "_limit", "_looked_at", "_opens_by", "_owner", "_progressed", "_roomless_at", "_silence",
         "_translator", "_until", "_vouched", "began", "committed", "lived_at", "over", "reading",
-        "start", "ttft",
+        "start", "tail", "ttft",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, start: StartAttempt, *, until: float, limit: float) -> None:
+    def __init__(
+        self, owner: "Exchange", start: StartAttempt, *, until: float, limit: float
+    ) -> None:
         self.start, self._owner = start, owner
         self._until, self._limit = until, limit
         self.began = owner.now()
@@ -87,6 +65,8 @@ class Attempt:
         self._held: Held | None = None
         self.committed = start.resumes
         """Whether the client has a part of the answer."""
+        self.tail = b""
+        """The last part of a whole answer, for its end to go out with it."""
         self.over = False
         self.ttft: float | None = None
         self.lived_at: float | None = None
@@ -187,10 +167,6 @@ class Attempt:
             self._fail_by_head()
             return
         self._pass_on(reading, translator.close())
-        if not self.over:
-            fault = Fault.UNFINISHED if reading.content else Fault.EMPTY
-            reading.fail(fault, "the answer ended without an end")
-            self._fail(fault)
 
     @guarded
     def lost(self, error: HttpError) -> None:
@@ -311,7 +287,7 @@ class Attempt:
             self.committed = True
             data = response.commit(self.served()) + data
         if last:
-            response.finish(data)
+            self.tail = data
             return
         response.write(data)
         if response.full and self._blocked_at is None:

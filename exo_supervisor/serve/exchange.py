@@ -9,29 +9,23 @@ It ends exactly once, in `_end`. Until then the core has a request of its name, 
 that was started is settled once, or given back by `RequestEnded`.
 """
 
-import random
-import time
-from collections.abc import Callable
 from math import inf
 from typing import Protocol
 from zlib import crc32
 
-from msgspec import Struct, field
-
 from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartAttempt
 from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
-from exo_supervisor.core.keys import hide_shapes
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.errors import BrokenMachineError
 from exo_supervisor.serve.attempt import Attempt
+from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.continuation import Broken, Continuation
 from exo_supervisor.serve.record import RequestRecord
 from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.serve.response import Response
-from exo_supervisor.serve.room import Room
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
-from exo_supervisor.serve.upstream import Failure, Upstream
+from exo_supervisor.serve.upstream import Failure
 from exo_supervisor.wire.chat.echo import without_request
 from exo_supervisor.wire.openai.answer_writer import Aggregate
 from exo_supervisor.wire.openai.inbound import ChatRequest
@@ -40,21 +34,6 @@ from exo_supervisor.wire.openai.reader import Reading
 from exo_supervisor.wire.openai.stream_writer import Answer
 
 Order = StartAttempt | Refuse | CancelAttempt | KeepAwake
-
-
-class Context(Struct, frozen=True):
-    """What every exchange shares; `head` is after how many seconds a stream gets its head."""
-
-    ask: Callable[[Event], None]
-    upstream: Upstream
-    total: float
-    head: float
-    room: Room = field(default_factory=Room)
-    clock: Callable[[], float] = time.monotonic
-    draw: Callable[[], float] = random.random
-    wall: Callable[[], float] = time.time
-    hide: Callable[[str], str] = hide_shapes
-    """Takes our keys, and what looks like one, out of a target's words."""
 
 
 class Owner(Protocol):
@@ -224,18 +203,17 @@ class Exchange:
         attempt.let_go(whole=not reading.enough)
         if isinstance(reading, Aggregate):
             self.response.send_whole(reading.result(), attempt.served())
-        elif not (self.response.over or self.response.unsent):
-            tail = b"" if attempt.committed else self.response.commit(attempt.served())
-            self.response.finish(tail)
-        self._flush()
+        else:
+            self.response.finish(attempt.tail)
+        self._flush(attempt)
 
-    def _flush(self) -> None:
+    def _flush(self, attempt: Attempt) -> None:
         """End with a whole answer once its client has taken it, or nearly all of it."""
         if self.response.unsent:
             self._done_at = self._done_at or self.now()
             return
         self.record.outcome = "success"
-        self._settle(Failure(Fault.NONE))
+        self._settle(attempt, Failure(Fault.NONE), Fault.NONE)
         self._end()
 
     def _failed(self, attempt: Attempt, failure: Failure) -> None:
@@ -244,16 +222,14 @@ class Exchange:
         broken = Broken(attempt.start.target, fault, pieces)
         if attempt.committed and self._continuation is not None:
             broken = self._continuation.broken(broken, spoke=attempt.ttft is not None)
-        self._settle(failure, fault)
+        self._settle(attempt, failure, fault)
         if attempt.committed and self._order is None:  # nobody goes on with it
             self._break_off(broken)
         else:
             self._obey()
 
-    def _settle(self, failure: Failure, fault: Fault = Fault.NONE) -> None:
-        attempt, self.attempt = self.attempt, None
-        if attempt is None:
-            return
+    def _settle(self, attempt: Attempt, failure: Failure, fault: Fault) -> None:
+        self.attempt = None
         continuation, fields = self._continuation, self._chat.fields
         resumable = attempt.committed and continuation is not None and continuation.possible()
         words = failure.message and self._context.hide(failure.message)
@@ -307,13 +283,14 @@ class Exchange:
 
     def writable(self) -> None:
         """Go on: the client has taken what it was sent."""
-        if self.over:
+        attempt = self.attempt
+        if attempt is None:
             return
-        if self._done_at is not None:
+        if self._done_at is None:
+            attempt.writable()
+        else:
             self.response.send_on()
-            self._flush()
-        elif self.attempt is not None:
-            self.attempt.writable()
+            self._flush(attempt)
 
     def gone(self) -> None:
         """Give everything back: the client left."""

@@ -17,11 +17,12 @@ from exo_supervisor.core.requests.bodies import Sender
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.http.head import Head
 from exo_supervisor.runtime.supervise import describe_crash
+from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.crashes import guarded, guarded_part
-from exo_supervisor.serve.exchange import Context, Exchange, Order
+from exo_supervisor.serve.exchange import Exchange, Order
 from exo_supervisor.serve.live import LiveRequests, Timer
 from exo_supervisor.serve.record import Done, RequestRecord
-from exo_supervisor.serve.request_headers import PLAIN, RequestHeaders, read_headers
+from exo_supervisor.serve.request_headers import PLAIN, read_headers
 from exo_supervisor.serve.request_id import new_request_id
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.seam import Client
@@ -99,7 +100,7 @@ class Reception:
         try:
             if wrong is not None:
                 raise wrong
-            self._headers = _read_headers(head)
+            self._headers = read_headers(head.headers, head.repeated)
             self._admit(head)
         except BadRequestError as bad:
             self._refuse(bad)
@@ -280,13 +281,6 @@ class Reception:
     def _too_large(self) -> BadRequestError:
         text = f"the body is larger than {self._ingress.max_body} bytes (server.max_body_bytes)"
         return BadRequestError("body_too_large", text, status=413)
-
-
-def _read_headers(head: Head) -> RequestHeaders:
-    if any(name.startswith("x-supervisor-") for name in head.repeated):
-        text = "each x-supervisor-* header may be sent once"
-        raise BadRequestError("bad_header", text)
-    return read_headers(head.headers)
 
 
 def _check_encoding(value: str) -> None:

@@ -1,7 +1,6 @@
 """What a client asks of us beside its request: the x-supervisor-* headers."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import isfinite
 from typing import Literal
 
@@ -22,22 +21,20 @@ PLAIN = RequestHeaders()
 _PREFIX = "x-supervisor-"
 
 
-def read_headers(headers: Mapping[str, str]) -> RequestHeaders:
-    """Read them; an unknown value or header of ours raises BadRequestError, `bad_header`."""
-    named = [
-        (name.lower(), value.strip())
-        for name, value in headers.items()
-        if name.lower().startswith(_PREFIX)
-    ]
+def read_headers(headers: Mapping[str, str], repeated: Collection[str] = ()) -> RequestHeaders:
+    """Read ours from headers by their names in lower case; `repeated` came several times.
+
+    An unknown value or header of ours raises BadRequestError, `bad_header`.
+    """
+    named = [name for name in headers if name.startswith(_PREFIX)]
     if not named:
         return PLAIN
-    found = dict(named)
-    if len(found) != len(named):
-        [(twice, _), *_] = Counter(name for name, _ in named).most_common(1)
-        raise _bad(twice, "each x-supervisor-* header may be sent once")
-    for name in found:
+    for name in named:
+        if name in repeated:
+            raise _bad(name, "each x-supervisor-* header may be sent once")
         if name not in ("x-supervisor-route", "x-supervisor-privacy", "x-supervisor-deadline"):
             raise _bad(name, "known are x-supervisor-privacy, -route and -deadline")
+    found = {name: headers[name].strip() for name in named}
     return RequestHeaders(
         route=_route(found.get("x-supervisor-route")),
         local_only=_local_only(found.get("x-supervisor-privacy")),

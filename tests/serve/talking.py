@@ -16,7 +16,7 @@ from exo_supervisor.core.names import Address, ModelId, RequestId
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.serve.about import About
-from exo_supervisor.serve.exchange import Context
+from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.ingress import Ingress
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.plain import PlainRoutes

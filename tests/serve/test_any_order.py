@@ -15,7 +15,14 @@ from exo_supervisor.wire.openai.stream_writer import DONE
 from tests.serve.test_attempt import ERROR, ROLE, STOP, prefill, text
 from tests.serve.virtual import JSON, SSE, Browser, Call, House, refusal, start
 
-HEADS = [(200, SSE), (200, SSE), (200, SSE), (200, JSON), (500, JSON), (200, {})]
+HEADS: list[tuple[int, dict[str, str]]] = [
+    (200, SSE),
+    (200, SSE),
+    (200, SSE),
+    (200, JSON),
+    (500, JSON),
+    (200, {}),
+]
 WHOLE = b'{"choices":[{"message":{"content":"w"},"finish_reason":"stop"}]}'
 PIECES = {
     "role": ROLE, "a": text("a"), "b": text("b"), "two": text("c") + text("d"), "stop": STOP,
@@ -117,7 +124,7 @@ class AnyOrder(sm.RuleBasedStateMachine):
             headers = {} if deadline is None else {"x-supervisor-deadline": str(deadline)}
             self.clients.append(house.chat(stream=stream, headers=headers))
 
-    @sm.precondition(calls)
+    @sm.precondition(lambda self: bool(self.calls()))
     @sm.rule(who=st.integers(0, 2), head=st.sampled_from(HEADS))
     def answers(self, who: int, head: tuple[int, dict[str, str]]) -> None:
         call = self.calls()[who % len(self.calls())]
@@ -125,7 +132,7 @@ class AnyOrder(sm.RuleBasedStateMachine):
             call.headed = True
             call.says(head)
 
-    @sm.precondition(calls)
+    @sm.precondition(lambda self: bool(self.calls()))
     @sm.rule(
         who=st.integers(0, 2), names=st.lists(st.sampled_from(list(PIECES)), min_size=1, max_size=3)
     )
@@ -134,32 +141,32 @@ class AnyOrder(sm.RuleBasedStateMachine):
         if call.headed:
             call.says(b"".join(map(PIECES.__getitem__, names)))
 
-    @sm.precondition(calls)
+    @sm.precondition(lambda self: bool(self.calls()))
     @sm.rule(who=st.integers(0, 2))
     def ends(self, who: int) -> None:
         call = self.calls()[who % len(self.calls())]
         if call.headed:
             call.says(b"")
 
-    @sm.precondition(calls)
+    @sm.precondition(lambda self: bool(self.calls()))
     @sm.rule(who=st.integers(0, 2), fault=st.sampled_from(FAULTS))
     def is_lost(self, who: int, fault: HttpError) -> None:
         self.calls()[who % len(self.calls())].says(fault)
 
-    @sm.precondition(here)
+    @sm.precondition(lambda self: bool(self.here()))
     @sm.rule(who=st.integers(0, 2))
     def stops_reading(self, who: int) -> None:
         client = self.here()[who % len(self.here())]
         client.blocks[len(client.got)] = inf
 
-    @sm.precondition(here)
+    @sm.precondition(lambda self: bool(self.here()))
     @sm.rule(who=st.integers(0, 2))
     def reads(self, who: int) -> None:
         client = self.here()[who % len(self.here())]
         if client.full:
             client.read()
 
-    @sm.precondition(here)
+    @sm.precondition(lambda self: bool(self.here()))
     @sm.rule(who=st.integers(0, 2))
     def leaves(self, who: int) -> None:
         client = self.here()[who % len(self.here())]
@@ -171,7 +178,7 @@ class AnyOrder(sm.RuleBasedStateMachine):
     def time_goes_by(self, seconds: float) -> None:
         self.house.loop.run(seconds)
 
-    @sm.precondition(lambda self: self.house.open)
+    @sm.precondition(lambda self: bool(self.house.open))
     @sm.rule(off=st.sampled_from((0, 0, 1)), vouch=st.booleans())
     def core_speaks(self, off: int, *, vouch: bool) -> None:
         request, attempt = next(iter(self.house.open.items()))
@@ -181,7 +188,7 @@ class AnyOrder(sm.RuleBasedStateMachine):
             fault = Fault.STATE_LOST
             self.house.perform(CancelAttempt(request=request, attempt=attempt + off, fault=fault))
 
-    @sm.precondition(lambda self: self.house.waiting)
+    @sm.precondition(lambda self: bool(self.house.waiting))
     @sm.rule()
     def core_goes_on(self) -> None:
         request = self.house.waiting.popitem()[0]

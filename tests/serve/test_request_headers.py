@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from multidict import CIMultiDict
 
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.serve.request_headers import PLAIN, RequestHeaders, read_headers
@@ -11,9 +10,9 @@ from exo_supervisor.serve.request_headers import PLAIN, RequestHeaders, read_hea
 ROUTE, PRIVACY, DEADLINE = (f"x-supervisor-{name}" for name in ("route", "privacy", "deadline"))
 
 
-def refused(*headers: tuple[str, str]) -> BadRequestError:
+def refused(headers: dict[str, str], *repeated: str) -> BadRequestError:
     with pytest.raises(BadRequestError) as caught:
-        read_headers(CIMultiDict(headers))
+        read_headers(headers, repeated)
     assert (caught.value.status, caught.value.code) == (400, "bad_header")
     return caught.value
 
@@ -33,11 +32,10 @@ def test_who_wishes_nothing_gets_what_is_usual() -> None:
         (PRIVACY, " local_only ", RequestHeaders(local_only=True)),
         (DEADLINE, "2.5", RequestHeaders(deadline=2.5)),
         (DEADLINE, "1e3", RequestHeaders(deadline=1000.0)),
-        ("X-Supervisor-Deadline", "10", RequestHeaders(deadline=10.0)),
     ],
 )
 def test_a_wish_is_read(header: str, value: str, wishes: RequestHeaders) -> None:
-    assert read_headers(CIMultiDict({header: value})) == wishes
+    assert read_headers({header: value}) == wishes
 
 
 def test_wishes_go_together() -> None:
@@ -61,18 +59,17 @@ def test_wishes_go_together() -> None:
         (DEADLINE, ""),
         (DEADLINE, "\udc80"),
         ("x-supervisor-privcy", "local_only"),
-        ("X-SUPERVISOR-ROUTES", "exo"),
+        ("x-supervisor-routes", "exo"),
         ("x-supervisor-", "1"),
     ],
 )
 def test_a_wish_that_cannot_be_done_is_refused_by_name(header: str, value: str) -> None:
-    assert refused((header, value)).param == header.lower()
+    assert refused({header: value}).param == header
 
 
 def test_a_wish_that_is_sent_twice_is_refused_even_if_both_agree() -> None:
-    twice = refused(
-        (DEADLINE, "5"), (PRIVACY, "local_only"), ("X-Supervisor-Privacy", "local_only")
-    )
+    headers = {"accept": "a, b", DEADLINE: "5", PRIVACY: "local_only, local_only"}
+    twice = refused(headers, "accept", PRIVACY)
     assert twice.param == PRIVACY
 
 

@@ -31,7 +31,8 @@ from exo_supervisor.http.connection import Listener
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.url import Proxy
-from exo_supervisor.serve.exchange import Context, Exchange
+from exo_supervisor.serve.context import Context
+from exo_supervisor.serve.exchange import Exchange
 from exo_supervisor.serve.ingress import Ingress, Reception
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.record import RequestRecord
