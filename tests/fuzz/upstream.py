@@ -9,11 +9,14 @@ from random import Random
 
 from exo_supervisor.core.keys import Keys
 from exo_supervisor.wire.chat.judge import WireError, judge
+from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.exo.placement import at_work, read_instances, read_previews
-from exo_supervisor.wire.openai.answer_writer import Aggregate
-from exo_supervisor.wire.openai.json_body import JsonBody
+from exo_supervisor.wire.exo.traits import TRAITS
+from exo_supervisor.wire.openai.answer_writer import AnswerWriter
+from exo_supervisor.wire.openai.body_reader import BodyReader
 from exo_supervisor.wire.openai.outbound import read_models
-from exo_supervisor.wire.openai.stream_writer import DONE, Answer
+from exo_supervisor.wire.openai.reader import ChunkReader
+from exo_supervisor.wire.openai.stream_writer import DONE, StreamWriter
 from tests.fuzz.mutation import mutated, pieces
 from tests.wire.test_recordings import ALL, generation
 
@@ -36,12 +39,12 @@ class Upstream:
         random = self._random
         name = random.choice(self._names)
         body = mutated(ALL[name].body, random, (*self._bodies, KEY.encode()))
-        kind = random.choice((Answer, Aggregate))
+        usage = random.random() < 0.5
+        streams = StreamWriter(id="ours", created=7, include_usage=usage)
+        kind = ChunkReader if random.random() < 0.8 else BodyReader  # noqa: S311
         reading = kind(
-            id="ours",
-            created=7,
-            generation=random.choice((generation(name), None)),
-            include_usage=random.random() < 0.5,
+            writer=random.choice((streams, AnswerWriter(id="ours", created=7))),
+            traits=TRAITS[random.choice((generation(name), None))],
             max_tokens=random.choice((None, 1, 16)),
             stop=random.choice(((), ("a",), ("\n", "the "))),
             choices=random.choice((1, 1, 2)),
@@ -55,17 +58,16 @@ class Upstream:
         with suppress(WireError):
             at_work(body, None)
 
-    def _read(self, reading: Answer | Aggregate, body: bytes) -> None:
-        translator = reading if self._random.random() < 0.8 else JsonBody(reading)
+    def _read(self, reading: Reader, body: bytes) -> None:
         told = b""
         for piece in pieces(body, self._random):
-            told += translator.feed(piece)
+            told += reading.feed(piece)
             if reading.fault is not None or reading.done or reading.enough:
                 break
         else:
-            told += translator.close()
+            told += reading.close()
             assert reading.fault is not None or reading.done or reading.enough, "neither nor"
-        if reading.fault is None and isinstance(reading, Aggregate) and reading.done:
+        if reading.fault is None and reading.done:
             told += b"".join(reading.result())
         assert len(told) <= RATIO * len(body) + HEAD, (len(told), len(body))
         assert reading.fault is None or not told.endswith(DONE), "an end after a fault"

@@ -10,18 +10,13 @@ from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.exo import identity as exo
 from exo_supervisor.wire.exo import legacy, placement, state
 from exo_supervisor.wire.openai import outbound as providers
-from exo_supervisor.wire.openai.answer_writer import Aggregate
 from exo_supervisor.wire.openai.inbound import read_chat
-from exo_supervisor.wire.openai.stream_writer import Answer
+from tests.wire.reading import gathered, streamed
 
 MOST_TIMES = 32
 """An envelope of ours around an event of a few bytes; it is bounded, whatever is in the event."""
 LONG = "x" * (MAX_NAME_CHARS + 1)
 HUGE = "x" * 2**20
-
-
-def answer() -> Answer:
-    return Answer(id="chatcmpl-1", created=1, generation=None, include_usage=True, asked="m")
 
 
 def event(data: object) -> bytes:
@@ -43,7 +38,7 @@ def event(data: object) -> bytes:
 )
 def test_an_answer_is_not_many_times_what_came_in(first: dict[str, object]) -> None:
     """A name of a megabyte in the first event, and then small events that each repeat it."""
-    reading, small = answer(), event({"choices": [{"delta": {"content": "a"}}]})
+    reading, small = streamed(usage=True), event({"choices": [{"delta": {"content": "a"}}]})
     stream = event({"choices": [{"delta": {"content": "a"}}]} | first) + small * 400
     told = reading.feed(stream + event({"choices": [{"finish_reason": "stop"}]}))
     assert reading.fault is None
@@ -51,7 +46,7 @@ def test_an_answer_is_not_many_times_what_came_in(first: dict[str, object]) -> N
 
 
 def test_choices_without_a_word_are_not_spread_over_events() -> None:
-    reading = answer()
+    reading = streamed(usage=True)
     reading.feed(event({"choices": [{"delta": {"content": "a"}}]}))
     empty = b'data: {"choices":[' + b"{}," * 127 + b"{}]}\n\n"
     told = reading.feed(empty * 50)
@@ -59,7 +54,7 @@ def test_choices_without_a_word_are_not_spread_over_events() -> None:
 
 
 def test_a_gathered_answer_is_not_many_times_what_came_in() -> None:
-    reading = Aggregate(id="i", created=1, generation=None, include_usage=False)
+    reading = gathered()
     piece = {"function": {"name": "f", "arguments": "{"}}
     stream = event({"model": HUGE, "choices": [{"delta": {"tool_calls": [piece] * 1000}}]})
     stream += event({"choices": [{"index": n, "finish_reason": "stop"} for n in range(1, 128)]})

@@ -14,10 +14,8 @@ from exo_supervisor.wire.bounds import MAX_MODELS, MAX_PART_COMMAS
 from exo_supervisor.wire.exo import addresses, capacity, legacy, placement, state
 from exo_supervisor.wire.exo import identity as exo
 from exo_supervisor.wire.openai import outbound as providers
-from exo_supervisor.wire.openai.answer_writer import Aggregate
 from exo_supervisor.wire.openai.inbound import read_chat
-from exo_supervisor.wire.openai.json_body import read_json_body
-from exo_supervisor.wire.openai.stream_writer import Answer
+from tests.wire.reading import body_gathered, gathered, read_body, streamed
 from tests.hostile.weight import weigh
 
 pytestmark = pytest.mark.alone  # every parser by every bad shape: half a minute of counting
@@ -50,20 +48,12 @@ PARSERS: dict[str, Parse] = {
     "manual": legacy.read_manual_peers,
     "datagram": legacy.read_discovery_datagram,
     "provider": providers.read_models,
-    "whole": lambda b: read_json_body(b, aggregate()),
-    "event": lambda b: aggregate().feed(b"data: " + b + b"\n\n"),
-    "event_to_a_stream": lambda b: answer().feed(b"data: " + b + b"\n\n"),
+    "whole": lambda b: read_body(b, body_gathered()),
+    "event": lambda b: gathered().feed(b"data: " + b + b"\n\n"),
+    "event_to_a_stream": lambda b: streamed().feed(b"data: " + b + b"\n\n"),
 }
 
 READERS = {"whole", "event", "event_to_a_stream"}
-
-
-def aggregate() -> Aggregate:
-    return Aggregate(id="i", created=1, generation=None, include_usage=False)
-
-
-def answer() -> Answer:
-    return Answer(id="i", created=1, generation=None, include_usage=False)
 
 
 def named(count: int, value: str = "{}") -> str:

@@ -5,16 +5,14 @@ from msgspec import structs
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.policy import ModelRule
 from exo_supervisor.views.under_way import MOST, PrefillSeen, RequestSeen, under_way
-from exo_supervisor.wire.openai.reader import Reading
-from exo_supervisor.wire.openai.stream_writer import Answer
+from exo_supervisor.wire.chat.reader import Reader
+from tests.wire.reading import streamed
 from tests.core.story import LOCAL, M, Story
 
-READING = Answer(
-    id="x", created=0, generation="C", include_usage=False, max_tokens=None, stop=(), asked="m"
-)
+READING = streamed("C")
 
 
-def shown(story: Story, reading: Reading | None = None) -> list[RequestSeen]:
+def shown(story: Story, reading: Reader | None = None) -> list[RequestSeen]:
     def wall(instant: float) -> str:
         return f"t{instant:g}"
 

@@ -12,36 +12,30 @@ from exo_supervisor.wire.bounds import (
     MAX_STATE_COMMAS,
     bounded_state,
 )
+from exo_supervisor.wire.chat.extras import MAX_NAMES, Extras
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.exo.hazards import read_hazards
 from exo_supervisor.wire.exo.identity import encode_chat
-from exo_supervisor.wire.openai.answer_writer import Aggregate
-from exo_supervisor.wire.openai.extras import MAX_NAMES, Extras
 from exo_supervisor.wire.openai.inbound import read_chat
-from exo_supervisor.wire.openai.json_body import JsonBody
 from exo_supervisor.wire.openai.outbound import read_models
-from exo_supervisor.wire.openai.stream_writer import Answer
 from exo_supervisor.wire.sse import SseReader
+from tests.wire.reading import body_gathered, gathered, streamed
 
 HALF = b'data: {"choices": [{"index": 0, "delta": {"content": "half an eve'
-
-
-def aggregate() -> Aggregate:
-    return Aggregate(id="ours", created=7, generation="C", include_usage=True)
 
 
 def test_what_is_held_of_half_an_event_is_counted() -> None:
     reader = SseReader()
     reader.feed(HALF)
-    answer = Answer(id="ours", created=7, generation="C", include_usage=True)
+    answer = streamed("C")
     answer.feed(HALF)
-    gathered = aggregate()
-    gathered.feed(HALF)
-    assert reader.held == answer.held == gathered.held >= len(HALF) - len(b"data: ")
+    whole = gathered("C")
+    whole.feed(HALF)
+    assert reader.held == answer.held == whole.held >= len(HALF) - len(b"data: ")
 
 
 def test_what_is_held_of_half_a_whole_answer_is_counted() -> None:
-    whole = JsonBody(aggregate())
+    whole = body_gathered("C")
     whole.feed(b'{"choices": ')
     whole.feed(b"[")
     assert whole.held == len(b'{"choices": [')

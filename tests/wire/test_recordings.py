@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.judge import judge
-from exo_supervisor.wire.openai.answer_writer import Aggregate
-from exo_supervisor.wire.openai.json_body import read_json_body
-from exo_supervisor.wire.openai.stream_writer import DONE, Answer
+from exo_supervisor.wire.chat.reader import Reader
+from exo_supervisor.wire.openai.stream_writer import DONE
+from tests.wire.reading import body_streamed, gathered, read_body, streamed
 from tests.wire.sdk import judge_answer, judge_chunk
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
@@ -76,15 +76,15 @@ def generation(name: str) -> Generation:
     return cast("Generation", name[4].upper())
 
 
-def answer(name: str) -> Answer:
-    return Answer(id="ours", created=7, generation=generation(name), include_usage=True)
+def answer(name: str) -> Reader:
+    return streamed(generation(name), usage=True, asked="")
 
 
-def outcome(reading: Answer | Aggregate) -> tuple[object, ...]:
+def outcome(reading: Reader) -> tuple[object, ...]:
     return reading.fault, reading.tokens, reading.progressed, reading.content, reading.malformed
 
 
-def replay(name: str, cuts: list[int]) -> tuple[Answer, bytes]:
+def replay(name: str, cuts: list[int]) -> tuple[Reader, bytes]:
     one, reading = ALL[name], answer(name)
     edges = [0, *sorted(min(cut, len(one.body)) for cut in cuts), len(one.body)]
     told = [reading.feed(one.body[a:b]) for a, b in pairwise(edges)]
@@ -130,14 +130,14 @@ def test_a_recorded_stream_is_the_same_in_any_pieces(name: str, cuts: list[int])
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_gathered_stream_holds_what_was_streamed(name: str) -> None:
     reading, told = replay(name, [])
-    gathered = Aggregate(id="ours", created=7, generation=generation(name), include_usage=True)
-    gathered.feed(ALL[name].body)
+    whole = gathered(generation(name), asked="")
+    whole.feed(ALL[name].body)
     if ALL[name].clean:
-        gathered.close()
-    assert outcome(gathered) == outcome(reading)
+        whole.close()
+    assert outcome(whole) == outcome(reading)
     if reading.fault or not reading.done:
         return
-    result = json.loads(b"".join(gathered.result()))
+    result = json.loads(b"".join(whole.result()))
     judge_answer(result)
     events = [one.removeprefix(b"data: ") for one in told.split(b"\n\n") if one]
     chunks = [json.loads(one) for one in events[:-1]]
@@ -148,8 +148,8 @@ def test_a_gathered_stream_holds_what_was_streamed(name: str) -> None:
 
 @pytest.mark.parametrize("name", WHOLES)
 def test_a_recorded_whole_answer_is_whole_or_unfinished(name: str) -> None:
-    reading = answer(name)
-    told = read_json_body(ALL[name].body, reading)
+    reading = body_streamed(generation(name), usage=True, asked="")
+    told = read_body(ALL[name].body, reading)
     unfinished = b"finish_reason" not in ALL[name].body
     assert reading.fault is (Fault.UNFINISHED if unfinished else None)
     assert told.endswith(DONE) != unfinished
@@ -200,8 +200,6 @@ def test_a_raw_head_inside_the_stream_of_a_breaks_its_framing() -> None:
 
 def test_a_serves_its_default_model_and_is_caught() -> None:
     one = ALL["gen-a/solo/chat-stream"]
-    reading = Answer(
-        id="ours", created=7, generation="A", include_usage=False, asked="llama-3.2-1b"
-    )
+    reading = streamed("A", asked="llama-3.2-1b")
     assert reading.feed(one.body) == b""
     assert reading.fault is Fault.WRONG_MODEL

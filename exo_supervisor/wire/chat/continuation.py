@@ -7,7 +7,7 @@ with it; a target that does not do so begins anew, and repeats what the client h
 import msgspec
 from msgspec import Raw, Struct
 
-from exo_supervisor.wire.chat.piece import Choice, Delta
+from exo_supervisor.wire.chat.piece import Delta, Piece
 from exo_supervisor.wire.openai.inbound import ChatRequest
 
 MOST_TEXT = 1 << 20
@@ -33,11 +33,11 @@ class Transcript:
         self.pieces = 0
         self.plain = True
 
-    def note(self, choice: Choice, delta: Delta) -> None:
+    def note(self, piece: Piece) -> None:
         """Take in one more piece; what makes it too long to go on with is not kept."""
-        text = delta.content
-        bare = Delta(role=delta.role, content=text) == delta and choice.index == 0
-        if choice.finish_reason is not None or not (bare and isinstance(text, str | None)):
+        delta, text = piece.delta, piece.delta.content
+        bare = Delta(role=delta.role, content=text) == delta and piece.index == 0
+        if piece.finish is not None or not (bare and isinstance(text, str | None)):
             self.plain = False
         elif text:
             self._size += len(text)

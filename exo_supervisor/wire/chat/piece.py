@@ -1,25 +1,34 @@
-"""The chunks of a streamed answer, as far as they are ours to read."""
+"""What stands between the dialects: the pieces of an answer, and who writes them.
 
-from typing import Annotated, Final
+A reader makes pieces out of what an upstream sends in its dialect, a writer makes of them what a
+client gets in its own. The two meet here only, so that each dialect needs one of either.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Protocol
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from exo_supervisor.errors import SupervisorError
 from exo_supervisor.wire.bounds import MAX_NAME_CHARS
+from exo_supervisor.wire.chat.extras import Extras
+from exo_supervisor.wire.lenient_json import members
 
 NULL = Raw(b"null")
-
-Index = Annotated[int, Meta(ge=0, lt=128)]
-"""The place of a choice; 128 is OpenAI's bound for `n`."""
 
 Calls = Annotated[list[dict[str, object]], Meta(max_length=1024)]
 """Calls of tools in one delta; no model asks for as many at once."""
 
-MAX_CHUNK_OBJECTS: Final = 100_000
-"""Objects in the choices of one chunk, and values in one delta: more would hold everybody up."""
+_NOTHING = frozenset({b"null", b'""', b"false", b"0", b"{}", b"[]"})
 
-_LARGE: Final = 65_536
-"""Bytes from which on a text is counted before it is decoded."""
+
+class OversizedAnswerError(SupervisorError):
+    """An answer is larger than its writer may hold."""
+
+
+class JoinError(SupervisorError):
+    """Pieces of an answer do not say how they belong together; the text repeats none of them."""
 
 
 class Delta(Struct, omit_defaults=True, gc=False):
@@ -51,27 +60,34 @@ class Delta(Struct, omit_defaults=True, gc=False):
         )
 
 
-class Choice(Struct, gc=False):
-    """One choice of a chunk, its delta and logprobs still as they came."""
+_KNOWN = frozenset(Delta.__struct_fields__)
 
-    delta: Raw = NULL
-    index: Index | None = 0
-    finish_reason: str | None = None
+
+class Piece(Struct, gc=False):
+    """What an upstream said at once of one choice.
+
+    `raw` says the same as `delta`, as a JSON object of OpenAI's dialect. Of an upstream that speaks
+    it these are the very bytes that it sent: a client that speaks it too gets members that we have
+    never heard of, and numbers as they were written.
+    """
+
+    delta: Delta
+    raw: Raw
+    index: int = 0
+    finish: str | None = None
     logprobs: Raw = NULL
-    native_finish_reason: Raw = NULL
+    native_finish: Raw = NULL
 
+    def has_extras(self) -> bool:
+        """Say whether it tells something though it has no word: logprobs, for one."""
+        if self.logprobs != NULL:
+            return True
+        found = members(self.raw)
+        return any(name not in _KNOWN and bytes(raw) not in _NOTHING for name, raw in found.items())
 
-Choices = Annotated[list[Choice], Meta(max_length=128)]
-Piece = tuple[Choice, Delta]
-
-
-class Chunk(Struct, gc=False):
-    """One `chat.completion.chunk`, or an error in its place, its parts as they came."""
-
-    model: Raw = NULL
-    choices: Raw = NULL
-    usage: Raw = NULL
-    error: Raw = NULL
+    def tells(self) -> bool:
+        """Say whether anything is in it."""
+        return self.finish is not None or self.delta.said() or self.has_extras()
 
 
 class Usage(Struct, frozen=True):
@@ -82,37 +98,67 @@ class Usage(Struct, frozen=True):
     total_tokens: int
 
 
-_chunk = msgspec.json.Decoder(Chunk).decode
-_choices = msgspec.json.Decoder(Choices | None).decode
-_delta = msgspec.json.Decoder(Delta | None).decode
-_name = msgspec.json.Decoder(str).decode
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What is known of an answer so far: its reader updates it, its writer reads it.
+
+    `tokens` counts the pieces that said something; `usage_text` is the usage as JSON, b"" where the
+    upstream told none and none may be made up.
+    """
+
+    content: bool = field(default=False, init=False)
+    tokens: int = field(default=0, init=False)
+    served_model: str | None = field(default=None, init=False)
+    usage: Usage | None = field(default=None, init=False)
+    usage_text: bytes = field(default=b"", init=False)
+    extras: Extras = field(default_factory=Extras, init=False)
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """The upstream's own count, None as long as it has told none."""
+        return self.usage and self.usage.prompt_tokens
+
+    @property
+    def completion_tokens(self) -> int | None:
+        """The upstream's own count, None as long as it has told none."""
+        return self.usage and self.usage.completion_tokens
 
 
-def read_chunk(data: bytes) -> tuple[Chunk, list[Piece]]:
-    """Read one chunk and what it says of each choice; raises one of UNREADABLE."""
-    if not data.isascii():
-        data.decode()  # the decoder does not look for UTF-8 in what it keeps raw
-    chunk = _chunk(data)
-    if len(chunk.choices) > _LARGE and bytes(chunk.choices).count(b"{") > MAX_CHUNK_OBJECTS:
-        raise msgspec.ValidationError("more choices than an answer can have")
-    return chunk, [(choice, _read_delta(choice)) for choice in _choices(chunk.choices) or ()]
+class Writer(Protocol):
+    """Writes an answer in one client's dialect, as a stream or as one body."""
 
+    @property
+    def held(self) -> int:
+        """How many bytes of the answer are held here."""
+        ...
 
-def _read_delta(choice: Choice) -> Delta:
-    """Read a choice's delta; one that is null, or not there, becomes an empty object."""
-    if len(choice.delta) > _LARGE and values(choice.delta) > MAX_CHUNK_OBJECTS:
-        raise msgspec.ValidationError("more values than a delta can have")
-    delta = _delta(choice.delta)
-    if delta is None:
-        choice.delta = Raw(b"{}")
-        return Delta()
-    return delta
+    def note(self, size: int) -> None:
+        """Count the bytes of an event, whatever is in it; raises OversizedAnswerError."""
+        ...
+
+    def take(self, piece: Piece, answer: Answer) -> bytes:
+        """Take the next piece, and return what a streaming client gets for it.
+
+        Raises OversizedAnswerError, and JoinError where the pieces do not fit together.
+        """
+        ...
+
+    def end(self, answer: Answer) -> bytes:
+        """Return the tail of a stream whose answer is whole."""
+        ...
+
+    def result(self, answer: Answer) -> list[bytes]:
+        """Return the body of a whole answer in parts; of a stream there is nothing left to send."""
+        ...
 
 
 def values(raw: bytes | Raw) -> int:
     """Return how many values a text can hold at most, without decoding it."""
     text = bytes(raw)
     return text.count(b",") + text.count(b"[") + text.count(b"{")
+
+
+_name = msgspec.json.Decoder(str).decode
 
 
 def read_name(raw: Raw) -> str | None:

@@ -1,4 +1,4 @@
-"""One upstream answer as the one JSON object that a client gets which did not stream."""
+"""An answer as the one JSON object that a client of OpenAI's dialect gets that did not stream."""
 
 from dataclasses import dataclass, field
 from typing import cast
@@ -6,14 +6,20 @@ from typing import cast
 import msgspec
 from msgspec import Raw
 
-from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.chat.piece import NULL, Choice, Delta, counted
+from exo_supervisor.wire.chat.piece import (
+    NULL,
+    Answer,
+    JoinError,
+    OversizedAnswerError,
+    Piece,
+    counted,
+)
+from exo_supervisor.wire.lenient_json import dumps, loads, members
 from exo_supervisor.wire.openai.calls import Calls, FunctionCall
-from exo_supervisor.wire.openai.lenient import dumps, loads, members
-from exo_supervisor.wire.openai.merged import NOTHING, JoinError, Merged, write
-from exo_supervisor.wire.openai.reader import Reading
+from exo_supervisor.wire.openai.merged import NOTHING, Merged, write
 
-_MOST_BYTES = 64 * 1024 * 1024
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Bytes of the events of an answer that is gathered, at most."""
 _NAME_TAKES = 512
 """Bytes of memory that a member's name takes over its JSON, about."""
 
@@ -78,61 +84,54 @@ def _pieces(calls: Raw) -> list[dict[str, Raw]]:
 
 
 @dataclass(slots=True, kw_only=True)
-class Aggregate(Reading):
-    """Gathers an upstream's events into one answer of at most `most_bytes`."""
+class AnswerWriter:
+    """Gathers the pieces of an answer whose events have at most `most_bytes` in all.
 
-    most_bytes: int = _MOST_BYTES
+    `model` is shown where the upstream names none.
+    """
+
+    id: str
+    created: int
+    model: str = ""
+    most_bytes: int = MAX_ANSWER_BYTES
+
+    held: int = field(default=0, init=False)
     _told: dict[int, _Told] = field(default_factory=dict[int, _Told], init=False)
-    _size: int = field(default=0, init=False)
 
-    @property
-    def held(self) -> int:
-        """Return how many bytes of the answer are held here."""
-        return self._size + self._sse.held
-
-    def read_event(self, data: bytes, event: bytes = b"") -> bytes:
-        """Take one event's data, all of which counts towards the bound."""
-        self._grow(len(data))
-        return b"" if self.fault is not None else Reading.read_event(self, data, event)
-
-    def _grow(self, size: int) -> None:
-        self._size += size
-        if self._size > self.most_bytes:
-            self.fail(Fault.OVERSIZED, f"the answer is larger than {self.most_bytes} bytes")
-
-    def take(self, choice: Choice, delta: Delta) -> bytes:
-        """Add what one chunk says; returns no bytes, since the client gets them at the end."""
-        told = self._told.get(choice.index or 0)
+    def take(self, piece: Piece, _answer: Answer) -> bytes:
+        """Add what one piece says; returns no bytes, since the client gets them at the end."""
+        told = self._told.get(piece.index)
         if told is None:
-            told = self._told[choice.index or 0] = _Told()
-        if self.generation == "A":
-            new = told.add({"content": Raw(dumps(delta.content))})
-        else:
-            new = told.add(members(choice.delta))
-        new += told.logprobs.add(members(choice.logprobs))
-        told.finish = choice.finish_reason or told.finish
-        self._grow(new * _NAME_TAKES)
+            told = self._told[piece.index] = _Told()
+        new = told.add(members(piece.raw)) + told.logprobs.add(members(piece.logprobs))
+        told.finish = piece.finish or told.finish
+        self.note(new * _NAME_TAKES)
         return b""
 
-    def end(self) -> bytes:
+    def note(self, size: int) -> None:
+        """Count the bytes of an event, or of what is kept for a name."""
+        self.held += size
+        if self.held > self.most_bytes:
+            raise OversizedAnswerError(f"the answer is larger than {self.most_bytes} bytes")
+
+    def end(self, _answer: Answer) -> bytes:
         """Return no bytes: the answer is `result()`."""
         return b""
 
-    def result(self) -> list[bytes]:
+    def result(self, answer: Answer) -> list[bytes]:
         """Return the whole answer in parts; meant for a reading that is done and has no fault.
 
         An upstream that told no usage gets its completion's content chunks counted.
         """
-        usage = self.usage_text() or counted(self.tokens)
         parts: list[bytes] = []
         whole: dict[str, object] = {
             "id": self.id,
             "created": self.created,
-            "model": self.served_model or self.model or self.asked,
+            "model": answer.served_model or self.model,
             "choices": [told.whole(index) for index, told in sorted(self._told.items())],
-            "usage": Raw(usage),
+            "usage": Raw(answer.usage_text or counted(answer.tokens)),
             "object": "chat.completion",
         }
         write(whole, parts)
-        parts[-1] = b"%b}" % self._extras.take()
+        parts[-1] = b"%b}" % answer.extras.take()
         return parts

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import Raw
 
-from exo_supervisor.wire.chat.piece import NULL
-from exo_supervisor.wire.openai.lenient import loads, members
-from exo_supervisor.wire.openai.merged import JoinError, Merged
+from exo_supervisor.wire.chat.piece import NULL, JoinError
+from exo_supervisor.wire.lenient_json import loads, members
+from exo_supervisor.wire.openai.merged import Merged
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 _ARGUMENTS = frozenset({"arguments"})

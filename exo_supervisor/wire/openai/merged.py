@@ -11,13 +11,7 @@ from typing import cast
 import msgspec
 from msgspec import Raw
 
-from exo_supervisor.errors import SupervisorError
-
 NOTHING = frozenset({b"null", b'""', b"false", b"0", b"{}"})
-
-
-class JoinError(SupervisorError):
-    """Pieces of an answer do not say how they belong together; the text repeats none of them."""
 
 
 class Grown:

@@ -10,18 +10,23 @@ from msgspec import Raw
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.continuation import MOST_TEXT, OPENING, Splice, Transcript, go_on
-from exo_supervisor.wire.chat.piece import Choice, Delta
+from exo_supervisor.wire.chat.piece import Delta, Piece
+from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.openai.inbound import ChatRequest, read_chat
-from exo_supervisor.wire.openai.stream_writer import DONE, Answer
+from exo_supervisor.wire.openai.stream_writer import DONE, StreamWriter
+from tests.wire.reading import read_into, streamed
 
 SAID = "The Rhine rises in the Alps and flows through six countries to the sea."
+
+
+EMPTY = Raw(b"{}")
 
 
 def transcript(*pieces: object, finish: str | None = None, index: int = 0) -> Transcript:
     said = Transcript()
     for piece in pieces:
         delta = piece if isinstance(piece, Delta) else Delta(content=piece)
-        said.note(Choice(index=index, finish_reason=finish), delta)
+        said.note(Piece(delta, EMPTY, index, finish))
     return said
 
 
@@ -152,29 +157,28 @@ def event(content: str | None, finish: str | None = None) -> bytes:
     return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
 
 
-def resumed(*events: bytes) -> tuple[Answer, list[dict[str, object]]]:
-    answer = Answer(
-        id="i",
-        created=1,
-        generation="C",
-        include_usage=False,
-        seam=Splice("Once upon"),
-        transcript=Transcript(),
+def resumed(
+    *events: bytes, transcript: Transcript | None = None
+) -> tuple[Reader, list[dict[str, object]]]:
+    writer = StreamWriter(
+        id="i", created=1, joined=True, transcript=transcript,
         mark=b',"supervisor":{"continued":1}',
-    )
+    )  # fmt: skip
+    answer = read_into(writer, "C", seam=Splice("Once upon"))
     out = b"".join(answer.feed(each) for each in events)
     lines = [line for line in out.split(b"\n\n") if line and line != DONE.strip()]
     return answer, [json.loads(line.removeprefix(b"data: ")) for line in lines]
 
 
 def test_a_resumed_answer_has_no_second_role_and_its_last_chunk_is_marked() -> None:
-    answer, chunks = resumed(event(" a"), event(" time."), event(None, "stop"), DONE)
+    said = Transcript()
+    events = event(" a"), event(" time."), event(None, "stop"), DONE
+    answer, chunks = resumed(*events, transcript=said)
     assert (answer.done, answer.fault) == (True, None)
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]  # type: ignore[index]
     assert deltas == [{"content": " a"}, {"content": " time."}, {}]
     assert [chunk.get("supervisor") for chunk in chunks] == [None, None, {"continued": 1}]
-    assert answer.transcript is not None
-    assert answer.transcript.text() == " a time."
+    assert said.text() == " a time."
 
 
 def test_a_target_that_begins_anew_is_a_fault_of_its_own() -> None:
@@ -183,8 +187,6 @@ def test_a_target_that_begins_anew_is_a_fault_of_its_own() -> None:
 
 
 def test_a_raw_delta_is_written_anew_at_the_seam() -> None:
-    choice, delta = Choice(delta=Raw(b'{"content":"x"}')), Delta(content="x")
-    Transcript().note(choice, delta)
     answer, chunks = resumed(event("On"), event("ly so."), event(None, "stop"), DONE)
     assert answer.fault is None
     assert [c["choices"][0]["delta"].get("content") for c in chunks] == ["Only so.", None]  # type: ignore[index]
@@ -207,12 +209,10 @@ def test_a_rest_of_nothing_is_a_whole_answer() -> None:
 
 @pytest.mark.parametrize(("prompt", "shown"), [(12, 9), (2, 0)])
 def test_the_usage_is_that_of_the_whole_answer(prompt: int, shown: int) -> None:
-    answer = Answer(
-        id="i", created=1, generation=None, include_usage=True, seam=Splice("Once"), before=3
-    )
+    answer = streamed(usage=True, seam=Splice("Once"), before=3)
     usage = {"prompt_tokens": prompt, "completion_tokens": 4, "total_tokens": prompt + 4}
     told = b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"
     for each in (event(" a"), event(None, "stop"), told):
         answer.feed(each)
     assert (answer.prompt_tokens, answer.completion_tokens) == (shown, 7)
-    assert json.loads(answer.usage_text())["total_tokens"] == shown + 7
+    assert json.loads(answer.usage_text)["total_tokens"] == shown + 7

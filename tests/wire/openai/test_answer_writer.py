@@ -8,9 +8,11 @@ import pytest
 
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.openai.answer_writer import Aggregate
-from exo_supervisor.wire.openai.json_body import read_json_body
-from exo_supervisor.wire.openai.stream_writer import DONE, Answer
+from exo_supervisor.wire.chat.reader import Reader
+from exo_supervisor.wire.openai.answer_writer import MAX_ANSWER_BYTES
+from exo_supervisor.wire.openai.reader import ChunkReader
+from exo_supervisor.wire.openai.stream_writer import DONE
+from tests.wire.reading import body_gathered, body_streamed, gathered as read_gathered, read_body
 from tests.wire.sdk import judge_answer
 
 Json = dict[str, object]
@@ -21,15 +23,13 @@ SMALL = 4 * 1024 * 1024
 """A sixteenth of what an answer may be: its bound is proven with it."""
 
 
-def aggregate(generation: Generation | None = None) -> Aggregate:
-    return Aggregate(id="ours", created=7, generation=generation, include_usage=False, asked="m")
+def aggregate(generation: Generation | None = None) -> ChunkReader:
+    return read_gathered(generation)
 
 
-def small() -> Aggregate:
+def small() -> ChunkReader:
     """Gather an answer of a sixteenth of the size."""
-    return Aggregate(
-        id="ours", created=7, generation=None, include_usage=False, asked="m", most_bytes=SMALL
-    )
+    return read_gathered(most_bytes=SMALL)
 
 
 def event(data: object) -> bytes:
@@ -49,7 +49,7 @@ def gathered(*events: bytes, generation: Generation | None = None) -> Json:
     return result(reading)
 
 
-def result(reading: Aggregate) -> Json:
+def result(reading: Reader) -> Json:
     found = json.loads(b"".join(reading.result()))
     judge_answer(found)
     return found
@@ -182,7 +182,7 @@ def test_an_answer_over_the_bound_is_a_fault() -> None:
 
 
 def test_the_bound_is_64_mib() -> None:
-    assert aggregate().most_bytes == 16 * SMALL
+    assert MAX_ANSWER_BYTES == 16 * SMALL
 
 
 def test_logprobs_count_towards_the_bound() -> None:
@@ -269,9 +269,9 @@ WHOLE: Json = {
 
 
 def test_a_whole_answer_is_passed_on_whole() -> None:
-    reading = aggregate()
+    reading = body_gathered()
     body = json.dumps(WHOLE, ensure_ascii=False, indent=1).encode()
-    assert read_json_body(body, reading) == b""
+    assert read_body(body, reading) == b""
     answer = result(reading)
     message = cast("list[Json]", WHOLE["choices"])[0]["message"]
     assert answer["model"] == "m2"
@@ -282,8 +282,8 @@ def test_a_whole_answer_is_passed_on_whole() -> None:
 
 
 def test_a_whole_answer_becomes_a_stream_for_who_wants_one() -> None:
-    reading = Answer(id="ours", created=7, generation=None, include_usage=True, asked="m")
-    told = read_json_body(json.dumps(WHOLE).encode(), reading)
+    reading = body_streamed(usage=True)
+    told = read_body(json.dumps(WHOLE).encode(), reading)
     events = [one.removeprefix(b"data: ") for one in told.split(b"\n\n") if one]
     assert events[-1] == b"[DONE]"
     assert json.loads(events[1])["usage"] == USAGE
@@ -312,8 +312,8 @@ def test_a_whole_answer_becomes_a_stream_for_who_wants_one() -> None:
     ],
 )
 def test_a_bad_whole_answer_is_a_fault(body: bytes, fault: Fault) -> None:
-    reading = aggregate()
-    assert read_json_body(body, reading) == b""
+    reading = body_gathered()
+    assert read_body(body, reading) == b""
     assert reading.fault is fault
 
 
@@ -339,8 +339,8 @@ def whole(message: str, rest: str = "") -> bytes:
 def test_a_whole_answer_that_is_nearly_right_is_read_as_it_was_meant(
     body: bytes, message: Json
 ) -> None:
-    reading = aggregate()
-    read_json_body(body, reading)
+    reading = body_gathered()
+    read_body(body, reading)
     assert reading.fault is None
     assert first(result(reading))["message"] == {"role": "assistant"} | message
 

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.openai.lenient import MAX_LENIENT_BYTES
-from exo_supervisor.wire.openai.stream_writer import DONE, Answer
+from exo_supervisor.wire.lenient_json import MAX_LENIENT_BYTES
+from exo_supervisor.wire.openai.reader import ChunkReader
+from exo_supervisor.wire.openai.stream_writer import DONE
+from tests.wire.reading import streamed
 from tests.wire.sdk import judge_chunk
 
 Json = dict[str, object]
@@ -25,16 +27,8 @@ def answer(
     max_tokens: int | None = None,
     stop: tuple[str, ...] = (),
     asked: str = "m",
-) -> Answer:
-    return Answer(
-        id="ours",
-        created=7,
-        generation=generation,
-        include_usage=usage,
-        max_tokens=max_tokens,
-        stop=stop,
-        asked=asked,
-    )
+) -> ChunkReader:
+    return streamed(generation, usage=usage, max_tokens=max_tokens, stop=stop, asked=asked)
 
 
 def event(data: object) -> bytes:
@@ -356,7 +350,7 @@ def test_an_error_that_is_null_is_none() -> None:
 
 @pytest.mark.parametrize(("asked", "fault"), [(1, None), (2, None), (3, Fault.UNFINISHED)])
 def test_fewer_choices_than_asked_are_no_whole_answer(asked: int, fault: Fault | None) -> None:
-    reading = Answer(id="i", created=7, generation=None, include_usage=False, choices=asked)
+    reading = streamed(choices=asked)
     told = reading.feed(text("a", "stop") + text("b", "stop", 1) + DONE)
     assert (reading.fault, told.endswith(DONE)) == (fault, fault is None)
 

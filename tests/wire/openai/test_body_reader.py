@@ -3,60 +3,53 @@
 import pytest
 
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.openai.json_body import MOST_BYTES, JsonBody
-from exo_supervisor.wire.openai.stream_writer import DONE, Answer
+from exo_supervisor.wire.openai.body_reader import MAX_BODY_BYTES, BodyReader
+from exo_supervisor.wire.openai.stream_writer import DONE
+from tests.wire.reading import body_streamed as answer
+from tests.wire.reading import read_body as told
 
 BODY = b'{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}'
-PIECE = b" " * (MOST_BYTES // 4)
+PIECE = b" " * (MAX_BODY_BYTES // 4)
 
 
-def answer() -> Answer:
-    return Answer(id="ours", created=7, generation=None, include_usage=False)
+def parts(reading: BodyReader) -> object:
+    return getattr(reading, "_parts")  # noqa: B009  # what is let go of shows nowhere else
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_pieces_say_nothing_before_the_end(size: int) -> None:
     reading = answer()
-    whole = JsonBody(reading)
     for place in range(0, len(BODY), size):
-        assert whole.feed(BODY[place : place + size]) == b""
+        assert reading.feed(BODY[place : place + size]) == b""
         assert not reading.content
-    told = whole.close()
-    assert told.endswith(DONE)
-    assert b'"hi"' in told
+    shown = reading.close()
+    assert shown.endswith(DONE)
+    assert b'"hi"' in shown
     assert (reading.fault, reading.done) == (None, True)
 
 
 def test_an_answer_may_have_all_the_bytes_that_are_allowed() -> None:
     reading = answer()
-    whole = JsonBody(reading)
     for _ in range(3):
-        whole.feed(PIECE)
-    whole.feed(PIECE[len(BODY) :])
-    whole.feed(BODY)
-    assert whole.close().endswith(DONE)
+        reading.feed(PIECE)
+    reading.feed(PIECE[len(BODY) :])
+    reading.feed(BODY)
+    assert reading.close().endswith(DONE)
     assert reading.fault is None
 
 
 def test_one_byte_more_is_a_fault_that_stays_and_lets_go_of_what_came() -> None:
     reading = answer()
-    whole = JsonBody(reading)
-    whole.feed(BODY)
+    reading.feed(BODY)
     for _ in range(4):
-        whole.feed(PIECE)
+        reading.feed(PIECE)
     said = reading.message
-    assert (reading.fault, str(MOST_BYTES) in said) == (Fault.OVERSIZED, True)
-    assert vars(whole)["_parts"] == []
-    assert whole.feed(BODY) == b""
-    assert vars(whole)["_parts"] == []
-    assert whole.close() == b""
+    assert (reading.fault, str(MAX_BODY_BYTES) in said) == (Fault.OVERSIZED, True)
+    assert parts(reading) == []
+    assert reading.feed(BODY) == b""
+    assert parts(reading) == []
+    assert reading.close() == b""
     assert (reading.fault, reading.message, reading.content) == (Fault.OVERSIZED, said, False)
-
-
-def told(body: bytes, reading: Answer) -> bytes:
-    whole = JsonBody(reading)
-    whole.feed(body)
-    return whole.close()
 
 
 @pytest.mark.parametrize(

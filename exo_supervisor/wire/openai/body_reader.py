@@ -1,17 +1,22 @@
-"""An upstream that was asked to stream and answered with one JSON object instead."""
+"""Reading an answer of OpenAI's dialect that came whole.
 
+The upstream was asked to stream and answered with one JSON object instead.
+"""
+
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.chat.piece import MAX_CHUNK_OBJECTS, NULL, Index, values
-from exo_supervisor.wire.openai.lenient import loads, members, written
-from exo_supervisor.wire.openai.reader import Reading
+from exo_supervisor.wire.chat.piece import NULL, values
+from exo_supervisor.wire.lenient_json import loads, members, written
+from exo_supervisor.wire.openai.chunk import MAX_CHUNK_OBJECTS, Index
+from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_list, as_object
 
-MOST_BYTES = 16 * 1024 * 1024
+MAX_BODY_BYTES = 16 * 1024 * 1024
 """Bytes of a whole answer, at most."""
 
 _MOST_VALUES = MAX_CHUNK_OBJECTS
@@ -49,32 +54,76 @@ _whole = msgspec.json.Decoder(_Whole)
 _calls = msgspec.json.Decoder(list[dict[str, Raw]])
 
 
-def read_json_body(body: bytes, into: Reading) -> bytes:
-    """Read a whole `chat.completion` as if it had been streamed into `into`.
+@dataclass(slots=True, kw_only=True)
+class BodyReader(ChunkReader):
+    """Makes pieces of one `chat.completion`, as if it had been streamed, once all of it is here."""
 
-    Returns what a streaming client gets, `[DONE]` included; faults are set at `into`.
-    """
-    if not body.strip():
-        into.fail(Fault.EMPTY, "the answer was empty")
-        return b""
-    if body.count(b"{") > _MOST_VALUES:
-        return _too_many(into)
-    try:
-        if not body.isascii():
-            body.decode()
-        whole = _read(body)
-        if whole.error != NULL:
-            into.read_error({"error": msgspec.json.decode(_aside(whole.error))})
+    _parts: list[bytes] = field(default_factory=list[bytes], init=False)
+    _size: int = field(default=0, init=False)
+
+    @property
+    def held(self) -> int:
+        """Return how many bytes of the answer are held here."""
+        return self._size
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes in; there is nothing for the client before the end."""
+        if self.fault is not None:
             return b""
-        choices = whole.choices or []
-        if any(values(choice.message) > _MOST_VALUES for choice in choices):
-            return _too_many(into)
-        events = _events(whole, choices)
-    except UNREADABLE:
-        return _unreadable(into)
-    if len({choice.index for choice in choices}) < len(choices):
-        return _unreadable(into)
-    return _replay(events, into)
+        self._size += len(data)
+        if self._size <= MAX_BODY_BYTES:
+            self._parts.append(data)
+        else:
+            self._parts.clear()
+            self.fail(Fault.OVERSIZED, f"the answer is larger than {MAX_BODY_BYTES} bytes")
+        return b""
+
+    def close(self) -> bytes:
+        """Take the end in and return all that a streaming client gets, `[DONE]` included."""
+        if self.fault is not None:
+            return b""
+        return self._read_body(b"".join(self._parts))
+
+    def _read_body(self, body: bytes) -> bytes:
+        if not body.strip():
+            self.fail(Fault.EMPTY, "the answer was empty")
+            return b""
+        if body.count(b"{") > _MOST_VALUES:
+            return self._too_many()
+        try:
+            if not body.isascii():
+                body.decode()
+            whole = _read(body)
+            if whole.error != NULL:
+                self.read_error({"error": msgspec.json.decode(_short(whole.error))})
+                return b""
+            choices = whole.choices or []
+            if any(values(choice.message) > _MOST_VALUES for choice in choices):
+                return self._too_many()
+            events = _events(whole, choices)
+        except UNREADABLE:
+            return self._unreadable()
+        if len({choice.index for choice in choices}) < len(choices):
+            return self._unreadable()
+        return self._replay(events)
+
+    def _replay(self, events: list[bytes]) -> bytes:
+        written: list[bytes] = []
+        for event in events:
+            written.append(self.read_event(event))
+            if self.malformed:
+                return self._unreadable()
+            if self.fault is not None:
+                return b""
+        return b"".join(written)
+
+    def _unreadable(self) -> bytes:
+        self.fail(Fault.PAYLOAD, "the answer is not valid JSON of a chat completion")
+        return b""
+
+    def _too_many(self) -> bytes:
+        self.fail(Fault.OVERSIZED, f"the answer holds more than {_MOST_VALUES} values")
+        return b""
 
 
 def _read(body: bytes) -> _Whole:
@@ -99,35 +148,14 @@ def _read(body: bytes) -> _Whole:
     return _Whole(choices=choices, **aside)
 
 
-def _replay(events: list[bytes], into: Reading) -> bytes:
-    written: list[bytes] = []
-    for event in events:
-        written.append(into.read_event(event))
-        if into.malformed:
-            return _unreadable(into)
-        if into.fault is not None:
-            return b""
-    return b"".join(written)
-
-
-def _unreadable(into: Reading) -> bytes:
-    into.fail(Fault.PAYLOAD, "the answer is not valid JSON of a chat completion")
-    return b""
-
-
-def _too_many(into: Reading) -> bytes:
-    into.fail(Fault.OVERSIZED, f"the answer holds more than {_MOST_VALUES} values")
-    return b""
-
-
-def _aside(raw: Raw) -> Raw:
+def _short(raw: Raw) -> Raw:
     return raw if len(raw) <= _MOST_ASIDE else NULL
 
 
 def _events(whole: _Whole, choices: list[_Choice]) -> list[bytes]:
     """Return the same answer as the events of a stream: one for each choice, the usage, the end."""
-    head: dict[str, object] = {"id": _aside(whole.id), "model": _aside(whole.model)}
-    last: dict[str, object] = {"choices": list[object](), "usage": _aside(whole.usage)}
+    head: dict[str, object] = {"id": _short(whole.id), "model": _short(whole.model)}
+    last: dict[str, object] = {"choices": list[object](), "usage": _short(whole.usage)}
     chunks = [*(head | {"choices": [_chunk(choice)]} for choice in choices), head | last]
     return [*(msgspec.json.encode(chunk) for chunk in chunks), b"[DONE]"]
 
@@ -160,34 +188,3 @@ def _object(raw: Raw) -> dict[str, Raw]:
         raise msgspec.DecodeError("not an object")
     return members(raw)
 
-
-class JsonBody:
-    """Takes one JSON object in piece by piece, in the place of a stream of events."""
-
-    def __init__(self, into: Reading) -> None:
-        self._into = into
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    @property
-    def held(self) -> int:
-        """Return how many bytes of the answer are held here."""
-        return self._size
-
-    def feed(self, data: bytes) -> bytes:
-        """Take the next bytes in; there is nothing for the client before the end."""
-        if self._into.fault is not None:
-            return b""
-        self._size += len(data)
-        if self._size <= MOST_BYTES:
-            self._parts.append(data)
-        else:
-            self._parts.clear()
-            self._into.fail(Fault.OVERSIZED, f"the answer is larger than {MOST_BYTES} bytes")
-        return b""
-
-    def close(self) -> bytes:
-        """Take the end in and return all that a streaming client gets."""
-        if self._into.fault is not None:
-            return b""
-        return read_json_body(b"".join(self._parts), self._into)

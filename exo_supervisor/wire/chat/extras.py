@@ -3,16 +3,13 @@
 import msgspec
 from msgspec import Raw
 
-from exo_supervisor.wire.chat.piece import NULL, Choice, Delta
-from exo_supervisor.wire.openai.lenient import members
+from exo_supervisor.wire.lenient_json import members
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
+_NULL = Raw(b"null")
 _ENVELOPE = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "error", "supervisor"}
 )
-_NOTHING = frozenset({b"null", b'""', b"false", b"0", b"{}", b"[]"})
-_KNOWN = frozenset(Delta.__struct_fields__)
-
 
 MAX_OWED_BYTES = 8 * 1024 * 1024
 """Bytes of such members that wait for a chunk to go with, at most."""
@@ -67,13 +64,5 @@ def beside_choices(data: bytes | Raw) -> dict[str, Raw]:
     return {
         name: Raw(bytes(raw))  # a copy, so that the rest of the chunk can go
         for name, raw in found.items()
-        if name not in _ENVELOPE and raw != NULL
+        if name not in _ENVELOPE and raw != _NULL
     }
-
-
-def has_extras(choice: Choice) -> bool:
-    """Say whether a piece without a word tells something all the same: logprobs, for one."""
-    if choice.logprobs != NULL:
-        return True
-    found = members(choice.delta)
-    return any(name not in _KNOWN and bytes(raw) not in _NOTHING for name, raw in found.items())

@@ -1,0 +1,265 @@
+"""Reading one upstream answer: what counts as content and progress, and how it can fail.
+
+This is the half of reading that no dialect changes. A dialect's reader makes pieces of what comes
+and hands each to `take`; what the client gets for it comes back the way it came in, so that a read
+is one call down and one up, and nothing is kept between them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import Raw, Struct
+
+from exo_supervisor.core.keys import hide_shapes
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.chat.continuation import Splice
+from exo_supervisor.wire.chat.judge import in_band, safe_text, said, tellable
+from exo_supervisor.wire.chat.piece import (
+    Answer,
+    OversizedAnswerError,
+    Piece,
+    Usage,
+    Writer,
+    counted,
+)
+from exo_supervisor.wire.chat.stop_filter import StopFilter
+from exo_supervisor.wire.exo.traits import PROVIDER, Traits
+from exo_supervisor.wire.lenient_json import dumps, loads
+from exo_supervisor.wire.sse import Message, OversizedEventError, SseReader
+from exo_supervisor.wire.untrusted_json import UNREADABLE
+
+_PREFILL = b"prefill_progress "
+_WORDLESS = frozenset({"length", "tool_calls", "function_call", "content_filter"})
+"""Finish reasons with which an answer may be whole without a word."""
+_FAILED = frozenset(
+    {"error", "network_error", "abort", "aborted", "cancelled", "insufficient_system_resource"}
+)
+"""Finish reasons that say that the answer is not whole, whatever came before, in any case."""
+_MAX_ASIDE = 65_536
+"""Bytes of an error or a usage that are read, at most."""
+
+
+class _Prefill(Struct):
+    processed_tokens: int
+    total_tokens: int = 0
+
+
+class _PrefillComment(Struct):
+    chunk: _Prefill = msgspec.field(name="PrefillProgressChunk")
+
+
+_prefill = msgspec.json.Decoder(_PrefillComment)
+
+
+@dataclass(slots=True, kw_only=True)
+class Reader(Answer, ABC):
+    """One upstream answer, read as it comes, and told to `writer`.
+
+    `asked` is the model that was asked of the upstream. A `fault` ends the reading; `done` and
+    `enough` say that no more bytes are wanted. `progressed` grows with every sign of work;
+    `processed` is how many tokens of the prompt have been read. `choices` is how many the client
+    asked for: an answer with fewer is not whole. With a `seam`, it goes on with what another
+    upstream began, `before` being the pieces that it sent; `hide` takes keys out of the upstream's
+    words.
+    """
+
+    writer: Writer
+    traits: Traits = PROVIDER
+    asked: str = ""
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    choices: int = 1
+    seam: Splice | None = None
+    before: int = 0
+    hide: Callable[[str], str] = hide_shapes
+
+    progressed: int = field(default=0, init=False)
+    processed: int = field(default=0, init=False)
+    prefill_total: int = field(default=0, init=False)
+    finished: bool = field(default=False, init=False)
+    done: bool = field(default=False, init=False)
+    enough: bool = field(default=False, init=False)
+    fault: Fault | None = field(default=None, init=False)
+    message: str = field(default="", init=False)
+    retry_after: float | None = field(default=None, init=False)
+    malformed: int = field(default=0, init=False)
+
+    _named: str | None = field(default=None, init=False)
+    _sse: SseReader = field(default_factory=SseReader, init=False)
+    _cut: StopFilter | None = field(default=None, init=False)
+    _ends: dict[int, str] = field(default_factory=dict[int, str], init=False)
+    _adapts: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        if self.traits.runs_on:
+            self._cut = StopFilter(self.max_tokens, self.stop)
+        self._adapts = self._cut is not None or self.seam is not None
+
+    @property
+    def held(self) -> int:
+        """Return how many bytes of the answer are held here and at the writer."""
+        return self._sse.held + self.writer.held
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes of the body and return what the client gets for them."""
+        if self.done or self.fault is not None:
+            return b""
+        try:
+            events = self._sse.feed(data)
+        except OversizedEventError as error:
+            self.fail(Fault.OVERSIZED, str(error))
+            return b""
+        written: list[bytes] = []
+        for event in events:
+            if isinstance(event, Message):
+                written.append(self.read_event(event.data, event.event))
+                if self.done or self.fault is not None:
+                    break
+            elif not self.content and event.text.startswith(_PREFILL):
+                self._hear(event.text)
+        return written[0] if len(written) == 1 else b"".join(written)
+
+    def close(self) -> bytes:
+        """Take the clean end of the body and return the client's tail, unless it had it."""
+        tail = self.feed(b"\n\n") if self._sse.pending else b""
+        if self.done or self.fault is not None:
+            return tail
+        return tail + self.end()
+
+    def result(self) -> list[bytes]:
+        """Return the body of a whole answer in parts; of a stream there is nothing left to send."""
+        return self.writer.result(self)
+
+    def fail(self, fault: Fault, message: str) -> None:
+        """End the reading with a fault; `message` is shown to people."""
+        self.fault = fault
+        self.message = message
+
+    @abstractmethod
+    def read_event(self, data: bytes, event: bytes = b"") -> bytes:
+        """Take one event's data and return what the client gets for it."""
+
+    def read_error(self, error: object) -> None:
+        """End the reading with an upstream's error, in whatever shape it came."""
+        words = said(error)
+        fault = in_band(words, exo=self.traits.exo, content=self.content)
+        unsaid = "" if fault is Fault.BAD_KEY else "the upstream reported an error"
+        self.fail(fault, self.hide(tellable(fault, words)) or unsaid)
+        self.retry_after = words.retry_after
+
+    def read_model(self, model: str | None, *, named: bool) -> None:
+        """Take in the name under which the upstream answers; None: one that cannot be shown."""
+        if self.traits.any_model and self.asked and named and model != self.asked:
+            shown = safe_text(model or "")
+            self.fail(Fault.WRONG_MODEL, f"another model than asked answered: {shown}")
+        if model and model != self._named:
+            self._named, self.served_model = model, self.hide(model)
+
+    def read_usage(self, usage: Raw) -> None:
+        """Take in the upstream's own count; what is none is passed over."""
+        try:
+            self.usage = msgspec.convert(aside(usage), Usage)
+        except msgspec.ValidationError:
+            return
+        self.usage_text = bytes(usage)
+        if self.before:  # they were a part of this prompt, and are one of the whole answer
+            prompt = max(0, self.usage.prompt_tokens - self.before)
+            completion = self.usage.completion_tokens + self.before
+            self.usage = Usage(prompt, completion, prompt + completion)
+            self.usage_text = msgspec.json.encode(self.usage)
+
+    def take(self, piece: Piece) -> bytes:
+        """Take the next piece and return what the client gets for it.
+
+        Raises JoinError, or one of UNREADABLE, where it does not fit to the pieces before.
+        """
+        if self._adapts and not self._adapt(piece):
+            return b""
+        index = piece.index
+        end = self._ends.get(index)
+        if end is None:
+            self._ends[index] = end = ""
+            self.finished = False
+        if end:
+            piece.finish = None
+        if piece.delta.said():
+            self.tokens += 1
+            self.content = True
+        elif not piece.finish and (end or not self.content) and not piece.has_extras():
+            return b""
+        if piece.finish:
+            self._finish(index, piece, piece.finish)
+            if self.fault is not None:
+                return b""
+        if self.content:
+            self.progressed += 1
+        written = self._write(piece)
+        if self.fault is None and (self.enough or (self.finished and self.traits.bare_end)):
+            return written + self.end()
+        return written
+
+    def _write(self, piece: Piece) -> bytes:
+        self.traits.tidy(piece)
+        try:
+            return self.writer.take(piece, self)
+        except OversizedAnswerError as error:
+            self.fail(Fault.OVERSIZED, str(error))
+            return b""
+
+    def _finish(self, index: int, piece: Piece, reason: str) -> None:
+        self._ends[index] = reason
+        self.finished = all(self._ends.values())
+        native = bytes(piece.native_finish).lower()
+        if reason.lower() in _FAILED or native == b'"error"':
+            self.fail(Fault.ERROR_EVENT, "the upstream ended the answer with an error")
+        elif reason in _WORDLESS or self.enough or self.seam is not None:
+            # any other end without a word may turn out to be an empty answer
+            self.content = True
+
+    def _adapt(self, piece: Piece) -> bool:
+        """Make a piece what the client is to see of it; False where there is no going on."""
+        if self._cut is not None:
+            delta = piece.delta
+            text = delta.content if isinstance(delta.content, str) else ""
+            delta.content, piece.finish = self._cut.push(text, piece.finish)
+            self.enough = self._cut.enough
+        if self.seam is not None:
+            self.seam.push(piece.delta, last=piece.finish is not None)
+            piece.raw = Raw(dumps(piece.delta))
+            if self.seam.broken:
+                self.fail(Fault.BEGAN_ANEW, "it began anew instead of going on")
+        return self.fault is None
+
+    def end(self) -> bytes:
+        """Judge the whole answer at its end; bytes after it are no part of it."""
+        self.done = True
+        if not self.content:
+            self.fail(Fault.EMPTY, "the answer was empty")
+        elif not self.finished or len(self._ends) < self.choices:
+            self.fail(Fault.UNFINISHED, "the answer ended in the middle")
+        else:
+            if self.usage is None and self.traits.bare_end:
+                self.usage_text = counted(self.tokens)
+            return self.writer.end(self)
+        return b""
+
+    def _hear(self, comment: bytes) -> None:
+        """Exo 1.0.68 and later tell how far a prompt is read in comments."""
+        try:
+            told = _prefill.decode(comment[len(_PREFILL) :]).chunk
+        except UNREADABLE:
+            return
+        self.prefill_total = told.total_tokens
+        if told.processed_tokens != self.processed:  # a first `0/N` tells nothing yet
+            self.processed = told.processed_tokens
+            self.progressed += 1
+
+
+def aside(raw: Raw) -> object:
+    """Return the value of what stands beside the answer, or None for what is too long to read."""
+    try:
+        return None if len(raw) > _MAX_ASIDE else loads(raw)
+    except UNREADABLE:
+        return None
