@@ -6,7 +6,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from exo_supervisor.core.names import RequestId
-from exo_supervisor.wire.openai.reader import Reading
+from exo_supervisor.wire.chat.reader import Reader
 
 
 class About(Struct, frozen=True):
@@ -15,7 +15,7 @@ class About(Struct, frozen=True):
     config: str | None
     quiet: Callable[[], list[str]]
     sockets: Sequence[str] = ()
-    reading_of: Callable[[RequestId], Reading | None] = lambda _: None
+    reading_of: Callable[[RequestId], Reader | None] = lambda _: None
     forget: Callable[[], None] = lambda: None
     """Drops what is kept of the nodes of earlier runs."""
     settings: Mapping[str, object] = MappingProxyType({})

@@ -30,8 +30,7 @@ from exo_supervisor.serve.upstream import (
     judge_head,
     readable,
 )
-from exo_supervisor.wire.openai.json_body import JsonBody
-from exo_supervisor.wire.openai.reader import Reading
+from exo_supervisor.wire.chat.reader import Reader
 
 if TYPE_CHECKING:
     from exo_supervisor.serve.exchange import Exchange
@@ -43,7 +42,7 @@ class Attempt:
     __slots__ = (
         "_blocked_at", "_call", "_error_body", "_error_head", "_head", "_held", "_holds",
         "_limit", "_looked_at", "_opens_by", "_owner", "_progressed", "_roomless_at", "_silence",
-        "_translator", "_until", "_vouched", "began", "committed", "lived_at", "over", "reading",
+        "_until", "_vouched", "began", "committed", "lived_at", "over", "reading",
         "start", "tail", "ttft",
     )  # fmt: skip
 
@@ -58,8 +57,7 @@ class Attempt:
         self._call: Call | None = None
         self._error_head: tuple[int, dict[str, str]] | None = None
         self._error_body = b""
-        self._translator: Reading | JsonBody | None = None
-        self.reading: Reading | None = None
+        self.reading: Reader | None = None
         self._head = 0.0
         self._holds = start.commit_at_answer or not owner.streams
         self._held: Held | None = None
@@ -144,29 +142,28 @@ class Attempt:
             else:
                 self._opens_by = min(self._opens_by, now + ERROR_WAIT)
             return
-        self.reading = reading = self._owner.read_answer(self.start)
-        self._translator = reading if found == "stream" else JsonBody(reading)
+        self.reading = self._owner.read_answer(self.start, found)
 
     @guarded_part
     def data(self, data: bytes) -> None:
         """Pass on what one read brought."""
-        translator, reading = self._translator, self.reading
-        if translator is None or reading is None:
+        reading = self.reading
+        if reading is None:
             self._take_error(data)
             return
-        self._pass_on(reading, translator.feed(data))
+        self._pass_on(reading, reading.feed(data))
         if not self.over and (self._holds or not data.endswith(b"\n\n")):
-            self._look_for_room(translator.held)
+            self._look_for_room(reading.held)
 
     @guarded
     def end(self) -> None:
         """Take the clean end of the body in."""
         self._call = None
-        translator, reading = self._translator, self.reading
-        if translator is None or reading is None:
+        reading = self.reading
+        if reading is None:
             self._fail_by_head()
             return
-        self._pass_on(reading, translator.close())
+        self._pass_on(reading, reading.close())
 
     @guarded
     def lost(self, error: HttpError) -> None:
@@ -174,7 +171,7 @@ class Attempt:
         self._call = None
         if self._error_head is not None:  # an error that breaks off says less, not something else
             self._fail_by_head()
-        elif self._translator is None:
+        elif self.reading is None:
             self._owner.ended(self, self._owner.upstream.not_opened(error))
         else:
             self._owner.ended(self, Failure(broken_fault(error)))
@@ -209,7 +206,7 @@ class Attempt:
         if self._roomless_at is not None:
             late = now >= self._roomless_at + self.start.timers.stall
             return Fault.OVERLOADED if late else None
-        if self._translator is None:
+        if self.reading is None:
             return self._unopened() if now >= self._opens_by else None
         return self._silent(now)
 
@@ -241,7 +238,7 @@ class Attempt:
 
     # ---------------------------------------------------------------- within
 
-    def _pass_on(self, reading: Reading, out: bytes) -> None:
+    def _pass_on(self, reading: Reader, out: bytes) -> None:
         """Carry over what a read brought, and end with it if it was the end."""
         if reading.progressed != self._progressed:
             self._progressed = reading.progressed
@@ -273,7 +270,7 @@ class Attempt:
             )
         )
 
-    def _write(self, data: bytes, reading: Reading, *, last: bool) -> None:
+    def _write(self, data: bytes, reading: Reader, *, last: bool) -> None:
         response = self._owner.response
         if self.start.commit_at_answer:
             held = self._hold()

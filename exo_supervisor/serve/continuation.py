@@ -1,13 +1,13 @@
 """One answer across the targets that give parts of it, for a model that may be continued."""
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.continuation import Splice, Transcript, go_on
 from exo_supervisor.wire.openai.inbound import ChatRequest
-from exo_supervisor.wire.openai.stream_writer import Answer
+from exo_supervisor.wire.table import Reply
 
 
 class Joint(Struct, frozen=True):
@@ -50,12 +50,16 @@ class Continuation:
         """Return what joins an attempt's answer to what the client was told."""
         return Splice(self._told.text()) if start.resumes and self._told is not None else None
 
-    def follow(self, answer: Answer) -> None:
-        """Take down what an attempt tells, and have its last chunk say where it was joined."""
-        answer.transcript = self._told
+    def before(self) -> int:
+        """Return how many pieces the client has of the targets before this one."""
+        return self._joints[-1].after if self._joints else 0
+
+    def follow(self, reply: Reply, *, joined: bool) -> Reply:
+        """Have what an attempt tells taken down, and its last chunk say where it was joined."""
+        mark = b""
         if self._joints:
-            answer.before = self._joints[-1].after
-            answer.mark = b',"supervisor":{"continued":%b}' % msgspec.json.encode(self._joints)
+            mark = b',"supervisor":{"continued":%b}' % msgspec.json.encode(self._joints)
+        return structs.replace(reply, joined=joined, transcript=self._told, mark=mark)
 
     def broken(self, last: Broken, *, spoke: bool) -> Broken:
         """Tell who broke the answer off: not one who would not go on with it, and never `spoke`."""

@@ -27,11 +27,11 @@ from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
 from exo_supervisor.serve.upstream import Failure
 from exo_supervisor.wire.chat.echo import without_request
-from exo_supervisor.wire.openai.answer_writer import Aggregate
+from exo_supervisor.wire.chat.reader import Reader
+from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.openai.inbound import ChatRequest
 from exo_supervisor.wire.openai.outbound import refused_of_client
-from exo_supervisor.wire.openai.reader import Reading
-from exo_supervisor.wire.openai.stream_writer import Answer
+from exo_supervisor.wire.table import DIALECTS, Media, Operation, Reply
 
 Order = StartAttempt | Refuse | CancelAttempt | KeepAwake
 
@@ -57,6 +57,7 @@ class Exchange:
         "_headers",
         "_keepalive_at",
         "_limit",
+        "_operation",
         "_order",
         "_owner",
         "_until",
@@ -72,10 +73,10 @@ class Exchange:
     )  # fmt: skip
 
     def __init__(
-        self, context: Context, owner: Owner, chat: ChatRequest, headers: RequestHeaders,
-        response: Response, record: RequestRecord,
+        self, context: Context, owner: Owner, operation: Operation, chat: ChatRequest,
+        headers: RequestHeaders, response: Response, record: RequestRecord,
     ) -> None:  # fmt: skip
-        self._context, self._owner = context, owner
+        self._context, self._owner, self._operation = context, owner, operation
         self._chat, self._headers = chat, headers
         self.response, self.record = response, record
         self.request = RequestId(record.request_id)
@@ -172,25 +173,28 @@ class Exchange:
 
     # ---------------------------------------------------------------- the attempt
 
-    def read_answer(self, start: StartAttempt) -> Reading:
-        """Make what reads an attempt's answer, and writes it for the client."""
-        chat, continuation = self._chat, self._continuation
-        kind = Answer if chat.stream else Aggregate
-        reading = kind(
-            id=f"chatcmpl-{self.request}",
-            created=int(self._context.wall()),
-            generation=start.generation,
-            include_usage=chat.include_usage,
+    def read_answer(self, start: StartAttempt, media: Media) -> Reader:
+        """Make what reads an attempt's answer, and what writes it for the client."""
+        chat, traits = self._chat, TRAITS[start.generation]
+        reply = Reply(
+            self.request, int(self._context.wall()), start.model, chat.include_usage,
+        )  # fmt: skip
+        seam, before = None, 0
+        if self._continuation is not None:
+            seam, before = self._continuation.seam(start), self._continuation.before()
+            reply = self._continuation.follow(reply, joined=seam is not None)
+        write = self._operation.stream if chat.stream else self._operation.body
+        return DIALECTS[traits.dialect].readers[media](
+            writer=write(reply),
+            traits=traits,
+            asked=start.model,
             max_tokens=chat.max_tokens,
             stop=chat.stop,
-            asked=start.model,
             choices=chat.n or 1,
-            seam=None if continuation is None else continuation.seam(start),
+            seam=seam,
+            before=before,
             hide=self._context.hide,
         )
-        if continuation is not None and isinstance(reading, Answer):
-            continuation.follow(reading)
-        return reading
 
     def ended(self, attempt: Attempt, failure: Failure | None) -> None:
         """Take in how the attempt ended; None: the answer is whole, and all of it was read."""
@@ -201,7 +205,7 @@ class Exchange:
             self._failed(attempt, failure or Failure(Fault.EMPTY))
             return
         attempt.let_go(whole=not reading.enough)
-        if isinstance(reading, Aggregate):
+        if not self.streams:
             self.response.send_whole(reading.result(), attempt.served())
         else:
             self.response.finish(attempt.tail)

@@ -26,7 +26,8 @@ from exo_supervisor.serve.request_headers import PLAIN, read_headers
 from exo_supervisor.serve.request_id import new_request_id
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.seam import Client
-from exo_supervisor.wire.openai.inbound import read_chat
+from exo_supervisor.serve.target import path_of
+from exo_supervisor.wire.table import OPERATIONS, Operation
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("serve")
 
@@ -50,7 +51,7 @@ class Ingress(Struct, frozen=True):
         self, client: Client, head: Head, wrong: BadRequestError | None = None
     ) -> "Reception":
         """Take a request in by its head; what is known to be `wrong` about it refuses it."""
-        reception = Reception(self, client)
+        reception = Reception(self, client, OPERATIONS[path_of(head.target)])
         reception.begin(head, wrong)
         return reception
 
@@ -64,6 +65,7 @@ class Reception:
         "_headers",
         "_ingress",
         "_looked_at",
+        "_operation",
         "_part_at",
         "_parts",
         "_receiving",
@@ -76,8 +78,8 @@ class Reception:
         "response",
     )  # fmt: skip
 
-    def __init__(self, ingress: Ingress, client: Client) -> None:
-        self._ingress, self._client = ingress, client
+    def __init__(self, ingress: Ingress, client: Client, operation: Operation) -> None:
+        self._ingress, self._client, self._operation = ingress, client, operation
         began = ingress.context.clock()
         self.record = RequestRecord(new_request_id(), began, client.uid)
         self.response = Response(client, self.record.request_id)
@@ -247,12 +249,12 @@ class Reception:
 
     def _enter(self, body: bytes) -> None:
         ingress = self._ingress
-        chat = read_chat(body)
+        chat = self._operation.read(body)
         self.record.model = chat.model
         if not ingress.gate.enter():
             raise _overloaded("as many requests as are allowed are in flight")
         self.exchange = exchange = Exchange(
-            ingress.context, self, chat, self._headers, self.response, self.record
+            ingress.context, self, self._operation, chat, self._headers, self.response, self.record
         )
         if exchange.limit != inf:
             self._alarm = ingress.live.look_at(self, exchange.limit)

@@ -14,7 +14,7 @@ from typing import Protocol
 from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartAttempt
 from exo_supervisor.core.names import RequestId, Target
 from exo_supervisor.serve.exchange import Exchange, Order
-from exo_supervisor.wire.openai.reader import Reading
+from exo_supervisor.wire.chat.reader import Reader
 
 TICK = 0.25
 """Seconds between two looks at the timers of all requests."""
@@ -101,7 +101,7 @@ class LiveRequests:
         )
         return max((at for at in lived if at is not None), default=None)
 
-    def reading(self, request: RequestId) -> Reading | None:
+    def reading(self, request: RequestId) -> Reader | None:
         """Return what reads a request's answer now."""
         live = self._live.get(request)
         attempt = None if live is None or live.exchange is None else live.exchange.attempt

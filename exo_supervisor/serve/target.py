@@ -4,9 +4,10 @@ from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from exo_supervisor.http.head import Head
+from exo_supervisor.wire.table import OPERATIONS
 
 CHAT = "/v1/chat/completions"
-DISPATCHED = frozenset({CHAT})
+DISPATCHED = frozenset(OPERATIONS)
 """Paths whose POSTs are sent on to a target."""
 
 

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from math import inf
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 import structlog
 from msgspec import Struct
 
 from exo_supervisor.core.effects import StartAttempt
+from exo_supervisor.core.names import Target
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.connect import WhyNot
@@ -19,9 +20,10 @@ from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.serve.seam import Call
 from exo_supervisor.wire.chat.judge import judge
-from exo_supervisor.wire.exo import identity as exo
-from exo_supervisor.wire.openai import outbound as providers
+from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.openai.inbound import ChatRequest
+from exo_supervisor.wire.openai.outbound import Ask
+from exo_supervisor.wire.table import DIALECTS, Dialect, Media
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("upstream")
 
@@ -71,24 +73,22 @@ class Upstream:
         self._nodes, self._clouds = nodes, clouds
         self._keys, self._proxies = keys, proxies or {}
         self._headers: dict[str, bytes | None] = {}
-        self._node_headers = encode_headers(providers.request_headers(None))
+        self._node_headers = encode_headers(DIALECTS["exo"].headers(None))
         self._clock, self._quiet_until = clock, -inf
 
     def send(self, start: StartAttempt, chat: ChatRequest, listener: Listener) -> Call | None:
         """Send a request to a target; None where it has a key that cannot be sent."""
-        if start.generation is None:
-            sender, url, headers = self._clouds, providers.chat_url(start.url), self._key(start)
-            body = providers.encode_chat(
-                chat, start.model, streamed=start.streamed, usage=start.usage
-            )
+        traits = TRAITS[start.generation]
+        dialect = DIALECTS[traits.dialect]
+        if traits.exo:
+            sender, headers = self._nodes, self._node_headers
         else:
-            sender, url, headers = self._nodes, f"{start.url}/v1/chat/completions", None
-            headers = self._node_headers
-            body = exo.encode_chat(chat, start.model, start.generation)
+            sender, headers = self._clouds, self._headers_of(start.target, dialect)
         if headers is None:
             return None
+        body = dialect.encode(chat, Ask(start.model, traits, start.streamed, start.usage))
         return sender.send(
-            listener, "POST", url, headers=headers, body=body,
+            listener, "POST", dialect.url(start.url), headers=headers, body=body,
             connect_timeout=start.timers.connect, proxy=self._proxies.get(start.target),
         )  # fmt: skip
 
@@ -102,11 +102,10 @@ class Upstream:
             log.warning("descriptors_exhausted", advice="raise the limit of open files")
         return Failure(Fault.BUSY, retry_after=EXHAUSTED_PAUSE)
 
-    def _key(self, start: StartAttempt) -> bytes | None:
-        target = start.target
+    def _headers_of(self, target: Target, dialect: Dialect) -> bytes | None:
         if target not in self._headers:
             try:
-                headers = encode_headers(providers.request_headers(self._keys[target]))
+                headers = encode_headers(dialect.headers(self._keys[target]))
             except ValueError:  # a key that would be two lines
                 headers = None
             self._headers[target] = headers
@@ -133,7 +132,7 @@ def broken_fault(error: HttpError) -> Fault:
     return Fault.PAYLOAD if error.fault is NetworkFault.PAYLOAD else Fault.RESET
 
 
-def readable(status: int, headers: Mapping[str, str]) -> Literal["stream", "json"] | None:
+def readable(status: int, headers: Mapping[str, str]) -> Media | None:
     """Say what to read an answer as; None: its head is not worth it, and says why."""
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if status != HTTPStatus.OK or encoding not in ("", "identity"):
@@ -142,7 +141,7 @@ def readable(status: int, headers: Mapping[str, str]) -> Literal["stream", "json
 
 
 @lru_cache(maxsize=64)
-def _media(content_type: str) -> Literal["stream", "json"] | None:
+def _media(content_type: str) -> Media | None:
     match content_type.partition(";")[0].strip().lower():
         case "text/event-stream":
             return "stream"

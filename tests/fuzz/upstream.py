@@ -41,7 +41,7 @@ class Upstream:
         body = mutated(ALL[name].body, random, (*self._bodies, KEY.encode()))
         usage = random.random() < 0.5
         streams = StreamWriter(id="ours", created=7, include_usage=usage)
-        kind = ChunkReader if random.random() < 0.8 else BodyReader  # noqa: S311
+        kind = ChunkReader if random.random() < 0.8 else BodyReader
         reading = kind(
             writer=random.choice((streams, AnswerWriter(id="ours", created=7))),
             traits=TRAITS[random.choice((generation(name), None))],

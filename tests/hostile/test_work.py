@@ -15,8 +15,8 @@ from exo_supervisor.wire.exo import addresses, capacity, legacy, placement, stat
 from exo_supervisor.wire.exo import identity as exo
 from exo_supervisor.wire.openai import outbound as providers
 from exo_supervisor.wire.openai.inbound import read_chat
-from tests.wire.reading import body_gathered, gathered, read_body, streamed
 from tests.hostile.weight import weigh
+from tests.wire.reading import body_gathered, gathered, read_body, streamed
 
 pytestmark = pytest.mark.alone  # every parser by every bad shape: half a minute of counting
 

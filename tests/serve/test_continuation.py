@@ -9,7 +9,8 @@ from exo_supervisor.core.names import ModelId, ProviderName, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.serve.continuation import Broken, Continuation
 from exo_supervisor.wire.openai.inbound import read_chat
-from exo_supervisor.wire.openai.stream_writer import Answer
+from exo_supervisor.wire.table import OPERATIONS, Reply
+from tests.wire.reading import read_into
 
 TIMERS = Timers(connect=2.0, headers=8.0, first_content=30.0, first_content_max=300.0, stall=20.0)
 ERROR = b'data: {"error":{"message":"boom","type":"server_error"}}\n\n'
@@ -40,9 +41,8 @@ def test_what_an_attempt_said_in_vain_is_forgotten() -> None:
     parts = Continuation(read_chat(json.dumps(body).encode()))
     for order, said in ((start(1), text("lost ") + ERROR), (start(2), text("heard "))):
         parts.ask(order)
-        answer = Answer(id="x", created=1, generation=None, include_usage=False)
-        parts.follow(answer)
-        answer.feed(said)
+        reply = parts.follow(Reply("x", 1, "m"), joined=False)
+        read_into(OPERATIONS["/v1/chat/completions"].stream(reply)).feed(said)
     asked = parts.ask(start(3, resumes=True))
     last = msgspec.json.decode(asked.fields["messages"])[-1]
     assert last == {"role": "assistant", "content": "heard "}

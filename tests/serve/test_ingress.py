@@ -255,7 +255,9 @@ def test_what_came_of_a_body_while_the_process_stood_still_is_taken_before_it_is
 
 def test_a_fault_of_our_own_in_a_head_is_told_too() -> None:
     house = House()
-    broken = Head(b"POST", b"/", {"content-encoding": cast("str", 7)}, (), is_old=False)
+    broken = Head(
+        b"POST", b"/v1/chat/completions", {"content-encoding": cast("str", 7)}, (), is_old=False
+    )
     client = Browser(house.loop)
     with capture_logs() as lines:
         client.handler = house.ingress.begin(client, broken)

@@ -6,8 +6,8 @@ from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.policy import ModelRule
 from exo_supervisor.views.under_way import MOST, PrefillSeen, RequestSeen, under_way
 from exo_supervisor.wire.chat.reader import Reader
-from tests.wire.reading import streamed
 from tests.core.story import LOCAL, M, Story
+from tests.wire.reading import streamed
 
 READING = streamed("C")
 

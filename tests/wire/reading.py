@@ -1,6 +1,6 @@
 """Readers with their writers, as the tests of either need them."""
 
-from typing import Unpack, TypedDict
+from typing import TypedDict, Unpack
 
 from exo_supervisor.core.names import Generation
 from exo_supervisor.wire.chat.continuation import Splice

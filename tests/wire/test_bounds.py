@@ -16,8 +16,9 @@ from exo_supervisor.wire.chat.extras import MAX_NAMES, Extras
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.exo.hazards import read_hazards
 from exo_supervisor.wire.exo.identity import encode_chat
+from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.openai.inbound import read_chat
-from exo_supervisor.wire.openai.outbound import read_models
+from exo_supervisor.wire.openai.outbound import Ask, read_models
 from exo_supervisor.wire.sse import SseReader
 from tests.wire.reading import body_gathered, gathered, streamed
 
@@ -73,7 +74,7 @@ def test_a_number_in_what_nests_too_deeply_is_not_vouched_for() -> None:
 
 def test_messages_that_all_have_content_go_to_generation_a_as_they_came() -> None:
     body = b'{"model": "m", "messages": [ {"role": "user",  "content": "x"} ]}'
-    sent = encode_chat(read_chat(body), "x", "A")
+    sent = encode_chat(read_chat(body), Ask("x", TRAITS["A"]))
     assert b'[ {"role": "user",  "content": "x"} ]' in sent
 
 

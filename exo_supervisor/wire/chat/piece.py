@@ -132,22 +132,22 @@ class Writer(Protocol):
         """How many bytes of the answer are held here."""
         ...
 
-    def note(self, size: int) -> None:
+    def note(self, size: int, /) -> None:
         """Count the bytes of an event, whatever is in it; raises OversizedAnswerError."""
         ...
 
-    def take(self, piece: Piece, answer: Answer) -> bytes:
+    def take(self, piece: Piece, answer: Answer, /) -> bytes:
         """Take the next piece, and return what a streaming client gets for it.
 
         Raises OversizedAnswerError, and JoinError where the pieces do not fit together.
         """
         ...
 
-    def end(self, answer: Answer) -> bytes:
+    def end(self, answer: Answer, /) -> bytes:
         """Return the tail of a stream whose answer is whole."""
         ...
 
-    def result(self, answer: Answer) -> list[bytes]:
+    def result(self, answer: Answer, /) -> list[bytes]:
         """Return the body of a whole answer in parts; of a stream there is nothing left to send."""
         ...
 

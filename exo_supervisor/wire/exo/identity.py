@@ -13,6 +13,7 @@ from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.exo.hazards import harmful_samplers
 from exo_supervisor.wire.openai.inbound import ChatRequest
+from exo_supervisor.wire.openai.outbound import Ask
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 MAX_CARDS = 4_000
@@ -163,7 +164,12 @@ def read_cards(body: bytes) -> tuple[Card, ...]:
     )
 
 
-def encode_chat(request: ChatRequest, model: str, generation: Generation) -> bytes:
+def chat_url(base: str) -> str:
+    """Return where a node takes chats."""
+    return f"{base}/v1/chat/completions"
+
+
+def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
     """Write the request for Exo, always streamed; every field not named here is as it came.
 
     Exo drops `max_completion_tokens`, which B and C would answer with up to 32168 tokens, and
@@ -171,7 +177,7 @@ def encode_chat(request: ChatRequest, model: str, generation: Generation) -> byt
     message without content, as beside calls of tools, with a 500.
     """
     fields = request.fields.copy()
-    fields["model"] = Raw(msgspec.json.encode(model))
+    fields["model"] = Raw(msgspec.json.encode(ask.model))
     fields["stream"] = Raw(b"true")
     fields.pop("stream_options", None)
     limit = fields.pop("max_completion_tokens", None)
@@ -182,7 +188,7 @@ def encode_chat(request: ChatRequest, model: str, generation: Generation) -> byt
         del fields["tool_choice"]
     for name in harmful_samplers(fields):
         del fields[name]
-    if generation == "A":
+    if ask.traits.needs_content:
         fields["messages"] = _with_contents(fields["messages"])
     return msgspec.json.encode(fields)
 

@@ -5,7 +5,7 @@ depend on. A new kind of peer, or a fault of an old one, is a row or a column he
 a letter elsewhere.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Raw, Struct
 
@@ -20,6 +20,7 @@ _ROLE = b'{"role":"assistant",'
 class Traits(Struct, frozen=True):
     """One kind of peer; every default is what a provider of OpenAI's dialect does."""
 
+    dialect: Literal["openai", "exo"] = "openai"
     exo: bool = False
     """Its errors come in Exo's words, its pieces repeat the role, and a call's `id` is in its
     `function`, too."""
@@ -55,11 +56,11 @@ class Traits(Struct, frozen=True):
 PROVIDER: Final = Traits()
 TRAITS: Final[dict[Generation | None, Traits]] = {
     "A": Traits(
-        exo=True, nulls=True, runs_on=True, any_model=True, bare_end=True, made_up=True,
-        needs_content=True,
+        dialect="exo", exo=True, nulls=True, runs_on=True, any_model=True, bare_end=True,
+        made_up=True, needs_content=True,
     ),
-    "B": Traits(exo=True, nulls=True),
-    "C": Traits(exo=True),
+    "B": Traits(dialect="exo", exo=True, nulls=True),
+    "C": Traits(dialect="exo", exo=True),
     None: PROVIDER,
 }  # fmt: skip
 """As of v0.0.15, v1.0.71 and 09f9ea313; None is a provider."""

@@ -187,4 +187,3 @@ def _object(raw: Raw) -> dict[str, Raw]:
     if not bytes(raw).startswith(b"{"):
         raise msgspec.DecodeError("not an object")
     return members(raw)
-

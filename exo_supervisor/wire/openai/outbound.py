@@ -11,6 +11,7 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.bounds import MAX_NAME_CHARS
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.piece import NULL
+from exo_supervisor.wire.exo.traits import PROVIDER, Traits
 from exo_supervisor.wire.openai.inbound import ChatRequest
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
 
@@ -36,20 +37,27 @@ _cards = msgspec.json.Decoder(list[Raw])
 _options = msgspec.json.Decoder(dict[str, Raw] | None)
 
 
-def encode_chat(
-    request: ChatRequest, model: str, *, streamed: bool = True, usage: bool = True
-) -> bytes:
-    """Write the request for a provider: its model name, `streamed`, and with its `usage` told.
+class Ask(Struct, frozen=True):
+    """How one target is asked: under which name of the model, and for what kind of answer.
 
-    Without `streamed` it is asked for one whole answer, whatever the client asked of us.
+    Without `streamed` it is asked for one whole answer, whatever the client asked of us; with
+    `usage` for a stream that tells its usage.
     """
-    fields = request.fields | {
-        "model": Raw(msgspec.json.encode(model)),
-        "stream": Raw(b"true" if streamed else b"false"),
-    }
-    if not streamed:
+
+    model: str
+    traits: Traits = PROVIDER
+    streamed: bool = True
+    usage: bool = True
+
+
+def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
+    """Write the request for a provider; every field not named here is as it came."""
+    fields = request.fields.copy()
+    fields["model"] = Raw(msgspec.json.encode(ask.model))
+    fields["stream"] = Raw(b"true" if ask.streamed else b"false")
+    if not ask.streamed:
         fields.pop("stream_options", None)
-    elif usage:
+    elif ask.usage:
         options = request.fields.get("stream_options", NULL)
         merged: dict[str, Raw] = _options.decode(options) or {}
         merged["include_usage"] = Raw(b"true")

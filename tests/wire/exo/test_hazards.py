@@ -8,7 +8,9 @@ import pytest
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.wire.exo.hazards import DIES_OF
 from exo_supervisor.wire.exo.identity import encode_chat
+from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.openai.inbound import read_chat
+from exo_supervisor.wire.openai.outbound import Ask
 
 USER = {"role": "user", "content": "hi"}
 CALLS: list[Any] = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
@@ -24,7 +26,9 @@ def body(*messages: Any, **fields: Any) -> bytes:  # noqa: ANN401 - any JSON
 
 
 def sent(generation: Any, *messages: Any, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-    return json.loads(encode_chat(read_chat(body(*messages, **fields)), "x", generation))
+    return json.loads(
+        encode_chat(read_chat(body(*messages, **fields)), Ask("x", TRAITS[generation]))
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ from exo_supervisor.wire.exo.identity import (
     read_node_id,
     why_not,
 )
+from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.openai.inbound import read_chat
+from exo_supervisor.wire.openai.outbound import Ask
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 PEER = "12D3KooWMd6PiVf3yFGt9pBGfY9Fzh1TBCuC19pgsXT2kCD5fVuR"
@@ -87,7 +89,7 @@ def test_cards_of_every_version_are_read() -> None:
 
 def sent(**more: object) -> dict[str, object]:
     request = read_chat(json.dumps({"model": "m", "messages": MESSAGES} | more).encode())
-    return json.loads(encode_chat(request, "local/x", "C"))
+    return json.loads(encode_chat(request, Ask("local/x", TRAITS["C"])))
 
 
 def test_exo_is_always_asked_to_stream_its_own_model() -> None:

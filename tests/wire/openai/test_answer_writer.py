@@ -12,7 +12,8 @@ from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.openai.answer_writer import MAX_ANSWER_BYTES
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.openai.stream_writer import DONE
-from tests.wire.reading import body_gathered, body_streamed, gathered as read_gathered, read_body
+from tests.wire.reading import body_gathered, body_streamed, read_body
+from tests.wire.reading import gathered as read_gathered
 from tests.wire.sdk import judge_answer
 
 Json = dict[str, object]

@@ -8,6 +8,7 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.openai.inbound import read_chat
 from exo_supervisor.wire.openai.outbound import (
+    Ask,
     chat_url,
     encode_chat,
     models_url,
@@ -30,15 +31,15 @@ ASK = {"model": "m", "messages": [{"role": "user", "content": "é"}], "max_compl
 def test_a_provider_is_asked_to_stream_with_usage(
     options: dict[str, object], merged: dict[str, object]
 ) -> None:
-    body = encode_chat(read_chat(json.dumps(ASK | options).encode()), "gpt")
+    body = encode_chat(read_chat(json.dumps(ASK | options).encode()), Ask("gpt"))
     assert json.loads(body) == ASK | {"model": "gpt", "stream": True, "stream_options": merged}
 
 
 def test_what_a_provider_does_not_take_is_not_asked() -> None:
     request = read_chat(json.dumps(ASK | {"stream_options": {"x": 1}}).encode())
-    whole = json.loads(encode_chat(request, "gpt", streamed=False, usage=False))
+    whole = json.loads(encode_chat(request, Ask("gpt", streamed=False, usage=False)))
     assert whole == ASK | {"model": "gpt", "stream": False}
-    bare = json.loads(encode_chat(request, "gpt", usage=False))
+    bare = json.loads(encode_chat(request, Ask("gpt", usage=False)))
     assert bare == ASK | {"model": "gpt", "stream": True, "stream_options": {"x": 1}}
 
 
