@@ -51,7 +51,6 @@ class Sender:
     evict: Callable[[], None]
     small: int = field(default=0, init=False)
     large: int = field(default=0, init=False)
-    evicted: bool = field(default=False, init=False)
 
     def speed(self, now: float, more: int = 0) -> float:
         """Return its bytes a second, `more` that have just come included."""
@@ -83,7 +82,6 @@ class Bodies:
             slowest = self._slowest(sender, sender.speed(now, size), now)
             if slowest is None:
                 return False
-            slowest.evicted = True
             self.close(slowest)
             slowest.evict()
         sender.large += size
