@@ -135,7 +135,7 @@ async def serve(
     )
     machine = Machine(policy, clock())
     send, receive = anyio.create_memory_object_stream[Event](INBOX)
-    nodes, clouds = open_sessions(border.why_not)
+    nodes, clouds = open_sessions(border.why_not, most_kept=limits.file_limit() // 8)
     async with nodes, clouds, send, receive:
         fetch = Fetcher(nodes)
         live = LiveRequests(get_running_loop(), monotonic)

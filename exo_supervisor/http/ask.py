@@ -34,10 +34,15 @@ async def ask(
 ) -> WholeAnswer:
     """Send a request and return its answer, `limit` bytes long at most. See `Client.send`.
 
+    Unless it is to be `fresh`, it goes over a kept connection of any age.
+
     Raises HttpError and TooLongError. The caller bounds the time.
     """
     whole = _Whole(limit)
-    call = client.send(whole, method, url, headers=headers, body=body, proxy=proxy, fresh=fresh)
+    call = client.send(
+        whole, method, url,
+        headers=headers, body=body, proxy=proxy, reuse="never" if fresh else "any",
+    )  # fmt: skip
     try:
         return await whole.done
     finally:

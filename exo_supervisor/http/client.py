@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import anyio
 from anyio.abc import TaskGroup
@@ -25,6 +25,7 @@ from exo_supervisor.http.pool import Key, Pool
 from exo_supervisor.http.resolver import IpAddress, Resolver
 from exo_supervisor.http.url import Origin, Proxy, split_url
 
+Reuse = Literal["never", "young", "any"]
 _METHODS: Final = frozenset({"GET", "POST", "DELETE"})
 _NOWHERE: Final = (Origin("http", "", 80), None)
 
@@ -65,6 +66,8 @@ async def _bar_nobody(_: IpAddress, __: int) -> str | None:
 class Client:
     """Owns its connections; `idle` is for how many seconds one is kept for a next request.
 
+    For `kept` and `most_kept` see the pool.
+
     No redirects, no cookies, no compression, no environment: an answer is what came. To be used
     as a context manager, which owns the tasks that connect.
     """
@@ -73,11 +76,13 @@ class Client:
         self,
         *,
         idle: float,
+        kept: float = 0.0,
+        most_kept: int = 0,
         tcp_keepalive: bool = False,
         why_not: WhyNot | None = None,
         tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
-        self._pool = Pool(idle)
+        self._pool = Pool(idle, kept=kept, most_kept=most_kept)
         self._options = ConnectOptions(
             Resolver(), why_not or _bar_nobody, tls or _Tls().context, tcp_keepalive
         )
@@ -141,13 +146,14 @@ class Client:
         body: bytes | None = None,
         connect_timeout: float | None = None,
         proxy: Proxy | None = None,
-        fresh: bool = False,
+        reuse: Reuse = "young",
     ) -> Call:
         """Send a request; the listener is called back, in no case before this returns.
 
         `headers` come from `encode_headers`. Only connecting is bounded here, by `connect_timeout`.
         A connection that was kept and is lost before any byte of the answer costs nothing: the
-        request is sent again, once, over a fresh one. `fresh` keeps none and so sends once.
+        request is sent again, once, over a fresh one. `reuse` may be "never": it is sent once; or
+        "any": over one, too, that has likely been closed meanwhile.
         """
         self._requests += 1
         try:
@@ -161,7 +167,9 @@ class Client:
         else:
             head = b"%b%bcontent-length: %d\r\n\r\n" % (lines, headers, len(body))
         call = Call(listener, key, head, body or b"", connect_timeout, self._connect_again)
-        connection = None if fresh else self._pool.take(key)
+        connection = None
+        if reuse != "never":
+            connection = self._pool.take(key, of_any_age=reuse == "any")
         if connection is None:
             self._start_connecting(call)
             return call

@@ -18,10 +18,20 @@ class Pool:
     """Owns the connections that are at rest; each leaves when it is used, too old, or closed.
 
     Last in, first out: the youngest is the likeliest to live, and the others grow old together.
+    One that is older than `idle` is for requests that may be lost, like a probe: one an origin, and
+    `most_kept` in all, are kept for `kept` seconds.
     """
 
-    def __init__(self, idle: float, clock: Callable[[], float] = boottime) -> None:
+    def __init__(
+        self,
+        idle: float,
+        clock: Callable[[], float] = boottime,
+        *,
+        kept: float = 0.0,
+        most_kept: int = 0,
+    ) -> None:
         self._idle, self._clock = idle, clock
+        self._kept, self._most_kept = max(idle, kept), most_kept
         self._resting: dict[Key, deque[Connection]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -44,13 +54,15 @@ class Pool:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._idle, self._sweep)
 
-    def take(self, key: Key) -> Connection | None:
+    def take(self, key: Key, *, of_any_age: bool = False) -> Connection | None:
         """Hand out the connection that came to rest last, if one may be used again."""
         resting = self._resting.get(key)
         while resting:  # one that was emptied stays: it is filled again in a moment
+            age = self._clock() - resting[-1].idle_since
+            if self._idle <= age < self._kept and not of_any_age:
+                return None
             connection = resting.pop()
-            young = self._clock() - connection.idle_since < self._idle
-            if young and connection.is_fit():
+            if age < self._kept and connection.is_fit():
                 return connection
             connection.close()
         return None
@@ -78,13 +90,17 @@ class Pool:
             self.clear(key)
 
     def _sweep(self) -> None:
-        """Close what is too old, and come back when the next will be."""
-        now, self._timer = self._clock(), None
+        """Close what is too old, and come back for the others, now and then."""
+        now, room = self._clock(), self._most_kept
+        self._timer = None
         for resting in tuple(self._resting.values()):
             for connection in tuple(resting):
-                if now - connection.idle_since >= self._idle:
+                age = now - connection.idle_since
+                if age < self._idle:
+                    break
+                if connection is resting[-1] and room and age < self._kept:
+                    room -= 1
+                else:
                     connection.close()
-        oldest = min((each[0].idle_since for each in self._resting.values() if each), default=None)
-        if oldest is not None:
-            left = max(0.0, oldest + self._idle - now)
-            self._timer = asyncio.get_running_loop().call_later(left, self._sweep)
+        if self._resting:
+            self._timer = asyncio.get_running_loop().call_later(self._idle / 4, self._sweep)

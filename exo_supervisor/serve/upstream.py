@@ -37,6 +37,8 @@ EXHAUSTED_QUIET: Final = 60.0
 
 NODE_IDLE: Final = 3.0
 """Seconds that an idle connection to a node is kept: hypercorn (Exo B, C) closes it at five."""
+NODE_KEPT: Final = 15.0
+"""Seconds that one is kept for the next probe; a node that closes it costs a connect, as before."""
 PROVIDER_IDLE: Final = 60.0
 
 
@@ -160,9 +162,11 @@ def judge_head(status: int, headers: Mapping[str, str], body: bytes, *, exo: boo
     return Failure(judged.fault, judged.message, judged.status, judged.retry_after)
 
 
-def open_sessions(why_not: WhyNot | None = None) -> tuple[Client, Client]:
+def open_sessions(why_not: WhyNot | None = None, *, most_kept: int = 0) -> tuple[Client, Client]:
     """Make the two clients, for nodes and for providers; the second probes silent peers.
 
-    `why_not` says where no connection to a node may be made.
+    `why_not` says where no connection to a node may be made; `most_kept` connections are kept from
+    one probe to the next.
     """
-    return Client(idle=NODE_IDLE, why_not=why_not), Client(idle=PROVIDER_IDLE, tcp_keepalive=True)
+    nodes = Client(idle=NODE_IDLE, kept=NODE_KEPT, most_kept=most_kept, why_not=why_not)
+    return nodes, Client(idle=PROVIDER_IDLE, tcp_keepalive=True)

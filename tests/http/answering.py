@@ -29,7 +29,7 @@ async def request(
     answer = Answer()
     answer.call = client.send(
         answer, method, url, headers=headers, body=body,
-        connect_timeout=connect_timeout, proxy=proxy, fresh=fresh,
+        connect_timeout=connect_timeout, proxy=proxy, reuse="never" if fresh else "young",
     )  # fmt: skip
     assert not answer.status
     try:

@@ -67,3 +67,26 @@ async def test_the_sweep_closes_what_is_old_and_comes_back_for_the_rest() -> Non
             while not second.ends:  # noqa: ASYNC110 -- nobody tells
                 await anyio.sleep(0.001)
     pool.close()
+
+
+async def test_an_old_connection_is_for_who_may_lose_it_and_only_one_an_origin_is_kept() -> None:
+    clock = Clock()
+    pool = Pool(0.01, clock, kept=60.0, most_kept=1)
+    other = (Origin("http", "other", 1), None)
+    with Wired() as first, Wired() as second, Wired() as third:
+        pool.put(KEY, first.connection)
+        pool.put(KEY, second.connection)
+        pool.put(other, third.connection)
+        clock.now += 1.0
+        with anyio.fail_after(60):
+            while not (first.ends and third.ends):  # noqa: ASYNC110 -- nobody tells
+                await anyio.sleep(0.001)
+        assert second.ends == 0
+        assert pool.take(KEY) is None, "it is left for others"
+        assert pool.take(KEY, of_any_age=True) is second.connection
+        pool.put(KEY, second.connection)
+        clock.now += 60.0
+        with anyio.fail_after(60):
+            while not second.ends:  # noqa: ASYNC110 -- nobody tells
+                await anyio.sleep(0.001)
+    pool.close()
