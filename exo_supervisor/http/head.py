@@ -64,8 +64,10 @@ def read_head(raw: bytes, fields: dict[bytes, bytes]) -> Head:
         headers, repeated = _join_repeated(raw)
     if headers.get("transfer-encoding", "chunked").lower() != "chunked":
         raise BadHeadError("the only transfer-encoding of a request is chunked")
-    length = headers.pop("content-length", None)
     is_old = parts[2] == b"HTTP/1.0"
+    if is_old and "transfer-encoding" in headers:  # RFC 9112, section 6.1: its framing is faulty
+        raise BadHeadError("HTTP/1.0 has no transfer-encoding")
+    length = headers.pop("content-length", None)
     return Head(
         method=parts[0],
         target=parts[1],

@@ -84,8 +84,10 @@ class RequestReader:
     def take_head(self, data: bytes) -> bytes:
         """Take in what there is of a head; returns what stands behind it. Raises BadHeadError."""
         self.head, self.complete = None, False
-        if self._parser is not None and not self._raw:
-            self._forget()
+        if not self._raw:
+            data = data.lstrip(b"\r\n")  # empty lines mean nothing (RFC 9112, section 2.2)
+            if self._parser is not None:
+                self._forget()
         end = data.find(_EMPTY) + 4
         if self._raw or end < 4:  # noqa: PLR2004 -- found nowhere
             return self._take_part(data)
@@ -167,14 +169,12 @@ class RequestReader:
         if len(raw) > MAX_HEAD_BYTES:
             raise BadHeadError(_TOO_LONG)
         if self._has_fields:
-            self.head = head = read_head(self.raw.lstrip(b"\r\n"), self._fields)
+            self.head = head = read_head(self.raw, self._fields)
             self._left = head.length
             if head.length is not None:
                 self._known.remember(self.raw, head)
-        elif self.raw.strip(b"\r\n"):  # empty lines alone mean nothing (RFC 9112, section 2.2)
-            raise BadHeadError(_NO_HTTP)
         else:
-            self._forget()
+            raise BadHeadError(_NO_HTTP)
 
     def _ignore_upgrade(self) -> None:
         """Read a head that asks for another protocol as one that does not (RFC 9110, 7.8)."""
@@ -188,19 +188,30 @@ class RequestReader:
             raise BadHeadError("this is no proxy") from None
 
     def _take_chunks(self, data: bytes) -> tuple[bytes, bytes]:
-        """Take in chunks up to the first empty line, behind which the body may have ended."""
-        across = (self._seam + data[:3]).find(_EMPTY)
-        end = data.find(_EMPTY) + 4 if across < 0 else across + 4 - len(self._seam)
-        if end < 4 and across < 0:  # noqa: PLR2004 -- found nowhere
-            end = len(data)
-        self._seam = (self._seam + data[max(0, end - 3) : end])[-3:]
-        try:
-            self._feed(data[:end])
-        except BadHeadError:
-            raise BadBodyError from None
+        """Take in chunks piece by piece, since behind an empty line the body may have ended.
+
+        A body may be made of empty lines alone: no piece costs a copy of what stands behind it.
+        """
+        begin = 0
+        while begin < len(data) and not self.complete:
+            end = self._end_of_piece(data, begin)
+            self._seam = (self._seam + data[max(begin, end - 3) : end])[-3:]
+            try:
+                self._feed(data[begin:end])
+            except BadHeadError:
+                raise BadBodyError from None
+            begin = end
         got = b"".join(self._got)
         self._got.clear()
-        self._overhead = 0 if got else self._overhead + end
+        self._overhead = 0 if got else self._overhead + begin
         if self._overhead > MAX_HEAD_BYTES:
             raise BadBodyError
-        return got, data[end:]
+        return got, data[begin:]
+
+    def _end_of_piece(self, data: bytes, begin: int) -> int:
+        """Return where the first empty line ends, one included that began in the last piece."""
+        across = (self._seam + data[begin : begin + 3]).find(_EMPTY)
+        if across >= 0:
+            return begin + across + 4 - len(self._seam)
+        end = data.find(_EMPTY, begin)
+        return len(data) if end < 0 else end + 4

@@ -68,9 +68,11 @@ def _make_last(
     """Read each request as its connection's last: what follows was not judged."""
     last = message._replace(should_close=True)
     judgement = _judgement_of(protocol)
-    if judgement is not None:
-        target = judgement.head.target.decode()
-        last = last._replace(path=target, url=URL(target, encoded=True))
+    if judgement is not None and judgement.head.target.startswith(b"/"):
+        target = judgement.head.target.decode("ascii", "surrogateescape")
+        path, _, query = target.partition("#")[0].partition("?")
+        url = URL.build(path=path, query_string=query, encoded=True)  # `//` begins no host here
+        last = last._replace(path=target, url=url)
     return web.BaseRequest(last, payload, protocol, writer, task, asyncio.get_running_loop())
 
 
@@ -93,6 +95,14 @@ class _Connection(web.RequestHandler):
         )
         self.judgement = judgement
         self._left = left
+
+    async def start(self) -> None:
+        """Serve its one request, and close: nobody is left waiting, whatever became of it."""
+        try:
+            await super().start()
+        finally:
+            if self.transport is not None:
+                self.transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Go out."""

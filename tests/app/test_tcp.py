@@ -182,6 +182,29 @@ async def test_each_request_has_its_line_a_refused_one_too_and_no_user() -> None
         assert started["sockets"][1] == tcp.base_url.netloc.decode()
 
 
+@pytest.mark.parametrize("target", ["http://[", "http://a:99999999/"])
+async def test_a_target_that_is_no_url_is_refused_and_waits_for_nobody(target: str) -> None:
+    """The answer was never sent, and the connection stayed open, of one without a token, too."""
+    async with ExoNode("C") as node, listening(node) as (_, tcp):
+        port = tcp.base_url.port or 0
+        for said in ("", f"authorization: Bearer {TOKEN}\r\n"):
+            with anyio.fail_after(PATIENCE):
+                async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+                    head = f"GET {target} HTTP/1.1\r\nhost: localhost\r\n{said}\r\n"
+                    await stream.send(head.encode())
+                    answer = b"".join([part async for part in stream])
+            assert b" 400 " in answer.partition(b"\r\n")[0]
+
+
+async def test_slashes_behind_a_token_in_the_path_read_as_one() -> None:
+    """A base URL that ends in one, and a path that begins with one: joined as texts."""
+    async with ExoNode("C") as node, listening(node) as (world, tcp):
+        await world.ready()
+        for path in ("/v1/models", "//v1/models", "//v1//models?a=//b"):
+            url = httpx.URL(str(tcp.base_url), raw_path=f"/t/{TOKEN}{path}".encode())
+            assert (await tcp.get(url)).status_code == 200, path
+
+
 async def test_the_token_goes_to_nobody() -> None:
     async with (
         ExoNode("C") as node,

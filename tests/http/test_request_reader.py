@@ -72,6 +72,7 @@ BAD_HEADS: dict[str, bytes] = {
     "a length beyond all numbers": LINE + b"content-length: 99999999999999999999999\r\n\r\n",
     "chunks and a length": LINE + TE + b"content-length: 5\r\n\r\n0\r\n\r\n",
     "a length and chunks": LINE + b"content-length: 5\r\n" + TE + b"\r\n0\r\n\r\n",
+    "chunks of an old client": b"POST /x HTTP/1.0\r\n" + TE + b"\r\n0\r\n\r\n",
     "two codings": LINE + TE + b"transfer-encoding: identity\r\n\r\n0\r\n\r\n",
     "chunked twice": LINE + TE + TE + b"\r\n0\r\n\r\n",
     "an unknown coding": LINE + b"transfer-encoding: xchunked\r\n\r\n0\r\n\r\n",
@@ -219,6 +220,15 @@ def test_what_chunks_say_beside_their_data_has_a_bound(rest: bytes) -> None:
     reader.take_head(begun)
     for _ in range(200):
         assert reader.take_body(b"1;a=" + b"x" * 1000 + b"\r\nb\r\n") == (b"b", b"")
+
+
+def test_empty_lines_without_end_are_read_in_one_step() -> None:
+    """Before a head, and in a body: a step for each, with a copy of the rest, stopped the loop."""
+    reader, empty = reader_of(), b"\r\n\r\n" * 16_384
+    assert (reader.take_head(empty), reader.head, reader.has_begun) == (b"", None, False)
+    assert reader.take_head(empty + HOST + TE + b"\r\n") == b""
+    whole = b"%x\r\n%b\r\n0\r\n\r\n" % (len(empty), empty)
+    assert reader.take_body(whole + SHORT) == (empty, SHORT)
 
 
 def head(lines: bytes, version: bytes = b"1.1") -> Head:
