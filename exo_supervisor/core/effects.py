@@ -114,9 +114,9 @@ class KeepInstances(BaseEffect, frozen=True, kw_only=True):
 class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     """Send a request to a target; a `generation` of None means a provider.
 
-    `shift` is why this is not the first choice; `hold`: nothing is shown before the whole answer
-    is in; `continues`: another target may go on with it, and `resumes`: this one does. `streamed`:
-    it is asked for a stream, and with `usage` for one that tells its usage.
+    `shift` is why this is not the first choice; `commit_at_answer`: nothing is shown before the
+    whole answer is in; `continues`: another target may go on with it, and `resumes`: this one does.
+    `streamed`: it is asked for a stream, and with `usage` for one that tells its usage.
     """
 
     request: RequestId

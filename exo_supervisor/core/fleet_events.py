@@ -33,7 +33,7 @@ MAX_CARDS = 20_000
 FORGET = 600.0
 """Seconds after which a silent node that no person named is forgotten."""
 QUIET = 64
-"""Unproven nodes, beyond which one more that is silent is not worth a line."""
+"""Unverified nodes, beyond which one more that is silent is not worth a line."""
 
 
 class FleetEvents:
