@@ -27,11 +27,11 @@ WHOLE_CHARS = 3
 
 _ANCHOR = RUN_CHARS // 2
 _TEXTS = frozenset({"content", "text"})
-_WORD = re.compile(r"[\u2e80-\uffef]|[^\W_\u2e80-\uffef]+")
+_WORD = r"[\u2e80-\uffef]|[^\W_\u2e80-\uffef]+"
 """A run of letters and digits; where words are not set apart, one character is one."""
-_NO_LETTERS = re.compile(r"[\W_]+")
-_CODE = re.compile(r"(?<!\\)\\++u([0-9a-fA-F]{4})")
-_BLANK = re.compile(r"(?<!\\)\\++[nrtbf]")
+_NO_LETTERS = r"[\W_]+"
+_CODE = r"(?<!\\)\\++u([0-9a-fA-F]{4})"
+_BLANK = r"(?<!\\)\\++[nrtbf]"
 """A run of backslashes is gone through once, however long it is."""
 
 
@@ -65,7 +65,7 @@ class _Said:
 
     def __init__(self, words: str) -> None:
         self._text = _plain(words)
-        self._words = list(_WORD.finditer(self._text))
+        self._words = list(re.finditer(_WORD, self._text))
         self._bare = [_bare(match.group()) for match in self._words]
         self._letters = "".join(self._bare)
         self._owner = [n for n, word in enumerate(self._bare) for _ in word]
@@ -130,8 +130,8 @@ def _commas(raw: Raw) -> int:
 
 def _plain(text: str) -> str:
     """Undo escapes that are left, however often the text was quoted."""
-    return _BLANK.sub(" ", _CODE.sub(lambda code: chr(int(code[1], 16)), text))
+    return re.sub(_BLANK, " ", re.sub(_CODE, lambda code: chr(int(code[1], 16)), text))
 
 
 def _bare(text: str) -> str:
-    return _NO_LETTERS.sub("", _plain(text)).casefold()
+    return re.sub(_NO_LETTERS, "", _plain(text)).casefold()

@@ -21,7 +21,7 @@ _WRONG_CODES = frozenset({400, 413, 422})
 """Statuses that speak of the request; any other 4xx is about what lies at this provider."""
 MAX_MESSAGE = 300
 """Characters of an upstream's words that are kept."""
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_CONTROLS = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+"
 _STATUSES = {
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
@@ -92,7 +92,7 @@ def safe_text(value: object) -> str:
     if not isinstance(value, str):
         return ""
     text = hide_shapes(wordings.without_echo(value[: 4 * MAX_MESSAGE]))
-    return _CONTROLS.sub(" ", text).strip()[:MAX_MESSAGE]
+    return re.sub(_CONTROLS, " ", text).strip()[:MAX_MESSAGE]
 
 
 def said(error: object) -> Said:

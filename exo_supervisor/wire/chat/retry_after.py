@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 MAX_WAIT = 3600.0
 """Seconds; a target that names a later time is asked again after one hour."""
@@ -38,6 +37,8 @@ def retry_after(headers: Mapping[str, str], now_wall: float) -> float | None:
 
 def _moment(value: str) -> float | None:
     """Read a date of HTTP as seconds since the epoch."""
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few answers name a date
+
     try:
         moment: datetime = parsedate_to_datetime(value)
         if moment.tzinfo is None:

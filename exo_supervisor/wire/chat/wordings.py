@@ -3,12 +3,13 @@
 A status alone says little: a retired model comes as 400, 404 or 410, an empty account as 400, 402,
 403 or 429. What the words are about decides who else may be asked. Names that a client chose (a
 model's id in quotes) are taken out before words are looked for that an id could hold.
+
+The patterns are texts, which `re` compiles at their first use and keeps: to compile them costs more
+than the rest of this package's import, and most services never meet a refusal.
 """
 
 import re
 from enum import Enum
-
-_ANY = re.IGNORECASE | re.DOTALL
 
 
 class About(Enum):
@@ -23,16 +24,17 @@ class About(Enum):
     HERE = "here"
 
 
-_QUOTED = re.compile(r"`[^`]{1,200}`|'[^']{1,200}'|\"[^\"]{1,200}\"")
+_QUOTED = r"`[^`]{1,200}`|'[^']{1,200}'|\"[^\"]{1,200}\""
 
-_SMALLER = re.compile(
+_SMALLER = (
+    r"(?is)"
     r"can only afford|fewer max_?tokens|(lower|reduce|decrease) (the |your )?(`?max_?tokens|prompt|"
-    r"message|input|request)|(tokens?|request) must be reduced|request too large",
-    _ANY,
+    r"message|input|request)|(tokens?|request) must be reduced|request too large"
 )
 """The account could bear a smaller request."""
 
-_MONEY = re.compile(
+_MONEY = (
+    r"(?is)"
     r"insufficient[ _](quota|credits?|balance|funds)|exceeded your (current )?quota|"
     r"exceeded your (monthly |included )+credits|out of credits?|no credits? (left|remaining)|"
     r"credit balance|credits? (have |has |are |is )?(been )?(exhausted|depleted|used up)|"
@@ -40,19 +42,19 @@ _MONEY = re.compile(
     r"billing[ _](not[ _]active|hard[ _]limit|details)|"
     r"(spending|usage|key|credit|monthly) limit (was |has been )?(exceeded|reached)|"
     r"monthly spending limit|more credits|payment[ _]required|account balance|"
-    r"in arrears|\barrearage\b|overdue",
-    _ANY,
+    r"in arrears|\barrearage\b|overdue"
 )
-_KEY = re.compile(
+_KEY = (
+    r"(?is)"
     r"api[ _-]?key|\binvalid[ _]key|\b(bearer|access|auth\w*) token|unauthori[sz]ed|"
     r"authenticat|credentials|permission[ _]denied|insufficient permissions|missing scopes|"
     r"unregistered callers|has not been used in project|service[ _]disabled|"
     r"(account|organization|project|team|user|workspace)\b[^.]{0,60}?\b"
     r"(inactive|not active|disabled|deactivated|suspended|blocked|terminated|archived|deleted)|"
-    r"account_deactivated|user not found",
-    _ANY,
+    r"account_deactivated|user not found"
 )
-_MODEL = re.compile(
+_MODEL = (
+    r"(?is)"
     r"model_(not_found|decommissioned|not_available|deprecated|retired|not_supported|not_exist)|"
     r"(unknown|unsupported|invalid|nonexistent)[ _]model\b|no such model|not a valid model|"
     r"could not find (the )?(requested )?model\b|"
@@ -64,16 +66,16 @@ _MODEL = re.compile(
     r"identifier is invalid|"
     r"not supported by (any )?provider)|"
     r"(not|n't) have access to (the |this )?model|unable to access model|no endpoints found for|"
-    r"not supported by (any )?provider",
-    _ANY,
+    r"not supported by (any )?provider"
 )
-_NOT_ABOUT_A_MODEL = re.compile(
+_NOT_ABOUT_A_MODEL = (
+    r"(?is)"
     r"\btools?\b|\bfunctions?\b|parameter|\bregion|country|territory|location|polic(y|ies)|guardrail|"
-    r"that support|support the provided|image input|modalit|allowed providers|privacy",
-    _ANY,
+    r"that support|support the provided|image input|modalit|allowed providers|privacy"
 )
-_RATE = re.compile(r"per (minute|min|hour|day)\b|\b[TR]P[MD]\b|rate limit", _ANY)
-_LENGTH = re.compile(
+_RATE = r"(?is)per (minute|min|hour|day)\b|\b[TR]P[MD]\b|rate limit"
+_LENGTH = (
+    r"(?is)"
     r"context[ _](length|window|size|limit)|maximum context|"
     r"maximum (allowed )?(prompt|input|sequence|model) length|max(imum)?[ _]model[ _]len|"
     r"(prompt|input|request|conversation) (is )?too long|too many (input |prompt )?tokens|"
@@ -85,30 +87,30 @@ _LENGTH = re.compile(
     r"tokens in request more than max|`?inputs`? (tokens \+|must have less than)|"
     r"range of input length|exceed\w* (the )?max(imum)? message tokens|\btokens? limit exceeded|"
     r"(prompt|input) length \(?[\d,]+\)? exceeds|"
-    r"reduce the length of|longer than the (model|context)|greater than the context",
-    _ANY,
+    r"reduce the length of|longer than the (model|context)|greater than the context"
 )
-_USAGE = re.compile(r"stream_?options|include_?usage", _ANY)
-_STREAM = re.compile(
+_USAGE = r"(?is)stream_?options|include_?usage"
+_STREAM = (
+    r"(?is)"
     r"verified to stream|(not|n't|cannot) (currently )?(be )?(support\w*|allow\w*|us\w+|enable\w*)"
     r" (response |token )?stream|"
     r"streaming is (currently )?disabled|['\"`]?stream['\"`]? must be (set to )?false|"
     r"stream(ing|ed)?\b['\"`]? ?(mode|responses?|=\s?true|output)?\s?(is|are|does|was)? ?"
     r"(not|n't|un) ?(yet |currently )?(support|allow|available|enable|implement|permit|accept)|"
     r"(unsupported|unrecognized|unknown|unexpected)[^.]{0,40}?['\"`]stream['\"`]|"
-    r"['\"`]stream['\"`] (is unsupported|does not)",
-    _ANY,
+    r"['\"`]stream['\"`] (is unsupported|does not)"
 )
-_HERE = re.compile(
+_HERE = (
+    r"(?is)"
     r"moderation|flagged|content[ _](filter|policy|management)|safety|inappropriate|sensitive|"
     r"prohibited[ _]content|content exists risk|"
     r"data_inspection|responsible ai|usage polic|data polic|privacy|guardrail|"
     r"\bregions?\b|\bcountry|territor(y|ies)|location|allowed providers|"
     r"(your|current|free) (plan|tier|subscription)|(upgrade|usage|service) (your )?(plan|tier)|"
-    r"verified to use",
-    _ANY,
+    r"verified to use"
 )
-_FIELD = re.compile(
+_FIELD = (
+    r"(?is)"
     r"unsupported|(not|n't|cannot) (currently |yet |be )?(support|accept|permit|allow)|"
     r"unrecogni[sz]ed|unknown (parameter|field|name|argument|key|variant|property)|"
     r"(un)?expected (keyword|field|property|parameter|argument|last role)|extra_forbidden|"
@@ -116,22 +118,21 @@ _FIELD = re.compile(
     r"support the provided|not (yet )?implemented|must be a string|prefill|last role|"
     r"must end with a user|only supports|only allows|at most \d+ [\w ()]{1,40} may be provided|"
     r"not available (for|with) this model|supports at most|supported by this model|"
-    r"maximum allowed number of output|image input|multimodal|mmproj|requires --enable",
-    _ANY,
+    r"maximum allowed number of output|image input|multimodal|mmproj|requires --enable"
 )
-_FULL = re.compile(
+_FULL = (
+    r"(?is)"
     r"queue( is)? full|queue_full|overloaded|server (is )?busy|maximum pending requests|"
     r"too many (concurrent )?requests|at capacity|no (free |available )?slots?\b|loading model|"
-    r"rate[ _-]?limit",
-    _ANY,
+    r"rate[ _-]?limit"
 )
-_ECHO = re.compile(r"""(\[?type=\w+, )?(['"]input['"]\s*:|input_value\s*=).*""", re.DOTALL)
-_PAGE = re.compile(r"<(?:!doctype|html|head|body|\?xml)\b.*", _ANY)
-_WAIT = re.compile(
+_ECHO = r"""(?s)(\[?type=\w+, )?(['"]input['"]\s*:|input_value\s*=).*"""
+_PAGE = r"(?is)<(?:!doctype|html|head|body|\?xml)\b.*"
+_WAIT = (
+    r"(?i)"
     r"(?:try again|retry|available again|reset\w*) (?:in|after) (?:about )?"
     r"(?:(?P<h>\d+) ?h[a-z]* ?)?(?:(?P<m>\d+) ?m(?!s|il)[a-z]* ?)?"
-    r"(?:(?P<s>\d+(?:\.\d+)?) ?(?P<unit>ms|s))?",
-    re.IGNORECASE,
+    r"(?:(?P<s>\d+(?:\.\d+)?) ?(?P<unit>ms|s))?"
 )
 
 
@@ -143,43 +144,43 @@ def about(status: int, words: str) -> About | None:
         return About.MODEL
     if is_too_long(words):
         return About.LENGTH
-    if _USAGE.search(words):
+    if re.search(_USAGE, words):
         return About.USAGE
-    if _STREAM.search(words):
+    if re.search(_STREAM, words):
         return About.STREAM
-    if status in {402, 403, 451} or _SMALLER.search(words) or _is_of_here(words):
+    if status in {402, 403, 451} or re.search(_SMALLER, words) or _is_of_here(words):
         return About.HERE
-    return About.FIELD if status in {400, 404, 422} and _FIELD.search(words) else None
+    return About.FIELD if status in {400, 404, 422} and re.search(_FIELD, words) else None
 
 
 def is_too_long(words: str) -> bool:
     """Say whether a prompt was longer than a model takes; a limit by the minute is none of it."""
-    return _LENGTH.search(words) is not None and _RATE.search(words) is None
+    return re.search(_LENGTH, words) is not None and re.search(_RATE, words) is None
 
 
 def is_of_money(words: str) -> bool:
     """Say whether an account has nothing left, however small a request is."""
-    return _MONEY.search(words) is not None and _SMALLER.search(words) is None
+    return re.search(_MONEY, words) is not None and re.search(_SMALLER, words) is None
 
 
 def asks_for_less(words: str) -> bool:
     """Say whether a smaller request would pass."""
-    return _SMALLER.search(words) is not None
+    return re.search(_SMALLER, words) is not None
 
 
 def is_full(words: str) -> bool:
     """Say whether a server has more to do than it takes on."""
-    return _FULL.search(words) is not None
+    return re.search(_FULL, words) is not None
 
 
 def without_echo(words: str) -> str:
     """Leave out a page, and what a validator repeats of the request."""
-    return _ECHO.sub("…", _PAGE.sub("", words))
+    return re.sub(_ECHO, "…", re.sub(_PAGE, "", words))
 
 
 def wait_named(words: str) -> float | None:
     """Read the seconds after which a text says to come again."""
-    found = _WAIT.search(words)
+    found = re.search(_WAIT, words)
     if found is None or not any(found.group("h", "m", "s")):
         return None
     seconds = float(found["s"] or 0) / (1000 if (found["unit"] or "").lower() == "ms" else 1)
@@ -189,20 +190,20 @@ def wait_named(words: str) -> float | None:
 def _is_of_key(status: int, words: str) -> bool:
     if status == 401:  # noqa: PLR2004 - unauthorized, RFC 9110
         return True
-    if _SMALLER.search(words):
+    if re.search(_SMALLER, words):
         return False
-    if status == 402 or _MONEY.search(words):  # noqa: PLR2004 - payment required
+    if status == 402 or re.search(_MONEY, words):  # noqa: PLR2004 - payment required
         return True
-    if status not in {400, 403} or _MODEL.search(words):
+    if status not in {400, 403} or re.search(_MODEL, words):
         return False
-    return _KEY.search(words) is not None
+    return re.search(_KEY, words) is not None
 
 
 def _is_of_model(status: int, words: str) -> bool:
-    if status not in {404, 410} and not _MODEL.search(words):
+    if status not in {404, 410} and not re.search(_MODEL, words):
         return False
-    return not _NOT_ABOUT_A_MODEL.search(_QUOTED.sub("", words))
+    return not re.search(_NOT_ABOUT_A_MODEL, re.sub(_QUOTED, "", words))
 
 
 def _is_of_here(words: str) -> bool:
-    return _HERE.search(_QUOTED.sub("", words)) is not None
+    return re.search(_HERE, re.sub(_QUOTED, "", words)) is not None
