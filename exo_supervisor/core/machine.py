@@ -2,14 +2,50 @@
 
 `handle(event, now)` is the only way in which anything changes. The machine mutates its tables in
 place, since copying them would make the cost of an event grow with the load; nobody else may.
+
+**The life of a request.** It arrives, and `catalog` turns its model's name into a route: tiers of
+targets in the configured order. Until the first look is over it is parked, unless a node could
+take it at once. `next_step` then says one of three things. *Start*: a permit is taken at both of
+the candidate's breakers, the attempt is counted in, and `StartAttempt` goes out. *Wait*: it joins
+the queue with an alarm, and looks again when that goes off, a seat is free, or the house changes.
+*Fail*: it is refused, once, in words. An attempt's first content speaks for its target and its
+model at once; what other targets failed before now counts against them, since the request was not
+to blame. An attempt that falls silent has its cluster's state read, and is cancelled where the
+state disowns it. When it settles, both permits come back, and the request ends or asks for its next
+step; where content was sent, it ends, or another target goes on with the text. Its client may leave
+at any of these moments, which gives back whatever it holds then.
+
+**The life of a node.** Somebody sights it, and it is watched: from then on it is probed. Its first
+answer makes it up (its second, if it was down before), which has its state read. The state lists
+ids: nodes that list each other are a cluster, and what its freshest member tells is the truth about
+where models stand; the index of who is ready for what follows. A cluster's state is read again at
+each interval, by its members in turn. Three missed probes in a row make a node down, which takes it
+out of the index; one that refuses connections is dead, and its attempts end at once. Whoever is
+silent for ten minutes and was named by no person is forgotten, with every row that names it.
+
+**What may come late**, and changes nothing then: whatever speaks of an attempt that is not its
+request's current one (numbers are never used twice); an outcome whose permit is of an older epoch
+of its breaker; anything heard of a node that is forgotten, or of a provider that left the
+configuration; what came of a placement whose ticket is not the last; a `Ticked` before its alarm,
+and an alarm of somebody who needs none any more. What may come twice, or out of order: sightings,
+probes, states (a member that replays its log tells the past, see `fleet/members`), lists.
+
+**What bounds each table.** Requests, the queue, silences and concurrency: the requests that
+`requests/admission` lets in. Alarms: 64 and two for each request that waits and each cluster. Nodes
+2,048, of which 1,024 were never up and nobody named them; clusters, ids, pins and views by nodes.
+Breakers 8,192; marks of the busy and absent, quirks, declines, candidates 8,192 each. Latency: 256
+models a target; prefill 1,024; heads: 20 a provider. Names that stood once: 128 of each of 1,024
+nodes; cards 20,000. Models that somebody ordered 256; traffic's sides 4,096; lines about failed
+attempts 1,024. Retries: ten seconds, a row each. Each bound stands beside its table, with who makes
+room.
 """
 
-from heapq import heapify, heappop, heappush
+from collections.abc import Callable
 from math import inf
-from typing import Literal
+from typing import Any, TypeVar
 
-from exo_supervisor.core.breakers.table import Key
-from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
+from exo_supervisor.core.alarms import Alarms
+from exo_supervisor.core.effects import Announce, Effect
 from exo_supervisor.core.events import (
     AddressesRead,
     AttemptQuieted,
@@ -40,9 +76,10 @@ from exo_supervisor.core.events import (
     Ticked,
 )
 from exo_supervisor.core.fleet.pinning import Pinning
+from exo_supervisor.core.fleet.rereading import Rereading
 from exo_supervisor.core.fleet.vouching import is_dead
 from exo_supervisor.core.fleet_events import FleetEvents
-from exo_supervisor.core.names import Address, ClusterKey, ModelId, RequestId, Scope
+from exo_supervisor.core.names import ClusterKey, RequestId
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.catalog import Catalog
 from exo_supervisor.core.requests.dispatch import Dispatch
@@ -52,17 +89,14 @@ from exo_supervisor.core.tables import Tables
 SWEEP = 60.0
 """Seconds between two looks for nodes that may be forgotten."""
 
-CAPACITY_EVERY = 3
-"""Rounds of a cluster's members, in one of which each is asked for the capacities, too.
+E = TypeVar("E")
+Take = Callable[[E, float], list[Effect]]
+"""Takes one kind of event in, at an instant."""
 
-Each path of a state costs Exo 14 ms, and a member that is deaf to it must not hide the capacities.
-"""
 
-ALARMS = 64
-"""Stale alarms that are not worth a clean-up."""
-
-Kind = Literal["request", "cluster", "reconciler", "look", "sweep"]
-Alarm = tuple[float, Kind, str]
+def _timeless(take: Callable[[E], list[Effect]]) -> Take[E]:
+    """Take an event in that means the same whenever it comes."""
+    return lambda event, _now: take(event)
 
 
 class Machine:
@@ -70,135 +104,86 @@ class Machine:
 
     def __init__(self, policy: Policy, now: float) -> None:
         self.started = now
-        self._alarms: list[Alarm] = []
+        self._alarms = Alarms()
         self._keeper_at = inf
         self.tables = Tables(policy, now, self._wake_keeper)
         self.catalog = Catalog(policy, self.tables.registry, self.tables.clouds)
         self.dispatch = Dispatch(self.tables, self.catalog, self._wake)
         self._fleet_events = FleetEvents(self.tables)
         self._pinning = Pinning(self.tables)
-        self._scheduled: set[ClusterKey] = set()
-        self._set(now + policy.first_look, "look")
-        self._set(now + SWEEP, "sweep")
+        self._rereading = Rereading(self.tables, self._wake_cluster)
+        self._handlers = self._table()
+        self._alarms.set(now + policy.first_look, "look")
+        self._alarms.set(now + SWEEP, "sweep")
 
-    def handle(self, event: Event, now: float) -> list[Effect]:  # noqa: C901 - a table
+    def _table(self) -> dict[type[Event], Take[Any]]:
+        """Name who takes which event in."""
+        dispatch, fleet, reconciler = self.dispatch, self._fleet_events, self.tables.reconciler
+        return {
+            # Requests: what one of them causes goes to its own client, but for a free seat.
+            RequestArrived: dispatch.arrived,
+            ContentSeen: dispatch.content,
+            AttemptSettled: dispatch.settled,
+            AttemptQuieted: dispatch.quieted,
+            RequestEnded: dispatch.ended,
+            # What is heard: whoever waits looks again if it changed who is ready for what.
+            ProbeAnswered: self._heard(fleet.answered),
+            ProbeFailed: self._heard(self._miss),
+            PlacementRead: self._heard(self._read),
+            PlacementFailed: self._heard(_timeless(fleet.unread)),
+            ProviderListed: self._then_rouse(_timeless(fleet.listed)),
+            ProviderFailed: self._heard(_timeless(fleet.unlisted)),
+            SourceHeard: self._heard(_timeless(fleet.heard)),
+            # What no request waits for.
+            NodeSighted: fleet.sighted,
+            NodesForgotten: self._forget,
+            CardsRead: _timeless(fleet.cards),
+            CapacityRead: fleet.bore,
+            PlacementChosen: reconciler.chosen,
+            # What changes where a request may go, whatever else it does: all who wait look again.
+            NodeTrusted: self._then_rouse(self._trust),
+            LinkSeen: self._then_rouse(self._trust),
+            AddressesRead: self._then_rouse(self._trust),
+            PlacementSettled: self._then_rouse(reconciler.settled),
+            ModelRemoved: self._then_rouse(reconciler.removed),
+            ModelOrdered: self._then_rouse(self._order),
+            BreakerForced: self._then_rouse(self._force),
+            PolicyChanged: self._then_rouse(self._follow_policy),
+            Ticked: self._tick,
+        }
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event in and say what is to be done."""
-        match event:
-            case RequestArrived():
-                return self.dispatch.arrived(event, now)
-            case ContentSeen():
-                return self.dispatch.content(event, now)
-            case AttemptSettled():
-                return self.dispatch.settled(event, now)
-            case RequestEnded():
-                return self.dispatch.ended(event, now)
-            case AttemptQuieted():
-                return self.dispatch.quieted(event, now)
-            case Ticked():
-                return self._tick(now)
-            case BreakerForced():
-                return self._force(event, now)
-            case PolicyChanged():
-                return self._follow_policy(event, now)
-            case PlacementSettled() | ModelRemoved() | ModelOrdered():
-                return self._place(event, now)
-            case (
-                NodeSighted() | CardsRead() | CapacityRead() | NodesForgotten() | PlacementChosen()
-            ):
-                return self._note(event, now)
-            case NodeTrusted() | LinkSeen() | AddressesRead():
-                return self._trust(event, now)
-            case _:
-                return self._hear(event, now)
+        return self._handlers[type(event)](event, now)
 
     def deadline(self) -> float | None:
         """Tell when the machine wants a `Ticked`, if nothing happens before."""
-        return self._alarms[0][0] if self._alarms else None
+        return self._alarms.first()
 
     def looked(self) -> bool:
         """Say whether the first look at seeds and providers is over."""
         return self.dispatch.looked
-
-    def can_serve(self, now: float) -> bool:
-        """Say whether any target of the routing order could take a request now, by what was seen.
-
-        A provider counts that was reached since its last failure and that no operator shut.
-        """
-        order = self.tables.policy.order
-        if "exo" in order and next(self.tables.registry.ready_models(), None) is not None:
-            return True
-        return "cloud" in order and self.cloud_stands_by(now)
-
-    def cloud_stands_by(self, now: float) -> bool:
-        """Say whether any provider could take a request now, by what was seen of it."""
-        if self.tables.policy.local_only:
-            return False
-        return any(
-            provider.stands_by(now) and not self.tables.breakers.held_open((name, None))
-            for name, provider in self.tables.clouds.providers.items()
-        )
 
     def _follow_policy(self, event: PolicyChanged, now: float) -> list[Effect]:
         """Decide by another policy; the tables come first, since names are resolved by them."""
         self.tables.follow(event.policy, now)
         self.catalog.follow(event.policy)
         self.dispatch.follow()
-        effects = self._fleet_events.regrouped() + self.tables.reconciler.reconcile(now)
-        return effects + self._rouse(now, changed=True)
+        return self._fleet_events.regrouped() + self.tables.reconciler.reconcile(now)
 
     def _trust(self, event: NodeTrusted | LinkSeen | AddressesRead, now: float) -> list[Effect]:
         """Take in whom a person trusts: it changes whose prompts may go where."""
-        effects = self._pinning.take(event, now) + self._fleet_events.regrouped()
-        return effects + self._rouse(now, changed=True)
+        return self._pinning.take(event, now) + self._fleet_events.regrouped()
 
-    def _note(
-        self,
-        event: NodeSighted | CardsRead | CapacityRead | NodesForgotten | PlacementChosen,
-        now: float,
-    ) -> list[Effect]:
-        """Take in what no request waits for."""
-        match event:
-            case NodeSighted():
-                return self._fleet_events.sighted(event, now)
-            case NodesForgotten():
-                return self._fleet_events.forget_silent(now, 0.0)
-            case CardsRead():
-                return self._fleet_events.cards(event)
-            case CapacityRead():
-                return self._fleet_events.bore(event, now)
-            case PlacementChosen():
-                return self.tables.reconciler.chosen(event, now)
+    def _forget(self, _event: NodesForgotten, now: float) -> list[Effect]:
+        return self._fleet_events.forget_silent(now, 0.0)
 
-    def _hear(
-        self,
-        event: ProbeAnswered
-        | ProbeFailed
-        | PlacementRead
-        | PlacementFailed
-        | ProviderListed
-        | ProviderFailed
-        | SourceHeard,
-        now: float,
-    ) -> list[Effect]:
-        watch, version = self._fleet_events, self.tables.registry.version
-        match event:
-            case ProbeAnswered():
-                effects = watch.answered(event, now)
-            case ProbeFailed():
-                effects = self._miss(event, now)
-            case PlacementRead():
-                effects = watch.read(event, now)
-                effects += self._follow(event, now) + self.tables.reconciler.reconcile(now)
-            case PlacementFailed():
-                effects = watch.unread(event)
-            case ProviderListed():
-                effects = watch.listed(event)
-            case ProviderFailed():
-                effects = watch.unlisted(event)
-            case SourceHeard():
-                effects = watch.heard(event)
-        changed = version != self.tables.registry.version
-        return effects + self._rouse(now, changed=changed or isinstance(event, ProviderListed))
+    def _read(self, event: PlacementRead, now: float) -> list[Effect]:
+        """Take a state in: who serves what, which attempts it disowns, what has to be placed."""
+        effects = self._fleet_events.read(event, now)
+        self._rereading.schedule(now)
+        effects += self.dispatch.state_read(event, now)
+        return effects + self.tables.reconciler.reconcile(now)
 
     def _miss(self, event: ProbeFailed, now: float) -> list[Effect]:
         """Take a missed probe in; what waits at a node that is dead for certain ends."""
@@ -211,28 +196,22 @@ class Machine:
             effects += self.tables.reconciler.reconcile(now)
         return effects
 
-    def _place(
-        self, event: PlacementSettled | ModelRemoved | ModelOrdered, now: float
-    ) -> list[Effect]:
-        """Apply a placement result, then re-evaluate the waiting requests."""
-        reconciler = self.tables.reconciler
-        match event:
-            case PlacementSettled():
-                effects = reconciler.settled(event, now)
-            case ModelRemoved():
-                effects = reconciler.removed(event, now)
-            case ModelOrdered(models=models, order=order):
-                effects = reconciler.order(models, order, now)
-        return effects + self._rouse(now, changed=True)
+    def _order(self, event: ModelOrdered, now: float) -> list[Effect]:
+        return self.tables.reconciler.order(event.models, event.order, now)
 
-    def _follow(self, event: PlacementRead, now: float) -> list[Effect]:
-        """Keep every cluster's state fresh, and end the streams that it disowns."""
-        registry = self.tables.registry
-        for key in registry.clusters:
-            if key not in self._scheduled:
-                self._scheduled.add(key)
-                self._set(now + self.tables.policy.ready_interval, "cluster", key)
-        return self.dispatch.state_read(event, now)
+    def _heard(self, take: Take[E]) -> Take[E]:
+        """Let those who wait look again if an event changed who is ready for what."""
+
+        def take_and_tell(event: E, now: float) -> list[Effect]:
+            version = self.tables.registry.version
+            effects = take(event, now)
+            return effects + self._rouse(now, changed=version != self.tables.registry.version)
+
+        return take_and_tell
+
+    def _then_rouse(self, take: Take[E]) -> Take[E]:
+        """Let those who wait look again after an event."""
+        return lambda event, now: take(event, now) + self._rouse(now, changed=True)
 
     def _rouse(self, now: float, *, changed: bool, over: bool = False) -> list[Effect]:
         """Let waiting requests look again if it is worth it; the first look may just have ended.
@@ -249,7 +228,7 @@ class Machine:
         return effects
 
     def _announce_look(self, now: float) -> Announce:
-        registry, ready = self.tables.registry, self.can_serve(now)
+        registry, ready = self.tables.registry, self.tables.can_serve(now)
         facts: dict[str, object] = {
             "ready": ready,
             "nodes": sum(node.up for node in registry.nodes.values()),
@@ -258,21 +237,20 @@ class Machine:
         }
         return Announce(level="info" if ready else "warning", name="first_look_done", facts=facts)
 
-    def _tick(self, now: float) -> list[Effect]:
+    def _tick(self, _event: Ticked, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        while self._alarms and self._alarms[0][0] <= now:
-            _, kind, key = heappop(self._alarms)
+        for kind, key in self._alarms.due(now):
             match kind:
                 case "request":
                     effects += self.dispatch.due(RequestId(key), now)
                 case "cluster":
-                    effects += self._reread(ClusterKey(key), now)
+                    effects += self._rereading.due(ClusterKey(key), now)
                 case "reconciler":
                     effects += self._turn_keeper(now)
                 case "look":
                     effects += self._rouse(now, changed=False, over=True)
                 case "sweep":
-                    self._set(now + SWEEP, "sweep")
+                    self._alarms.set(now + SWEEP, "sweep")
                     effects += self._fleet_events.sweep(now)
         return effects
 
@@ -286,58 +264,16 @@ class Machine:
     def _wake_keeper(self, when: float) -> None:
         if when < self._keeper_at:
             self._keeper_at = when
-            self._set(when, "reconciler")
-
-    def _reread(self, key: ClusterKey, now: float) -> list[Effect]:
-        cluster = self.tables.registry.clusters.get(key)
-        if cluster is None:
-            self._scheduled.discard(key)
-            return []
-        self._set(now + self.tables.policy.ready_interval, "cluster", key)
-        node = self.tables.registry.reader(cluster)
-        capacity = cluster.turn // len(cluster.members) % CAPACITY_EVERY == 0
-        return [] if node is None else [ReadPlacement(node=node, capacity=capacity)]
+            self._alarms.set(when, "reconciler")
 
     def _force(self, event: BreakerForced, now: float) -> list[Effect]:
-        key = self.breaker_key(event.target, event.model)
+        key = self.tables.breaker_key(event.target, event.model)
         change = self.tables.breakers.force(key, event.forced, now)
-        return announced(now, change) + self._rouse(now, changed=True)
-
-    def breaker_key(self, target: str, model: ModelId | None) -> Key:
-        """Name the breaker of a target, or of a model where that target's models live.
-
-        What the table shows under that very name comes first, or nobody could give it back.
-        """
-        if model is None:
-            return Address(target), None
-        shown = ClusterKey(target), model
-        if self.tables.breakers.get(shown) is not None:
-            return shown
-        return self.scope_of(target), model
-
-    def scope_of(self, target: str) -> Scope:
-        """Find the scope that a target's models live in.
-
-        A cluster's key stands for itself, even when the node that gave it its name lives elsewhere
-        by now: it is what the table of breakers shows.
-        """
-        registry = self.tables.registry
-        if ClusterKey(target) in registry.clusters:
-            return ClusterKey(target)
-        node = registry.nodes.get(Address(target))
-        return ClusterKey(target) if node is None or node.cluster is None else node.cluster
+        return announced(now, change)
 
     def _wake(self, when: float, request: RequestId) -> None:
-        self._set(when, "request", request)
+        self._alarms.set(when, "request", request)
+        self._alarms.thin_out(self.dispatch.waiting, len(self._rereading))
 
-    def _set(self, when: float, kind: Kind, key: str = "") -> None:
-        heappush(self._alarms, (when, kind, key))
-        if kind == "request":
-            self._thin_out()
-
-    def _thin_out(self) -> None:
-        """Drop the alarms of requests that wait no more, before they outnumber the others."""
-        waiting = self.dispatch.waiting
-        if len(self._alarms) > ALARMS + 2 * (len(waiting) + len(self._scheduled)):
-            self._alarms = [a for a in self._alarms if a[1] != "request" or a[2] in waiting]
-            heapify(self._alarms)
+    def _wake_cluster(self, when: float, key: ClusterKey) -> None:
+        self._alarms.set(when, "cluster", key)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from exo_supervisor.core.balance.choose import policy_named
-from exo_supervisor.core.breakers.table import Breakers
+from exo_supervisor.core.breakers.table import Breakers, Key
 from exo_supervisor.core.fleet.providers import Clouds
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.fleet.trust import Trust
@@ -12,6 +12,7 @@ from exo_supervisor.core.load.heads import Heads
 from exo_supervisor.core.load.latency import Latencies
 from exo_supervisor.core.load.marks import Absences, BusyMarks, Declines, Quirks
 from exo_supervisor.core.load.prefill import Prefill
+from exo_supervisor.core.names import Address, ClusterKey, ModelId, Scope
 from exo_supervisor.core.placement.desired import DesiredModels
 from exo_supervisor.core.placement.reconciler import Reconciler
 from exo_supervisor.core.policy import Policy
@@ -56,3 +57,46 @@ class Tables:
             self.breakers.forget(name, models=True)
             self.latency.forget(name)
             self.busy.forget(name)
+
+    def can_serve(self, now: float) -> bool:
+        """Say whether any target of the routing order could take a request now, by what was seen.
+
+        A provider counts that was reached since its last failure and that no operator shut.
+        """
+        order = self.policy.order
+        if "exo" in order and next(self.registry.ready_models(), None) is not None:
+            return True
+        return "cloud" in order and self.cloud_stands_by(now)
+
+    def cloud_stands_by(self, now: float) -> bool:
+        """Say whether any provider could take a request now, by what was seen of it."""
+        if self.policy.local_only:
+            return False
+        return any(
+            provider.stands_by(now) and not self.breakers.held_open((name, None))
+            for name, provider in self.clouds.providers.items()
+        )
+
+    def breaker_key(self, target: str, model: ModelId | None) -> Key:
+        """Name the breaker of a target, or of a model where that target's models live.
+
+        What the table shows under that very name comes first, or nobody could give it back.
+        """
+        if model is None:
+            return Address(target), None
+        shown = ClusterKey(target), model
+        if self.breakers.get(shown) is not None:
+            return shown
+        return self.scope_of(target), model
+
+    def scope_of(self, target: str) -> Scope:
+        """Find the scope that a target's models live in.
+
+        A cluster's key stands for itself, even when the node that gave it its name lives elsewhere
+        by now: it is what the table of breakers shows.
+        """
+        registry = self.registry
+        if ClusterKey(target) in registry.clusters:
+            return ClusterKey(target)
+        node = registry.nodes.get(Address(target))
+        return ClusterKey(target) if node is None or node.cluster is None else node.cluster

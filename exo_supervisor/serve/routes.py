@@ -101,7 +101,7 @@ class Routes:
 
     def _ready(self) -> web.Response:
         machine, now = self._machine, anyio.current_time()
-        ready = machine.looked() and machine.can_serve(now)
+        ready = machine.looked() and machine.tables.can_serve(now)
         return _json({"ready": ready}, status=200 if ready else 503)
 
     def _models(self) -> web.Response:
@@ -145,7 +145,7 @@ class Routes:
         self._authority.check(request, f"breaker {target[:LONGEST]} {verb}")
         model = self._model_at(target, request.query.get("model"))
         tables = self._machine.tables
-        key = self._machine.breaker_key(target, model)
+        key = self._machine.tables.breaker_key(target, model)
         was = tables.breakers.get(key)
         before = "closed" if was is None else was.state()
         held = None if was is None else was.forced
@@ -205,7 +205,7 @@ class Routes:
         """Find the id by which a target knows a model; raises BadRequestError."""
         tables = self._machine.tables
         provider = tables.clouds.get(target)
-        scope = self._machine.scope_of(target)
+        scope = self._machine.tables.scope_of(target)
         known = provider is not None or scope in tables.registry.clusters
         if not known and Address(target) not in tables.registry.nodes:
             there = [*tables.clouds.providers, *tables.registry.nodes]

@@ -39,7 +39,7 @@ def advise(machine: Machine, now: float) -> list[str]:
         for provider in clouds.providers.values()
         if provider.state(now) == "bad_key"
     ]
-    stuck = machine.looked() and not machine.can_serve(now)
+    stuck = machine.looked() and not machine.tables.can_serve(now)
     if stuck and not any(node.was_up for node in registry.nodes.values()):
         lines.append('start Exo here, or set discovery.static = ["http://HOST:52415"]')
     lines += _on_models(machine)
@@ -132,7 +132,7 @@ def sum_up(machine: Machine, now: float) -> str:
         return "still looking at nodes and providers"
     order, registry = machine.tables.policy.order, machine.tables.registry
     local = "exo" in order and next(registry.ready_models(), None) is not None
-    cloud = "cloud" in order and machine.cloud_stands_by(now)
+    cloud = "cloud" in order and machine.tables.cloud_stands_by(now)
     if local:
         missing = ", no cloud stands by" if machine.tables.clouds.providers else ""
         return "Exo serves, cloud stands by" if cloud else f"Exo serves{missing}"

@@ -213,7 +213,7 @@ def status(
     return Status(
         version=version,
         uptime=round(now - machine.started, 3),
-        ready=machine.looked() and machine.can_serve(now),
+        ready=machine.looked() and machine.tables.can_serve(now),
         summary=sum_up(machine, now),
         config=config,
         advice=advise(machine, now),

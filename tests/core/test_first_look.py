@@ -105,7 +105,7 @@ def test_a_provider_whose_models_are_configured_holds_nobody_up() -> None:
     story.ask("r")
     assert told(story.miss("a:1")) == ["start p x /exo_down"]
     assert story.machine.looked()
-    assert not story.machine.can_serve(story.now), "its models are no proof that it answers"
+    assert not story.machine.tables.can_serve(story.now), "its models are no proof that it answers"
 
 
 def test_a_seed_that_is_silent_was_looked_at() -> None:
@@ -154,14 +154,14 @@ def test_a_client_leaves_while_the_look_goes_on() -> None:
 
 def test_readiness_to_serve_is_exo_or_a_provider_that_was_reached() -> None:
     young = Young()
-    assert not young.machine.can_serve(0.0), "a key alone proves nothing"
+    assert not young.machine.tables.can_serve(0.0), "a key alone proves nothing"
     young.tell(ProviderListed(provider=P, models=()))
-    assert young.machine.can_serve(0.0)
+    assert young.machine.tables.can_serve(0.0)
     story = Young(structs.replace(SEEDED, clouds=()))
-    assert not story.machine.can_serve(0.0)
+    assert not story.machine.tables.can_serve(0.0)
     story.up("a:1")
     story.read("a:1", "m")
-    assert story.machine.can_serve(0.0)
+    assert story.machine.tables.can_serve(0.0)
 
 
 def test_a_late_alarm_looks_at_nobody_who_left() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from exo_supervisor.core.alarms import STALE
 from exo_supervisor.core.effects import ReadPlacement
 from exo_supervisor.core.events import (
     CapacityRead,
@@ -18,7 +19,7 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.fleet.capacity import Capacity
 from exo_supervisor.core.fleet_events import MAX_CARDS
-from exo_supervisor.core.machine import ALARMS, SWEEP
+from exo_supervisor.core.machine import SWEEP
 from exo_supervisor.core.names import Address, ModelId, NodeId, ProviderName
 from exo_supervisor.core.outcomes import Fault
 from tests.core.story import BOTH, LOCAL, P, Story, X, told
@@ -163,12 +164,12 @@ def test_a_provider_is_told_once_per_change() -> None:
 
 def test_alarms_of_those_who_left_are_thinned_out() -> None:
     story = Story(LOCAL, "a:1")
-    for n in range(10 * ALARMS):
+    for n in range(10 * STALE):
         story.ask(f"r{n}")
         story.fail(f"r{n}", Fault.BUSY, retry_after=4.0)
         story.leave(f"r{n}")
         story.machine.tables.busy.forget(Address("a:1"))
-    assert len(vars(story.machine)["_alarms"]) <= ALARMS + 4
+    assert len(vars(story.machine)["_alarms"]) <= STALE + 4
 
 
 def tripped(node: str) -> Story:

@@ -180,8 +180,8 @@ def test_a_scope_goes_by_its_cluster_a_provider_by_itself() -> None:
     story.up("b:1")
     story.read("b:1", "m", mates="a:1")
     story.read("a:1", "m", mates="b:1")
-    assert story.machine.scope_of("b:1") == story.machine.scope_of("a:1") == "a:1"
-    assert story.machine.scope_of("p") == "p"
+    assert story.machine.tables.scope_of("b:1") == story.machine.tables.scope_of("a:1") == "a:1"
+    assert story.machine.tables.scope_of("p") == "p"
     story.force("p", "open", "x")
     story.force("b:1", "open", "m")
     assert told(story.ask("r")) == ["start q x /breaker_open"]

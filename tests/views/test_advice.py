@@ -229,7 +229,7 @@ def test_a_cloud_stands_by_only_where_it_was_reached_and_may_serve(
         elif event == "held":
             story.force(name, "open")
     assert sum_up(story.machine, story.now) == said
-    assert story.machine.can_serve(story.now) == said.startswith("cloud serves")
+    assert story.machine.tables.can_serve(story.now) == said.startswith("cloud serves")
 
 
 def test_a_fallen_house_is_not_one_that_was_never_found() -> None:

@@ -38,7 +38,9 @@ def start_at_once(event: RequestArrived, route: Route, tables: Tables, now: floa
 def _at_node(model: ModelId, draw: float, tables: Tables, now: float) -> Candidate | None:
     taken = tables.concurrency.taken
     free = [
-        each for each in tables.candidates.ready(model) if taken.get(each.seat_key, 0) < each.seats
+        each
+        for each in tables.candidates.ready(model)
+        if each.seat_key is not None and taken.get(each.seat_key, 0) < each.seats
     ]
     if len(free) <= 1:
         return free[0] if free else None

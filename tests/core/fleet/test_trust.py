@@ -91,13 +91,13 @@ def test_the_three_rules(rule: TrustRule, anything: str, private: str) -> None:
     story = Story(structs.replace(LOCAL, trust=rule), FAR)
     assert told(story.ask("r")) == [anything]
     assert told(story.ask("s", local_only=True)) == [private]
-    assert story.machine.can_serve(story.now) == (rule != "named")
+    assert story.machine.tables.can_serve(story.now) == (rule != "named")
 
 
 def test_a_house_that_keeps_everything_sends_nothing_to_who_is_only_found() -> None:
     story = Story(structs.replace(LOCAL, local_only=True), FAR)
     assert told(story.ask("r")) == ["refuse 503 local_only_unavailable"]
-    assert not story.machine.can_serve(story.now)
+    assert not story.machine.tables.can_serve(story.now)
 
 
 def test_loopback_is_trusted_where_its_listener_is_looked_up() -> None:

@@ -11,7 +11,7 @@ A1, M, N = Address("a:1"), ModelId("m"), ModelId("n")
 
 
 def test_a_bench_is_a_model_on_a_cluster_but_a_whole_cluster_of_generation_a() -> None:
-    key = Story(LOCAL, "a:1").machine.scope_of("a:1")
+    key = Story(LOCAL, "a:1").machine.tables.scope_of("a:1")
     assert key_of("A", key, M) == key_of("A", key, N) == (key, None)
     assert key_of("B", key, M) != key_of("B", key, N)
     assert key_of("C", key, M) == (key, M)
@@ -27,7 +27,7 @@ def test_seats_by_generation() -> None:
 
 
 def test_a_seat_that_was_given_back_is_free() -> None:
-    load, key = Concurrency(), key_of("C", Story(LOCAL, "a:1").machine.scope_of("a:1"), M)
+    load, key = Concurrency(), key_of("C", Story(LOCAL, "a:1").machine.tables.scope_of("a:1"), M)
     load.acquire(A1, key)
     load.acquire(A1, key)
     assert not load.free(key, 2)
