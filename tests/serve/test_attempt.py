@@ -531,16 +531,16 @@ def test_what_came_while_the_process_stood_still_is_read_before_a_timer_judges(
     house.loop.run(1.1)
     house.loop.jump(3600.0)
     call = house.target.calls[0]
-    in_turns(house, TURNS, lambda: call.says(text("b") + STOP + DONE))
+    after_the_timers(house, lambda: call.says(text("b") + STOP + DONE))
     told = finish(house, client)
     assert told.fault is Fault.NONE
     assert told.client.body.endswith(DONE)
 
 
-def in_turns(house: House, turns: int, then: Callable[[], None]) -> None:
-    """Do something after so many turns of the loop, the ticker's own turn first."""
+def after_the_timers(house: House, then: Callable[[], None], turns: int = TURNS) -> None:
+    """Do something in one of the turns of the loop in which its timers have had their say."""
     if turns:
-        house.loop.call_soon(lambda: in_turns(house, turns - 1, then))
+        house.loop.call_soon(lambda: after_the_timers(house, then, turns - 1))
     else:
         then()
 
@@ -551,7 +551,7 @@ def test_who_said_nothing_while_the_process_stood_still_is_judged(missed: bytes)
     house.loop.run(1.1)
     house.loop.jump(3600.0)
     if missed:
-        in_turns(house, TURNS, lambda: house.target.calls[0].says(missed))
+        after_the_timers(house, lambda: house.target.calls[0].says(missed))
     told = finish(house, client)
     assert (told.fault, told.at) == (Fault.STALL, pytest.approx(3601.1))
 

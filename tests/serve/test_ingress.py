@@ -11,8 +11,8 @@ from exo_supervisor.core.requests.bodies import MIN_AGE, SMALL_BODY
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.http.head import Head
 from exo_supervisor.serve.ingress import BODY_TOTAL, BODY_WAIT, SLOWEST
-from exo_supervisor.serve.live import TICK, TURNS
-from tests.serve.test_attempt import in_turns
+from exo_supervisor.serve.live import TICK
+from tests.serve.test_attempt import after_the_timers
 from tests.serve.virtual import Browser, House, begun, start
 
 ASKED = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode()
@@ -244,7 +244,7 @@ def test_what_came_of_a_body_while_the_process_stood_still_is_taken_before_it_is
         send(client, ASKED[9:])
         end(client)
 
-    in_turns(house, TURNS, arrive)
+    after_the_timers(house, arrive)
     house.loop.run(1.0)
     assert not client.end
     assert client.handler is not None

@@ -77,15 +77,14 @@ class Loop:
         return alarm
 
     def settle(self) -> None:
-        """Do what is to be done at this instant."""
-        while True:
-            while self._soon:
+        """Do what is to be done at this instant, turn by turn: timers first, as uvloop does."""
+        while self._soon or (self._later and self._later[0][0] <= self.now):
+            while self._later and self._later[0][0] <= self.now:
+                alarm = heappop(self._later)[2]
+                if not alarm.cancelled:
+                    alarm.callback()
+            for _ in range(len(self._soon)):
                 self._soon.popleft()()
-            if not self._later or self._later[0][0] > self.now:
-                return
-            alarm = heappop(self._later)[2]
-            if not alarm.cancelled:
-                alarm.callback()
 
     def run(self, seconds: float) -> None:
         """Let time go by."""
