@@ -183,8 +183,6 @@ class Attempt:
 
         A process that was stopped, or swapped out, finds those and its timers due together.
         """
-        if self.over:
-            return False
         self._stamp(now)
         fault = self._overdue(now)
         if fault is None:
@@ -321,10 +319,10 @@ class Attempt:
 
     def _read_on(self) -> None:
         """Read again, where nothing stands in the way any more; the target has its whole time."""
-        if self._blocked_at is None and self._roomless_at is None:
+        call = self._call
+        if call is not None and self._blocked_at is None and self._roomless_at is None:
             self._silence.since = self._owner.now()
-            if self._call is not None:
-                self._call.resume_reading()
+            call.resume_reading()
 
     def _take_error(self, data: bytes) -> None:
         self._error_body += data[: MAX_ERROR_BYTES - len(self._error_body)]

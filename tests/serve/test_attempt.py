@@ -684,6 +684,11 @@ def test_an_end_that_a_slow_client_kept_us_from_telling_is_still_the_end(
     assert told.client.body.count(DONE) == 1
 
 
+def test_a_cancel_of_an_answer_that_is_whole_by_then_changes_nothing() -> None:
+    told = cancelled(Ask(blocks={1: 45.0}), (1.0, text("a")), (1.0, LONG_END), at=10.0)
+    assert (told.fault, told.at) == (Fault.NONE, 47.0)
+
+
 def test_an_answer_whose_end_is_never_read_is_given_up() -> None:
     house, client = Ask(blocks={1: inf}).prepare((1.0, text("a")), (1.0, LONG_END))
     house.loop.run(2.0 + SLOW_CLIENT + 1.0)
@@ -766,6 +771,17 @@ def test_a_stream_that_is_told_as_it_comes_needs_no_room() -> None:
 def test_half_an_event_of_a_stream_does() -> None:
     told = ride((0, text("a")), (1, LARGE[:-9]), (1, LARGE[-9:]), room=0, generation=None)
     assert (told.fault, told.at) == (Fault.OVERLOADED, late(21.0))
+
+
+def test_room_and_client_must_both_be_there_before_reading_goes_on() -> None:
+    told = ride((1.0, text("a") + LARGE[:-9]), room=0, blocks={0: 10.0}, generation=None)
+    assert (told.fault, told.at) == (Fault.OVERLOADED, late(21.0))
+    assert told.house.target.calls[0].pauses == 2
+
+
+def test_an_end_in_the_midst_of_an_event_is_a_fault_though_its_client_is_behind() -> None:
+    told = ride((1.0, text("a")), (1.0, text("b")[:-1]), (1.0, END), blocks={1: 30.0})
+    assert (told.fault, told.at, told.client.end) == (Fault.UNFINISHED, 3.0, "cut")
 
 
 def test_a_whole_answer_goes_out_as_its_client_takes_it() -> None:

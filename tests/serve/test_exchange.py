@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from math import inf
 
 import pytest
 from msgspec import structs
@@ -19,6 +20,7 @@ from exo_supervisor.core.names import Address, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.serve.response import KEEP_ALIVE
+from exo_supervisor.serve.upstream import judge_head
 from exo_supervisor.wire.openai.stream_writer import DONE
 from tests.serve.test_attempt import END, ERROR, LONG_END, STOP, Step, text
 from tests.serve.virtual import JSON, RESET, SSE, Browser, House, refusal, start
@@ -289,6 +291,26 @@ def test_a_fault_of_our_own_in_the_midst_of_an_answer_cuts_it() -> None:
     assert other.handler is not None
     other.handler.gone()
     house.check_empty()
+
+
+def test_a_fault_of_our_own_while_a_client_has_yet_to_take_its_answer_cuts_it() -> None:
+    house = House(start)
+    house.target.steps = [[HEAD, (0.5, text("a")), (0.5, LONG_END)]]
+    client = house.chat(blocks={1: inf})
+    house.loop.run(2.0)
+    assert client.handler is not None
+    with capture_logs() as lines:
+        client.handler.crash(ZeroDivisionError())
+        client.handler.crash(ZeroDivisionError())
+    assert (client.end, len(lines)) == ("abort", 2)
+    assert [record.code for record in house.records] == ["internal"]
+    assert client.handler.due(house.loop.now) is False
+    house.check_empty()
+
+
+def test_a_good_head_has_no_failure_to_be_told_of() -> None:
+    with pytest.raises(ValueError, match="nothing is wrong"):
+        judge_head(200, SSE, b"", exo=False)
 
 
 # The table of requests under way

@@ -68,6 +68,8 @@ def test_a_head_may_be_enough_to_refuse_a_request(
     assert (told(client), client.end) == (refused, "whole")
     send(client, b"what comes of its body is passed over")
     end(client)
+    assert client.handler is not None
+    assert client.handler.due(house.loop.now) is False
     assert [(record.outcome, record.code, record.status) for record in house.records] == [
         ("refused", refused[1], refused[0])
     ]
