@@ -21,6 +21,8 @@ MAX_KNOWN_BYTES: Final = 4_096
 """Bytes of a head that is remembered, at most."""
 MAX_DIGITS: Final = 15
 """Digits of a length that is read without llhttp."""
+MAX_PIECES: Final = 4_096
+"""Empty lines in one chunked body: each costs a step, and no JSON has so many."""
 _EMPTY: Final = b"\r\n\r\n"
 _LENGTH: Final = b"ength: "
 """What stands before the digits of a length, however the rest of the name is written."""
@@ -55,8 +57,8 @@ class RequestReader:
     """First `take_head` until there is a `head`, then `take_body` until it is `complete`."""
 
     __slots__ = (
-        "_fields", "_got", "_has_fields", "_known", "_left", "_overhead", "_parser", "_raw",
-        "_seam", "complete", "head", "on_body", "on_header", "raw",
+        "_fields", "_got", "_has_fields", "_known", "_left", "_overhead", "_parser",
+        "_pieces", "_raw", "_seam", "complete", "head", "on_body", "on_header", "raw",
     )  # fmt: skip
 
     def __init__(self, known: KnownHeads) -> None:
@@ -73,7 +75,7 @@ class RequestReader:
         self._has_fields = False
         self._left: int | None = None  # of a body with a length
         self._seam = b""  # the last bytes of a chunked body: an empty line may be cut in two
-        self._overhead = 0
+        self._overhead = self._pieces = 0
         self._parser: httptools.HttpRequestParser | None = None  # of this request alone
 
     @property
@@ -134,7 +136,7 @@ class RequestReader:
         """Let nothing of a request speak for the next."""
         self._parser, self._has_fields = None, False
         self._fields.clear()
-        self._seam, self._overhead = b"", 0
+        self._seam, self._overhead, self._pieces = b"", 0, 0
 
     def _take_part(self, data: bytes) -> bytes:
         """Take in a part of a head; the parser judges it already: it may be TLS, or anything."""
@@ -190,7 +192,8 @@ class RequestReader:
     def _take_chunks(self, data: bytes) -> tuple[bytes, bytes]:
         """Take in chunks piece by piece, since behind an empty line the body may have ended.
 
-        A body may be made of empty lines alone: no piece costs a copy of what stands behind it.
+        A body may be made of empty lines alone: there is a bound to them, and no piece costs a
+        copy of what stands behind it.
         """
         begin = 0
         while begin < len(data) and not self.complete:
@@ -201,6 +204,9 @@ class RequestReader:
             except BadHeadError:
                 raise BadBodyError from None
             begin = end
+            self._pieces += self._seam == _EMPTY[1:]
+            if self._pieces > MAX_PIECES:
+                raise BadBodyError
         got = b"".join(self._got)
         self._got.clear()
         self._overhead = 0 if got else self._overhead + begin

@@ -141,7 +141,8 @@ class ServerConnection(asyncio.Protocol):
             raise RuntimeError(f"{self} has no request to answer")
         if request.is_old:
             head = head.replace(b"HTTP/1.1", b"HTTP/1.0", 1)
-        if self._server.draining or (self._saw_eof and not self._waiting):
+        is_last = self._saw_eof and self.state is _WHOLE and not self._waiting
+        if self._server.draining or is_last:
             self._keep = False
         if request.expects_continue and not (self._continued or self._reader.complete):
             self._keep = False  # the next bytes may be its body, or its next request
@@ -311,7 +312,11 @@ class ServerConnection(asyncio.Protocol):
         self.has_head = True
         self.requests += 1
         self._head, self._keep = head, head.keeps_alive
-        self.state = _WHOLE if reader.complete else _BODY
+        if reader.complete:
+            self.state = _WHOLE
+            rest = self._leave_waiting(rest)
+        else:
+            self.state = _BODY
         handler = self._server.service.accept(head, self)
         if handler is None:
             self._hand_over(reader.raw + rest)
@@ -330,6 +335,7 @@ class ServerConnection(asyncio.Protocol):
             self._break_body(handler)
             return b""
         if self._reader.complete:
+            rest = self._leave_waiting(rest)
             if handler is None:
                 self._stop_timer()
                 self._end_request()
@@ -370,6 +376,9 @@ class ServerConnection(asyncio.Protocol):
         if transport is None:
             return
         self.state = State.HANDED_OVER
+        data += self._waiting
+        self._waiting.clear()
+        self._set_reading()
         protocol = self._server.hand_over(self)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
@@ -384,6 +393,15 @@ class ServerConnection(asyncio.Protocol):
             self._waiting += data
             self._set_reading()
 
+    def _leave_waiting(self, rest: bytes) -> bytes:
+        """Let what stands behind a whole request wait for the answer, one given at once included.
+
+        Else a read's worth of requests that are refused by their heads would be one turn's work.
+        """
+        if rest:
+            self._keep_waiting(rest)
+        return b""
+
     def _take_waiting(self) -> None:
         if self.full or not self._waiting:
             return
@@ -393,6 +411,8 @@ class ServerConnection(asyncio.Protocol):
         self.data_received(data)
         if self._saw_eof and self.state in (_HEAD, _BODY):  # the rest will never come
             self._cut()
+        elif self._saw_eof and self.state is _REST:
+            self._close(LAST_TAKE)
 
     def _end_early(self) -> None:
         """Pass over what is left of the body, or close."""

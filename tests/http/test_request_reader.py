@@ -18,6 +18,7 @@ from exo_supervisor.http.request_reader import (
     MAX_DIGITS,
     MAX_KNOWN,
     MAX_KNOWN_BYTES,
+    MAX_PIECES,
     BadBodyError,
     KnownHeads,
     RequestReader,
@@ -224,11 +225,26 @@ def test_what_chunks_say_beside_their_data_has_a_bound(rest: bytes) -> None:
 
 def test_empty_lines_without_end_are_read_in_one_step() -> None:
     """Before a head, and in a body: a step for each, with a copy of the rest, stopped the loop."""
-    reader, empty = reader_of(), b"\r\n\r\n" * 16_384
-    assert (reader.take_head(empty), reader.head, reader.has_begun) == (b"", None, False)
-    assert reader.take_head(empty + HOST + TE + b"\r\n") == b""
-    whole = b"%x\r\n%b\r\n0\r\n\r\n" % (len(empty), empty)
-    assert reader.take_body(whole + SHORT) == (empty, SHORT)
+    reader = reader_of()
+    assert (reader.take_head(b"\r\n\r\n" * 16_384), reader.head, reader.has_begun) == (
+        b"",
+        None,
+        False,
+    )
+    assert reader.take_head(b"\r\n\r\n" * 16_384 + HOST + TE + b"\r\n") == b""
+    lines = b"a\r\n\r\n" * (MAX_PIECES - 2)
+    whole = b"%x\r\n%b\r\n0\r\n\r\n" % (len(lines), lines)
+    assert reader.take_body(whole + SHORT) == (lines, SHORT)
+    assert read(reader, [CHUNKED])[0][3] == b"hello", "its successor has as many for itself"
+
+
+@pytest.mark.parametrize("size", [1, 7, 10**6])
+def test_a_body_of_empty_lines_alone_has_a_bound(size: int) -> None:
+    """They cost seconds before, of which a loop gives one connection many in a turn."""
+    lines = b"\r\n\r\n" * MAX_PIECES
+    whole = HOST + TE + b"\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(lines), lines)
+    with pytest.raises(BadBodyError):
+        read(reader_of(), [whole[at : at + size] for at in range(0, len(whole), size)])
 
 
 def head(lines: bytes, version: bytes = b"1.1") -> Head:

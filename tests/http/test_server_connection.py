@@ -319,6 +319,35 @@ def test_after_a_refusal_by_the_head_the_rest_of_the_body_is_passed_over(
             assert one.loop.timers == 1
 
 
+@pytest.mark.parametrize("request_bytes", [HOST + b"\r\n", post(b"hi"), CHUNKED])
+def test_of_many_that_are_refused_at_once_each_waits_for_a_turn(request_bytes: bytes) -> None:
+    """Thousands fit in one read, and were answered in one turn while everybody else waited."""
+    with Served() as one:
+        one.head_first = refuse
+        one.feed(request_bytes * 3, run=False)
+        assert len(one.asked) == 1
+        one.far.shutdown(socket.SHUT_WR)
+        assert one.connection.eof_received(), "those that have come whole are answered"
+        for turn in (2, 3):
+            one.loop.ready.popleft()()
+            assert len(one.asked) == turn
+        one.loop.run()
+        assert one.sent.count(b"HTTP/1.1 413 X\r\n") == 3
+        assert one.state == "<ServerConnection CLOSED, 3 requests>"
+
+
+def test_a_refusal_in_front_of_a_body_that_never_comes_whole_is_read_before_the_end() -> None:
+    with Served(wait) as one:
+        one.feed(post(b"one") + post(b"two")[:-1])
+        one.far.shutdown(socket.SHUT_WR)
+        assert one.connection.eof_received()
+        one.head_first = refuse
+        echo(one.asked[0])
+        one.loop.run()
+        assert b"413" in one.sent
+        assert one.transport.done == ["close"]
+
+
 def test_a_body_that_nobody_reads_has_a_time_to_come() -> None:
     with Served() as one:
         one.head_first = refuse
