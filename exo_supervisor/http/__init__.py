@@ -1,1 +1,1 @@
-"""Our own HTTP/1.1 client: it knows no model and no core."""
+"""Our own HTTP/1.1, client and server: it knows no model and no core."""
