@@ -47,6 +47,11 @@ class SseReader:
         return bool(self._line or self._data or self._event)
 
     @property
+    def is_clear(self) -> bool:
+        """Whether the next byte begins an event, whatever came before."""
+        return not (self.pending or self._after_return)
+
+    @property
     def held(self) -> int:
         """How many bytes of an unfinished event are held."""
         return self._size + self._held

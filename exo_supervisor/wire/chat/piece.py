@@ -4,6 +4,7 @@ A reader makes pieces out of what an upstream sends in its dialect, a writer mak
 client gets in its own. The two meet here only, so that each dialect needs one of either.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
@@ -124,6 +125,10 @@ class Answer:
         return self.usage and self.usage.completion_tokens
 
 
+WriteTexts = Callable[[list[bytes]], bytes | None]
+"""Writes texts, each a JSON string, as one piece each; None: take those pieces one by one."""
+
+
 class Writer(Protocol):
     """Writes an answer in one client's dialect, as a stream or as one body."""
 
@@ -140,6 +145,14 @@ class Writer(Protocol):
         """Take the next piece, and return what a streaming client gets for it.
 
         Raises OversizedAnswerError, and JoinError where the pieces do not fit together.
+        """
+        ...
+
+    def plain(self, piece: Piece, answer: Answer, mark: bytes, size: int, /) -> WriteTexts | None:
+        """Return what writes pieces that differ in their text alone from one that was taken.
+
+        `mark` is that text in `piece`, as JSON, and `size` what an event has around its text. None
+        where such pieces have to be taken one by one.
         """
         ...
 

@@ -12,6 +12,7 @@ from exo_supervisor.wire.chat.piece import (
     JoinError,
     OversizedAnswerError,
     Piece,
+    WriteTexts,
     counted,
 )
 from exo_supervisor.wire.lenient_json import dumps, loads, members
@@ -26,6 +27,7 @@ _NAME_TAKES = 512
 _calls = msgspec.json.Decoder(list[dict[str, Raw]] | None)
 
 _TEXTS = frozenset({"content", "reasoning_content", "reasoning", "refusal"})
+_SAID = frozenset({"role", "content"})
 _AUDIO_TEXTS = frozenset({"data", "transcript"})
 
 
@@ -107,6 +109,26 @@ class AnswerWriter:
         told.finish = piece.finish or told.finish
         self.note(new * _NAME_TAKES)
         return b""
+
+    def plain(self, piece: Piece, _answer: Answer, _mark: bytes, size: int) -> WriteTexts | None:
+        """Return what adds texts to the content of a choice that has some."""
+        content = self._told[piece.index].message.grown.get("content")
+        others = members(piece.raw).items()
+        if content is None or any(
+            name not in _SAID and bytes(raw) not in NOTHING for name, raw in others
+        ):
+            return None
+
+        def add(texts: list[bytes]) -> bytes | None:
+            held = self.held + size * len(texts) + sum(map(len, texts))
+            if held > self.most_bytes:
+                return None  # which of them is one too many is told by taking them one by one
+            self.held = held
+            for text in texts:
+                content.add(text)
+            return b""
+
+        return add
 
     def note(self, size: int) -> None:
         """Count the bytes of an event, or of what is kept for a name."""

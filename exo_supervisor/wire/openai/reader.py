@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
 from msgspec import Raw
 
 from exo_supervisor.core.outcomes import Fault
@@ -13,12 +14,18 @@ from exo_supervisor.wire.chat.piece import (
     read_name,
 )
 from exo_supervisor.wire.chat.reader import Reader, aside
-from exo_supervisor.wire.openai.chunk import Chunk, read_chunk
+from exo_supervisor.wire.lenient_json import members
+from exo_supervisor.wire.openai.chunk import LARGE, Chunk, read_chunk, read_strictly
+from exo_supervisor.wire.openai.template import MARK, MARK_TEXT, Template, is_plain, split_at
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 _NO_NAME = Raw(b'""')
 _MAX_CACHED = 4_096
 """Bytes of what stands around the choices of a chunk, up to which the next one's is compared."""
+_MAX_LESSONS = 8
+"""Templates learnt in a row to which no event came: from then on no more are learnt."""
+
+_text = msgspec.json.Decoder(str).decode
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,12 +34,52 @@ class ChunkReader(Reader):
 
     What a chunk has around its choices hardly ever changes from one to the next: it is compared as
     bytes, and read again only where it differs.
+
+    Nearly all events of an answer differ from the one before in a few letters alone. Once one was
+    read that adds text and nothing else, the bytes before and after its text are a template: what
+    has them too, and one JSON string between them, says the same but for its text, so that the
+    writer is given that string. `_learn` proves each template before it is used, on this very
+    reader and writer. Everything else is read in full: a role, an end, a usage, an error, a call,
+    half an event.
     """
 
+    short: int = field(default=0, init=False)
+    """Events that were read by a template."""
+
     _around: bytes | None = field(default=None, init=False)
+    _template: Template | None = field(default=None, init=False)
+    _whole_reads: Template | None = field(default=None, init=False)
+    """The template, while no bytes of an event are held: then it can be looked for in a read."""
+    _lessons: int = field(default=0, init=False)
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes of the body and return what the client gets for them."""
+        template = self._whole_reads
+        if template is None or self.fault is not None or not data.startswith(template.opening):
+            return self._feed_in_full(data)
+        end = data.rfind(template.closing)
+        texts = data[template.begins : end].split(template.between)
+        written = self._write_texts(template, texts)
+        if written is None:
+            return self._feed_in_full(data)
+        rest = data[end + len(template.closing) :]
+        return written + self._feed_in_full(rest) if rest else written
+
+    def _feed_in_full(self, data: bytes) -> bytes:
+        written = Reader.feed(self, data)
+        self._whole_reads, template = None, self._template
+        if template is not None and self._sse.is_clear and template.is_framed(data):
+            self._whole_reads = template
+        return written
 
     def read_event(self, data: bytes, event: bytes = b"") -> bytes:
         """Take one event's data and return what the client gets for it."""
+        template = self._template
+        if template is not None and not event and template.fits(data):
+            written = self._write_texts(template, [data[len(template.pre) : -len(template.suf)]])
+            if written is not None:
+                template.example = data
+                return written
         if data.startswith(b"[DONE]"):
             return self.end()
         if b"\n" in data:
@@ -69,15 +116,28 @@ class ChunkReader(Reader):
         around = data.replace(chunk.choices, b"", 1)
         if around != self._around:
             self._around = around if len(around) <= _MAX_CACHED else None
+            self._template = None
             self._read_around(chunk, data, around)
         self.extras.owe()
         if self.extras.too_many:
             self.fail(Fault.OVERSIZED, "the answer tells too much beside its choices")
         if not pieces or self.fault is not None:
             return b""
-        if len(pieces) == 1:
-            return self.take(pieces[0])
-        return b"".join(self.take(piece) for piece in pieces if piece.tells())
+        if len(pieces) > 1:
+            return b"".join(self.take(piece) for piece in pieces if piece.tells())
+        piece = pieces[0]
+        if self._lessons >= _MAX_LESSONS or not is_plain(piece):
+            return self._take_other(piece)
+        text = bytes(members(piece.raw)["content"])
+        written = self.take(piece)
+        self._learn(data, text)
+        return written
+
+    def _take_other(self, piece: Piece) -> bytes:
+        if piece.finish is not None:
+            self._template = None  # words after the end of a choice are judged one by one
+            self._lessons = _MAX_LESSONS
+        return self.take(piece)
 
     def _read_around(self, chunk: Chunk, data: bytes, around: bytes) -> None:
         named = bytes(chunk.model).startswith(b'"') and chunk.model != _NO_NAME
@@ -86,3 +146,49 @@ class ChunkReader(Reader):
             self.read_usage(chunk.usage)
         if not self.traits.made_up:
             self.extras.see(data, around)
+
+    def _learn(self, data: bytes, text: bytes) -> None:
+        """Make a template of an event that was taken, whose text is, as JSON, `text`.
+
+        The proof: with another string in the place of its text it is a chunk that says that other
+        string. A JSON string ends where it ends whatever follows, and cannot change how the bytes
+        before it were read, so that this holds of every string, and no other byte differs.
+        """
+        if self._adapts or self._around is None or self.fault is not None or self._ends.get(0):
+            return
+        self._lessons += 1
+        pre, suf = split_at(data, text)
+        try:
+            _, pieces = read_strictly(pre + MARK + suf)
+        except UNREADABLE:
+            return
+        if pieces[0].delta.content != MARK_TEXT:
+            return
+        self.extras.owe()
+        self.traits.tidy(pieces[0])
+        write = self.writer.plain(pieces[0], self, MARK, len(pre) + len(suf))
+        if write is not None:
+            self._template = Template(pre, suf, write, data)
+
+    def _write_texts(self, template: Template, texts: list[bytes]) -> bytes | None:
+        """Have texts written, if they are such; None: they have to be read in full."""
+        said = 0
+        for place, raw in enumerate(texts):
+            # JSON allows blanks around a string, of which CR and LF end a line of the stream. What
+            # is no string is mostly found without the decoder, whose refusals are dear.
+            if not (raw[:1] == b'"' == raw[-1:]) or b"\n" in raw or len(raw) > LARGE:
+                return None
+            try:
+                text = _text(raw)
+            except UNREADABLE:
+                return None
+            said += bool(text)
+            if self.traits.nulls and b"\\" in raw:  # its deltas are written anew, this one, too
+                texts[place] = msgspec.json.encode(text)
+        written = template.write(texts)
+        if written is not None:
+            self.tokens += said
+            self.progressed += len(texts)
+            self.short += len(texts)
+            self._lessons = 0
+        return written

@@ -6,7 +6,13 @@ import msgspec
 from msgspec import Raw
 
 from exo_supervisor.wire.chat.continuation import Transcript
-from exo_supervisor.wire.chat.piece import NULL, Answer, OversizedAnswerError, Piece
+from exo_supervisor.wire.chat.piece import (
+    NULL,
+    Answer,
+    OversizedAnswerError,
+    Piece,
+    WriteTexts,
+)
 from exo_supervisor.wire.lenient_json import members
 
 DONE = b"data: [DONE]\n\n"
@@ -65,6 +71,16 @@ class StreamWriter:
         if answer.content and not self._waiting:
             return chunk
         return self._wait(chunk, answer)
+
+    def plain(self, piece: Piece, answer: Answer, mark: bytes, _size: int) -> WriteTexts | None:
+        """Return what writes around each text what a chunk of ours has around `mark`."""
+        if self._waiting or self.transcript is not None:
+            return None
+        before, found, after = self._chunk(piece, answer.extras.take()).partition(mark)
+        if not found or mark in after:
+            return None
+        between = after + before
+        return lambda texts: b"%b%b%b" % (before, between.join(texts), after)
 
     def _wait(self, chunk: bytes, answer: Answer) -> bytes:
         """Keep what comes before the first content; return all of it, in order, with that."""

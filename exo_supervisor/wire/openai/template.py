@@ -1,0 +1,58 @@
+"""What the events of one answer have in common that add text and nothing else."""
+
+from typing import Final
+
+from exo_supervisor.wire.chat.piece import NULL, Delta, Piece, WriteTexts
+
+MARK_TEXT: Final = "\x01?"
+MARK: Final = b'"\\u0001?"'
+"""Stands for any text while a template is proven; the JSON of MARK_TEXT, however it is written."""
+
+_FRAMES = tuple((begin, end) for begin in (b"data: ", b"data:") for end in (b"\n\n", b"\r\n\r\n"))
+
+
+class Template:
+    """Bytes of an event's data before and after its text, and what writes a text.
+
+    `opening`, `closing` and `between` are the same with the lines of the stream around it; they are
+    unknown until an event was found in one read. `example` is the last event that fits.
+    """
+
+    __slots__ = ("begins", "between", "closing", "example", "opening", "pre", "suf", "write")
+
+    def __init__(self, pre: bytes, suf: bytes, write: WriteTexts, example: bytes) -> None:
+        self.pre, self.suf, self.write, self.example = pre, suf, write, example
+        self.opening = self.closing = self.between = b""
+        self.begins = 0
+
+    def fits(self, data: bytes) -> bool:
+        """Say whether an event's data is one text between the two."""
+        return data.startswith(self.pre) and data.endswith(self.suf)
+
+    def is_framed(self, data: bytes) -> bool:
+        """Say whether the lines around an event are known, now that a read has come."""
+        for begin, end in () if self.opening else _FRAMES:
+            if begin + self.example + end in data:
+                self.opening, self.closing = begin + self.pre, self.suf + end
+                self.between, self.begins = self.closing + self.opening, len(self.opening)
+                break
+        return bool(self.opening)
+
+
+def is_plain(piece: Piece) -> bool:
+    """Say whether a piece of the first choice adds text and nothing else."""
+    delta, text = piece.delta, piece.delta.content
+    return (
+        piece.index == 0
+        and piece.finish is None
+        and piece.logprobs == NULL == piece.native_finish
+        and isinstance(text, str)
+        and text != ""
+        and delta == Delta(role=delta.role, content=text)
+    )
+
+
+def split_at(data: bytes, text: bytes) -> tuple[bytes, bytes]:
+    """Return what stands before and after the last place where `text` stands."""
+    before, _, after = data.rpartition(text)
+    return before, after

@@ -1,0 +1,286 @@
+"""Events that only add text are read by a template, and byte for byte as they are in full."""
+
+import json
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import Unpack
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from exo_supervisor.core.names import Generation
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.chat.continuation import Splice, Transcript
+from exo_supervisor.wire.chat.piece import Writer
+from exo_supervisor.wire.exo.traits import TRAITS
+from exo_supervisor.wire.openai.answer_writer import AnswerWriter
+from exo_supervisor.wire.openai.reader import ChunkReader
+from exo_supervisor.wire.openai.stream_writer import DONE, StreamWriter
+from tests.wire.reading import Asked
+from tests.wire.test_recordings import ALL, STREAMS, generation
+
+
+class InFull(ChunkReader):
+    """Reads every event in full."""
+
+    def _learn(self, data: bytes, text: bytes) -> None:
+        """Learn nothing."""
+
+
+def streams() -> Writer:
+    return StreamWriter(id="ours", created=7, include_usage=True)
+
+
+def gathers() -> Writer:
+    return AnswerWriter(id="ours", created=7)
+
+
+def small() -> Writer:
+    return AnswerWriter(id="ours", created=7, most_bytes=2_000)
+
+
+WRITERS = {"stream": streams, "body": gathers, "small": small}
+Outcome = tuple[object, ...]
+
+
+def outcome(reader: ChunkReader, body: bytes, cuts: Iterable[int], *, clean: bool) -> Outcome:
+    edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    told = b"".join(reader.feed(body[a:b]) for a, b in pairwise(edges))
+    told += reader.close() if clean else b""
+    whole = reader.result() if reader.done and reader.fault is None else []
+    return (
+        told, b"".join(whole), reader.fault, reader.message, reader.tokens, reader.progressed,
+        reader.content, reader.malformed, reader.served_model, reader.usage, reader.done,
+    )  # fmt: skip
+
+
+def same(
+    body: bytes, kind: Generation | None, cuts: Iterable[int], make: Callable[[], Writer],
+    *, clean: bool = True, **asked: Unpack[Asked],
+) -> ChunkReader:  # fmt: skip
+    traits = TRAITS[kind]
+    short = ChunkReader(writer=make(), traits=traits, **asked)
+    full = InFull(writer=make(), traits=traits, **asked)
+    cuts = list(cuts)
+    assert outcome(short, body, cuts, clean=clean) == outcome(full, body, cuts, clean=clean)
+    assert full.short == 0
+    return short
+
+
+def events(body: bytes) -> list[int]:
+    return [place + 2 for place in range(len(body) - 1) if body.startswith(b"\n\n", place)]
+
+
+@pytest.mark.parametrize("make", WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_recording_is_read_as_in_full(name: str, make: Callable[[], Writer]) -> None:
+    one = ALL[name]
+    ends = events(one.body)
+    ways: list[list[int]] = [[], ends, ends[::3], list(range(0, len(one.body), 61))]
+    kinds: set[Generation | None] = {generation(name), None}
+    for kind in kinds:
+        for cuts in ways:
+            same(one.body, kind, cuts, make, clean=one.clean)
+
+
+@given(
+    name=st.sampled_from(STREAMS),
+    cuts=st.lists(st.integers(0, 20_000)),
+    make=st.sampled_from(list(WRITERS.values())),
+)
+def test_a_recording_is_read_as_in_full_however_it_is_cut(
+    name: str, cuts: list[int], make: Callable[[], Writer]
+) -> None:
+    same(ALL[name].body, generation(name), cuts, make, clean=ALL[name].clean)
+
+
+def said(body: bytes) -> int:
+    return body.count(b'"content":"') + body.count(b'"content": "')
+
+
+@pytest.mark.parametrize("kind", ["B", "C", None])
+@pytest.mark.parametrize("make", [streams, gathers])
+@pytest.mark.parametrize("together", [1, 3, 1_000])
+def test_recordings_take_the_short_way(
+    kind: Generation | None, make: Callable[[], Writer], together: int
+) -> None:
+    """Of every stream with more than a few words all but a few events do."""
+    for name in STREAMS:
+        body = ALL[name].body
+        if generation(name) == (kind or "C") and said(body) > 10:
+            reader = same(body, kind, events(body)[::together], make, clean=ALL[name].clean)
+            assert reader.short >= said(body) - 5, name
+
+
+def chunk(delta: str, more: str = "") -> bytes:
+    return b'{"id":"x","model":"m","choices":[{"index":0,"delta":%b%b}]}' % (
+        delta.encode(), more.encode(),
+    )  # fmt: skip
+
+
+def content(word: str) -> str:
+    return f'{{"content":{word}}}'
+
+
+def line(data: bytes) -> bytes:
+    return b"data: %b\n\n" % data
+
+
+def text(word: str) -> bytes:
+    return line(chunk(content(json.dumps(word))))
+
+
+STOP = line(chunk("{}", ',"finish_reason":"stop"')) + DONE
+CLOUDS = {
+    "spaces": '{"id": "x", "choices": [{"delta": {"content": %s}, "index": 0}], "system": "fp"}',
+    "role": '{"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":%s}}]}',
+    "nulls": '{"choices":[{"index":0,"delta":{"content":%s,"refusal":null},"logprobs":null,'
+             '"finish_reason":null}],"usage":null,"service_tier":"default"}',
+    "native": '{"provider":"p","choices":[{"delta":{"role":"assistant","content":%s},"index":0,'
+              '"native_finish_reason":null,"finish_reason":null}]}',
+}  # fmt: skip
+FRAMES = [("data: ", "\n\n"), ("data:", "\n\n"), ("data: ", "\r\n\r\n"), ("data:", "\r\n\r\n")]
+
+
+@pytest.mark.parametrize("make", [streams, gathers])
+@pytest.mark.parametrize(("begin", "end"), FRAMES)
+@pytest.mark.parametrize("shape", CLOUDS.values(), ids=CLOUDS)
+def test_clouds_take_it_however_they_write(
+    shape: str, begin: str, end: str, make: Callable[[], Writer]
+) -> None:
+    words = ["a", "b", "\u00e9\n", "", '"}', "\\", "a"]
+    lines = [f"{begin}{shape % json.dumps(word)}{end}".encode() for word in words]
+    body = b"".join(lines) + STOP
+    for cuts in ([], [sum(map(len, lines[:n])) for n in range(1, 8)], range(0, len(body), 40)):
+        assert same(body, None, cuts, make).short == len(words) - 1
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        line(chunk('{"content":"b"\r}')),
+        line(chunk('{"content":\n"b"}')),
+        line(chunk('{"content":"b","content":"c"}')),
+        line(chunk('{"content":"b\\"}')),
+        line(chunk('{"content":"b\xff"}')).replace(b"\xc3\xbf", b"\xff"),
+        line(chunk('{"content":"\\ud83d"}')),
+        line(chunk('{"content":5}')),
+        line(chunk('{"content":null}')),
+        line(chunk('{"content":"b","tool_calls":[{"index":0,"function":{"name":"f"}}]}')),
+        line(chunk('{"content":"b"}', ',"finish_reason":"error"')),
+        b"event: error\n" + text("b"),
+        b": a comment\n\n",
+        b"data: [DONE]\n\n",
+        line(chunk('{"content":"b"}').replace(b'"m"', b'"other"')),
+        line(b'{"error":{"message":"boom"}}'),
+        text("x" * 70_000),
+        text("b")[:-1],
+        text("b")[:20],
+    ],
+)
+@pytest.mark.parametrize("make", WRITERS.values(), ids=WRITERS)
+def test_what_is_not_of_the_shape_is_read_in_full(odd: bytes, make: Callable[[], Writer]) -> None:
+    before = text("a") + text("b") + text("c")
+    body = before + odd + text("d") + text("e") + STOP
+    for cuts in ([], [len(before)], events(body)):
+        assert same(body, None, cuts, make).short >= (2 if make is not small else 0)
+
+
+@pytest.mark.parametrize("kind", ["A", "B", "C", None])
+@given(
+    words=st.lists(st.text(max_size=5) | st.sampled_from(["a", "\\", '"', "\x7f", "\u2028"])),
+    ascii_only=st.booleans(),
+    cuts=st.lists(st.integers(0, 1_000)),
+    make=st.sampled_from([streams, gathers]),
+)
+@example(words=["a", "\\", "\\"], ascii_only=True, cuts=[], make=streams)
+def test_any_words_are_read_as_in_full(
+    kind: Generation | None, words: list[str], ascii_only: bool, cuts: list[int],  # noqa: FBT001
+    make: Callable[[], Writer],
+) -> None:  # fmt: skip
+    told = [json.dumps(word, ensure_ascii=ascii_only) for word in words]
+    body = b"".join(line(chunk(content(word))) for word in told) + STOP
+    same(body, kind, cuts, make)
+
+
+def test_a_template_that_nothing_fits_is_learnt_but_a_few_times() -> None:
+    reader = ChunkReader(writer=streams())
+    body = b"".join(line(chunk('{"content":"a"}').replace(b'"x"', b'"x%d"' % n)) for n in range(40))
+    reader.feed(body)
+    assert (reader.short, vars_of(reader)) == (0, 8)
+    assert (reader.fault, reader.tokens) == (None, 40)
+
+
+def vars_of(reader: ChunkReader) -> object:
+    return getattr(reader, "_lessons")  # noqa: B009  # how much was spent shows nowhere else
+
+
+def test_a_client_whose_words_are_taken_down_gets_each_in_full() -> None:
+    """Another target can go on only with what was noted."""
+    said_so_far = Transcript()
+    writer = StreamWriter(id="ours", created=7, transcript=said_so_far)
+    reader = ChunkReader(writer=writer)
+    reader.feed(text("a") + text("b"))
+    reader.feed(text("c"))
+    assert (said_so_far.text(), reader.short) == ("abc", 0)
+
+
+def test_a_text_that_stands_elsewhere_too_is_not_mistaken_for_it() -> None:
+    """The last place of `"m"` is another member's: nothing is learnt of that event."""
+    shape = '{"choices":[{"index":0,"delta":{"content":%s}}],"model":"m"}'
+    body = b"".join(line(shape.replace("%s", json.dumps(word)).encode()) for word in "mmab")
+    assert same(body + STOP, None, [], streams).short == 1
+
+
+@pytest.mark.parametrize("beside", ['"\\u0001?"', '"plain"'])
+def test_what_stands_beside_the_choices_goes_along(beside: str) -> None:
+    shape = '{"choices":[{"index":0,"delta":{"content":%s}}],"cited":[' + beside + "]}"
+    body = b"".join(line(shape.replace("%s", json.dumps(word)).encode()) for word in "abc")
+    reader = same(body + STOP, None, [], streams)
+    assert reader.short == (2 if beside == '"plain"' else 0)
+
+
+def test_members_that_grow_are_not_passed_over() -> None:
+    shape = '{"content":%s,"parts":["p"]}'
+    body = b"".join(line(chunk(shape % json.dumps(word))) for word in "abc")
+    assert same(body + STOP, None, [], gathers).short == 0
+    assert same(body + STOP, None, [], streams).short == 2
+
+
+def test_words_after_the_end_of_a_choice_are_judged_one_by_one() -> None:
+    body = text("a") + text("b") + line(chunk("{}", ',"finish_reason":"stop"')) + text("c") * 3
+    assert same(body + DONE, None, [], streams).short == 1
+
+
+def test_another_name_on_the_way_is_not_passed_over() -> None:
+    """Back at the first one, an event looks as if nothing had happened."""
+    other = line(chunk(content('"c"')).replace(b'"m"', b'"other"'))
+    reader = same(text("a") + text("b") + other + text("d"), None, [], streams, clean=False)
+    assert reader.served_model == "m"
+
+
+@pytest.mark.parametrize("asked", [Asked(max_tokens=3), Asked(stop=("d",))])
+def test_what_ends_at_a_length_or_a_stop_for_its_target_is_read_in_full(asked: Asked) -> None:
+    reader = same(b"".join(map(text, "abcde")), "A", [], streams, **asked)
+    assert (reader.short, reader.enough, reader.tokens) == (0, True, 3)
+
+
+def test_the_rest_of_another_target_s_answer_is_joined_in_full() -> None:
+    """What repeats the beginning is known by all of it, not by its first event."""
+    reader = ChunkReader(writer=streams(), seam=Splice("Once upon"))
+    reader.feed(b"".join(map(text, ["On", "ce", " upon"])))
+    assert (reader.short, reader.fault) == (0, Fault.BEGAN_ANEW)
+
+
+def test_of_what_is_only_nearly_json_nothing_is_learnt() -> None:
+    odd = b"".join(line(chunk(content(f'"{word}"'), ',"took":NaN')) for word in "abc")
+    assert same(odd + STOP, None, [], streams).short == 0
+
+
+def test_nothing_is_taken_after_a_fault() -> None:
+    reader = ChunkReader(writer=streams())
+    reader.feed(text("a"))
+    reader.feed(text("b"))
+    reader.fail(Fault.OVERSIZED, "no room")
+    assert reader.feed(text("c")) == b""
