@@ -12,7 +12,8 @@ import structlog
 
 from exo_supervisor.app import files
 from exo_supervisor.app.border import user_ids
-from exo_supervisor.app.service import Given, serve
+from exo_supervisor.app.given import Given
+from exo_supervisor.app.service import serve
 from exo_supervisor.config import where
 from exo_supervisor.config.read import Settings
 from exo_supervisor.errors import StartError

@@ -2,12 +2,9 @@
 
 import random
 from asyncio import get_running_loop
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from ipaddress import IPv4Address
-from pathlib import Path
-from socket import socket
 from time import monotonic
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import anyio
@@ -15,46 +12,28 @@ import msgspec
 import structlog
 from anyio import to_thread
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectSendStream
-from msgspec import Struct
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from exo_supervisor import __version__
+from exo_supervisor.app.beat import Beat
 from exo_supervisor.app.border import border_of
-from exo_supervisor.app.instances import InstanceFile, instance_file, read_own
+from exo_supervisor.app.given import Given
+from exo_supervisor.app.instances import instance_file, read_own
+from exo_supervisor.app.performer import Performer
 from exo_supervisor.app.pins import pin_watch, read_pins
 from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.proxies import proxies_of, proxy_of
 from exo_supervisor.app.sources import Sources, awaited
-from exo_supervisor.config.schema import Config
-from exo_supervisor.config.shown import without_passwords
-from exo_supervisor.core.effects import (
-    Announce,
-    CancelAttempt,
-    Effect,
-    KeepAwake,
-    KeepInstances,
-    KeepPins,
-    PlaceModel,
-    ReadPlacement,
-    Refuse,
-    RemoveModel,
-    StartAttempt,
-    UnwatchNode,
-    WatchNode,
-)
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.keys import Keys
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
-from exo_supervisor.core.policy import WAITS, Waits
 from exo_supervisor.core.requests.admission import Gate
-from exo_supervisor.discovery.pins import PinWatch
 from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.health import Health
 from exo_supervisor.fleet_io.placer import Placer
 from exo_supervisor.fleet_io.provider_models import Listing, Source
 from exo_supervisor.host import limits, systemd
-from exo_supervisor.host.credentials import Secret
 from exo_supervisor.http.client import Client
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.conductor import INBOX, Conductor
@@ -76,46 +55,12 @@ from exo_supervisor.views.advice import sum_up
 if TYPE_CHECKING:
     from exo_supervisor.serve.handed_over import HandedOver
 
-announce_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("announce")
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 IDLE = 30.0
 """Seconds after which an idle conductor turns all the same, where no watchdog asks for less."""
 
-
-STATUS_PAUSE = 1.0
-"""Seconds between two looks at what the `Status:` line should say."""
-
-
-class Given(Struct, frozen=True):
-    """What the machine that we run on gives: sockets, keys, and what to say of the file read.
-
-    `state` is the directory of what is kept across restarts; None keeps nothing. `tcp` is a
-    loopback listener and the token that it asks for, `admin_group` whose members give orders.
-    """
-
-    config: Config
-    file: str | None
-    sockets: Sequence[socket]
-    keys: Mapping[str, Secret]
-    why_off: Mapping[str, str]
-    state: Path | None = None
-    tcp: tuple[socket, Secret] | None = None
-    admin_group: int | None = None
-    origins: Mapping[str, str] = MappingProxyType({})
-    waits: Waits = WAITS
-
-    def settings(self) -> Mapping[str, object]:
-        """Return the settings as they are shown: what is set and from where, never a secret."""
-        keys = {name: secret.where for name, secret in self.keys.items()}
-        return {
-            "view": "service",
-            "file": self.file,
-            "config": msgspec.to_builtins(without_passwords(self.config)),
-            "origins": dict(self.origins),
-            "keys": {each.name: keys.get(each.name) for each in self.config.providers},
-            "token": None if self.tcp is None else self.tcp[1].where,
-        }
+Clock = Callable[[], float]
 
 
 async def serve(
@@ -125,91 +70,34 @@ async def serve(
 
     Raises an ExceptionGroup of whatever ended the conductor or kept us from listening.
     """
-    config = given.config
+    config, state = given.config, given.state
     clock = get_running_loop().time  # what anyio.current_time asks, without its detour
-    border, pins = border_of(config), await read_pins(given.state)
-    own = await read_own(given.state)
-    policy = msgspec.structs.replace(
-        policy_of(config, given.why_off, pins=pins, own=own, owned=border.owned, waits=given.waits),
-        awaited=awaited(config, given.state),
-    )
+    border, pins = border_of(config), await read_pins(state)
+    policy = policy_of(
+        config, given.why_off,
+        pins=pins, own=await read_own(state), owned=border.owned, waits=given.waits,
+    )  # fmt: skip
+    policy = msgspec.structs.replace(policy, awaited=awaited(config, state))
     machine = Machine(policy, clock())
     send, receive = anyio.create_memory_object_stream[Event](INBOX)
     nodes, clouds = open_sessions(border.why_not, most_kept=limits.file_limit() // 8)
     async with nodes, clouds, send, receive:
-        fetch = Fetcher(nodes)
-        live = LiveRequests(get_running_loop(), monotonic)
-        health = Health(
-            fetch,
-            send,
-            interval=config.health.interval,
-            timeout=config.health.timeout,
-            lived_at=live.lived_at,
-        )
+        fetch, live = Fetcher(nodes), LiveRequests(get_running_loop(), monotonic)
+        health = _health(given, fetch, send, live)
         placer = Placer(fetch, fetch.command, send, random.random, jitter=given.waits.jitter)
-        watch, instances = pin_watch(given.state, send, pins), instance_file(given.state)
-        period = systemd.watchdog_period()
-        conductor = Conductor(
-            machine,
-            receive,
-            Performer(health, placer, live, watch, instances).perform,
-            beat=Beat(lambda: sum_up(machine, clock()), clock).send,
-            idle=IDLE if period is None else period / 2,
-            clock=clock,
-        )
-        context = Context(
-            ask=conductor.ask,
-            upstream=Upstream(
-                nodes,
-                clouds,
-                {name: secret.reveal() for name, secret in given.keys.items()},
-                proxies_of(config),
-            ),
-            total=config.timeouts.total,
-            head=config.server.head,
-            hide=Keys(secrets_of(given)).hide,
-        )
-        sources = Sources(config, machine, fetch, send, given.state)
-        about = About(
-            given.file,
-            sources.quiet,
-            listening_at(given),
-            live.reading,
-            settings=given.settings(),
-            forget=sources.forget,
-        )
-        ingress = Ingress(
-            context,
-            Gate(config.server.max_requests),
-            live,
-            log_done,
-            max_body=config.server.max_body_bytes,
-        )
+        watch, instances = pin_watch(state, send, pins), instance_file(state)
+        performer = Performer(health, placer, live, watch, instances)
+        conductor = _conductor(machine, receive, performer, clock)
+        sources = Sources(config, machine, fetch, send, state)
         others = Late()
-        listener = Listener(
-            ingress.begin,
-            DISPATCHED,
-            lambda: others,
-            Door(clock, limits.file_limit() * 3 // 4),
-            drain_timeout=config.server.drain_timeout,
-        )
-        services = [
-            health,
-            placer,
-            watch,
-            instances,
-            *_listings(given, clouds, send),
-            *sources.services,
-            *_advertise(given),
-        ]
+        ingress = _ingress(given, conductor, live, nodes, clouds)
+        listener = _listener(given, ingress, others, clock)
+        about = _about(given, sources, live)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
-            _start(tasks, services)
-            await listener.listen(given.sockets)
-            if given.tcp is not None:
-                opened, token = given.tcp
-                await listener.listen([opened], Guard(token.reveal()))
-            _say_started(given)
+            _start(tasks, [health, placer, watch, instances])
+            _start(tasks, [*_listings(given, clouds, send), *sources.services, *_advertise(given)])
+            await _listen(listener, given)
             started()
             make = await to_thread.run_sync(_import_plain_routes)
             others.arrive(make(machine, conductor.ask, about, given.admin_group))
@@ -221,17 +109,77 @@ async def serve(
     log.info("service_stopped")
 
 
+def _health(
+    given: Given, fetch: Fetcher, send: MemoryObjectSendStream[Event], live: LiveRequests
+) -> Health:
+    every, timeout = given.config.health.interval, given.config.health.timeout
+    return Health(fetch, send, interval=every, timeout=timeout, lived_at=live.lived_at)
+
+
+def _conductor(
+    machine: Machine, inbox: MemoryObjectReceiveStream[Event], performer: Performer, clock: Clock
+) -> Conductor:
+    """Let the machine be turned; systemd's watchdog is fed by the turns, so those come in time."""
+    beat = Beat(lambda: sum_up(machine, clock()), clock)
+    period = systemd.watchdog_period()
+    idle = IDLE if period is None else period / 2
+    return Conductor(machine, inbox, performer.perform, beat=beat.send, idle=idle, clock=clock)
+
+
+def _ingress(
+    given: Given, conductor: Conductor, live: LiveRequests, nodes: Client, clouds: Client
+) -> Ingress:
+    """Join what takes chats in with what asks the core and with what asks the targets."""
+    config = given.config
+    keys = {name: secret.reveal() for name, secret in given.keys.items()}
+    context = Context(
+        ask=conductor.ask,
+        upstream=Upstream(nodes, clouds, keys, proxies_of(config)),
+        total=config.timeouts.total,
+        head=config.server.head,
+        hide=Keys(given.secrets()).hide,
+    )
+    gate = Gate(config.server.max_requests)
+    return Ingress(context, gate, live, log_done, max_body=config.server.max_body_bytes)
+
+
+def _listener(given: Given, ingress: Ingress, others: Late, clock: Clock) -> Listener:
+    """Let chats go to the ingress and all else to `others`.
+
+    A quarter of the descriptors is kept from clients: for targets, and for ourselves.
+    """
+    door = Door(clock, limits.file_limit() * 3 // 4)
+    drain_timeout = given.config.server.drain_timeout
+    return Listener(ingress.begin, DISPATCHED, lambda: others, door, drain_timeout=drain_timeout)
+
+
+def _about(given: Given, sources: Sources, live: LiveRequests) -> About:
+    return About(
+        given.file,
+        sources.quiet,
+        given.listening_at(),
+        live.reading,
+        settings=given.settings(),
+        forget=sources.forget,
+    )
+
+
+async def _listen(listener: Listener, given: Given) -> None:
+    await listener.listen(given.sockets)
+    if given.tcp is not None:
+        opened, token = given.tcp
+        await listener.listen([opened], Guard(token.reveal()))
+    for provider, why in given.why_off.items():
+        log.warning("provider_off", provider=provider, why=why)
+    log.info("service_listening", sockets=given.listening_at(), config=given.file)
+    systemd.notify("READY=1")
+
+
 def _import_plain_routes() -> "Callable[..., HandedOver]":
     """Import what answers all but chats, in a thread: no chat waits for that, nor does `ready`."""
     from exo_supervisor.app.plain_routes import handed_over  # noqa: PLC0415
 
     return handed_over
-
-
-def secrets_of(given: Given) -> list[str]:
-    """List all that must not be told of: the providers' keys, and the listener's token."""
-    tokens = [] if given.tcp is None else [given.tcp[1]]
-    return [each.reveal() for each in (*given.keys.values(), *tokens)]
 
 
 def _start(tasks: TaskGroup, services: Sequence[Service]) -> None:
@@ -262,74 +210,3 @@ def _advertise(given: Given) -> list[Service]:
 
     ip, port = given.tcp[0].getsockname()
     return [Advertise(IPv4Address(ip), port, __version__)]
-
-
-def _say_started(given: Given) -> None:
-    for provider, why in given.why_off.items():
-        log.warning("provider_off", provider=provider, why=why)
-    log.info("service_listening", sockets=listening_at(given), config=given.file)
-    systemd.notify("READY=1")
-
-
-def listening_at(given: Given) -> list[str]:
-    """Return where clients come in: the Unix sockets' paths, and the TCP listener's address."""
-    sockets = [str(each.getsockname()) for each in given.sockets]
-    if given.tcp is not None:
-        sockets.append("{}:{}".format(*given.tcp[0].getsockname()))
-    return sockets
-
-
-class Beat:
-    """Feeds systemd's watchdog with each turn, and its `Status:` line at most once a second."""
-
-    def __init__(self, summary: Callable[[], str], clock: Callable[[], float]) -> None:
-        self._summary, self._clock = summary, clock
-        self._next, self._said = 0.0, ""
-
-    def send(self) -> None:
-        if (now := self._clock()) < self._next:
-            systemd.notify("WATCHDOG=1")
-            return
-        self._next = now + STATUS_PAUSE
-        if (said := self._summary()) != self._said:
-            self._said = said
-            systemd.notify(f"WATCHDOG=1\nSTATUS={said}")
-        else:
-            systemd.notify("WATCHDOG=1")
-
-
-class Performer:
-    """Carries effects out: each is a direct call on its owner, and none waits."""
-
-    def __init__(
-        self,
-        health: Health,
-        placer: Placer,
-        live: LiveRequests,
-        pins: PinWatch,
-        instances: InstanceFile,
-    ) -> None:
-        self._health, self._placer, self._live = health, placer, live
-        self._pins, self._instances = pins, instances
-
-    def perform(self, effect: Effect) -> None:
-        """Carry one effect out."""
-        match effect:
-            case StartAttempt() | Refuse() | CancelAttempt() | KeepAwake():
-                self._live.deliver(effect)
-            case Announce():
-                getattr(announce_log, effect.level)(effect.name, **effect.facts)
-            case WatchNode():
-                self._health.watch(effect)
-            case UnwatchNode():
-                self._health.unwatch(effect)
-            case ReadPlacement():
-                self._health.read(effect)
-            case PlaceModel():
-                self._placer.place(effect)
-            case RemoveModel():
-                self._placer.remove(effect)
-            case KeepPins(pins=pins):
-                self._pins.keep(pins)
-            case KeepInstances(own=own):
-                self._instances.keep(own)

@@ -6,6 +6,7 @@ the client's eyes or for the log.
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 HIDDEN = "[secret]"
 _LEAST = 8
@@ -27,9 +28,15 @@ _MIXED_LEAST = 24
 """Characters from which on a name of small and large letters and digits is no variable's."""
 
 
+@cache
+def _shapes() -> re.Pattern[str]:
+    """Compile at the first use: no start waits for it, and each answer's model is gone through."""
+    return re.compile(_SHAPES)
+
+
 def hide_shapes(text: str) -> str:
     """Take out whatever looks like a key."""
-    return re.sub(_SHAPES, HIDDEN, text)
+    return _shapes().sub(HIDDEN, text)
 
 
 def is_key(name: str) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 import anyio
 from msgspec import Struct
 
-from exo_supervisor.app.service import Given, serve
+from exo_supervisor.app.given import Given
+from exo_supervisor.app.service import serve
 from exo_supervisor.config.read import read
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.host import listen, logs

@@ -22,7 +22,8 @@ from anyio.abc import Process
 from msgspec import Struct
 from openai import AsyncOpenAI
 
-from exo_supervisor.app.service import Given, serve
+from exo_supervisor.app.given import Given
+from exo_supervisor.app.service import serve
 from exo_supervisor.config.read import Settings, read
 from exo_supervisor.core.policy import WAITS, Waits
 from exo_supervisor.demo import Cloud, ExoNode

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import anyio
 
-from exo_supervisor.app.service import Given, serve
+from exo_supervisor.app.given import Given
+from exo_supervisor.app.service import serve
 from exo_supervisor.config.read import read
 from exo_supervisor.host import listen, logs
 

@@ -9,7 +9,8 @@ import anyio
 from anyio import to_thread
 from msgspec import Struct
 
-from exo_supervisor.app.service import Given, serve
+from exo_supervisor.app.given import Given
+from exo_supervisor.app.service import serve
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.demo.server import DemoServer
 from exo_supervisor.host import listen

@@ -1,0 +1,57 @@
+"""What the machine gives: sockets, keys, and what to say of the file that was read."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from socket import socket
+from types import MappingProxyType
+
+import msgspec
+from msgspec import Struct
+
+from exo_supervisor.config.schema import Config
+from exo_supervisor.config.shown import without_passwords
+from exo_supervisor.core.policy import WAITS, Waits
+from exo_supervisor.host.credentials import Secret
+
+
+class Given(Struct, frozen=True):
+    """What the machine that we run on gives: sockets, keys, and what to say of the file read.
+
+    `state` is the directory of what is kept across restarts; None keeps nothing. `tcp` is a
+    loopback listener and the token that it asks for, `admin_group` whose members give orders.
+    """
+
+    config: Config
+    file: str | None
+    sockets: Sequence[socket]
+    keys: Mapping[str, Secret]
+    why_off: Mapping[str, str]
+    state: Path | None = None
+    tcp: tuple[socket, Secret] | None = None
+    admin_group: int | None = None
+    origins: Mapping[str, str] = MappingProxyType({})
+    waits: Waits = WAITS
+
+    def settings(self) -> Mapping[str, object]:
+        """Return the settings as they are shown: what is set and from where, never a secret."""
+        keys = {name: secret.where for name, secret in self.keys.items()}
+        return {
+            "view": "service",
+            "file": self.file,
+            "config": msgspec.to_builtins(without_passwords(self.config)),
+            "origins": dict(self.origins),
+            "keys": {each.name: keys.get(each.name) for each in self.config.providers},
+            "token": None if self.tcp is None else self.tcp[1].where,
+        }
+
+    def secrets(self) -> list[str]:
+        """List all that must not be told of: the providers' keys, and the listener's token."""
+        tokens = [] if self.tcp is None else [self.tcp[1]]
+        return [each.reveal() for each in (*self.keys.values(), *tokens)]
+
+    def listening_at(self) -> list[str]:
+        """Return where clients come in: Unix sockets' paths, and the TCP listener's address."""
+        sockets = [str(each.getsockname()) for each in self.sockets]
+        if self.tcp is not None:
+            sockets.append("{}:{}".format(*self.tcp[0].getsockname()))
+        return sockets
