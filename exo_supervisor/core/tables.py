@@ -36,7 +36,7 @@ class Tables:
         self.breakers = Breakers(policy.rules)
         self.latency = Latencies()
         self.concurrency = Concurrency()
-        self.prefill = Prefill({})
+        self.prefill = Prefill()
         self.heads = Heads()
         self.busy = BusyMarks()
         self.absent = Absences()

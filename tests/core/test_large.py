@@ -10,8 +10,9 @@ from types import FrameType
 
 import pytest
 
-from exo_supervisor.core.events import ProbeFailed
+from exo_supervisor.core.events import Placed, PlacementRead, ProbeFailed
 from exo_supervisor.core.fleet.registry import MISSES
+from exo_supervisor.core.names import ModelId, NodeId
 from tests.core.large import address, house, probe, read
 from tests.core.story import Story, told
 
@@ -125,3 +126,24 @@ def test_every_cluster_is_read_on_its_beat_and_the_alarms_stay_few(clusters: int
     read_now = {word for word in told(story.wait(interval)) if word.startswith("ReadPlacement")}
     assert len(read_now) == clusters
     assert len(vars(story.machine)["_alarms"]) <= clusters + 4
+
+
+def change(models: int, members: int) -> int:
+    """Count the calls that it takes to read that one of many models is ready no more."""
+    story = house(1, members)
+    names = [ModelId(f"m{number}") for number in range(models)]
+    listed = tuple(NodeId(f"{address(0, member)}#0") for member in range(members))
+
+    def tell(index: int, lost: ModelId | None) -> None:
+        placed = tuple(Placed(name, ready=name != lost) for name in names)
+        at = address(0, 0)
+        story.tell(PlacementRead(node=at, listed=listed, models=placed, index=index))
+
+    tell(5000, None)
+    with counted() as calls:
+        tell(5001, names[7])
+        return calls()
+
+
+def test_a_change_of_one_model_costs_no_look_at_every_member_for_every_model() -> None:
+    assert change(64, 40) - change(64, 20) < 64 * 20 / 2

@@ -12,7 +12,11 @@ def fastest(nodes: Sequence[Address], at: Situation) -> Address:
     Ties are broken by `draw`, so that a cold start does not send everybody to one node.
     """
     load, model, now, at_work = at.latency.load, at.model, at.now, at.concurrency.at
-    loads = [load(node, model, at_work.get(node, 0), now) for node in nodes]
-    best = min(loads)
-    tied = [node for node, each in zip(nodes, loads, strict=True) if each == best]
+    best, tied = None, list[Address]()
+    for node in nodes:
+        its = load(node, model, at_work.get(node, 0), now)
+        if best is None or its < best:
+            best, tied = its, [node]
+        elif its == best:
+            tied.append(node)
     return tied[int(at.draw * len(tied)) % len(tied)]

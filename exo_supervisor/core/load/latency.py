@@ -4,6 +4,7 @@ from math import exp
 
 from msgspec import Struct
 
+from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.names import ModelId, Target
 
 MAX_MODELS = 256
@@ -34,13 +35,13 @@ class Latencies:
     """The house's measurements, one per target and model; they leave with their target."""
 
     def __init__(self) -> None:
-        self._samples: dict[Target, dict[ModelId, Sample]] = {}
+        self._samples: dict[Target, Bounded[ModelId, Sample]] = {}
 
     def observe(self, target: Target, model: ModelId, ttft: float, now: float) -> None:
         """Take a first content's time in."""
-        samples = self._samples.setdefault(target, {})
-        if model not in samples and len(samples) >= MAX_MODELS:
-            del samples[next(iter(samples))]
+        samples = self._samples.get(target)
+        if samples is None:
+            samples = self._samples[target] = Bounded(MAX_MODELS)
         samples[model] = measure(samples.get(model), ttft, now)
 
     def has_sample(self, target: Target, model: ModelId) -> bool:
@@ -56,7 +57,9 @@ class Latencies:
         samples = self._samples.get(target)
         if samples is None or (sample := samples.get(model)) is None:
             return 0.0, at_work
-        return sample.ttft * exp(-max(0.0, now - sample.at) / FADE) * (at_work + 1), at_work
+        age = now - sample.at
+        faded = exp(-age / FADE) if age > 0.0 else 1.0
+        return sample.ttft * faded * (at_work + 1), at_work
 
     def forget(self, target: Target) -> None:
         """Drop the measurements of a target that is gone."""

@@ -144,15 +144,15 @@ class Quirks:
     """Owns what models at providers are known not to take: STREAM, USAGE or PREFILL."""
 
     def __init__(self) -> None:
-        self._known = Bounded[Pair, frozenset[str]](MAX_ROWS)
+        self.known = Bounded[Pair, frozenset[str]](MAX_ROWS)
 
     def note(self, pair: Pair, what: str) -> None:
         """Remember that a model does not take something."""
-        self._known.renew(pair, self._known.get(pair, frozenset[str]()) | {what})
+        self.known.renew(pair, self.known.get(pair, frozenset[str]()) | {what})
 
     def has(self, pair: Pair, what: str) -> bool:
         """Say whether a model is known not to take something."""
-        return what in self._known.get(pair, ())
+        return what in self.known.get(pair, ())
 
 
 class Declines:

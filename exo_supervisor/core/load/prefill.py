@@ -1,7 +1,6 @@
 """How long a prompt takes to be read, learnt for each model of each cluster."""
 
-from msgspec import Struct
-
+from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.names import ModelId, Scope
 
 SHORT = 2048
@@ -14,10 +13,11 @@ MOST = 1024
 """Models that are measured, at most; the one measured first makes room."""
 
 
-class Prefill(Struct):
+class Prefill:
     """Owns the measured speeds, in seconds a byte of prompt."""
 
-    pace: dict[tuple[Scope, ModelId], float]
+    def __init__(self) -> None:
+        self.pace = Bounded[tuple[Scope, ModelId], float](MOST)
 
     def observe(self, scope: Scope, model: ModelId, size: int, ttft: float) -> None:
         """Take in that the first content for a prompt of `size` bytes came after `ttft` seconds."""
@@ -25,8 +25,6 @@ class Prefill(Struct):
             return
         key, new = (scope, model), ttft / size
         old = self.pace.get(key, new)
-        if key not in self.pace and len(self.pace) >= MOST:
-            del self.pace[next(iter(self.pace))]
         self.pace[key] = new if new >= old else old + FASTER * (new - old)
 
     def allows(self, scope: Scope, model: ModelId, size: int) -> float:

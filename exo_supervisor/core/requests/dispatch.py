@@ -322,7 +322,8 @@ class Dispatch:
 
     def _drop(self, state: RequestState) -> None:
         request = state.event.request
-        self.waiting.remove(request)
+        if state.waiting_until is not None:
+            self.waiting.remove(request)
         self.requests.pop(request, None)
 
     def _find(self, request: RequestId, number: int) -> tuple[RequestState, Attempt] | None:

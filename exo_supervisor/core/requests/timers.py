@@ -96,6 +96,8 @@ def _settle_form(attempt: Attempt, cloud: Cloud, timers: Timers, tables: Tables)
 
     An answer that is no stream shows nothing, not even a head, before all of it is there.
     """
+    if cloud.streams and not tables.quirks.known:
+        return timers
     pair = attempt.candidate.pair
     attempt.streamed = cloud.streams and not tables.quirks.has(pair, STREAM)
     attempt.usage = attempt.streamed and not tables.quirks.has(pair, USAGE)

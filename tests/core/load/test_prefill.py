@@ -13,13 +13,13 @@ LONG = 400_000
 
 
 def test_nothing_is_known_at_first_and_of_short_prompts() -> None:
-    prefill = Prefill({})
+    prefill = Prefill()
     prefill.observe(K, M, SHORT - 1, 60.0)
     assert prefill.allows(K, M, LONG) == 0.0
 
 
 def test_the_time_grows_with_the_prompt() -> None:
-    prefill = Prefill({})
+    prefill = Prefill()
     prefill.observe(K, M, 10_000, 5.0)
     assert prefill.allows(K, M, 20_000) == PATIENCE * 10.0
     assert prefill.allows(K, M, 1) == prefill.allows(K, M, SHORT) == PATIENCE * 0.0005 * SHORT
@@ -27,7 +27,7 @@ def test_the_time_grows_with_the_prompt() -> None:
 
 
 def test_a_slower_one_counts_at_once_and_a_faster_one_by_and_by() -> None:
-    prefill = Prefill({})
+    prefill = Prefill()
     prefill.observe(K, M, 10_000, 5.0)
     prefill.observe(K, M, 10_000, 10.0)
     assert prefill.allows(K, M, 10_000) == PATIENCE * 10.0
@@ -36,7 +36,7 @@ def test_a_slower_one_counts_at_once_and_a_faster_one_by_and_by() -> None:
 
 
 def test_the_table_is_bounded() -> None:
-    prefill = Prefill({})
+    prefill = Prefill()
     for number in range(MOST + 10):
         prefill.observe(K, ModelId(f"m{number}"), SHORT, 1.0)
     assert len(prefill.pace) == MOST
