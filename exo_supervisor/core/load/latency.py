@@ -46,7 +46,8 @@ class Latencies:
 
     def has_sample(self, target: Target, model: ModelId) -> bool:
         """Say whether a target was seen to answer with a model."""
-        return model in self._samples.get(target, {})
+        samples = self._samples.get(target)
+        return samples is not None and model in samples
 
     def load(self, target: Target, model: ModelId, at_work: int, now: float) -> tuple[float, int]:
         """Score a target, lower is better: expected wait, then attempts at work there.
