@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from exo_supervisor.runtime.fetch import Get, GetError
 from exo_supervisor.wire.exo.identity import Identity, Reply, identify, why_not
+from exo_supervisor.wire.exo.traits import TRAITS
 
 LONGEST = 65_536
 """Bytes of a small answer; another server's page for a missing path must fit, too."""
@@ -31,7 +32,7 @@ class Prober:
         """Find out who answers; raises GetError when nobody does, or something that is no Exo."""
         known, self._known = self._known, None
         until = anyio.current_time() + self._timeout
-        if known is not None and known.identity.generation == "A":
+        if known is not None and not TRAITS[known.identity.generation].has_state:
             reply = await self.get("/healthcheck", until)
             if _is_a(reply):
                 self._known = Found(known.identity, anyio.current_time(), state_paths=False)

@@ -18,6 +18,7 @@ from exo_supervisor.wire.exo.capacity import (
 from exo_supervisor.wire.exo.identity import read_cards
 from exo_supervisor.wire.exo.legacy import read_models_a, read_topology_a
 from exo_supervisor.wire.exo.state import Placement, read_full_state, read_state, with_downloads
+from exo_supervisor.wire.exo.traits import TRAITS
 
 _LONGEST = 32 * 2**20
 _LONGEST_LIST = 4 * 2**20
@@ -32,7 +33,7 @@ async def read_placement(
     capacities come along where that costs no further question. Raises GetError for an answer that
     does not come, WireError for one that cannot be read.
     """
-    if found.identity.generation == "A":
+    if not TRAITS[found.identity.generation].has_state:
         return await _read_a(prober, node, until)
     if found.state_paths:
         return _told(node, await _read_paths(prober, until, disks=disks)), None

@@ -31,6 +31,7 @@ from exo_supervisor.serve.upstream import (
     readable,
 )
 from exo_supervisor.wire.chat.reader import Reader
+from exo_supervisor.wire.exo.traits import TRAITS
 
 if TYPE_CHECKING:
     from exo_supervisor.serve.exchange import Exchange
@@ -331,7 +332,7 @@ class Attempt:
 
     def _fail_by_head(self) -> None:
         status, headers = self._error_head or (0, {})
-        exo = self.start.generation is not None
+        exo = TRAITS[self.start.generation].exo
         self._owner.ended(self, judge_head(status, headers, self._error_body, exo=exo))
 
     def _fail(self, fault: Fault) -> None:

@@ -6,6 +6,7 @@ Only progress of the model moves these instants; comments of the transport do no
 from math import inf
 
 from exo_supervisor.core.effects import StartAttempt
+from exo_supervisor.wire.exo.traits import TRAITS
 
 ASK_AGAIN = 10.0
 """Seconds from one question about a silent attempt to the next."""
@@ -52,12 +53,12 @@ class Silence:
     def fails_at(self) -> float:
         """Return when the attempt fails if nothing more comes.
 
-        Generation A and providers tell of no progress before the content, so that it has a fixed
-        time. For the others the state vouches, at most for `first_content_max`; one that tells how
-        far it is with its prompt tells by standing still, too.
+        Who has no state to vouch for it tells of no progress before the content, so that it has a
+        fixed time. For the others the state vouches, at most for `first_content_max`; one that
+        tells how far it is with its prompt tells by standing still, too.
         """
         timers = self.start.timers
-        if self.start.generation in (None, "A"):
+        if not TRAITS[self.start.generation].has_state:
             return self.since + timers.stall if self.begun else self.began + timers.first_content
         most = timers.first_content_max
         if self._step and not self.begun:
@@ -70,7 +71,7 @@ class Silence:
         At half a stall, each ten seconds from then on, and at the instant from which on nobody may
         be silent without somebody who vouches.
         """
-        if self.start.generation is None:
+        if not TRAITS[self.start.generation].exo:
             return inf
         timers = self.start.timers
         alone = self.since + (timers.stall if self.begun else timers.first_content)

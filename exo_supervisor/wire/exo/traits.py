@@ -1,8 +1,8 @@
 """How each kind of peer differs from what OpenAI's dialect promises: one row a kind.
 
-What the core decides with is in `core.policy.PeerRules`; this is what reading, asking and judging
-depend on. A new kind of peer, or a fault of an old one, is a row or a column here, never a test of
-a letter elsewhere.
+This is what asking, reading, probing and judging depend on; a new kind of peer, or a fault of an
+old one, is a row or a column here, never a test of a letter elsewhere. The core may not import this
+and is told its part at the border, by `Policy.ignored` and `Policy.dies_of`.
 """
 
 from typing import Final, Literal
@@ -24,6 +24,8 @@ class Traits(Struct, frozen=True):
     exo: bool = False
     """Its errors come in Exo's words, its pieces repeat the role, and a call's `id` is in its
     `function`, too."""
+    has_state: bool = False
+    """Its `/state` tells of placements, and whether somebody is at work for a silent request."""
     nulls: bool = False
     """Its deltas hold every member that it has, most of them null."""
     runs_on: bool = False
@@ -59,8 +61,8 @@ TRAITS: Final[dict[Generation | None, Traits]] = {
         dialect="exo", exo=True, nulls=True, runs_on=True, any_model=True, bare_end=True,
         made_up=True, needs_content=True,
     ),
-    "B": Traits(dialect="exo", exo=True, nulls=True),
-    "C": Traits(dialect="exo", exo=True),
+    "B": Traits(dialect="exo", exo=True, has_state=True, nulls=True),
+    "C": Traits(dialect="exo", exo=True, has_state=True),
     None: PROVIDER,
 }  # fmt: skip
 """As of v0.0.15, v1.0.71 and 09f9ea313; None is a provider."""
