@@ -1,11 +1,12 @@
 """A GET or a command over the network, with every way in which it fails told apart."""
 
 from collections.abc import Mapping
-from typing import Final, Literal, cast
+from typing import Literal
 
 import anyio
 
 from exo_supervisor.core.events import Why
+from exo_supervisor.core.network import why_of
 from exo_supervisor.http.ask import TooLongError, ask
 from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.faults import HttpError, NetworkFault
@@ -17,18 +18,6 @@ _PLAIN = {"", "identity"}
 _Request = tuple[str, str, bytes | None]
 """A method, a URL and a body."""
 
-_WHYS: Final[Mapping[NetworkFault, Why]] = {
-    NetworkFault.BAD_URL: "no_route",
-    NetworkFault.DNS: "dns",
-    NetworkFault.REFUSED: "refused",
-    NetworkFault.NO_ROUTE: "no_route",
-    NetworkFault.PROXY: "no_route",
-    NetworkFault.TLS: "tls",
-    NetworkFault.TIMEOUT: "timeout",
-    NetworkFault.RESET: "reset",
-    NetworkFault.PAYLOAD: "bad_answer",
-    NetworkFault.EXHAUSTED: "no_route",
-}
 _DETAILS: dict[Why, str] = {
     "refused": "nothing listens there",
     "timeout": "no answer in time",
@@ -80,7 +69,7 @@ class Fetcher:
         except ValueError:  # a header that would be two
             why, detail = "no_route", ""
         except HttpError as fault:
-            why = tell_apart(fault)
+            why = why_of(fault.fault.value, fault.detail)
             detail = "" if fault.fault is NetworkFault.BARRED else fault.detail
         # Outside the handler, so that the cause's text, which may hold a key, is not chained.
         raise GetError(why, detail or _DETAILS.get(why, ""))
@@ -103,10 +92,3 @@ class Fetcher:
         if answer.headers.get("content-encoding", "").strip().lower() not in _PLAIN:
             raise GetError("bad_answer", "the answer is compressed unasked")
         return Reply(answer.status, answer.body)
-
-
-def tell_apart(fault: HttpError) -> Why:
-    """Name what went wrong with a GET as the core does."""
-    if fault.fault is NetworkFault.BARRED:
-        return cast("Why", fault.detail)
-    return _WHYS[fault.fault]

@@ -17,6 +17,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from exo_supervisor.core.effects import PlaceModel, RemoveModel
 from exo_supervisor.core.events import Event, ModelRemoved, PlacementChosen, PlacementSettled
 from exo_supervisor.core.names import InstanceId
+from exo_supervisor.core.network import NOT_SENT
 from exo_supervisor.core.policy import WAITS
 from exo_supervisor.runtime.fetch import Command, Get, GetError
 from exo_supervisor.wire.chat.judge import WireError
@@ -38,7 +39,6 @@ and begins anew when we hang up."""
 MOVES = 2.0
 """Seconds, at least, between the ways and the last look: a healthy state gets new events."""
 _LONGEST = 32 * 2**20
-_NOT_SENT = frozenset({"refused", "dns", "no_route", "tls"})
 
 Told = Literal["accepted", "stands", "lost", "unfit", "failed"]
 
@@ -132,7 +132,7 @@ class Placer:
         try:
             reply = await self._command("POST", url, body, timeout=COMMANDING, limit=_LONGEST)
         except GetError as fault:
-            return ("failed" if fault.why in _NOT_SENT else "lost"), fault.detail
+            return ("failed" if fault.why in NOT_SENT else "lost"), fault.detail
         if reply.status == HTTPStatus.OK:
             return "accepted", ""
         if reply.status == HTTPStatus.BAD_REQUEST:  # exo's check of the memory in all

@@ -23,7 +23,7 @@ class GetError(SupervisorError):
 class Command(Protocol):
     """Sends a POST or a DELETE once, as `Get` does a GET; it may have arrived even if this raises.
 
-    Only a GetError whose `why` is `refused`, `dns`, `no_route` or `tls` means that it did not.
+    Only a GetError whose `why` is one of core.network.NOT_SENT means that it did not.
     """
 
     async def __call__(

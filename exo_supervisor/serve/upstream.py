@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.names import Target
+from exo_supervisor.core.network import MEANINGS
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.connect import WhyNot
@@ -96,13 +97,14 @@ class Upstream:
 
     def not_opened(self, error: HttpError) -> Failure:
         """Name what kept an answer from beginning."""
+        fault = opening_fault(error)
         if error.fault is not NetworkFault.EXHAUSTED:
-            return Failure(opening_fault(error))
+            return Failure(fault)
         now = self._clock()
         if now >= self._quiet_until:
             self._quiet_until = now + EXHAUSTED_QUIET
             log.warning("descriptors_exhausted", advice="raise the limit of open files")
-        return Failure(Fault.BUSY, retry_after=EXHAUSTED_PAUSE)
+        return Failure(fault, retry_after=EXHAUSTED_PAUSE)
 
     def _headers_of(self, target: Target, dialect: Dialect) -> bytes | None:
         if target not in self._headers:
@@ -115,23 +117,14 @@ class Upstream:
 
 
 def opening_fault(error: HttpError) -> Fault:
-    """Name what kept an answer from beginning, where it was not for want of descriptors."""
-    match error.stage, error.fault:
-        case Stage.CONNECT, NetworkFault.TIMEOUT:
-            return Fault.CONNECT_TIMEOUT
-        case _, NetworkFault.TLS:
-            return Fault.TLS
-        case Stage.CONNECT, _:
-            return Fault.CONNECT
-        case _, NetworkFault.PAYLOAD:  # a head that is no HTTP
-            return Fault.PAYLOAD
-        case _:
-            return Fault.RESET_EARLY
+    """Name what kept an answer from beginning."""
+    row = MEANINGS[error.fault.value]
+    return row.connect if error.stage is Stage.CONNECT else row.head
 
 
 def broken_fault(error: HttpError) -> Fault:
     """Name what broke an answer off that had begun."""
-    return Fault.PAYLOAD if error.fault is NetworkFault.PAYLOAD else Fault.RESET
+    return MEANINGS[error.fault.value].body
 
 
 def readable(status: int, headers: Mapping[str, str]) -> Media | None:
