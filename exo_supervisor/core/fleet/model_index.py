@@ -133,12 +133,9 @@ class ModelIndex:
         A state names up to hundreds of models and a change concerns one of them. So the members are
         looked at once for all of them, and the others end here.
         """
-        held, placed = self._holders.get(model), cluster.models.get(model)
-        if held is None:
-            return
+        held, placed = self._holders.setdefault(model, {}), cluster.models.get(model)
         if placed is None:
-            if held.pop(cluster.key, None) is None:
-                return
+            held.pop(cluster.key, None)
         else:
             here = serving if placed.ready else []
             if held.get(cluster.key) == here:
