@@ -19,7 +19,8 @@ class Bounded(dict[K, V]):
     def __setitem__(self, key: K, row: V) -> None:
         if len(self) >= self._most and key not in self:
             self.drop_one()
-        dict.__setitem__(self, key, row)  # super() would cost as much as all the rest
+        # super() would cost as much as all the rest; dict's own method knows no K and V
+        dict.__setitem__(self, key, row)  # pyright: ignore[reportUnknownMemberType] - see above
 
     def drop_one(self) -> None:
         """Make room: the row that was added first goes."""
