@@ -33,6 +33,8 @@ MAX_INTERIM: Final = 32
 """Interim heads (RFC 9110, section 15.2) before an answer's own; a hint or two is usual."""
 PART: Final = 262_144
 """Bytes of a body that are handed to the transport at once; the next when those are under way."""
+LARGE_READ: Final = 65_536
+"""Bytes of one read that are enough for a turn of the loop: it would bring up to 32 such reads."""
 LAST_WAIT: Final = 0.2
 """Seconds that a body which has said everything has to end, for its connection to be used again."""
 LAST_BYTES: Final = 65_536
@@ -214,6 +216,8 @@ class Connection(asyncio.Protocol):
             self._lose(NetworkFault.PAYLOAD)
         elif self._complete:
             self._complete_answer()
+        if len(data) >= LARGE_READ:
+            self._read_on_next_turn()
 
     def eof_received(self) -> None:
         """Take in that no more comes; of a body without a length this is the end."""
@@ -274,6 +278,16 @@ class Connection(asyncio.Protocol):
             self._clean = self._clean and self._parser.should_keep_alive()
 
     # ---------------------------------------------------------------- within
+
+    def _read_on_next_turn(self) -> None:
+        """Let others have a turn: else 8 MB of tiny events would be parsed in this one."""
+        if self._transport is not None and not self._paused:
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not self._paused:
+            self._transport.resume_reading()
 
     def _new_answer(self) -> None:
         """Forget the last answer: nothing of it may speak for the next."""

@@ -1,12 +1,13 @@
 """An answer reads the same however it is cut, and nothing unasked is ever read as one."""
 
+import asyncio
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.http.connection import MAX_HEAD_BYTES, MAX_INTERIM, PART, State
+from exo_supervisor.http.connection import LARGE_READ, MAX_HEAD_BYTES, MAX_INTERIM, PART, State
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from tests.http.wire import Heard, Wired
 
@@ -290,6 +291,28 @@ def test_who_closes_is_not_called_back_whatever_else_the_read_brought() -> None:
             wired.connection.data_received(SHORT)
             assert heard.calls[-1] == when
             assert (wired.rests, wired.ends) == (0, 1)
+
+
+async def test_a_large_read_is_followed_by_the_next_in_another_turn() -> None:
+    """A loop reads on in the same turn, while whoever sends keeps up: 8 MB of tiny events."""
+    head = OK + b"content-length: 10000000\r\n\r\n"
+    with Wired() as wired:
+        wired.connection.send(Heard(), ASK, b"")
+        wired.connection.data_received(head + b"x" * 1_000)
+        assert wired.transport.done == []
+        wired.connection.data_received(b"x" * LARGE_READ)
+        assert wired.transport.done == ["pause"]
+        await asyncio.sleep(0)
+        assert wired.transport.done == ["pause", "resume"]
+        wired.connection.data_received(b"x" * LARGE_READ)
+        wired.connection.pause_reading()
+        await asyncio.sleep(0)
+        assert wired.transport.done[2:] == ["pause", "pause"], "whoever listens cannot keep up"
+        wired.connection.resume_reading()
+        wired.connection.data_received(b"x" * LARGE_READ)
+        wired.connection.close()
+        await asyncio.sleep(0)
+        assert wired.transport.done[4:] == ["resume", "pause", "abort"]
 
 
 def test_a_paused_connection_reads_on_when_its_answer_is_over() -> None:
