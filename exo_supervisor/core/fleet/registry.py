@@ -2,6 +2,10 @@
 
 The registry owns these tables and empties them; it answers `where is this model ready` from an
 index that is kept up to date as things change, so that a question costs the same in a large house.
+
+It is long because it is the one place that knows in which order the tables follow a change: ids
+first, since who goes by an id decides who is an alias; then the groups, since they say which nodes
+share a state; then what stands where, and the rungs last, since they are read off all of it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -162,6 +166,8 @@ class Registry:
         node.why, node.detail, node.misses, node.missing_since = None, "", 0, None
         node.returns += 1
         alias_of = node.alias_of
+        # One that was up before has to answer twice: a host that swaps answers now and then. A new
+        # id is a new process, which owes nothing to what the old one did.
         came_up = not node.up and (not node.was_up or restarted or node.returns >= RETURNS)
         node.up = node.up or came_up
         self._claim_id(node, now)
@@ -203,6 +209,8 @@ class Registry:
         if node.cluster is None:
             node.view = look(None, event, now)
             return Reading(grouping, ask=tuple(self._waits.get(node.address, ())[:MOST_ASKED]))
+        # Members see one state at different times, and after an election not even the same one: so
+        # each keeps a view of its own, and what the cluster is said to hold is weighed from all.
         cluster, before = self.clusters[node.cluster], node.view
         node.view = look(before, event, now)
         verdict = weigh(
@@ -392,6 +400,7 @@ class Registry:
         told = self._components.of(changed, self.nodes, self.clusters, self._ids)
         tied = bonds(told, self._components, self.trust, now)
         old = {n.address: n.cluster for n in told if n.cluster is not None}
+        # Out of the table first, so that only the keys of clusters that stay count as taken beside.
         before = {key: self.clusters.pop(key) for key in dict.fromkeys(old.values())}
         grouping = regroup(tied.edges, old, self.clusters)
         after = carry_over(before, grouping, self.nodes)
@@ -400,6 +409,8 @@ class Registry:
         for cluster in after.values():
             for member in cluster.members:
                 join(self.nodes[member], cluster.key, parents, now)
+        # Trust comes from company, so it can change with it; an id that was ignored while its owner
+        # was a stranger is followed at the end, when the clusters stand again.
         moved = [node for node in told if node.trust != tied.grounds[node.address]]
         for node in told:
             node.trust = tied.grounds[node.address]

@@ -1,7 +1,7 @@
 """Requests: from the moment one arrives until its last permit is back.
 
-Owns the requests. Each event of a request changes its state, is booked, and asks
-`advance` what to do next.
+Owns the requests. Each event of a request changes its state, is booked by `settlement`, and asks
+`next_step` what to do next; what is decided there is begun, refused or parked here alone.
 """
 
 from collections.abc import Callable
