@@ -89,6 +89,7 @@ async def counted(
         )
     try:
         await _listening(process, socket, log)
+        await _warm(socket)
         yield Counted(process.pid, out)
     finally:
         if process.returncode is None:
@@ -103,6 +104,15 @@ async def _listening(process: asyncio.subprocess.Process, socket: Path, log: Pat
             if process.returncode is not None:
                 raise BenchmarkError(f"it ended: {tail(log)}")
             await asyncio.sleep(0.1)
+
+
+async def _warm(socket: Path) -> None:
+    """Wait for what a start leaves for later: aiohttp is imported once chats are served."""
+    async with asyncio.timeout(_STARTS_WITHIN):
+        reader, writer = await asyncio.open_unix_connection(socket)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        await reader.read()
+        writer.close()
 
 
 def _is_there(socket: Path) -> bool:
