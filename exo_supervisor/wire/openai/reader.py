@@ -22,6 +22,8 @@ from exo_supervisor.wire.untrusted_json import UNREADABLE
 _NO_NAME = Raw(b'""')
 _MAX_CACHED = 4_096
 """Bytes of what stands around the choices of a chunk, up to which the next one's is compared."""
+MAX_MALFORMED = 1_000
+"""Events that held nothing and are passed over; each costs as much as ten that can be read."""
 _MAX_LESSONS = 8
 """Templates learnt in a row to which no event came: from then on no more are learnt."""
 
@@ -110,6 +112,8 @@ class ChunkReader(Reader):
         self.malformed += 1
         if b'"choices"' in data:
             self.fail(Fault.MALFORMED, "an event that held a piece of the answer is malformed")
+        elif self.malformed > MAX_MALFORMED:
+            self.fail(Fault.MALFORMED, f"more than {MAX_MALFORMED} events are malformed")
         return b""
 
     def _read_chunk(self, chunk: Chunk, pieces: list[Piece], data: bytes) -> bytes:

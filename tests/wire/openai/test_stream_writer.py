@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.lenient_json import MAX_LENIENT_BYTES
-from exo_supervisor.wire.openai.reader import ChunkReader
+from exo_supervisor.wire.openai.reader import MAX_MALFORMED, ChunkReader
 from exo_supervisor.wire.openai.stream_writer import DONE
 from tests.wire.reading import streamed
 from tests.wire.sdk import judge_chunk
@@ -368,6 +368,14 @@ def test_a_malformed_event_that_held_nothing_is_skipped_and_counted(bad: bytes) 
     assert reading.malformed == 1
     assert reading.fault is None
     assert [cast("Json", c["delta"])["content"] for c in choices(told)] == ["a", "b"]
+
+
+def test_a_flood_of_events_that_hold_nothing_is_a_fault_and_is_not_read_on() -> None:
+    reading = answer()
+    reading.feed(text("a") + b"data:\n\n" * MAX_MALFORMED)
+    assert (reading.fault, reading.malformed) == (None, MAX_MALFORMED)
+    reading.feed(b"data:\n\n" * 50_000)
+    assert (reading.fault, reading.malformed) == (Fault.MALFORMED, MAX_MALFORMED + 1)
 
 
 MALFORMED = [
