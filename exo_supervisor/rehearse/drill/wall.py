@@ -7,6 +7,7 @@ import anyio
 from msgspec import Struct
 
 from exo_supervisor.demo import Disease
+from exo_supervisor.demo.diseases import Name
 from exo_supervisor.rehearse.drill.ground import Ground
 from exo_supervisor.rehearse.drill.plan import Plan
 from exo_supervisor.rehearse.drill.witness import NO_HEADERS, Verdict, ask, chat, judge
@@ -70,7 +71,7 @@ def wall(plan: Plan) -> tuple[Fault, ...]:
     comes first, nobody vouches; where `first_content_max` is no longer than they are, nobody may.
     """
     timers = plan.config.timeouts
-    silences = (
+    silences: tuple[tuple[str, Name, float], ...] = (
         ("long first prefill step", "long_step", max(timers.first_content, timers.stall)),
         ("silence in mid-answer", "pause", timers.stall),
     )
