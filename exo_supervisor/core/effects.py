@@ -16,6 +16,8 @@ from exo_supervisor.core.names import (
 from exo_supervisor.core.outcomes import Fault
 
 Level = Literal["debug", "info", "warning", "error"]
+RefusedAs = Literal["failure", "neutral", "refused", "abandoned"]
+"""What a refusal is in a log line; `neutral`: a target refused the request itself."""
 
 
 class BaseEffect(Struct, frozen=True, kw_only=True, tag_field="effect", tag=True):
@@ -159,6 +161,7 @@ class Refuse(BaseEffect, frozen=True, kw_only=True):
     message: str
     param: str | None = None
     retry_after: float | None = None
+    outcome: RefusedAs = "refused"
 
 
 class Announce(BaseEffect, frozen=True, kw_only=True):

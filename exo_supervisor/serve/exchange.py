@@ -160,14 +160,7 @@ class Exchange:
             attempt.sent(call)
 
     def _refuse(self, refusal: Refuse) -> None:
-        record = self.record
-        if refusal.code == "upstream_rejected":
-            record.outcome = "neutral"
-        elif refusal.code == "deadline":
-            record.outcome = "abandoned"
-        else:
-            record.outcome = "failure" if record.attempts else "refused"
-        record.code = refusal.code
+        self.record.outcome, self.record.code = refusal.outcome, refusal.code
         self.response.refuse(refusal)
         self._end()
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
 
-from exo_supervisor.core.effects import CancelAttempt, Refuse
+from exo_supervisor.core.effects import CancelAttempt, Refuse, RefusedAs
 from exo_supervisor.core.events import (
     AttemptQuieted,
     AttemptSettled,
@@ -42,8 +42,9 @@ def refused(code: str, status: int = 503, retry_after: float | None = None) -> R
     ("code", "outcome"),
     [("no_target", "refused"), ("deadline", "abandoned"), ("upstream_rejected", "neutral")],
 )
-def test_a_refusal_is_an_error_of_its_own_and_one_line(code: str, outcome: str) -> None:
-    house = House(lambda request: structs.replace(refused(code, retry_after=1.2), request=request))
+def test_a_refusal_is_an_error_of_its_own_and_one_line(code: str, outcome: RefusedAs) -> None:
+    said = structs.replace(refused(code, retry_after=1.2), outcome=outcome)
+    house = House(lambda request: structs.replace(said, request=request))
     client = house.chat()
     assert (client.status, client.end) == (503, "whole")
     error = json.loads(client.body)["error"]
@@ -52,6 +53,17 @@ def test_a_refusal_is_an_error_of_its_own_and_one_line(code: str, outcome: str) 
     house.check_empty()
     (record,) = house.records
     assert (record.outcome, record.code, record.status, record.attempts) == (outcome, code, 503, 0)
+
+
+def test_a_refusal_after_an_attempt_is_what_the_core_counts_it_as() -> None:
+    said = refused("model_not_found")
+    house = House(start, lambda request: structs.replace(said, request=request))
+    house.target.steps = [[(0.0, (404, JSON)), (0.0, b"{}"), (0.0, None)]]
+    client = house.chat()
+    house.loop.run(5.0)
+    assert client.end == "whole"
+    (record,) = house.records
+    assert (record.attempts, record.code, record.outcome) == (1, "model_not_found", "refused")
 
 
 def test_a_401_says_how_to_authenticate() -> None:

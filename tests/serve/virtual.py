@@ -269,6 +269,7 @@ def refusal(request: RequestId, fault: Fault = Fault.RESET) -> Refuse:
     return Refuse(
         request=request, status=504 if late else 502,
         code="deadline" if late else "attempts_failed", message="nobody served it",
+        outcome="abandoned" if late else "failure",
     )  # fmt: skip
 
 

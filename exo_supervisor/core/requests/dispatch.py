@@ -33,7 +33,7 @@ from exo_supervisor.core.requests.request import Attempt, RequestState
 from exo_supervisor.core.requests.settlement import Settlement
 from exo_supervisor.core.requests.shifts import Shifts
 from exo_supervisor.core.requests.stall_check import StallCheck
-from exo_supervisor.core.requests.tally import Tally
+from exo_supervisor.core.requests.tally import COUNTED_AS, Tally
 from exo_supervisor.core.requests.timers import first_use, start_of
 from exo_supervisor.core.tables import Tables
 
@@ -305,6 +305,7 @@ class Dispatch:
         return []
 
     def _refuse(self, state: RequestState, fail: Fail, now: float) -> list[Effect]:
+        outcome = end_of(fail.code, state.attempts)
         refusal = Refuse(
             request=state.event.request,
             status=fail.status,
@@ -312,8 +313,9 @@ class Dispatch:
             message=fail.message,
             param=fail.param,
             retry_after=fail.retry_after,
+            outcome=outcome,
         )
-        return [*self._close(state, end_of(fail.code, state.attempts), now), refusal]
+        return [*self._close(state, COUNTED_AS[outcome], now), refusal]
 
     def _close(self, state: RequestState, end: str, now: float) -> list[Effect]:
         self._drop(state)

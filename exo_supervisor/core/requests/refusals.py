@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from exo_supervisor.core.effects import Refuse
+from exo_supervisor.core.effects import Refuse, RefusedAs
 from exo_supervisor.core.events import RequestArrived
-
-_ASKED_WRONGLY = frozenset({"upstream_rejected", "model_not_found"})
 
 SHORT = 80
 """Characters of a client's own model name that an error repeats, at most."""
@@ -41,13 +39,16 @@ def must_stay(event: RequestArrived) -> Refuse:
     return Refuse(request=event.request, status=403, code="privacy", message=text)
 
 
-def end_of(code: str, attempts: int) -> str:
-    """Say how an error is counted: what the client asked for wrongly is no fault of ours."""
+def end_of(code: str, attempts: int) -> RefusedAs:
+    """Say what an error is: what the client asked for wrongly is no failure of ours.
+
+    Decided here alone: the log line takes it from the `Refuse`, and the counts from `tally`.
+    """
     if code == "deadline":
         return "abandoned"
-    if attempts and code not in _ASKED_WRONGLY:
-        return "failed"
-    return "refused"
+    if code == "upstream_rejected":
+        return "neutral"
+    return "failure" if attempts and code != "model_not_found" else "refused"
 
 
 def short(name: str) -> str:

@@ -4,9 +4,17 @@ from collections import Counter
 
 from msgspec import Struct, field
 
+from exo_supervisor.core.effects import RefusedAs
 from exo_supervisor.core.requests.refusals import short
 from exo_supervisor.core.requests.request import RequestState
 
+COUNTED_AS: dict[RefusedAs, str] = {
+    "failure": "failed",
+    "neutral": "refused",
+    "refused": "refused",
+    "abandoned": "abandoned",
+}
+"""Under which end a refusal is counted: it does not matter whether by a target or by us."""
 MOST_TOLD = 4
 """Attempts of the last failed request that are told of, the last ones."""
 

@@ -4,7 +4,10 @@ import pytest
 
 from exo_supervisor.core.events import RequestArrived
 from exo_supervisor.core.names import RequestId
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.refusals import end_of, must_stay, not_found, not_placed
+from tests.core.story import CLOUDS, Story, refusal, told
 
 
 def asked(model: str) -> RequestArrived:
@@ -32,15 +35,34 @@ def test_not_found_tells_what_can_be_placed_and_what_is_ready() -> None:
     ("code", "attempts", "end"),
     [
         ("model_not_found", 1, "refused"),
-        ("upstream_rejected", 1, "refused"),
+        ("upstream_rejected", 1, "neutral"),
         ("no_target", 0, "refused"),
-        ("no_target", 1, "failed"),
-        ("attempts_failed", 2, "failed"),
+        ("no_target", 1, "failure"),
+        ("attempts_failed", 2, "failure"),
         ("deadline", 1, "abandoned"),
     ],
 )
 def test_what_a_client_asked_for_wrongly_is_no_failure(code: str, attempts: int, end: str) -> None:
     assert end_of(code, attempts) == end
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "outcome", "counted"),
+    [
+        (Fault.NOT_PLACED, "model_not_found", "refused", "refused"),
+        (Fault.REJECTED, "upstream_rejected", "neutral", "refused"),
+        (Fault.STALL, "attempts_failed", "failure", "failed"),
+        (Fault.DEADLINE, "deadline", "abandoned", "abandoned"),
+    ],
+)
+def test_a_refusal_after_an_attempt_says_how_it_is_counted(
+    fault: Fault, code: str, outcome: str, counted: str
+) -> None:
+    story = Story(Policy(clouds=CLOUDS[:1]))
+    assert told(story.ask("r", "p/nope")) == ["start p nope"]
+    refused = refusal(story.fail("r", fault, status=404))
+    assert (refused.code, refused.outcome) == (code, outcome)
+    assert story.machine.dispatch.counts[counted] == 1
 
 
 def test_a_long_name_is_cut() -> None:
