@@ -5,6 +5,7 @@ from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import ModelRule, Policy
+from exo_supervisor.core.requests.budget import FLOOR
 from exo_supervisor.wire.exo.identity import IGNORED
 from tests.core.story import CLOUDS, M, P, Q, Story, X, told
 
@@ -148,3 +149,21 @@ def test_a_provider_that_refuses_what_we_added_goes_on_without_it() -> None:
     story = begun(POLICY, "a:1")
     assert told(breaks(story, "r", Fault.RESET)) == ["start p x /attempt_failed"]
     assert told(breaks(story, "r", Fault.USAGE_REFUSED)) == ["start p x /attempt_failed"]
+
+
+def test_a_busy_node_is_not_waited_for_in_the_middle_of_an_answer() -> None:
+    story = begun(POLICY, "a:1", "b:1")
+    story.ask("s")
+    story.fail("s", Fault.BUSY, retry_after=3.0)
+    assert told(breaks(story, "r", Fault.RESET)) == ["start p x /attempt_failed"]
+
+
+def test_no_retry_is_paid_for_where_an_answer_cannot_go_on_at_once() -> None:
+    alone = ModelRule("chat", exo=(M,), continues=True)
+    story = Story(Policy(models=(alone,), ignored=dict(IGNORED)), "a:1", "b:1")
+    assert told(story.ask("r")) == ["start a:1 m"]
+    assert told(story.fail("r", Fault.BUSY, retry_after=3.0)) == ["start b:1 m /busy"]
+    story.begin("r")
+    assert breaks(story, "r", Fault.RESET) == []
+    budget = vars(story.machine.dispatch)["_budget"]
+    assert [budget.spend(story.now) for _ in range(FLOOR)] == [True] * FLOOR

@@ -289,8 +289,10 @@ class Dispatch:
             state.faults.append((attempt.candidate.target, fault))
         state.resuming, state.once = True, None
         state.seen.demands |= {PREFILL}
+        if now >= state.event.deadline:
+            return self._close(state, "failed", now)
         step = next_step(state, self._tables, self._budget, now)
-        if now >= state.event.deadline or not isinstance(step, Start):
+        if not isinstance(step, Start):  # one that resumes waits for no retry: nothing was paid for
             return self._close(state, "failed", now)
         facts: dict[str, object] = {"request_id": state.event.request, "fault": fault.value}
         facts |= {"from": attempt.candidate.target, "to": step.candidate.target}

@@ -40,7 +40,12 @@ Step = Start | Wait | Fail
 
 
 def next_step(state: RequestState, tables: Tables, budget: Budget, now: float) -> Step:
-    """Decide what a request does next; it has no attempt out."""
+    """Decide what a request does next; it has no attempt out.
+
+    This is a step and no question: it moves `state` on through its tiers, and pays for a retry out
+    of the budget before it names it, whether that begins now or after a wait. So ask once, and do
+    what it says: what was paid for is not given back.
+    """
     if now < state.pause_until:
         return Wait(state.pause_until)
     anew, state.anew = state.anew, None
@@ -81,7 +86,7 @@ def _within_tier(
         free = _free(state, tier, tables, now, blocks)
         if free:
             candidate = pick(_failover_first(state, free, tables), tables, state.event.draw, now)
-            if _affordable(state, candidate, tables, budget, now):
+            if _pay(state, candidate, tables, budget, now):
                 return Start(candidate, tier.side)
         else:
             step = _again(state, tables, budget, now) or _wait(state, tier, tables, budget, now)
@@ -124,10 +129,10 @@ def _is_closed(candidate: Candidate, tables: Tables) -> bool:
     return all(tables.breakers.is_closed(key) for key in candidate.guards)
 
 
-def _affordable(
+def _pay(
     state: RequestState, candidate: Candidate, tables: Tables, budget: Budget, now: float
 ) -> bool:
-    """Say whether this attempt is free or within the budget.
+    """Pay for an attempt; False if the budget has nothing left.
 
     Free are a request's first attempt in each tier, and its first failover within one to a target
     whose breaker is closed.
@@ -169,6 +174,8 @@ def _wait(
     state: RequestState, tier: Tier, tables: Tables, budget: Budget, now: float
 ) -> Step | None:
     """Wait for a busy target; the budget is asked before, or the wait might be for nothing."""
+    if state.resuming:  # its client has half an answer: on to a tier that can go on at once
+        return None
     until = soonest(state, tier, tables, now)
     if until is None:
         return None
