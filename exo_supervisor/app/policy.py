@@ -34,7 +34,7 @@ def policy_of(
     timers_a, timers_bc = _exo_timers(timeouts, waits.legacy_first_content)
     return Policy(
         order=tuple(routing.order),
-        balance="round_robin" if routing.policy == "round_robin" else "fastest",
+        balance=routing.policy,
         local_only=routing.privacy == "local_only",
         patience=routing.patience,
         attempts=config.retry.attempts,

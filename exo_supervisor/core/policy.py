@@ -1,7 +1,5 @@
 """What the machine is told of the configuration: plain values, already checked."""
 
-from typing import Literal
-
 from msgspec import Struct, field
 
 from exo_supervisor.core.breakers.automaton import Rules
@@ -89,7 +87,7 @@ class Policy(Struct, frozen=True):
     """
 
     order: tuple[Side, ...] = ("exo", "cloud")
-    balance: Literal["fastest", "round_robin"] = "fastest"
+    balance: str = "fastest"
     local_only: bool = False
     patience: float = 5.0
     attempts: int = 3

@@ -4,6 +4,7 @@ import pytest
 
 from exo_supervisor.app.policy import policy_of
 from exo_supervisor.config.read import read
+from exo_supervisor.config.schema import Config, Routing
 from exo_supervisor.core.effects import Timers
 
 CLOUD = '[[provider]]\nname = "p"\nbase_url = "https://p.example/v1"\nkey_env = "K"\n'
@@ -25,3 +26,8 @@ def cloud_timers(text: str) -> Timers:
 def test_the_stall_of_a_cloud_is_its_own(text: str, stall: float) -> None:
     timers = cloud_timers(text)
     assert (timers.stall, timers.first_content) == (stall, 120.0)
+
+
+def test_a_balance_policy_that_is_not_built_is_not_taken_for_another() -> None:
+    config = Config(routing=Routing(policy="weighted"))
+    assert policy_of(config, {}).balance == "weighted", "the core refuses it by its name"

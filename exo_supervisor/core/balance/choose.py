@@ -8,7 +8,11 @@ from exo_supervisor.core.balance.situation import Choose
 from exo_supervisor.core.names import Address
 
 POLICIES: dict[str, Choose] = {"fastest": fastest, "round_robin": round_robin}
-"""What `routing.balance` may say; a new policy is a file beside these and a row here."""
+"""What `routing.policy` may say.
+
+A new policy is a module beside these and a row here. The configuration has to allow its name, too:
+`Routing` in `config.schema` lists the names, and `config.not_yet` those that are built.
+"""
 
 SAMPLE = 8
 """How many nodes are compared at most, so that a choice costs the same in a large house."""

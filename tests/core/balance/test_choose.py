@@ -59,7 +59,7 @@ def test_in_turn() -> None:
 
 
 def test_an_unknown_policy_is_refused_when_the_machine_is_built() -> None:
-    policy = Policy(balance="fasted")  # pyright: ignore[reportArgumentType] - as a typo would
+    policy = Policy(balance="fasted")
     with pytest.raises(ValueError, match="no balance policy is called 'fasted': use fastest or"):
         Machine(policy, 0.0)
 
