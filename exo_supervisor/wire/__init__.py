@@ -1,1 +1,1 @@
-"""Translates between bytes and meaning: pure and incremental, one module per dialect."""
+"""Translates between bytes and meaning: pure and incremental; `table` lists the dialects."""

@@ -1,6 +1,9 @@
 """Which dialects there are: a client's by the path that it asks, an upstream's by its name.
 
-A new dialect is a folder beside `openai/`, and one row in either table for the side that it has.
+A client's new dialect is a folder beside `openai/` and a row in OPERATIONS. An upstream's is a
+folder and a row in DIALECTS, but that alone asks nobody in it: the name is looked up in the traits
+of the peer's kind (`wire.exo.traits`), and all providers are one kind there. `core.policy.Cloud`
+carries no dialect yet, nor does `StartAttempt`; a provider's own has to come by them.
 Whoever serves a request makes readers and writers from here alone.
 """
 
