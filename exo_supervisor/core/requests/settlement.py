@@ -1,4 +1,8 @@
-"""Apply an attempt's result to breakers, latency and backoff."""
+"""Books an attempt's begin, first content and end: what each says of its target, for all to come.
+
+That is breakers, seats, busy marks, times, quirks, absences, declines and keys; and in the request
+whom it has met. What it does next, `next_step` decides.
+"""
 
 from exo_supervisor.core.breakers.automaton import Mark
 from exo_supervisor.core.breakers.table import Change, Key
