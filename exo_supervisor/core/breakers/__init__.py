@@ -16,8 +16,9 @@ client's, so it must not be risked lightly:
   count again (`owed`), or a target that dies in every answer would never trip.
 - It goes out sooner in two cases. A cheap check (`/node_id`) that sees a *target* come back ends
   its rest; it never ends a *model's*, since a dead instance answers every cheap check. And where
-  every way of a request is barred by breakers, it probes the one whose rest ends first
-  (`next_step`: panic), since otherwise it would be refused for certain.
+  no tier offers a request a step, it has made no attempt, and a breaker was the reason at one tier
+  at least, it probes the one whose rest ends first (`next_step`: panic): without it, it would be
+  refused unasked, or wait.
 - It goes out later where a failover is free: a request that has failed once prefers a target whose
   breaker is closed, and does not spend its second chance on somebody else's recovery.
 - What closes opens slowly: 1, 2, then 4 attempts at a time for five seconds each, or a queue that

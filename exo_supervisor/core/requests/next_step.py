@@ -3,6 +3,10 @@
 A request first tries the targets of its tier, each at most once. Before it leaves the tier it may
 try one of them again: after a fault that often passes (a lone 500, a reset before any byte), or
 when a busy one named a time that is worth waiting for. Then it goes on to the next tier.
+
+Where no tier has a step, the last resorts are tried in this order: a probe through a breaker that
+rests (panic), the least busy of those that asked to be left alone, the wait for a model that is
+being placed. Then it fails.
 """
 
 from msgspec import Struct
@@ -198,7 +202,11 @@ def _leave_tier(state: RequestState) -> None:
 
 
 def _panic(state: RequestState, tables: Tables, now: float) -> Step | None:
-    """When every breaker of a model is open, probe the one whose rest ends first."""
+    """Probe the breaker whose rest ends first, before a request is refused without one attempt.
+
+    So it is where no tier offered a step, no attempt was made, and at least one tier was left
+    because of a breaker; others may have been left for other reasons.
+    """
     if state.attempts or Block.BREAKER not in state.reasons:
         return None
     best: tuple[float, Candidate, Side] | None = None
