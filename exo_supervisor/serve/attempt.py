@@ -22,7 +22,7 @@ from exo_supervisor.serve.heads import Served
 from exo_supervisor.serve.held import MAX_HELD_BYTES, Held
 from exo_supervisor.serve.response import KEEP_ALIVE
 from exo_supervisor.serve.seam import Call
-from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, Silence
+from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, Progress
 from exo_supervisor.serve.upstream import (
     MAX_ERROR_BYTES,
     Failure,
@@ -42,7 +42,7 @@ class Attempt:
 
     __slots__ = (
         "_blocked_at", "_call", "_error_body", "_error_head", "_head", "_held", "_holds",
-        "_limit", "_looked_at", "_opens_by", "_owner", "_progressed", "_roomless_at", "_silence",
+        "_limit", "_looked_at", "_opens_by", "_owner", "_progress", "_progressed", "_roomless_at",
         "_until", "_vouched", "began", "committed", "lived_at", "over", "reading",
         "start", "tail", "ttft",
     )  # fmt: skip
@@ -53,8 +53,8 @@ class Attempt:
         self.start, self._owner = start, owner
         self._until, self._limit = until, limit
         self.began = owner.now()
-        self._silence = Silence(start, self.began)
-        self._opens_by = self._silence.opens_by()
+        self._progress = Progress(start, self.began)
+        self._opens_by = self._progress.opens_by()
         self._call: Call | None = None
         self._error_head: tuple[int, dict[str, str]] | None = None
         self._error_body = b""
@@ -188,8 +188,8 @@ class Attempt:
         fault = self._overdue(now)
         if fault is None:
             return False
-        if self._looked_at != self._silence.since:
-            self._looked_at = self._silence.since
+        if self._looked_at != self._progress.since:
+            self._looked_at = self._progress.since
             return True
         if self._error_head is not None and fault is self._unopened():
             self._fail_by_head()  # what came of an error's body is all that it says
@@ -214,26 +214,26 @@ class Attempt:
         return Fault.FIRST_CONTENT_TIMEOUT if timeless else Fault.HEADERS_TIMEOUT
 
     def _silent(self, now: float) -> Fault | None:
-        silence, start = self._silence, self.start
-        if now >= silence.fails_at():
-            return Fault.STALL if silence.begun else Fault.FIRST_CONTENT_TIMEOUT
-        if now >= silence.asks_at():
-            silence.asked_at = now
+        progress, start = self._progress, self.start
+        if now >= progress.fails_at():
+            return Fault.STALL if progress.begun else Fault.FIRST_CONTENT_TIMEOUT
+        if now >= progress.asks_at():
+            progress.asked_at = now
             self._owner.ask(
                 AttemptQuieted(
                     request=start.request,
                     attempt=start.attempt,
-                    silence=now - silence.since,
-                    begun=silence.begun,
+                    silence=now - progress.since,
+                    begun=progress.begun,
                 )
             )
         return None
 
     def _stamp(self, now: float) -> None:
-        silence = self._silence
-        if silence.moved:
-            silence.moved = False
-            silence.since = self.lived_at = now
+        progress = self._progress
+        if progress.moved:
+            progress.moved = False
+            progress.since = self.lived_at = now
 
     # ---------------------------------------------------------------- within
 
@@ -241,10 +241,10 @@ class Attempt:
         """Carry over what a read brought, and end with it if it was the end."""
         if reading.progressed != self._progressed:
             self._progressed = reading.progressed
-            self._silence.moved = True
+            self._progress.moved = True
             if self.ttft is None:  # a step of the prompt: its pace is worth a look at the clock
                 now = self._owner.now()
-                self._silence.note_prefill(reading.processed, now)
+                self._progress.note_prefill(reading.processed, now)
                 self._stamp(now)
         if reading.fault is not None and not self.committed:
             self._fail(reading.fault)
@@ -261,7 +261,7 @@ class Attempt:
 
     def _see_content(self) -> None:
         self.ttft = self._owner.now() - self.began
-        self._silence.begun = True
+        self._progress.begun = True
         start = self.start
         self._owner.ask(
             ContentSeen(
@@ -322,7 +322,7 @@ class Attempt:
         """Read again, where nothing stands in the way any more; the target has its whole time."""
         call = self._call
         if call is not None and self._blocked_at is None and self._roomless_at is None:
-            self._silence.since = self._owner.now()
+            self._progress.since = self._owner.now()
             call.resume_reading()
 
     def _take_error(self, data: bytes) -> None:

@@ -1,6 +1,9 @@
 """When what of an attempt is due: from its timers, and from its progress so far.
 
-Only progress of the model moves these instants; comments of the transport do not.
+Only progress of the model moves these instants; comments of the transport do not. They are half of
+it: the deadlines, and a client or a room that keeps the attempt from reading, are looked at in
+`attempt._overdue`; and whether a silent attempt may go on is the state's to say, which
+`core.requests.stall_check` asks once it is told of the silence (`asks_at`).
 """
 
 from math import inf
@@ -22,7 +25,7 @@ ERROR_WAIT = 2.0
 """Seconds for which the body of an error is waited for."""
 
 
-class Silence:
+class Progress:
     """An attempt's progress, and what is due if there is no more; `begun`: it brought content.
 
     Progress since the last look is only noted (`moved`): the ticker stamps it, a tick late at most.

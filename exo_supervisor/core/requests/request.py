@@ -46,7 +46,7 @@ class Attempt(Struct):
     """Failures at target and model that this attempt's first content wiped out."""
 
 
-class Held(Struct, frozen=True):
+class HeldFailure(Struct, frozen=True):
     """A model's failure, booked only if another target answers: the request may be to blame."""
 
     scope: Scope
@@ -86,7 +86,7 @@ class RequestState(Struct):
     faults: list[tuple[Target, Fault]] = []
     words: dict[Target, str] = {}
     """What targets said themselves of why they did not serve it, made safe."""
-    held: list[Held] = []
+    held: list[HeldFailure] = []
     rejected: tuple[int, str] | None = None
     attempt: Attempt | None = None
 

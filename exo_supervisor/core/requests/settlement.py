@@ -12,7 +12,7 @@ from exo_supervisor.core.load.marks import PREFILL, STREAM, USAGE
 from exo_supervisor.core.names import Address, ProviderName
 from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Fault
 from exo_supervisor.core.requests.candidate import Candidate, Permits
-from exo_supervisor.core.requests.request import Attempt, Held, RequestState
+from exo_supervisor.core.requests.request import Attempt, HeldFailure, RequestState
 from exo_supervisor.core.tables import Tables
 
 _ADDED = {Fault.STREAM_REFUSED: STREAM, Fault.USAGE_REFUSED: USAGE}
@@ -111,7 +111,7 @@ class Settlement:
         elif event.committed or attempt.content:
             second = self._mark(model, Mark.FAILURE, now, draw, last, owed_model)
         else:
-            state.held.append(Held(attempt.candidate.scope, event.fault, model, draw))
+            state.held.append(HeldFailure(attempt.candidate.scope, event.fault, model, draw))
         return announced(now, first, second)
 
     def give_back(self, state: RequestState, now: float) -> list[Effect]:
