@@ -34,14 +34,16 @@ MAX_INTERIM: Final = 32
 PART: Final = 262_144
 """Bytes of a body that are handed to the transport at once; the next when those are under way."""
 LARGE_READ: Final = 65_536
-"""Bytes of one read that are enough for a turn of the loop: it would bring up to 32 such reads."""
-LAST_WAIT: Final = 0.2
+"""Bytes of one read that are enough for a turn of the loop.
+
+uvloop would bring up to 32 in one turn, each of up to 256,000 bytes: 8 MB."""
+LEAVE_SECONDS: Final = 0.2
 """Seconds that a body which has said everything has to end, for its connection to be used again."""
-LAST_BYTES: Final = 65_536
+LEAVE_BYTES: Final = 65_536
 """Bytes that may come in them."""
 _FORGOTTEN: Final = frozenset({NetworkFault.RESET, NetworkFault.TIMEOUT})
 """What a connection that was kept ends in when the other side had closed it before."""
-_CONTINUE, _SWITCHING, _OK = 100, 101, 200
+_CONTINUE, _SWITCHING, _FINAL = 100, 101, 200
 
 
 class State(Enum):
@@ -61,7 +63,7 @@ class Listener(Protocol):
     """Who waits for an answer: a head, then data, then one end or one loss; nothing after it."""
 
     def head(self, status: int, headers: dict[str, str]) -> None:
-        """Take the head in; names are in lower case."""
+        """Take the head in; names are in lower case, and of a repeated one the last is left."""
         ...
 
     def data(self, data: bytes) -> None:
@@ -102,9 +104,9 @@ class Connection(asyncio.Protocol):
         self.call: Call | None = None
         """Whose answer it brings; None once that has ended."""
         self._leaving: asyncio.TimerHandle | None = None
-        self._last = 0  # bytes of a body that is left to end
+        self._left_bytes = 0  # bytes of a body that is left to end
         self._look = poll()
-        self._rest = memoryview(b"")  # of the body that is being sent
+        self._unsent = memoryview(b"")  # of the body that is being sent
         self._writable = True
         self._fields: dict[bytes, bytes] = {}
         self._headers: dict[str, str] = {}
@@ -123,9 +125,10 @@ class Connection(asyncio.Protocol):
     def send(
         self, listener: Listener, head: bytes, body: bytes, call: "Call | None" = None
     ) -> None:
-        """Send a request; only an idle connection takes one, and one that is closed loses it.
+        """Send a request; raises RuntimeError while another has its answer to come.
 
-        A connection that was used before and ends without a byte has the `call` sent again.
+        One that is closed calls `lost` before this returns. A connection that was used before and
+        ends without a byte has the `call` sent again, if there is one, and calls nothing.
         """
         if self.state in (_SENDING, _READING):
             raise RuntimeError(f"{self} has an answer to bring first")
@@ -142,7 +145,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(head + body)
         else:
             self.state = _SENDING
-            self._rest = memoryview(body)
+            self._unsent = memoryview(body)
             self._transport.write(head)
             self._send_on()
 
@@ -156,8 +159,8 @@ class Connection(asyncio.Protocol):
         """Tell nobody of the rest of the body: it ends within a moment, or the connection does."""
         if self._listener is not None:
             self._listener = self.call = None
-            self._last = 0
-            self._leaving = asyncio.get_running_loop().call_later(LAST_WAIT, self.close)
+            self._left_bytes = 0
+            self._leaving = asyncio.get_running_loop().call_later(LEAVE_SECONDS, self.close)
             self.resume_reading()
 
     def pause_reading(self) -> None:
@@ -175,7 +178,7 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close at once; nobody is told of it."""
         self._listener = self.call = None
-        self._finish()
+        self._shut()
 
     def abort(self) -> None:
         """Close at once, and tell whoever listens."""
@@ -196,7 +199,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came and tell of it."""
         if self._listener is None and self._leaving is None:
-            self._finish()
+            self._shut()
             return
         self.heard = True
         self._overhead += len(data)
@@ -235,7 +238,7 @@ class Connection(asyncio.Protocol):
         if exc is None:  # behind TLS a loop may not tell of an end in any other way
             self.eof_received()
             return
-        fault = name_fault(exc)
+        fault = name_fault(exc)  # NO_ROUTE is what it calls the rest: there was a route, this far
         self._lose(NetworkFault.RESET if fault is NetworkFault.NO_ROUTE else fault)
 
     def pause_writing(self) -> None:
@@ -262,7 +265,7 @@ class Connection(asyncio.Protocol):
         if self._overhead > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
             raise _UnwantedError
         self._overhead = 0
-        if status >= _OK:
+        if status >= _FINAL:
             self._status = status
             self._read_fields()
         else:
@@ -280,7 +283,7 @@ class Connection(asyncio.Protocol):
     # ---------------------------------------------------------------- within
 
     def _read_on_next_turn(self) -> None:
-        """Let others have a turn: else 8 MB of tiny events would be parsed in this one."""
+        """Let others have a turn: all that uvloop reads in this one may be tiny events to parse."""
         if self._transport is not None and not self._paused:
             self._transport.pause_reading()
             asyncio.get_running_loop().call_soon(self._read_on)
@@ -299,10 +302,10 @@ class Connection(asyncio.Protocol):
 
     def _send_on(self) -> None:
         """Write part by part while the transport takes them."""
-        while self._rest and self._writable and self._transport is not None:
-            part, self._rest = self._rest[:PART], self._rest[PART:]
+        while self._unsent and self._writable and self._transport is not None:
+            part, self._unsent = self._unsent[:PART], self._unsent[PART:]
             self._transport.write(part)
-        if not self._rest and self.state is _SENDING:
+        if not self._unsent and self.state is _SENDING:
             self.state = _READING
 
     def _tell_data(self) -> None:
@@ -314,9 +317,9 @@ class Connection(asyncio.Protocol):
         if self._listener is not None:
             self._listener.data(data)
         else:
-            self._last += len(data)
-            if self._last > LAST_BYTES:
-                self._finish()
+            self._left_bytes += len(data)
+            if self._left_bytes > LEAVE_BYTES:
+                self._shut()
 
     def _head_size(self) -> int:
         """Count the bytes of a head: what one read brought may be the body for the most part."""
@@ -342,14 +345,14 @@ class Connection(asyncio.Protocol):
                 self.resume_reading()  # an idle connection hears its end
             self._at_rest(self)
         else:
-            self._finish()
+            self._shut()
         if listener is not None:
             listener.end()
 
     def _lose(self, fault: NetworkFault, detail: str = "") -> None:
         listener, self._listener = self._listener, None
         call, self.call = self.call, None
-        self._finish()
+        self._shut()
         if listener is None:
             return
         forgotten = self.requests > 1 and not self.heard and fault in _FORGOTTEN
@@ -358,11 +361,11 @@ class Connection(asyncio.Protocol):
         else:
             listener.lost(HttpError(fault, Stage.BODY if self._headed else Stage.HEAD, detail))
 
-    def _finish(self) -> None:
+    def _shut(self) -> None:
         if self.state is _CLOSED:
             return
         self.state = _CLOSED
-        self._rest = memoryview(b"")
+        self._unsent = memoryview(b"")
         self._stop_leaving()
         if self._transport is not None:
             self._transport.abort()

@@ -10,7 +10,7 @@ from anyio.abc import SocketStream
 from exo_supervisor.http.ask import TooLongError, ask
 from exo_supervisor.http.call import Call
 from exo_supervisor.http.client import Client
-from exo_supervisor.http.connection import LAST_BYTES, State
+from exo_supervisor.http.connection import LEAVE_BYTES, State
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.resolver import IpAddress
 from exo_supervisor.http.url import Origin
@@ -149,7 +149,7 @@ async def test_a_body_that_is_left_may_bring_only_so_much() -> None:
         call = called(wired)
         wired.connection.data_received(HEAD + b"10000000\r\n\r\n")
         call.leave()
-        wired.connection.data_received(b"x" * LAST_BYTES)
+        wired.connection.data_received(b"x" * LEAVE_BYTES)
         assert wired.connection.state is State.READING
         wired.connection.data_received(b"x")
         assert wired.connection.state is State.CLOSED

@@ -13,7 +13,7 @@ from anyio.abc import SocketStream
 
 from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.connect import LOST_AFTER, LOST_AFTER_REUSED, ConnectOptions, connect
-from exo_supervisor.http.connection import LAST_BYTES, Connection
+from exo_supervisor.http.connection import LEAVE_BYTES, Connection
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.resolver import Address, IpAddress, Resolver
 from exo_supervisor.http.url import Origin
@@ -239,7 +239,7 @@ async def test_what_is_left_ends_by_itself_and_its_connection_is_used_again() ->
         assert server.connections == 1
 
 
-@pytest.mark.parametrize("rest", [b"x" * (LAST_BYTES + 1), None])
+@pytest.mark.parametrize("rest", [b"x" * (LEAVE_BYTES + 1), None])
 async def test_what_is_left_and_does_not_end_is_closed(rest: bytes | None) -> None:
     goes_on = anyio.Event()
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.http.connection import LAST_WAIT
+from exo_supervisor.http.connection import LEAVE_SECONDS
 from tests.budget import EVER, budget
 from tests.demo.raw import exchanged, taken_apart
 from tests.serve.listening import HOST
@@ -64,7 +64,7 @@ async def leaves(
                 await anyio.sleep(0.005)
         await anyio.sleep(0.05)
     left = anyio.current_time()
-    with anyio.fail_after(LAST_WAIT + EVER):
+    with anyio.fail_after(LEAVE_SECONDS + EVER):
         while node.open or not house.empty:  # noqa: ASYNC110 -- nobody tells
             await anyio.sleep(0.005)
     return max(0.0, node.closed_at - left)
@@ -115,7 +115,7 @@ async def test_an_answer_is_whole_even_if_its_connection_never_ends(
     parts = (HEAD, said("a"), STOP, DONE)
     with capture_logs() as lines:
         async with talking(says(*parts)) as node, housed(node) as house:
-            assert await leaves(house, node, b"200 OK", stream=stream) < LAST_WAIT + within
+            assert await leaves(house, node, b"200 OK", stream=stream) < LEAVE_SECONDS + within
     settled = [event for event in house.events if isinstance(event, AttemptSettled)]
     assert [event.fault for event in settled] == [Fault.NONE]
     assert not lines
