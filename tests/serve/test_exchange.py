@@ -58,7 +58,7 @@ def test_a_refusal_is_an_error_of_its_own_and_one_line(code: str, outcome: Refus
 def test_a_refusal_after_an_attempt_is_what_the_core_counts_it_as() -> None:
     said = refused("model_not_found")
     house = House(start, lambda request: structs.replace(said, request=request))
-    house.target.steps = [[(0.0, (404, JSON)), (0.0, b"{}"), (0.0, None)]]
+    house.target.steps = [[(0.0, (404, JSON)), (0.0, b"{}")]]
     client = house.chat()
     house.loop.run(5.0)
     assert client.end == "whole"
