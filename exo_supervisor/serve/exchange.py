@@ -205,7 +205,14 @@ class Exchange:
         self._flush(attempt)
 
     def _flush(self, attempt: Attempt) -> None:
-        """End with a whole answer once its client has taken it, or nearly all of it."""
+        """End with a whole answer once its client has taken it, or nearly all of it.
+
+        Until then the attempt is not settled, although its target is done with it: the seat stays
+        taken, for SLOW_CLIENT at most. That is no pressure meant for the target, but the price of
+        one truth: it is the end of an attempt by which the core counts a request as served, and
+        whose client leaves the tail unread was not; counts and log line both say `abandoned`. To
+        free the seat sooner takes an event of its own, for a target that has finished.
+        """
         if self.response.unsent:
             self._done_at = self._done_at or self.now()
             return
