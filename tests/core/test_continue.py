@@ -167,3 +167,9 @@ def test_no_retry_is_paid_for_where_an_answer_cannot_go_on_at_once() -> None:
     assert breaks(story, "r", Fault.RESET) == []
     budget = vars(story.machine.dispatch)["_budget"]
     assert [budget.spend(story.now) for _ in range(FLOOR)] == [True] * FLOOR
+
+
+def test_an_answer_that_is_cut_for_want_of_room_is_a_failure_of_ours() -> None:
+    story = begun(POLICY, "a:1")
+    assert breaks(story, "r", Fault.OVERLOADED) == []
+    assert story.machine.dispatch.counts["failed"] == 1, "as its log line says"

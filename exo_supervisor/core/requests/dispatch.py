@@ -18,7 +18,7 @@ from exo_supervisor.core.events import (
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.load.marks import PREFILL
 from exo_supervisor.core.names import ProviderName, RequestId
-from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Outcome
+from exo_supervisor.core.outcomes import VERDICTS, Fault, Next
 from exo_supervisor.core.requests.attempt_log import AttemptLog
 from exo_supervisor.core.requests.budget import Budget
 from exo_supervisor.core.requests.candidate import Candidate
@@ -39,6 +39,8 @@ from exo_supervisor.core.tables import Tables
 
 _SHIFTS = {Fault.BUSY: "busy", Fault.NOT_PLACED: "model_not_ready"}
 """Why a request went elsewhere after an attempt, where that attempt did not simply fail."""
+_ABANDONED = frozenset({Fault.CLIENT_LEFT, Fault.DEADLINE})
+"""Ends at which an answer that was cut is no failure; want of room for it is one of ours."""
 
 Wake = Callable[[float, RequestId], None]
 
@@ -263,8 +265,7 @@ class Dispatch:
         if state.anew is None:
             state.faults.append((attempt.candidate.target, fault))
         if event.committed or fault is Fault.CLIENT_LEFT:
-            left = verdict.outcome is Outcome.ABANDONED
-            return self._close(state, "abandoned" if left else "failed", now)
+            return self._close(state, "abandoned" if fault in _ABANDONED else "failed", now)
         if fault is Fault.DEADLINE:
             return self._refuse(state, DEADLINE, now)
         if fault is Fault.OVERLOADED:
