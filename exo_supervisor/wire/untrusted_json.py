@@ -4,8 +4,8 @@ from typing import cast
 
 import msgspec
 
-UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
-"""All that decoding hostile bytes can raise."""
+UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeError)
+"""All that decoding hostile bytes can raise; half a character, read leniently, has no UTF-8."""
 
 
 def as_object(value: object) -> dict[str, object]:

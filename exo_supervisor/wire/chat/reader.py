@@ -161,7 +161,7 @@ class Reader(Answer, ABC):
         """Take in the upstream's own count; what is none is passed over."""
         try:
             self.usage = msgspec.convert(aside(usage), Usage)
-        except msgspec.ValidationError:
+        except UNREADABLE:
             return
         self.usage_text = bytes(usage)
         if self.before:  # they were a part of this prompt, and are one of the whole answer
