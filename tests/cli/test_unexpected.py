@@ -40,6 +40,6 @@ def test_a_text_that_may_hold_a_secret_is_not_repeated() -> None:
 
 
 def test_a_group_of_one_is_told_as_what_it_holds() -> None:
-    group = ExceptionGroup("tasks", [PermissionError(13, "Permission denied", "/root/x")])
+    group = ExceptionGroup("tasks", [PermissionError(13, "Permission denied", "/etc/x")])
     error = explain(group, ["check"])
-    assert error.message == "unexpected PermissionError: permission denied: /root/x"
+    assert error.message == "unexpected PermissionError: permission denied: /etc/x"
