@@ -1,1 +1,1 @@
-"""Mutants of the core: `python -m tests.mutation [--module load.marks] [--sample 300 --seed 1]`."""
+"""Mutants of the package: `python -m tests.mutation --module wire.chat --sample 100 --seed 1`."""

@@ -3,8 +3,9 @@
 import ast
 from pathlib import Path
 
-from tests.mutation.__main__ import read_allowed, report
+from tests.mutation.__main__ import ROOT, named, read_allowed, report
 from tests.mutation.mutants import Mutant, mutants
+from tests.mutation.trial import HOURS, SEEDS, Bench, files_for
 
 CODE = '''\
 """A text."""
@@ -56,3 +57,45 @@ def test_the_report_counts_a_hang_as_noticed_and_the_allow_list_gives_reasons() 
     assert last.split() == ["all", "2", "1", "66.7%"]
     row = read_allowed("# a remark\n\nm | x = 1 | 1 became 2 | nobody sees it\n")
     assert row == {("m", "x = 1", "1 became 2"): "nobody sees it"}
+
+
+def test_a_room_and_a_module_are_named_by_their_dotted_paths() -> None:
+    assert {"wire.chat.judge"} == set(named(["wire.chat.judge"]))
+    rooms = {name.partition(".")[0] for name in named(["wire", "http"])}
+    assert rooms == {"wire", "http"}
+    assert not named(["wire.chat.jud"])
+
+
+def test_a_module_meets_its_own_tests_first_and_the_simulation_at_the_very_end() -> None:
+    tests = ROOT / "tests"
+    wire = files_for(tests, "wire.openai.template")
+    assert wire[0] == str(tests / "wire/openai/test_template.py")
+    assert all("/wire/openai/" in each for each in wire[:3])
+    assert any("/wire/exo/" in each for each in wire)
+    core = files_for(tests, "core.breakers.table")
+    assert core[0] == str(tests / "core/breakers/test_table.py")
+    assert core[-1].endswith(f"test_simulation.py::{HOURS}[{SEEDS - 1}]")
+
+
+def test_tests_that_fail_without_a_mutant_are_told_from_such_that_notice_one(
+    tmp_path: Path,
+) -> None:
+    root, place = tmp_path / "root", tmp_path / "bench"
+    (root / "exo_supervisor/room").mkdir(parents=True)
+    (root / "tests/room").mkdir(parents=True)
+    (root / "tests/recordings").mkdir()
+    (root / "pyproject.toml").write_text("")
+    (root / "exo_supervisor/__init__.py").write_text("")
+    (root / "exo_supervisor/room/__init__.py").write_text("")
+    (root / "exo_supervisor/room/one.py").write_text("def f(a):\n    return a + 2\n")
+    (root / "tests/room/test_one.py").write_text(
+        "from exo_supervisor.room.one import f\ndef test_f(): assert f(2) == 4\n"
+    )
+    place.mkdir()
+    bench = Bench(root, place, patience=60.0)
+    assert bench.attempt(None, "room") == "survived"
+    found = mutants(root / "exo_supervisor/room/one.py", "room.one")
+    verdicts = {each.what: bench.attempt(each, each.module) for each in found}
+    assert set(verdicts.values()) == {"killed"}
+    (place / "tests/room/test_one.py").write_text("def test_f(): assert False\n")
+    assert bench.attempt(None, "room") == "killed"

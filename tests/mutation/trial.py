@@ -1,4 +1,4 @@
-"""Whether any test of the core notices a mutant."""
+"""Whether any test of its room notices a mutant."""
 
 import os
 import shutil
@@ -11,47 +11,43 @@ from typing import Literal
 from tests.mutation.mutants import Mutant
 
 Verdict = Literal["killed", "survived", "timeout"]
-PATIENCE = 60.0
-"""Seconds after which a mutant is taken to hang, which a test has then noticed."""
 LAST = ("test_simulation.py",)
+HOURS = "test_the_promises_hold_through_random_hours"
 SEEDS = 3
 """Simulated hours that a mutant has to live through at the very end."""
 
 
 class Bench:
-    """A copy of the tree in which one mutant after another is tried."""
+    """A copy of the tree in which one mutant after another is tried.
 
-    def __init__(self, root: Path, place: Path) -> None:
-        self._root, self._tree = root, place
+    After `patience` seconds one is taken to hang, which a test has then noticed.
+    """
+
+    def __init__(self, root: Path, place: Path, *, patience: float) -> None:
+        self._tree, self._patience = place, patience
         for name in ("exo_supervisor", "tests"):
             ignored = shutil.ignore_patterns("__pycache__", "recordings")
             shutil.copytree(root / name, place / name, ignore=ignored)
+        (place / "tests/recordings").symlink_to(root / "tests/recordings")
         shutil.copy(root / "pyproject.toml", place)
 
-    def attempt(self, mutant: Mutant) -> Verdict:
-        """Run the tests of the core, those of the module first, until one fails."""
-        target = self._tree / "exo_supervisor" / "core" / _file(mutant.module)
+    def attempt(self, mutant: Mutant | None, module: str) -> Verdict:
+        """Run the tests of a module's room, its own first, until one fails."""
+        if mutant is None:
+            return self._run(files_for(self._tree / "tests", module))
+        target = self._tree / "exo_supervisor" / _file(module)
         whole = target.read_text(encoding="utf-8")
         target.write_text(mutant.code, encoding="utf-8")
         try:
-            return self._run(self._files(mutant.module))
+            return self._run(files_for(self._tree / "tests", module))
         finally:
             target.write_text(whole, encoding="utf-8")
-
-    def _files(self, module: str) -> list[str]:
-        tests = self._tree / "tests" / "core"
-        own = tests / _file(module, "test_")
-        others = sorted(tests.rglob("test_*.py"), key=lambda path: path.stat().st_size)
-        first = [own] if own.exists() else []
-        rest = [path for path in others if path != own and path.name not in LAST]
-        hours = f"{tests / LAST[0]}::test_the_promises_hold_through_random_hours"
-        return [*map(str, [*first, *rest]), *(f"{hours}[{seed}]" for seed in range(SEEDS))]
 
     def _run(self, files: list[str]) -> Verdict:
         child = os.fork()
         if child == 0:
             os._exit(_try(self._tree, files))
-        ends = time.monotonic() + PATIENCE
+        ends = time.monotonic() + self._patience
         while time.monotonic() < ends:
             done, status = os.waitpid(child, os.WNOHANG)
             if done:
@@ -60,6 +56,17 @@ class Bench:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         return "timeout"
+
+
+def files_for(tests: Path, module: str) -> list[str]:
+    """List the tests of a module's room: its own, its folder's, the others, the longest last."""
+    room = tests / module.partition(".")[0]
+    own = tests / _file(module, "test_")
+    others = sorted(room.rglob("test_*.py"), key=lambda path: path.stat().st_size)
+    others.sort(key=lambda path: (path != own, path.parent != own.parent))
+    hours = [str(path) for path in others if path.name in LAST]
+    rest = [str(path) for path in others if path.name not in LAST]
+    return [*rest, *(f"{each}::{HOURS}[{seed}]" for each in hours for seed in range(SEEDS))]
 
 
 def _file(module: str, prefix: str = "") -> str:
