@@ -77,6 +77,8 @@ class Tree(Struct, frozen=True):
             "PYTHONPATH": str(self.root),
             "XDG_STATE_HOME": str(home / f"{self.name}-state"),
             "BENCHMARK_KEY": "made-up",
+            # Off, or each start of an uninstalled tree compiles it anew.
+            "PYTHONDONTWRITEBYTECODE": "",
         }
 
 
