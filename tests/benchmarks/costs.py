@@ -23,8 +23,10 @@ class Start(Struct, frozen=True):
     """Seconds that each took in one turn."""
 
     ready: float
-    version: float
+    first_status: float
+    """The first that is asked of a service; what answers it may be imported for it."""
     status: float
+    version: float
     nothing: float
     """The same interpreter's `-c pass`."""
 
@@ -40,19 +42,22 @@ def start(tree: Tree, home: Path, turn: int) -> Start:
         log = home / f"{tree.name}-start.log"
         began = time.perf_counter()
         command = tree.command("run", "--config", str(config))
-        environ = tree.environ(home) | {"NOTIFY_SOCKET": path}
-        stack.enter_context(started(command, log, environ=environ))
+        environ = tree.environ(home)
+        notifying = environ | {"NOTIFY_SOCKET": path}
+        stack.enter_context(started(command, log, environ=notifying))
         try:
             while b"READY=1" not in notified.recv(4096):
                 pass
         except TimeoutError as late:
             raise BenchmarkError(f"{tree.name} is not ready: {tail(log)}") from late
         ready = time.perf_counter() - began
+        status = tree.command("status", "--socket", str(at))
         return Start(
             ready,
-            _took(tree.command("version"), tree.environ(home)),
-            _took(tree.command("status", "--socket", str(at)), tree.environ(home)),
-            _took([str(tree.python), "-c", "pass"], {}),
+            first_status=_took(status, environ),
+            status=_took(status, environ),
+            version=_took(tree.command("version"), environ),
+            nothing=_took([str(tree.python), "-c", "pass"], {}),
         )
 
 

@@ -15,6 +15,8 @@ from tests.benchmarks.processes import BenchmarkError, attempt, cpu_seconds, per
 READY = 30.0
 """Seconds that a gateway may take until it serves every model."""
 SHORT, PACE, BURST = 12, 50, 100
+CLOSE = 0.1
+"""Seconds within which streams begin that begin closely one after the other, not all at once."""
 
 
 class Shape(Struct, frozen=True):
@@ -99,6 +101,7 @@ class Plan(Struct, frozen=True):
             ),
             Shape("one", "from-whole", stream=False, connections=1, seconds=self.single),
             Shape("burst", "from-cloud", stream=True, connections=BURST, pace=PACE),
+            Shape("close", "from-cloud", stream=True, connections=BURST, pace=PACE, spread=CLOSE),
             Shape(
                 "paced",
                 "from-cloud",
