@@ -12,6 +12,7 @@ from exo_supervisor.config.schema import Config
 from exo_supervisor.config.shown import without_passwords
 from exo_supervisor.core.policy import WAITS, Waits
 from exo_supervisor.host.credentials import Secret
+from exo_supervisor.runtime.sinks import Sink
 
 
 class Given(Struct, frozen=True):
@@ -19,6 +20,7 @@ class Given(Struct, frozen=True):
 
     `state` is the directory of what is kept across restarts; None keeps nothing. `tcp` is a
     loopback listener and the token that it asks for, `admin_group` whose members give orders.
+    `sinks` are told of each request's end and of what the core announces.
     """
 
     config: Config
@@ -31,6 +33,7 @@ class Given(Struct, frozen=True):
     admin_group: int | None = None
     origins: Mapping[str, str] = MappingProxyType({})
     waits: Waits = WAITS
+    sinks: Sequence[Sink] = ()
 
     def settings(self) -> Mapping[str, object]:
         """Return the settings as they are shown: what is set and from where, never a secret."""

@@ -1,7 +1,5 @@
 """Who carries out which effect."""
 
-import structlog
-
 from exo_supervisor.app.instances import InstanceFile
 from exo_supervisor.core.effects import (
     Announce,
@@ -21,9 +19,8 @@ from exo_supervisor.core.effects import (
 from exo_supervisor.discovery.pins import PinWatch
 from exo_supervisor.fleet_io.health import Health
 from exo_supervisor.fleet_io.placer import Placer
+from exo_supervisor.runtime.sinks import Sinks
 from exo_supervisor.serve.live import LiveRequests
-
-announce_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("announce")
 
 
 class Performer:
@@ -36,9 +33,10 @@ class Performer:
         live: LiveRequests,
         pins: PinWatch,
         instances: InstanceFile,
+        sinks: Sinks,
     ) -> None:
         self._health, self._placer, self._live = health, placer, live
-        self._pins, self._instances = pins, instances
+        self._pins, self._instances, self._sinks = pins, instances, sinks
 
     def perform(self, effect: Effect) -> None:
         """Carry one effect out."""
@@ -46,7 +44,7 @@ class Performer:
             case StartAttempt() | Refuse() | CancelAttempt() | KeepAwake():
                 self._live.deliver(effect)
             case Announce():
-                getattr(announce_log, effect.level)(effect.name, **effect.facts)
+                self._sinks.announce(effect)
             case WatchNode():
                 self._health.watch(effect)
             case UnwatchNode():

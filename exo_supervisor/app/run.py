@@ -43,7 +43,7 @@ def run(named: str | None, socket: str | None) -> int:
     settings = files.load(named, socket, os.environ)
     keys, why_off = files.keys(settings.config, os.environ)
     token = files.token(settings.config, os.environ)
-    writer = logs.configure(settings.config.log.level, settings.config.log.format)
+    lines = logs.configure(settings.config.log.level, settings.config.log.format)
     for path, why in where.hidden_files(os.environ).items():
         log.debug("optional_file_unreadable", path=path, why=why)
     try:
@@ -52,7 +52,7 @@ def run(named: str | None, socket: str | None) -> int:
         tcp = _tcp(settings, token)
         sockets = _sockets(settings)
     except StartError:
-        writer.close(LAST_LINES)
+        lines.close(LAST_LINES)
         raise
     state = where.state_directory(os.environ)
     given = Given(
@@ -65,6 +65,7 @@ def run(named: str | None, socket: str | None) -> int:
         tcp=tcp,
         admin_group=admin_group,
         origins=settings.origins,
+        sinks=(lines,),
     )
     try:
         return _run_loop(given)
@@ -73,7 +74,7 @@ def run(named: str | None, socket: str | None) -> int:
             each.close()
         if tcp is not None:
             tcp[0].close()
-        writer.close(LAST_LINES)
+        lines.close(LAST_LINES)
 
 
 def _run_loop(given: Given) -> int:

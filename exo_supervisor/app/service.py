@@ -38,6 +38,7 @@ from exo_supervisor.http.client import Client
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.conductor import INBOX, Conductor
 from exo_supervisor.runtime.restarts import Restarts
+from exo_supervisor.runtime.sinks import Sinks
 from exo_supervisor.runtime.supervise import Service, supervise
 from exo_supervisor.serve.about import About
 from exo_supervisor.serve.context import Context
@@ -46,7 +47,6 @@ from exo_supervisor.serve.ingress import Ingress
 from exo_supervisor.serve.late import Late
 from exo_supervisor.serve.listener import Listener
 from exo_supervisor.serve.live import LiveRequests
-from exo_supervisor.serve.record import log_done
 from exo_supervisor.serve.target import DISPATCHED
 from exo_supervisor.serve.token import Guard
 from exo_supervisor.serve.upstream import Upstream, open_sessions
@@ -86,11 +86,12 @@ async def serve(
         health = _health(given, fetch, send, live)
         placer = Placer(fetch, fetch.command, send, random.random, jitter=given.waits.jitter)
         watch, instances = pin_watch(state, send, pins), instance_file(state)
-        performer = Performer(health, placer, live, watch, instances)
+        sinks = Sinks(given.sinks)
+        performer = Performer(health, placer, live, watch, instances, sinks)
         conductor = _conductor(machine, receive, performer, clock)
         sources = Sources(config, machine, fetch, send, state)
         others = Late()
-        ingress = _ingress(given, conductor, live, nodes, clouds)
+        ingress = _ingress(given, conductor, live, sinks, nodes, clouds)
         listener = _listener(given, ingress, others, clock)
         about = _about(given, sources, live)
         async with anyio.create_task_group() as tasks:
@@ -127,7 +128,12 @@ def _conductor(
 
 
 def _ingress(
-    given: Given, conductor: Conductor, live: LiveRequests, nodes: Client, clouds: Client
+    given: Given,
+    conductor: Conductor,
+    live: LiveRequests,
+    sinks: Sinks,
+    nodes: Client,
+    clouds: Client,
 ) -> Ingress:
     """Join what takes chats in with what asks the core and with what asks the targets."""
     config = given.config
@@ -140,7 +146,7 @@ def _ingress(
         hide=Keys(given.secrets()).hide,
     )
     gate = Gate(config.server.max_requests)
-    return Ingress(context, gate, live, log_done, max_body=config.server.max_body_bytes)
+    return Ingress(context, gate, live, sinks.done, max_body=config.server.max_body_bytes)
 
 
 def _listener(given: Given, ingress: Ingress, others: Late, clock: Clock) -> Listener:

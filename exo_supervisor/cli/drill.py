@@ -17,6 +17,7 @@ from exo_supervisor.rehearse.drill.card import Row
 from exo_supervisor.rehearse.drill.card import drill as drill_all
 from exo_supervisor.rehearse.drill.plan import SHORTEST, Plan, draw_up
 from exo_supervisor.runtime.loop import loop_options
+from exo_supervisor.runtime.sinks import Sink
 
 LAST_LINES = 2.0
 
@@ -30,13 +31,13 @@ def _drill(arguments: Arguments) -> int:
     settings = load(arguments)
     plan = _plan(settings, arguments.model)
     folder = Path(tempfile.mkdtemp(prefix="exo-drill-log-"))
-    log = folder / "service.log"
-    with log.open("wb") as stream:
-        writer = logs.configure("info", "json", stream=stream)
+    lines = folder / "service.log"
+    with lines.open("wb") as stream:
+        log = logs.configure("info", "json", stream=stream)
         try:
-            rows = anyio.run(_play, arguments, settings, plan, backend_options=loop_options())
+            rows = anyio.run(_play, arguments, settings, plan, log, backend_options=loop_options())
         finally:
-            writer.close(LAST_LINES)
+            log.close(LAST_LINES)
     failed = [row.fault for row in rows if not row.ok]
     if not failed:
         shutil.rmtree(folder, ignore_errors=True)
@@ -45,7 +46,7 @@ def _drill(arguments: Arguments) -> int:
         body = {"ok": not failed, "model": plan.model.name, "file": settings.file}
         say(json.dumps({**body, "scale": plan.scale, "rows": shown}))
     if failed:
-        raise VerbError(f"the drill failed at {'; '.join(failed)}; its log is {log}")
+        raise VerbError(f"the drill failed at {'; '.join(failed)}; its log is {lines}")
     if not arguments.json:
         stayed = " No request reached a cloud." if plan.local_only else ""
         say(f"All {len(rows)} hold: every answer was whole or a clear error.{stayed}")
@@ -61,14 +62,14 @@ def _plan(settings: Settings, name: str | None) -> Plan:
         raise misuse(f"no [[model]] is named `{name}`{similar(name or '', names)}", hint) from None
 
 
-async def _play(arguments: Arguments, settings: Settings, plan: Plan) -> list[Row]:
+async def _play(arguments: Arguments, settings: Settings, plan: Plan, sink: Sink) -> list[Row]:
     rows: list[Row] = []
     if not arguments.json:
         say("Pretend targets on loopback, no key is used; the service and its settings are real.")
         say(f"Settings: {settings.file or 'the defaults'}.")
         say(f"Model: {cell(plan.model.name)}, {plan.about}.")
         say(_timers(plan))
-    async for row in drill_all(plan):
+    async for row in drill_all(plan, [sink]):
         rows.append(row)
         if not arguments.json:
             say(f"{tint_word(row.ok)}  {row.fault:<24}  {cell(row.text)}")

@@ -16,6 +16,7 @@ from structlog.typing import EventDict, FilteringBoundLogger
 
 from exo_supervisor.host.facts import safe_fact, safe_text
 from exo_supervisor.host.log_limit import LogLimit
+from exo_supervisor.host.log_sink import LogSink
 from exo_supervisor.host.log_writer import LogWriter
 from exo_supervisor.runtime.supervise import describe_crash
 
@@ -30,10 +31,10 @@ _UNSEEN = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\u
 _NOT_A_TEMPLATE = re.compile(r"[\n<({\[\"=]")
 
 
-def configure(level: str, fmt: Format, *, stream: BinaryIO | None = None) -> LogWriter:
+def configure(level: str, fmt: Format, *, stream: BinaryIO | None = None) -> LogSink:
     """Send structlog's lines, and the warnings of libraries, to `stream` (standard error).
 
-    `level` is debug, info, warning, error or critical. The caller closes the writer at exit.
+    `level` is debug, info, warning, error or critical. The caller closes the sink at exit.
     A line's `logger` is the module that logs, or the name given as in `get_logger("announce")`.
     """
     stderr = cast("TextIO | None", sys.stderr)  # None when it was closed before the start
@@ -52,7 +53,7 @@ def configure(level: str, fmt: Format, *, stream: BinaryIO | None = None) -> Log
         cache_logger_on_first_use=False,  # loggers made at import must see a later configuration
     )
     _borrow_library_logs()
-    return writer
+    return LogSink(writer)
 
 
 class _Logger:

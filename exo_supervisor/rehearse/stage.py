@@ -67,7 +67,7 @@ async def set_up() -> AsyncGenerator[Stage]:
     The folder stays if the story fails, for the log in it.
     """
     folder = Path(tempfile.mkdtemp(prefix="exo-demo-"))
-    log, path = folder / "service.log", str(folder / "api.sock")
+    lines, path = folder / "service.log", str(folder / "api.sock")
     async with AsyncExitStack() as stack:
         nodes = (
             ExoNode("A", ("llama-3.2-1b",), pace=PACE),
@@ -77,9 +77,9 @@ async def set_up() -> AsyncGenerator[Stage]:
         for node in nodes:
             await stack.enter_async_context(node)
         cloud = await stack.enter_async_context(Cloud("pretend-key", (CLOUD_MODEL,), pace=PACE))
-        stream = stack.enter_context(log.open("wb"))
-        writer = logs.configure("info", "json", stream=stream)
-        stack.callback(writer.close, LAST_LINES)
+        stream = stack.enter_context(lines.open("wb"))
+        log = logs.configure("info", "json", stream=stream)
+        stack.callback(log.close, LAST_LINES)
         listening = listen.open_socket(path, mode=0o600, group="")
         stack.callback(listening.close)
         text = _CONFIG.format(seeds=[node.url for node in nodes], cloud=cloud.base_url)
@@ -89,8 +89,9 @@ async def set_up() -> AsyncGenerator[Stage]:
             sockets=[listening.socket],
             keys={"pretend-cloud": Secret("pretend-key", "the demo")},
             why_off={},
+            sinks=(log,),
         )
         tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(serve, given, anyio.sleep_forever)
-        yield Stage(nodes, nodes[2], cloud, Visitor(path), path, str(log))
+        yield Stage(nodes, nodes[2], cloud, Visitor(path), path, str(lines))
         tasks.cancel_scope.cancel()

@@ -21,11 +21,11 @@ from exo_supervisor.errors import BrokenMachineError
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.continuation import Broken, Continuation
-from exo_supervisor.serve.record import RequestRecord
 from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
 from exo_supervisor.serve.upstream import Failure
+from exo_supervisor.views.request_done import RequestDone
 from exo_supervisor.wire.chat.echo import without_request
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.exo.traits import TRAITS
@@ -37,7 +37,9 @@ Order = StartAttempt | Refuse | CancelAttempt | KeepAwake
 
 
 class Owner(Protocol):
-    """What the exchange is a part of."""
+    """What the exchange is a part of; it `began` when the request's head came."""
+
+    began: float
 
     def ended(self) -> None:
         """Take in that the request is over; its client was told all that there is to tell."""
@@ -74,7 +76,7 @@ class Exchange:
 
     def __init__(
         self, context: Context, owner: Owner, operation: Operation, chat: ChatRequest,
-        headers: RequestHeaders, response: Response, record: RequestRecord,
+        headers: RequestHeaders, response: Response, record: RequestDone,
     ) -> None:  # fmt: skip
         self._context, self._owner, self._operation = context, owner, operation
         self._chat, self._headers = chat, headers
@@ -256,7 +258,7 @@ class Exchange:
     def _note(self, attempt: Attempt) -> None:
         record, reading, continuation = self.record, attempt.reading, self._continuation
         if attempt.ttft is not None:
-            record.ttft = attempt.began - record.began + attempt.ttft
+            record.ttft = round(attempt.began - self._owner.began + attempt.ttft, 6)
         record.continued = 0 if continuation is None else len(continuation)
         record.served_model = record.prompt_tokens = record.completion_tokens = None
         if reading is not None:

@@ -5,6 +5,7 @@ client's connection, the core and the ticker call back, and where all that it ho
 given back. It ends exactly once, in `ended`.
 """
 
+from collections.abc import Callable
 from math import inf
 
 import structlog
@@ -21,12 +22,12 @@ from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.crashes import guarded, guarded_part
 from exo_supervisor.serve.exchange import Exchange, Order
 from exo_supervisor.serve.live import LiveRequests, Timer
-from exo_supervisor.serve.record import Done, RequestRecord
 from exo_supervisor.serve.request_headers import PLAIN, read_headers
 from exo_supervisor.serve.request_id import new_request_id
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.seam import Client
 from exo_supervisor.serve.target import path_of
+from exo_supervisor.views.request_done import RequestDone
 from exo_supervisor.wire.table import OPERATIONS, Operation
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("serve")
@@ -44,7 +45,7 @@ class Ingress(Struct, frozen=True):
     context: Context
     gate: Gate
     live: LiveRequests
-    done: Done
+    done: Callable[[RequestDone], None]
     max_body: int
 
     def begin(
@@ -72,6 +73,7 @@ class Reception:
         "_sender",
         "_size",
         "_stamped",
+        "began",
         "exchange",
         "over",
         "record",
@@ -80,15 +82,15 @@ class Reception:
 
     def __init__(self, ingress: Ingress, client: Client, operation: Operation) -> None:
         self._ingress, self._client, self._operation = ingress, client, operation
-        began = ingress.context.clock()
-        self.record = RequestRecord(new_request_id(), began, client.uid)
+        self.began = ingress.context.clock()
+        self.record = RequestDone(new_request_id(), client_uid=client.uid)
         self.response = Response(client, self.record.request_id)
         self._headers = PLAIN
         self._sender: Sender | None = None
         self._receiving = False
         self._parts: list[bytes] = []
         self._size = self._stamped = 0
-        self._part_at, self._looked_at = began, -1
+        self._part_at, self._looked_at = self.began, -1
         self._alarm: Timer | None = None
         self.exchange: Exchange | None = None
         self.over = False
@@ -171,7 +173,7 @@ class Reception:
         if self._size != self._stamped:
             self._stamped, self._part_at = self._size, now
         silent = now >= self._part_at + BODY_WAIT
-        if not silent and now < self.record.began + BODY_TOTAL + self._size / SLOWEST:
+        if not silent and now < self.began + BODY_TOTAL + self._size / SLOWEST:
             return False
         if self._looked_at != self._size:
             self._looked_at = self._size
@@ -214,7 +216,7 @@ class Reception:
             ingress.gate.bodies.close(self._sender)
         ingress.gate.let_go(self._size)
         record.status = self.response.status
-        record.duration = ingress.context.clock() - record.began
+        record.duration = round(ingress.context.clock() - self.began, 6)
         ingress.done(record)
 
     # ---------------------------------------------------------------- within
@@ -227,7 +229,7 @@ class Reception:
             raise self._too_large()
         if not self._ingress.gate.begin():
             raise _overloaded("as many requests as are allowed are in flight")
-        self._sender = Sender(self.record.client_uid, self.record.began, self._evict)
+        self._sender = Sender(self.record.client_uid, self.began, self._evict)
         self._ingress.gate.bodies.begin(self._sender)
         self._receiving = True
         if head.expects_continue:

@@ -109,13 +109,13 @@ async def in_process(
     """Run the service in this process until the test ends; then nothing of a request is left."""
     settings = read(toml(nodes, cloud, tables), file="test", environ={})
     log = BytesIO()
-    writer = logs.configure("info", "json", stream=log)
+    sink = logs.configure("info", "json", stream=log)
     try:
         more = {"admin_group": admin_group, "state": state, "tcp": tcp, "waits": waits}
-        async with _serving(settings, log.getvalue, more) as world:
+        async with _serving(settings, log.getvalue, more | {"sinks": (sink,)}) as world:
             yield world
     finally:
-        await to_thread.run_sync(writer.close, 5.0)
+        await to_thread.run_sync(sink.close, 5.0)
     (drained,) = events(log.getvalue(), "drain_started")
     assert drained["in_flight"] == 0
     assert not events(log.getvalue(), "request_crashed")

@@ -28,7 +28,7 @@ SECONDS, RATE = 8, 500
 LOOP = "event loop"
 PARTS: dict[str, tuple[str, ...]] = {
     LOOP: ("asyncio/runners", "uvloop/"),
-    "log line": ("structlog/", "logging/", "host/log", "serve/record"),
+    "log line": ("structlog/", "logging/", "host/log", "runtime/sinks", "views/request_done"),
     "cancel scopes": ("anyio/",),
     "HTTP client": (
         "aiohttp/client", "aiohttp/connector", "edge/upstream", "serve/upstream",

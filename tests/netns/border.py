@@ -30,7 +30,7 @@ def note(event: str, told: tuple[Any, ...]) -> None:
 
 async def main(seconds: float) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="s") as folder:
-        writer = logs.configure("warning", "json")
+        log = logs.configure("warning", "json")
         listening = listen.open_socket(f"{folder}/s", mode=0o600, group="")
         given = Given(
             config=read(None, file="border", environ={}).config,
@@ -38,6 +38,7 @@ async def main(seconds: float) -> None:
             sockets=[listening.socket],
             keys={},
             why_off={},
+            sinks=(log,),
             state=Path(folder) / "state",
         )
 
@@ -46,7 +47,7 @@ async def main(seconds: float) -> None:
 
         await serve(given, stop)
         listening.close()
-        writer.close(2.0)
+        log.close(2.0)
     sys.stdout.write(json.dumps(sorted(contacts)) + "\n")
 
 

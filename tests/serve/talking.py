@@ -20,9 +20,9 @@ from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.ingress import Ingress
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.plain import PlainRoutes
-from exo_supervisor.serve.record import RequestRecord
 from exo_supervisor.serve.routes import Routes
 from exo_supervisor.serve.upstream import Upstream, open_sessions
+from exo_supervisor.views.request_done import RequestDone
 from tests.serve.listening import listening
 
 Talk = Callable[[SocketStream], Awaitable[None]]
@@ -115,7 +115,7 @@ class Housed:
     gate: Gate
     live: LiveRequests
     events: list[Event]
-    records: list[RequestRecord]
+    records: list[RequestDone]
 
     @property
     def told(self) -> list[str]:
@@ -133,7 +133,7 @@ async def housed(
 ) -> AsyncGenerator[Housed]:  # fmt: skip
     """Serve a house whose every request makes one attempt at the node, or none."""
     nodes, clouds = open_sessions()
-    gate, events, records = gate or Gate(10), list[Event](), list[RequestRecord]()
+    gate, events, records = gate or Gate(10), list[Event](), list[RequestDone]()
     live = LiveRequests(asyncio.get_running_loop(), monotonic)
 
     def ask(event: Event) -> None:

@@ -35,9 +35,9 @@ from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.exchange import Exchange
 from exo_supervisor.serve.ingress import Ingress, Reception
 from exo_supervisor.serve.live import LiveRequests
-from exo_supervisor.serve.record import RequestRecord
 from exo_supervisor.serve.room import Room
 from exo_supervisor.serve.upstream import Upstream
+from exo_supervisor.views.request_done import RequestDone
 
 TIMERS = Timers(connect=2.0, headers=8.0, first_content=30.0, first_content_max=300.0, stall=20.0)
 SSE = {"content-type": "text/event-stream"}
@@ -300,7 +300,7 @@ class House:
         self.loop = Loop()
         self.orders: list[Order | None] = list(orders)
         self.events: list[tuple[float, Event]] = []
-        self.records: list[RequestRecord] = []
+        self.records: list[RequestDone] = []
         self.broken = False
         self.breaks: tuple[type[object], ...] = ()
         """Events that break the machine; then nothing can be asked of it any more."""

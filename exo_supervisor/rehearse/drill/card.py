@@ -1,6 +1,6 @@
 """The scorecard: one row per fault, each on a ground of its own, in the order of the wall."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
 
 import anyio
@@ -11,6 +11,7 @@ from exo_supervisor.rehearse.drill.acts import ACTS
 from exo_supervisor.rehearse.drill.ground import Ground, ready, set_up
 from exo_supervisor.rehearse.drill.plan import Plan
 from exo_supervisor.rehearse.drill.wall import WALL, Failure, check_privacy, face, wall
+from exo_supervisor.runtime.sinks import Sink
 from exo_supervisor.runtime.supervise import describe_crash
 
 PATIENCE = 40.0
@@ -30,15 +31,16 @@ class Row(Struct, frozen=True):
     seconds: float
 
 
-async def drill(plan: Plan) -> AsyncGenerator[Row]:
+async def drill(plan: Plan, sinks: Sequence[Sink]) -> AsyncGenerator[Row]:
     """Drill everything; quick rows one after another, those that wait for timers a few at once.
 
     Where nobody answers while all is well, there is nothing to drill, and the card ends there.
+    `sinks` are those of every service in it.
     """
     faults = wall(plan)
     quick = [(each.name, partial(face, fault=each)) for each in faults if not each.slow]
     for name, act in [*quick, *ACTS]:
-        row = await _row(plan, name, act)
+        row = await _row(plan, sinks, name, act)
         yield row
         if name == WALL[0].name and not row.ok:
             return
@@ -49,7 +51,7 @@ async def drill(plan: Plan) -> AsyncGenerator[Row]:
 
     async def beside(name: str, act: Act) -> None:
         async with limit:
-            rows[name] = await _row(plan, name, act)
+            rows[name] = await _row(plan, sinks, name, act)
 
     async with anyio.create_task_group() as tasks:
         for name, act in slow:
@@ -58,10 +60,10 @@ async def drill(plan: Plan) -> AsyncGenerator[Row]:
         yield rows[name]
 
 
-async def _row(plan: Plan, name: str, act: Act) -> Row:
+async def _row(plan: Plan, sinks: Sequence[Sink], name: str, act: Act) -> Row:
     began = anyio.current_time()
     try:
-        async with set_up(plan) as ground:
+        async with set_up(plan, sinks) as ground:
             ok, text = await _try(ground, act)
     except ExceptionGroup as crash:
         ok, text = False, f"the service crashed: {describe_crash(crash)}"

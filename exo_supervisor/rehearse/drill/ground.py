@@ -1,6 +1,6 @@
 """Where one fault is drilled: pretend targets on loopback, and the real service before them."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import cast
@@ -18,6 +18,7 @@ from exo_supervisor.host.credentials import Secret
 from exo_supervisor.rehearse.drill.plan import Plan
 from exo_supervisor.rehearse.drill.witness import CHAT, TOKENS
 from exo_supervisor.rehearse.visitor import Visitor
+from exo_supervisor.runtime.sinks import Sink
 
 PACE = 0.004
 """Seconds between two tokens of a pretend target."""
@@ -61,7 +62,7 @@ class Ground(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def set_up(plan: Plan) -> AsyncGenerator[Ground]:
+async def set_up(plan: Plan, sinks: Sequence[Sink] = ()) -> AsyncGenerator[Ground]:
     """Start everything on loopback and in a new folder; afterwards nothing is left of it.
 
     Whoever is cancelled in here leaves the next ground a socket that nobody listens to.
@@ -87,6 +88,7 @@ async def set_up(plan: Plan) -> AsyncGenerator[Ground]:
             keys={name: Secret(_KEY, "the drill") for name in clouds},
             why_off={},
             waits=plan.waits,
+            sinks=sinks,
         )
         stop = anyio.Event()
         async with anyio.create_task_group() as tasks:

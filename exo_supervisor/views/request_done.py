@@ -1,0 +1,35 @@
+"""What is told of a request at its end: one record, for whoever keeps or counts requests."""
+
+from msgspec import Struct
+
+
+class RequestDone(Struct, gc=False):
+    """One POST to a dispatch route, filled in as things happen and handed over when it is over.
+
+    The fields are the keys of its log line, in their order.
+    """
+
+    request_id: str
+    model: str | None = None
+    served_model: str | None = None
+    target: str | None = None
+    attempts: int = 0
+    shift: str | None = None
+    status: int = 0
+    outcome: str = "refused"
+    code: str | None = None
+    continued: int = 0
+    ttft: float | None = None
+    duration: float = 0.0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_microdollars: int | None = None
+    malformed: int = 0
+    client_uid: int | None = None
+    client: str = "default"
+    dialect: str = "openai"
+
+    def abandon(self) -> None:
+        """Note that the client left, unless it is known by now how the request ended."""
+        if self.outcome == "refused":
+            self.outcome = "abandoned"
