@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 
+from msgspec import structs
+
 from exo_supervisor.config.schema import Config, Model, Provider, Timeouts
 from exo_supervisor.core.breakers.automaton import Rules
 from exo_supervisor.core.effects import OwnInstances, Timers
-from exo_supervisor.core.names import Address, ModelId, ProviderName
-from exo_supervisor.core.policy import WAITS, Cloud, ModelRule, Policy, Waits
+from exo_supervisor.core.names import Address, Generation, ModelId, ProviderName
+from exo_supervisor.core.policy import WAITS, Cloud, ModelRule, PeerRules, Policy, Waits
 from exo_supervisor.discovery.static import address_of
-from exo_supervisor.wire.exo.hazards import DIES_OF
-from exo_supervisor.wire.exo.identity import IGNORED
+from exo_supervisor.wire.exo.traits import PEERS
 
 CLOUD_CONNECT = 10.0
 CLOUD_FIRST_CONTENT = 120.0
@@ -31,7 +32,10 @@ def policy_of(
     `pins` and `own` are of earlier runs; `owned`: the owner of a loopback listener is looked up.
     """
     timeouts, routing = config.timeouts, config.routing
-    timers_a, timers_bc = _exo_timers(timeouts, waits.legacy_first_content)
+    peers: dict[Generation, PeerRules] = {
+        kind: structs.replace(peer, timers=_exo_timers(peer, timeouts, waits))
+        for kind, peer in PEERS.items()
+    }
     return Policy(
         order=tuple(routing.order),
         balance=routing.policy,
@@ -47,10 +51,7 @@ def policy_of(
         seeds=tuple((address_of(url), url) for url in config.discovery.static),
         clouds=tuple(_cloud(each, config, why_off) for each in config.providers),
         models=tuple(_rule(each) for each in config.models),
-        timers_a=timers_a,
-        timers_bc=timers_bc,
-        ignored=dict(IGNORED),
-        dies_of=dict(DIES_OF),
+        peers=peers,
         ready_interval=config.health.ready_interval,
         load_wait=timeouts.first_content_max,
         first_look=config.health.timeout + timeouts.connect,
@@ -58,10 +59,11 @@ def policy_of(
     )
 
 
-def _exo_timers(timeouts: Timeouts, legacy: float) -> tuple[Timers, Timers]:
-    """Return the timers of generation A, whose head comes with its first token, and of B and C."""
-    first = max(timeouts.first_content, legacy)
-    return Timers(timeouts.connect, None, first, first, timeouts.stall), Timers(
+def _exo_timers(peer: PeerRules, timeouts: Timeouts, waits: Waits) -> Timers:
+    if peer.loads_late:
+        first = max(timeouts.first_content, waits.legacy_first_content)
+        return Timers(timeouts.connect, None, first, first, timeouts.stall)
+    return Timers(
         timeouts.connect,
         timeouts.headers,
         timeouts.first_content,

@@ -134,7 +134,7 @@ def crawl_points(machine: Machine, rooted: Callable[[str], bool]) -> list[CrawlP
     best: dict[ClusterKey, Node] = {}
     for node in registry.nodes.values():
         home = node if node.alias_of is None else registry.nodes.get(node.alias_of, node)
-        if not node.up or node.generation == "A" or home.cluster is None:
+        if not node.up or not node.peer.has_state or home.cluster is None:
             continue
         rival = best.setdefault(home.cluster, node)
         if (by_person(node), rooted(node.url)) > (by_person(rival), rooted(rival.url)):

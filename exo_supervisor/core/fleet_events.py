@@ -188,7 +188,7 @@ class FleetEvents:
     def _ask_aliases(self) -> Iterator[Effect]:
         """Have the aliases asked for their states: one may be a machine of its own."""
         for node in self._registry.nodes.values():
-            if node.up and node.alias_of is not None and node.generation != "A":
+            if node.up and node.alias_of is not None and node.peer.has_state:
                 yield ReadPlacement(node=node.address)
 
     def _has_breaker(self, node: Node) -> bool:

@@ -1,6 +1,6 @@
 """What the machine is told of the configuration: plain values, already checked."""
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from exo_supervisor.core.breakers.automaton import Rules
 from exo_supervisor.core.effects import OwnInstances, Timers
@@ -34,16 +34,42 @@ class Waits(Struct, frozen=True):
     idle: float = 10.0
     """For which a model may be ready and at no work while a request waits for it."""
     cold_load: float = 900.0
-    """That generation A may need to load a model that it was not seen to answer with yet."""
+    """That who loads late may need for a model that it was not seen to answer with yet."""
     legacy_first_content: float = 120.0
-    """At least, of generation A's silence before its first token."""
+    """At least, of the silence before a first token of who loads late."""
 
 
 WAITS = Waits()
 
 
-def _nothing() -> dict[Generation, frozenset[str]]:
-    return {"A": frozenset(), "B": frozenset(), "C": frozenset()}
+class PeerRules(Struct, frozen=True):
+    """In what the kinds of Exo differ, as far as decisions depend on it: one row a generation.
+
+    `wire.exo.traits` has the rows, and the border hands them in, since this part imports no wire.
+    The defaults are what the youngest Exo does.
+    """
+
+    timers: Timers = ANY_TIMERS
+    ignored: frozenset[str] = frozenset()
+    """Fields that change an answer and that it silently drops."""
+    dies_of: frozenset[str] = frozenset()
+    """Kinds of values that end its process: it must never be asked such a thing."""
+    has_state: bool = True
+    """It tells which instances of which model stand where, takes orders to place some, and keeps
+    the prompts of answers that were cut. Without, what it can run is taken as ready."""
+    knows_itself: bool = True
+    """It tells its own id. Without, that is hidden among those that it lists."""
+    ring: bool = False
+    """Each token of an answer goes around all the nodes that it lists."""
+    one_at_a_time: bool = False
+    """A second request at its cluster evicts what is cached of the first, whatever its model."""
+    batches_by_paths: bool = False
+    """Only one that has `/state/{path}` (1.0.70) works for sure on several requests at once."""
+    loads_late: bool = False
+    """It loads a model at its first request, and sends no head before its first token."""
+
+
+ANY_PEER = PeerRules()
 
 
 class Cloud(Struct, frozen=True):
@@ -103,12 +129,8 @@ class Policy(Struct, frozen=True):
     """Whoever listens on loopback was looked up: see `Trust`."""
     clouds: tuple[Cloud, ...] = ()
     models: tuple[ModelRule, ...] = ()
-    timers_a: Timers = ANY_TIMERS
-    timers_bc: Timers = ANY_TIMERS
-    ignored: dict[Generation, frozenset[str]] = field(default_factory=_nothing)
-    """Fields that change an answer and that a generation silently drops."""
-    dies_of: dict[Generation, frozenset[str]] = field(default_factory=_nothing)
-    """Kinds of values that end a generation's process: it must never be asked such a thing."""
+    peers: dict[Generation, PeerRules] = {}
+    """How the kinds of Exo differ; one that is not named here is as the youngest."""
     ready_interval: float = 10.0
     load_wait: float = 300.0
     """Seconds that a request waits for a model that is being placed, where nothing else serves."""
@@ -121,7 +143,3 @@ class Policy(Struct, frozen=True):
     def keeps_strangers_out(self) -> bool:
         """Say whether no prompt at all goes to nodes that are only found."""
         return self.trust == "named" or (self.local_only and self.trust != "link")
-
-    def timers(self, generation: Generation) -> Timers:
-        """Pick a generation's timers; A sends no byte before its first token."""
-        return self.timers_a if generation == "A" else self.timers_bc

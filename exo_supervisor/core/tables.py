@@ -28,7 +28,7 @@ class Tables:
         self.policy = policy
         strict = policy.keeps_strangers_out()
         self.registry = Registry(
-            Trust(policy.trust, policy.pins, strict=strict, owned=policy.owned)
+            Trust(policy.trust, policy.pins, strict=strict, owned=policy.owned), policy.peers
         )
         desired = DesiredModels(policy.models, policy.own, now, policy.waits)
         self.reconciler = Reconciler(desired, self.registry, wake_reconciler, policy.waits)

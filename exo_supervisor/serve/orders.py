@@ -7,7 +7,6 @@ from exo_supervisor.core.events import Event, ModelOrdered
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ModelId
 from exo_supervisor.errors import BadRequestError
-from exo_supervisor.wire.exo.traits import TRAITS
 
 ORDERS: dict[str, Literal["place", "remove"]] = {"place": "place", "remove": "remove"}
 
@@ -22,7 +21,7 @@ class Orders:
         """Have an order carried out. Raises BadRequestError."""
         models = self._models_of(name)
         clusters = self._machine.tables.registry.clusters.values()
-        if not any(TRAITS[cluster.generation].has_state for cluster in clusters):
+        if not any(cluster.peer.has_state for cluster in clusters):
             text = "no cluster of Exo 1.0 or later is known, and nothing else takes placements"
             raise BadRequestError("no_target", text, status=503)
         self._ask(ModelOrdered(models=models, order=order))

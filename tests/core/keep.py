@@ -40,9 +40,10 @@ from exo_supervisor.core.events import (
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, InstanceId, ModelId, NodeId
 from exo_supervisor.core.policy import ModelRule, Policy
+from exo_supervisor.wire.exo.traits import PEERS
 
 M = ModelId("m")
-POLICY = Policy(models=(ModelRule("chat", exo=(M,), keep=True),))
+POLICY = Policy(models=(ModelRule("chat", exo=(M,), keep=True),), peers=PEERS)
 LATEST = 14.0
 """Seconds after a yes in which a placement is carried out."""
 DROPS = 35.0

@@ -51,12 +51,14 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, Generation, ModelId, NodeId, ProviderName, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
+from exo_supervisor.wire.exo.traits import PEERS
 
 M1, M2, X = ModelId("m1"), ModelId("m2"), ModelId("x")
 NEAR, FAR = ProviderName("near"), ProviderName("far")
 POLICY = Policy(
     clouds=(Cloud(NEAR, "https://near.example", 1), Cloud(FAR, "https://far.example", 2)),
     trust="link",
+    peers=PEERS,
     models=(
         ModelRule("chat", exo=(M1,), cloud=((NEAR, X), (FAR, X))),
         ModelRule("private", exo=(M2,), cloud=((NEAR, X),), local_only=True),

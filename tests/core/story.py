@@ -5,6 +5,8 @@ Each verb feeds one event and returns its effects, announcements left out (`said
 
 from typing import Literal
 
+from msgspec import structs
+
 from exo_supervisor.core.effects import Announce, Effect, Refuse, StartAttempt, Timers
 from exo_supervisor.core.events import (
     AttemptQuieted,
@@ -37,6 +39,7 @@ from exo_supervisor.core.names import (
 )
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
+from exo_supervisor.wire.exo.traits import PEERS
 
 M, X = ModelId("m"), ModelId("x")
 P, Q = ProviderName("p"), ProviderName("q")
@@ -51,8 +54,12 @@ class Story:
     """A machine, a clock that only we turn, and what was said."""
 
     def __init__(self, policy: Policy = BOTH, *nodes: str, generation: Generation = "C") -> None:
-        """Begin after the first look, with nodes that each are a cluster of their own."""
+        """Begin after the first look, with nodes that each are a cluster of their own.
+
+        Where the policy says nothing of the kinds of Exo, they are as they are.
+        """
         self.now = 0.0
+        policy = policy if policy.peers else structs.replace(policy, peers=PEERS)
         self.machine = Machine(policy, 0.0)
         self.said: list[Announce] = []
         for cloud in policy.clouds:

@@ -6,14 +6,11 @@ from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import ModelRule, Policy
 from exo_supervisor.core.requests.budget import FLOOR
-from exo_supervisor.wire.exo.identity import IGNORED
 from tests.core.story import CLOUDS, M, P, Q, Story, X, told
 
 GOES_ON = ModelRule("chat", exo=(M,), cloud=((P, X),), continues=True)
-POLICY = Policy(clouds=CLOUDS, models=(GOES_ON,), ignored=dict(IGNORED))
-LOCAL = Policy(
-    models=(ModelRule("chat", exo=(M,), continues=True, local_only=True),), ignored=dict(IGNORED)
-)
+POLICY = Policy(clouds=CLOUDS, models=(GOES_ON,))
+LOCAL = Policy(models=(ModelRule("chat", exo=(M,), continues=True, local_only=True),))
 
 
 def breaks(story: Story, request: str, fault: Fault, *, resumable: bool = True) -> list[Effect]:
@@ -107,7 +104,7 @@ def test_a_target_that_will_not_go_on_is_left_for_another() -> None:
 
 def test_a_refusal_of_its_own_says_nothing_of_going_on() -> None:
     rule = ModelRule("chat", exo=(M,), cloud=((P, X), (Q, X)), continues=True)
-    story = begun(Policy(clouds=CLOUDS, models=(rule,), ignored=dict(IGNORED)), "a:1")
+    story = begun(Policy(clouds=CLOUDS, models=(rule,)), "a:1")
     story.ask("s", route="cloud")
     story.fail("s", Fault.UNSUPPORTED)
     assert told(breaks(story, "r", Fault.RESET)) == ["start p x /attempt_failed"]
@@ -118,7 +115,7 @@ def test_a_refusal_of_its_own_says_nothing_of_going_on() -> None:
 def test_a_provider_that_will_not_go_on_is_not_asked_to_again() -> None:
     for fault in (Fault.REJECTED, Fault.UNSUPPORTED, Fault.BEGAN_ANEW):
         rule = ModelRule("chat", exo=(M,), cloud=((P, X), (Q, X)), continues=True)
-        story = begun(Policy(clouds=CLOUDS, models=(rule,), ignored=dict(IGNORED)), "a:1")
+        story = begun(Policy(clouds=CLOUDS, models=(rule,)), "a:1")
         assert told(breaks(story, "r", Fault.RESET)) == ["start p x /attempt_failed"]
         assert told(breaks(story, "r", fault)) == ["start q x /attempt_failed"]
         story.succeed("r")
@@ -160,7 +157,7 @@ def test_a_busy_node_is_not_waited_for_in_the_middle_of_an_answer() -> None:
 
 def test_no_retry_is_paid_for_where_an_answer_cannot_go_on_at_once() -> None:
     alone = ModelRule("chat", exo=(M,), continues=True)
-    story = Story(Policy(models=(alone,), ignored=dict(IGNORED)), "a:1", "b:1")
+    story = Story(Policy(models=(alone,)), "a:1", "b:1")
     assert told(story.ask("r")) == ["start a:1 m"]
     assert told(story.fail("r", Fault.BUSY, retry_after=3.0)) == ["start b:1 m /busy"]
     story.begin("r")

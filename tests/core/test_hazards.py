@@ -1,15 +1,12 @@
 """Who would die of a request is never asked: another takes it, or its client is told."""
 
 import pytest
+from msgspec import structs
 
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.policy import Policy
-from exo_supervisor.wire.exo.hazards import DIES_OF
-from tests.core.story import CHAT, CLOUDS, Story, refusal, told
-
-BOTH = Policy(clouds=CLOUDS, models=(CHAT,), dies_of=dict(DIES_OF))
-LOCAL = Policy(models=(CHAT,), dies_of=dict(DIES_OF))
+from exo_supervisor.core.policy import ANY_PEER
+from tests.core.story import BOTH, LOCAL, Story, refusal, told
 
 
 @pytest.mark.parametrize("generation", ["B", "C"])
@@ -34,5 +31,5 @@ def test_a_generation_that_survives_it_is_asked() -> None:
 
 
 def test_a_value_that_ends_nobody_we_know_of_keeps_nobody_from_being_asked() -> None:
-    story = Story(Policy(models=(CHAT,)), "a:1")
+    story = Story(structs.replace(LOCAL, peers={"C": ANY_PEER}), "a:1")
     assert told(story.ask("r", hazards={"messages": "no_content"})) == ["start a:1 m"]

@@ -7,7 +7,7 @@ from exo_supervisor.core.effects import Effect, PlaceModel, ReadPlacement, Start
 from exo_supervisor.core.events import PolicyChanged
 from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.policy import Cloud, ModelRule, Policy
+from exo_supervisor.core.policy import Cloud, ModelRule, PeerRules, Policy
 from tests.core.story import BOTH, CHAT, CLOUDS, LOCAL, M, P, Q, Story, X, word
 
 
@@ -61,7 +61,8 @@ def test_the_budget_is_the_new_share() -> None:
 
 
 def test_timers_are_the_new_ones_for_the_next_attempt() -> None:
-    story = changed(LOCAL, structs.replace(LOCAL, timers_bc=Timers(1.0, 2.0, 3.0, 4.0, 5.0)), "a:1")
+    quick = {"C": PeerRules(timers=Timers(1.0, 2.0, 3.0, 4.0, 5.0))}
+    story = changed(LOCAL, structs.replace(LOCAL, peers=quick), "a:1")
     (start,) = story.ask("r")
     assert isinstance(start, StartAttempt)
     assert start.timers.connect == 1.0

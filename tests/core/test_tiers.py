@@ -7,7 +7,7 @@ from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.events import ProviderFailed
 from exo_supervisor.core.names import Address, ModelId, ProviderName, RequestId
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.policy import Cloud, ModelRule, Policy
+from exo_supervisor.core.policy import Cloud, ModelRule, PeerRules, Policy
 from tests.core.story import ANY, BOTH, CHAT, CLOUDS, LOCAL, M, P, Story, X, refusal, told
 
 EXO_FIRST, CLOUD_FIRST = BOTH, structs.replace(BOTH, order=("cloud", "exo"))
@@ -313,8 +313,8 @@ def test_a_503_names_what_a_provider_does_not_list_where_exo_might_serve_again()
 
 @pytest.mark.parametrize("kind", ["field", "route", "local_only", "rejected"])
 def test_one_special_request_is_no_shift_of_traffic(kind: str) -> None:
-    ignores = {"A": frozenset[str](), "B": frozenset[str](), "C": frozenset({"json"})}
-    story = Story(structs.replace(BOTH, ignored=ignores), "a:1")
+    peers = {"C": PeerRules(ignored=frozenset({"json"}))}
+    story = Story(structs.replace(BOTH, peers=peers), "a:1")
     match kind:
         case "field":
             assert told(story.ask("r", demands=("json",))) == ["start p x /unsupported_field"]

@@ -6,7 +6,7 @@ from msgspec import Struct
 class Capacity(Struct, frozen=True):
     """Memory in bytes, loads as shares of one, degrees Celsius, watts; None: not known.
 
-    Loads, temperature and power come from Exo on macOS only, and generation A tells no more than
+    Loads, temperature and power come from Exo on macOS only, and Exo 0.0.x tells no more than
     its chip and its memory.
     """
 

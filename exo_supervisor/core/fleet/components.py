@@ -59,7 +59,7 @@ class Components:
             if node.cluster is not None and node.cluster not in spread:
                 spread.add(node.cluster)
                 ties.update(clusters[node.cluster].members)
-            if node.generation == "A":  # its own id among them cannot be told from the others
+            if not node.peer.knows_itself:  # its own id among them cannot be told from the others
                 fresh = set(node.listed) - seen
                 seen |= fresh
                 ties |= self.listers_of_any(fresh)

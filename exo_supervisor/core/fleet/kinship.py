@@ -62,9 +62,9 @@ class _Own:
 
     def __init__(self, nodes: list[Node], kin: Components, trust: Trust) -> None:
         self._kin, self._trust = kin, trust
-        self._nodes = {node.address: node for node in nodes if node.generation != "A"}
+        self._nodes = {node.address: node for node in nodes if node.peer.knows_itself}
         self._legacy = [
-            (node.address, frozenset(node.listed)) for node in nodes if node.generation == "A"
+            (node.address, frozenset(node.listed)) for node in nodes if not node.peer.knows_itself
         ]
 
     def has(self, node: Node) -> bool:
@@ -72,7 +72,7 @@ class _Own:
         return any(self._trust.vouched(node, mate) for mate in self._mates(node))
 
     def _mates(self, node: Node) -> Iterable[Address]:
-        if node.generation == "A":
+        if not node.peer.knows_itself:
             return [mate for mate, ids in self._legacy if not ids.isdisjoint(node.listed)]
         listers = self._nodes.keys() & self._kin.listers(node.node_id)
         ids = {*node.listed} - {node.node_id}
@@ -80,9 +80,9 @@ class _Own:
 
 
 class _Sides:
-    """Trusted and found nodes, whom nothing ties to each other, and so A's and the later ones.
+    """Trusted and found nodes, whom nothing ties to each other, and so legacy and later ones.
 
-    A node of A hides its own id among those that it lists: tied are those that list one alike.
+    A legacy node hides its own id among those that it lists: tied are those that list one alike.
     """
 
     def __init__(
@@ -91,10 +91,10 @@ class _Sides:
         self._kin, self._now = kin, now
         self._nodes = {node.address: node for node in nodes}
         self._trusted = {node.address for node in nodes if grounds[node.address] != "found"}
-        self._legacy = {node.address for node in nodes if node.generation == "A"}
+        self._legacy = {node.address for node in nodes if not node.peer.knows_itself}
         self._by_id: dict[NodeId, list[Address]] = {}
         for node in nodes:
-            if node.node_id is not None and node.generation != "A":
+            if node.node_id is not None and node.peer.knows_itself:
                 self._by_id.setdefault(node.node_id, []).append(node.address)
         self._forming = {
             node.address

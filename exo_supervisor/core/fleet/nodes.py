@@ -17,6 +17,7 @@ from exo_supervisor.core.names import (
     ModelId,
     NodeId,
 )
+from exo_supervisor.core.policy import ANY_PEER, PeerRules
 
 Rung = Literal["seen", "reachable", "identified", "clustered", "placed", "ready"]
 
@@ -45,6 +46,7 @@ class Node(Struct):
     sources: set[str] = field(default_factory=set[str])
     claims: dict[NodeId, None] | None = None
     generation: Generation | None = None
+    peer: PeerRules = ANY_PEER
     node_id: NodeId | None = None
     met: float = 0.0
     trust: Ground = "found"
@@ -91,7 +93,7 @@ class Cluster(Struct):
 
     key: ClusterKey
     members: tuple[Address, ...]
-    generation: Generation
+    peer: PeerRules
     models: dict[ModelId, Placed] = field(default_factory=dict[ModelId, Placed])
     told: dict[ModelId, Placed] = field(default_factory=dict[ModelId, Placed])
     condition: Condition = field(default_factory=Condition)
@@ -102,7 +104,7 @@ class Cluster(Struct):
 
 
 def rung_of(node: Node, cluster: Cluster | None) -> Rung:
-    """Say how far a node has come on the ladder from seen to ready; A has no placement."""
+    """Say how far a node has come on the ladder from seen to ready; not all have placements."""
     if not node.up:
         return "reachable" if node.why in ("not_exo", "bad_answer") else "seen"
     if cluster is None:
@@ -110,7 +112,7 @@ def rung_of(node: Node, cluster: Cluster | None) -> Rung:
     models = cluster.models.values()
     if not node.lags and any(placed.ready for placed in models):
         return "ready"
-    if node.generation == "A":
+    if not node.peer.has_state:
         return "identified"
     return "placed" if models else "clustered"
 
@@ -164,7 +166,7 @@ def carry_over(
     parents, clusters = dict(grouping.born), dict[ClusterKey, Cluster]()
     for key, members in grouping.members.items():
         known = before.get(key) or before.get(parents.get(key, key))
-        cluster = Cluster(key, members, nodes[members[0]].generation or "C")
+        cluster = Cluster(key, members, nodes[members[0]].peer)
         if known is not None:
             cluster.models, cluster.told = dict(known.models), known.told
             cluster.condition = structs.replace(known.condition)

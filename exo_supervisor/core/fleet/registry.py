@@ -40,8 +40,8 @@ from exo_supervisor.core.fleet.topology import Grouping, regroup
 from exo_supervisor.core.fleet.trust import Trust, outranks
 from exo_supervisor.core.fleet.twins import compare, tell_twin
 from exo_supervisor.core.fleet.unverified import Unverified
-from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, Scope
-from exo_supervisor.core.policy import Policy
+from exo_supervisor.core.names import Address, ClusterKey, Generation, ModelId, NodeId, Scope
+from exo_supervisor.core.policy import ANY_PEER, PeerRules, Policy
 
 MAX_NODES = 2048
 """Nodes that are remembered at once; further sightings are dropped."""
@@ -58,8 +58,10 @@ MOST_ASKED = 4
 class Registry:
     """Owns nodes and clusters; every method leaves the index true."""
 
-    def __init__(self, trust: Trust | None = None) -> None:
-        self.trust = trust or Trust()
+    def __init__(
+        self, trust: Trust | None = None, peers: Mapping[Generation, PeerRules] | None = None
+    ) -> None:
+        self.trust, self._peers = trust or Trust(), peers or {}
         self.nodes: dict[Address, Node] = {}
         self.clusters: dict[ClusterKey, Cluster] = {}
         self.cards: dict[ModelId, None] = {}
@@ -100,10 +102,10 @@ class Registry:
     def note_aborted(self, scope: Scope) -> None:
         """Count an answer that was closed before its end, where a cluster's state keeps its prompt.
 
-        It does in Exo B and C: the message that would delete the cancelled task is never sent.
+        The message that would delete the cancelled task is never sent there.
         """
         cluster = self.clusters.get(ClusterKey(scope))
-        if cluster is not None and cluster.generation != "A":
+        if cluster is not None and cluster.peer.has_state:
             cluster.condition.aborted += 1
 
     def any_up(self) -> bool:
@@ -161,6 +163,7 @@ class Registry:
         if (node.generation, node.state_paths) != (event.generation, event.state_paths):
             self.ready.shape += 1
         node.generation, node.version = event.generation, event.version
+        node.peer = self._peers.get(event.generation, ANY_PEER)
         node.node_id, node.state_paths = event.node_id, event.state_paths
         node.latency, node.heard = event.latency, now
         node.why, node.detail, node.misses, node.missing_since = None, "", 0, None
@@ -203,7 +206,7 @@ class Registry:
         node.looked, node.unread = True, None
         if node.alias_of is not None and compare(node, self.nodes[node.alias_of], event, now):
             return Reading(said=(tell_twin(node),))
-        if node.alias_of is not None or node.generation is None:
+        if node.alias_of is not None or not node.was_up:
             return Reading()
         grouping = self._list(node, event.listed, now)
         if node.cluster is None:
@@ -234,7 +237,7 @@ class Registry:
     def _joins(self, node: Node, event: PlacementRead) -> list[Address]:
         """Name the nodes of another cluster that a member lists, as many as may be asked.
 
-        Whoever goes by no id, as generation A does, is listed by nobody and joins nobody.
+        Whoever goes by no id is listed by nobody and joins nobody.
         """
         if node.node_id is None:
             return []
@@ -290,9 +293,13 @@ class Registry:
     def follow(self, policy: Policy, now: float) -> None:
         """Judge every node by another policy; who is no longer named may still be found."""
         self.trust.follow(policy.trust, strict=policy.keeps_strangers_out(), owned=policy.owned)
+        self._peers = policy.peers
+        self.ready.shape += 1
         named = {address for address, _ in policy.seeds}
         for address, node in self.nodes.items():
             node.seeded = node.seeded and address in named
+            if node.generation is not None:
+                node.peer = self._peers.get(node.generation, ANY_PEER)
             self.retrust(address, now)
 
     def vouch(self, event: AddressesRead, now: float) -> None:

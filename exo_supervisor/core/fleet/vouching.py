@@ -37,7 +37,7 @@ def judge_copies(attempt: Attempt, view: MemberView) -> Word:
     placed = view.models.get(attempt.candidate.model)
     if placed is None:
         return Word.LOST
-    if not attempt.copies:  # generation A has none
+    if not attempt.copies:  # who has no state tells of none
         return Word.VOUCHED if placed.ready else Word.LOST
     told = {one.id: one for one in placed.instances if one.id in attempt.copies}
     ready = {one.id for one in told.values() if one.ready}
@@ -50,8 +50,8 @@ def dies_with(attempt: Attempt, node: Node, cluster: Cluster | None) -> bool:
     """Say whether an attempt at another node of a cluster cannot finish without this one."""
     if cluster is None or attempt.candidate.scope != cluster.key:
         return False
-    if attempt.candidate.generation == "A":
-        return True  # each token goes around the whole ring
+    if attempt.candidate.peer.ring:
+        return True
     placed = cluster.told.get(attempt.candidate.model)
     told = () if placed is None else placed.instances
     hosts = [one.hosts for one in told if one.id in attempt.copies]

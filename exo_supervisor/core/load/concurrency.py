@@ -1,17 +1,18 @@
 """How many attempts Exo works on at once; whoever finds no seat waits in the supervisor's own line.
 
 Exo's own queue has no bound and no position. B and C batch `EXO_MAX_CONCURRENT_REQUESTS` requests
-an instance, 8 by default since 1.0.69; before, they take one after the other. In generation A a
+an instance, 8 by default since 1.0.69; before, they take one after the other. In Exo 0.0.x a
 second one at once evicts the KV cache of the first (exo#453), whatever its model.
 """
 
-from exo_supervisor.core.names import Generation, ModelId, Scope, Target
+from exo_supervisor.core.names import ModelId, Scope, Target
+from exo_supervisor.core.policy import PeerRules
 
 BATCH = 8
-"""Requests that one instance of B or C works on at once."""
+"""Requests that one instance of such an Exo works on at once."""
 
 SeatKey = tuple[Scope, ModelId | None]
-"""What shares its seats: a model on a cluster, or a whole cluster of generation A."""
+"""What shares its seats: a model on a cluster, or a whole cluster (`PeerRules.one_at_a_time`)."""
 
 
 class Concurrency:
@@ -49,12 +50,14 @@ class Concurrency:
             del self.taken[key]
 
 
-def key_of(generation: Generation, scope: Scope, model: ModelId) -> SeatKey:
+def key_of(peer: PeerRules, scope: Scope, model: ModelId) -> SeatKey:
     """Return the key of a model on a cluster."""
-    return (scope, None) if generation == "A" else (scope, model)
+    return (scope, None) if peer.one_at_a_time else (scope, model)
 
 
-def seats_of(generation: Generation, *, state_paths: bool, instances: int) -> int:
-    """Return how many seats a key has; what has `/state/{path}` (1.0.70) batches for sure."""
-    batch = BATCH if generation == "C" or (generation == "B" and state_paths) else 1
-    return batch if generation == "A" else batch * max(1, instances)
+def seats_of(peer: PeerRules, *, state_paths: bool, instances: int) -> int:
+    """Return how many seats a key has."""
+    if peer.one_at_a_time:
+        return 1
+    batch = BATCH if state_paths or not peer.batches_by_paths else 1
+    return batch * max(1, instances)

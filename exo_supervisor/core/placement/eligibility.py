@@ -53,7 +53,7 @@ class Eligibility:
     def candidates(self) -> Iterator[tuple[Cluster, Node]]:
         """List the clusters that take placements, each with who is to be asked.
 
-        That is no laggard where another answers. Generation A knows no placement, and strangers
+        That is no laggard where another answers. Who has no state takes no placement, and strangers
         take none where a trusted cluster does.
         """
         clusters = self._registry.clusters.values()
@@ -63,7 +63,7 @@ class Eligibility:
                 continue
             up = [node for m in cluster.members if (node := self._registry.nodes[m]).up]
             node = min(up, key=lambda node: node.lags, default=None)
-            if node is not None and cluster.generation != "A":
+            if node is not None and cluster.peer.has_state:
                 yield cluster, node
 
     def counts(self, cluster: Cluster, now: float) -> bool:
@@ -72,7 +72,7 @@ class Eligibility:
             return True
         clusters = self._registry.clusters.values()
         return not any(
-            self._is_trusted(each) and each.generation != "A" and self.alive(each, now)
+            self._is_trusted(each) and each.peer.has_state and self.alive(each, now)
             for each in clusters
         )
 
@@ -82,7 +82,7 @@ class Eligibility:
 
     def _answers(self, cluster: Cluster) -> bool:
         up = any(self._registry.nodes[member].up for member in cluster.members)
-        return up and cluster.generation != "A"
+        return up and cluster.peer.has_state
 
     def settled(self, cluster: Cluster, now: float) -> bool:
         """Say whether a cluster has settled, so that what it says of a model will last."""

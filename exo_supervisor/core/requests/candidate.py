@@ -5,6 +5,7 @@ from msgspec import Struct
 from exo_supervisor.core.balance.choose import SAMPLE
 from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.breakers.table import Key
+from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.load.concurrency import SeatKey, key_of, seats_of
 from exo_supervisor.core.load.marks import Pair
@@ -17,6 +18,7 @@ from exo_supervisor.core.names import (
     Scope,
     Target,
 )
+from exo_supervisor.core.policy import ANY_PEER, PeerRules
 
 
 class Permits(Struct, frozen=True):
@@ -27,9 +29,9 @@ class Permits(Struct, frozen=True):
 
 
 class Candidate(Struct, frozen=True):
-    """Who may be asked for what, and where that is counted; a provider has no `generation`.
+    """Who may be asked for what, and where that is counted; a `provider` has no `generation`.
 
-    The keys follow from the first five fields. They are made once, in `make_candidate`, since one
+    The keys follow from the first six fields. They are made once, in `make_candidate`, since one
     candidate lives for as long as the fleet stands as it does and is looked at by every request.
     """
 
@@ -37,7 +39,11 @@ class Candidate(Struct, frozen=True):
     scope: Scope
     model: ModelId
     generation: Generation | None
+    """What it is called outside; in what it differs, `peer` says."""
+    peer: PeerRules
     seats: int
+    provider: ProviderName | None
+    """The target, where it is one."""
     guards: tuple[Key, Key]
     """The breakers of the target and of the model."""
     pair: Pair
@@ -52,20 +58,23 @@ def make_candidate(
     target: Target,
     scope: Scope,
     model: ModelId,
-    generation: Generation | None = None,
+    node: Node | None = None,
     seats: int = 0,
 ) -> Candidate:
-    """Make a candidate."""
+    """Make a candidate; where there is no node, the target is a provider."""
+    peer = ANY_PEER if node is None else node.peer
     guards: tuple[Key, Key] = (target, None), (scope, model)
     return Candidate(
         target,
         scope,
         model,
-        generation,
+        None if node is None else node.generation,
+        peer,
         seats,
+        provider=ProviderName(target) if node is None else None,
         guards=guards,
         pair=(target, model),
-        seat_key=None if generation is None else key_of(generation, scope, model),
+        seat_key=None if node is None else key_of(peer, scope, model),
         unguarded=Permits((guards[0], 0), (guards[1], 0)),
     )
 
@@ -126,9 +135,9 @@ class CandidateCache:
 def at_node(registry: Registry, address: Address, model: ModelId) -> Candidate:
     """Make the candidate of a model at a node as it stands now."""
     node = registry.nodes[address]
-    generation, scope = node.generation or "C", node.cluster or ClusterKey(address)
+    scope = node.cluster or ClusterKey(address)
     cluster = registry.clusters.get(scope)
     placed = None if cluster is None else cluster.models.get(model)
     ready = 0 if placed is None else sum(instance.ready for instance in placed.instances)
-    seats = seats_of(generation, state_paths=node.state_paths, instances=ready)
-    return make_candidate(address, scope, model, generation, seats)
+    seats = seats_of(node.peer, state_paths=node.state_paths, instances=ready)
+    return make_candidate(address, scope, model, node, seats)

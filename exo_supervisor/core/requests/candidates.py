@@ -9,8 +9,8 @@ from msgspec import Struct
 from exo_supervisor.core.balance.choose import sample
 from exo_supervisor.core.balance.situation import Situation
 from exo_supervisor.core.load.marks import PREFILL, Pair
-from exo_supervisor.core.names import Address, Generation, Scope, Target
-from exo_supervisor.core.policy import Policy
+from exo_supervisor.core.names import Address, Scope, Target
+from exo_supervisor.core.policy import PeerRules
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.catalog import Tier
 from exo_supervisor.core.tables import Tables
@@ -68,13 +68,14 @@ def candidates(
 
 def block(candidate: Candidate, seen: Seen, tables: Tables, now: float) -> Block | None:
     """Say why a candidate cannot be taken now; None means that it can."""
-    if candidate.generation is not None and _is_unfit(candidate.generation, seen, tables.policy):
+    if _is_unfit(candidate.peer, seen):
         return Block.FIELD
     if candidate.target in seen.failed or candidate.pair in seen.passed:
         return Block.FAILED
     if candidate.scope in seen.skipped and candidate.target != seen.pardoned:
         return Block.FAILED
-    if candidate.generation is None and (reason := _block_at_cloud(candidate, seen, tables, now)):
+    provider = candidate.provider
+    if provider is not None and (reason := _block_at_cloud(candidate, seen, tables, now)):
         return reason
     breakers = tables.breakers
     if breakers.rows and not all(breakers.may_admit(key, now) for key in candidate.guards):
@@ -102,11 +103,11 @@ def _block_at_cloud(candidate: Candidate, seen: Seen, tables: Tables, now: float
     return None
 
 
-def _is_unfit(generation: Generation, seen: Seen, policy: Policy) -> bool:
-    """Say whether a generation ignores what a request demands, or would die of it."""
-    if seen.demands & policy.ignored[generation]:
+def _is_unfit(peer: PeerRules, seen: Seen) -> bool:
+    """Say whether such a peer ignores what a request demands, or would die of it."""
+    if seen.demands & peer.ignored:
         return True
-    return bool(seen.hazards) and not policy.dies_of[generation].isdisjoint(seen.hazards.values())
+    return bool(seen.hazards) and not peer.dies_of.isdisjoint(seen.hazards.values())
 
 
 def crowded(candidate: Candidate, tables: Tables, now: float) -> float | None:

@@ -17,7 +17,7 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.load.marks import PREFILL
-from exo_supervisor.core.names import ProviderName, RequestId
+from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next
 from exo_supervisor.core.requests.attempt_log import AttemptLog
 from exo_supervisor.core.requests.budget import Budget
@@ -86,8 +86,9 @@ class Dispatch:
         state, attempt = found
         self._stall_check.forget(event.request)
         effects = self._settlement.content(state, attempt, event.ttft, now)
-        if event.head is not None and attempt.candidate.generation is None and attempt.streamed:
-            self._tables.heads.observe(ProviderName(attempt.candidate.target), event.head)
+        provider = attempt.candidate.provider
+        if event.head is not None and provider is not None and attempt.streamed:
+            self._tables.heads.observe(provider, event.head)
         if state.is_special():
             return effects
         moved = self._shifts.answered(
@@ -103,7 +104,7 @@ class Dispatch:
     def quieted(self, event: AttemptQuieted, now: float) -> list[Effect]:
         """Ask the state about an attempt at a node that makes no progress."""
         found = self._find(event.request, event.attempt)
-        if found is None or found[1].candidate.generation is None:
+        if found is None or found[1].candidate.provider is not None:
             return []
         return self._stall_check.quieted(found[1], event, now)
 
@@ -249,7 +250,7 @@ class Dispatch:
         if state.waiting_until is not None:
             state.waiting_until = None
             self.waiting.remove(state.event.request)
-        if step.candidate.generation is not None:
+        if step.candidate.provider is None:
             effects += first_use(step.candidate, self._tables)
         effects.append(start_of(state, state.attempt, self._tables))
         return effects

@@ -35,7 +35,7 @@ class Attempt(Struct):
     """The copies of its model that stood when it began; any of them may have taken it."""
     ready_copies: frozenset[InstanceId] = frozenset()
     ring: frozenset[NodeId] = frozenset()
-    """Who was in its node's ring when it began (generation A)."""
+    """Who was in its node's ring when it began, where answers go around one."""
     node_id: str | None = None
     began: float = 0.0
     streamed: bool = True

@@ -9,7 +9,7 @@ from exo_supervisor.core.breakers.table import Change, Key
 from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
 from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.load.marks import PREFILL, STREAM, USAGE
-from exo_supervisor.core.names import Address, ProviderName
+from exo_supervisor.core.names import Address
 from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Fault
 from exo_supervisor.core.requests.candidate import Candidate, Permits
 from exo_supervisor.core.requests.request import Attempt, HeldFailure, RequestState
@@ -60,10 +60,10 @@ class Settlement:
         if tables.declines.bodies:
             tables.declines.forget(candidate.pair)
         tables.latency.observe(candidate.target, candidate.model, ttft, now)
-        if candidate.generation is None:
-            tables.clouds.took_key(ProviderName(candidate.target))
-        else:
+        if candidate.provider is None:
             tables.prefill.observe(candidate.scope, candidate.model, state.event.size, ttft)
+        else:
+            tables.clouds.took_key(candidate.provider)
         return effects
 
     def _mark_content(self, state: RequestState, attempt: Attempt, now: float) -> list[Effect]:
@@ -86,8 +86,8 @@ class Settlement:
         candidate = attempt.candidate
         self._tables.concurrency.release(candidate.target, candidate.seat_key)
         if event.fault is Fault.NONE and not self._tables.breakers.rows:
-            if candidate.generation is None:
-                self._tables.clouds.attempted(ProviderName(candidate.target), Fault.NONE)
+            if candidate.provider is not None:
+                self._tables.clouds.attempted(candidate.provider, Fault.NONE)
             return []
         effects = self._mark_end(state, attempt, event, now)
         if event.fault in CLOSED_AT_WORK:
@@ -131,14 +131,14 @@ class Settlement:
     ) -> list[Effect]:
         """Take in what an attempt's end says of its target beyond health."""
         candidate, fault, tables = attempt.candidate, event.fault, self._tables
-        if candidate.generation is None:
-            tables.clouds.attempted(ProviderName(candidate.target), fault)
+        if candidate.provider is not None:
+            tables.clouds.attempted(candidate.provider, fault)
         if fault is Fault.BUSY:
             tables.busy.note(candidate.pair, event.retry_after, attempt.began, now)
             tries = state.busy_tries
             tries[candidate.pair] = tries.get(candidate.pair, 0) + 1
             return []
-        if candidate.generation is None:
+        if candidate.provider is not None:
             return self._learn_of_cloud(state, attempt, event, now)
         state.seen.failed.add(candidate.target)
         unfit = fault in {Fault.CONTEXT_LENGTH, Fault.UNSUPPORTED}

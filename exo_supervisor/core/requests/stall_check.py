@@ -59,7 +59,8 @@ class StallCheck:
         if event.silence >= _patience(attempt, begun=event.begun) and _is_unread(silence, node):
             fault = Fault.STALL if event.begun else Fault.FIRST_CONTENT_TIMEOUT
             return [_cancel(event.request, attempt, fault)]
-        pause = SHARED if node.state_paths or attempt.candidate.generation == "A" else WHOLE_STATE
+        whole = node.peer.has_state and not node.state_paths
+        pause = WHOLE_STATE if whole else SHARED
         if now - silence.vouched_at < pause:
             return _vouch(event.request, attempt)
         if silence.asked_at is None:

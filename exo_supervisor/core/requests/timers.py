@@ -6,8 +6,8 @@ from exo_supervisor.core.effects import Announce, StartAttempt, Timers
 from exo_supervisor.core.fleet.nodes import Cluster, Node
 from exo_supervisor.core.load.heads import Heads
 from exo_supervisor.core.load.marks import STREAM, USAGE
-from exo_supervisor.core.names import Address, ClusterKey, ProviderName
-from exo_supervisor.core.policy import Cloud
+from exo_supervisor.core.names import Address, ClusterKey
+from exo_supervisor.core.policy import Cloud, PeerRules
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.request import Attempt, RequestState
 from exo_supervisor.core.tables import Tables
@@ -21,15 +21,15 @@ SOONEST = 2.0
 def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAttempt:
     """Describe an attempt that begins, and note on it how its node and its cluster are now."""
     candidate = attempt.candidate
-    if candidate.generation is None:
-        cloud = tables.clouds.providers[ProviderName(candidate.target)].cloud
+    if candidate.provider is not None:
+        cloud = tables.clouds.providers[candidate.provider].cloud
         url, timers = cloud.url, _cloud_timers(cloud, tables.heads, state.event.demands)
         timers = _settle_form(attempt, cloud, timers, tables)
     else:
         node = tables.registry.nodes[Address(candidate.target)]
         cluster = tables.registry.clusters[ClusterKey(candidate.scope)]
         url = node.url
-        timers = _node_timers(candidate, state.event.size, tables)
+        timers = _node_timers(candidate, node.peer, state.event.size, tables)
         _note(attempt, node, cluster)
     attempt.timers = timers
     return StartAttempt(
@@ -57,7 +57,7 @@ def _note(attempt: Attempt, node: Node, cluster: Cluster) -> None:
     attempt.ready_copies = frozenset(one.id for one in copies if one.ready)
     attempt.node_id = node.node_id
     attempt.index = None if node.view is None else node.view.index
-    if attempt.candidate.generation == "A":
+    if attempt.candidate.peer.ring:
         attempt.ring = frozenset(node.listed)
 
 
@@ -104,24 +104,21 @@ def _settle_form(attempt: Attempt, cloud: Cloud, timers: Timers, tables: Tables)
     return timers if attempt.streamed else structs.replace(timers, headers=None)
 
 
-def _node_timers(candidate: Candidate, size: int, tables: Tables) -> Timers:
+def _node_timers(candidate: Candidate, peer: PeerRules, size: int, tables: Tables) -> Timers:
     """Give a prompt the time that prompts of its size took before; the configured is the least.
 
     Where that is little, the state is asked about a silence all the sooner.
     """
-    timers = tables.policy.timers(candidate.generation or "C")
-    cold_load = tables.policy.waits.cold_load
-    if candidate.generation == "A" and not tables.latency.has_sample(
-        candidate.target, candidate.model
-    ):
+    timers, cold_load = peer.timers, tables.policy.waits.cold_load
+    if peer.loads_late and not tables.latency.has_sample(candidate.target, candidate.model):
         most = max(cold_load, timers.first_content)
         return structs.replace(timers, first_content=most, first_content_max=most)
     learnt = tables.prefill.allows(candidate.scope, candidate.model, size)
-    if 0.0 < learnt < timers.stall / 2 and candidate.generation != "A":
+    if 0.0 < learnt < timers.stall / 2 and peer.has_state:
         return structs.replace(timers, quiet=max(learnt, SOONEST))
     if learnt <= timers.first_content:
         return timers
-    most = cold_load if candidate.generation == "A" else timers.first_content_max
+    most = cold_load if peer.loads_late else timers.first_content_max
     first = min(learnt, max(most, timers.first_content))
     return structs.replace(
         timers, first_content=first, first_content_max=max(first, timers.first_content_max)

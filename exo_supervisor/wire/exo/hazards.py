@@ -13,7 +13,6 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Raw
 
-from exo_supervisor.core.names import Generation
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 TOP_K_MAX = 10_000
@@ -25,13 +24,8 @@ INTEGERS = ("seed", "n", "max_tokens", "top_logprobs", "repetition_context_size"
 """Fields that Exo reads as integers, out of a string or of 1e30, too."""
 
 Hazard = Literal["too_wide", "outside_0_1", "no_content"]
-_RUNNER_DIES_OF: Final = frozenset({"too_wide", "outside_0_1", "no_content"})
-DIES_OF: Final[dict[Generation, frozenset[str]]] = {
-    "A": frozenset(),
-    "B": _RUNNER_DIES_OF,
-    "C": _RUNNER_DIES_OF,
-}
-"""What each generation must never be asked; providers look at what they take.
+RUNNER_DIES_OF: Final = frozenset[str]({"too_wide", "outside_0_1", "no_content"})
+"""What generations B and C must never be asked; providers look at what they take.
 
 A drops all fields but the messages, and reads those leniently.
 """

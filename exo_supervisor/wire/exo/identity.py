@@ -2,7 +2,6 @@
 
 import re
 from http import HTTPStatus
-from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -21,31 +20,6 @@ MAX_CARDS = 4_000
 
 _PEER_ID = re.compile(r"[1-9A-HJ-NP-Za-km-z]{40,64}")
 _ZENOH_ID = re.compile(r"[0-9a-f]{1,32}")
-
-_CLUSTER_IGNORES = frozenset(
-    {
-        "n",
-        "response_format",
-        "logit_bias",
-        "tool_choice",
-        "parallel_tool_calls",
-        "modalities",
-        "audio",
-        "web_search_options",
-        "functions",
-    }
-)
-IGNORED: Final[dict[Generation, frozenset[str]]] = {
-    "A": _CLUSTER_IGNORES | {"logprobs", "tools", "prefill"},
-    "B": _CLUSTER_IGNORES,
-    "C": _CLUSTER_IGNORES,
-}
-"""Demands that each generation accepts and ignores, as of v0.0.15, v1.0.71 and 09f9ea313.
-
-`prefill` is a last message of the assistant that the model is to go on with: A answers it anew.
-A puts tools into the prompt, but never answers with a call. Its sampling is the node's own:
-temperature, top_p, top_k, min_p, seed and penalties have no effect there and are no demands.
-"""
 
 
 class Reply(Struct, frozen=True):

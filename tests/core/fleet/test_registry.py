@@ -19,6 +19,7 @@ from exo_supervisor.core.fleet.nodes import MAX_CLAIMS
 from exo_supervisor.core.fleet.registry import MAX_NODES, Registry
 from exo_supervisor.core.fleet_events import FORGET
 from exo_supervisor.core.names import Address, Generation, ModelId, NodeId
+from exo_supervisor.wire.exo.traits import PEERS
 from tests.core.invariants import check_clusters, check_index, check_judgement
 from tests.core.story import stand
 
@@ -29,7 +30,7 @@ class House:
     """A registry and short words for what it hears."""
 
     def __init__(self, *nodes: Address) -> None:
-        self.registry = Registry()
+        self.registry = Registry(peers=PEERS)
         for node in nodes:
             self.sight(node)
 

@@ -5,6 +5,7 @@ from exo_supervisor.core.events import Instance, Placed, PlacementRead, ProbeAns
 from exo_supervisor.core.load.concurrency import BATCH, Concurrency, key_of, seats_of
 from exo_supervisor.core.names import Address, InstanceId, ModelId, NodeId, ProviderName
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.exo.traits import PEERS
 from tests.core.story import BOTH, LOCAL, Story, told
 
 A1, M, N = Address("a:1"), ModelId("m"), ModelId("n")
@@ -12,22 +13,25 @@ A1, M, N = Address("a:1"), ModelId("m"), ModelId("n")
 
 def test_a_bench_is_a_model_on_a_cluster_but_a_whole_cluster_of_generation_a() -> None:
     key = Story(LOCAL, "a:1").machine.tables.scope_of("a:1")
-    assert key_of("A", key, M) == key_of("A", key, N) == (key, None)
-    assert key_of("B", key, M) != key_of("B", key, N)
-    assert key_of("C", key, M) == (key, M)
+    assert key_of(PEERS["A"], key, M) == key_of(PEERS["A"], key, N) == (key, None)
+    assert key_of(PEERS["B"], key, M) != key_of(PEERS["B"], key, N)
+    assert key_of(PEERS["C"], key, M) == (key, M)
 
 
 def test_seats_by_generation() -> None:
-    assert seats_of("A", state_paths=False, instances=3) == 1
-    assert seats_of("B", state_paths=False, instances=1) == 1
-    assert seats_of("B", state_paths=False, instances=2) == 2
-    assert seats_of("B", state_paths=True, instances=1) == BATCH
-    assert seats_of("C", state_paths=False, instances=0) == BATCH
-    assert seats_of("C", state_paths=True, instances=2) == 2 * BATCH
+    assert seats_of(PEERS["A"], state_paths=False, instances=3) == 1
+    assert seats_of(PEERS["B"], state_paths=False, instances=1) == 1
+    assert seats_of(PEERS["B"], state_paths=False, instances=2) == 2
+    assert seats_of(PEERS["B"], state_paths=True, instances=1) == BATCH
+    assert seats_of(PEERS["C"], state_paths=False, instances=0) == BATCH
+    assert seats_of(PEERS["C"], state_paths=True, instances=2) == 2 * BATCH
 
 
 def test_a_seat_that_was_given_back_is_free() -> None:
-    load, key = Concurrency(), key_of("C", Story(LOCAL, "a:1").machine.tables.scope_of("a:1"), M)
+    load, key = (
+        Concurrency(),
+        key_of(PEERS["C"], Story(LOCAL, "a:1").machine.tables.scope_of("a:1"), M),
+    )
     load.acquire(A1, key)
     load.acquire(A1, key)
     assert not load.free(key, 2)

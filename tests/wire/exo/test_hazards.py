@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from exo_supervisor.errors import BadRequestError
-from exo_supervisor.wire.exo.hazards import DIES_OF
 from exo_supervisor.wire.exo.identity import encode_chat
-from exo_supervisor.wire.exo.traits import TRAITS
+from exo_supervisor.wire.exo.traits import PEERS, TRAITS
 from exo_supervisor.wire.openai.inbound import read_chat
 from exo_supervisor.wire.openai.outbound import Ask
 
@@ -109,7 +108,7 @@ def test_generation_a_gets_an_empty_content_where_there_is_none() -> None:
     told = sent("A", USER, calls, {"role": "assistant"})["messages"]
     assert told == [USER, calls | {"content": ""}, {"role": "assistant", "content": ""}]
     assert sent("C", USER, calls)["messages"] == [USER, calls]
-    assert DIES_OF["A"] == frozenset() < DIES_OF["B"] == DIES_OF["C"]
+    assert PEERS["A"].dies_of == frozenset() < PEERS["B"].dies_of == PEERS["C"].dies_of
 
 
 def test_no_token_at_all_is_a_wrong_request() -> None:

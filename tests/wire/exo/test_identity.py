@@ -8,7 +8,6 @@ import pytest
 from exo_supervisor.core.names import ModelId, NodeId
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.exo.identity import (
-    IGNORED,
     Card,
     Identity,
     Reply,
@@ -18,7 +17,7 @@ from exo_supervisor.wire.exo.identity import (
     read_node_id,
     why_not,
 )
-from exo_supervisor.wire.exo.traits import TRAITS
+from exo_supervisor.wire.exo.traits import PEERS, TRAITS
 from exo_supervisor.wire.openai.inbound import read_chat
 from exo_supervisor.wire.openai.outbound import Ask
 
@@ -115,4 +114,4 @@ def test_no_tool_wanted_means_no_tool_sent() -> None:
 
 
 def test_a_ignores_all_that_the_later_lines_ignore() -> None:
-    assert IGNORED["B"] == IGNORED["C"] < IGNORED["A"]
+    assert PEERS["B"].ignored == PEERS["C"].ignored < PEERS["A"].ignored

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exo_supervisor.errors import BadRequestError
-from exo_supervisor.wire.exo.identity import IGNORED
+from exo_supervisor.wire.exo.traits import PEERS
 from exo_supervisor.wire.openai.inbound import (
     error_body,
     error_event,
@@ -164,7 +164,7 @@ def test_demands_are_fields_that_some_target_ignores(
 ) -> None:
     read = read_chat(ask(**more)).demands
     assert read == demands
-    assert read <= IGNORED["A"]
+    assert read <= PEERS["A"].ignored
 
 
 JSON = st.recursive(
