@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Literal
 
-import anyio
-
 from exo_supervisor.core.events import Why
 from exo_supervisor.core.network import why_of
 from exo_supervisor.http.ask import TooLongError, ask
@@ -15,6 +13,7 @@ from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
 from exo_supervisor.wire.exo.identity import Reply
 
 _PLAIN = {"", "identity"}
+_UNCODED = b"accept-encoding: identity\r\n"
 _Request = tuple[str, str, bytes | None]
 """A method, a URL and a body."""
 
@@ -62,10 +61,7 @@ class Fetcher:
         self, what: _Request, headers: Mapping[str, str], wait: float, limit: int
     ) -> Reply:
         try:
-            with anyio.fail_after(wait):
-                return await self._ask(what, {**headers, "accept-encoding": "identity"}, limit)
-        except TimeoutError:
-            why, detail = "timeout", ""
+            return await self._ask(what, headers, wait, limit)
         except ValueError:  # a header that would be two
             why, detail = "no_route", ""
         except HttpError as fault:
@@ -74,18 +70,20 @@ class Fetcher:
         # Outside the handler, so that the cause's text, which may hold a key, is not chained.
         raise GetError(why, detail or _DETAILS.get(why, ""))
 
-    async def _ask(self, what: _Request, headers: Mapping[str, str], limit: int) -> Reply:
+    async def _ask(
+        self, what: _Request, headers: Mapping[str, str], wait: float, limit: int
+    ) -> Reply:
         method, url, data = what
         try:
             answer = await ask(
                 self._client,
                 method,
                 url,
+                seconds=wait,
                 limit=limit,
-                headers=encode_headers(headers),
+                headers=encode_headers(headers) + _UNCODED if headers else _UNCODED,
                 body=data,
                 proxy=self._proxy,
-                fresh=method != "GET",  # a command that is sent twice may be carried out twice
             )
         except TooLongError:
             raise GetError("bad_answer", f"the answer is longer than {limit} bytes") from None

@@ -5,7 +5,7 @@ import asyncio
 from msgspec import Struct
 
 from exo_supervisor.http.client import Client
-from exo_supervisor.http.faults import HttpError
+from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.url import Proxy
 
 
@@ -26,26 +26,28 @@ async def ask(
     method: str,
     url: str,
     *,
+    seconds: float,
     limit: int,
     headers: bytes = b"",
     body: bytes | None = None,
     proxy: Proxy | None = None,
-    fresh: bool = False,
 ) -> WholeAnswer:
     """Send a request and return its answer, `limit` bytes long at most. See `Client.send`.
 
-    Unless it is to be `fresh`, it goes over a kept connection of any age.
+    A GET goes over a kept connection of any age, a command over a fresh one. `seconds` are for all
+    of it, from the name's look-up to the last byte.
 
-    Raises HttpError and TooLongError. The caller bounds the time.
+    Raises HttpError and TooLongError.
     """
     whole = _Whole(limit)
-    call = client.send(
-        whole, method, url,
-        headers=headers, body=body, proxy=proxy, reuse="never" if fresh else "any",
-    )  # fmt: skip
+    # A cancel scope would do the same, and cost more than all else that is ours in a probe.
+    timer = asyncio.get_running_loop().call_later(seconds, whole.expire)
+    reuse = "any" if method == "GET" else "never"  # one that is sent twice may be done twice
+    call = client.send(whole, method, url, headers=headers, body=body, proxy=proxy, reuse=reuse)
     try:
         return await whole.done
     finally:
+        timer.cancel()
         call.close()
 
 
@@ -74,6 +76,9 @@ class _Whole:
         if not self.done.done():
             body = b"".join(self._parts)
             self.done.set_result(WholeAnswer(self._status, self._headers, body))
+
+    def expire(self) -> None:
+        self.lost(HttpError(NetworkFault.TIMEOUT, Stage.HEAD))
 
     def lost(self, error: HttpError) -> None:
         if not self.done.done():

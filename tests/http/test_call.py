@@ -18,6 +18,7 @@ from tests.http.serving import HEAD, Server, Talker, serving
 from tests.http.wire import Heard, Wired
 
 KEY = (Origin("http", "n", 1), None)
+FOREVER = 100.0
 ASK = b"GET / HTTP/1.1\r\n\r\n"
 WHOLE = HEAD + b"5\r\n\r\nhello"
 
@@ -220,13 +221,15 @@ async def test_a_small_answer_is_waited_for_whole() -> None:
 
     async with serving(Two()) as server, Client(idle=3.0) as client:
         for _ in range(2):
-            answer = await ask(client, "GET", server.url, limit=6)
+            answer = await ask(client, "GET", server.url, seconds=FOREVER, limit=6)
             assert (answer.status, answer.headers["a"], answer.body) == (200, "b", b"from 1")
         assert client.statistics().reused == 1
         with pytest.raises(TooLongError):
-            await ask(client, "GET", server.url, limit=1)
+            await ask(client, "GET", server.url, seconds=FOREVER, limit=1)
         assert client.statistics().open == 0, "what is too long is not read on"
-        assert (await ask(client, "POST", server.url, limit=9, body=b"{}")).status == 200
+        assert (
+            await ask(client, "POST", server.url, seconds=FOREVER, limit=9, body=b"{}")
+        ).status == 200
         assert server.asked[-1].endswith(b"content-length: 2\r\n\r\n{}")
 
 
@@ -240,9 +243,13 @@ async def test_who_waits_no_longer_closes_and_who_loses_is_told() -> None:
 
     async with serving(Talker(hang)) as server, Client(idle=3.0) as client:
         with anyio.move_on_after(0.05) as scope:
-            await ask(client, "GET", server.url, limit=9)
+            await ask(client, "GET", server.url, seconds=FOREVER, limit=9)
         assert scope.cancelled_caught
+        assert client.statistics().open == 0
+        with pytest.raises(HttpError) as late:
+            await ask(client, "GET", server.url, seconds=0.05, limit=9)
+        assert late.value.fault is NetworkFault.TIMEOUT
         assert client.statistics().open == 0
     async with serving(Talker(leave)) as server, Client(idle=3.0) as client:
         with pytest.raises(HttpError):
-            await ask(client, "GET", server.url, limit=9)
+            await ask(client, "GET", server.url, seconds=FOREVER, limit=9)

@@ -14,6 +14,8 @@ from exo_supervisor.http.url import Origin, Proxy, read_proxy, split_url
         ("http://a/", Origin("http", "a", 80), "/", "a"),
         ("https://a", Origin("https", "a", 443), "/", "a"),
         ("https://A.b:80/v1?x=y#z", Origin("https", "a.b", 80), "/v1?x=y", "a.b:80"),
+        ("http://a?b/c", Origin("http", "a", 80), "/?b/c", "a"),
+        ("http://a#b/c", Origin("http", "a", 80), "/", "a"),
         ("http://[::1]:52415/a%2Fb", Origin("http", "::1", 52415), "/a%2Fb", "[::1]:52415"),
         ("http://bücher.example/", Origin("http", "xn--bcher-kva.example", 80), "/",
          "xn--bcher-kva.example"),
@@ -61,3 +63,18 @@ def test_a_proxy_is_named_with_what_it_asks_of_us_and_shows_none_of_it() -> None
         with pytest.raises(HttpError) as raised:
             read_proxy(url)
         assert raised.value.fault is NetworkFault.BAD_URL
+
+
+PARTS = ["http", "https", ":", "//", "/", "a", "b:80", "[::1]", "@", "?", "#", "%2F", "\\", "é"]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=9))
+def test_the_short_way_reads_a_url_as_the_long_one(parts: list[str]) -> None:
+    def read(url: str) -> object:
+        try:
+            return split_url(url)
+        except HttpError as error:
+            return error.detail
+
+    for url in ("".join(parts), "http://" + "".join(parts)):
+        assert read(url) == read(url + "#"), "what has a fragment goes the long way"
