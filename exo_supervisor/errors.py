@@ -8,7 +8,7 @@ class SupervisorError(Exception):
 class BadRequestError(SupervisorError):
     """A client's request cannot be served as it stands; the client gets `status` and `code`.
 
-    `retry_after`, in seconds, is for what mends itself.
+    `retry_after`, in seconds, is for what mends itself; `allow` says which methods a path takes.
     """
 
     def __init__(
@@ -19,6 +19,7 @@ class BadRequestError(SupervisorError):
         param: str | None = None,
         status: int = 400,
         retry_after: float | None = None,
+        allow: str | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -26,6 +27,7 @@ class BadRequestError(SupervisorError):
         self.param = param
         self.status = status
         self.retry_after = retry_after
+        self.allow = allow
 
 
 class RestartsSpentError(SupervisorError):

@@ -116,6 +116,8 @@ class KeepInstances(BaseEffect, frozen=True, kw_only=True):
 class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     """Send a request to a target; a `generation` of None means a provider.
 
+    `dialect` is what it is asked in; None: what its kind of peer speaks.
+
     `shift` is why this is not the first choice; `commit_at_answer`: nothing is shown before the
     whole answer is in; `continues`: another target may go on with it, and `resumes`: this one does.
     `streamed`: it is asked for a stream, and with `usage` for one that tells its usage.
@@ -134,6 +136,7 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     resumes: bool = False
     streamed: bool = True
     usage: bool = True
+    dialect: str | None = None
 
 
 class CancelAttempt(BaseEffect, frozen=True, kw_only=True):

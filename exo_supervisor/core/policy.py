@@ -89,6 +89,8 @@ class Cloud(Struct, frozen=True):
     streams: bool = True
     """It may be asked for a stream."""
     why_off: str = ""
+    dialect: str = "openai"
+    """What it is asked in."""
 
 
 class ModelRule(Struct, frozen=True):

@@ -20,7 +20,6 @@ from exo_supervisor.http.faults import HttpError
 from exo_supervisor.serve.crashes import guarded, guarded_part
 from exo_supervisor.serve.heads import Served
 from exo_supervisor.serve.held import MAX_HELD_BYTES, Held
-from exo_supervisor.serve.response import KEEP_ALIVE
 from exo_supervisor.serve.seam import Call
 from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, Progress
 from exo_supervisor.serve.upstream import (
@@ -100,7 +99,7 @@ class Attempt:
         if self.committed and not self.over:
             self._vouched = self._owner.response.full
             if not self._vouched:
-                self._owner.response.write(KEEP_ALIVE)
+                self._owner.response.send_keepalive(self._owner.reply)
 
     def writable(self) -> None:
         """Go on after a wait for the client: that time was not the target's."""
@@ -281,7 +280,7 @@ class Attempt:
             data = held.join()
         if not self.committed:
             self.committed = True
-            data = response.commit(self.served()) + data
+            data = response.commit(self.served(), self._owner.reply) + data
         if last:
             self.tail = data
             return

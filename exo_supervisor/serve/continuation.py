@@ -6,8 +6,8 @@ from msgspec import Struct, structs
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.continuation import Splice, Transcript, go_on
-from exo_supervisor.wire.openai.inbound import ChatRequest
-from exo_supervisor.wire.table import Reply
+from exo_supervisor.wire.chat.request import ChatRequest
+from exo_supervisor.wire.dialect import Reply
 
 
 class Joint(Struct, frozen=True):

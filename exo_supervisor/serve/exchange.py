@@ -24,14 +24,13 @@ from exo_supervisor.serve.continuation import Broken, Continuation
 from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
-from exo_supervisor.serve.upstream import Failure
+from exo_supervisor.serve.upstream import Failure, dialect_of
 from exo_supervisor.views.request_done import RequestDone
 from exo_supervisor.wire.chat.echo import without_request
 from exo_supervisor.wire.chat.reader import Reader
+from exo_supervisor.wire.chat.request import ChatRequest, refused_of_client
+from exo_supervisor.wire.dialect import Media, Operation, Reply
 from exo_supervisor.wire.exo.traits import TRAITS
-from exo_supervisor.wire.openai.inbound import ChatRequest
-from exo_supervisor.wire.openai.outbound import refused_of_client
-from exo_supervisor.wire.table import DIALECTS, Media, Operation, Reply
 
 Order = StartAttempt | Refuse | CancelAttempt | KeepAwake
 
@@ -67,6 +66,7 @@ class Exchange:
         "attempt",
         "over",
         "record",
+        "reply",
         "request",
         "response",
         "room",
@@ -91,6 +91,8 @@ class Exchange:
         self._continuation: Continuation | None = None
         self._order: StartAttempt | Refuse | None = None
         self.attempt: Attempt | None = None
+        self.reply = Reply(self.request, int(context.wall()), chat.model, chat)
+        """What the writer of the last attempt was told."""
         self.asking = self.over = False
 
     @property
@@ -109,7 +111,7 @@ class Exchange:
             RequestArrived(
                 request=self.request, model=chat.model, deadline=self._until,
                 draw=self._context.draw(), route=headers.route, local_only=headers.local_only,
-                demands=chat.demands, hazards=chat.hazards, size=len(chat.fields["messages"]),
+                demands=chat.demands, hazards=chat.hazards, size=len(chat.prompt),
             )
         )  # fmt: skip
         self._obey()
@@ -171,15 +173,15 @@ class Exchange:
     def read_answer(self, start: StartAttempt, media: Media) -> Reader:
         """Make what reads an attempt's answer, and what writes it for the client."""
         chat, traits = self._chat, TRAITS[start.generation]
-        reply = Reply(
-            self.request, int(self._context.wall()), start.model, chat.include_usage,
-        )  # fmt: skip
+        was = self.reply
+        reply = Reply(was.request, was.created, start.model, chat, was.state)
         seam, before = None, 0
         if self._continuation is not None:
             seam, before = self._continuation.seam(start), self._continuation.before()
             reply = self._continuation.follow(reply, joined=seam is not None)
+        self.reply = reply
         write = self._operation.stream if chat.stream else self._operation.body
-        return DIALECTS[traits.dialect].readers[media](
+        return dialect_of(start).readers[chat.kind, media](
             writer=write(reply),
             traits=traits,
             asked=start.model,
@@ -236,7 +238,7 @@ class Exchange:
 
     def _settle(self, attempt: Attempt, failure: Failure, fault: Fault) -> None:
         self.attempt = None
-        continuation, fields = self._continuation, self._chat.fields
+        continuation, chat = self._continuation, self._chat
         resumable = attempt.committed and continuation is not None and continuation.possible()
         words = failure.message and self._context.hide(failure.message)
         self.ask(
@@ -248,10 +250,10 @@ class Exchange:
                 retry_after=failure.retry_after,
                 status=failure.status,
                 message=words,
-                loggable=without_request(words, fields),
+                loggable=without_request(words, chat.fields),
                 committed=attempt.committed or fault is Fault.NONE,
                 resumable=resumable,
-                body=crc32(fields["messages"]) if fault is Fault.DECLINED else 0,
+                body=crc32(chat.prompt) if fault is Fault.DECLINED else 0,
             )
         )
 
@@ -315,7 +317,7 @@ class Exchange:
         if now >= self._keepalive_at and not self.response.committed:
             self._keepalive_at = now + KEEPALIVE_PERIOD
             if not self.response.full:
-                self.response.send_keepalive()
+                self.response.send_keepalive(self.reply)
         return self.attempt is not None and self.attempt.due(now)
 
     def crash(self, crash: Exception) -> None:

@@ -20,6 +20,7 @@ from yarl import URL
 
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.serve.plain import refuse_plainly
+from exo_supervisor.serve.target import path_of
 from exo_supervisor.serve.token import Judgement
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -122,7 +123,8 @@ class _Connection(web.RequestHandler):
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("connection_crashed", fault=type(exc).__name__)
         text = "this is not a request that HTTP allows"
-        response = refuse_plainly(status, "bad_http", text)
+        judged = "" if self.judgement is None else path_of(self.judgement.head.target)
+        response = refuse_plainly(BadRequestError("bad_http", text, status=status), judged)
         response.force_close()
         return response
 

@@ -3,17 +3,18 @@
 The connection adds what is its own: the date, how the body is framed, and whether it goes on.
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from math import ceil
 
 from msgspec import Struct
 
 from exo_supervisor.core.effects import Refuse
+from exo_supervisor.wire.dialect import Framing
 
 _STREAM = (
     b"HTTP/1.1 200 OK\r\n"
-    b"content-type: text/event-stream; charset=utf-8\r\n"
+    b"content-type: %b\r\n"
     b"cache-control: no-cache, no-transform\r\n"
     b"x-accel-buffering: no\r\n"
     b"server: exo-supervisor\r\n"
@@ -34,32 +35,44 @@ class Served(Struct, frozen=True):
     model: str
 
 
-def waiting_head(request_id: str) -> bytes:
+def waiting_head(framing: Framing, request_id: str) -> bytes:
     """Write the head of a stream that nobody answers yet."""
-    return b"%bx-request-id: %b\r\n" % (_STREAM, request_id.encode())
+    return _stream(framing.content_type) + _id_lines(framing, request_id)
 
 
-def stream_head(request_id: str, served: Served) -> bytes:
+def stream_head(framing: Framing, request_id: str, served: Served) -> bytes:
     """Write the head of a stream whose answer begins."""
-    return b"%bx-request-id: %b\r\n%b" % (_STREAM, request_id.encode(), served_lines(served))
+    return waiting_head(framing, request_id) + served_lines(served)
 
 
-def whole_head(request_id: str, served: Served) -> bytes:
+def whole_head(framing: Framing, request_id: str, served: Served) -> bytes:
     """Write the head of a whole answer."""
-    return b"%bx-request-id: %b\r\n%b" % (_WHOLE, request_id.encode(), served_lines(served))
+    return _WHOLE + _id_lines(framing, request_id) + served_lines(served)
 
 
-def error_head(request_id: str, refusal: Refuse) -> bytes:
+def error_head(framing: Framing, request_id: str, refusal: Refuse) -> bytes:
     """Write the head of an error."""
     status = HTTPStatus(refusal.status)
-    lines = b"HTTP/1.1 %d %b\r\n%bx-request-id: %b\r\n" % (
-        status, status.phrase.encode(), _JSON, request_id.encode(),
+    lines = b"HTTP/1.1 %d %b\r\n%b%b" % (
+        status, status.phrase.encode(), _JSON, _id_lines(framing, request_id),
     )  # fmt: skip
     if status is HTTPStatus.UNAUTHORIZED:  # what every 401 says (RFC 9110, section 15.5.2)
         lines += b"www-authenticate: Bearer\r\n"
     if refusal.retry_after is not None:  # sooner than it can be would be a lie
         lines += b"retry-after: %d\r\n" % max(1, ceil(refusal.retry_after))
     return lines
+
+
+@cache
+def _stream(content_type: str) -> bytes:
+    return _STREAM % content_type.encode()
+
+
+def _id_lines(framing: Framing, request_id: str) -> bytes:
+    name = request_id.encode()
+    if framing.id_header:
+        return b"x-request-id: %b\r\n%b: %b\r\n" % (name, framing.id_header.encode(), name)
+    return b"x-request-id: %b\r\n" % name
 
 
 @lru_cache(maxsize=_KNOWN)

@@ -28,7 +28,8 @@ from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.seam import Client
 from exo_supervisor.serve.target import path_of
 from exo_supervisor.views.request_done import RequestDone
-from exo_supervisor.wire.table import OPERATIONS, Operation
+from exo_supervisor.wire.dialect import Operation
+from exo_supervisor.wire.table import OPERATIONS
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("serve")
 
@@ -52,8 +53,8 @@ class Ingress(Struct, frozen=True):
         self, client: Client, head: Head, wrong: BadRequestError | None = None
     ) -> "Reception":
         """Take a request in by its head; what is known to be `wrong` about it refuses it."""
-        reception = Reception(self, client, OPERATIONS[path_of(head.target)])
-        reception.begin(head, wrong)
+        reception = Reception(self, client, head, OPERATIONS[path_of(head.target)])
+        reception.begin(wrong)
         return reception
 
 
@@ -63,6 +64,7 @@ class Reception:
     __slots__ = (
         "_alarm",
         "_client",
+        "_head",
         "_headers",
         "_ingress",
         "_looked_at",
@@ -80,11 +82,12 @@ class Reception:
         "response",
     )  # fmt: skip
 
-    def __init__(self, ingress: Ingress, client: Client, operation: Operation) -> None:
+    def __init__(self, ingress: Ingress, client: Client, head: Head, operation: Operation) -> None:
         self._ingress, self._client, self._operation = ingress, client, operation
+        self._head = head
         self.began = ingress.context.clock()
         self.record = RequestDone(new_request_id(), client_uid=client.uid)
-        self.response = Response(client, self.record.request_id)
+        self.response = Response(client, self.record.request_id, operation.framing)
         self._headers = PLAIN
         self._sender: Sender | None = None
         self._receiving = False
@@ -99,8 +102,9 @@ class Reception:
     # ---------------------------------------------------------------- the client's connection
 
     @guarded
-    def begin(self, head: Head, wrong: BadRequestError | None) -> None:
+    def begin(self, wrong: BadRequestError | None) -> None:
         """Let the body come, unless its head is enough to refuse it."""
+        head = self._head
         try:
             if wrong is not None:
                 raise wrong
@@ -251,7 +255,7 @@ class Reception:
 
     def _enter(self, body: bytes) -> None:
         ingress = self._ingress
-        chat = self._operation.read(body)
+        chat = self._operation.read(body, self._head.headers)
         self.record.model = chat.model
         if not ingress.gate.enter():
             raise _overloaded("as many requests as are allowed are in flight")

@@ -14,7 +14,8 @@ from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.late import Others
 from exo_supervisor.serve.target import is_dispatch
 from exo_supervisor.serve.token import Guard, Judgement
-from exo_supervisor.wire.openai.inbound import error_body, kind_of
+from exo_supervisor.wire.dialect import Told
+from exo_supervisor.wire.table import framing_of
 
 BAD_HTTP = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nserver: exo-supervisor\r\n"
@@ -88,7 +89,7 @@ class _Front:
         return None
 
     def refuse(self, connection: ServerConnection, message: str) -> None:
-        body = error_body(message, "bad_http", kind=kind_of(400))
+        body = framing_of("").error_body(Told(400, "bad_http", message))
         connection.start(BAD_HTTP, length=len(body))
         connection.finish(body)
 

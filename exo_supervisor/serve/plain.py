@@ -6,8 +6,9 @@ from http import HTTPStatus
 from aiohttp import web
 
 from exo_supervisor.errors import BadRequestError
-from exo_supervisor.serve.target import CHAT
-from exo_supervisor.wire.openai.inbound import error_body, kind_of
+from exo_supervisor.serve.request_id import new_request_id
+from exo_supervisor.wire.dialect import Told
+from exo_supervisor.wire.table import OPERATIONS, framing_of
 
 JSON_HEADERS = {"content-type": "application/json", "server": "exo-supervisor"}
 AUTHENTICATE = {"www-authenticate": "Bearer"}
@@ -29,23 +30,31 @@ class PlainRoutes:
         path = request.path
         if "//" in path:  # a client that joins a base URL and a path as texts
             path = "/" + "/".join(part for part in path.split("/") if part)
-        if wrong is not None:
-            return refuse_plainly(wrong.status, wrong.code, wrong.message)
-        if path == CHAT:
-            return refuse_plainly(405, "method_not_allowed", f"{CHAT} takes POST", allow="POST")
         try:
+            if wrong is not None:
+                raise wrong
+            if path in OPERATIONS:
+                raise wrong_method(path, "POST")
             answer = self._look(request, path)
             return answer if isinstance(answer, web.StreamResponse) else await answer
         except BadRequestError as bad:
-            return refuse_plainly(bad.status, bad.code, bad.message)
+            return refuse_plainly(bad, path)
 
 
-def refuse_plainly(
-    status: int, code: str, message: str, *, allow: str | None = None
-) -> web.Response:
-    """Answer with an error outside of any exchange."""
-    headers = JSON_HEADERS if allow is None else JSON_HEADERS | {"allow": allow}
-    if status == HTTPStatus.UNAUTHORIZED:
+def wrong_method(path: str, allow: str) -> BadRequestError:
+    """Say which method a path takes."""
+    text = f"{path} takes {allow}"
+    return BadRequestError("method_not_allowed", text, status=405, allow=allow)
+
+
+def refuse_plainly(bad: BadRequestError, path: str) -> web.Response:
+    """Answer with an error outside of any exchange, to one who asked at a path."""
+    headers = JSON_HEADERS if bad.allow is None else JSON_HEADERS | {"allow": bad.allow}
+    if bad.status == HTTPStatus.UNAUTHORIZED:
         headers = headers | AUTHENTICATE
-    body = error_body(message, code, kind=kind_of(status))
-    return web.Response(status=status, body=body, headers=headers)
+    framing, request_id = framing_of(path), ""
+    if framing.id_header:
+        request_id = new_request_id()
+        headers = headers | {"x-request-id": request_id, framing.id_header: request_id}
+    body = framing.error_body(Told(bad.status, bad.code, bad.message, bad.param, request_id))
+    return web.Response(status=bad.status, body=body, headers=headers)

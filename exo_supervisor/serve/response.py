@@ -13,9 +13,8 @@ import msgspec
 from exo_supervisor.core.effects import Refuse
 from exo_supervisor.serve.heads import Served, error_head, stream_head, waiting_head, whole_head
 from exo_supervisor.serve.seam import Client
-from exo_supervisor.wire.openai.inbound import error_body, error_event, kind_of
+from exo_supervisor.wire.dialect import Framing, Reply, Told
 
-KEEP_ALIVE = b": keep-alive\n\n"
 SMALL = 16_384
 """Bytes that a client who has read all before is sure to be handed without a wait."""
 PIECE = 256 * 1024
@@ -27,13 +26,16 @@ LAST_WORDS = 1.0
 class Response:
     """One client's answer in the making; `over` is final, and nothing is written after it."""
 
-    __slots__ = ("_client", "_pieces", "_request_id", "committed", "headers_sent", "over", "status")
+    __slots__ = (
+        "_client", "_framing", "_pieces", "_request_id", "_stream", "committed", "over", "status",
+    )  # fmt: skip
 
-    def __init__(self, client: Client, request_id: str) -> None:
-        self._client, self._request_id = client, request_id
+    def __init__(self, client: Client, request_id: str, framing: Framing) -> None:
+        self._client, self._request_id, self._framing = client, request_id, framing
         self._pieces: Iterator[bytes] | None = None
+        self._stream: Reply | None = None  # what was last known of it, once its head is out
         self.status = 0
-        self.headers_sent = self.committed = self.over = False
+        self.committed = self.over = False
 
     @property
     def full(self) -> bool:
@@ -45,18 +47,20 @@ class Response:
         """Whether the end of the answer, and what comes before it, waits for its client."""
         return self._pieces is not None
 
-    def send_keepalive(self) -> None:
-        """Show that somebody is at work: the head if it is still owed, and a comment."""
-        if not self.headers_sent:
-            self._start(200, waiting_head(self._request_id))
-        self._client.write(KEEP_ALIVE)
+    def send_keepalive(self, reply: Reply) -> None:
+        """Show that somebody is at work: the head if it is still owed, and a word of no meaning."""
+        if self._stream is None:
+            self._start(200, waiting_head(self._framing, self._request_id))
+        self._stream = reply
+        self._client.write(self._framing.keepalive(reply))
 
-    def commit(self, served: Served) -> bytes:
+    def commit(self, served: Served, reply: Reply) -> bytes:
         """Begin the answer; returns what stands before its first part in the body."""
         self.committed = True
-        if self.headers_sent:
-            return b": supervisor %b\n\n" % msgspec.json.encode(served)
-        self._start(200, stream_head(self._request_id, served))
+        waited, self._stream = self._stream is not None, reply
+        if waited:
+            return self._framing.served(msgspec.json.encode(served), reply)
+        self._start(200, stream_head(self._framing, self._request_id, served))
         return b""
 
     def write(self, data: bytes) -> None:
@@ -79,7 +83,7 @@ class Response:
         """Write a whole answer, as far as its client takes it; the rest by `send_on`."""
         self.committed = True
         length = sum(map(len, parts))
-        self._start(200, whole_head(self._request_id, served), length)
+        self._start(200, whole_head(self._framing, self._request_id, served), length)
         if length <= SMALL:
             self.finish(b"".join(parts))
             return
@@ -102,20 +106,26 @@ class Response:
         if self._pieces is not None:  # all was said, or a JSON object is cut in two
             self.abort()
             return
-        if self.headers_sent:
-            self.abort_with_error(refusal.status, refusal.code, refusal.message)
+        told = Told(refusal.status, refusal.code, refusal.message, refusal.param, self._request_id)
+        if self._stream is not None:
+            self._abort_with(told, self._stream)
             return
-        kind = kind_of(refusal.status)
-        body = error_body(refusal.message, refusal.code, kind=kind, param=refusal.param)
-        self._start(refusal.status, error_head(self._request_id, refusal), len(body))
+        body = self._framing.error_body(told)
+        head = error_head(self._framing, self._request_id, refusal)
+        self._start(refusal.status, head, len(body))
         self.over = True
         self._client.finish(body)
 
     def abort_with_error(self, status: int, code: str, message: str) -> None:
-        """Say in the stream what went wrong, and cut it so that it cannot look whole."""
+        """Say in a stream what went wrong, and cut it so that it cannot look whole."""
+        if self._stream is None:
+            self.abort()
+        else:
+            self._abort_with(Told(status, code, message, None, self._request_id), self._stream)
+
+    def _abort_with(self, told: Told, stream: Reply) -> None:
         self.over = True
-        event = error_event(message, code, kind=kind_of(status))
-        self._client.abort_after(event, LAST_WORDS)
+        self._client.abort_after(self._framing.error_event(told, stream), LAST_WORDS)
 
     def abort(self) -> None:
         """Cut the connection of a client that does not read: it may see no end to its answer."""
@@ -124,7 +134,7 @@ class Response:
         self._client.abort()
 
     def _start(self, status: int, head: bytes, length: int | None = None) -> None:
-        self.headers_sent, self.status = True, status
+        self.status = status
         self._client.start(head, length=length)
 
 

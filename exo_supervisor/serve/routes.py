@@ -19,13 +19,13 @@ from exo_supervisor.errors import BadRequestError
 from exo_supervisor.serve.about import About
 from exo_supervisor.serve.authority import Authority
 from exo_supervisor.serve.orders import ORDERS, Orders
-from exo_supervisor.serve.plain import JSON_HEADERS, refuse_plainly
+from exo_supervisor.serve.plain import JSON_HEADERS, wrong_method
 from exo_supervisor.serve.target import CHAT
 from exo_supervisor.serve.trusting import WORDS, Trusting
 from exo_supervisor.views import models as places
 from exo_supervisor.views import rows as views
 from exo_supervisor.views.under_way import under_way
-from exo_supervisor.wire.openai.inbound import model_card, model_list
+from exo_supervisor.wire.openai.models import model_card, model_list
 
 LONGEST = 200
 """Characters of a path or a target that is compared with those that exist."""
@@ -71,10 +71,12 @@ class Routes:
     def look(self, request: web.BaseRequest, path: str) -> web.Response:
         """Answer a request by its path. Raises BadRequestError."""
         if (answer := self._exact.get(path)) is not None:
-            return answer() if request.method in ("GET", "HEAD") else _wrong_method(path, "GET")
+            if request.method not in ("GET", "HEAD"):
+                raise wrong_method(path, "GET")
+            return answer()
         if path.startswith("/v1/models/"):
             if request.method not in ("GET", "HEAD"):
-                return _wrong_method("/v1/models/{id}", "GET")
+                raise wrong_method("/v1/models/{id}", "GET")
             return self._model(path.removeprefix("/v1/models/"))
         if path.startswith("/supervisor/breakers/"):
             return self._breaker(request, path.removeprefix("/supervisor/breakers/"))
@@ -86,7 +88,7 @@ class Routes:
         if not similar or path.startswith("/v1/"):
             similar = [CHAT, "/v1/models", "/"]
         text = f"no such route; there are {', '.join(similar)}"
-        return refuse_plainly(404, "route_not_found", text)
+        raise BadRequestError("route_not_found", text, status=404)
 
     def _who(self) -> web.Response:
         """Say who listens here, to somebody who found the port."""
@@ -109,7 +111,7 @@ class Routes:
 
     def _model(self, name: str) -> web.Response:
         if isinstance(self._machine.catalog.lookup(name), str):
-            return refuse_plainly(404, "model_not_found", self._no_model(name))
+            raise BadRequestError("model_not_found", self._no_model(name), status=404)
         return _raw(model_card(name, self._created))
 
     def _no_model(self, name: str) -> str:
@@ -139,9 +141,9 @@ class Routes:
         target = unquote(target)
         if verb not in _FORCED or not target:
             text = "a breaker takes /supervisor/breakers/TARGET/open, /close or /auto"
-            return refuse_plainly(404, "route_not_found", text)
+            raise BadRequestError("route_not_found", text, status=404)
         if request.method != "POST":
-            return _wrong_method("/supervisor/breakers/TARGET/open|close|auto", "POST")
+            raise wrong_method("/supervisor/breakers/TARGET/open|close|auto", "POST")
         self._authority.check(request, f"breaker {target[:LONGEST]} {verb}")
         model = self._model_at(target, request.query.get("model"))
         tables = self._machine.tables
@@ -162,9 +164,9 @@ class Routes:
         word = WORDS.get(verb)
         if word is None:
             text = "a node takes /supervisor/nodes/ADDRESS/trust or /untrust"
-            return refuse_plainly(404, "route_not_found", text)
+            raise BadRequestError("route_not_found", text, status=404)
         if request.method != "POST":
-            return _wrong_method("/supervisor/nodes/ADDRESS/trust|untrust", "POST")
+            raise wrong_method("/supervisor/nodes/ADDRESS/trust|untrust", "POST")
         self._authority.check(request, f"{word} {unquote(address)[:LONGEST] or 'all'}")
         changed = self._trusting.say(unquote(address), word)
         return _json(
@@ -177,7 +179,7 @@ class Routes:
     def _forget(self, request: web.BaseRequest) -> web.Response:
         """Drop the nodes that are not up and that no person named. Raises BadRequestError."""
         if request.method != "POST":
-            return _wrong_method("/supervisor/nodes/forget", "POST")
+            raise wrong_method("/supervisor/nodes/forget", "POST")
         self._authority.check(request, "forget nodes")
         nodes = self._machine.tables.registry.nodes
         before = set(nodes)
@@ -191,9 +193,9 @@ class Routes:
         order = ORDERS.get(verb)
         name = rest if order is None else name
         if order is None and request.method not in ("GET", "HEAD"):
-            return _wrong_method("/supervisor/models/NAME", "GET")
+            raise wrong_method("/supervisor/models/NAME", "GET")
         if order is not None and request.method != "POST":
-            return _wrong_method("/supervisor/models/NAME/place and /remove", "POST")
+            raise wrong_method("/supervisor/models/NAME/place and /remove", "POST")
         if order is not None:
             self._authority.check(request, f"{order} {name[:LONGEST]}")
             self._orders.give(name, order)
@@ -234,10 +236,6 @@ def wall(instant: float) -> str:
         .isoformat(timespec="milliseconds")
         .replace("+00:00", "Z")
     )
-
-
-def _wrong_method(path: str, allow: str) -> web.Response:
-    return refuse_plainly(405, "method_not_allowed", f"{path} takes {allow}", allow=allow)
 
 
 def _json(body: object, status: int = 200) -> web.Response:

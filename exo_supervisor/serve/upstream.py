@@ -21,10 +21,10 @@ from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.serve.seam import Call
 from exo_supervisor.wire.chat.judge import judge
+from exo_supervisor.wire.chat.request import Ask, ChatRequest
+from exo_supervisor.wire.dialect import Dialect, Media
 from exo_supervisor.wire.exo.traits import TRAITS
-from exo_supervisor.wire.openai.inbound import ChatRequest
-from exo_supervisor.wire.openai.outbound import Ask
-from exo_supervisor.wire.table import DIALECTS, Dialect, Media
+from exo_supervisor.wire.table import DIALECTS
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("upstream")
 
@@ -82,16 +82,19 @@ class Upstream:
     def send(self, start: StartAttempt, chat: ChatRequest, listener: Listener) -> Call | None:
         """Send a request to a target; None where it has a key that cannot be sent."""
         traits = TRAITS[start.generation]
-        dialect = DIALECTS[traits.dialect]
+        dialect = dialect_of(start)
         if traits.exo:
             sender, headers = self._nodes, self._node_headers
         else:
             sender, headers = self._clouds, self._headers_of(start.target, dialect)
         if headers is None:
             return None
+        if chat.headers and not traits.exo and DIALECTS.get(chat.dialect) is dialect:
+            ours = dialect.headers(self._keys[start.target])
+            headers = encode_headers({**ours, **dict(chat.headers)})
         body = dialect.encode(chat, Ask(start.model, traits, start.streamed, start.usage))
         return sender.send(
-            listener, "POST", dialect.url(start.url), headers=headers, body=body,
+            listener, "POST", dialect.url(start.url, chat.kind), headers=headers, body=body,
             connect_timeout=start.timers.connect, proxy=self._proxies.get(start.target),
         )  # fmt: skip
 
@@ -114,6 +117,11 @@ class Upstream:
                 headers = None
             self._headers[target] = headers
         return self._headers[target]
+
+
+def dialect_of(start: StartAttempt) -> Dialect:
+    """Return what an attempt's target is asked in."""
+    return DIALECTS[start.dialect or TRAITS[start.generation].dialect]
 
 
 def opening_fault(error: HttpError) -> Fault:

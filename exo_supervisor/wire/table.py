@@ -1,63 +1,24 @@
 """Which dialects there are: a client's by the path that it asks, an upstream's by its name.
 
-A client's new dialect is a folder beside `openai/` and a row in OPERATIONS. An upstream's is a
-folder and a row in DIALECTS, but that alone asks nobody in it: the name is looked up in the traits
-of the peer's kind (`wire.exo.traits`), and all providers are one kind there. `core.policy.Cloud`
-carries no dialect yet, nor does `StartAttempt`; a provider's own has to come by them.
-Whoever serves a request makes readers and writers from here alone.
+A client's new dialect is a folder beside `openai/` and its rows in OPERATIONS; an upstream's is a
+folder and a row in DIALECTS. A provider's is named by its configuration, a node's by the traits of
+its generation (`wire.exo.traits`).
 """
 
-from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Final
 
-from msgspec import Struct
-
-from exo_supervisor.wire.chat.continuation import Transcript
 from exo_supervisor.wire.chat.piece import Writer
 from exo_supervisor.wire.chat.reader import Reader
+from exo_supervisor.wire.chat.request import Kind
+from exo_supervisor.wire.dialect import Dialect, Framing, Media, Operation, Reply
 from exo_supervisor.wire.exo import identity as exo
+from exo_supervisor.wire.openai import framing as openai
 from exo_supervisor.wire.openai import inbound, outbound
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
 from exo_supervisor.wire.openai.body_reader import BodyReader
-from exo_supervisor.wire.openai.inbound import ChatRequest
-from exo_supervisor.wire.openai.outbound import Ask
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.openai.stream_writer import StreamWriter
-
-Media = Literal["stream", "json"]
-"""What an answer is, by its content type: events, or one object, whatever was asked for."""
-
-
-class Reply(Struct, frozen=True):
-    """What a writer is told of the answer it writes; `model` is shown where no other is named.
-
-    With `joined`, the client has a part of it from another target; `mark` is put beside its end.
-    """
-
-    request: str
-    created: int
-    model: str
-    include_usage: bool = False
-    joined: bool = False
-    transcript: Transcript | None = None
-    mark: bytes = b""
-
-
-class Operation(Struct, frozen=True):
-    """What clients may ask for at a path: how it is read, and both ways in which it is answered."""
-
-    read: Callable[[bytes], ChatRequest]
-    stream: Callable[[Reply], Writer]
-    body: Callable[[Reply], Writer]
-
-
-class Dialect(Struct, frozen=True):
-    """What one kind of upstream speaks: where and how it is asked, and who reads its answer."""
-
-    url: Callable[[str], str]
-    encode: Callable[[ChatRequest, Ask], bytes]
-    headers: Callable[[str | None], dict[str, str]]
-    readers: Mapping[Media, type[Reader]]
 
 
 def _stream(reply: Reply) -> Writer:
@@ -65,7 +26,7 @@ def _stream(reply: Reply) -> Writer:
         id=f"chatcmpl-{reply.request}",
         created=reply.created,
         model=reply.model,
-        include_usage=reply.include_usage,
+        include_usage=reply.chat.include_usage,
         joined=reply.joined,
         transcript=reply.transcript,
         mark=reply.mark,
@@ -77,13 +38,22 @@ def _body(reply: Reply) -> Writer:
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "/v1/chat/completions": Operation(inbound.read_chat, _stream, _body),
+    "/v1/chat/completions": Operation(
+        lambda body, _: inbound.read_chat(body), _stream, _body, openai.FRAMING
+    ),
 }
 
-_READERS: Final[Mapping[Media, type[Reader]]] = {"stream": ChunkReader, "json": BodyReader}
+_CHAT_READERS: Final[Mapping[tuple[Kind, Media], type[Reader]]] = {
+    ("chat", "stream"): ChunkReader,
+    ("chat", "json"): BodyReader,
+}
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
-    "openai": Dialect(outbound.chat_url, outbound.encode_chat, outbound.request_headers, _READERS),
-    "exo": Dialect(exo.chat_url, exo.encode_chat, outbound.request_headers, _READERS),
+    "openai": Dialect(outbound.url, outbound.encode_chat, outbound.request_headers, _CHAT_READERS),
+    "exo": Dialect(exo.chat_url, exo.encode_chat, outbound.request_headers, _CHAT_READERS),
 }
-"""A peer's is named in its row of `wire.exo.traits`."""
+
+
+def framing_of(path: str) -> Framing:  # noqa: ARG001 - there is but one as yet
+    """Return how errors are told to whoever asks at a path, known or not."""
+    return openai.FRAMING

@@ -6,7 +6,7 @@ from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.http.faults import HttpError
 from exo_supervisor.serve.seam import Call
 from exo_supervisor.serve.upstream import Failure, Upstream, broken_fault, judge_head, readable
-from exo_supervisor.wire.openai.inbound import ChatRequest
+from exo_supervisor.wire.chat.request import ChatRequest
 
 
 class FailedError(Exception):

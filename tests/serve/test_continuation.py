@@ -8,8 +8,9 @@ from exo_supervisor.core.effects import StartAttempt, Timers
 from exo_supervisor.core.names import ModelId, ProviderName, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.serve.continuation import Broken, Continuation
+from exo_supervisor.wire.dialect import Reply
 from exo_supervisor.wire.openai.inbound import read_chat
-from exo_supervisor.wire.table import OPERATIONS, Reply
+from exo_supervisor.wire.table import OPERATIONS
 from tests.wire.reading import read_into
 
 TIMERS = Timers(connect=2.0, headers=8.0, first_content=30.0, first_content_max=300.0, stall=20.0)
@@ -38,10 +39,11 @@ def start(attempt: int, *, resumes: bool = False) -> StartAttempt:
 def test_what_an_attempt_said_in_vain_is_forgotten() -> None:
     """Its first content and its end came in one read, so that its client saw neither."""
     body = {"model": "m", "messages": [{"role": "user", "content": "Tell me."}], "stream": True}
-    parts = Continuation(read_chat(json.dumps(body).encode()))
+    chat = read_chat(json.dumps(body).encode())
+    parts = Continuation(chat)
     for order, said in ((start(1), text("lost ") + ERROR), (start(2), text("heard "))):
         parts.ask(order)
-        reply = parts.follow(Reply("x", 1, "m"), joined=False)
+        reply = parts.follow(Reply("x", 1, "m", chat), joined=False)
         read_into(OPERATIONS["/v1/chat/completions"].stream(reply)).feed(said)
     asked = parts.ask(start(3, resumes=True))
     last = msgspec.json.decode(asked.fields["messages"])[-1]
@@ -50,7 +52,8 @@ def test_what_an_attempt_said_in_vain_is_forgotten() -> None:
 
 def test_who_would_not_go_on_hides_nobody_who_broke_off() -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "Tell me."}], "stream": True}
-    parts = Continuation(read_chat(json.dumps(body).encode()))
+    chat = read_chat(json.dumps(body).encode())
+    parts = Continuation(chat)
     first, refusing = Broken("a", Fault.RESET, 3), Broken("b", Fault.REJECTED, 0)
     assert parts.broken(first, spoke=True) == first
     assert parts.broken(refusing, spoke=False) == first

@@ -19,8 +19,8 @@ from exo_supervisor.core.events import (
 from exo_supervisor.core.names import Address, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
-from exo_supervisor.serve.response import KEEP_ALIVE
 from exo_supervisor.serve.upstream import judge_head
+from exo_supervisor.wire.openai.framing import KEEP_ALIVE
 from exo_supervisor.wire.openai.stream_writer import DONE
 from tests.serve.test_attempt import END, ERROR, LONG_END, STOP, Step, text
 from tests.serve.virtual import JSON, RESET, SSE, Browser, House, refusal, start

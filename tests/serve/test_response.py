@@ -17,6 +17,9 @@ from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.serve.heads import Served, harmless, served_lines
 from exo_supervisor.serve.listener import Begin
 from exo_supervisor.serve.response import PIECE, Response, in_pieces
+from exo_supervisor.wire.dialect import Reply
+from exo_supervisor.wire.openai.framing import FRAMING
+from exo_supervisor.wire.openai.inbound import read_chat
 from tests.demo.raw import exchanged, heard, replayed, taken_apart
 from tests.serve.listening import HOST, listening
 
@@ -24,6 +27,9 @@ pytestmark = pytest.mark.real_time
 
 Talk = Callable[[Response], None]
 SERVED = Served("mac:52415", 2, "busy", "m")
+REPLY = Reply(
+    "req-1", 1, "m", read_chat(b'{"model":"m","messages":[{"role":"user","content":"hi"}]}')
+)
 LINE = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
 ASK = LINE + b"content-length: 0\r\n\r\n"
 LAST = LINE + b"content-length: 0\r\nconnection: close\r\n\r\n"
@@ -45,7 +51,7 @@ class Talking:
 
     def __init__(self, talk: Talk, connection: ServerConnection) -> None:
         self._talk, self._connection = talk, connection
-        self.response = Response(connection, "req-1")
+        self.response = Response(connection, "req-1", FRAMING)
 
     def end(self) -> None:
         self._talk(self.response)
@@ -85,13 +91,13 @@ def refusal(status: int = 503, retry_after: float | None = None) -> Refuse:
 
 
 def answers(response: Response) -> None:
-    response.write(response.commit(SERVED) + PART)
+    response.write(response.commit(SERVED, REPLY) + PART)
     response.write(DONE)
     response.finish(b"")
 
 
 def breaks_off(response: Response) -> None:
-    response.write(response.commit(SERVED) + PART)
+    response.write(response.commit(SERVED, REPLY) + PART)
     response.abort_with_error(502, "attempts_failed", "it broke off")
 
 
@@ -128,7 +134,7 @@ async def test_an_answer_that_broke_off_has_an_error_event_and_no_terminator() -
 
 async def test_a_long_answer_that_broke_off_loses_none_of_what_was_written() -> None:
     def talk(response: Response) -> None:
-        response.write(response.commit(SERVED) + PART * 100_000)
+        response.write(response.commit(SERVED, REPLY) + PART * 100_000)
         response.abort_with_error(502, "attempts_failed", "it broke off")
 
     async with listening(begin=replying(talk)) as port:
@@ -141,8 +147,8 @@ async def test_a_long_answer_that_broke_off_loses_none_of_what_was_written() -> 
 
 async def test_a_refusal_after_the_head_is_an_event_and_a_cut() -> None:
     def talk(response: Response) -> None:
-        response.send_keepalive()
-        response.send_keepalive()
+        response.send_keepalive(REPLY)
+        response.send_keepalive(REPLY)
         response.refuse(refusal())
 
     async with listening(begin=replying(talk)) as port:
@@ -156,8 +162,8 @@ async def test_a_refusal_after_the_head_is_an_event_and_a_cut() -> None:
 
 async def test_a_head_that_went_out_early_is_followed_by_who_answers() -> None:
     def talk(response: Response) -> None:
-        response.send_keepalive()
-        response.write(response.commit(SERVED) + DONE)
+        response.send_keepalive(REPLY)
+        response.write(response.commit(SERVED, REPLY) + DONE)
         response.finish(b"")
 
     async with listening(begin=replying(talk)) as port:
@@ -239,7 +245,7 @@ async def test_a_client_that_does_not_read_never_sees_an_end(ending: str) -> Non
     def talk(response: Response) -> None:
         nonlocal written
         written = len(PART) * 1_000_000
-        response.write(response.commit(SERVED) + PART * 1_000_000)
+        response.write(response.commit(SERVED, REPLY) + PART * 1_000_000)
         assert response.full
         if ending == "abort":
             response.abort()
@@ -273,7 +279,7 @@ async def test_a_client_that_left_is_told_of_and_what_is_written_is_lost() -> No
     writes: list[int] = []
 
     def talk(response: Response) -> None:
-        response.write(response.commit(SERVED) + PART * 1000)
+        response.write(response.commit(SERVED, REPLY) + PART * 1000)
         writes.append(1)
 
     async with listening(begin=replying(talk)) as port:
@@ -290,7 +296,7 @@ async def test_a_client_that_left_is_told_of_and_what_is_written_is_lost() -> No
 
 
 async def test_a_stream_that_waits_shows_its_head_at_once() -> None:
-    async with listening(begin=replying(lambda response: response.send_keepalive())) as port:
+    async with listening(begin=replying(lambda response: response.send_keepalive(REPLY))) as port:
         raw = await heard(ASK, HOST, port, 0.2)
     assert raw.startswith(b"HTTP/1.1 200 OK\r\n")
     assert raw.endswith(b": keep-alive\n\n\r\n")

@@ -14,11 +14,12 @@ from exo_supervisor.wire.bounds import (
 )
 from exo_supervisor.wire.chat.extras import MAX_NAMES, Extras
 from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.chat.request import Ask
 from exo_supervisor.wire.exo.hazards import read_hazards
 from exo_supervisor.wire.exo.identity import encode_chat
 from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.openai.inbound import read_chat
-from exo_supervisor.wire.openai.outbound import Ask, read_models
+from exo_supervisor.wire.openai.outbound import read_models
 from exo_supervisor.wire.sse import SseReader
 from tests.wire.reading import body_gathered, gathered, streamed
 

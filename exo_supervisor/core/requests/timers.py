@@ -21,10 +21,12 @@ SOONEST = 2.0
 def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAttempt:
     """Describe an attempt that begins, and note on it how its node and its cluster are now."""
     candidate = attempt.candidate
+    dialect = None
     if candidate.provider is not None:
         cloud = tables.clouds.providers[candidate.provider].cloud
         url, timers = cloud.url, _cloud_timers(cloud, tables.heads, state.event.demands)
         timers = _settle_form(attempt, cloud, timers, tables)
+        dialect = cloud.dialect
     else:
         node = tables.registry.nodes[Address(candidate.target)]
         cluster = tables.registry.clusters[ClusterKey(candidate.scope)]
@@ -46,6 +48,7 @@ def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAtte
         resumes=state.resuming,
         streamed=attempt.streamed,
         usage=attempt.usage,
+        dialect=dialect,
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from exo_supervisor.wire.chat.piece import Delta, Piece
-from exo_supervisor.wire.openai.inbound import ChatRequest
+from exo_supervisor.wire.chat.request import ChatRequest
 
 MOST_TEXT = 1 << 20
 """Characters of an answer beyond which it is not gone on with."""

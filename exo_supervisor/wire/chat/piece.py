@@ -6,7 +6,7 @@ client gets in its own. The two meet here only, so that each dialect needs one o
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -70,6 +70,9 @@ class Piece(Struct, gc=False):
     `raw` says the same as `delta`, as a JSON object of OpenAI's dialect. Of an upstream that speaks
     it these are the very bytes that it sent: a client that speaks it too gets members that we have
     never heard of, and numbers as they were written.
+
+    `native` is the event's data as it came, on one line, where its dialect is the one that the
+    writer can copy: then even a piece that adds nothing to the delta tells something.
     """
 
     delta: Delta
@@ -78,10 +81,11 @@ class Piece(Struct, gc=False):
     finish: str | None = None
     logprobs: Raw = NULL
     native_finish: Raw = NULL
+    native: bytes = b""
 
     def has_extras(self) -> bool:
         """Say whether it tells something though it has no word: logprobs, for one."""
-        if self.logprobs != NULL:
+        if self.logprobs != NULL or self.native:
             return True
         found = members(self.raw)
         return any(name not in _KNOWN and bytes(raw) not in _NOTHING for name, raw in found.items())
@@ -92,11 +96,20 @@ class Piece(Struct, gc=False):
 
 
 class Usage(Struct, frozen=True):
-    """The token counts of an answer, as its upstream counted them."""
+    """The token counts of an answer, as its upstream counted them.
+
+    As OpenAI means it, `prompt_tokens` include those that were read from a cache (`cached_tokens`)
+    or written into one, `cache_write_1h_tokens` being those of the writes that are kept for an
+    hour; and `completion_tokens` include `reasoning_tokens`.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,6 +137,11 @@ class Answer:
         """The upstream's own count, None as long as it has told none."""
         return self.usage and self.usage.completion_tokens
 
+    @property
+    def cached_tokens(self) -> int | None:
+        """How much of the prompt the upstream had read before, None as long as it told no usage."""
+        return self.usage and self.usage.cached_tokens
+
 
 WriteTexts = Callable[[list[bytes]], bytes | None]
 """Writes texts, each a JSON string, as one piece each; None: take those pieces one by one."""
@@ -131,6 +149,9 @@ WriteTexts = Callable[[list[bytes]], bytes | None]
 
 class Writer(Protocol):
     """Writes an answer in one client's dialect, as a stream or as one body."""
+
+    native: ClassVar[str]
+    """The dialect whose events it can copy as they came; "" for none."""
 
     @property
     def held(self) -> int:

@@ -20,11 +20,11 @@ from exo_supervisor.wire.chat.piece import (
     Answer,
     OversizedAnswerError,
     Piece,
-    Usage,
     Writer,
     counted,
 )
 from exo_supervisor.wire.chat.stop_filter import StopFilter
+from exo_supervisor.wire.chat.usage import read_usage, write_usage
 from exo_supervisor.wire.exo.traits import PROVIDER, Traits
 from exo_supervisor.wire.lenient_json import dumps, loads
 from exo_supervisor.wire.sse import Message, OversizedEventError, SseReader
@@ -160,15 +160,21 @@ class Reader(Answer, ABC):
     def read_usage(self, usage: Raw) -> None:
         """Take in the upstream's own count; what is none is passed over."""
         try:
-            self.usage = msgspec.convert(aside(usage), Usage)
+            told = read_usage(aside(usage))
         except UNREADABLE:
             return
-        self.usage_text = bytes(usage)
+        self.usage, self.usage_text = told, bytes(usage)
         if self.before:  # they were a part of this prompt, and are one of the whole answer
-            prompt = max(0, self.usage.prompt_tokens - self.before)
-            completion = self.usage.completion_tokens + self.before
-            self.usage = Usage(prompt, completion, prompt + completion)
-            self.usage_text = msgspec.json.encode(self.usage)
+            prompt = max(0, told.prompt_tokens - self.before)
+            completion = told.completion_tokens + self.before
+            self.usage = msgspec.structs.replace(
+                told,
+                prompt_tokens=prompt,
+                completion_tokens=completion,
+                total_tokens=prompt + completion,
+                cached_tokens=min(told.cached_tokens, prompt),
+            )
+            self.usage_text = write_usage(self.usage)
 
     def take(self, piece: Piece) -> bytes:
         """Take the next piece and return what the client gets for it.

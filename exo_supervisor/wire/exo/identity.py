@@ -10,9 +10,8 @@ from exo_supervisor.core.names import Generation, ModelId, NodeId
 from exo_supervisor.wire.bounds import at_most, bounded_part
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.piece import NULL
+from exo_supervisor.wire.chat.request import Ask, ChatRequest, Kind
 from exo_supervisor.wire.exo.hazards import harmful_samplers
-from exo_supervisor.wire.openai.inbound import ChatRequest
-from exo_supervisor.wire.openai.outbound import Ask
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 MAX_CARDS = 4_000
@@ -138,8 +137,8 @@ def read_cards(body: bytes) -> tuple[Card, ...]:
     )
 
 
-def chat_url(base: str) -> str:
-    """Return where a node takes chats."""
+def chat_url(base: str, _kind: Kind) -> str:
+    """Return where a node takes chats, which is all that it is asked for."""
     return f"{base}/v1/chat/completions"
 
 

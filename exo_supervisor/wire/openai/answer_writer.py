@@ -1,7 +1,7 @@
 """An answer as the one JSON object that a client of OpenAI's dialect gets that did not stream."""
 
 from dataclasses import dataclass, field
-from typing import cast
+from typing import ClassVar, cast
 
 import msgspec
 from msgspec import Raw
@@ -96,6 +96,8 @@ class AnswerWriter:
     created: int
     model: str = ""
     most_bytes: int = MAX_ANSWER_BYTES
+
+    native: ClassVar[str] = ""
 
     held: int = field(default=0, init=False)
     _told: dict[int, _Told] = field(default_factory=dict[int, _Told], init=False)

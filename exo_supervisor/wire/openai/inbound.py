@@ -1,8 +1,6 @@
-"""The client's side of the dialect: chat requests in, errors and model lists out."""
+"""The client's side of the dialect: chat requests in."""
 
 import re
-from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 
 import msgspec
 from msgspec import Raw, Struct
@@ -10,28 +8,8 @@ from msgspec import Raw, Struct
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.wire.bounds import MAX_CHAT_VALUES, MAX_NAME_CHARS, has_few_values
 from exo_supervisor.wire.chat.piece import NULL
-from exo_supervisor.wire.exo.hazards import Hazard, read_hazards
-
-Fields = dict[str, Raw]
-
-
-class ChatRequest(Struct, frozen=True):
-    """A chat request as far as it is ours to read; `fields` holds every field untouched.
-
-    `demands` names the fields that change the answer and that some target is known to ignore.
-    `hazards` names the fields that end some target that takes them, and how.
-    `max_tokens` is `max_completion_tokens` where the client sent both.
-    """
-
-    model: str
-    stream: bool
-    include_usage: bool
-    demands: frozenset[str]
-    hazards: dict[str, Hazard]
-    max_tokens: int | None
-    stop: tuple[str, ...]
-    n: int | None
-    fields: Fields
+from exo_supervisor.wire.chat.request import ChatRequest, Fields
+from exo_supervisor.wire.exo.hazards import read_hazards
 
 
 class _Message(Struct):
@@ -86,8 +64,6 @@ _MOST_STOPS = 64
 _MOST_STOP_CHARS = 4096
 _MOST_STOP_BYTES = 64 * 1024
 """More than the allowed stop texts can take as JSON, twelve bytes a character."""
-
-_KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
 
 _fields = msgspec.json.Decoder(Fields)
 _known = msgspec.json.Decoder(_Known)
@@ -195,39 +171,3 @@ def _value(name: str, raw: Raw) -> object:
         raise BadRequestError(
             "wrong_type", f"the field {name} holds a number out of range", param=name
         ) from None
-
-
-def kind_of(status: int) -> str:
-    """OpenAI's `type` of an error that is answered with this status."""
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "server_error"
-    return _KINDS.get(status, "invalid_request_error")
-
-
-def error_body(
-    message: str, code: str, *, kind: str = "invalid_request_error", param: str | None = None
-) -> bytes:
-    """Write `{"error": …}`, the body of every error answer."""
-    error = {"message": message, "type": kind, "param": param, "code": code}
-    return msgspec.json.encode({"error": error})
-
-
-def error_event(
-    message: str, code: str, *, kind: str = "server_error", param: str | None = None
-) -> bytes:
-    """Write the error that ends a stream; the connection is closed after it."""
-    return b"data: %b\n\n" % error_body(message, code, kind=kind, param=param)
-
-
-def _card(name: str, created: int) -> Mapping[str, object]:
-    return {"id": name, "object": "model", "created": created, "owned_by": "exo-supervisor"}
-
-
-def model_list(ids: Iterable[str], created: int) -> bytes:
-    """Write the answer of `GET /v1/models`; `created` is in seconds since the epoch."""
-    return msgspec.json.encode({"object": "list", "data": [_card(name, created) for name in ids]})
-
-
-def model_card(name: str, created: int) -> bytes:
-    """Write the answer of `GET /v1/models/{id}`."""
-    return msgspec.json.encode(_card(name, created))

@@ -7,12 +7,10 @@ from msgspec import Raw, Struct
 
 from exo_supervisor import __version__
 from exo_supervisor.core.names import ModelId
-from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.bounds import MAX_NAME_CHARS
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.piece import NULL
-from exo_supervisor.wire.exo.traits import PROVIDER, Traits
-from exo_supervisor.wire.openai.inbound import ChatRequest
+from exo_supervisor.wire.chat.request import Ask, ChatRequest, Kind
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
 
 _CONTEXTS = (
@@ -32,22 +30,15 @@ class _List(Struct):
     models: Raw = NULL
 
 
+_PATHS: dict[Kind, str] = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+}
+
 _list = msgspec.json.Decoder(_List)
 _cards = msgspec.json.Decoder(list[Raw])
 _options = msgspec.json.Decoder(dict[str, Raw] | None)
-
-
-class Ask(Struct, frozen=True):
-    """How one target is asked: under which name of the model, and for what kind of answer.
-
-    Without `streamed` it is asked for one whole answer, whatever the client asked of us; with
-    `usage` for a stream that tells its usage.
-    """
-
-    model: str
-    traits: Traits = PROVIDER
-    streamed: bool = True
-    usage: bool = True
 
 
 def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
@@ -63,12 +54,6 @@ def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
         merged["include_usage"] = Raw(b"true")
         fields["stream_options"] = Raw(msgspec.json.encode(merged))
     return msgspec.json.encode(fields)
-
-
-def refused_of_client(fault: Fault, request: ChatRequest) -> Fault:
-    """Tell what we added from what the client itself asked for, where a provider refused it."""
-    own = request.fields.get("stream_options", NULL) != NULL
-    return Fault.UNSUPPORTED if own and fault is Fault.USAGE_REFUSED else fault
 
 
 def read_models(body: bytes) -> dict[ModelId, int]:
@@ -109,9 +94,9 @@ def _context(card: dict[str, object]) -> int:
     return next((size for size in told if type(size) is int and size > 0), 0)
 
 
-def chat_url(base: str) -> str:
-    """Where a provider with this base URL takes chats."""
-    return f"{base.rstrip('/')}/chat/completions"
+def url(base: str, kind: Kind) -> str:
+    """Where a provider with this base URL takes requests of a kind."""
+    return base.rstrip("/") + _PATHS[kind]
 
 
 def models_url(base: str) -> str:

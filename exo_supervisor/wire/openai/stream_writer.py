@@ -1,6 +1,7 @@
 """An answer as the stream that a client of OpenAI's dialect expects."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import msgspec
 from msgspec import Raw
@@ -41,6 +42,8 @@ class StreamWriter:
     transcript: Transcript | None = None
     mark: bytes = b""
     """Members that the chunk with the finish reason has beside the usual ones, as JSON."""
+
+    native: ClassVar[str] = ""
 
     _head: bytes = field(default=b"", init=False)
     _head_of: str | None = field(default=None, init=False)

@@ -12,7 +12,8 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.continuation import MOST_TEXT, OPENING, Splice, Transcript, go_on
 from exo_supervisor.wire.chat.piece import Delta, Piece
 from exo_supervisor.wire.chat.reader import Reader
-from exo_supervisor.wire.openai.inbound import ChatRequest, read_chat
+from exo_supervisor.wire.chat.request import ChatRequest
+from exo_supervisor.wire.openai.inbound import read_chat
 from exo_supervisor.wire.openai.stream_writer import DONE, StreamWriter
 from tests.wire.reading import read_into, streamed
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from exo_supervisor.errors import BadRequestError
+from exo_supervisor.wire.chat.request import Ask
 from exo_supervisor.wire.exo.identity import encode_chat
 from exo_supervisor.wire.exo.traits import PEERS, TRAITS
 from exo_supervisor.wire.openai.inbound import read_chat
-from exo_supervisor.wire.openai.outbound import Ask
 
 USER = {"role": "user", "content": "hi"}
 CALLS: list[Any] = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]

@@ -7,6 +7,7 @@ import pytest
 
 from exo_supervisor.core.names import ModelId, NodeId
 from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.chat.request import Ask
 from exo_supervisor.wire.exo.identity import (
     Card,
     Identity,
@@ -19,7 +20,6 @@ from exo_supervisor.wire.exo.identity import (
 )
 from exo_supervisor.wire.exo.traits import PEERS, TRAITS
 from exo_supervisor.wire.openai.inbound import read_chat
-from exo_supervisor.wire.openai.outbound import Ask
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 PEER = "12D3KooWMd6PiVf3yFGt9pBGfY9Fzh1TBCuC19pgsXT2kCD5fVuR"

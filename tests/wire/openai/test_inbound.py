@@ -10,14 +10,7 @@ from hypothesis import strategies as st
 
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.wire.exo.traits import PEERS
-from exo_supervisor.wire.openai.inbound import (
-    error_body,
-    error_event,
-    kind_of,
-    model_card,
-    model_list,
-    read_chat,
-)
+from exo_supervisor.wire.openai.inbound import read_chat
 
 ASK = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 
@@ -195,40 +188,3 @@ def test_no_damaged_request_raises_anything_else(place: int, byte: int) -> None:
     body[place % len(body)] = byte
     with contextlib.suppress(BadRequestError):
         assert read_chat(bytes(body)).model
-
-
-def test_errors_have_openais_shape() -> None:
-    assert json.loads(error_body("no", "bad_json", param="model")) == {
-        "error": {
-            "message": "no",
-            "type": "invalid_request_error",
-            "param": "model",
-            "code": "bad_json",
-        }
-    }
-    event = error_event("no", "attempts_failed")
-    assert event.startswith(b"data: ")
-    assert event.endswith(b"\n\n")
-    assert json.loads(event[6:])["error"]["type"] == "server_error"
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (400, "invalid_request_error"),
-        (413, "invalid_request_error"),
-        (401, "authentication_error"),
-        (403, "permission_error"),
-        (404, "not_found_error"),
-        (500, "server_error"),
-        (503, "server_error"),
-    ],
-)
-def test_the_type_of_an_error_follows_its_status(status: int, kind: str) -> None:
-    assert kind_of(status) == kind
-
-
-def test_models_are_listed_and_shown() -> None:
-    card = {"id": "m", "object": "model", "created": 7, "owned_by": "exo-supervisor"}
-    assert json.loads(model_list(["m"], 7)) == {"object": "list", "data": [card]}
-    assert json.loads(model_card("m", 7)) == card

@@ -6,15 +6,14 @@ import pytest
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.chat.request import Ask, refused_of_client
 from exo_supervisor.wire.openai.inbound import read_chat
 from exo_supervisor.wire.openai.outbound import (
-    Ask,
-    chat_url,
     encode_chat,
     models_url,
     read_models,
-    refused_of_client,
     request_headers,
+    url,
 )
 
 ASK = {"model": "m", "messages": [{"role": "user", "content": "é"}], "max_completion_tokens": 3}
@@ -84,7 +83,7 @@ def test_anything_else_is_no_list_of_models(body: bytes) -> None:
 
 @pytest.mark.parametrize("base", ["https://api.example/v1", "https://api.example/v1/"])
 def test_a_trailing_slash_makes_no_difference(base: str) -> None:
-    assert chat_url(base) == "https://api.example/v1/chat/completions"
+    assert url(base, "chat") == "https://api.example/v1/chat/completions"
     assert models_url(base) == "https://api.example/v1/models"
 
 

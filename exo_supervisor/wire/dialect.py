@@ -1,0 +1,94 @@
+"""What a dialect has to offer: of a client's side an Operation a path, of an upstream's a Dialect.
+
+A folder of `wire` fills these in, and `table` lists them; whoever serves knows no more of it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from msgspec import Struct, field
+
+from exo_supervisor.wire.chat.continuation import Transcript
+from exo_supervisor.wire.chat.piece import Writer
+from exo_supervisor.wire.chat.reader import Reader
+from exo_supervisor.wire.chat.request import Ask, ChatRequest, Kind
+
+Media = Literal["stream", "json"]
+"""What an answer is, by its content type: events, or one object, whatever was asked for."""
+
+
+class Told(Struct, frozen=True):
+    """An error that a client is told, in no dialect yet; `code` is ours."""
+
+    status: int
+    code: str
+    message: str
+    param: str | None = None
+    request_id: str = ""
+
+
+class StreamState(Struct):
+    """How far one client's stream is: its attempts' writers, and whoever waits, go on from there.
+
+    `sent` counts events that are numbered, `opened` says that those that open a stream are out.
+    """
+
+    sent: int = 0
+    opened: bool = False
+
+
+class Reply(Struct, frozen=True):
+    """What a writer is told of the answer it writes; `model` is shown where no other is named.
+
+    With `joined`, the client has a part of it from another target; `mark` is put beside its end.
+    """
+
+    request: str
+    created: int
+    model: str
+    chat: ChatRequest
+    state: StreamState = field(default_factory=StreamState)
+    joined: bool = False
+    transcript: Transcript | None = None
+    mark: bytes = b""
+
+
+class Framing(Struct, frozen=True):
+    """How a client's dialect says what is no part of an answer."""
+
+    content_type: str
+    """Of a stream."""
+    error_body: Callable[[Told], bytes]
+    error_event: Callable[[Told, Reply], bytes]
+    """Ends a stream that breaks off."""
+    keepalive: Callable[[Reply], bytes]
+    """Shows a client that waits that somebody is at work."""
+    served: Callable[[bytes, Reply], bytes]
+    """Tells who serves, which is given as JSON, once the head went out without it."""
+    id_header: str = ""
+    """Has the request's id, beside x-request-id."""
+
+
+class Operation(Struct, frozen=True):
+    """What clients may ask for at a path: how it is read, and both ways in which it is answered.
+
+    A request is read out of its body and its headers, whose names are in lower case.
+    """
+
+    read: Callable[[bytes, Mapping[str, str]], ChatRequest]
+    stream: Callable[[Reply], Writer]
+    body: Callable[[Reply], Writer]
+    framing: Framing
+
+
+class Dialect(Struct, frozen=True):
+    """What one kind of upstream speaks: where and how it is asked, and who reads its answer.
+
+    `headers` are all that an upstream gets with this key; those of a request in the same dialect
+    are added to them.
+    """
+
+    url: Callable[[str, Kind], str]
+    encode: Callable[[ChatRequest, Ask], bytes]
+    headers: Callable[[str | None], dict[str, str]]
+    readers: Mapping[tuple[Kind, Media], type[Reader]]

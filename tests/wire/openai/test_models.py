@@ -1,0 +1,11 @@
+"""Clients are told of models as OpenAI tells of them."""
+
+import json
+
+from exo_supervisor.wire.openai.models import model_card, model_list
+
+
+def test_models_are_listed_and_shown() -> None:
+    card = {"id": "m", "object": "model", "created": 7, "owned_by": "exo-supervisor"}
+    assert json.loads(model_list(["m"], 7)) == {"object": "list", "data": [card]}
+    assert json.loads(model_card("m", 7)) == card
