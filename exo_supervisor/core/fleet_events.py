@@ -22,9 +22,9 @@ from exo_supervisor.core.events import (
     ProviderListed,
     SourceHeard,
 )
-from exo_supervisor.core.fleet.nodes import Node
+from exo_supervisor.core.fleet.grouping import Grouping
+from exo_supervisor.core.fleet.nodes import Node, is_another
 from exo_supervisor.core.fleet.stuck import stuck_models, stuck_nodes
-from exo_supervisor.core.fleet.topology import Grouping
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.tables import Tables
 
@@ -61,12 +61,12 @@ class FleetEvents:
 
     def answered(self, event: ProbeAnswered, now: float) -> list[Effect]:
         """Take in that a node said who it is."""
-        if event.node not in self._registry.nodes:
+        node = self._registry.nodes.get(event.node)
+        if node is None:
             return []
-        if self._registry.identity_mismatch(event):
+        if is_another(node, event):
             detail = "another node answers than the one that was announced there"
             return self.missed(ProbeFailed(node=event.node, why="not_exo", detail=detail), now)
-        node = self._registry.nodes[event.node]
         missed = node.misses > 0
         change = self._registry.answered(event, now)
         effects: list[Effect] = []
@@ -235,7 +235,7 @@ class FleetEvents:
         return [effect for each in groupings for effect in self._carry_over(each)]
 
     def _ready_changes(self) -> Iterator[Effect]:
-        for model, ready in self._registry.ready_changes():
+        for model, ready in self._registry.models.changes():
             if ready:
                 yield _say("info", "model_ready", model=model)
             else:

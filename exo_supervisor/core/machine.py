@@ -203,9 +203,10 @@ class Machine:
         """Let those who wait look again if an event changed who is ready for what."""
 
         def take_and_tell(event: E, now: float) -> list[Effect]:
-            version = self.tables.registry.version
+            models = self.tables.registry.models
+            version = models.version
             effects = take(event, now)
-            return effects + self._rouse(now, changed=version != self.tables.registry.version)
+            return effects + self._rouse(now, changed=version != models.version)
 
         return take_and_tell
 

@@ -20,7 +20,7 @@ from exo_supervisor.core.events import (
     ProbeAnswered,
     ProbeFailed,
 )
-from exo_supervisor.core.fleet.registry import MISSES
+from exo_supervisor.core.fleet.nodes import MISSES
 from exo_supervisor.core.names import Address
 from exo_supervisor.fleet_io.probe import Found, Prober
 from exo_supervisor.fleet_io.read_state import read_capacity, read_cards_of, read_placement

@@ -7,7 +7,6 @@ from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.effects import Effect, StartAttempt
 from exo_supervisor.core.fleet.condition import judge
 from exo_supervisor.core.fleet.hosts import Hosts
-from exo_supervisor.core.fleet.model_index import ModelIndex
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, RequestId
@@ -103,8 +102,7 @@ def check_index(registry: Registry) -> None:
 
 def check_judgement(registry: Registry) -> None:
     """Check what is known of ids and hosts, and every model, against a fresh look at all of it."""
-    standing: ModelIndex = vars(registry)["_model_index"]
-    hosts: Hosts = vars(standing)["_hosts"]
+    hosts: Hosts = vars(registry.models)["_hosts"]
     at: dict[NodeId, set[Address]] = {}
     for node in registry.nodes.values():
         if node.up and node.node_id is not None:

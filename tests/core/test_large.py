@@ -11,7 +11,7 @@ from types import FrameType
 import pytest
 
 from exo_supervisor.core.events import Placed, PlacementRead, ProbeFailed
-from exo_supervisor.core.fleet.registry import MISSES
+from exo_supervisor.core.fleet.nodes import MISSES
 from exo_supervisor.core.names import ModelId, NodeId
 from tests.core.large import address, house, probe, read
 from tests.core.story import Story, told

@@ -10,8 +10,8 @@ from msgspec import Struct, field, structs
 
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.events import Instance, Placed, PlacementRead
+from exo_supervisor.core.fleet.grouping import Grouping
 from exo_supervisor.core.fleet.members import MemberView, Verdict, instance_ids, stood_for
-from exo_supervisor.core.fleet.topology import Grouping
 from exo_supervisor.core.names import Address, ClusterKey, InstanceId, ModelId, NodeId
 
 CALM = 120.0

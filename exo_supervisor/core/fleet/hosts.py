@@ -6,6 +6,7 @@ seconds that one is gone, where Exo's master needs 30 to 40.
 
 from collections.abc import Mapping
 
+from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.events import Placed
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
 
@@ -20,7 +21,7 @@ class Hosts:
 
     def __init__(self) -> None:
         self._at: dict[NodeId, set[Address]] = {}
-        self._gone: dict[NodeId, None] = {}
+        self._gone = Bounded[NodeId, None](MAX_GONE)
         self._lagging: set[NodeId] = set()
         self._stands: dict[NodeId, set[Stand]] = {}
 
@@ -42,8 +43,6 @@ class Hosts:
         del self._at[node_id]
         self._lagging.discard(node_id)
         self._gone[node_id] = None
-        if len(self._gone) > MAX_GONE:
-            del self._gone[next(iter(self._gone))]
         return True
 
     def note_lag(self, node_id: NodeId, *, lagging: bool) -> bool:

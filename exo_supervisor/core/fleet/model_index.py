@@ -1,4 +1,8 @@
-"""How models stand on clusters, as we know it, and which nodes can answer for them now."""
+"""How models stand on clusters, as we know it, and which nodes can answer for them now.
+
+`stand`, `moved`, `regrouped` and `follow_id` are told of what changed; each judges the models that
+it concerns (a cluster's state, its condition, and which hosts answer) and publishes who is ready.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -6,15 +10,16 @@ from exo_supervisor.core.events import Placed
 from exo_supervisor.core.fleet.condition import judge
 from exo_supervisor.core.fleet.hosts import Hosts
 from exo_supervisor.core.fleet.nodes import Cluster, Node, rung_of
-from exo_supervisor.core.fleet.ready import Ready
 from exo_supervisor.core.fleet.trust import Trust
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
 
 
 class ModelIndex:
-    """Owns the indexes of models; the registry, whose tables it reads, tells it of changes.
+    """Owns who holds and who is ready for which model; the registry tells it of changes.
 
-    Every method leaves the indexes, and the rungs of the nodes concerned, true.
+    Every method leaves the indexes, and the rungs of the nodes concerned, true. `version` grows
+    with every change of who is ready for what, `shape` with every change of how a node, its cluster
+    or the copies of a model stand: what is made from those is made anew then.
     """
 
     def __init__(
@@ -26,7 +31,27 @@ class ModelIndex:
         self._nodes, self._clusters, self._trust = nodes, clusters, trust
         self._hosts = Hosts()
         self._holders: dict[ModelId, dict[ClusterKey, list[Address]]] = {}
-        self.ready = Ready()
+        self._ready: dict[ModelId, list[Address]] = {}
+        self._was_ready: dict[ModelId, bool] = {}
+        self.version = self.shape = 0
+
+    def ready(self) -> Iterator[ModelId]:
+        """List the models that some node can answer for now."""
+        return iter(self._ready)
+
+    def where_ready(self, model: ModelId) -> list[Address]:
+        """List the nodes that can answer for a model now."""
+        return self._ready.get(model, [])
+
+    def changes(self) -> list[tuple[ModelId, bool]]:
+        """List the models that became ready or ceased to be since the last call, with which."""
+        found = [
+            (model, model in self._ready)
+            for model, was in sorted(self._was_ready.items())
+            if was != (model in self._ready)
+        ]
+        self._was_ready.clear()
+        return found
 
     def where(self, model: ModelId) -> Iterator[tuple[Cluster, Placed]]:
         """List the clusters in which a model stands, ready or not."""
@@ -43,8 +68,9 @@ class ModelIndex:
         """List the models that stand somewhere."""
         return (model for model in tuple(self._holders) if self.is_placed(model))
 
-    def stand(self, cluster: Cluster, told: dict[ModelId, Placed], now: float) -> None:
-        """Take in how a cluster's models stand, as its state has it."""
+    def stand(self, cluster: Cluster, told: Mapping[ModelId, Placed], now: float) -> None:
+        """Take in how a cluster's models stand, as its state has it, and which members lag."""
+        lags_changed, told = self._note_lags(cluster), dict(told)
         if told != cluster.told:
             self._hosts.stand(cluster.key, cluster.told, told)
             cluster.told = told
@@ -52,11 +78,11 @@ class ModelIndex:
         cluster.models = {model: self._judge(cluster, placed) for model, placed in told.items()}
         cluster.condition.wait(cluster.models, now)
         self._hold(cluster, cluster.models.keys() - old.keys())
-        if old != cluster.models:
+        if lags_changed or old != cluster.models:
             self._reindex(cluster, old.keys() | cluster.models.keys(), now)
 
-    def note_lags(self, cluster: Cluster) -> bool:
-        """Note which members lag; True if that changed, and `stand` and `moved` are due."""
+    def _note_lags(self, cluster: Cluster) -> bool:
+        """Note which members lag; True if that changed."""
         nodes = [self._nodes[member] for member in cluster.members]
         known = [(node, node.node_id) for node in nodes if node.node_id is not None]
         new = [name for node, name in known if self._hosts.note_lag(name, lagging=node.lags)]
@@ -96,7 +122,7 @@ class ModelIndex:
             self._hosts.stand(cluster.key, {}, cluster.told)
             self._hold(cluster, cluster.models)
             models.update(cluster.models)
-        self.ready.shape += 1
+        self.shape += 1
         serving = {cluster.key: self._serving(cluster) for cluster in after}
         for model in models:
             self._rebuild(model, serving)
@@ -116,7 +142,7 @@ class ModelIndex:
         return judge(told, cluster.condition, self._hosts.ails)
 
     def _reindex(self, cluster: Cluster, models: Iterable[ModelId], now: float) -> None:
-        self.ready.shape += 1
+        self.shape += 1
         serving = self._serving(cluster)
         for model in models:
             self._set(cluster, model, serving)
@@ -160,7 +186,15 @@ class ModelIndex:
             self._holders[model] = held
         else:
             self._holders.pop(model, None)
-        self.ready.set(model, [node for nodes in held.values() for node in nodes])
+        nodes = [node for nodes in held.values() for node in nodes]
+        if nodes == self.where_ready(model):
+            return
+        self.version += 1
+        self._was_ready.setdefault(model, model in self._ready)
+        if nodes:
+            self._ready[model] = nodes
+        else:
+            del self._ready[model]
 
     def _serving(self, cluster: Cluster) -> list[Address]:
         return [member for member in cluster.members if self._may_serve(self._nodes[member])]

@@ -5,11 +5,19 @@ from typing import Literal
 
 from msgspec import Struct, field, structs
 
-from exo_supervisor.core.events import Placed, ProbeFailed, Why
+from exo_supervisor.core.effects import Announce
+from exo_supervisor.core.events import (
+    NodeSighted,
+    Placed,
+    PlacementRead,
+    ProbeAnswered,
+    ProbeFailed,
+    Why,
+)
 from exo_supervisor.core.fleet.capacity import Capacity
-from exo_supervisor.core.fleet.condition import Condition
-from exo_supervisor.core.fleet.members import FOREIGN, MemberView, Views
-from exo_supervisor.core.fleet.topology import Grouping
+from exo_supervisor.core.fleet.condition import Condition, Told, tell_lag
+from exo_supervisor.core.fleet.grouping import Grouping
+from exo_supervisor.core.fleet.members import FOREIGN, MemberView, Verdict, look, weigh
 from exo_supervisor.core.names import (
     Address,
     ClusterKey,
@@ -26,6 +34,12 @@ Ground = Literal["named", "pinned", "loopback", "cluster", "link", "found"]
 
 MAX_CLAIMS = 32
 """Ids that are remembered for one address: on a Docker bridge every host has the same one."""
+
+
+MISSES = 3
+"""Failed probes in a row that take a node down."""
+RETURNS = 2
+"""Answered probes in a row that bring a node back; a new one needs a single answer."""
 
 
 class Node(Struct):
@@ -103,6 +117,13 @@ class Cluster(Struct):
     turn: int = 0
 
 
+def begin(event: NodeSighted, now: float) -> Node:
+    """Make a node that was sighted for the first time."""
+    node = Node(event.node, event.url, now, event.seeded, {event.source}, heard=now)
+    node.claims = None if event.claimed is None else {event.claimed: None}
+    return node
+
+
 def rung_of(node: Node, cluster: Cluster | None) -> Rung:
     """Say how far a node has come on the ladder from seen to ready; not all have placements."""
     if not node.up:
@@ -128,16 +149,53 @@ def claim(node: Node, claimed: NodeId | None) -> None:
             del node.claims[next(iter(node.claims))]
 
 
-def note_miss(node: Node, event: ProbeFailed, now: float) -> None:
-    """Count a failed probe in a row; an answer that makes progress meanwhile begins a new one.
+def is_another(node: Node, event: ProbeAnswered) -> bool:
+    """Say whether somebody answers whom none of a node's sources announced there.
 
-    A node that is busy with it may well be slow to say who it is.
+    IPFS and others announce themselves as Exo 1.0 does, and a Docker bridge's address leads from
+    each host to another node. One that proved to be whom a source announced may restart.
+    """
+    return node.claims is not None and event.node_id not in node.claims
+
+
+def note_answer(node: Node, event: ProbeAnswered, now: float) -> bool:
+    """Take in who answers a probe; True if the node came up by it.
+
+    One that was up before has to answer twice: a host that swaps answers now and then. A new id is
+    a new process, which owes nothing to what the old one did.
+    """
+    restarted = node.node_id is not None and node.node_id != event.node_id
+    if restarted:
+        node.restarted_at = now
+    if node.node_id != event.node_id:
+        node.met = now
+    node.claims = None
+    node.generation, node.version = event.generation, event.version
+    node.node_id, node.state_paths = event.node_id, event.state_paths
+    node.latency, node.heard = event.latency, now
+    node.why, node.detail, node.misses, node.missing_since = None, "", 0, None
+    node.returns += 1
+    came_up = not node.up and (not node.was_up or restarted or node.returns >= RETURNS)
+    if came_up:
+        node.up, node.was_up, node.fell_from = True, True, None
+    return came_up
+
+
+def note_miss(node: Node, event: ProbeFailed, now: float) -> bool:
+    """Count a failed probe in a row; True if the node went down by it.
+
+    An answer that makes progress meanwhile begins a new row: a node that is busy with it may well
+    be slow to say who it is.
     """
     since, lived_at = node.missing_since, event.lived_at
     if since is None or (lived_at is not None and lived_at > since):
         node.misses, node.missing_since = 0, now
     node.misses, node.returns = node.misses + 1, 0
     node.why, node.detail, node.looked = event.why, event.detail, True
+    fell = node.up and node.misses >= MISSES
+    if fell:
+        node.up, node.fell_from = False, node.rung
+    return fell
 
 
 def join(node: Node, key: ClusterKey, parents: Mapping[ClusterKey, ClusterKey], now: float) -> None:
@@ -149,14 +207,35 @@ def join(node: Node, key: ClusterKey, parents: Mapping[ClusterKey, ClusterKey], 
     node.cluster = key
 
 
-def views_of(cluster: Cluster, nodes: Mapping[Address, Node], who: Node) -> Views:
-    """Gather what the members that answer told last; `who` is one of them in any case."""
-    members = [nodes[member] for member in cluster.members]
-    return {
-        node.address: node.view
-        for node in members
-        if node.view is not None and node.alias_of is None and (node.up or node is who)
+def take_view(
+    node: Node, event: PlacementRead, members: list[Node], joins: list[Address], now: float
+) -> Verdict:
+    """Take in a state beside those that the members which answer told last; see `members`."""
+    before, node.view = node.view, look(node.view, event, now)
+    views = {
+        mate.address: mate.view
+        for mate in members
+        if mate.view is not None and mate.alias_of is None and (mate.up or mate is node)
     }
+    verdict = weigh(views, node.address, before, now, joins)
+    for mate in members:
+        mate.view = verdict.views.get(mate.address, None if verdict.elected else mate.view)
+    return verdict
+
+
+def take_verdict(
+    cluster: Cluster, event: PlacementRead, before: MemberView | None, verdict: Verdict, now: float
+) -> tuple[Announce, ...]:
+    """Take in what a reading says of a cluster, beside its models; `before` is the member's."""
+    was = Told(cluster.key, cluster.index, cluster.told, first=cluster.read_at < 0)
+    said = [*cluster.condition.take(was, event, verdict, now)]
+    view = verdict.views.get(event.node)
+    if view is not None and len(verdict.views) > 1:
+        said += tell_lag(event.node, cluster.key, before, view, now)
+    cluster.index, cluster.read_at = verdict.truth.index, verdict.truth.read_at
+    if event.downloaded is not None:
+        cluster.downloaded = frozenset(event.downloaded)
+    return tuple(said)
 
 
 def carry_over(

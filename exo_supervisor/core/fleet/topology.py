@@ -1,102 +1,157 @@
-"""Which nodes share one state, and under which lasting key.
+"""Who goes by which id, and which nodes share one state.
 
-Two nodes are in one cluster if each lists the other's node id; who is tied to whom is decided in
-`kinship`, and comes here as edges. A cluster's key is its lowest member address at birth and is
-kept while any member stays, so that what is known of a cluster survives the coming and going of its
-nodes.
+An id that answers at several addresses is one node with aliases, and one address stands for it.
+Nodes that list each other's ids are tied (`kinship`), and those that are tied are a cluster under a
+lasting key (`grouping`). Both tables of the registry are written here, and nowhere else as far as
+`alias_of`, `listed`, `cluster` and `members` go.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
+from itertools import islice
+from math import inf
 
 from msgspec import Struct
 
-from exo_supervisor.core.names import Address, ClusterKey
+from exo_supervisor.core.fleet.components import Components
+from exo_supervisor.core.fleet.grouping import Grouping, regroup
+from exo_supervisor.core.fleet.kinship import bonds
+from exo_supervisor.core.fleet.nodes import Cluster, Node, carry_over, join
+from exo_supervisor.core.fleet.trust import Trust, outranks
+from exo_supervisor.core.names import Address, ClusterKey, NodeId
+
+EMPTY_LIST = 15.0
+"""Seconds for which an empty list of nodes keeps the last grouping: clusters form slowly."""
+MOST_ASKED = 4
+"""Nodes that are asked at once whether they list one that lists them."""
 
 
-class Grouping(Struct, frozen=True):
-    """Who belongs together now; `born` pairs each new key with the key it came from, if any."""
+class Regrouped(Struct, frozen=True):
+    """Which clusters gave way to which; `nodes` were looked at, `moved` are trusted otherwise."""
 
-    members: dict[ClusterKey, tuple[Address, ...]]
-    born: tuple[tuple[ClusterKey, ClusterKey], ...]
-    gone: tuple[tuple[ClusterKey, ClusterKey | None], ...]
-    """Keys that ended, each with the key that took its members over, if any."""
-
-
-def regroup(
-    edges: Mapping[Address, Iterable[Address]],
-    old: Mapping[Address, ClusterKey],
-    others: Iterable[ClusterKey] = (),
-) -> Grouping:
-    """Group nodes anew. `edges` holds each with those it is tied to, `others` the keys beside."""
-    groups = sorted(_components(edges), key=lambda group: group[0])
-    keys = _keep_keys(groups, old)
-    taken = set(keys.values())
-    used = (
-        taken | set(old.values()) | set(others)
-    )  # a key that ends now must not begin anew in the same breath
-    born: list[tuple[ClusterKey, ClusterKey]] = []
-    for place, group in enumerate(groups):
-        if place in keys:
-            continue
-        keys[place] = _fresh_key(group, used)
-        used.add(keys[place])
-        parent = next((old[node] for node in group if node in old), None)
-        if parent is not None:
-            born.append((keys[place], parent))
-    heir = {node: keys[place] for place, group in enumerate(groups) for node in group}
-    ended = sorted(set(old.values()) - taken)
-    gone = tuple((key, _heir_of(key, old, heir)) for key in ended)
-    members = {keys[place]: tuple(group) for place, group in enumerate(groups)}
-    return Grouping(members, tuple(born), gone)
+    grouping: Grouping
+    before: tuple[Cluster, ...]
+    after: tuple[Cluster, ...]
+    nodes: list[Node]
+    moved: list[Node]
 
 
-def _components(edges: Mapping[Address, Iterable[Address]]) -> list[list[Address]]:
-    root: dict[Address, Address] = {node: node for node in edges}
+class Topology:
+    """Owns ids, lists, one-sided ties and who waits for a mate's word, each by its node."""
 
-    def find(node: Address) -> Address:
-        while root[node] != node:
-            root[node] = root[root[node]]
-            node = root[node]
-        return node
+    def __init__(
+        self, nodes: dict[Address, Node], clusters: dict[ClusterKey, Cluster], trust: Trust
+    ) -> None:
+        self._nodes, self._clusters, self._trust = nodes, clusters, trust
+        self._ids: dict[NodeId, Address] = {}
+        self._components = Components()
+        self._one_sided: dict[Address, float] = {}
+        self._waits: dict[Address, list[Address]] = {}
 
-    for node, listed in edges.items():
-        for other in listed:
-            if other in root:
-                root[find(node)] = find(other)
-    groups: dict[Address, list[Address]] = {}
-    for node in sorted(edges):
-        groups.setdefault(find(node), []).append(node)
-    return list(groups.values())
+    def address_of(self, node_id: NodeId) -> Address | None:
+        """Find the node that goes by an id now."""
+        return self._ids.get(node_id)
 
+    def claim(self, node: Node) -> Address | None:
+        """Let one address of a node stand for it; whoever stood for it until now is regrouped.
 
-def _keep_keys(
-    groups: Sequence[Sequence[Address]], old: Mapping[Address, ClusterKey]
-) -> dict[int, ClusterKey]:
-    """Give each old key to the group with its namesake, else to the one with most members."""
-    claims: list[tuple[bool, int, int, ClusterKey]] = []
-    for place, group in enumerate(groups):
-        counts: dict[ClusterKey, int] = {}
-        for node in group:
-            if (key := old.get(node)) is not None:
-                counts[key] = counts.get(key, 0) + 1
-        claims += [(key not in group, -count, place, key) for key, count in counts.items()]
-    kept: dict[int, ClusterKey] = {}
-    for _, _, place, key in sorted(claims):
-        if place not in kept and key not in kept.values():
-            kept[place] = key
-    return kept
+        That is the one on the best ground, then the one that has gone by the id the longest: who
+        took an id while its owner was away gives it back when the owner answers again.
+        """
+        if node.node_id is None:
+            return None
+        holder = self._nodes[self._ids.setdefault(node.node_id, node.address)]
+        if holder is node or not outranks(node, holder):
+            node.alias_of = None if holder is node else holder.address
+            node.twin = node.twin and node.alias_of is not None
+            return None
+        self._ids[node.node_id] = node.address
+        node.alias_of, node.twin, holder.alias_of = None, False, node.address
+        return holder.address
 
+    def release(self, node: Node) -> None:
+        """Let another address stand for an id; where none does, the next to answer takes it."""
+        if node.node_id is not None and self._ids.get(node.node_id) == node.address:
+            del self._ids[node.node_id]
 
-def _fresh_key(group: Sequence[Address], taken: set[ClusterKey]) -> ClusterKey:
-    """Name a new cluster after its lowest member whose name is free."""
-    free = (ClusterKey(node) for node in group if node not in taken)
-    key = next(free, ClusterKey(f"{group[0]}+"))
-    while key in taken:
-        key = ClusterKey(f"{key}+")
-    return key
+    def note_list(self, node: Node, listed: tuple[NodeId, ...], now: float) -> bool:
+        """Take a node's list in; True if it has to be grouped anew.
 
+        An empty list keeps the last grouping for a while.
+        """
+        last = now if node.listed_at is None else node.listed_at
+        if node.listed and not listed and now - last < EMPTY_LIST:
+            return False
+        changed = node.cluster is None or node.listed != listed or self._is_stale(node.cluster, now)
+        self._components.lists(node.address, node.listed, listed)
+        node.listed, node.listed_at = listed, now if listed else last
+        return changed
 
-def _heir_of(
-    key: ClusterKey, old: Mapping[Address, ClusterKey], heir: Mapping[Address, ClusterKey]
-) -> ClusterKey | None:
-    return next((heir[node] for node, was in old.items() if was == key and node in heir), None)
+    def drop_list(self, node: Node) -> None:
+        """Forget what a node listed: it is another process now, or none."""
+        self._components.lists(node.address, node.listed, ())
+        node.listed, node.listed_at = (), None
+
+    def leave(self, node: Node, cluster: Cluster) -> None:
+        """Take a node out of its cluster; its mates stay together until one of them tells more."""
+        cluster.members = tuple(m for m in cluster.members if m != node.address)
+        node.cluster = None
+
+    def group(self, changed: Iterable[Address], now: float) -> Regrouped:
+        """Group anew the nodes that a change can concern, and carry their clusters over."""
+        told = self._components.of(changed, self._nodes, self._clusters, self._ids)
+        tied = bonds(told, self._components, self._trust, now)
+        old = {node.address: node.cluster for node in told if node.cluster is not None}
+        # Out of the table first, so that only the keys of clusters that stay count as taken beside.
+        before = {key: self._clusters.pop(key) for key in dict.fromkeys(old.values())}
+        grouping = regroup(tied.edges, old, self._clusters)
+        after = carry_over(before, grouping, self._nodes)
+        self._clusters |= after
+        parents = dict(grouping.born)
+        for cluster in after.values():
+            for member in cluster.members:
+                join(self._nodes[member], cluster.key, parents, now)
+        moved = [node for node in told if node.trust != tied.grounds[node.address]]
+        for node in told:  # trust comes from company, so it can change with it
+            node.trust = tied.grounds[node.address]
+            if node.address not in tied.edges:
+                node.cluster = None
+            self._one_sided.pop(node.address, None)
+            self._waits.pop(node.address, None)
+        self._one_sided |= tied.until
+        self._waits |= tied.waits
+        return Regrouped(grouping, (*before.values(),), (*after.values(),), told, moved)
+
+    def awaited_by(self, node: Node) -> tuple[Address, ...]:
+        """List whose word a node waits for that is in no cluster yet, as many as may be asked."""
+        return tuple(self._waits.get(node.address, ())[:MOST_ASKED])
+
+    def listed_elsewhere(self, node: Node, listed: Iterable[NodeId]) -> list[Address]:
+        """Name the nodes of another cluster that a member lists, as many as may be asked.
+
+        Whoever goes by no id is listed by nobody and joins nobody.
+        """
+        if node.node_id is None:
+            return []
+        found = (self._nodes[at] for each in listed if (at := self._ids.get(each)) is not None)
+        others = (other for other in found if other.cluster not in (None, node.cluster))
+        return [other.address for other in islice(others, MOST_ASKED)]
+
+    def is_impostor(self, node: Node, former: NodeId | None) -> bool:
+        """Say whether a stranger goes by an id, or went by one, that a trusted node lists."""
+        ids = {node.node_id, former} - {None}
+        listers = (self._nodes[at] for each in ids for at in self._components.listers(each))
+        return node.trust == "found" and any(lister.trust != "found" for lister in listers)
+
+    def forget(self, node: Node) -> None:
+        """Drop every row of a node that is out of the table already."""
+        self.release(node)
+        self.drop_list(node)
+        self._one_sided.pop(node.address, None)
+        self._waits.pop(node.address, None)
+
+    def _is_stale(self, key: ClusterKey, now: float) -> bool:
+        """Say whether a cluster holds an alias, or one that was to be in it for a while only."""
+        members = self._clusters[key].members
+        if any(now >= self._one_sided.get(member, inf) for member in members):
+            return True
+        return any(self._nodes[member].alias_of is not None for member in members)

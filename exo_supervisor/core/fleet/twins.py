@@ -15,24 +15,21 @@ PROOFS = 2
 """Readings in a row that no single process can have given, which make a twin."""
 
 
-def compare(alias: Node, holder: Node, event: PlacementRead, now: float) -> bool:
-    """Take in what an alias told of its state; True if it proved to be a machine of its own."""
+def compare(alias: Node, holder: Node, event: PlacementRead, now: float) -> tuple[Announce, ...]:
+    """Take in what an alias told of its state; say so if it proved to be a machine of its own."""
     last, alias.view = alias.view, look(None, event, now)
     other = holder.view
     if other is None or other.index is None or event.index is None:
-        return False
+        return ()
     behind = event.index < other.index
     ahead = last is not None and _is_later(other, last) and (last.index or 0) > other.index
     alias.proofs = alias.proofs + 1 if behind or ahead else 0
     was, alias.twin = alias.twin, alias.proofs >= PROOFS
-    return alias.twin and not was
+    if was or not alias.twin:
+        return ()
+    facts: dict[str, object] = {"node": alias.address, "other": alias.alias_of}
+    return (Announce(level="warning", name="twin_node_seen", facts=facts),)
 
 
 def _is_later(view: MemberView, than: MemberView) -> bool:
     return view.read_at > than.read_at
-
-
-def tell_twin(node: Node) -> Announce:
-    """Say that two machines go by one id."""
-    facts: dict[str, object] = {"node": node.address, "other": node.alias_of}
-    return Announce(level="warning", name="twin_node_seen", facts=facts)

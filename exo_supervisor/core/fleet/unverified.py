@@ -8,6 +8,7 @@ is, has not to wait for that; with its first answer it leaves this table.
 from collections.abc import Callable
 from itertools import islice
 
+from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.names import Address
 
 MAX_UNVERIFIED = 1024
@@ -15,7 +16,7 @@ MAX_UNVERIFIED = 1024
 HOLD = 8.0
 """Seconds for which a node keeps its place; then, once it was looked at, a new one may take it.
 
-So a flood makes at most `MAX_UNPROVEN / HOLD` new nodes a second, but for its first burst.
+So a flood makes at most `MAX_UNVERIFIED / HOLD` new nodes a second, but for its first burst.
 """
 MAX_REFUSED = 4096
 """Refused ones that are remembered: what a flood says between two words of a real node."""
@@ -28,7 +29,7 @@ class Unverified:
     def __init__(self, most: int = MAX_UNVERIFIED) -> None:
         self._most = most
         self._sighted: dict[Address, float] = {}
-        self._refused: dict[Address, None] = {}
+        self._refused = Bounded[Address, None](MAX_REFUSED)
 
     def __len__(self) -> int:
         return len(self._sighted)
@@ -56,8 +57,5 @@ class Unverified:
             if looked(address):
                 self._refused.pop(new, None)
                 return address
-        self._refused.pop(new, None)
-        self._refused[new] = None
-        if len(self._refused) > MAX_REFUSED:
-            del self._refused[next(iter(self._refused))]
+        self._refused.renew(new, None)
         return None

@@ -87,21 +87,21 @@ class CandidateCache:
     """Owns the candidates, made once for as long as the fleet stands as it does.
 
     Making one looks at its node, its cluster and the copies of its model; a request in a cluster
-    of eight would do so eight times. `Ready.shape` grows with every change of what they are made
-    from, and then all are forgotten: in a house at rest that is once in minutes. A provider's is
-    made from its name and the model's, and never becomes wrong.
+    of eight would do so eight times. `ModelIndex.shape` grows with every change of what they are
+    made from, and then all are forgotten: in a house at rest that is once in minutes. A provider's
+    is made from its name and the model's, and never becomes wrong.
     """
 
     def __init__(self, registry: Registry) -> None:
-        self._registry, self._ready = registry, registry.ready
+        self._registry, self._models = registry, registry.models
         self._made = Bounded[Pair, Candidate](MAX_CANDIDATES)
         self._of_model = Bounded[ModelId, list[Candidate]](MAX_CANDIDATES)
         self._at_providers = Bounded[Pair, Candidate](MAX_CANDIDATES)
-        self._shape = registry.ready.shape
+        self._shape = registry.models.shape
 
     def at(self, address: Address, model: ModelId) -> Candidate:
         """Return the candidate of a model at a node."""
-        if self._shape != self._ready.shape:
+        if self._shape != self._models.shape:
             self._forget()
         found = self._made.get((address, model))
         if found is None:
@@ -110,11 +110,11 @@ class CandidateCache:
 
     def ready(self, model: ModelId) -> list[Candidate]:
         """Return the candidates of a model at all nodes that are ready for it, if few are."""
-        if self._shape != self._ready.shape:
+        if self._shape != self._models.shape:
             self._forget()
         found = self._of_model.get(model)
         if found is None:
-            nodes = self._ready.nodes(model)
+            nodes = self._models.where_ready(model)
             found = [self.at(each, model) for each in nodes] if len(nodes) <= SAMPLE else []
             self._of_model[model] = found
         return found
@@ -127,7 +127,7 @@ class CandidateCache:
         return found
 
     def _forget(self) -> None:
-        self._shape = self._ready.shape
+        self._shape = self._models.shape
         self._made.clear()
         self._of_model.clear()
 

@@ -15,7 +15,7 @@ from exo_supervisor.core.events import (
     Why,
 )
 from exo_supervisor.core.fleet.known import MAX_PAST_MODELS, MAX_PAST_NODES, Known
-from exo_supervisor.core.fleet.nodes import MAX_CLAIMS
+from exo_supervisor.core.fleet.nodes import MAX_CLAIMS, is_another
 from exo_supervisor.core.fleet.registry import MAX_NODES, Registry
 from exo_supervisor.core.fleet_events import FORGET
 from exo_supervisor.core.names import Address, Generation, ModelId, NodeId
@@ -56,7 +56,7 @@ class House:
     def belies(self, node: Address, node_id: str | None) -> bool:
         name = None if node_id is None else NodeId(node_id)
         event = ProbeAnswered(node=node, generation="B", node_id=name, latency=0.1)
-        return self.registry.identity_mismatch(event)
+        return is_another(self.registry.nodes[node], event)
 
     def read(self, node: Address, listed: str = "", now: float = 0.0, **models: bool) -> None:
         placed = tuple(Placed(ModelId(model), ready) for model, ready in models.items())

@@ -110,12 +110,12 @@ def test_a_probe_that_tells_nothing_new_wakes_nobody() -> None:
         next(iter(story.machine.dispatch.waiting))
     ].waiting_until
     story.now += 1.0
-    version = story.machine.tables.registry.version
+    version = story.machine.tables.registry.models.version
     story.up("a:1")
     story.read("a:1", "m")
-    assert story.machine.tables.registry.version == version
+    assert story.machine.tables.registry.models.version == version
     story.read("a:1", "m", "n")
-    assert story.machine.tables.registry.version == version + 1
+    assert story.machine.tables.registry.models.version == version + 1
     state = story.machine.dispatch.requests[next(iter(story.machine.dispatch.waiting))]
     assert state.waiting_until == until
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.core.fleet.topology import Grouping, regroup
+from exo_supervisor.core.fleet.grouping import Grouping, regroup
 from exo_supervisor.core.names import Address, ClusterKey
 
 
