@@ -16,6 +16,7 @@ import structlog
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Struct
 
+from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.events import AddressesRead, Event, NodeSighted
 from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.discovery.allowed_networks import AllowedNetworks, on_docker_bridge
@@ -79,8 +80,8 @@ class Crawl:
         self._api_ports, self._interval, self._timeout = api_ports, interval, timeout
         self._allowed = allowed
         self._throttle = Throttle(REPEAT)
-        self._told: dict[NodeId, _Told] = {}
-        self._rooted: dict[str, None] = {}
+        self._told = Bounded[NodeId, _Told](MOST_REMEMBERED)
+        self._rooted = Bounded[str, None](MOST_REMEMBERED)
 
     def addresses(self, node_id: NodeId) -> tuple[str, ...]:
         """Give what clusters told of a node: `ip:port` where it was reached, or a bare `ip`.
@@ -131,7 +132,7 @@ class Crawl:
                 break
             url = f"http://{address}"
             if rooted:
-                self._root(url)
+                self._rooted.renew(url, None)
             if self._throttle.take(address, anyio.current_time()):
                 new += 1
                 await self._inbox.send(NodeSighted(node=address, url=url, source=self.name))
@@ -145,19 +146,11 @@ class Crawl:
     def _allows(self, ip: IPv4Address, *, rooted: bool, loopback: bool) -> bool:
         return (loopback and ip.is_loopback) or self._allowed.allows(ip, rooted=rooted)
 
-    def _root(self, url: str) -> None:
-        self._rooted.pop(url, None)
-        self._rooted[url] = None
-        if len(self._rooted) > MOST_REMEMBERED:
-            del self._rooted[next(iter(self._rooted))]
-
     def _remember(self, told: Mapping[NodeId, tuple[str, ...]], *, rooted: bool) -> None:
         for node_id, addresses in told.items():
-            before = self._told.pop(node_id, None)
+            before = self._told.get(node_id)
             keep = before is not None and before.rooted and not rooted
-            self._told[node_id] = before if before and keep else _Told(addresses, rooted)
-        while len(self._told) > MOST_REMEMBERED:
-            del self._told[next(iter(self._told))]
+            self._told.renew(node_id, before if before and keep else _Told(addresses, rooted))
 
     async def _ask(self, point: CrawlPoint) -> dict[NodeId, tuple[str, ...]]:
         state = f"{point.url.rstrip('/')}/state"

@@ -8,6 +8,7 @@ from ipaddress import IPv6Address
 
 from msgspec import Struct
 
+from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.names import NodeId
 from exo_supervisor.discovery.group import PORT
 from exo_supervisor.discovery.namespaces import Namespaces
@@ -43,7 +44,7 @@ class HelloProtocol:
     def __init__(self, namespaces: Namespaces) -> None:
         self._namespaces = namespaces
         self._nonces: deque[bytes] = deque(maxlen=_NONCES)
-        self._voices: dict[IPv6Address, _Voice] = {}
+        self._voices = Bounded[IPv6Address, _Voice](MOST_VOICES)
         self._asked = -GAP
 
     def __len__(self) -> int:
@@ -80,11 +81,9 @@ class HelloProtocol:
         return Answer(answer.node_id, source)
 
     def _voice(self, source: IPv6Address, now: float) -> _Voice:
-        voice = self._voices.pop(source, None)
+        voice = self._voices.get(source)
         if voice is None or now - voice.heard >= PAUSE:
             voice = _Voice(now)
         voice.heard = now
-        self._voices[source] = voice
-        if len(self._voices) > MOST_VOICES:
-            del self._voices[next(iter(self._voices))]
+        self._voices.renew(source, voice)
         return voice

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.wire.exo.hello import KNOWN_NAMESPACES, namespace_digest
 
 MOST_OVERHEARD = 16
@@ -18,18 +19,15 @@ class Namespaces:
 
     def __init__(self, named: Sequence[str]) -> None:
         self._always = dict.fromkeys([*map(namespace_digest, named), *KNOWN_NAMESPACES])
-        self._overheard: dict[bytes, float] = {}
+        self._overheard = Bounded[bytes, float](MOST_OVERHEARD)
 
     def overhear(self, digest: bytes, now: float) -> None:
         """Note that somebody speaks a namespace."""
-        if digest in self._always:
-            return
-        self._overheard.pop(digest, None)
-        self._overheard[digest] = now
-        if len(self._overheard) > MOST_OVERHEARD:
-            del self._overheard[next(iter(self._overheard))]
+        if digest not in self._always:
+            self._overheard.renew(digest, now)
 
     def now(self, now: float) -> list[bytes]:
         """List the digests to ask with, those that a person named first."""
-        self._overheard = {d: at for d, at in self._overheard.items() if now - at < SILENCE}
+        for digest in [d for d, at in self._overheard.items() if now - at >= SILENCE]:
+            del self._overheard[digest]
         return [*self._always, *self._overheard]

@@ -1,5 +1,7 @@
 """What was told already, so that a source does not repeat itself."""
 
+from exo_supervisor.core.bounded import Bounded
+
 MOST = 1024
 """Things that are remembered."""
 
@@ -11,8 +13,7 @@ class Throttle:
     """
 
     def __init__(self, every: float, most: int = MOST) -> None:
-        self._every, self._most = every, most
-        self._told: dict[str, float] = {}
+        self._every, self._told = every, Bounded[str, float](most)
 
     def __len__(self) -> int:
         return len(self._told)
@@ -22,8 +23,5 @@ class Throttle:
         told = self._told.get(thing)
         if told is not None and now - told < self._every:
             return False
-        self._told.pop(thing, None)
-        self._told[thing] = now
-        if len(self._told) > self._most:
-            del self._told[next(iter(self._told))]
+        self._told.renew(thing, now)
         return True

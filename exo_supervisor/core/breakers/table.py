@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.breakers import automaton
 from exo_supervisor.core.breakers.automaton import (
     Breaker,
@@ -77,12 +78,19 @@ class Ramp(Struct, frozen=True):
     until: float
 
 
+class _Rows(Bounded[Key, Cell]):
+    def drop_one(self) -> None:
+        """Drop the oldest; one that is held only if all are."""
+        free = (key for key, cell in self.items() if not cell.forced)
+        del self[next(free, next(iter(self)))]
+
+
 class Breakers:
     """Owns every breaker. One that never tripped and has no failure is a missing row, epoch 0."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self.rows: dict[Key, Cell] = {}
+        self.rows = _Rows(MAX_ROWS)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -156,7 +164,6 @@ class Breakers:
         if cell is None:
             if mark is not Mark.FAILURE:
                 return None
-            self._make_room()
             cell = self.rows[key] = Cell(Closed(), now)
         if mark is Mark.FAILURE and permit == cell.breaker.epoch:
             cell.last = last
@@ -181,7 +188,6 @@ class Breakers:
         """Do as the operator says; None returns to the automaton."""
         cell = self.rows.get(key)
         if cell is None:
-            self._make_room()
             cell = self.rows[key] = Cell(Closed(), now)
         was = cell.state()
         cell.forced = forced
@@ -219,12 +225,6 @@ class Breakers:
         for where, model in list(self.rows):
             if where not in (targets if model is None else scopes):
                 del self.rows[where, model]
-
-    def _make_room(self) -> None:
-        """Drop the oldest row once the table is full; one that is held only if all are."""
-        if len(self.rows) >= MAX_ROWS:
-            free = (key for key, cell in self.rows.items() if not cell.forced)
-            del self.rows[next(free, next(iter(self.rows)))]
 
     def _drop_if_well(self, key: Key, cell: Cell) -> None:
         if cell.breaker == Closed() and cell.forced is None:

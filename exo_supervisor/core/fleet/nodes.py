@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct, field, structs
 
+from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.events import (
     NodeSighted,
@@ -58,7 +59,7 @@ class Node(Struct):
     since: float
     seeded: bool = False
     sources: set[str] = field(default_factory=set[str])
-    claims: dict[NodeId, None] | None = None
+    claims: Bounded[NodeId, None] | None = None
     generation: Generation | None = None
     peer: PeerRules = ANY_PEER
     node_id: NodeId | None = None
@@ -120,7 +121,9 @@ class Cluster(Struct):
 def begin(event: NodeSighted, now: float) -> Node:
     """Make a node that was sighted for the first time."""
     node = Node(event.node, event.url, now, event.seeded, {event.source}, heard=now)
-    node.claims = None if event.claimed is None else {event.claimed: None}
+    if event.claimed is not None:
+        node.claims = Bounded(MAX_CLAIMS)
+        node.claims[event.claimed] = None
     return node
 
 
@@ -143,10 +146,7 @@ def claim(node: Node, claimed: NodeId | None) -> None:
     if claimed is None:
         node.claims = None
     elif node.claims is not None:
-        node.claims.pop(claimed, None)
-        node.claims[claimed] = None
-        if len(node.claims) > MAX_CLAIMS:
-            del node.claims[next(iter(node.claims))]
+        node.claims.renew(claimed, None)
 
 
 def is_another(node: Node, event: ProbeAnswered) -> bool:

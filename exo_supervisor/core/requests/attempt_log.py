@@ -4,6 +4,7 @@ import re
 
 from msgspec import Struct
 
+from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.names import Target
@@ -31,7 +32,7 @@ class AttemptLog:
     """Owns how many lines were written of each target and fault of late."""
 
     def __init__(self) -> None:
-        self._spans: dict[tuple[Target, Fault], _Span] = {}
+        self._spans = Bounded[tuple[Target, Fault], _Span](MAX_KEYS)
 
     def tell(self, attempt: Attempt, event: AttemptSettled, now: float) -> list[Announce]:
         """Make the line of one attempt that failed, unless there were many of its like."""
@@ -39,8 +40,6 @@ class AttemptLog:
         key = candidate.target, event.fault
         span = self._spans.get(key)
         if span is None or now >= span.began + SPAN:
-            if len(self._spans) >= MAX_KEYS:
-                self._spans.clear()
             left_out = 0 if span is None else span.left_out
             span = self._spans[key] = _Span(now, left_out=left_out)
         if span.lines >= MOST:

@@ -273,6 +273,14 @@ def test_holds_are_bounded_too() -> None:
     assert table.get((ClusterKey("a:1"), ModelId("m0"))) is None
 
 
+def test_a_split_makes_no_more_rows_than_there_may_be() -> None:
+    table = Recorded()
+    for n in range(MAX_ROWS):
+        table.decree((ClusterKey("a:1"), ModelId(f"m{n}")), "open", 0.0)
+    table.copy(ClusterKey("a:1"), ClusterKey("b:1"))
+    assert len(table) == MAX_ROWS
+
+
 def test_a_targets_row_stays_with_its_target_and_a_models_with_its_scope() -> None:
     table = Recorded()
     ill(table, (Address("b:1"), None))
