@@ -1,7 +1,7 @@
 """The registry calls its family in the order that its docstring gives, whatever happens."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from inspect import getmembers, isfunction
 from types import CodeType, FrameType
@@ -62,7 +62,7 @@ class Watch:
 
 
 @contextmanager
-def watching(registry: type[Registry] = Registry) -> Iterator[Watch]:
+def watching(registry: type[Registry] = Registry) -> Generator[Watch]:
     watch, before = Watch(registry), sys.getprofile()
     sys.setprofile(watch)
     try:
