@@ -1,41 +1,57 @@
 """One request of a client, from before it has a connection until its answer has ended."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import anyio
+from msgspec import Struct
 
-from exo_supervisor.http.connection import Connection, Listener
+from exo_supervisor.http.connection import Connection
 from exo_supervisor.http.faults import HttpError
-from exo_supervisor.http.pool import Key
+from exo_supervisor.http.url import Origin, Proxy
+
+Key = tuple[Origin, Proxy | None]
+"""Where a request goes: connections to one place are used again for another."""
 
 
-class Call:
+class Listener(Protocol):
+    """Who waits for an answer: a head, then data, then one end or one loss; nothing after it."""
+
+    def head(self, status: int, headers: dict[str, str]) -> None:
+        """Take the head in; names are in lower case, and of a repeated one the last is left."""
+        ...
+
+    def data(self, data: bytes) -> None:
+        """Take in what one read brought of the body; it is not empty."""
+        ...
+
+    def end(self) -> None:
+        """Take in that the answer was whole."""
+        ...
+
+    def lost(self, error: HttpError) -> None:
+        """Take in that no more comes, and why."""
+        ...
+
+
+class Call(Struct, eq=False):
     """What its sender may do about a request; once the answer has ended, nothing happens.
 
     Whoever has closed or left it is told nothing more.
     """
 
-    __slots__ = (
-        "_again", "_connection", "_paused", "body", "connect_timeout", "connecting", "head", "key",
-        "listener",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        listener: Listener,
-        key: Key,
-        head: bytes,
-        body: bytes,
-        connect_timeout: float | None,
-        again: "Callable[[Call], None]",
-    ) -> None:
-        self.listener: Listener | None = listener
-        self.key, self.head, self.body = key, head, body
-        self.connect_timeout = connect_timeout
-        self.connecting: anyio.CancelScope | None = None
-        self._again = again
-        self._connection: Connection | None = None
-        self._paused = False
+    listener: Listener
+    key: Key
+    head: bytes
+    body: bytes
+    connect_timeout: float | None
+    again: "Callable[[Call], None]"
+    """Sends it anew, over another connection: the kept one turned out to be dead."""
+    connecting: anyio.CancelScope | None = None
+    connection: Connection | None = None
+    is_over: bool = False
+    """Whether it was closed or left."""
+    is_paused: bool = False
 
     def __repr__(self) -> str:
         if self.connecting is not None:
@@ -46,25 +62,25 @@ class Call:
 
     def pause_reading(self) -> None:
         """Read no more of the answer for now."""
-        self._paused = True
+        self.is_paused = True
         if (connection := self._mine()) is not None:
             connection.pause_reading()
 
     def resume_reading(self) -> None:
         """Read on."""
-        self._paused = False
+        self.is_paused = False
         if (connection := self._mine()) is not None:
             connection.resume_reading()
 
     def leave(self) -> None:
         """Let a body that has said everything end by itself; its connection is then used again."""
-        self.listener = None
+        self.is_over = True
         if (connection := self._mine()) is not None:
             connection.leave()
 
     def close(self) -> None:
         """Give the request up, and close its connection."""
-        self.listener = None
+        self.is_over = True
         if self.connecting is not None:
             self.connecting.cancel()
         elif (connection := self._mine()) is not None:
@@ -73,28 +89,21 @@ class Call:
     # ---------------------------------------------------------------- what its client does
 
     def send(self, connection: Connection) -> None:
-        """Send it over a connection, unless it was given up meanwhile."""
-        listener = self.listener
-        if listener is None:
+        """Send it over a connection that was made for it, unless it was given up meanwhile."""
+        if self.is_over:
             connection.close()
             return
-        self._connection = connection
-        connection.send(listener, self.head, self.body, self)
-        if self._paused:
+        connection.send(self)
+        if self.is_paused:
             connection.pause_reading()
-
-    def send_again(self) -> None:
-        """Take in that a connection that was kept turned out to be dead."""
-        self._connection = None
-        self._again(self)
 
     def fail(self, error: HttpError) -> None:
         """Tell of a request that no connection took."""
-        listener, self.listener = self.listener, None
-        if listener is not None:
-            listener.lost(error)
+        if not self.is_over:
+            self.is_over = True
+            self.listener.lost(error)
 
     def _mine(self) -> Connection | None:
         """Return its connection, while that brings its answer and nobody else's."""
-        connection = self._connection
+        connection = self.connection
         return connection if connection is not None and connection.call is self else None

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -11,7 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from exo_supervisor.http.call import Call
+from exo_supervisor.http.call import Call, Key, Listener
 from exo_supervisor.http.connect import (
     LOST_AFTER_REUSED,
     ConnectOptions,
@@ -19,13 +19,12 @@ from exo_supervisor.http.connect import (
     connect,
     set_user_timeout,
 )
-from exo_supervisor.http.connection import Connection, Listener, State
+from exo_supervisor.http.connection import Connection, State
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
-from exo_supervisor.http.pool import Key, Pool
+from exo_supervisor.http.pool import Pool
 from exo_supervisor.http.resolver import IpAddress, Resolver
 from exo_supervisor.http.url import Origin, Proxy, split_url
 
-Reuse = Literal["never", "young", "any"]
 _METHODS: Final = frozenset({"GET", "POST", "DELETE"})
 _NOWHERE: Final = (Origin("http", "", 80), None)
 
@@ -50,13 +49,18 @@ def encode_headers(headers: Mapping[str, str]) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _route(method: str, url: str, proxy: Proxy | None) -> tuple[Key, bytes]:
-    """Say where a request goes, and write its line and host; raises HttpError(BAD_URL)."""
+def _route(
+    method: str, url: str, proxy: Proxy | None, headers: bytes, framing: bytes
+) -> tuple[Key, bytes]:
+    """Say where a request goes, and write its head, as far as it is the same each time.
+
+    Raises HttpError(BAD_URL).
+    """
     if method not in _METHODS:
         raise HttpError(NetworkFault.BAD_URL, Stage.CONNECT, "no such method")
     origin, target = split_url(url)
-    lines = f"{method} {target} HTTP/1.1\r\nhost: {origin.authority}\r\n"
-    return (origin, proxy), lines.encode()
+    line = f"{method} {target} HTTP/1.1\r\nhost: {origin.authority}\r\n".encode()
+    return (origin, proxy), line + headers + framing
 
 
 async def _bar_nobody(_: IpAddress, __: int) -> str | None:
@@ -87,7 +91,7 @@ class Client:
             Resolver(), why_not or _bar_nobody, tls or _Tls().context, tcp_keepalive
         )
         self._tasks: TaskGroup | None = None
-        self._open: dict[Connection, Key] = {}
+        self._open: set[Connection] = set()
         self._connecting: set[Call] = set()
         self._requests = self._connected = self._reused = self._retried = 0
         self._closed = False
@@ -146,7 +150,7 @@ class Client:
         body: bytes | None = None,
         connect_timeout: float | None = None,
         proxy: Proxy | None = None,
-        reuse: Reuse = "young",
+        reuse: Literal["never", "young", "any"] = "young",
     ) -> Call:
         """Send a request; the listener is called back, in no case before this returns.
 
@@ -156,27 +160,24 @@ class Client:
         "any": over one, too, that has likely been closed meanwhile.
         """
         self._requests += 1
+        framing = b"\r\n" if body is None else b"content-length: "
         try:
-            key, lines = _route(method, url, proxy)
+            key, head = _route(method, url, proxy, headers, framing)
         except HttpError as error:
             call = Call(listener, _NOWHERE, b"", b"", None, self._connect_again)
             asyncio.get_running_loop().call_soon(call.fail, error)
             return call
-        if body is None:
-            head = b"%b%b\r\n" % (lines, headers)
-        else:
-            head = b"%b%bcontent-length: %d\r\n\r\n" % (lines, headers, len(body))
+        if body is not None:
+            head += b"%d\r\n\r\n" % len(body)
         call = Call(listener, key, head, body or b"", connect_timeout, self._connect_again)
-        connection = None
-        if reuse != "never":
-            connection = self._pool.take(key, of_any_age=reuse == "any")
+        connection = None if reuse == "never" else self._pool.take(key, of_any_age=reuse == "any")
         if connection is None:
             self._start_connecting(call)
-            return call
-        self._reused += 1
-        if self._options.tcp_keepalive and connection.requests == 1:
-            connection.option(lambda plain: set_user_timeout(plain, LOST_AFTER_REUSED))
-        call.send(connection)
+        else:
+            self._reused += 1
+            if self._options.tcp_keepalive and connection.requests == 1:
+                connection.option(lambda plain: set_user_timeout(plain, LOST_AFTER_REUSED))
+            connection.send(call)
         return call
 
     # ---------------------------------------------------------------- connecting
@@ -214,8 +215,7 @@ class Client:
         """Connect in time; None for a call that was given up. Raises HttpError."""
 
         def make() -> Connection:
-            at_rest = partial(self._pool.put, call.key)
-            return Connection(str(call.key[0]), at_rest, self._forget)
+            return Connection(call.key, self._pool.put, self._forget)
 
         with scope:
             if call.connect_timeout is not None:
@@ -223,16 +223,15 @@ class Client:
             connection = await connect(make, *call.key, self._options)
             self._connected += 1
             if connection.state is not State.CLOSED:  # it may have been, meanwhile
-                self._open[connection] = call.key
+                self._open.add(connection)
             return connection
-        if call.listener is None:
+        if call.is_over:
             return None
         raise HttpError(NetworkFault.TIMEOUT, Stage.CONNECT)
 
     def _forget(self, connection: Connection) -> None:
-        key = self._open.pop(connection, None)
-        if key is not None:
-            self._pool.drop(key, connection)
+        self._open.discard(connection)
+        self._pool.drop(connection)
 
 
 class _Tls:

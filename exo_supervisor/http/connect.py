@@ -10,9 +10,10 @@ from itertools import chain, zip_longest
 import anyio
 from msgspec import Struct
 
-from exo_supervisor.http.connection import MAX_HEAD_BYTES, Connection
+from exo_supervisor.http.connection import Connection
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage, name_fault
 from exo_supervisor.http.resolver import Address, IpAddress, Resolver
+from exo_supervisor.http.response_reader import MAX_HEAD_BYTES
 from exo_supervisor.http.url import Origin, Proxy
 
 STAGGER = 0.25

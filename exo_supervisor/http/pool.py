@@ -4,14 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from exo_supervisor.http.call import Key
 from exo_supervisor.http.clock import boottime
 from exo_supervisor.http.connection import Connection
-from exo_supervisor.http.url import Origin, Proxy
 
 MAX_IDLE = 256
 """Connections at rest per origin; one more takes the place of the oldest."""
-
-Key = tuple[Origin, Proxy | None]
 
 
 class Pool:
@@ -42,12 +40,12 @@ class Pool:
         counts = [f"{key[0]}: {len(each)}" for key, each in self._resting.items()]
         return f"<Pool idle {', '.join(counts) or 'nothing'}>"
 
-    def put(self, key: Key, connection: Connection) -> None:
+    def put(self, connection: Connection) -> None:
         """Keep a connection that is at rest."""
         connection.idle_since = self._clock()
-        resting = self._resting.get(key)
+        resting = self._resting.get(connection.key)
         if resting is None:
-            resting = self._resting[key] = deque()
+            resting = self._resting[connection.key] = deque()
         resting.append(connection)
         if len(resting) > MAX_IDLE:
             resting.popleft().close()
@@ -58,24 +56,25 @@ class Pool:
         """Hand out the connection that came to rest last, if one may be used again."""
         resting = self._resting.get(key)
         while resting:  # one that was emptied stays: it is filled again in a moment
-            age = self._clock() - resting[-1].idle_since
+            connection = resting[-1]
+            age = self._clock() - connection.idle_since
             if self._idle <= age < self._kept and not of_any_age:
                 return None
-            connection = resting.pop()
+            resting.pop()
             if age < self._kept and connection.is_fit():
                 return connection
             connection.close()
         return None
 
-    def drop(self, key: Key, connection: Connection) -> None:
+    def drop(self, connection: Connection) -> None:
         """Forget a connection that was closed."""
-        resting = self._resting.get(key)
+        resting = self._resting.get(connection.key)
         if resting is None:
             return
         if connection in resting:
             resting.remove(connection)
         if not resting:
-            del self._resting[key]
+            del self._resting[connection.key]
 
     def clear(self, key: Key) -> None:
         """Close all that rest for an origin: one of them was found dead."""

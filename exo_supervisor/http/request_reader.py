@@ -5,20 +5,21 @@ does not say it. So it is never fed beyond a place where a message can end: a he
 body end at an empty line (and no piece goes beyond one), a body with a length at its length. What
 stands behind belongs to nobody yet: to the next request, or to another protocol.
 
-A client's heads differ in little but their length, so heads that llhttp has judged are remembered
-without it: one that is the same byte for byte, but for the digits, needs no second judgement.
+A client's heads differ in little but their length. So each reader remembers the last one that
+llhttp has judged: the same byte for byte, but for the digits, needs no second judgement.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import httptools
+from msgspec import Struct
 
 from exo_supervisor.http.head import MAX_HEAD_BYTES, BadHeadError, Head, read_head
 
-MAX_KNOWN: Final = 256
-"""Heads that are remembered, at most."""
 MAX_KNOWN_BYTES: Final = 4_096
-"""Bytes of a head that is remembered, at most."""
+"""Bytes of a head that is remembered, at most: as many for each connection."""
 MAX_DIGITS: Final = 15
 """Digits of a length that is read without llhttp."""
 MAX_PIECES: Final = 4_096
@@ -34,30 +35,25 @@ class BadBodyError(Exception):
     """A body is not what its transfer-encoding says; nothing behind it can be read."""
 
 
+class KnownHead(Struct, frozen=True):
+    """A head that was judged: what stands before and behind the digits of its length."""
+
+    begin: bytes
+    rest: bytes
+    make: Callable[[int], Head]
+
+
 class KnownHeads:
-    """Heads that were judged, by all their bytes but the digits of their length."""
+    """What the readers of a server share: a new client is most likely like the last one."""
 
-    def __init__(self) -> None:
-        self.by_bytes: dict[bytes, Head] = {}
-
-    def remember(self, raw: bytes, head: Head) -> None:
-        """Keep a head; those with something unusual about their length are read anew each time."""
-        at = raw.find(_LENGTH) + len(_LENGTH)
-        to = raw.find(b"\r", at)
-        begin = raw.rfind(b"\n", 0, at) + 1
-        if raw[begin:at].lower() != b"content-length: " or not raw[at:to].isdigit():
-            return
-        if len(raw) <= MAX_KNOWN_BYTES:
-            if len(self.by_bytes) >= MAX_KNOWN:
-                self.by_bytes.clear()
-            self.by_bytes[raw[:at] + raw[to:]] = head
+    last: KnownHead | None = None
 
 
 class RequestReader:
     """First `take_head` until there is a `head`, then `take_body` until it is `complete`."""
 
     __slots__ = (
-        "_fields", "_got", "_has_fields", "_known", "_left", "_overhead", "_parser",
+        "_fields", "_got", "_has_fields", "_heads", "_known", "_left", "_overhead", "_parser",
         "_pieces", "_raw", "_seam", "complete", "head", "on_body", "on_header", "raw",
     )  # fmt: skip
 
@@ -66,7 +62,7 @@ class RequestReader:
         self.raw = b""
         """The head as it came, for whoever reads it anew."""
         self.complete = False
-        self._known = known
+        self._heads, self._known = known, known.last
         self._raw = bytearray()  # of a head that comes in parts
         self._fields: dict[bytes, bytes] = {}
         self._got: list[bytes] = []
@@ -86,26 +82,26 @@ class RequestReader:
     def take_head(self, data: bytes) -> bytes:
         """Take in what there is of a head; returns what stands behind it. Raises BadHeadError."""
         self.head, self.complete = None, False
-        if not self._raw:
-            data = data.lstrip(b"\r\n")  # empty lines mean nothing (RFC 9112, section 2.2)
-            if self._parser is not None:
-                self._forget()
-        end = data.find(_EMPTY) + 4
-        if self._raw or end < 4:  # noqa: PLR2004 -- found nowhere
+        if self._raw:
             return self._take_part(data)
-        raw = data[:end]
-        at = raw.find(_LENGTH) + len(_LENGTH)
-        to = raw.find(b"\r", at)
-        known, digits = self._known.by_bytes.get(raw[:at] + raw[to:]), raw[at:to]
-        if known is not None and digits.isdigit() and len(digits) <= MAX_DIGITS:
-            self._left = length = int(digits)
-            self.raw, self.complete = raw, not length
-            self.head = Head(
-                known.method, known.target, known.headers, known.repeated, known.is_old,
-                known.keeps_alive, known.expects_continue, length,
-            )  # fmt: skip
-        else:
-            self._judge(raw, raw)
+        if self._parser is not None:
+            self._forget()
+        known = self._known
+        if known is not None and data.startswith(known.begin):
+            at = len(known.begin)
+            to = data.find(b"\r", at, at + MAX_DIGITS + 1)
+            digits = data[at:to]
+            if data.startswith(known.rest, to) and digits.isdigit():
+                end = to + len(known.rest)
+                self._left = length = int(digits)
+                self.raw, self.complete = data[:end], not length
+                self.head = known.make(length)
+                return data[end:]
+        data = data.lstrip(b"\r\n")  # empty lines mean nothing (RFC 9112, section 2.2)
+        end = data.find(_EMPTY) + 4
+        if end < 4:  # noqa: PLR2004 -- found nowhere
+            return self._take_part(data)
+        self._judge(data[:end], data[:end])
         return data[end:]
 
     def take_body(self, data: bytes) -> tuple[bytes, bytes]:
@@ -174,9 +170,22 @@ class RequestReader:
             self.head = head = read_head(self.raw, self._fields)
             self._left = head.length
             if head.length is not None:
-                self._known.remember(self.raw, head)
+                self._remember(self.raw, head)
         else:
             raise BadHeadError(_NO_HTTP)
+
+    def _remember(self, raw: bytes, head: Head) -> None:
+        """Keep a head; those with something unusual about their length are read anew each time."""
+        at = raw.find(_LENGTH) + len(_LENGTH)
+        to = raw.find(b"\r", at)
+        begin = raw.rfind(b"\n", 0, at) + 1
+        usual = raw[begin:at].lower() == b"content-length: " and raw[at:to].isdigit()
+        if usual and len(raw) <= MAX_KNOWN_BYTES:
+            make = partial(
+                Head, head.method, head.target, head.headers, head.repeated, head.is_old,
+                head.keeps_alive, head.expects_continue,
+            )  # fmt: skip
+            self._known = self._heads.last = KnownHead(raw[:at], raw[to:], make)
 
     def _ignore_upgrade(self) -> None:
         """Read a head that asks for another protocol as one that does not (RFC 9110, 7.8)."""

@@ -8,65 +8,22 @@ from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from socket import socket
 from time import time
-from typing import Any, Protocol
 
 import anyio
 
-from exo_supervisor.http.head import Head
+from exo_supervisor.http.leaving import Loop
 from exo_supervisor.http.request_reader import KnownHeads
-from exo_supervisor.http.server_connection import Handler, ServerConnection
+from exo_supervisor.http.server_connection import ServerConnection
+from exo_supervisor.http.service import Service
 
 BACKLOG = 4096
 """Connections that may wait to be accepted: a burst of clients must not see EAGAIN."""
 IDLE = 75.0
 """Seconds that a client's idle connection is kept; the next head must have come by then."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks at who is idle, at least: each looks at all connections."""
 HEAD_WAIT = 10.0
 """Seconds in which the first head has to come on TCP."""
-
-
-class Service(Protocol):
-    """What stands behind a server; nothing here is awaited."""
-
-    def enter(self, connection: ServerConnection) -> bool:
-        """Let a connection in, or say that there is no place."""
-        ...
-
-    def leave(self, connection: ServerConnection) -> None:
-        """Count a connection out; not called for one that was handed over."""
-        ...
-
-    def accept(self, head: Head, connection: ServerConnection) -> Handler | None:
-        """Handle a request, or None: it is handed over. May answer at once."""
-        ...
-
-    def refuse(self, connection: ServerConnection, message: str) -> None:
-        """Answer what is no HTTP with a 400 (start, finish); the message repeats nothing of it."""
-        ...
-
-    def hand_over(self, connection: ServerConnection) -> asyncio.Protocol:
-        """Make the protocol that takes a connection on, with all bytes of a request."""
-        ...
-
-
-class Loop(Protocol):
-    """What is used of an event loop."""
-
-    def call_soon(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:  # noqa: ANN401
-        """Call in the next turn."""
-        ...
-
-    def call_later(
-        self,
-        delay: float,
-        callback: Callable[..., object],
-        *args: Any,  # noqa: ANN401
-    ) -> asyncio.TimerHandle:
-        """Call after so many seconds."""
-        ...
-
-    def time(self) -> float:
-        """Return the loop's clock."""
-        ...
 
 
 class Server:
@@ -89,15 +46,12 @@ class Server:
         self._idle_seconds, self._clock = idle, clock
         self._servers: list[asyncio.Server] = []  # uvloop closes one that nobody refers to
         self._open: set[ServerConnection] = set()
-        self.resting: dict[ServerConnection, float] = {}
-        """Who waits for a next request, since when; the longest first. A connection leaves it by
-        itself when a head has come."""
-        self.is_watching = False
+        self._is_watching = False
         self._empty: anyio.Event | None = None
         self._second, self._date = 0, b""
 
     def __repr__(self) -> str:
-        return f"<Server {len(self._open)} connections, {len(self.resting)} idle>"
+        return f"<Server {len(self._open)} connections, {len(self._idle())} idle>"
 
     async def listen(self, sockets: Iterable[socket]) -> None:
         """Begin to accept on sockets that are bound already; none of their files is removed."""
@@ -130,17 +84,17 @@ class Server:
     # ---------------------------------------------------------------- what connections call
 
     def date(self) -> bytes:
-        """Return the time as the `date` header says it."""
+        """Return the `date` header's line, with its CRLF."""
         now = int(self._clock())
         if now != self._second:
-            self._second, self._date = now, formatdate(now, usegmt=True).encode()
+            self._second, self._date = now, b"date: %b\r\n" % formatdate(now, usegmt=True).encode()
         return self._date
 
     def enter(self, connection: ServerConnection) -> bool:
         """Count a connection in, if the service lets it."""
         self._open.add(connection)
-        self.resting[connection] = self.loop.time()
-        self.watch_idle()
+        if not self._is_watching:
+            self._watch_idle(self._idle_seconds)
         return not self.draining and self.service.enter(connection)
 
     def leave(self, connection: ServerConnection) -> None:
@@ -153,29 +107,28 @@ class Server:
         self._forget(connection)
         return self.service.hand_over(connection)
 
-    def watch_idle(self) -> None:
-        """See to it that those who rest are looked at."""
-        if not self.is_watching:
-            self.is_watching = True
-            self.loop.call_later(self._idle_seconds, self._close_idle)
-
     def _forget(self, connection: ServerConnection) -> None:
         self._open.discard(connection)
-        self.resting.pop(connection, None)
         if self._empty is not None and not self._open:
             self._empty.set()
 
+    def _idle(self) -> list[ServerConnection]:
+        return [each for each in self._open if each.is_idle]
+
+    def _watch_idle(self, seconds: float) -> None:
+        self._is_watching = True
+        self.loop.call_later(seconds, self._close_idle)
+
     def _close_idle(self) -> None:
-        """Close those that waited for too long, and come back for the next."""
-        now, self.is_watching = self.loop.time(), False
-        for connection, since in tuple(self.resting.items()):
-            if now - since < self._idle_seconds:
-                break
-            if not connection.close_idle():  # bytes are about to be read
-                del self.resting[connection]
-                self.resting[connection] = now
-        oldest = next(iter(self.resting.values()), None)
-        if oldest is not None:
-            left = max(0.0, oldest + self._idle_seconds - now)
-            self.is_watching = True
-            self.loop.call_later(left, self._close_idle)
+        """Close those that waited for too long, and come back for the next.
+
+        Who is at work now cannot have waited for long enough any sooner than from now on.
+        """
+        now = self.loop.time()
+        for connection in self._idle():
+            if now - connection.idle_since >= self._idle_seconds and not connection.close_idle():
+                connection.idle_since = now  # bytes are about to be read
+        oldest = min((each.idle_since for each in self._idle()), default=now)
+        self._is_watching = bool(self._open)
+        if self._is_watching:
+            self._watch_idle(max(LOOK_EVERY, oldest + self._idle_seconds - now))

@@ -7,8 +7,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from select import poll
-from socket import AF_UNIX
 from typing import Any
 
 import structlog
@@ -19,14 +17,12 @@ from aiohttp.streams import StreamReader
 from yarl import URL
 
 from exo_supervisor.errors import BadRequestError
+from exo_supervisor.http.leaving import LEFT_FIRST, LeaveWatch, only_half_closed
 from exo_supervisor.serve.plain import refuse_plainly
 from exo_supervisor.serve.target import path_of
 from exo_supervisor.serve.token import Judgement
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-
-LEFT_FIRST, LEFT_EVERY = 0.01, 0.25
-"""Seconds until it is looked whether a client that sends no more has left, and between looks."""
 
 Serve = Callable[[web.BaseRequest, BadRequestError | None], Awaitable[web.StreamResponse]]
 
@@ -131,33 +127,15 @@ class _Connection(web.RequestHandler):
     def eof_received(  # pyright: ignore[reportIncompatibleMethodOverride] -- asyncio takes a bool
         self,
     ) -> bool:
-        """Answer one who has only said that it will send no more, as `nc -N` does.
+        """Answer one who has only said that it will send no more, if all of its request is there.
 
-        On a Unix socket that can be told from a leave; on TCP it cannot, and counts as one. A
-        request whose body is not all there can never be answered.
+        A request whose body is not can never be answered.
         """
-        if self._has_left() is not False or self._lacks_body():
+        transport = self.transport
+        if transport is None or self._lacks_body() or not only_half_closed(transport):
             return False
-        self._loop.call_later(LEFT_FIRST, self._look_for_leave)
+        LeaveWatch(self._loop, transport, lambda: True).start(LEFT_FIRST)
         return True
-
-    def _look_for_leave(self) -> None:
-        """Look again and again, since no event tells; with all it sent answered, it is closed."""
-        if self.transport is None:
-            return
-        if self._has_left():
-            self.transport.abort()
-        else:
-            self._loop.call_later(LEFT_EVERY, self._look_for_leave)
-
-    def _has_left(self) -> bool | None:
-        """Say whether the other end of a Unix socket is closed; of TCP nobody knows."""
-        under = None if self.transport is None else self.transport.get_extra_info("socket")
-        if under is None or under.family != AF_UNIX:
-            return None
-        look = poll()
-        look.register(under.fileno(), 0)  # POLLHUP comes unasked
-        return bool(look.poll(0))
 
     def _lacks_body(self) -> bool:
         if self._messages:

@@ -9,7 +9,8 @@ import anyio
 from exo_supervisor.errors import BadRequestError
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.server import Server
-from exo_supervisor.http.server_connection import Handler, ServerConnection
+from exo_supervisor.http.server_connection import ServerConnection
+from exo_supervisor.http.service import Handler
 from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.late import Others
 from exo_supervisor.serve.target import is_dispatch

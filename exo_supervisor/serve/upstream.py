@@ -14,9 +14,9 @@ from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.names import Target
 from exo_supervisor.core.network import MEANINGS
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.http.call import Listener
 from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.connect import WhyNot
-from exo_supervisor.http.connection import Listener
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.serve.seam import Call

@@ -11,7 +11,8 @@ from typing import Any, Self, cast
 
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.server import Server
-from exo_supervisor.http.server_connection import Handler, ServerConnection
+from exo_supervisor.http.server_connection import ServerConnection
+from exo_supervisor.http.service import Handler
 
 NOW = 1_700_000_000.0
 DATE = b"date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"

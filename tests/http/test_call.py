@@ -13,11 +13,9 @@ from exo_supervisor.http.client import Client
 from exo_supervisor.http.connection import LEAVE_BYTES, State
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.resolver import IpAddress
-from exo_supervisor.http.url import Origin
 from tests.http.serving import HEAD, Server, Talker, serving
-from tests.http.wire import Heard, Wired
+from tests.http.wire import KEY, Heard, Wired
 
-KEY = (Origin("http", "n", 1), None)
 FOREVER = 100.0
 ASK = b"GET / HTTP/1.1\r\n\r\n"
 WHOLE = HEAD + b"5\r\n\r\nhello"

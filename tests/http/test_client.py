@@ -19,6 +19,7 @@ from exo_supervisor.http.resolver import Address, IpAddress, Resolver
 from exo_supervisor.http.url import Origin
 from tests.http.answering import HIGH, request
 from tests.http.serving import HEAD, Server, Talker, said, serving
+from tests.http.wire import KEY
 
 pytestmark = pytest.mark.real_time
 
@@ -342,7 +343,7 @@ async def test_of_several_addresses_the_first_that_answers_is_taken() -> None:
                 options = ConnectOptions(
                     Named(*ports), allow_all, ssl.create_default_context, tcp_keepalive=False
                 )
-                made = partial(Connection, "n", lambda _: None, lambda _: None)
+                made = partial(Connection, KEY, lambda _: None, lambda _: None)
                 if ports == (refused, refused):
                     with pytest.raises(HttpError) as raised:
                         await connect(made, Origin("http", "n", 1), None, options)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.http.connection import LARGE_READ, MAX_HEAD_BYTES, MAX_INTERIM, PART, State
+from exo_supervisor.http.connection import LARGE_READ, PART, State
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
+from exo_supervisor.http.response_reader import MAX_HEAD_BYTES, MAX_INTERIM
 from tests.http.wire import Heard, Wired
 
 ASK = b"GET / HTTP/1.1\r\nhost: n:1\r\n\r\n"
@@ -70,7 +71,7 @@ BROKEN = {
 def fed(wired: Wired, pieces: list[bytes], *, eof: bool = False) -> Heard:
     """Send a request and feed its answer."""
     heard = Heard()
-    wired.connection.send(heard, ASK, b"")
+    wired.send(heard, ASK, b"")
     for piece in pieces:
         if wired.connection.state is not State.CLOSED:
             wired.connection.data_received(piece)
@@ -186,7 +187,7 @@ def test_a_connection_is_fit_as_long_as_nothing_waits_in_its_socket() -> None:
         wired.far.close()
         assert not wired.connection.is_fit()
     with Wired() as wired:
-        wired.connection.send(Heard(), ASK, b"")
+        wired.send(Heard(), ASK, b"")
         assert not wired.connection.is_fit()
         wired.connection.abort()
         assert not wired.connection.is_fit()
@@ -219,7 +220,7 @@ def test_a_large_body_is_sent_in_parts_as_there_is_room() -> None:
     with Wired() as wired:
         heard = Heard()
         wired.transport.room = 1
-        wired.connection.send(heard, ASK, body)
+        wired.send(heard, ASK, body)
         assert (wired.transport.sent, wired.connection.state) == (ASK, State.SENDING)
         for sent in range(PART, len(body) + PART, PART):
             wired.transport.room = PART
@@ -236,7 +237,7 @@ def test_an_answer_that_does_not_wait_for_the_body_is_whole_and_ends_the_connect
     with Wired() as wired:
         heard = Heard()
         wired.transport.room = 1
-        wired.connection.send(heard, ASK, bytes(2 * PART))
+        wired.send(heard, ASK, bytes(2 * PART))
         wired.connection.data_received(SHORT)
         assert (heard.calls[-1], wired.connection.state, wired.rests) == ("end", State.CLOSED, 0)
         wired.connection.resume_writing()
@@ -257,7 +258,7 @@ def test_a_lost_connection_tells_its_listener_once(
 ) -> None:
     with Wired() as wired:
         heard = Heard()
-        wired.connection.send(heard, ASK, b"")
+        wired.send(heard, ASK, b"")
         assert not wired.connection.heard
         wired.connection.connection_lost(error)
         wired.connection.connection_lost(None)
@@ -270,12 +271,12 @@ def test_a_connection_that_was_closed_loses_what_is_sent_and_one_at_work_takes_n
         fed(wired, [SHORT])
         wired.connection.close()
         heard = Heard()
-        wired.connection.send(heard, ASK, b"")
+        wired.send(heard, ASK, b"")
         assert heard.story[4] == RESET_HEAD
     with Wired() as wired:
-        wired.connection.send(Heard(), ASK, b"")
+        wired.send(Heard(), ASK, b"")
         with pytest.raises(RuntimeError, match="READING"):
-            wired.connection.send(Heard(), ASK, b"")
+            wired.send(Heard(), ASK, b"")
 
 
 def test_who_closes_is_not_called_back_whatever_else_the_read_brought() -> None:
@@ -287,7 +288,7 @@ def test_who_closes_is_not_called_back_whatever_else_the_read_brought() -> None:
                     one.connection.close()
 
             heard = Heard(during)
-            wired.connection.send(heard, ASK, b"")
+            wired.send(heard, ASK, b"")
             wired.connection.data_received(SHORT)
             assert heard.calls[-1] == when
             assert (wired.rests, wired.ends) == (0, 1)
@@ -297,7 +298,7 @@ async def test_a_large_read_is_followed_by_the_next_in_another_turn() -> None:
     """A loop reads on in the same turn, while whoever sends keeps up: 8 MB of tiny events."""
     head = OK + b"content-length: 10000000\r\n\r\n"
     with Wired() as wired:
-        wired.connection.send(Heard(), ASK, b"")
+        wired.send(Heard(), ASK, b"")
         wired.connection.data_received(head + b"x" * 1_000)
         assert wired.transport.done == []
         wired.connection.data_received(b"x" * LARGE_READ)
@@ -318,7 +319,7 @@ async def test_a_large_read_is_followed_by_the_next_in_another_turn() -> None:
 def test_a_paused_connection_reads_on_when_its_answer_is_over() -> None:
     with Wired() as wired:
         heard = Heard()
-        wired.connection.send(heard, ASK, b"")
+        wired.send(heard, ASK, b"")
         wired.connection.resume_reading()
         wired.connection.data_received(SHORT[:-1])
         wired.connection.pause_reading()
@@ -329,7 +330,7 @@ def test_a_paused_connection_reads_on_when_its_answer_is_over() -> None:
 def test_aborting_tells_and_closing_does_not() -> None:
     with Wired() as wired:
         heard = Heard()
-        wired.connection.send(heard, ASK, b"")
+        wired.send(heard, ASK, b"")
         wired.connection.abort()
         assert isinstance(heard.error, HttpError)
         wired.connection.abort()

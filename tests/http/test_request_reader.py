@@ -16,7 +16,6 @@ from exo_supervisor.http.head import (
 )
 from exo_supervisor.http.request_reader import (
     MAX_DIGITS,
-    MAX_KNOWN,
     MAX_KNOWN_BYTES,
     MAX_PIECES,
     BadBodyError,
@@ -318,13 +317,13 @@ def test_a_head_that_differs_only_in_its_length_is_read_the_same_with_and_withou
             assert read(reader_of(known), [told]) == read(reader_of(), [told])
             assert read(reader_of(known), [told[:9], told[9:] + b"more"])[1] == b"more"
         lower = b"ength" in name
-        assert len(known.by_bytes) == lower, "in capitals it is read anew each time"
+        assert (known.last is not None) == lower, "in capitals it is read anew each time"
 
 
 @pytest.mark.parametrize("digits", [b"", b"+5", b"-5", b"5 5", b"0x5", b"5, 5", b"9" * 22, b"\xb2"])
 def test_digits_that_are_none_are_judged_by_llhttp(digits: bytes) -> None:
     known = known_of(HOST + b"content-length: 5\r\n\r\n")
-    assert known.by_bytes
+    assert known.last is not None
     with pytest.raises(BadHeadError):
         reader_of(known).take_head(HOST + b"content-length: " + digits + b"\r\n\r\n")
     assert MAX_DIGITS < 22
@@ -341,12 +340,21 @@ def test_only_heads_whose_length_stands_plainly_are_remembered() -> None:
         b"",
         b"content-length: 5\r\na: " + b"x" * MAX_KNOWN_BYTES + b"\r\n",
     ):
-        assert known_of(HOST + lines + b"\r\n").by_bytes == {}, lines
+        assert known_of(HOST + lines + b"\r\n").last is None, lines
 
 
-def test_what_is_remembered_has_a_bound() -> None:
-    known = known_of(*[b"POST /%d HTTP/1.1\r\ncontent-length: 5\r\n\r\n" % n for n in range(300)])
-    assert len(known.by_bytes) == 300 - MAX_KNOWN
+def test_a_reader_remembers_its_own_last_head_and_a_new_one_that_of_the_last_client() -> None:
+    heads = KnownHeads()
+    one, other = reader_of(heads), reader_of(heads)
+    for whole, reader in ((SHORT, one), (SHORT.replace(b"/x", b"/y"), other)):
+        read(reader, [whole])
+        assert heads.last is not None
+        assert heads.last.begin == whole[: whole.index(b": 5") + 2]
+        last = heads.last
+    read(one, [SHORT])
+    assert heads.last is last, "its own was remembered"
+    read(reader_of(heads), [SHORT])
+    assert heads.last is not last, "and is judged anew by a third"
 
 
 @given(

@@ -6,8 +6,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from exo_supervisor.http.call import Call, Key, Listener
 from exo_supervisor.http.connection import Connection
 from exo_supervisor.http.faults import HttpError
+from exo_supervisor.http.url import Origin
+
+KEY: Key = (Origin("http", "n", 1), None)
 
 
 class Remembering(asyncio.Transport):
@@ -42,11 +46,11 @@ class Remembering(asyncio.Transport):
 class Wired:
     """A connection, what its owner was told, and the other end of its socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: Key = KEY) -> None:
         self.near, self.far = socket.socketpair()
         self.rests, self.ends = 0, 0
         self.transport = Remembering(self.near)
-        self.connection = Connection("http://n:1", self._rest, self._end)
+        self.connection = Connection(key, self._rest, self._end)
         self.transport.protocol = self.connection
         self.connection.connection_made(self.transport)
 
@@ -59,6 +63,10 @@ class Wired:
     ) -> None:  # fmt: skip
         self.near.close()
         self.far.close()
+
+    def send(self, listener: Listener, head: bytes, body: bytes) -> None:
+        """Send a request over it."""
+        self.connection.send(Call(listener, self.connection.key, head, body, None, _never))
 
     def _rest(self, _: Connection) -> None:
         self.rests += 1
@@ -102,3 +110,8 @@ class Heard:
     def _call(self, name: str) -> None:
         self.calls.append(name)
         self._during(name)
+
+
+def _never(_: Call) -> None:
+    """Send nothing again."""
+    raise AssertionError

@@ -11,7 +11,7 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.http.connection import MAX_INTERIM
+from exo_supervisor.http.response_reader import MAX_INTERIM
 from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.wire.openai.inbound import read_chat
 from tests.budget import budget

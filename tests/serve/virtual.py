@@ -27,7 +27,7 @@ from exo_supervisor.core.names import Address, Generation, ModelId, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.errors import BrokenMachineError
-from exo_supervisor.http.connection import Listener
+from exo_supervisor.http.call import Listener
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.url import Proxy

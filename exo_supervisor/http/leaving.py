@@ -1,0 +1,73 @@
+"""Whether a client has left from whose connection nothing is read: no event tells of that."""
+
+import asyncio
+from collections.abc import Callable
+from socket import AF_UNIX, socket
+from typing import Any, Protocol
+
+from exo_supervisor.http.peer import has_left
+
+LEFT_FIRST, LEFT_EVERY = 0.01, 0.25
+"""Seconds until it is looked whether a client that is not read from has left, and between looks."""
+
+
+class Loop(Protocol):
+    """What is used of an event loop."""
+
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:  # noqa: ANN401
+        """Call in the next turn."""
+        ...
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,  # noqa: ANN401
+    ) -> asyncio.TimerHandle:
+        """Call after so many seconds."""
+        ...
+
+    def time(self) -> float:
+        """Return the loop's clock."""
+        ...
+
+
+class LeaveWatch:
+    """Cuts a connection once its client has left, as long as that is `needed`."""
+
+    __slots__ = ("_looks", "_loop", "_needed", "_transport")
+
+    def __init__(
+        self, loop: Loop, transport: asyncio.Transport, needed: Callable[[], bool]
+    ) -> None:
+        self._loop, self._transport, self._needed = loop, transport, needed
+        self._looks = False
+
+    def start(self, seconds: float) -> None:
+        """Look after so many seconds, and again and again."""
+        if not self._looks:
+            self._looks = True
+            self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self._looks = False
+        if self._transport.is_closing() or not self._needed():
+            return
+        if has_left(socket_of(self._transport)):
+            self._transport.abort()
+        else:
+            self.start(LEFT_EVERY)
+
+
+def socket_of(transport: asyncio.Transport) -> socket:
+    """Return the socket below."""
+    return transport.get_extra_info("socket")
+
+
+def only_half_closed(transport: asyncio.Transport) -> bool:
+    """Say that who sends no more still reads, as `nc -N` does.
+
+    On a Unix socket that can be told from a leave; on TCP it cannot, and counts as one.
+    """
+    peer = socket_of(transport)
+    return peer.family == AF_UNIX and not has_left(peer)

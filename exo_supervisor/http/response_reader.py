@@ -1,0 +1,115 @@
+"""Reads answers, one at a time: interim heads are passed over, and what is no HTTP is said to be.
+
+Nothing that came before a request was sent may ever pass for its answer (a 408, an answer written
+twice): `reset` forgets it, and what stands behind an answer's end makes it `clean` no more.
+"""
+
+from typing import Final
+
+import httptools
+
+MAX_HEAD_BYTES: Final = 65_536
+"""Bytes of a head, of trailers, and of what chunks say beside their data."""
+MAX_INTERIM: Final = 32
+"""Interim heads (RFC 9110, section 15.2) before an answer's own; a hint or two is usual."""
+MAX_NAMES: Final = 256
+"""Names of headers that are kept as text: servers say the same few again and again."""
+MAX_NAME_BYTES: Final = 64
+_names: dict[bytes, str] = {}
+_CONTINUE, _SWITCHING, _FINAL = 100, 101, 200
+
+
+class _UnwantedError(Exception):
+    """Stops the parser where it stands."""
+
+
+class ResponseReader:
+    """`feed` it; then `status`, `headers`, `got` and `complete` say what there is of an answer."""
+
+    __slots__ = (
+        "_fields", "_interim", "_overhead", "_parser", "clean", "complete", "got", "headers",
+        "on_body", "on_header", "status",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+        """Of a repeated one the last is left."""
+        self.got: list[bytes] = []
+        """What came of the body; whoever takes it clears it."""
+        self._fields: dict[bytes, bytes] = {}
+        self.on_header = self._fields.__setitem__  # httptools calls these two: no frame of ours
+        self.on_body = self.got.append
+        self._parser = httptools.HttpResponseParser(self)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last answer: nothing of it may speak for the next."""
+        self.status = self._interim = self._overhead = 0
+        self.complete, self.clean = False, True
+        if self._fields:  # trailers
+            self._fields.clear()
+
+    def feed(self, data: bytes) -> bool:
+        """Take in what came; False for what is no answer, or says too much beside its body."""
+        self._overhead += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.clean = False
+            return self.complete  # what stands behind a whole answer is not its fault
+        if self.got:
+            self._overhead = 0
+        return self._overhead <= MAX_HEAD_BYTES
+
+    def ends_with_connection(self) -> bool:
+        """Say whether its body has neither a length nor chunks."""
+        coding = self.headers.get("transfer-encoding", "").lower()
+        framed = "content-length" in self.headers or coding.endswith("chunked")
+        return bool(self.status) and not framed and not self.complete
+
+    # ---------------------------------------------------------------- what the parser calls
+
+    def on_message_begin(self) -> None:
+        """Stop where a second answer begins in the same piece."""
+        if self.complete:
+            raise _UnwantedError
+
+    def on_headers_complete(self) -> None:
+        """Take a head in, and pass over an interim one."""
+        status, fields = self._parser.get_status_code(), self._fields
+        # What one read brought may be the body for the most part.
+        if self._overhead > MAX_HEAD_BYTES and _size(fields) > MAX_HEAD_BYTES:
+            raise _UnwantedError
+        self._overhead = 0
+        if status >= _FINAL:
+            self.status = status
+            self.headers = _read_fields(fields)
+        else:
+            self._interim += 1
+            if status < _CONTINUE or status == _SWITCHING or self._interim > MAX_INTERIM:
+                raise _UnwantedError
+        fields.clear()  # trailers may follow, and are nobody's headers
+
+    def on_message_complete(self) -> None:
+        """Take in that an answer is whole; interim heads are complete, too."""
+        if self.status:
+            self.complete = True
+            self.clean = self.clean and self._parser.should_keep_alive()
+
+
+def _size(fields: dict[bytes, bytes]) -> int:
+    return sum(len(name) + len(value) for name, value in fields.items())
+
+
+def _read_fields(fields: dict[bytes, bytes]) -> dict[str, str]:
+    return {
+        _names.get(name) or _read_name(name): value.decode("latin-1")
+        for name, value in fields.items()
+    }
+
+
+def _read_name(name: bytes) -> str:
+    text = name.lower().decode("latin-1")
+    if len(_names) < MAX_NAMES and len(name) <= MAX_NAME_BYTES:
+        _names[name] = text
+    return text
