@@ -13,7 +13,10 @@ class Crashing(Protocol):
     """What a request's callbacks belong to."""
 
     def crash(self, crash: Exception) -> None:
-        """End the request; its client and the log are told. Never raises."""
+        """End the request; its client and the log are told.
+
+        It raises only what telling the client raised, when all is given back.
+        """
         ...
 
 

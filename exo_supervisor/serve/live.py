@@ -113,15 +113,23 @@ class LiveRequests:
             self._loop.call_later(TICK, self._tick)
             self._look(list(self._live.values()), self._clock())
 
-    def _look(self, requests: list[Live], now: float) -> None:
-        again = [each for each in requests if each.due(now)]
-        if again:
-            self._wait(again, TURNS)
+    def _look(self, requests: list[Live], now: float, turns: int = TURNS) -> None:
+        """Look at each; at those that ask for it once more, when waiting bytes were read.
+
+        Should one's last resort fail, too, its crash goes to the loop, and the others are looked at
+        all the same.
+        """
+        rest, again = iter(requests), list[Live]()
+        try:
+            again.extend(each for each in rest if each.due(now))
+        finally:
+            if again and turns:
+                self._wait(again, turns)
+            if others := list(rest):
+                self._look(others, now, turns)
 
     def _wait(self, requests: list[Live], turns: int) -> None:
         if turns:
             self._loop.call_soon(lambda: self._wait(requests, turns - 1))
         else:
-            now = self._clock()
-            for each in requests:
-                each.due(now)
+            self._look(requests, self._clock(), turns=0)

@@ -5,10 +5,11 @@ how to leave out what its browser says of it: its `Origin` (RFC 6454), and as `H
 which it was loaded, even where that name has come to mean loopback (DNS rebinding).
 """
 
+import re
 from hashlib import sha256
 from hmac import compare_digest
 from ipaddress import ip_address
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +20,12 @@ from exo_supervisor.serve.target import split_target
 
 OPEN = frozenset({("GET", "/healthz"), ("HEAD", "/"), ("GET", "/"), ("GET", "/health")})
 """What tells nothing but who listens, and is answered without a token."""
+LAST_PORT = 65_535
+_HOST = re.compile(
+    r"((?P<name>localhost)|(?P<v4>[0-9.]+)|\[(?P<v6>[0-9a-f:.]+)\])(:(?P<port>[0-9]{0,5}))?",
+    re.ASCII | re.IGNORECASE,
+)
+"""A `Host` that may be loopback (RFC 9110, section 7.2): a name or an address, and a port."""
 IN_PATH = "/t/"
 """What a path begins with that carries the token, for clients that know only a URL."""
 
@@ -90,9 +97,12 @@ def _wrong_origin(head: Head) -> BadRequestError | None:
 
 
 def _is_loopback(host: str) -> bool:
+    """Read it strictly: what stands beside a host and a port is read differently by everybody."""
+    said = _HOST.fullmatch(host)
+    if said is None or int(said["port"] or 0) > LAST_PORT:
+        return False
     try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or ip_address(name).is_loopback
+        return said["name"] is not None or ip_address(said["v4"] or said["v6"]).is_loopback
     except ValueError:
         return False
 

@@ -1,0 +1,41 @@
+"""One request whose last resort fails, too, costs no other its tick."""
+
+import pytest
+
+from exo_supervisor.serve.exchange import Exchange, Order
+from exo_supervisor.serve.live import TICK, LiveRequests
+from tests.serve.virtual import Loop
+
+
+class Looked:
+    """A request that counts how often it was looked at, and fails or asks for a second look."""
+
+    exchange: Exchange | None = None
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.fails, self.looks = fails, 0
+
+    def take(self, order: Order) -> None:
+        raise AssertionError(order)
+
+    def due(self, now: float) -> bool:
+        assert now > 0
+        self.looks += 1
+        if self.fails:
+            raise OSError
+        return True
+
+
+@pytest.mark.parametrize("failing", [{0}, {1}, {2}, {0, 1}, {1, 2}, {0, 1, 2}])
+def test_a_request_that_fails_in_the_end_costs_no_other_its_tick(failing: set[int]) -> None:
+    loop = Loop()
+    live = LiveRequests(loop, loop.time)
+    requests = [Looked(fails=number in failing) for number in range(3)]
+    for number, each in enumerate(requests):
+        live.add(str(number), each)
+    for tick in (1, 2):
+        with pytest.raises(OSError):  # noqa: PT011 -- it is the loop that is told
+            loop.run(TICK)
+        loop.settle()  # the second looks, when waiting bytes were read
+        wanted = [tick if number in failing else 2 * tick for number in range(3)]
+        assert [each.looks for each in requests] == wanted
