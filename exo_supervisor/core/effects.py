@@ -13,11 +13,9 @@ from exo_supervisor.core.names import (
     RequestId,
     Target,
 )
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Fault, Refusal
 
 Level = Literal["debug", "info", "warning", "error"]
-RefusedAs = Literal["failure", "neutral", "refused", "abandoned"]
-"""What a refusal is in a log line; `neutral`: a target refused the request itself."""
 
 
 class BaseEffect(Struct, frozen=True, kw_only=True, tag_field="effect", tag=True):
@@ -156,15 +154,10 @@ class KeepAwake(BaseEffect, frozen=True, kw_only=True):
 
 
 class Refuse(BaseEffect, frozen=True, kw_only=True):
-    """Answer a request with an error; `retry_after` in seconds."""
+    """Answer a request with an error."""
 
     request: RequestId
-    status: int
-    code: str
-    message: str
-    param: str | None = None
-    retry_after: float | None = None
-    outcome: RefusedAs = "refused"
+    refusal: Refusal
 
 
 class Announce(BaseEffect, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from exo_supervisor.core.names import (
     ProviderName,
     RequestId,
 )
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import SERVED, Failure
 from exo_supervisor.core.policy import Policy
 
 Why = Literal[
@@ -274,19 +274,13 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
     """An attempt ended; every permit ever granted comes back in exactly one of these.
 
     `resumable`: what the client was told by now is a plain text that another target can go on with.
-    `body` tells this request from others, where a provider declined it. `message` are the target's
-    own words, which the client alone may read: they may repeat its prompt. `loggable` are those of
-    them that may stand where others read, too.
+    `body` tells this request from others, where a provider declined it.
     """
 
     request: RequestId
     attempt: int
-    fault: Fault
     draw: float
-    retry_after: float | None = None
-    status: int = 0
-    message: str = ""
-    loggable: str = ""
+    failure: Failure = SERVED
     committed: bool = False
     resumable: bool = False
     body: int = 0

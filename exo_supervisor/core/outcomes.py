@@ -1,8 +1,14 @@
-"""How an attempt can end, and what each end means for the breakers and for the next step."""
+"""How an attempt and a request can end, and what each end of an attempt means for what follows."""
 
 from enum import Enum
+from typing import Literal
 
 from msgspec import Struct
+
+from exo_supervisor.errors import SupervisorError
+
+RefusedAs = Literal["failure", "neutral", "refused", "abandoned"]
+"""What a refusal is in a log line; `neutral`: a target refused the request itself."""
 
 
 class Outcome(Enum):
@@ -152,3 +158,49 @@ TELLING = frozenset(
     }
 )
 """Faults that speak of the request: a client whom nobody served gets the target's own words."""
+
+
+class Failure(Struct, frozen=True, gc=False):
+    """Why an attempt ended without a whole answer; `retry_after` in seconds.
+
+    `message` are the target's own words, made safe, which the client alone may read: they may
+    repeat its prompt. `loggable` are those of them that may stand where others read, too.
+    """
+
+    fault: Fault
+    message: str = ""
+    status: int = 0
+    retry_after: float | None = None
+    loggable: str = ""
+
+
+SERVED = Failure(Fault.NONE)
+"""No failure: the answer was whole."""
+
+
+class Refusal(Struct, frozen=True, gc=False):
+    """What a client is told instead of an answer; `param` is the field or header that is wrong.
+
+    `retry_after`, in seconds, is for what mends itself; `allow` are the methods that a path takes.
+    """
+
+    status: int
+    code: str
+    message: str
+    param: str | None = None
+    retry_after: float | None = None
+    outcome: RefusedAs = "refused"
+    allow: str | None = None
+
+
+class BadRequestError(SupervisorError):
+    """A client's request cannot be served as it stands."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+def bad_request(code: str, message: str, param: str | None = None) -> BadRequestError:
+    """Make the error of a request that is wrong in itself."""
+    return BadRequestError(Refusal(400, code, message, param))

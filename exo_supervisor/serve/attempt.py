@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from exo_supervisor.core.effects import CancelAttempt, StartAttempt
 from exo_supervisor.core.events import AttemptQuieted, ContentSeen
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.http.faults import HttpError
 from exo_supervisor.serve.crashes import guarded, guarded_part
 from exo_supervisor.serve.heads import Served
@@ -24,7 +24,6 @@ from exo_supervisor.serve.seam import Call
 from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, Progress
 from exo_supervisor.serve.upstream import (
     MAX_ERROR_BYTES,
-    Failure,
     broken_fault,
     judge_head,
     readable,

@@ -7,7 +7,7 @@ from struct import iter_unpack
 import structlog
 from aiohttp import web
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.http.peer import user_of
 from exo_supervisor.serve.peer import socket_of
 
@@ -40,7 +40,7 @@ class Authority:
         text = "only root, the service's user and members of server.admin_group may give orders"
         if user is None:
             text += ", over the Unix socket"
-        raise BadRequestError("not_allowed", text, status=403)
+        raise BadRequestError(Refusal(403, "not_allowed", text))
 
     def _is_admin(self, peer: socket.socket) -> bool:
         return self._admin_group is not None and self._admin_group in groups_of(peer)

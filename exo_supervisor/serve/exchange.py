@@ -13,10 +13,12 @@ from math import inf
 from typing import Protocol
 from zlib import crc32
 
+from msgspec import structs
+
 from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartAttempt
 from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
 from exo_supervisor.core.names import RequestId
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import SERVED, Failure, Fault, Refusal
 from exo_supervisor.errors import BrokenMachineError
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.context import Context
@@ -24,7 +26,7 @@ from exo_supervisor.serve.continuation import Broken, Continuation
 from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
-from exo_supervisor.serve.upstream import Failure, dialect_of
+from exo_supervisor.serve.upstream import dialect_of
 from exo_supervisor.views.request_done import RequestDone
 from exo_supervisor.wire.chat.echo import without_request
 from exo_supervisor.wire.chat.reader import Reader
@@ -148,7 +150,7 @@ class Exchange:
         if isinstance(order, StartAttempt):
             self._start(order)
         elif order is not None:
-            self._refuse(order)
+            self._refuse(order.refusal)
 
     def _start(self, start: StartAttempt) -> None:
         record = self.record
@@ -163,7 +165,7 @@ class Exchange:
         else:
             attempt.sent(call)
 
-    def _refuse(self, refusal: Refuse) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         self.record.outcome, self.record.code = refusal.outcome, refusal.code
         self.response.refuse(refusal)
         self._end()
@@ -221,39 +223,41 @@ class Exchange:
             self._done_at = self._done_at or self.now()
             return
         self.record.outcome = "success"
-        self._settle(attempt, Failure(Fault.NONE), Fault.NONE)
+        self._settle(attempt, SERVED)
         self._end()
 
     def _failed(self, attempt: Attempt, failure: Failure) -> None:
         fault = refused_of_client(failure.fault, self._chat)
+        words = failure.message and self._context.hide(failure.message)
+        failure = structs.replace(
+            failure,
+            fault=fault,
+            message=words,
+            loggable=without_request(words, self._chat.fields),
+        )
         pieces = 0 if attempt.reading is None else attempt.reading.tokens
         broken = Broken(attempt.start.target, fault, pieces)
         if attempt.committed and self._continuation is not None:
             broken = self._continuation.broken(broken, spoke=attempt.ttft is not None)
-        self._settle(attempt, failure, fault)
+        self._settle(attempt, failure)
         if attempt.committed and self._order is None:  # nobody goes on with it
             self._break_off(broken)
         else:
             self._obey()
 
-    def _settle(self, attempt: Attempt, failure: Failure, fault: Fault) -> None:
+    def _settle(self, attempt: Attempt, failure: Failure) -> None:
         self.attempt = None
-        continuation, chat = self._continuation, self._chat
+        continuation, fault = self._continuation, failure.fault
         resumable = attempt.committed and continuation is not None and continuation.possible()
-        words = failure.message and self._context.hide(failure.message)
         self.ask(
             AttemptSettled(
                 request=self.request,
                 attempt=attempt.start.attempt,
-                fault=fault,
                 draw=self._context.draw(),
-                retry_after=failure.retry_after,
-                status=failure.status,
-                message=words,
-                loggable=without_request(words, chat.fields),
+                failure=failure,
                 committed=attempt.committed or fault is Fault.NONE,
                 resumable=resumable,
-                body=crc32(chat.prompt) if fault is Fault.DECLINED else 0,
+                body=crc32(self._chat.prompt) if fault is Fault.DECLINED else 0,
             )
         )
 
@@ -276,16 +280,14 @@ class Exchange:
             self.response.abort()
             self._end()
             return
-        late = broken.fault is Fault.DEADLINE
-        record.target = broken.target
-        record.outcome = "abandoned" if late else "failure"
-        record.code = "deadline" if late else "attempts_failed"
+        record.target, fault = broken.target, broken.fault
         after = f"after {broken.pieces} pieces of its answer"
-        text = f"{broken.target} broke off {after} ({broken.fault.value}): this answer is not whole"
-        if late:
+        text = f"{broken.target} broke off {after} ({fault.value}): this answer is not whole"
+        refusal = Refusal(502, "attempts_failed", text, outcome="failure")
+        if fault is Fault.DEADLINE:
             text = f"the deadline passed {after}: this answer is not whole"
-        self.response.abort_with_error(504 if late else 502, record.code, text)
-        self._end()
+            refusal = Refusal(504, "deadline", text, outcome="abandoned")
+        self._refuse(refusal)
 
     # ---------------------------------------------------------------- the client, and time
 

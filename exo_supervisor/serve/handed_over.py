@@ -16,7 +16,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from yarl import URL
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.http.leaving import LEFT_FIRST, LeaveWatch, only_half_closed
 from exo_supervisor.serve.plain import refuse_plainly
 from exo_supervisor.serve.target import path_of
@@ -24,7 +24,7 @@ from exo_supervisor.serve.token import Judgement
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-Serve = Callable[[web.BaseRequest, BadRequestError | None], Awaitable[web.StreamResponse]]
+Serve = Callable[[web.BaseRequest, Refusal | None], Awaitable[web.StreamResponse]]
 
 _NO_ACCESS_LOG: dict[str, Any] = {"access_log": None}  # what aiohttp takes, but does not say
 _silence = logging.getLogger("exo_supervisor.serve.silence")
@@ -120,7 +120,7 @@ class _Connection(web.RequestHandler):
             log.error("connection_crashed", fault=type(exc).__name__)
         text = "this is not a request that HTTP allows"
         judged = "" if self.judgement is None else path_of(self.judgement.head.target)
-        response = refuse_plainly(BadRequestError("bad_http", text, status=status), judged)
+        response = refuse_plainly(Refusal(status, "bad_http", text), judged)
         response.force_close()
         return response
 

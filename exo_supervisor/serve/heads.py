@@ -9,7 +9,7 @@ from math import ceil
 
 from msgspec import Struct
 
-from exo_supervisor.core.effects import Refuse
+from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.wire.dialect import Framing
 
 _STREAM = (
@@ -50,7 +50,7 @@ def whole_head(framing: Framing, request_id: str, served: Served) -> bytes:
     return _WHOLE + _id_lines(framing, request_id) + served_lines(served)
 
 
-def error_head(framing: Framing, request_id: str, refusal: Refuse) -> bytes:
+def error_head(framing: Framing, request_id: str, refusal: Refusal) -> bytes:
     """Write the head of an error."""
     status = HTTPStatus(refusal.status)
     lines = b"HTTP/1.1 %d %b\r\n%b%b" % (

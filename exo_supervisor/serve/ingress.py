@@ -11,11 +11,9 @@ from math import inf
 import structlog
 from msgspec import Struct
 
-from exo_supervisor.core.effects import Refuse
-from exo_supervisor.core.names import RequestId
+from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.core.requests.bodies import Sender
-from exo_supervisor.errors import BadRequestError
 from exo_supervisor.http.head import Head
 from exo_supervisor.runtime.supervise import describe_crash
 from exo_supervisor.serve.context import Context
@@ -49,9 +47,7 @@ class Ingress(Struct, frozen=True):
     done: Callable[[RequestDone], None]
     max_body: int
 
-    def begin(
-        self, client: Client, head: Head, wrong: BadRequestError | None = None
-    ) -> "Reception":
+    def begin(self, client: Client, head: Head, wrong: Refusal | None = None) -> "Reception":
         """Take a request in by its head; what is known to be `wrong` about it refuses it."""
         reception = Reception(self, client, head, OPERATIONS[path_of(head.target)])
         reception.begin(wrong)
@@ -102,16 +98,17 @@ class Reception:
     # ---------------------------------------------------------------- the client's connection
 
     @guarded
-    def begin(self, wrong: BadRequestError | None) -> None:
+    def begin(self, wrong: Refusal | None) -> None:
         """Let the body come, unless its head is enough to refuse it."""
+        if wrong is not None:
+            self._refuse(wrong)
+            return
         head = self._head
         try:
-            if wrong is not None:
-                raise wrong
             self._headers = read_headers(head.headers, head.repeated)
             self._admit(head)
         except BadRequestError as bad:
-            self._refuse(bad)
+            self._refuse(bad.refusal)
 
     @guarded_part
     def data(self, data: bytes) -> None:
@@ -121,7 +118,7 @@ class Reception:
         try:
             self._hold(self._sender, data)
         except BadRequestError as bad:
-            self._refuse(bad)
+            self._refuse(bad.refusal)
 
     @guarded
     def end(self) -> None:
@@ -135,14 +132,14 @@ class Reception:
         try:
             self._enter(body)
         except BadRequestError as bad:
-            self._refuse(bad)
+            self._refuse(bad.refusal)
 
     @guarded
     def broken(self) -> None:
         """Refuse a body that is not what its head says."""
         if not self.over:
             text = "the body is not what its transfer-encoding says"
-            self._refuse(BadRequestError("bad_http", text))
+            self._refuse(Refusal(400, "bad_http", text))
 
     @guarded
     def gone(self) -> None:
@@ -185,7 +182,7 @@ class Reception:
         text = f"the body did not all come within {BODY_TOTAL:g} seconds"
         if silent:
             text = f"nothing more of the body came for {BODY_WAIT:g} seconds"
-        self._refuse(BadRequestError("bad_http", text))
+        self._refuse(Refusal(400, "bad_http", text))
         return False
 
     # ---------------------------------------------------------------- ends
@@ -195,11 +192,12 @@ class Reception:
         log.error("request_crashed", request_id=self.record.request_id, crash=describe_crash(crash))
         if self.over:
             return
-        self.record.outcome, self.record.code = "failure", "internal"
         text = f"a fault of exo-supervisor's own ({type(crash).__name__}); its log has more"
+        refusal = Refusal(500, "internal", text, outcome="failure")
+        self.record.outcome, self.record.code = refusal.outcome, refusal.code
         try:
             if not self.response.over:
-                self._tell(BadRequestError("internal", text, status=500))
+                self.response.refuse(refusal)
         finally:
             if self.exchange is None:
                 self.ended()
@@ -230,9 +228,9 @@ class Reception:
         if encoding is not None:
             _check_encoding(encoding)
         if head.length is not None and head.length > self._ingress.max_body:
-            raise self._too_large()
+            raise BadRequestError(self._too_large())
         if not self._ingress.gate.begin():
-            raise _overloaded("as many requests as are allowed are in flight")
+            raise BadRequestError(_overloaded("as many requests as are allowed are in flight"))
         self._sender = Sender(self.record.client_uid, self.began, self._evict)
         self._ingress.gate.bodies.begin(self._sender)
         self._receiving = True
@@ -242,10 +240,11 @@ class Reception:
     def _hold(self, sender: Sender, part: bytes) -> None:
         gate, size = self._ingress.gate, len(part)
         if self._size + size > self._ingress.max_body:
-            raise self._too_large()
+            raise BadRequestError(self._too_large())
         has_room = gate.bodies.take(sender, size, self._ingress.context.clock())
         if not has_room or not gate.take(size):
-            raise _overloaded("the bodies of other requests take all the room there is")
+            text = "the bodies of other requests take all the room there is"
+            raise BadRequestError(_overloaded(text))
         self._size += size
         self._parts.append(part)
 
@@ -258,7 +257,7 @@ class Reception:
         chat = self._operation.read(body, self._head.headers)
         self.record.model = chat.model
         if not ingress.gate.enter():
-            raise _overloaded("as many requests as are allowed are in flight")
+            raise BadRequestError(_overloaded("as many requests as are allowed are in flight"))
         self.exchange = exchange = Exchange(
             ingress.context, self, self._operation, chat, self._headers, self.response, self.record
         )
@@ -273,32 +272,22 @@ class Reception:
             self._ingress.gate.bodies.end(self._sender)
             self._ingress.gate.end()
 
-    def _refuse(self, bad: BadRequestError) -> None:
-        self.record.code = bad.code
-        self._tell(bad)
+    def _refuse(self, refusal: Refusal) -> None:
+        self.record.code = refusal.code
+        self.response.refuse(refusal)
         self.ended()
 
-    def _tell(self, bad: BadRequestError) -> None:
-        self.response.refuse(
-            Refuse(
-                request=RequestId(self.record.request_id), status=bad.status, code=bad.code,
-                message=bad.message, param=bad.param, retry_after=bad.retry_after,
-            )
-        )  # fmt: skip
-
-    def _too_large(self) -> BadRequestError:
+    def _too_large(self) -> Refusal:
         text = f"the body is larger than {self._ingress.max_body} bytes (server.max_body_bytes)"
-        return BadRequestError("body_too_large", text, status=413)
+        return Refusal(413, "body_too_large", text)
 
 
 def _check_encoding(value: str) -> None:
     """Refuse a body that would have to be inflated: a small one may grow a thousandfold."""
     if any(each.strip().lower() not in ("", "identity") for each in value.split(",")):
         text = "a body with a content-encoding is not supported: send it as it is"
-        raise BadRequestError("unsupported_encoding", text, status=415)
+        raise BadRequestError(Refusal(415, "unsupported_encoding", text))
 
 
-def _overloaded(why: str) -> BadRequestError:
-    return BadRequestError(
-        "overloaded", f"{why}: try again in a moment", status=503, retry_after=1.0
-    )
+def _overloaded(why: str) -> Refusal:
+    return Refusal(503, "overloaded", f"{why}: try again in a moment", retry_after=1.0)

@@ -6,7 +6,7 @@ from socket import socket
 
 import anyio
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.server import Server
 from exo_supervisor.http.server_connection import ServerConnection
@@ -15,14 +15,14 @@ from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.late import Others
 from exo_supervisor.serve.target import is_dispatch
 from exo_supervisor.serve.token import Guard, Judgement
-from exo_supervisor.wire.dialect import Told
+from exo_supervisor.wire.dialect import told
 from exo_supervisor.wire.table import framing_of
 
 BAD_HTTP = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nserver: exo-supervisor\r\n"
 )
 
-Begin = Callable[[ServerConnection, Head, BadRequestError | None], Handler]
+Begin = Callable[[ServerConnection, Head, Refusal | None], Handler]
 """Begins a dispatched request; what is known to be wrong about it refuses it."""
 
 
@@ -90,7 +90,7 @@ class _Front:
         return None
 
     def refuse(self, connection: ServerConnection, message: str) -> None:
-        body = framing_of("").error_body(Told(400, "bad_http", message))
+        body = framing_of("").error_body(told(Refusal(400, "bad_http", message)))
         connection.start(BAD_HTTP, length=len(body))
         connection.finish(body)
 

@@ -6,7 +6,7 @@ from typing import Literal
 from exo_supervisor.core.events import Event, ModelOrdered
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ModelId
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import BadRequestError, Refusal
 
 ORDERS: dict[str, Literal["place", "remove"]] = {"place": "place", "remove": "remove"}
 
@@ -23,7 +23,7 @@ class Orders:
         clusters = self._machine.tables.registry.clusters.values()
         if not any(cluster.peer.has_state for cluster in clusters):
             text = "no cluster of Exo 1.0 or later is known, and nothing else takes placements"
-            raise BadRequestError("no_target", text, status=503)
+            raise BadRequestError(Refusal(503, "no_target", text))
         self._ask(ModelOrdered(models=models, order=order))
 
     def _models_of(self, name: str) -> tuple[ModelId, ...]:
@@ -38,4 +38,4 @@ class Orders:
         text = "Exo has no such model" if route == "unknown" else "only a cloud has this model"
         if near and route == "unknown":
             text += f"; similar: {', '.join(near)}"
-        raise BadRequestError("model_not_found", text, status=404)
+        raise BadRequestError(Refusal(404, "model_not_found", text))

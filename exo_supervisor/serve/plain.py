@@ -5,9 +5,9 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.serve.request_id import new_request_id
-from exo_supervisor.wire.dialect import Told
+from exo_supervisor.wire.dialect import told
 from exo_supervisor.wire.table import OPERATIONS, framing_of
 
 JSON_HEADERS = {"content-type": "application/json", "server": "exo-supervisor"}
@@ -24,37 +24,37 @@ class PlainRoutes:
         self._look = look
 
     async def serve(
-        self, request: web.BaseRequest, wrong: BadRequestError | None = None
+        self, request: web.BaseRequest, wrong: Refusal | None = None
     ) -> web.StreamResponse:
         """Answer one request; what is known to be `wrong` about it refuses it."""
         path = request.path
         if "//" in path:  # a client that joins a base URL and a path as texts
             path = "/" + "/".join(part for part in path.split("/") if part)
+        if wrong is not None:
+            return refuse_plainly(wrong, path)
         try:
-            if wrong is not None:
-                raise wrong
             if path in OPERATIONS:
                 raise wrong_method(path, "POST")
             answer = self._look(request, path)
             return answer if isinstance(answer, web.StreamResponse) else await answer
         except BadRequestError as bad:
-            return refuse_plainly(bad, path)
+            return refuse_plainly(bad.refusal, path)
 
 
 def wrong_method(path: str, allow: str) -> BadRequestError:
     """Say which method a path takes."""
     text = f"{path} takes {allow}"
-    return BadRequestError("method_not_allowed", text, status=405, allow=allow)
+    return BadRequestError(Refusal(405, "method_not_allowed", text, allow=allow))
 
 
-def refuse_plainly(bad: BadRequestError, path: str) -> web.Response:
+def refuse_plainly(refusal: Refusal, path: str) -> web.Response:
     """Answer with an error outside of any exchange, to one who asked at a path."""
-    headers = JSON_HEADERS if bad.allow is None else JSON_HEADERS | {"allow": bad.allow}
-    if bad.status == HTTPStatus.UNAUTHORIZED:
+    headers = JSON_HEADERS if refusal.allow is None else JSON_HEADERS | {"allow": refusal.allow}
+    if refusal.status == HTTPStatus.UNAUTHORIZED:
         headers = headers | AUTHENTICATE
     framing, request_id = framing_of(path), ""
     if framing.id_header:
         request_id = new_request_id()
         headers = headers | {"x-request-id": request_id, framing.id_header: request_id}
-    body = framing.error_body(Told(bad.status, bad.code, bad.message, bad.param, request_id))
-    return web.Response(status=bad.status, body=body, headers=headers)
+    body = framing.error_body(told(refusal, request_id))
+    return web.Response(status=refusal.status, body=body, headers=headers)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import BadRequestError, bad_request
 
 
 class RequestHeaders(Struct, frozen=True):
@@ -69,4 +69,4 @@ def _deadline(value: str | None) -> float | None:
 
 
 def _bad(header: str, text: str) -> BadRequestError:
-    return BadRequestError("bad_header", text, param=header)
+    return bad_request("bad_header", text, param=header)

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from exo_supervisor.core.effects import Refuse
+from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.serve.heads import Served, error_head, stream_head, waiting_head, whole_head
 from exo_supervisor.serve.seam import Client
-from exo_supervisor.wire.dialect import Framing, Reply, Told
+from exo_supervisor.wire.dialect import Framing, Reply, told
 
 SMALL = 16_384
 """Bytes that a client who has read all before is sure to be handed without a wait."""
@@ -101,31 +101,22 @@ class Response:
             else:
                 self._client.write(piece)
 
-    def refuse(self, refusal: Refuse) -> None:
+    def refuse(self, refusal: Refusal) -> None:
         """Answer with an error: as such if nothing was sent, else as an event and a cut."""
         if self._pieces is not None:  # all was said, or a JSON object is cut in two
             self.abort()
             return
-        told = Told(refusal.status, refusal.code, refusal.message, refusal.param, self._request_id)
+        said = told(refusal, self._request_id)
         if self._stream is not None:
-            self._abort_with(told, self._stream)
+            self.over = True
+            event = self._framing.error_event(said, self._stream)
+            self._client.abort_after(event, LAST_WORDS)
             return
-        body = self._framing.error_body(told)
+        body = self._framing.error_body(said)
         head = error_head(self._framing, self._request_id, refusal)
         self._start(refusal.status, head, len(body))
         self.over = True
         self._client.finish(body)
-
-    def abort_with_error(self, status: int, code: str, message: str) -> None:
-        """Say in a stream what went wrong, and cut it so that it cannot look whole."""
-        if self._stream is None:
-            self.abort()
-        else:
-            self._abort_with(Told(status, code, message, None, self._request_id), self._stream)
-
-    def _abort_with(self, told: Told, stream: Reply) -> None:
-        self.over = True
-        self._client.abort_after(self._framing.error_event(told, stream), LAST_WORDS)
 
     def abort(self) -> None:
         """Cut the connection of a client that does not read: it may see no end to its answer."""

@@ -15,7 +15,7 @@ from exo_supervisor.core.breakers.table import Forced
 from exo_supervisor.core.events import BreakerForced, Event, NodesForgotten
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.serve.about import About
 from exo_supervisor.serve.authority import Authority
 from exo_supervisor.serve.orders import ORDERS, Orders
@@ -88,7 +88,7 @@ class Routes:
         if not similar or path.startswith("/v1/"):
             similar = [CHAT, "/v1/models", "/"]
         text = f"no such route; there are {', '.join(similar)}"
-        raise BadRequestError("route_not_found", text, status=404)
+        raise BadRequestError(Refusal(404, "route_not_found", text))
 
     def _who(self) -> web.Response:
         """Say who listens here, to somebody who found the port."""
@@ -111,7 +111,7 @@ class Routes:
 
     def _model(self, name: str) -> web.Response:
         if isinstance(self._machine.catalog.lookup(name), str):
-            raise BadRequestError("model_not_found", self._no_model(name), status=404)
+            raise BadRequestError(Refusal(404, "model_not_found", self._no_model(name)))
         return _raw(model_card(name, self._created))
 
     def _no_model(self, name: str) -> str:
@@ -141,7 +141,7 @@ class Routes:
         target = unquote(target)
         if verb not in _FORCED or not target:
             text = "a breaker takes /supervisor/breakers/TARGET/open, /close or /auto"
-            raise BadRequestError("route_not_found", text, status=404)
+            raise BadRequestError(Refusal(404, "route_not_found", text))
         if request.method != "POST":
             raise wrong_method("/supervisor/breakers/TARGET/open|close|auto", "POST")
         self._authority.check(request, f"breaker {target[:LONGEST]} {verb}")
@@ -164,7 +164,7 @@ class Routes:
         word = WORDS.get(verb)
         if word is None:
             text = "a node takes /supervisor/nodes/ADDRESS/trust or /untrust"
-            raise BadRequestError("route_not_found", text, status=404)
+            raise BadRequestError(Refusal(404, "route_not_found", text))
         if request.method != "POST":
             raise wrong_method("/supervisor/nodes/ADDRESS/trust|untrust", "POST")
         self._authority.check(request, f"{word} {unquote(address)[:LONGEST] or 'all'}")
@@ -200,7 +200,7 @@ class Routes:
             self._authority.check(request, f"{order} {name[:LONGEST]}")
             self._orders.give(name, order)
         elif self._machine.catalog.lookup(name) == "unknown":
-            raise BadRequestError("model_not_found", self._no_model(name), status=404)
+            raise BadRequestError(Refusal(404, "model_not_found", self._no_model(name)))
         return _json({"model": places.model(self._machine, name, anyio.current_time(), wall)})
 
     def _model_at(self, target: str, name: str | None) -> ModelId | None:
@@ -213,7 +213,7 @@ class Routes:
             there = [*tables.clouds.providers, *tables.registry.nodes]
             similar = get_close_matches(target[:LONGEST], there, n=3) or there[:MOST_NAMED]
             text = f"no such target; there are {', '.join(similar) or 'none'}"
-            raise BadRequestError("target_not_found", text, status=404)
+            raise BadRequestError(Refusal(404, "target_not_found", text))
         if name is None:
             return None
         if tables.breakers.get((scope, ModelId(name))) is not None:
@@ -224,7 +224,7 @@ class Routes:
         ids = [model for tier in tiers if tier.provider == wanted for model in tier.models]
         if not ids:
             text = f"{target} has no such model; GET /supervisor/models lists what is where"
-            raise BadRequestError("model_not_found", text, status=404)
+            raise BadRequestError(Refusal(404, "model_not_found", text))
         return ids[0]
 
 

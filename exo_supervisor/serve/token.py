@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 from msgspec.structs import replace
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.http.head import Head
 from exo_supervisor.serve.target import split_target
 
@@ -34,7 +34,7 @@ class Judgement(Struct):
     """What a guard says of a request; a token in its path is taken off `head`."""
 
     head: Head
-    wrong: BadRequestError | None
+    wrong: Refusal | None
     has_token: bool
 
 
@@ -53,7 +53,7 @@ class Guard:
         wrong = self._wrong_credentials(head, in_path)
         return Judgement(head, wrong, has_token=wrong is None)
 
-    def _wrong_credentials(self, head: Head, in_path: str | None) -> BadRequestError | None:
+    def _wrong_credentials(self, head: Head, in_path: str | None) -> Refusal | None:
         authorization, key = (head.headers.get(each) for each in ("authorization", "x-api-key"))
         scheme, _, bearer = (authorization or "").partition(" ")
         tokens = [] if in_path is None else [in_path]
@@ -82,17 +82,17 @@ def _is_open(head: Head) -> bool:
     return (head.method.decode(), unquote(split_target(head.target)[0])) in OPEN
 
 
-def _wrong_origin(head: Head) -> BadRequestError | None:
+def _wrong_origin(head: Head) -> Refusal | None:
     """Say what tells that a page of somebody else's asks, or asks under somebody else's name."""
     headers = head.headers
     host = headers.get("host", "")
     if not _is_loopback(host):
         text = "this listener is this host's own: its Host is localhost, 127.0.0.1 or [::1]"
-        return BadRequestError("not_allowed", text, status=403)
+        return Refusal(403, "not_allowed", text)
     foreign = headers.get("origin", f"http://{host}").lower() != f"http://{host.lower()}"
     if foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         text = "this listener answers no page that comes from elsewhere"
-        return BadRequestError("not_allowed", text, status=403)
+        return Refusal(403, "not_allowed", text)
     return None
 
 
@@ -111,7 +111,7 @@ def _digest(token: str) -> bytes:
     return sha256(token.encode(errors="surrogateescape")).digest()
 
 
-def _bad_token(authorizations: list[str], tokens: list[str]) -> BadRequestError:
+def _bad_token(authorizations: list[str], tokens: list[str]) -> Refusal:
     """Tell one that is wrong from one that is missing, and say of neither what it is."""
     text = "this listener asks for its token: send the header Authorization: Bearer TOKEN"
     if len(authorizations) > 1:
@@ -120,4 +120,4 @@ def _bad_token(authorizations: list[str], tokens: list[str]) -> BadRequestError:
         text = "the token that was sent is wrong: it is not the one of this listener"
     elif authorizations:
         text = "the Authorization header has another scheme: send Authorization: Bearer TOKEN"
-    return BadRequestError("bad_token", text, status=401)
+    return Refusal(401, "bad_token", text)

@@ -8,7 +8,7 @@ from exo_supervisor.core.events import Event, NodeTrusted
 from exo_supervisor.core.fleet.trust import MAX_PINS
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.views.rows import only_found
 
 Word = Literal["trust", "untrust"]
@@ -30,7 +30,7 @@ class Trusting:
             self._ask(NodeTrusted(node=node, trusted=word == "trust"))
         if word == "trust" and not pins.keys() >= set(meant):
             text = f"no more than {MAX_PINS} nodes can be pinned: untrust one, or name it in"
-            raise BadRequestError("overloaded", f"{text} discovery.static", status=503)
+            raise BadRequestError(Refusal(503, "overloaded", f"{text} discovery.static"))
         return sorted(before ^ set(pins))
 
     def _all(self, word: Word) -> list[Address]:
@@ -44,4 +44,4 @@ class Trusting:
             return found
         near = get_close_matches(address[:200], list(self._registry.nodes), n=3)
         text = "no such node" + (f"; similar: {', '.join(near)}" if near else "")
-        raise BadRequestError("target_not_found", text, status=404)
+        raise BadRequestError(Refusal(404, "target_not_found", text))

@@ -8,12 +8,11 @@ from math import inf
 from typing import Final, Protocol
 
 import structlog
-from msgspec import Struct
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.names import Target
 from exo_supervisor.core.network import MEANINGS
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.http.call import Listener
 from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.connect import WhyNot
@@ -41,15 +40,6 @@ NODE_IDLE: Final = 3.0
 NODE_KEPT: Final = 15.0
 """Seconds that one is kept for the next probe; a node that closes it costs a connect, as before."""
 PROVIDER_IDLE: Final = 60.0
-
-
-class Failure(Struct, frozen=True):
-    """Why an attempt ended without a whole answer; `message` is for people, and made safe."""
-
-    fault: Fault
-    message: str = ""
-    status: int = 0
-    retry_after: float | None = None
 
 
 class Sender(Protocol):
@@ -157,10 +147,10 @@ def _media(content_type: str) -> Media | None:
 def judge_head(status: int, headers: Mapping[str, str], body: bytes, *, exo: bool) -> Failure:
     """Say why a head is not worth reading on, from what came of its body."""
     media = headers.get("content-type", "")
-    judged = judge(status, media, headers, body, exo=exo, now_wall=time.time())
-    if judged is None:
+    failure = judge(status, media, headers, body, exo=exo, now_wall=time.time())
+    if failure is None:
         raise ValueError("nothing is wrong with this head")
-    return Failure(judged.fault, judged.message, judged.status, judged.retry_after)
+    return failure
 
 
 def open_sessions(why_not: WhyNot | None = None, *, most_kept: int = 0) -> tuple[Client, Client]:

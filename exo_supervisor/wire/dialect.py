@@ -6,8 +6,9 @@ A folder of `wire` fills these in, and `table` lists them; whoever serves knows 
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
+from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.wire.chat.continuation import Transcript
 from exo_supervisor.wire.chat.piece import Writer
 from exo_supervisor.wire.chat.reader import Reader
@@ -17,14 +18,15 @@ Media = Literal["stream", "json"]
 """What an answer is, by its content type: events, or one object, whatever was asked for."""
 
 
-class Told(Struct, frozen=True):
-    """An error that a client is told, in no dialect yet; `code` is ours."""
+class Told(Refusal, frozen=True):
+    """A refusal as a client is told it, in no dialect yet."""
 
-    status: int
-    code: str
-    message: str
-    param: str | None = None
     request_id: str = ""
+
+
+def told(refusal: Refusal, request_id: str = "") -> Told:
+    """Tell a client of a refusal."""
+    return Told(**structs.asdict(refusal), request_id=request_id)
 
 
 class StreamState(Struct):

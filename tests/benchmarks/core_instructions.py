@@ -35,7 +35,6 @@ from exo_supervisor.core.names import (
     ProviderName,
     RequestId,
 )
-from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 
 WARM, ROUNDS = 100, 200
@@ -87,10 +86,7 @@ def ask(machine: Machine, rounds: int) -> None:
         if not any(isinstance(effect, StartAttempt) for effect in effects):
             raise AssertionError(f"the scene serves nobody: {effects}")
         machine.handle(ContentSeen(request=request, attempt=1, ttft=0.01), now)
-        machine.handle(
-            AttemptSettled(request=request, attempt=1, fault=Fault.NONE, draw=0.3, committed=True),
-            now,
-        )
+        machine.handle(AttemptSettled(request=request, attempt=1, draw=0.3, committed=True), now)
 
 
 def count(scene: str) -> float:

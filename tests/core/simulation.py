@@ -49,7 +49,7 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, Generation, ModelId, NodeId, ProviderName, RequestId
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from exo_supervisor.wire.exo.traits import PEERS
 
@@ -363,10 +363,12 @@ class House:
         settled = AttemptSettled(
             request=client.event.request,
             attempt=number,
-            fault=fault,
             draw=self.random.random(),
-            retry_after=retry_after if fault is Fault.BUSY else None,
-            status=400 if fault is Fault.REJECTED else 0,
+            failure=Failure(
+                fault,
+                status=400 if fault is Fault.REJECTED else 0,
+                retry_after=retry_after if fault is Fault.BUSY else None,
+            ),
             committed=client.committed,
             body=self.random.randrange(8),
         )

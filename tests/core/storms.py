@@ -16,7 +16,7 @@ from msgspec import Struct
 from exo_supervisor.core.effects import Announce, CancelAttempt, Effect, Refuse, StartAttempt
 from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, Ticked
 from exo_supervisor.core.names import RequestId
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.core.policy import Policy
 from tests.core.story import BOTH, CHAT, CLOUDS, LOCAL, Story
 
@@ -102,7 +102,7 @@ class Storm:
                 delay = 0.001 + self.random.random() * SLOWEST
                 self._later(delay, _settled(effect, fault, self.random.random()))
             case Refuse():
-                self._later(self.pause(effect.retry_after), None)
+                self._later(self.pause(effect.refusal.retry_after), None)
             case Announce(name="breaker_half_opened"):
                 self.probes += 1
             case CancelAttempt():
@@ -112,7 +112,8 @@ class Storm:
 
 
 def _settled(start: StartAttempt, fault: Fault, draw: float) -> AttemptSettled:
-    return AttemptSettled(request=start.request, attempt=start.attempt, fault=fault, draw=draw)
+    failure = Failure(fault)
+    return AttemptSettled(request=start.request, attempt=start.attempt, failure=failure, draw=draw)
 
 
 def always(fault: Fault) -> Says:

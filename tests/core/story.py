@@ -37,7 +37,7 @@ from exo_supervisor.core.names import (
     ProviderName,
     RequestId,
 )
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Failure, Fault, Refusal
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from exo_supervisor.wire.exo.traits import PEERS
 
@@ -187,12 +187,8 @@ class Story:
             AttemptSettled(
                 request=RequestId(request),
                 attempt=self.number(request),
-                fault=fault,
+                failure=Failure(fault, message, status, retry_after, loggable=message),
                 draw=0.0,
-                retry_after=retry_after,
-                status=status,
-                message=message,
-                loggable=message,
                 committed=committed,
             )
         )
@@ -285,7 +281,7 @@ def word(effect: Effect) -> str:
             shift = "" if effect.shift is None else f" /{effect.shift}"
             return f"start {effect.target} {effect.model}{shift}"
         case Refuse():
-            return f"refuse {effect.status} {effect.code}"
+            return f"refuse {effect.refusal.status} {effect.refusal.code}"
         case Announce():
             return effect.name
         case _:
@@ -295,7 +291,7 @@ def word(effect: Effect) -> str:
             return f"{name} {at or getattr(fault, 'value', fault)}"
 
 
-def refusal(effects: list[Effect]) -> Refuse:
+def refusal(effects: list[Effect]) -> Refusal:
     """Pick the one refusal among effects."""
-    [found] = [effect for effect in effects if isinstance(effect, Refuse)]
+    [found] = [effect.refusal for effect in effects if isinstance(effect, Refuse)]
     return found

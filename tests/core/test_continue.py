@@ -3,7 +3,7 @@
 from exo_supervisor.core.effects import Effect, StartAttempt
 from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.names import RequestId
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.core.policy import ModelRule, Policy
 from exo_supervisor.core.requests.budget import FLOOR
 from tests.core.story import CLOUDS, M, P, Q, Story, X, told
@@ -19,7 +19,7 @@ def breaks(story: Story, request: str, fault: Fault, *, resumable: bool = True) 
         AttemptSettled(
             request=RequestId(request),
             attempt=story.number(request),
-            fault=fault,
+            failure=Failure(fault),
             draw=0.0,
             committed=True,
             resumable=resumable,

@@ -8,7 +8,7 @@ from exo_supervisor.core.events import AttemptSettled, ProviderFailed, ProviderL
 from exo_supervisor.core.fleet.providers import KEY_REST, KEY_REST_MAX
 from exo_supervisor.core.load.marks import ABSENT
 from exo_supervisor.core.names import ModelId, RequestId
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.core.policy import ModelRule
 from tests.core.story import BOTH, P, Q, Story, X, refusal, told
 
@@ -22,8 +22,8 @@ def declines(story: Story, request: str, body: int, message: str = "flagged") ->
     """Let a provider decline a request."""
     return story.tell(
         AttemptSettled(
-            request=RequestId(request), attempt=story.number(request), fault=Fault.DECLINED,
-            draw=0.0, status=403, message=message, body=body,
+            request=RequestId(request), attempt=story.number(request), draw=0.0, body=body,
+            failure=Failure(Fault.DECLINED, message, status=403),
         )
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.serve.door import HEAD_WAIT, MAX_WITHOUT_TOKEN, QUIET, Door
 from exo_supervisor.serve.token import Guard
 from tests.serve.listening import HOST, answer_plainly, listening
@@ -69,7 +69,7 @@ def test_some_descriptors_are_kept_for_the_targets() -> None:
     assert not door.enter(Client(), stranger=False)
 
 
-async def serve(_: web.BaseRequest, wrong: BadRequestError | None) -> web.StreamResponse:
+async def serve(_: web.BaseRequest, wrong: Refusal | None) -> web.StreamResponse:
     return web.Response(status=200 if wrong is None else wrong.status)
 
 
@@ -129,7 +129,7 @@ async def test_a_head_that_does_not_come_ends_its_connection() -> None:
 async def test_a_head_that_came_in_time_is_served_beyond_it() -> None:
     late, over = anyio.Event(), anyio.Event()
 
-    async def slow(_: web.BaseRequest, __: BadRequestError | None) -> web.StreamResponse:
+    async def slow(_: web.BaseRequest, __: Refusal | None) -> web.StreamResponse:
         late.set()
         await over.wait()
         return web.Response()

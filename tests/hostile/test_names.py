@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import BadRequestError
 from exo_supervisor.wire.bounds import MAX_NAME_CHARS
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.exo import identity as exo
@@ -96,4 +96,4 @@ def test_a_client_names_no_model_beyond_the_bound() -> None:
     body = json.dumps({"model": LONG, "messages": [{"role": "user", "content": "x"}]})
     with pytest.raises(BadRequestError, match="256 characters") as refused:
         read_chat(body.encode())
-    assert (refused.value.code, refused.value.param) == ("wrong_type", "model")
+    assert (refused.value.refusal.code, refused.value.refusal.param) == ("wrong_type", "model")

@@ -7,7 +7,7 @@ from time import monotonic
 
 from aiohttp import web
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Handler
@@ -19,15 +19,15 @@ from exo_supervisor.serve.token import Guard
 
 HOST = "127.0.0.1"
 
-Serve = Callable[[web.BaseRequest, BadRequestError | None], Awaitable[web.StreamResponse]]
+Serve = Callable[[web.BaseRequest, Refusal | None], Awaitable[web.StreamResponse]]
 
 
-def no_dispatch(_: ServerConnection, __: Head, ___: BadRequestError | None) -> Handler:
+def no_dispatch(_: ServerConnection, __: Head, ___: Refusal | None) -> Handler:
     """Begin nothing: no such request comes."""
     raise AssertionError
 
 
-async def no_look(_: web.BaseRequest, __: BadRequestError | None) -> web.StreamResponse:
+async def no_look(_: web.BaseRequest, __: Refusal | None) -> web.StreamResponse:
     """Answer nothing: no such request comes."""
     raise AssertionError
 
@@ -55,7 +55,7 @@ class Plainly:
         return
 
 
-def answer_plainly(connection: ServerConnection, _: Head, wrong: BadRequestError | None) -> Handler:
+def answer_plainly(connection: ServerConnection, _: Head, wrong: Refusal | None) -> Handler:
     """Begin what is answered with 200, or 401 where anything is wrong."""
     return Plainly(connection, b"200 OK" if wrong is None else b"401 Unauthorized")
 

@@ -55,9 +55,9 @@ class Core(House):
             case RequestArrived(request=request):
                 assert request not in self.over
                 self.go_on(request)
-            case AttemptSettled(request=request, attempt=attempt, fault=fault):
+            case AttemptSettled(request=request, attempt=attempt, failure=failure):
                 assert self.open.pop(request) == attempt, "each attempt is settled once"
-                if fault is Fault.NONE or fault is Fault.CLIENT_LEFT:
+                if failure.fault in (Fault.NONE, Fault.CLIENT_LEFT):
                     self.over.add(request)
                 elif event.resumable and self.tries[request] < 4:
                     self.go_on(request, resumes=True)

@@ -122,7 +122,7 @@ def finish(house: House, client: Browser) -> Ride:
         found = next(house.settled(), None)
         if found is not None:
             at = next(at for at, event in house.events if event is found)
-            return Ride(found.fault, at, house, client)
+            return Ride(found.failure.fault, at, house, client)
         house.loop.run(TICK / 2)
     return Ride(None, inf, house, client)
 
@@ -254,7 +254,8 @@ def test_a_head_that_is_no_answer_is_judged_by_its_body_at_every_split(
         halves = [(0.1, half) for half in (body[:split], body[split:]) if half]
         told = Ask(head_of=(status, JSON)).ride(*halves, (0.1, END))
         event = next(told.house.settled())
-        assert (event.fault, event.status, event.committed) == (fault, status, False)
+        failure = event.failure
+        assert (failure.fault, failure.status, event.committed) == (fault, status, False)
 
 
 def test_an_error_that_breaks_off_or_does_not_end_says_what_it_said() -> None:
@@ -306,7 +307,7 @@ def test_what_never_opened_says_why(error: HttpError, fault: Fault) -> None:
         told = Ask(head_of=error).ride()
     assert (told.fault, told.committed) == (fault, False)
     full = fault is Fault.BUSY
-    assert next(told.house.settled()).retry_after == (1.0 if full else None)
+    assert next(told.house.settled()).failure.retry_after == (1.0 if full else None)
     names = [line["event"] for line in lines]
     assert names == ["descriptors_exhausted"] * full
 

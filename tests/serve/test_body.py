@@ -12,8 +12,8 @@ import uvloop
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.core.requests.admission import Gate
-from exo_supervisor.errors import BadRequestError
 from tests.demo.raw import exchanged, heard, taken_apart
 from tests.serve import talking
 from tests.serve.listening import HOST, listening
@@ -125,7 +125,7 @@ async def test_a_body_comes_as_it_was_sent_and_is_never_inflated() -> None:
     """One that is not inflated cannot grow: aiohttp would do that in the loop."""
     packed = zlib.compress(b"x" * 50_000_000)
 
-    async def serve(request: web.BaseRequest, _: BadRequestError | None) -> web.StreamResponse:
+    async def serve(request: web.BaseRequest, _: Refusal | None) -> web.StreamResponse:
         return web.Response(body=str(len(await request.content.read())).encode())
 
     asked = post(packed, b"content-encoding: deflate").replace(b"chat/completions", b"other", 1)

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
 
-from exo_supervisor.core.effects import CancelAttempt, Refuse, RefusedAs
+from exo_supervisor.core.effects import CancelAttempt, Refuse
 from exo_supervisor.core.events import (
     AttemptQuieted,
     AttemptSettled,
@@ -17,7 +17,7 @@ from exo_supervisor.core.events import (
     RequestEnded,
 )
 from exo_supervisor.core.names import Address, RequestId
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Failure, Fault, Refusal, RefusedAs
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.serve.upstream import judge_head
 from exo_supervisor.wire.openai.framing import KEEP_ALIVE
@@ -29,10 +29,8 @@ HEAD: Step = (0.0, (200, SSE))
 
 
 def refused(code: str, status: int = 503, retry_after: float | None = None) -> Refuse:
-    return Refuse(
-        request=RequestId("r"), status=status, code=code, message="nobody can", param="model",
-        retry_after=retry_after,
-    )  # fmt: skip
+    told = Refusal(status, code, "nobody can", param="model", retry_after=retry_after)
+    return Refuse(request=RequestId("r"), refusal=told)
 
 
 # What the core says
@@ -43,7 +41,8 @@ def refused(code: str, status: int = 503, retry_after: float | None = None) -> R
     [("no_target", "refused"), ("deadline", "abandoned"), ("upstream_rejected", "neutral")],
 )
 def test_a_refusal_is_an_error_of_its_own_and_one_line(code: str, outcome: RefusedAs) -> None:
-    said = structs.replace(refused(code, retry_after=1.2), outcome=outcome)
+    told = structs.replace(refused(code, retry_after=1.2).refusal, outcome=outcome)
+    said = Refuse(request=RequestId("r"), refusal=told)
     house = House(lambda request: structs.replace(said, request=request))
     client = house.chat()
     assert (client.status, client.end) == (503, "whole")
@@ -107,7 +106,7 @@ def test_a_failed_attempt_costs_the_client_nothing() -> None:
     house.loop.run(3.0)
     assert (client.status, client.end) == (200, "whole")
     assert b"x-supervisor-target: n:2\r\nx-supervisor-attempts: 2\r\n" in client.head
-    assert [event.fault for event in house.settled()] == [Fault.SERVER_ERROR, Fault.NONE]
+    assert [event.failure.fault for event in house.settled()] == [Fault.SERVER_ERROR, Fault.NONE]
     (record,) = house.records
     assert (record.target, record.attempts, record.ttft) == ("n:2", 2, 1.5)
     house.check_empty()
@@ -118,7 +117,7 @@ def test_many_attempts_that_fail_at_once_each_have_their_end() -> None:
     house = House(*starts, keys={f"n:{n}": "two\nlines" for n in range(9)})
     client = house.chat()
     assert (client.status, house.target.calls) == (502, [])
-    assert [event.fault for event in house.settled()] == [Fault.CONNECT] * 8
+    assert [event.failure.fault for event in house.settled()] == [Fault.CONNECT] * 8
     house.check_empty()
 
 
@@ -130,7 +129,7 @@ def test_what_a_client_asked_of_usage_is_its_own_refusal() -> None:
         house.target.steps = [list(steps)]
         house.chat(stream_options={"include_usage": True} if own else None)
         house.loop.run(1.0)
-        assert [event.fault for event in house.settled()] == [fault]
+        assert [event.failure.fault for event in house.settled()] == [fault]
 
 
 def test_a_declined_request_is_told_apart_by_its_body() -> None:
@@ -139,7 +138,7 @@ def test_a_declined_request_is_told_apart_by_its_body() -> None:
     house.chat()
     house.loop.run(1.0)
     (event,) = house.settled()
-    assert event.fault is Fault.DECLINED
+    assert event.failure.fault is Fault.DECLINED
     assert event.body
 
 
@@ -150,7 +149,7 @@ def test_a_wait_that_the_body_names_is_told_to_the_core() -> None:
     house.chat()
     house.loop.run(1.0)
     (event,) = house.settled()
-    assert (event.fault, event.retry_after, event.message) == (Fault.BUSY, 9.0, "slow down")
+    assert event.failure == Failure(Fault.BUSY, "slow down", 0, 9.0, loggable="slow down")
 
 
 # Answers that another target goes on with
@@ -177,8 +176,8 @@ def test_an_answer_that_breaks_off_is_gone_on_with_under_one_head() -> None:
         "role": "assistant", "content": "one ",
     }  # fmt: skip
     first, second = house.settled()
-    assert (first.fault, first.committed, first.resumable) == (Fault.RESET, True, True)
-    assert (second.fault, second.committed) == (Fault.NONE, True)
+    assert (first.failure.fault, first.committed, first.resumable) == (Fault.RESET, True, True)
+    assert (second.failure.fault, second.committed) == (Fault.NONE, True)
     (record,) = house.records
     assert (record.outcome, record.continued, record.target) == ("success", 1, "n:2")
     house.check_empty()

@@ -13,7 +13,7 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.handed_over import HandedOver
 from exo_supervisor.serve.listener import Listener
@@ -40,9 +40,7 @@ class House:
         self.may = anyio.Event()
         self.left = anyio.Event()
 
-    async def serve(
-        self, request: web.BaseRequest, _: BadRequestError | None
-    ) -> web.StreamResponse:
+    async def serve(self, request: web.BaseRequest, _: Refusal | None) -> web.StreamResponse:
         try:
             self.asked.set()
             await request.read()

@@ -35,4 +35,4 @@ async def test_a_retry_after_in_the_body_is_told_to_the_machine() -> None:
     ):
         await client.send(post % len(ASKED) + ASKED)
         event = await settled(house)
-    assert (event.fault, event.retry_after) == (Fault.BUSY, 9.0)
+    assert (event.failure.fault, event.failure.retry_after) == (Fault.BUSY, 9.0)

@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
+from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.core.requests.bodies import MIN_AGE, SMALL_BODY
-from exo_supervisor.errors import BadRequestError
 from exo_supervisor.http.head import Head
 from exo_supervisor.serve.ingress import BODY_TOTAL, BODY_WAIT, SLOWEST
 from exo_supervisor.serve.live import TICK
@@ -80,7 +80,7 @@ def test_a_head_may_be_enough_to_refuse_a_request(
 def test_what_is_known_to_be_wrong_refuses_a_request_and_has_its_line() -> None:
     house = House()
     client = Browser(house.loop)
-    wrong = BadRequestError("bad_token", "no", status=401)
+    wrong = Refusal(401, "bad_token", "no")
     client.handler = house.ingress.begin(client, begun({"expect": "100-continue"}), wrong)
     assert (told(client), client.continued) == ((401, "bad_token"), 0)
     assert len(house.records) == 1

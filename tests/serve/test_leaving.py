@@ -117,7 +117,7 @@ async def test_an_answer_is_whole_even_if_its_connection_never_ends(
         async with talking(says(*parts)) as node, housed(node) as house:
             assert await leaves(house, node, b"200 OK", stream=stream) < LEAVE_SECONDS + within
     settled = [event for event in house.events if isinstance(event, AttemptSettled)]
-    assert [event.fault for event in settled] == [Fault.NONE]
+    assert [event.failure.fault for event in settled] == [Fault.NONE]
     assert not lines
     assert [record.outcome for record in house.records] == ["success"]
 

@@ -4,8 +4,8 @@ import pytest
 
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.names import ModelId
+from exo_supervisor.core.outcomes import BadRequestError
 from exo_supervisor.core.policy import WAITS, Policy
-from exo_supervisor.errors import BadRequestError
 from exo_supervisor.serve.orders import Orders
 from exo_supervisor.views.advice import advise
 from exo_supervisor.views.placement import ON_THE_HUB, PlacementSeen, placement_of
@@ -76,7 +76,7 @@ def test_an_order_that_nobody_can_carry_out(name: str, status: int, code: str) -
     orders = Orders(story.machine, lambda _: None)
     with pytest.raises(BadRequestError) as refused:
         orders.give(name, "place")
-    assert (refused.value.status, refused.value.code) == (status, code)
+    assert (refused.value.refusal.status, refused.value.refusal.code) == (status, code)
 
 
 def test_a_mere_card_may_be_ordered() -> None:

@@ -4,17 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.serve.request_headers import PLAIN, RequestHeaders, read_headers
 
 ROUTE, PRIVACY, DEADLINE = (f"x-supervisor-{name}" for name in ("route", "privacy", "deadline"))
 
 
-def refused(headers: dict[str, str], *repeated: str) -> BadRequestError:
+def refused(headers: dict[str, str], *repeated: str) -> Refusal:
     with pytest.raises(BadRequestError) as caught:
         read_headers(headers, repeated)
-    assert (caught.value.status, caught.value.code) == (400, "bad_header")
-    return caught.value
+    assert (caught.value.refusal.status, caught.value.refusal.code) == (400, "bad_header")
+    return caught.value.refusal
 
 
 def test_who_wishes_nothing_gets_what_is_usual() -> None:
@@ -78,6 +78,6 @@ def test_any_value_is_a_wish_or_a_refusal(header: str, value: str) -> None:
     try:
         wishes = read_headers({header: value})
     except BadRequestError as bad:
-        assert bad.param == header  # noqa: PT017 -- both ends are right
+        assert bad.refusal.param == header  # noqa: PT017 -- both ends are right
     else:
         assert wishes != PLAIN

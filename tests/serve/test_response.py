@@ -9,9 +9,7 @@ import pytest
 import uvloop
 from anyio.abc import SocketAttribute
 
-from exo_supervisor.core.effects import Refuse
-from exo_supervisor.core.names import RequestId
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.serve.heads import Served, harmless, served_lines
@@ -73,21 +71,14 @@ GONE: list[Talking] = []
 
 
 def replying(talk: Talk) -> Begin:
-    def begin(connection: ServerConnection, _: Head, __: BadRequestError | None) -> Talking:
+    def begin(connection: ServerConnection, _: Head, __: Refusal | None) -> Talking:
         return Talking(talk, connection)
 
     return begin
 
 
-def refusal(status: int = 503, retry_after: float | None = None) -> Refuse:
-    return Refuse(
-        request=RequestId("r"),
-        status=status,
-        code="no_target",
-        message="nobody can",
-        param="model",
-        retry_after=retry_after,
-    )
+def refusal(status: int = 503, retry_after: float | None = None) -> Refusal:
+    return Refusal(status, "no_target", "nobody can", "model", retry_after)
 
 
 def answers(response: Response) -> None:
@@ -98,7 +89,7 @@ def answers(response: Response) -> None:
 
 def breaks_off(response: Response) -> None:
     response.write(response.commit(SERVED, REPLY) + PART)
-    response.abort_with_error(502, "attempts_failed", "it broke off")
+    response.refuse(Refusal(502, "attempts_failed", "it broke off"))
 
 
 async def test_a_whole_stream_has_its_head_its_parts_and_its_terminator() -> None:
@@ -135,7 +126,7 @@ async def test_an_answer_that_broke_off_has_an_error_event_and_no_terminator() -
 async def test_a_long_answer_that_broke_off_loses_none_of_what_was_written() -> None:
     def talk(response: Response) -> None:
         response.write(response.commit(SERVED, REPLY) + PART * 100_000)
-        response.abort_with_error(502, "attempts_failed", "it broke off")
+        response.refuse(Refusal(502, "attempts_failed", "it broke off"))
 
     async with listening(begin=replying(talk)) as port:
         raw = await exchanged(ASK, HOST, port)
@@ -236,7 +227,7 @@ async def test_an_old_client_gets_no_chunks_and_an_end_that_closes() -> None:
     assert b"[DONE]" not in told.body
 
 
-@pytest.mark.parametrize("ending", ["abort", "abort_with_error"])
+@pytest.mark.parametrize("ending", ["abort", "refuse"])
 async def test_a_client_that_does_not_read_never_sees_an_end(ending: str) -> None:
     """It may read again later: what it finds must not look like a whole answer."""
     ended = anyio.Event()
@@ -250,7 +241,7 @@ async def test_a_client_that_does_not_read_never_sees_an_end(ending: str) -> Non
         if ending == "abort":
             response.abort()
         else:
-            response.abort_with_error(504, "deadline", "the deadline passed")
+            response.refuse(Refusal(504, "deadline", "the deadline passed"))
         ended.set()
 
     async with (

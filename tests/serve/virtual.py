@@ -24,7 +24,7 @@ from exo_supervisor.core.effects import (
 )
 from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
 from exo_supervisor.core.names import Address, Generation, ModelId, RequestId
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Failure, Fault, Refusal
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.errors import BrokenMachineError
 from exo_supervisor.http.call import Listener
@@ -266,11 +266,10 @@ def start(
 def refusal(request: RequestId, fault: Fault = Fault.RESET) -> Refuse:
     """Tell a client that nobody served it."""
     late = fault is Fault.DEADLINE
-    return Refuse(
-        request=request, status=504 if late else 502,
-        code="deadline" if late else "attempts_failed", message="nobody served it",
-        outcome="abandoned" if late else "failure",
-    )  # fmt: skip
+    told = Refusal(502, "attempts_failed", "nobody served it", outcome="failure")
+    if late:
+        told = Refusal(504, "deadline", "nobody served it", outcome="abandoned")
+    return Refuse(request=request, refusal=told)
 
 
 def begun(
@@ -328,13 +327,13 @@ class House:
         match event:
             case RequestArrived(request=request):
                 self._order(request)
-            case AttemptSettled(fault=Fault.NONE):
+            case AttemptSettled(failure=Failure(Fault.NONE)):
                 return
-            case AttemptSettled(request=request, fault=fault, committed=committed):
+            case AttemptSettled(request=request, failure=failure, committed=committed):
                 if self.orders:
                     self._order(request)
                 elif not committed:
-                    self.perform(refusal(request, fault))
+                    self.perform(refusal(request, failure.fault))
             case _:
                 return
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from msgspec import Raw
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import BadRequestError
 from exo_supervisor.wire.bounds import (
     MAX_CHAT_VALUES,
     MAX_NAME_CHARS,
@@ -64,7 +64,7 @@ def test_a_model_s_name_is_bounded() -> None:
     body = {"model": "m" * (MAX_NAME_CHARS + 1), "messages": [{"role": "user", "content": "x"}]}
     with pytest.raises(BadRequestError) as caught:
         read_chat(json.dumps(body).encode())
-    assert (caught.value.code, caught.value.param) == ("wrong_type", "model")
+    assert (caught.value.refusal.code, caught.value.refusal.param) == ("wrong_type", "model")
 
 
 def test_a_number_in_what_nests_too_deeply_is_not_vouched_for() -> None:
@@ -90,7 +90,7 @@ MANY = MAX_CHAT_VALUES + 1
 def test_a_request_of_more_values_than_are_decoded_is_too_large(more: str) -> None:
     with pytest.raises(BadRequestError) as caught:
         read_chat(f'{{"model":"m","messages":[{{"role":"user","content":"x"}}{more}]}}'.encode())
-    assert (caught.value.status, caught.value.code) == (413, "body_too_large")
+    assert (caught.value.refusal.status, caught.value.refusal.code) == (413, "body_too_large")
 
 
 @pytest.mark.parametrize("text", ["1,", '","', "{},", "\\,", '\\",\\'])

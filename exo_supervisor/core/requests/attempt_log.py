@@ -36,8 +36,8 @@ class AttemptLog:
 
     def tell(self, attempt: Attempt, event: AttemptSettled, now: float) -> list[Announce]:
         """Make the line of one attempt that failed, unless there were many of its like."""
-        candidate = attempt.candidate
-        key = candidate.target, event.fault
+        candidate, failure = attempt.candidate, event.failure
+        key = candidate.target, failure.fault
         span = self._spans.get(key)
         if span is None or now >= span.began + SPAN:
             left_out = 0 if span is None else span.left_out
@@ -50,9 +50,9 @@ class AttemptLog:
             "request_id": event.request,
             "target": candidate.target,
             "model": candidate.model,
-            "fault": event.fault.value,
-            "status": event.status or None,
-            "message": _QUOTE.sub("…", event.loggable)[:MAX_WORDS] or None,
+            "fault": failure.fault.value,
+            "status": failure.status or None,
+            "message": _QUOTE.sub("…", failure.loggable)[:MAX_WORDS] or None,
         }
         if span.left_out:
             facts["left_out"], span.left_out = span.left_out, 0

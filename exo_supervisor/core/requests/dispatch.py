@@ -6,6 +6,8 @@ Owns the requests. Each event of a request changes its state, is booked by `sett
 
 from collections.abc import Callable
 
+from msgspec import structs
+
 from exo_supervisor.core.effects import Announce, Effect, Refuse
 from exo_supervisor.core.events import (
     AttemptQuieted,
@@ -18,17 +20,24 @@ from exo_supervisor.core.events import (
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.load.marks import PREFILL
 from exo_supervisor.core.names import RequestId
-from exo_supervisor.core.outcomes import VERDICTS, Fault, Next
+from exo_supervisor.core.outcomes import VERDICTS, Failure, Fault, Next, Refusal
 from exo_supervisor.core.requests.attempt_log import AttemptLog
 from exo_supervisor.core.requests.budget import Budget
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import Seen, crowded
 from exo_supervisor.core.requests.catalog import Catalog, Route
-from exo_supervisor.core.requests.fail import DEADLINE, NO_ROOM, Fail, over
 from exo_supervisor.core.requests.healthy import start_at_once
 from exo_supervisor.core.requests.next_step import Start, Wait, next_step, served_at_home
 from exo_supervisor.core.requests.queue import Waiting
-from exo_supervisor.core.requests.refusals import end_of, must_stay, not_found, not_placed
+from exo_supervisor.core.requests.refusals import (
+    DEADLINE,
+    MUST_STAY,
+    NO_ROOM,
+    end_of,
+    not_found,
+    not_placed,
+    over,
+)
 from exo_supervisor.core.requests.request import Attempt, RequestState
 from exo_supervisor.core.requests.settlement import Settlement
 from exo_supervisor.core.requests.shifts import Shifts
@@ -72,11 +81,15 @@ class Dispatch:
         if not self.looked:  # nobody has had the time to name this model yet
             empty = Route(event.model, (), "exo", local_only=False)
             return self._park(RequestState(event=event, route=empty, tiers=(), arrived=now))
-        self.counts["refused"] += 1
-        ready = self._catalog.ready()
+        name, ready = event.model, self._catalog.ready()
         if route == "card":
-            return [not_placed(event, ready)]
-        return [not_found(event, *self._catalog.nearest(event.model), ready)]
+            return self._turn_away(event, not_placed(name, ready))
+        return self._turn_away(event, not_found(name, *self._catalog.nearest(name), ready))
+
+    def _turn_away(self, event: RequestArrived, refusal: Refusal) -> list[Effect]:
+        """Refuse a request that never was in flight."""
+        self.counts[refusal.outcome] += 1
+        return [Refuse(request=event.request, refusal=refusal)]
 
     def content(self, event: ContentSeen, now: float) -> list[Effect]:
         """Take in that an attempt brought its first content."""
@@ -140,7 +153,7 @@ class Dispatch:
         settled = AttemptSettled(
             request=event.request,
             attempt=state.attempt.number,
-            fault=Fault.CLIENT_LEFT,
+            failure=Failure(Fault.CLIENT_LEFT),
             draw=0.0,  # nobody is to blame, so no rest begins
         )
         return self.settled(settled, now)
@@ -188,8 +201,7 @@ class Dispatch:
         if stays:
             tiers = tuple(tier for tier in tiers if tier.side == "exo")
             if event.route == "cloud" or (route.tiers and not tiers):
-                self.counts["refused"] += 1
-                return [must_stay(event)]
+                return self._turn_away(event, MUST_STAY)
         if event.route is not None:
             tiers = tuple(tier for tier in tiers if tier.side == event.route)
         seen = Seen(demands=event.demands, hazards=event.hazards, local_only=stays, draw=event.draw)
@@ -237,7 +249,7 @@ class Dispatch:
                 return self._start(state, step, now)
             case Wait(until=until):
                 return self._wait(state, min(until, state.event.deadline))
-            case Fail():
+            case Refusal():
                 return self._refuse(state, step, now)
 
     def _start(self, state: RequestState, step: Start, now: float) -> list[Effect]:
@@ -258,7 +270,7 @@ class Dispatch:
     def _after(
         self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
     ) -> list[Effect]:
-        fault, verdict = event.fault, VERDICTS[event.fault]
+        failure, fault = event.failure, event.failure.fault
         if fault is Fault.NONE:
             return self._close(state, attempt.side, now)
         if event.resumable and state.may_continue(attempt, fault):
@@ -271,22 +283,23 @@ class Dispatch:
             return self._refuse(state, DEADLINE, now)
         if fault is Fault.OVERLOADED:
             return self._refuse(state, NO_ROOM, now)
-        if (
-            state.anew is None
-            and (fail := over(state, attempt.candidate.target, event)) is not None
-        ):
-            return self._refuse(state, fail, now)
-        if verdict.next is Next.SAME_ONCE:
+        refusal = over(state, attempt.candidate.target, failure) if state.anew is None else None
+        if refusal is not None:
+            return self._refuse(state, refusal, now)
+        if VERDICTS[fault].next is Next.SAME_ONCE:
             state.once = attempt.candidate
         effects = self._go(state, now)
         goes_on = state.event.request in self.requests
-        return [*(self._log.tell(attempt, event, now) if goes_on else ()), *effects]
+        return [
+            *(self._log.tell(attempt, event, now) if goes_on else ()),
+            *effects,
+        ]
 
     def _continue(
         self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
     ) -> list[Effect]:
         """Let another target go on with an answer that broke off, if one can at once."""
-        fault = event.fault
+        fault = event.failure.fault
         if state.anew is None:
             state.faults.append((attempt.candidate.target, fault))
         state.resuming, state.once = True, None
@@ -299,7 +312,11 @@ class Dispatch:
         facts: dict[str, object] = {"request_id": state.event.request, "fault": fault.value}
         facts |= {"from": attempt.candidate.target, "to": step.candidate.target}
         said = Announce(level="warning", name="stream_continued", facts=facts)
-        return [said, *self._log.tell(attempt, event, now), *self._start(state, step, now)]
+        return [
+            said,
+            *self._log.tell(attempt, event, now),
+            *self._start(state, step, now),
+        ]
 
     def _wait(self, state: RequestState, until: float) -> list[Effect]:
         self.waiting.add(state)
@@ -308,18 +325,10 @@ class Dispatch:
             self._wake(until, state.event.request)
         return []
 
-    def _refuse(self, state: RequestState, fail: Fail, now: float) -> list[Effect]:
-        outcome = end_of(fail.code, state.attempts)
-        refusal = Refuse(
-            request=state.event.request,
-            status=fail.status,
-            code=fail.code,
-            message=fail.message,
-            param=fail.param,
-            retry_after=fail.retry_after,
-            outcome=outcome,
-        )
-        return [*self._close(state, COUNTED_AS[outcome], now), refusal]
+    def _refuse(self, state: RequestState, refusal: Refusal, now: float) -> list[Effect]:
+        outcome, request = end_of(refusal.code, state.attempts), state.event.request
+        told = Refuse(request=request, refusal=structs.replace(refusal, outcome=outcome))
+        return [*self._close(state, COUNTED_AS[outcome], now), told]
 
     def _close(self, state: RequestState, end: str, now: float) -> list[Effect]:
         self._drop(state)

@@ -12,13 +12,13 @@ being placed. Then it fails.
 from msgspec import Struct
 
 from exo_supervisor.core.names import Side
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Fault, Refusal
 from exo_supervisor.core.requests.budget import Budget
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import Block, block, pick, why_none
 from exo_supervisor.core.requests.catalog import Tier
-from exo_supervisor.core.requests.fail import Fail, fail
 from exo_supervisor.core.requests.patience import BUSY_TRIES, least_busy, soonest
+from exo_supervisor.core.requests.refusals import fail
 from exo_supervisor.core.requests.request import RequestState, candidates_of
 from exo_supervisor.core.tables import Tables
 
@@ -40,7 +40,7 @@ class Wait(Struct, frozen=True):
     until: float
 
 
-Step = Start | Wait | Fail
+Step = Start | Wait | Refusal
 
 
 def next_step(state: RequestState, tables: Tables, budget: Budget, now: float) -> Step:

@@ -10,7 +10,7 @@ from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
 from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.load.marks import PREFILL, STREAM, USAGE
 from exo_supervisor.core.names import Address
-from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Fault
+from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Failure, Fault
 from exo_supervisor.core.requests.candidate import Candidate, Permits
 from exo_supervisor.core.requests.request import Attempt, HeldFailure, RequestState
 from exo_supervisor.core.tables import Tables
@@ -85,20 +85,22 @@ class Settlement:
         """Give both permits back with what the attempt says of each breaker."""
         candidate = attempt.candidate
         self._tables.concurrency.release(candidate.target, candidate.seat_key)
-        if event.fault is Fault.NONE and not self._tables.breakers.rows:
+        fault = event.failure.fault
+        if fault is Fault.NONE and not self._tables.breakers.rows:
             if candidate.provider is not None:
                 self._tables.clouds.attempted(candidate.provider, Fault.NONE)
             return []
         effects = self._mark_end(state, attempt, event, now)
-        if event.fault in CLOSED_AT_WORK:
+        if fault in CLOSED_AT_WORK:
             self._tables.registry.note_aborted(candidate.scope)
-        return effects + self._learn(state, attempt, event, now)
+        return effects + self._learn(state, attempt, event.failure, now)
 
     def _mark_end(
         self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
     ) -> list[Effect]:
-        verdict, last, draw = VERDICTS[event.fault], event.fault.value, event.draw
-        rest = Mark.SUCCESS if event.fault is Fault.NONE else Mark.ABANDONED
+        fault, draw = event.failure.fault, event.draw
+        verdict, last = VERDICTS[fault], fault.value
+        rest = Mark.SUCCESS if fault is Fault.NONE else Mark.ABANDONED
         target = Mark.FAILURE if verdict.blame is Blame.TARGET else rest
         owed_target, owed_model = attempt.owed
         first = self._mark(attempt.permits.target, target, now, draw, last, owed_target)
@@ -111,7 +113,7 @@ class Settlement:
         elif event.committed or attempt.content:
             second = self._mark(model, Mark.FAILURE, now, draw, last, owed_model)
         else:
-            state.held.append(HeldFailure(attempt.candidate.scope, event.fault, model, draw))
+            state.held.append(HeldFailure(attempt.candidate.scope, fault, model, draw))
         return announced(now, first, second)
 
     def give_back(self, state: RequestState, now: float) -> list[Effect]:
@@ -122,24 +124,24 @@ class Settlement:
 
     def _note_decline(self, candidate: Candidate, event: AttemptSettled) -> bool:
         """Count a request that a provider declined; True if so many in a row are its failure."""
-        if event.fault is not Fault.DECLINED:
+        if event.failure.fault is not Fault.DECLINED:
             return False
         return self._tables.declines.note(candidate.pair, event.body)
 
     def _learn(
-        self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
+        self, state: RequestState, attempt: Attempt, failure: Failure, now: float
     ) -> list[Effect]:
         """Take in what an attempt's end says of its target beyond health."""
-        candidate, fault, tables = attempt.candidate, event.fault, self._tables
+        candidate, fault, tables = attempt.candidate, failure.fault, self._tables
         if candidate.provider is not None:
             tables.clouds.attempted(candidate.provider, fault)
         if fault is Fault.BUSY:
-            tables.busy.note(candidate.pair, event.retry_after, attempt.began, now)
+            tables.busy.note(candidate.pair, failure.retry_after, attempt.began, now)
             tries = state.busy_tries
             tries[candidate.pair] = tries.get(candidate.pair, 0) + 1
             return []
         if candidate.provider is not None:
-            return self._learn_of_cloud(state, attempt, event, now)
+            return self._learn_of_cloud(state, attempt, failure, now)
         state.seen.failed.add(candidate.target)
         unfit = fault in {Fault.CONTEXT_LENGTH, Fault.UNSUPPORTED}
         if VERDICTS[fault].blame is Blame.MODEL or unfit:
@@ -150,9 +152,9 @@ class Settlement:
         return [ReadPlacement(node=Address(candidate.target))]
 
     def _learn_of_cloud(
-        self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
+        self, state: RequestState, attempt: Attempt, failure: Failure, now: float
     ) -> list[Effect]:
-        candidate, fault, tables = attempt.candidate, event.fault, self._tables
+        candidate, fault, tables = attempt.candidate, failure.fault, self._tables
         if self._ask_anew(state, attempt, fault):
             return []
         if fault in _OF_THE_MODEL:
@@ -173,9 +175,9 @@ class Settlement:
                 context = provider.contexts.get(candidate.model, 0)
                 state.seen.too_short = max(state.seen.too_short, context)
             case Fault.BAD_KEY if tables.clouds.refused_key(
-                provider.cloud.name, now, event.loggable
+                provider.cloud.name, now, failure.loggable
             ):
-                facts: dict[str, object] = {"provider": candidate.target, "status": event.status}
+                facts: dict[str, object] = {"provider": candidate.target, "status": failure.status}
                 facts["rest"] = provider.key_rest
                 return [Announce(level="error", name="provider_key_refused", facts=facts)]
             case _:

@@ -4,7 +4,7 @@ from collections import Counter
 
 from msgspec import Struct, field
 
-from exo_supervisor.core.effects import RefusedAs
+from exo_supervisor.core.outcomes import RefusedAs
 from exo_supervisor.core.requests.refusals import short
 from exo_supervisor.core.requests.request import RequestState
 

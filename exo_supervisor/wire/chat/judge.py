@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from exo_supervisor.core.keys import hide_shapes
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.wire.chat import wordings
 from exo_supervisor.wire.chat.retry_after import MAX_WAIT, retry_after, seconds
@@ -68,15 +68,6 @@ class Said(Struct, frozen=True):
         """Return everything that tells what it is about."""
         param = self.param and f"'{self.param}'"
         return " ".join(filter(None, (self.code, param, self.kind, self.message)))
-
-
-class Judgement(Struct, frozen=True):
-    """Why a response head is not worth reading on; `retry_after` in seconds from now."""
-
-    fault: Fault
-    status: int
-    message: str
-    retry_after: float | None = None
 
 
 def decode(body: bytes) -> object:
@@ -192,7 +183,7 @@ def judge(
     *,
     exo: bool,
     now_wall: float,
-) -> Judgement | None:
+) -> Failure | None:
     """Tell the fault in a response head, or None for an answer worth reading.
 
     `body` is the (bounded) body of an error and may be empty; `now_wall` is seconds since the
@@ -208,7 +199,7 @@ def judge(
     wait = retry_after(named, now_wall)
     wait = error.retry_after if wait is None else wait
     fault = _judge_status(status, error, exo=exo, wait=wait)
-    return Judgement(fault=fault, status=status, message=tellable(fault, error), retry_after=wait)
+    return Failure(fault, tellable(fault, error), status, wait)
 
 
 def tellable(fault: Fault, error: Said) -> str:
@@ -217,14 +208,15 @@ def tellable(fault: Fault, error: Said) -> str:
     return error.message if fault is not Fault.BAD_KEY or harmless else ""
 
 
-def _judge_ok(content_type: str, headers: Mapping[str, str]) -> Judgement | None:
+def _judge_ok(content_type: str, headers: Mapping[str, str]) -> Failure | None:
     encoding = headers.get("content-encoding", "identity").strip().lower()
     media = content_type.partition(";")[0].strip().lower()
     if encoding not in {"", "identity"}:
-        return Judgement(Fault.CONTENT_TYPE, 200, "the answer is compressed unasked")
+        return Failure(Fault.CONTENT_TYPE, "the answer is compressed unasked", 200)
     if media not in {"text/event-stream", "application/json"}:
         shown = safe_text(media) or "no content type"
-        return Judgement(Fault.CONTENT_TYPE, 200, f"the answer is {shown}, not an answer to a chat")
+        text = f"the answer is {shown}, not an answer to a chat"
+        return Failure(Fault.CONTENT_TYPE, text, 200)
     return None
 
 

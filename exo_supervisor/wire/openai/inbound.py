@@ -5,7 +5,7 @@ import re
 import msgspec
 from msgspec import Raw, Struct
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import BadRequestError, Refusal, bad_request
 from exo_supervisor.wire.bounds import MAX_CHAT_VALUES, MAX_NAME_CHARS, has_few_values
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import ChatRequest, Fields
@@ -73,30 +73,28 @@ def read_chat(body: bytes) -> ChatRequest:
     """Read the body of a chat request; raises BadRequestError, whose text holds no value of it."""
     if not has_few_values(body):
         text = f"the body holds more than {MAX_CHAT_VALUES} values"
-        raise BadRequestError("body_too_large", text, status=413)
+        raise BadRequestError(Refusal(413, "body_too_large", text))
     fields = _read_fields(body)
     if "stop" in fields and len(fields["stop"]) > _MOST_STOP_BYTES:
         raise _too_much_stop()
     known = _read_known(body)
     if known.model is None:
-        raise BadRequestError("missing_field", "the field model is missing", param="model")
+        raise bad_request("missing_field", "the field model is missing", "model")
     if not known.model:
-        raise BadRequestError("wrong_type", "the field model is empty", param="model")
+        raise bad_request("wrong_type", "the field model is empty", "model")
     if len(known.model) > MAX_NAME_CHARS:
         text = f"the field model has more than {MAX_NAME_CHARS} characters"
-        raise BadRequestError("wrong_type", text, param="model")
+        raise bad_request("wrong_type", text, "model")
     if known.messages is None:
-        raise BadRequestError("missing_field", "the field messages is missing", param="messages")
+        raise bad_request("missing_field", "the field messages is missing", "messages")
     if not known.messages:
-        raise BadRequestError(
-            "empty_messages", "the list messages is empty; it needs one message", param="messages"
+        raise bad_request(
+            "empty_messages", "the list messages is empty; it needs one message", "messages"
         )
     limit = known.max_tokens if known.max_completion_tokens is None else known.max_completion_tokens
     if limit == 0:  # Exo takes it for no limit, and would generate 32168 tokens
-        raise BadRequestError(
-            "wrong_type", "the field max_tokens is 0; leave it out, or ask for one at least",
-            param="max_tokens",
-        )  # fmt: skip
+        text = "the field max_tokens is 0; leave it out, or ask for one at least"
+        raise bad_request("wrong_type", text, "max_tokens")
     stop = [known.stop] if isinstance(known.stop, str) else known.stop or []
     if len(stop) > _MOST_STOPS or sum(map(len, stop)) > _MOST_STOP_CHARS:
         raise _too_much_stop()
@@ -115,7 +113,7 @@ def read_chat(body: bytes) -> ChatRequest:
 
 def _too_much_stop() -> BadRequestError:
     bound = f"{_MOST_STOPS} texts of {_MOST_STOP_CHARS} characters in all"
-    return BadRequestError("wrong_type", f"the field stop holds more than {bound}", param="stop")
+    return bad_request("wrong_type", f"the field stop holds more than {bound}", "stop")
 
 
 def _read_fields(body: bytes) -> Fields:
@@ -125,17 +123,15 @@ def _read_fields(body: bytes) -> Fields:
             body.decode()  # the decoder does not look for UTF-8 in what it keeps raw
         return _fields.decode(body)
     except msgspec.ValidationError:
-        raise BadRequestError("bad_json", "the body is JSON, but not an object") from None
+        raise bad_request("bad_json", "the body is JSON, but not an object") from None
     except msgspec.DecodeError as error:
         place = re.search(r"\(byte \d+\)", str(error))
         where = f" {place.group()}" if place else ""
-        raise BadRequestError("bad_json", f"the body is not valid JSON{where}") from None
+        raise bad_request("bad_json", f"the body is not valid JSON{where}") from None
     except UnicodeDecodeError as error:
-        raise BadRequestError(
-            "bad_json", f"the body is not valid UTF-8 (byte {error.start})"
-        ) from None
+        raise bad_request("bad_json", f"the body is not valid UTF-8 (byte {error.start})") from None
     except RecursionError:
-        raise BadRequestError("bad_json", "the body nests its JSON too deeply") from None
+        raise bad_request("bad_json", "the body nests its JSON too deeply") from None
 
 
 def _read_known(body: bytes) -> _Known:
@@ -146,8 +142,8 @@ def _read_known(body: bytes) -> _Known:
         path = path.rstrip("`")
         name = re.split(r"[.\[]", path)[0]
         reason = wanted[:1].lower() + wanted[1:]
-        raise BadRequestError(
-            "wrong_type", f"the field {path} has the wrong type: {reason}", param=name
+        raise bad_request(
+            "wrong_type", f"the field {path} has the wrong type: {reason}", name
         ) from None
 
 
@@ -168,6 +164,6 @@ def _value(name: str, raw: Raw) -> object:
     try:
         return msgspec.json.decode(raw)
     except msgspec.ValidationError:
-        raise BadRequestError(
-            "wrong_type", f"the field {name} holds a number out of range", param=name
+        raise bad_request(
+            "wrong_type", f"the field {name} holds a number out of range", name
         ) from None

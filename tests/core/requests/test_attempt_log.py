@@ -3,7 +3,7 @@
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.names import ModelId, ProviderName, RequestId
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.core.requests.attempt_log import MAX_KEYS, MOST, SPAN, AttemptLog
 from exo_supervisor.core.requests.candidate import Permits, make_candidate
 from exo_supervisor.core.requests.request import Attempt
@@ -17,8 +17,10 @@ def failed(log: AttemptLog, now: float, target: str = "p", message: str = "") ->
     name = ProviderName(target)
     attempt = Attempt(1, make_candidate(name, name, ModelId("x")), "cloud", PERMITS)
     event = AttemptSettled(
-        request=RequestId("r"), attempt=1, fault=Fault.BAD_STATUS, draw=0.0, status=502,
-        message="the client alone reads this", loggable=message,
+        request=RequestId("r"), attempt=1, draw=0.0,
+        failure=Failure(
+            Fault.BAD_STATUS, "the client alone reads this", status=502, loggable=message
+        ),
     )  # fmt: skip
     return log.tell(attempt, event, now)
 

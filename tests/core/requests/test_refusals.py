@@ -2,30 +2,24 @@
 
 import pytest
 
-from exo_supervisor.core.events import RequestArrived
-from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Policy
-from exo_supervisor.core.requests.refusals import end_of, must_stay, not_found, not_placed
+from exo_supervisor.core.requests.refusals import MUST_STAY, end_of, not_found, not_placed
 from tests.core.story import CLOUDS, Story, refusal, told
 
 
-def asked(model: str) -> RequestArrived:
-    return RequestArrived(request=RequestId("r"), model=model, deadline=9.0, draw=0.0)
-
-
 def test_not_found() -> None:
-    refusal = not_found(asked("lama"), ["llama", "lama2"], [], [])
+    refusal = not_found("lama", ["llama", "lama2"], [], [])
     assert (refusal.status, refusal.code, refusal.param) == (404, "model_not_found", "model")
     assert refusal.message == (
         "no node and no provider has the model 'lama'; similar: llama, lama2"
     )
-    bare = not_found(asked("x"), [], [], [])
+    bare = not_found("x", [], [], [])
     assert bare.message == "no node and no provider has the model 'x'"
 
 
 def test_not_found_tells_what_can_be_placed_and_what_is_ready() -> None:
-    refusal = not_found(asked("x"), ["y"], ["org/x-1", "org/x-2"], ["c", "b"])
+    refusal = not_found("x", ["y"], ["org/x-1", "org/x-2"], ["c", "b"])
     assert refusal.message.endswith(
         "'x'; similar: y; Exo could place: org/x-1, org/x-2; ready now: b, c"
     )
@@ -66,17 +60,16 @@ def test_a_refusal_after_an_attempt_says_how_it_is_counted(
 
 
 def test_a_long_name_is_cut() -> None:
-    assert "x" * 80 + "..." in not_found(asked("x" * 81), [], [], []).message
-    assert "..." not in not_found(asked("x" * 80), [], [], []).message
+    assert "x" * 80 + "..." in not_found("x" * 81, [], [], []).message
+    assert "..." not in not_found("x" * 80, [], [], []).message
 
 
 def test_not_placed() -> None:
-    refusal = not_placed(asked("card"), ["c", "b", "d", "a"])
+    refusal = not_placed("card", ["c", "b", "d", "a"])
     assert (refusal.status, refusal.code, refusal.param) == (404, "model_not_placed", "model")
     assert refusal.message.endswith("; ready now: a, b, c")
-    assert "ready now" not in not_placed(asked("card"), []).message
+    assert "ready now" not in not_placed("card", []).message
 
 
 def test_must_stay() -> None:
-    refusal = must_stay(asked("m"))
-    assert (refusal.status, refusal.code, refusal.param) == (403, "privacy", None)
+    assert (MUST_STAY.status, MUST_STAY.code, MUST_STAY.param) == (403, "privacy", None)

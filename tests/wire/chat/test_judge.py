@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.chat.judge import Judgement, WireError, decode, in_band, judge, said
+from exo_supervisor.core.outcomes import Failure, Fault
+from exo_supervisor.wire.chat.judge import WireError, decode, in_band, judge, said
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 JSON = "application/json"
@@ -21,7 +21,7 @@ def judged(
     *,
     exo: bool = False,
     headers: Mapping[str, str] | None = None,
-) -> Judgement:
+) -> Failure:
     body = json.dumps(error).encode()
     found = judge(status, JSON, headers or {}, body, exo=exo, now_wall=1_700_000_000.0)
     assert found is not None
@@ -155,7 +155,7 @@ def test_what_fastapi_echoes_is_left_out() -> None:
     recorded = (RECORDINGS / "gen-b/solo/pre-model-int.response.http").read_bytes()
     body = recorded.partition(b"\r\n\r\n")[2]
     found = judge(422, JSON, {}, body, exo=True, now_wall=0.0)
-    assert found == Judgement(Fault.REJECTED, 422, "model: Input should be a valid string")
+    assert found == Failure(Fault.REJECTED, "model: Input should be a valid string", 422)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_errors_of_many_shapes_are_understood(error: object, message: str) -> No
 
 def test_a_body_that_is_no_json_says_nothing() -> None:
     found = judge(502, "text/html", {}, b"<html>", exo=False, now_wall=0.0)
-    assert found == Judgement(Fault.BAD_STATUS, 502, "")
+    assert found == Failure(Fault.BAD_STATUS, "", 502)
     with pytest.raises(WireError):
         decode(b"\xff")
 

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.wire.chat import wordings
-from exo_supervisor.wire.chat.judge import Judgement, in_band, judge, said
+from exo_supervisor.wire.chat.judge import in_band, judge, said
 
 JSON = "application/json"
 
 
-def judged(status: int, body: object, headers: dict[str, str] | None = None) -> Judgement:
+def judged(status: int, body: object, headers: dict[str, str] | None = None) -> Failure:
     """Judge a provider's refusal; a text is the message of an error in OpenAI's shape."""
     whole = {"error": {"message": body}} if isinstance(body, str) else body
     found = judge(

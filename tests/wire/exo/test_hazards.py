@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import BadRequestError
 from exo_supervisor.wire.chat.request import Ask
 from exo_supervisor.wire.exo.identity import encode_chat
 from exo_supervisor.wire.exo.traits import PEERS, TRAITS
@@ -116,4 +116,5 @@ def test_no_token_at_all_is_a_wrong_request() -> None:
     for name in ("max_tokens", "max_completion_tokens"):
         with pytest.raises(BadRequestError) as caught:
             read_chat(body(**{name: 0}))
-        assert (caught.value.code, caught.value.param) == ("wrong_type", "max_tokens")
+        refusal = caught.value.refusal
+        assert (refusal.code, refusal.param) == ("wrong_type", "max_tokens")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.errors import BadRequestError
+from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.wire.exo.traits import PEERS
 from exo_supervisor.wire.openai.inbound import read_chat
 
@@ -21,10 +21,10 @@ def ask(**more: object) -> bytes:
     return json.dumps(ASK | more).encode()
 
 
-def refusal(body: bytes) -> BadRequestError:
+def refusal(body: bytes) -> Refusal:
     with pytest.raises(BadRequestError) as caught:
         read_chat(body)
-    return caught.value
+    return caught.value.refusal
 
 
 def test_a_plain_request_is_read() -> None:
