@@ -30,7 +30,7 @@ broadcast = "off"
 [health]
 interval = {interval}
 timeout = 10.0
-ready_interval = {interval}
+ready_interval = {ready_interval}
 # Patient: on a busy machine slowness is measured, no fault.
 [timeouts]
 connect = 20.0
@@ -99,6 +99,7 @@ class Setting(Struct, frozen=True):
                 upstream=self.upstream,
                 nodes=",".join(f'"{node}"' for node in self.nodes),
                 interval=self.interval,
+                ready_interval=2 * self.interval,  # as the defaults have it
                 listens=str(self.listens).lower(),
                 exo=EXO_MODEL,
                 cloud=CLOUD_MODEL,
