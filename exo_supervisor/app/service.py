@@ -90,18 +90,15 @@ async def serve(
         performer = Performer(health, placer, live, watch, instances, sinks)
         conductor = _conductor(machine, receive, performer, clock)
         sources = Sources(config, machine, fetch, send, state)
-        others = Late()
+        others = _others(given, machine, conductor, _about(given, sources, live))
         ingress = _ingress(given, conductor, live, sinks, nodes, clouds)
         listener = _listener(given, ingress, others, clock)
-        about = _about(given, sources, live)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
-            _start(tasks, [health, placer, watch, instances])
+            _start(tasks, [health, placer, watch, instances, others])
             _start(tasks, [*_listings(given, clouds, send), *sources.services, *_advertise(given)])
             await _listen(listener, given)
             started()
-            make = await to_thread.run_sync(_import_plain_routes)
-            others.arrive(make(machine, conductor.ask, about, given.admin_group))
             await stop()
             systemd.notify("STOPPING=1")
             log.info("drain_started", in_flight=len(live))
@@ -159,6 +156,25 @@ def _listener(given: Given, ingress: Ingress, others: Late, clock: Clock) -> Lis
     return Listener(ingress.begin, DISPATCHED, lambda: others, door, drain_timeout=drain_timeout)
 
 
+def _others(given: Given, machine: Machine, conductor: Conductor, about: About) -> Late:
+    """Make what answers all but chats, once somebody asks for it.
+
+    aiohttp is a third of the memory and half of the CPU that a start takes: too much for a house
+    that only chats. It is imported in a thread, so that no chat waits for it.
+    """
+
+    def bring() -> "Callable[..., HandedOver]":
+        from exo_supervisor.app.plain_routes import handed_over  # noqa: PLC0415 -- see above
+
+        return handed_over
+
+    async def make() -> "HandedOver":
+        handed_over = await to_thread.run_sync(bring)
+        return handed_over(machine, conductor.ask, about, given.admin_group)
+
+    return Late(make)
+
+
 def _about(given: Given, sources: Sources, live: LiveRequests) -> About:
     return About(
         given.file,
@@ -179,13 +195,6 @@ async def _listen(listener: Listener, given: Given) -> None:
         log.warning("provider_off", provider=provider, why=why)
     log.info("service_listening", sockets=given.listening_at(), config=given.file)
     systemd.notify("READY=1")
-
-
-def _import_plain_routes() -> "Callable[..., HandedOver]":
-    """Import what answers all but chats, in a thread: no chat waits for that, nor does `ready`."""
-    from exo_supervisor.app.plain_routes import handed_over  # noqa: PLC0415
-
-    return handed_over
 
 
 def _start(tasks: TaskGroup, services: Sequence[Service]) -> None:

@@ -1,8 +1,10 @@
-"""Holds handed-over connections until what takes them on is imported; chats do not wait for it."""
+"""Holds handed-over connections until what takes them on is imported, which the first asks for."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, cast
+
+import anyio
 
 from exo_supervisor.serve.token import Judgement
 
@@ -22,11 +24,25 @@ class Others(Protocol):
 
 
 class Late:
-    """Others that may come later; the door bounds how many connections are held until then."""
+    """Others that `bring` imports; the door bounds how many connections are held until then."""
 
-    def __init__(self) -> None:
+    name = "other_routes"
+
+    def __init__(self, bring: Callable[[], Awaitable[Others]]) -> None:
+        self._bring = bring
         self._others: Others | None = None
         self._held: list[tuple[_Held, Judgement | None, Left]] = []
+        self._wanted, self._here = asyncio.Event(), asyncio.Event()
+
+    async def run(self) -> None:
+        """Bring the others once a connection is there for them, and hand on all that is held."""
+        await self._wanted.wait()
+        self._others = others = await self._bring()
+        self._here.set()
+        waiting, self._held = self._held, []
+        for held, judgement, left in waiting:
+            if held.transport is not None:
+                held.go_on(held.transport, others.connection(judgement, left))
 
     def connection(self, judgement: Judgement | None, left: Left) -> asyncio.Protocol:
         """Hand a connection on, or hold it."""
@@ -34,20 +50,17 @@ class Late:
             return self._others.connection(judgement, left)
         held = _Held(left)
         self._held.append((held, judgement, left))
+        self._wanted.set()
         return held
 
-    def arrive(self, others: Others) -> None:
-        """Hand on all that is held, and what comes from now on."""
-        self._others, waiting = others, self._held
-        self._held = []
-        for held, judgement, left in waiting:
-            if held.transport is not None:
-                held.go_on(held.transport, others.connection(judgement, left))
-
     async def drain(self, seconds: float) -> None:
-        """Let the others end; who is still held has waited in vain."""
+        """Let the others end, and who is held be answered; who then still is has waited in vain."""
+        until = anyio.current_time() + seconds
+        if self._held:
+            with anyio.move_on_at(until):
+                await self._here.wait()
         if self._others is not None:
-            await self._others.drain(seconds)
+            await self._others.drain(until - anyio.current_time())
         for held, _, _ in self._held:
             if held.transport is not None:
                 held.transport.abort()

@@ -107,7 +107,7 @@ async def _listening(process: asyncio.subprocess.Process, socket: Path, log: Pat
 
 
 async def _warm(socket: Path) -> None:
-    """Wait for what a start leaves for later: aiohttp is imported once chats are served."""
+    """Have imported what a start leaves for later: aiohttp, for all that is no chat."""
     async with asyncio.timeout(_STARTS_WITHIN):
         reader, writer = await asyncio.open_unix_connection(socket)
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

@@ -1,13 +1,16 @@
-"""A request that comes before who answers it was imported is held, and then answered whole."""
+"""The first request imports who answers it, is held meanwhile, and then answered whole."""
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
+import anyio
 import pytest
 
 from exo_supervisor.serve.late import Late
 from exo_supervisor.serve.token import Judgement
+from tests.budget import EVER
 
 pytestmark = pytest.mark.real_time
 
@@ -66,38 +69,83 @@ async def heard(near: socket.socket) -> bytes:
     return got
 
 
+class House:
+    """Others that come when they are let; `late` runs while the `async with` block does."""
+
+    def __init__(self) -> None:
+        self.asked, self.come = anyio.Event(), anyio.Event()
+        self.echoes = Echoes()
+        self.late = Late(self._bring)
+
+    async def _bring(self) -> Echoes:
+        self.asked.set()
+        await self.come.wait()
+        return self.echoes
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[Late]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.late.run)
+            yield self.late
+            tasks.cancel_scope.cancel()
+
+
+async def test_nothing_is_brought_before_somebody_asks() -> None:
+    house = House()
+    async with house.running():
+        await anyio.wait_all_tasks_blocked()
+        assert not house.asked.is_set()
+
+
 async def test_what_came_early_is_answered_once_somebody_can() -> None:
-    late, left = Late(), asyncio.Event()
-    early = await held(late, left)
-    with pytest.raises(BlockingIOError):
-        early.recv(1)
-    late.arrive(Echoes())
-    assert await heard(early) == b"GET /"
-    await left.wait()
-    assert await heard(await held(late, asyncio.Event())) == b"GET /", "who comes later, too"
+    house, left = House(), asyncio.Event()
+    async with house.running() as late:
+        early = await held(late, left)
+        await house.asked.wait()
+        with pytest.raises(BlockingIOError):
+            early.recv(1)
+        house.come.set()
+        assert await heard(early) == b"GET /"
+        await left.wait()
+        assert await heard(await held(late, asyncio.Event())) == b"GET /", "who comes later, too"
 
 
 async def test_who_leaves_meanwhile_is_counted_out_and_not_answered() -> None:
-    late, left = Late(), asyncio.Event()
-    near, far = socket.socketpair()
-    protocol = late.connection(None, left.set)
-    transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, far)
-    transport.abort()
-    await left.wait()
-    late.arrive(Echoes())
-    near.close()
+    house, left = House(), asyncio.Event()
+    async with house.running() as late:
+        near, far = socket.socketpair()
+        protocol = late.connection(None, left.set)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_accepted_socket(lambda: protocol, far)
+        transport.abort()
+        await left.wait()
+        house.come.set()
+        await late.drain(EVER)
+        near.close()
 
 
-async def test_an_end_before_that_cuts_who_is_held() -> None:
-    late, left = Late(), asyncio.Event()
-    near = await held(late, left)
-    await late.drain(1.0)
-    await left.wait()
-    assert await heard(near) == b""
+async def test_an_end_before_that_waits_for_it_and_answers_who_is_held() -> None:
+    house = House()
+    async with house.running() as late, anyio.create_task_group() as tasks:
+        near = await held(late, asyncio.Event())
+        tasks.start_soon(late.drain, EVER)
+        await house.asked.wait()
+        house.come.set()
+        assert await heard(near) == b"GET /"
+    assert house.echoes.drained == 1
 
 
-async def test_an_end_after_it_is_theirs() -> None:
-    late, echoes = Late(), Echoes()
-    late.arrive(echoes)
-    await late.drain(1.0)
-    assert echoes.drained == 1
+async def test_an_end_that_waited_in_vain_cuts_who_is_held() -> None:
+    house, left = House(), asyncio.Event()
+    async with house.running() as late:
+        near = await held(late, left)
+        await late.drain(0.01)
+        await left.wait()
+        assert await heard(near) == b""
+
+
+async def test_an_end_of_which_nobody_asked_anything_brings_nothing() -> None:
+    house = House()
+    async with house.running() as late:
+        await late.drain(EVER)
+    assert not house.asked.is_set()
