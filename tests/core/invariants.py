@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from exo_supervisor.core.balance.choose import SAMPLE
 from exo_supervisor.core.breakers.automaton import HalfOpen
 from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.effects import Effect, StartAttempt
@@ -10,6 +11,8 @@ from exo_supervisor.core.fleet.hosts import Hosts
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, RequestId
+from exo_supervisor.core.requests.candidate import Candidate, at_node
+from exo_supervisor.core.tables import Tables
 from tests.core.simulation import Client, House
 
 
@@ -21,6 +24,7 @@ def check(house: House) -> None:
     check_counters(machine)
     check_index(machine.tables.registry)
     check_judgement(machine.tables.registry)
+    check_candidates(machine.tables)
     check_clusters(machine.tables.registry)
     check_alarms(house)
 
@@ -121,6 +125,21 @@ def check_judgement(registry: Registry) -> None:
             for host in {host for one in told.instances for host in one.hosts}:
                 stands.setdefault(host, set()).add((cluster.key, model))
     assert vars(hosts)["_stands"] == stands, "what stands on a host"
+
+
+def check_candidates(tables: Tables) -> None:
+    """Check that a candidate which the next request would be given is as one made afresh."""
+    cache, registry = vars(tables.candidates), tables.registry
+    if cache["_shape"] != registry.models.shape:
+        return  # the next to ask has all of them made anew
+    made: dict[tuple[Address, ModelId], Candidate] = cache["_made"]
+    for (address, model), candidate in made.items():
+        assert candidate == at_node(registry, address, model), "a candidate is stale"
+    ready: dict[ModelId, list[Candidate]] = cache["_of_model"]
+    for model, candidates in ready.items():
+        nodes = registry.where_ready(model)
+        fresh = [at_node(registry, each, model) for each in nodes] if len(nodes) <= SAMPLE else []
+        assert candidates == fresh, "who is ready for a model is stale"
 
 
 def check_clusters(registry: Registry) -> None:

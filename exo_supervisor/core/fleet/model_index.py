@@ -74,6 +74,7 @@ class ModelIndex:
         if told != cluster.told:
             self._hosts.stand(cluster.key, cluster.told, told)
             cluster.told = told
+            self.shape += 1
         old = cluster.models
         cluster.models = {model: self._judge(cluster, placed) for model, placed in told.items()}
         cluster.condition.wait(cluster.models, now)

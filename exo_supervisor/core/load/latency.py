@@ -16,19 +16,18 @@ FADE = 300.0
 perhaps while it loaded, is asked again sooner or later."""
 
 
-class Sample(Struct, frozen=True):
+class Sample(Struct):
     """One target's time to first content for one model, in seconds, and when it was measured."""
 
     ttft: float
     at: float
 
-
-def measure(sample: Sample | None, ttft: float, now: float) -> Sample:
-    """Take one measurement in: a slower one counts at once, a faster one with time."""
-    if sample is None or ttft >= sample.ttft:
-        return Sample(ttft, now)
-    old = exp(-max(0.0, now - sample.at) / DECAY)
-    return Sample(sample.ttft * old + ttft * (1.0 - old), now)
+    def take(self, ttft: float, now: float) -> None:
+        """Take one measurement in: a slower one counts at once, a faster one with time."""
+        if ttft < self.ttft:
+            old = exp(-max(0.0, now - self.at) / DECAY)
+            ttft = self.ttft * old + ttft * (1.0 - old)
+        self.ttft, self.at = ttft, now
 
 
 class Latencies:
@@ -42,7 +41,10 @@ class Latencies:
         samples = self._samples.get(target)
         if samples is None:
             samples = self._samples[target] = Bounded(MAX_MODELS)
-        samples[model] = measure(samples.get(model), ttft, now)
+        if (sample := samples.get(model)) is None:
+            samples[model] = Sample(ttft, now)
+        else:
+            sample.take(ttft, now)
 
     def has_sample(self, target: Target, model: ModelId) -> bool:
         """Say whether a target was seen to answer with a model."""

@@ -5,6 +5,7 @@ from msgspec import Struct
 from exo_supervisor.core.balance.choose import SAMPLE
 from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.breakers.table import Key
+from exo_supervisor.core.events import Instance
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.load.concurrency import SeatKey, key_of, seats_of
@@ -13,6 +14,7 @@ from exo_supervisor.core.names import (
     Address,
     ClusterKey,
     Generation,
+    InstanceId,
     ModelId,
     ProviderName,
     Scope,
@@ -52,6 +54,9 @@ class Candidate(Struct, frozen=True):
     """What limits how many are at work at once; a provider knows its own limit."""
     unguarded: Permits
     """The permits of two breakers that have no row, since both are healthy."""
+    copies: frozenset[InstanceId] = frozenset()
+    """The copies of the model that its cluster tells of, `ready_copies` those that are ready."""
+    ready_copies: frozenset[InstanceId] = frozenset()
 
 
 def make_candidate(
@@ -60,6 +65,7 @@ def make_candidate(
     model: ModelId,
     node: Node | None = None,
     seats: int = 0,
+    copies: tuple[Instance, ...] = (),
 ) -> Candidate:
     """Make a candidate; where there is no node, the target is a provider."""
     peer = ANY_PEER if node is None else node.peer
@@ -76,6 +82,8 @@ def make_candidate(
         pair=(target, model),
         seat_key=None if node is None else key_of(peer, scope, model),
         unguarded=Permits((guards[0], 0), (guards[1], 0)),
+        copies=frozenset(one.id for one in copies),
+        ready_copies=frozenset(one.id for one in copies if one.ready),
     )
 
 
@@ -140,4 +148,6 @@ def at_node(registry: Registry, address: Address, model: ModelId) -> Candidate:
     placed = None if cluster is None else cluster.models.get(model)
     ready = 0 if placed is None else sum(instance.ready for instance in placed.instances)
     seats = seats_of(node.peer, state_paths=node.state_paths, instances=ready)
-    return make_candidate(address, scope, model, node, seats)
+    told = None if cluster is None else cluster.told.get(model)
+    copies = () if told is None else told.instances
+    return make_candidate(address, scope, model, node, seats, copies)

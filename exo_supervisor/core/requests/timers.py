@@ -3,10 +3,10 @@
 from msgspec import structs
 
 from exo_supervisor.core.effects import Announce, StartAttempt, Timers
-from exo_supervisor.core.fleet.nodes import Cluster, Node
+from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.load.heads import Heads
 from exo_supervisor.core.load.marks import STREAM, USAGE
-from exo_supervisor.core.names import Address, ClusterKey
+from exo_supervisor.core.names import Address
 from exo_supervisor.core.policy import Cloud, PeerRules
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.request import Attempt, RequestState
@@ -29,10 +29,9 @@ def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAtte
         dialect = cloud.dialect
     else:
         node = tables.registry.nodes[Address(candidate.target)]
-        cluster = tables.registry.clusters[ClusterKey(candidate.scope)]
         url = node.url
         timers = _node_timers(candidate, node.peer, state.event.size, tables)
-        _note(attempt, node, cluster)
+        _note(attempt, node, tables)
     attempt.timers = timers
     return StartAttempt(
         request=state.event.request,
@@ -52,12 +51,10 @@ def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAtte
     )
 
 
-def _note(attempt: Attempt, node: Node, cluster: Cluster) -> None:
+def _note(attempt: Attempt, node: Node, tables: Tables) -> None:
     """Note on an attempt what has to hold for as long as it is silent."""
-    placed = cluster.told.get(attempt.candidate.model)
-    copies = () if placed is None else placed.instances
-    attempt.copies = frozenset(one.id for one in copies)
-    attempt.ready_copies = frozenset(one.id for one in copies if one.ready)
+    fresh = tables.candidates.at(node.address, attempt.candidate.model)
+    attempt.copies, attempt.ready_copies = fresh.copies, fresh.ready_copies
     attempt.node_id = node.node_id
     attempt.index = None if node.view is None else node.view.index
     if attempt.candidate.peer.ring:

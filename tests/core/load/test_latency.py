@@ -6,14 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.core.load.latency import FADE, MAX_MODELS, Latencies, Sample, measure
+from exo_supervisor.core.load.latency import FADE, MAX_MODELS, Latencies, Sample
 from exo_supervisor.core.names import Address, ModelId
 
 A, M = Address("a:1"), ModelId("m")
 
 
+def measure(sample: Sample, ttft: float, now: float) -> Sample:
+    sample.take(ttft, now)
+    return sample
+
+
 def test_the_first_measurement_counts_whole() -> None:
-    assert measure(None, 2.0, 5.0) == Sample(2.0, 5.0)
+    latency = Latencies()
+    latency.observe(A, M, 2.0, 5.0)
+    assert latency.load(A, M, 0, 5.0) == (2.0, 0)
 
 
 def test_a_slower_one_counts_at_once() -> None:
