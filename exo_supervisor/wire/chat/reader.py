@@ -17,6 +17,7 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.continuation import Splice
 from exo_supervisor.wire.chat.judge import in_band, safe_text, said, tellable
 from exo_supervisor.wire.chat.piece import (
+    NULL,
     Answer,
     OversizedAnswerError,
     Piece,
@@ -159,6 +160,8 @@ class Reader(Answer, ABC):
 
     def read_usage(self, usage: Raw) -> None:
         """Take in the upstream's own count; what is none is passed over."""
+        if usage == NULL:
+            return
         try:
             told = read_usage(aside(usage))
         except UNREADABLE:
@@ -265,7 +268,13 @@ class Reader(Answer, ABC):
 
 def aside(raw: Raw) -> object:
     """Return the value of what stands beside the answer, or None for what is too long to read."""
+    if len(raw) > _MAX_ASIDE:
+        return None
     try:
-        return None if len(raw) > _MAX_ASIDE else loads(raw)
+        return msgspec.json.decode(raw)
+    except UNREADABLE:
+        pass
+    try:
+        return loads(raw)
     except UNREADABLE:
         return None

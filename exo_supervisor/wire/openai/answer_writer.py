@@ -58,7 +58,8 @@ class _Told:
         new += self.audio.add(members(told.pop("audio", NULL)))
         return new + self.message.add(told)
 
-    def whole(self, index: int) -> dict[str, object]:
+    def write(self, into: list[bytes]) -> None:
+        """Write the message, and what stands behind it."""
         message: dict[str, object] = {"role": "assistant", "content": None}
         message |= self.message.whole()
         if audio := self.audio.whole():
@@ -68,12 +69,10 @@ class _Told:
             message["content"] = message["content"] or None
         if self.function:
             message["function_call"] = self.function.whole()
-        return {
-            "index": index,
-            "message": message,
-            "logprobs": self.logprobs.whole() or None,
-            "finish_reason": self.finish,
-        }
+        write(message, into)
+        into.append(b',"logprobs":')
+        write(self.logprobs.whole() or None, into)
+        into.append(b',"finish_reason":%b}' % msgspec.json.encode(self.finish))
 
 
 def _pieces(calls: Raw) -> list[dict[str, Raw]]:
@@ -147,15 +146,13 @@ class AnswerWriter:
 
         An upstream that told no usage gets its completion's content chunks counted.
         """
-        parts: list[bytes] = []
-        whole: dict[str, object] = {
-            "id": self.id,
-            "created": self.created,
-            "model": answer.served_model or self.model,
-            "choices": [told.whole(index) for index, told in sorted(self._told.items())],
-            "usage": Raw(answer.usage_text or counted(answer.tokens)),
-            "object": "chat.completion",
-        }
-        write(whole, parts)
-        parts[-1] = b"%b}" % answer.extras.take()
+        model = msgspec.json.encode(answer.served_model or self.model)
+        head = b'{"id":%b,"created":%d,"model":%b,"choices":['
+        parts = [head % (msgspec.json.encode(self.id), self.created, model)]
+        for number, (index, told) in enumerate(sorted(self._told.items())):
+            parts.append(b'%b{"index":%d,"message":' % (b"," if number else b"", index))
+            told.write(parts)
+        usage = answer.usage_text or counted(answer.tokens)
+        tail = b'],"usage":%b,"object":"chat.completion"%b}'
+        parts.append(tail % (usage, answer.extras.take()))
         return parts

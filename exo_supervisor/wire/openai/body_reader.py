@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.chat.piece import NULL, values
+from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece, values
 from exo_supervisor.wire.lenient_json import loads, members, written
-from exo_supervisor.wire.openai.chunk import MAX_CHUNK_OBJECTS, Index
+from exo_supervisor.wire.openai.chunk import MAX_CHUNK_OBJECTS, Choice, Index, read_piece
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_list, as_object
 
@@ -31,6 +31,7 @@ class _Choice(Struct, gc=False):
     message: Raw = NULL
     finish_reason: str | None = None
     logprobs: Raw = NULL
+    native_finish_reason: Raw = NULL
 
 
 class _LooseChoice(Struct):
@@ -43,20 +44,20 @@ class _Loose(Struct):
 
 
 class _Whole(Struct):
-    id: Raw = NULL
     model: Raw = NULL
     choices: Annotated[list[_Choice], Meta(max_length=128)] | None = None
     usage: Raw = NULL
     error: Raw = NULL
 
 
+_ONE_LINE = bytes(0x20 if byte in b"\r\n" else byte for byte in range(256))
 _whole = msgspec.json.Decoder(_Whole)
 _calls = msgspec.json.Decoder(list[dict[str, Raw]])
 
 
 @dataclass(slots=True, kw_only=True)
 class BodyReader(ChunkReader):
-    """Makes pieces of one `chat.completion`, as if it had been streamed, once all of it is here."""
+    """Makes a piece of each choice of one `chat.completion`, once all of it is here."""
 
     _parts: list[bytes] = field(default_factory=list[bytes], init=False)
     _size: int = field(default=0, init=False)
@@ -100,22 +101,26 @@ class BodyReader(ChunkReader):
             choices = whole.choices or []
             if any(values(choice.message) > _MOST_VALUES for choice in choices):
                 return self._too_many()
-            events = _events(whole, choices)
+            pieces = [_piece(choice) for choice in choices]
         except UNREADABLE:
             return self._unreadable()
-        if len({choice.index for choice in choices}) < len(choices):
+        if len({piece.index for piece in pieces}) < len(pieces):
             return self._unreadable()
-        return self._replay(events)
+        self.read_named(_short(whole.model))
+        self.read_usage(_short(whole.usage))
+        return self._take_all(pieces, len(body))
 
-    def _replay(self, events: list[bytes]) -> bytes:
-        written: list[bytes] = []
-        for event in events:
-            written.append(self.read_event(event))
-            if self.malformed:
-                return self._unreadable()
-            if self.fault is not None:
-                return b""
-        return b"".join(written)
+    def _take_all(self, pieces: list[Piece], size: int) -> bytes:
+        try:
+            self.writer.note(size)
+            told = [self.take(piece) for piece in pieces if self.fault is None]
+        except OversizedAnswerError as error:
+            self.fail(Fault.OVERSIZED, str(error))
+        except (JoinError, *UNREADABLE):
+            self.fail(Fault.MALFORMED, "the pieces of the answer do not fit together")
+        if self.fault is not None:
+            return b""
+        return b"".join(told) if self.done else b"".join((*told, self.end()))
 
     def _unreadable(self) -> bytes:
         self.fail(Fault.PAYLOAD, "the answer is not valid JSON of a chat completion")
@@ -129,9 +134,14 @@ class BodyReader(ChunkReader):
 def _read(body: bytes) -> _Whole:
     """Read it, leniently where it is only nearly right; raises one of UNREADABLE."""
     try:
-        return _whole.decode(body)
+        whole = _whole.decode(body)
+        if b"\n" in body or b"\r" in body:
+            # between the tokens of JSON only; copied into one line of our own stream
+            whole = _whole.decode(body.translate(_ONE_LINE))
     except msgspec.DecodeError:
         found = loads(body)
+    else:
+        return whole
     loose = msgspec.convert(found, _Loose).choices or []
     fields = as_object(found)
     told = map(as_object, as_list(fields.get("choices")))
@@ -141,10 +151,11 @@ def _read(body: bytes) -> _Whole:
             message=Raw(written(choice.get("message"))),
             finish_reason=read.finish_reason,
             logprobs=Raw(written(choice.get("logprobs"))),
+            native_finish_reason=Raw(written(choice.get("native_finish_reason"))),
         )
         for read, choice in zip(loose, told, strict=True)
     ]
-    aside = {name: Raw(written(fields.get(name))) for name in ("id", "model", "usage", "error")}
+    aside = {name: Raw(written(fields.get(name))) for name in ("model", "usage", "error")}
     return _Whole(choices=choices, **aside)
 
 
@@ -152,27 +163,23 @@ def _short(raw: Raw) -> Raw:
     return raw if len(raw) <= _MOST_ASIDE else NULL
 
 
-def _events(whole: _Whole, choices: list[_Choice]) -> list[bytes]:
-    """Return the same answer as the events of a stream: one for each choice, the usage, the end."""
-    head: dict[str, object] = {"id": _short(whole.id), "model": _short(whole.model)}
-    last: dict[str, object] = {"choices": list[object](), "usage": _short(whole.usage)}
-    chunks = [*(head | {"choices": [_chunk(choice)]} for choice in choices), head | last]
-    return [*(msgspec.json.encode(chunk) for chunk in chunks), b"[DONE]"]
-
-
-def _chunk(choice: _Choice) -> dict[str, object]:
+def _piece(choice: _Choice) -> Piece:
+    """Return a choice as one piece; raises one of UNREADABLE."""
     message = {} if choice.message == NULL else _object(choice.message)
     delta: dict[str, object] = {name: raw for name, raw in message.items() if raw != NULL}
+    raw = choice.message
     if "tool_calls" in delta:
         delta["tool_calls"] = [
             {"index": place, **call} for place, call in enumerate(_pieces(message["tool_calls"]))
         ]
-    return {
-        "index": choice.index,
-        "delta": delta,
-        "finish_reason": choice.finish_reason,
-        "logprobs": choice.logprobs,
-    }
+        raw = NULL
+    if raw == NULL or len(delta) < len(message):
+        raw = Raw(msgspec.json.encode(delta))
+    return read_piece(
+        Choice(
+            raw, choice.index, choice.finish_reason, choice.logprobs, choice.native_finish_reason
+        )
+    )
 
 
 def _pieces(calls: Raw) -> list[dict[str, Raw]]:

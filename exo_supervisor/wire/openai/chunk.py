@@ -76,6 +76,16 @@ def read_strictly(data: bytes) -> tuple[Chunk, list[Piece]]:
     return chunk, [_piece(choice) for choice in _choices(chunk.choices) or ()]
 
 
+def read_piece(choice: Choice) -> Piece:
+    """Read a choice, leniently where it is only nearly JSON; raises one of UNREADABLE."""
+    try:
+        return _piece(choice)
+    except UNREADABLE:
+        told = as_object(loads(choice.delta))
+        choice.delta = Raw(written(told))
+        return _as_piece(choice, msgspec.convert(told, Delta))
+
+
 def _piece(choice: Choice) -> Piece:
     """Read a choice's delta; one that is null, or not there, becomes an empty object."""
     raw = choice.delta
@@ -83,9 +93,20 @@ def _piece(choice: Choice) -> Piece:
         raise msgspec.ValidationError("more values than a delta can have")
     delta = _delta(raw)
     if delta is None:
-        delta, raw = Delta(), Raw(b"{}")
-    native = choice.native_finish_reason
-    return Piece(delta, raw, choice.index or 0, choice.finish_reason, choice.logprobs, native)
+        delta = Delta()
+        choice.delta = Raw(b"{}")
+    return _as_piece(choice, delta)
+
+
+def _as_piece(choice: Choice, delta: Delta) -> Piece:
+    return Piece(
+        delta,
+        choice.delta,
+        choice.index or 0,
+        choice.finish_reason,
+        choice.logprobs,
+        choice.native_finish_reason,
+    )
 
 
 def _read_leniently(data: bytes) -> tuple[Chunk, list[Piece]]:

@@ -144,12 +144,15 @@ class ChunkReader(Reader):
         return self.take(piece)
 
     def _read_around(self, chunk: Chunk, data: bytes, around: bytes) -> None:
-        named = bytes(chunk.model).startswith(b'"') and chunk.model != _NO_NAME
-        self.read_model(read_name(chunk.model), named=named)
-        if chunk.usage != NULL:
-            self.read_usage(chunk.usage)
+        self.read_named(chunk.model)
+        self.read_usage(chunk.usage)
         if not self.traits.made_up:
             self.extras.see(data, around)
+
+    def read_named(self, model: Raw) -> None:
+        """Take in who says that it answers."""
+        named = bytes(model).startswith(b'"') and model != _NO_NAME
+        self.read_model(read_name(model), named=named)
 
     def _learn(self, data: bytes, text: bytes) -> None:
         """Make a template of an event that was taken, whose text is, as JSON, `text`.

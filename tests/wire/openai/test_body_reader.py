@@ -123,3 +123,23 @@ def test_more_values_than_memory_is_good_for_are_a_fault(body: bytes) -> None:
     reading = answer()
     assert told(body, reading) == b""
     assert reading.fault is Fault.OVERSIZED
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_body_of_many_lines_becomes_events_of_one_line(end: bytes) -> None:
+    lines = [
+        b'{"choices":[{"message":{"content":[', b'{"type":"text",', b'"text":"hi"}]},',
+        b'"logprobs":{"content":[', b"]},", b'"finish_reason":"stop"}],"usage":{"prompt_tokens":1,',
+        b'"completion_tokens":2,', b'"total_tokens":3}}',
+    ]  # fmt: skip
+    reading = answer(usage=True)
+    shown = told(end.join(lines), reading)
+    assert (reading.fault, b"\r" in shown) == (None, False)
+    assert [line[:6] for line in shown.split(b"\n") if line] == [b"data: "] * 3
+
+
+def test_an_end_that_the_engine_itself_calls_an_error_is_one() -> None:
+    reading = answer()
+    native = b'"finish_reason":"stop","native_finish_reason":"error"'
+    assert told(BODY.replace(b'"finish_reason":"stop"', native), reading) == b""
+    assert reading.fault is Fault.ERROR_EVENT
