@@ -34,6 +34,9 @@ from exo_supervisor.wire.untrusted_json import UNREADABLE
 _PREFILL = b"prefill_progress "
 _WORDLESS = frozenset({"length", "tool_calls", "function_call", "content_filter"})
 """Finish reasons with which an answer may be whole without a word."""
+MAX_MALFORMED = 1_000
+"""Events that held nothing and are passed over; each costs as much as ten that can be read."""
+JOINS_NOT = "the pieces of the answer do not fit together"
 _FAILED = frozenset(
     {"error", "network_error", "abort", "aborted", "cancelled", "insufficient_system_resource"}
 )
@@ -141,6 +144,20 @@ class Reader(Answer, ABC):
     @abstractmethod
     def read_event(self, data: bytes, event: bytes = b"") -> bytes:
         """Take one event's data and return what the client gets for it."""
+
+    def skip(self, event: bytes, *, lost: bool) -> None:
+        """Pass over an event that cannot be read, unless a piece of the answer may be `lost` by it.
+
+        Such a one ends the reading: an answer with a hole in it would look whole.
+        """
+        if event == b"error":
+            self.read_error(None)
+            return
+        self.malformed += 1
+        if lost:
+            self.fail(Fault.MALFORMED, "an event that held a piece of the answer is malformed")
+        elif self.malformed > MAX_MALFORMED:
+            self.fail(Fault.MALFORMED, f"more than {MAX_MALFORMED} events are malformed")
 
     def read_error(self, error: object) -> None:
         """End the reading with an upstream's error, in whatever shape it came."""

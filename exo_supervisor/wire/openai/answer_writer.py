@@ -24,7 +24,7 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _NAME_TAKES = 512
 """Bytes of memory that a member's name takes over its JSON, about."""
 
-_calls = msgspec.json.Decoder(list[dict[str, Raw]] | None)
+_calls = msgspec.json.Decoder(list[dict[str, Raw]])
 
 _TEXTS = frozenset({"content", "reasoning_content", "reasoning", "refusal"})
 _SAID = frozenset({"role", "content"})
@@ -51,7 +51,8 @@ class _Told:
         content = bytes(told.get("content", NULL))
         if not content.startswith((b'"', b"[")) and content not in NOTHING:
             raise JoinError("a piece of the content that is neither text nor a list")
-        new = sum(map(self.calls.add, _pieces(told.pop("tool_calls", NULL))))
+        calls = told.pop("tool_calls", NULL)
+        new = 0 if calls == NULL else sum(map(self.calls.add, _pieces(calls)))
         if function := members(told.pop("function_call", NULL)):
             self.function = self.function or FunctionCall()
             new += self.function.add(function)
@@ -78,7 +79,7 @@ class _Told:
 def _pieces(calls: Raw) -> list[dict[str, Raw]]:
     """Return the pieces of calls in one delta; raises one of UNREADABLE."""
     try:
-        return _calls.decode(calls) or []
+        return _calls.decode(calls)
     except msgspec.DecodeError:
         found = cast("list[object]", loads(calls))
         return [members(Raw(dumps(call))) for call in found]
@@ -106,7 +107,9 @@ class AnswerWriter:
         told = self._told.get(piece.index)
         if told is None:
             told = self._told[piece.index] = _Told()
-        new = told.add(members(piece.raw)) + told.logprobs.add(members(piece.logprobs))
+        new = told.add(members(piece.raw))
+        if piece.logprobs != NULL:
+            new += told.logprobs.add(members(piece.logprobs))
         told.finish = piece.finish or told.finish
         self.note(new * _NAME_TAKES)
         return b""

@@ -11,6 +11,7 @@ from msgspec import Meta, Raw, Struct
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece, values
+from exo_supervisor.wire.chat.reader import JOINS_NOT
 from exo_supervisor.wire.lenient_json import loads, members, written
 from exo_supervisor.wire.openai.chunk import MAX_CHUNK_OBJECTS, Choice, Index, read_piece
 from exo_supervisor.wire.openai.reader import ChunkReader
@@ -117,7 +118,7 @@ class BodyReader(ChunkReader):
         except OversizedAnswerError as error:
             self.fail(Fault.OVERSIZED, str(error))
         except (JoinError, *UNREADABLE):
-            self.fail(Fault.MALFORMED, "the pieces of the answer do not fit together")
+            self.fail(Fault.MALFORMED, JOINS_NOT)
         if self.fault is not None:
             return b""
         return b"".join(told) if self.done else b"".join((*told, self.end()))

@@ -13,7 +13,7 @@ from exo_supervisor.wire.chat.piece import (
     Piece,
     read_name,
 )
-from exo_supervisor.wire.chat.reader import Reader, aside
+from exo_supervisor.wire.chat.reader import JOINS_NOT, Reader, aside
 from exo_supervisor.wire.lenient_json import members
 from exo_supervisor.wire.openai.chunk import LARGE, Chunk, read_chunk, read_strictly
 from exo_supervisor.wire.openai.template import MARK, MARK_TEXT, Template, is_plain, split_at
@@ -22,8 +22,6 @@ from exo_supervisor.wire.untrusted_json import UNREADABLE
 _NO_NAME = Raw(b'""')
 _MAX_CACHED = 4_096
 """Bytes of what stands around the choices of a chunk, up to which the next one's is compared."""
-MAX_MALFORMED = 1_000
-"""Events that held nothing and are passed over; each costs as much as ten that can be read."""
 _MAX_LESSONS = 8
 """Templates learnt in a row to which no event came: from then on no more are learnt."""
 
@@ -94,27 +92,16 @@ class ChunkReader(Reader):
             self.fail(Fault.OVERSIZED, str(error))
             return b""
         except UNREADABLE:
-            return self._skip(data, event)
+            self.skip(event, lost=b'"choices"' in data)
+            return b""
         if chunk.error != NULL or event == b"error":
             self.read_error(aside(Raw(data)))
             return b""
         try:
             return self._read_chunk(chunk, pieces, data)
         except (JoinError, *UNREADABLE):
-            self.fail(Fault.MALFORMED, "the pieces of the answer do not fit together")
+            self.fail(Fault.MALFORMED, JOINS_NOT)
             return b""
-
-    def _skip(self, data: bytes, event: bytes) -> bytes:
-        """Pass over what cannot be read, unless it may have held a piece of the answer."""
-        if event == b"error":
-            self.read_error(None)
-            return b""
-        self.malformed += 1
-        if b'"choices"' in data:
-            self.fail(Fault.MALFORMED, "an event that held a piece of the answer is malformed")
-        elif self.malformed > MAX_MALFORMED:
-            self.fail(Fault.MALFORMED, f"more than {MAX_MALFORMED} events are malformed")
-        return b""
 
     def _read_chunk(self, chunk: Chunk, pieces: list[Piece], data: bytes) -> bytes:
         around = data.replace(chunk.choices, b"", 1)

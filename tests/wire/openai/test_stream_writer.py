@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.chat.reader import MAX_MALFORMED
 from exo_supervisor.wire.lenient_json import MAX_LENIENT_BYTES
-from exo_supervisor.wire.openai.reader import MAX_MALFORMED, ChunkReader
+from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.openai.stream_writer import DONE
 from tests.wire.reading import streamed
 from tests.wire.sdk import judge_chunk
