@@ -16,7 +16,13 @@ from typing import Final
 import httptools
 from msgspec import Struct
 
-from exo_supervisor.http.head import MAX_HEAD_BYTES, BadHeadError, Head, read_head
+from exo_supervisor.http.head import (
+    MAX_HEAD_BYTES,
+    MAX_LINE_BYTES,
+    BadHeadError,
+    Head,
+    read_head,
+)
 
 MAX_KNOWN_BYTES: Final = 4_096
 """Bytes of a head that is remembered, at most: as many for each connection."""
@@ -79,6 +85,14 @@ class RequestReader:
         """Whether a part of a head has come."""
         return bool(self._raw)
 
+    @property
+    def target(self) -> bytes:
+        """What a head is for that could not be taken; b"" where not even that can be told."""
+        line = (self.raw or bytes(self._raw[: MAX_LINE_BYTES + 1])).partition(b"\r\n")[0]
+        parts = line.split(b" ")
+        known = len(line) <= MAX_LINE_BYTES and len(parts) == 3  # noqa: PLR2004 -- RFC 9112, 3
+        return parts[1] if known else b""
+
     def take_head(self, data: bytes) -> bytes:
         """Take in what there is of a head; returns what stands behind it. Raises BadHeadError."""
         self.head, self.complete = None, False
@@ -137,6 +151,7 @@ class RequestReader:
     def _take_part(self, data: bytes) -> bytes:
         """Take in a part of a head; the parser judges it already: it may be TLS, or anything."""
         raw, begin = self._raw, len(self._raw)
+        self.raw = b""
         raw += data
         end = raw.find(_EMPTY, max(0, begin - 3)) + 4
         if end >= 4:  # noqa: PLR2004 -- found

@@ -61,6 +61,11 @@ class ServerConnection(ServerTransport):
 
     # ---------------------------------------------------------------- what a handler does
 
+    @property
+    def target(self) -> bytes:
+        """What the last request was for, as it was sent; b"" where it could not be read."""
+        return b"" if self._head is None else self._head.target
+
     def send_continue(self) -> None:
         """Ask for the body, where the client waits to be asked."""
         if self._head is not None and self._head.expects_continue and not self._reader.complete:
@@ -276,7 +281,7 @@ class ServerConnection(ServerTransport):
 
     def _refuse(self, text: str) -> None:
         """Have a request refused that no handler will see; the connection ends with it."""
-        self._head = Head(b"", b"", {}, (), is_old=False)
+        self._head = Head(b"", self._reader.target, {}, (), is_old=False)
         self.state, self._keep, self._broken = _WHOLE, False, True
         self._server.service.refuse(self, text)
 

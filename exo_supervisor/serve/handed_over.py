@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from aiohttp import web
@@ -41,7 +41,7 @@ class HandedOver:
             self._answer, request_factory=_make_last, handler_cancellation=True
         )
 
-    def connection(self, judgement: Judgement | None, left: Callable[[], None]) -> asyncio.Protocol:
+    def connection(self, judgement: Judgement, left: Callable[[], None]) -> asyncio.Protocol:
         """Make a protocol for one request that was judged; `left` is called at its end."""
         return _Connection(self._server, judgement, left)
 
@@ -51,8 +51,7 @@ class HandedOver:
         await self._server.shutdown(seconds)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        judgement = _judgement_of(request.protocol)
-        return await self._serve(request, None if judgement is None else judgement.wrong)
+        return await self._serve(request, _judgement_of(request.protocol).wrong)
 
 
 def _make_last(
@@ -64,25 +63,22 @@ def _make_last(
 ) -> web.BaseRequest:
     """Read each request as its connection's last: what follows was not judged."""
     last = message._replace(should_close=True)
-    judgement = _judgement_of(protocol)
-    if judgement is not None and judgement.head.target.startswith(b"/"):
-        target = judgement.head.target.decode("ascii", "surrogateescape")
+    target = _judgement_of(protocol).head.target.decode("ascii", "surrogateescape")
+    if target.startswith("/"):
         path, _, query = target.partition("#")[0].partition("?")
         url = URL.build(path=path, query_string=query, encoded=True)  # `//` begins no host here
         last = last._replace(path=target, url=url)
     return web.BaseRequest(last, payload, protocol, writer, task, asyncio.get_running_loop())
 
 
-def _judgement_of(protocol: web.RequestHandler) -> Judgement | None:
-    return protocol.judgement if isinstance(protocol, _Connection) else None
+def _judgement_of(protocol: web.RequestHandler) -> Judgement:
+    return cast("_Connection", protocol).judgement
 
 
 class _Connection(web.RequestHandler):
     """aiohttp's connection, except that it neither echoes nor logs what it could not read."""
 
-    def __init__(
-        self, manager: web.Server, judgement: Judgement | None, left: Callable[[], None]
-    ) -> None:
+    def __init__(self, manager: web.Server, judgement: Judgement, left: Callable[[], None]) -> None:
         super().__init__(
             manager,
             loop=asyncio.get_running_loop(),
@@ -119,8 +115,8 @@ class _Connection(web.RequestHandler):
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("connection_crashed", fault=type(exc).__name__)
         text = "this is not a request that HTTP allows"
-        judged = "" if self.judgement is None else path_of(self.judgement.head.target)
-        response = refuse_plainly(Refusal(status, "bad_http", text), judged)
+        path = path_of(self.judgement.head.target)
+        response = refuse_plainly(Refusal(status, "bad_http", text), path)
         response.force_close()
         return response
 

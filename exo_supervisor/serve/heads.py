@@ -6,11 +6,14 @@ The connection adds what is its own: the date, how the body is framed, and wheth
 from functools import cache, lru_cache
 from http import HTTPStatus
 from math import ceil
+from typing import Final
 
 from msgspec import Struct
 
 from exo_supervisor.core.outcomes import Refusal
-from exo_supervisor.wire.dialect import Framing
+from exo_supervisor.serve.request_id import new_request_id
+from exo_supervisor.wire.dialect import Framing, Told, told
+from exo_supervisor.wire.table import framing_of
 
 _STREAM = (
     b"HTTP/1.1 200 OK\r\n"
@@ -19,8 +22,13 @@ _STREAM = (
     b"x-accel-buffering: no\r\n"
     b"server: exo-supervisor\r\n"
 )
-_JSON = b"content-type: application/json\r\nserver: exo-supervisor\r\n"
-_WHOLE = b"HTTP/1.1 200 OK\r\n" + _JSON
+JSON_HEADERS: Final = {"content-type": "application/json", "server": "exo-supervisor"}
+_WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nserver: exo-supervisor\r\n"
+SOON: Final = 60.0
+"""Seconds within which a client may ask again by itself where nobody can serve it now."""
+_SPENT = frozenset({402, 403, 502, 504})
+"""All that could be tried was tried, or is not allowed."""
+_NOBODY = frozenset({"local_only_unavailable", "no_target"})
 _LONGEST_MODEL = 256
 _KNOWN = 512
 """Pairs of target and model whose lines are kept; a house has a few, a stranger invents many."""
@@ -50,17 +58,45 @@ def whole_head(framing: Framing, request_id: str, served: Served) -> bytes:
     return _WHOLE + _id_lines(framing, request_id) + served_lines(served)
 
 
-def error_head(framing: Framing, request_id: str, refusal: Refusal) -> bytes:
+def told_at(path: str, refusal: Refusal) -> tuple[Framing, Told]:
+    """Say how a client is told of a refusal at a path where no request began."""
+    framing = framing_of(path)
+    return framing, told(refusal, new_request_id() if framing.id_header else "")
+
+
+def error_head(framing: Framing, said: Told) -> bytes:
     """Write the head of an error."""
-    status = HTTPStatus(refusal.status)
-    lines = b"HTTP/1.1 %d %b\r\n%b%b" % (
-        status, status.phrase.encode(), _JSON, _id_lines(framing, request_id),
-    )  # fmt: skip
-    if status is HTTPStatus.UNAUTHORIZED:  # what every 401 says (RFC 9110, section 15.5.2)
-        lines += b"www-authenticate: Bearer\r\n"
-    if refusal.retry_after is not None:  # sooner than it can be would be a lie
-        lines += b"retry-after: %d\r\n" % max(1, ceil(refusal.retry_after))
-    return lines
+    status = HTTPStatus(said.status)
+    headers = error_headers(framing, said)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status:d} {status.phrase}\r\n{lines}".encode()
+
+
+def error_headers(framing: Framing, said: Told) -> dict[str, str]:
+    """Return the headers of an error."""
+    headers = dict(JSON_HEADERS)
+    if said.request_id:
+        headers["x-request-id"] = said.request_id
+        if framing.id_header:
+            headers[framing.id_header] = said.request_id
+    if said.status == HTTPStatus.UNAUTHORIZED:  # what every 401 says (RFC 9110, section 15.5.2)
+        headers["www-authenticate"] = "Bearer"
+    if said.allow is not None:
+        headers["allow"] = said.allow
+    if said.retry_after is not None:  # sooner than it can be would be a lie
+        headers["retry-after"] = str(max(1, ceil(said.retry_after)))
+    if _is_in_vain(said):
+        headers["x-should-retry"] = "false"
+    return headers
+
+
+def _is_in_vain(said: Refusal) -> bool:
+    """Say whether it is of no use to ask again: the SDKs would, twice, on any 5xx.
+
+    What is busy mends itself soon, and so may a house that has nobody just now.
+    """
+    late = said.retry_after is not None and said.retry_after > SOON
+    return said.status in _SPENT or (said.code in _NOBODY and late)
 
 
 @cache

@@ -14,7 +14,7 @@ Left = Callable[[], None]
 class Others(Protocol):
     """Takes connections on."""
 
-    def connection(self, judgement: Judgement | None, left: Left) -> asyncio.Protocol:
+    def connection(self, judgement: Judgement, left: Left) -> asyncio.Protocol:
         """Make a protocol for one request that was judged; `left` is called at its end."""
         ...
 
@@ -31,7 +31,7 @@ class Late:
     def __init__(self, bring: Callable[[], Awaitable[Others]]) -> None:
         self._bring = bring
         self._others: Others | None = None
-        self._held: list[tuple[_Held, Judgement | None, Left]] = []
+        self._held: list[tuple[_Held, Judgement, Left]] = []
         self._wanted, self._here = asyncio.Event(), asyncio.Event()
 
     async def run(self) -> None:
@@ -44,7 +44,7 @@ class Late:
             if held.transport is not None:
                 held.go_on(held.transport, others.connection(judgement, left))
 
-    def connection(self, judgement: Judgement | None, left: Left) -> asyncio.Protocol:
+    def connection(self, judgement: Judgement, left: Left) -> asyncio.Protocol:
         """Hand a connection on, or hold it."""
         if self._others is not None:
             return self._others.connection(judgement, left)

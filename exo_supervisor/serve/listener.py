@@ -12,15 +12,10 @@ from exo_supervisor.http.server import Server
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Handler
 from exo_supervisor.serve.door import Door
+from exo_supervisor.serve.heads import error_head, told_at
 from exo_supervisor.serve.late import Others
-from exo_supervisor.serve.target import is_dispatch
-from exo_supervisor.serve.token import Guard, Judgement
-from exo_supervisor.wire.dialect import told
-from exo_supervisor.wire.table import framing_of
-
-BAD_HTTP = (
-    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nserver: exo-supervisor\r\n"
-)
+from exo_supervisor.serve.target import is_dispatch, path_of
+from exo_supervisor.serve.token import NO_HEAD, Guard, Judgement
 
 Begin = Callable[[ServerConnection, Head, Refusal | None], Handler]
 """Begins a dispatched request; what is known to be wrong about it refuses it."""
@@ -69,7 +64,7 @@ class _Front:
         self._begin, self._paths, self._door, self._guard = begin, paths, door, guard
         self._make_others = others
         self._others: Others | None = None
-        self._judgement: Judgement | None = None  # of the request that is handed over next
+        self._judgement = Judgement(NO_HEAD)  # of the request that is handed over next
         self.server = Server(self, head_wait=door.head_wait)
 
     def enter(self, connection: ServerConnection) -> bool:
@@ -86,12 +81,13 @@ class _Front:
                 self._door.show(connection)
         if is_dispatch(head, self._paths):
             return self._begin(connection, head, None if judgement is None else judgement.wrong)
-        self._judgement = judgement
+        self._judgement = judgement or Judgement(head)
         return None
 
     def refuse(self, connection: ServerConnection, message: str) -> None:
-        body = framing_of("").error_body(told(Refusal(400, "bad_http", message)))
-        connection.start(BAD_HTTP, length=len(body))
+        framing, said = told_at(path_of(connection.target), Refusal(400, "bad_http", message))
+        body = framing.error_body(said)
+        connection.start(error_head(framing, said), length=len(body))
         connection.finish(body)
 
     def hand_over(self, connection: ServerConnection) -> asyncio.Protocol:

@@ -1,18 +1,12 @@
 """What is no dispatch route: looked up, or refused, in one answer each."""
 
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 
 from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
-from exo_supervisor.serve.request_id import new_request_id
-from exo_supervisor.wire.dialect import told
-from exo_supervisor.wire.table import OPERATIONS, framing_of
-
-JSON_HEADERS = {"content-type": "application/json", "server": "exo-supervisor"}
-AUTHENTICATE = {"www-authenticate": "Bearer"}
-"""What every 401 says (RFC 9110, section 15.5.2)."""
+from exo_supervisor.serve.heads import error_headers, told_at
+from exo_supervisor.wire.table import OPERATIONS
 
 Look = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse] | web.StreamResponse]
 
@@ -49,12 +43,6 @@ def wrong_method(path: str, allow: str) -> BadRequestError:
 
 def refuse_plainly(refusal: Refusal, path: str) -> web.Response:
     """Answer with an error outside of any exchange, to one who asked at a path."""
-    headers = JSON_HEADERS if refusal.allow is None else JSON_HEADERS | {"allow": refusal.allow}
-    if refusal.status == HTTPStatus.UNAUTHORIZED:
-        headers = headers | AUTHENTICATE
-    framing, request_id = framing_of(path), ""
-    if framing.id_header:
-        request_id = new_request_id()
-        headers = headers | {"x-request-id": request_id, framing.id_header: request_id}
-    body = framing.error_body(told(refusal, request_id))
+    framing, said = told_at(path, refusal)
+    body, headers = framing.error_body(said), error_headers(framing, said)
     return web.Response(status=refusal.status, body=body, headers=headers)

@@ -113,7 +113,7 @@ class Response:
             self._client.abort_after(event, LAST_WORDS)
             return
         body = self._framing.error_body(said)
-        head = error_head(self._framing, self._request_id, refusal)
+        head = error_head(self._framing, said)
         self._start(refusal.status, head, len(body))
         self.over = True
         self._client.finish(body)

@@ -18,8 +18,9 @@ from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.serve.about import About
 from exo_supervisor.serve.authority import Authority
+from exo_supervisor.serve.heads import JSON_HEADERS
 from exo_supervisor.serve.orders import ORDERS, Orders
-from exo_supervisor.serve.plain import JSON_HEADERS, wrong_method
+from exo_supervisor.serve.plain import wrong_method
 from exo_supervisor.serve.target import CHAT
 from exo_supervisor.serve.trusting import WORDS, Trusting
 from exo_supervisor.views import models as places

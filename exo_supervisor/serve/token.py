@@ -30,12 +30,15 @@ IN_PATH = "/t/"
 """What a path begins with that carries the token, for clients that know only a URL."""
 
 
+NO_HEAD = Head(b"", b"", {}, (), is_old=False)
+
+
 class Judgement(Struct):
     """What a guard says of a request; a token in its path is taken off `head`."""
 
     head: Head
-    wrong: Refusal | None
-    has_token: bool
+    wrong: Refusal | None = None
+    has_token: bool = False
 
 
 class Guard:

@@ -8,11 +8,13 @@ its generation (`wire.exo.traits`).
 from collections.abc import Mapping
 from typing import Final
 
+from exo_supervisor.wire.anthropic import framing as anthropic
 from exo_supervisor.wire.chat.piece import Writer
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.request import Kind
 from exo_supervisor.wire.dialect import Dialect, Framing, Media, Operation, Reply
 from exo_supervisor.wire.exo import identity as exo
+from exo_supervisor.wire.ollama import framing as ollama
 from exo_supervisor.wire.openai import framing as openai
 from exo_supervisor.wire.openai import inbound, outbound
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
@@ -54,6 +56,17 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 }
 
 
-def framing_of(path: str) -> Framing:  # noqa: ARG001 - there is but one as yet
-    """Return how errors are told to whoever asks at a path, known or not."""
+_FRAMINGS: Final[tuple[tuple[str, Framing], ...]] = (
+    ("/v1/messages", anthropic.FRAMING),
+    ("/api", ollama.FRAMING),
+    ("/ollama", ollama.FRAMING),
+)
+"""How errors are told at a path, and at all below it, whether or not there is such a path."""
+
+
+def framing_of(path: str) -> Framing:
+    """Return how errors are told to whoever asks at a path, and has not been understood yet."""
+    for root, framing in _FRAMINGS:
+        if path == root or path.startswith(f"{root}/"):
+            return framing
     return openai.FRAMING

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from exo_supervisor.serve.late import Late
-from exo_supervisor.serve.token import Judgement
+from exo_supervisor.serve.token import NO_HEAD, Judgement
 from tests.budget import EVER
 
 pytestmark = pytest.mark.real_time
@@ -34,13 +34,16 @@ class Echo(asyncio.Protocol):
         self._left()
 
 
+JUDGED = Judgement(NO_HEAD)
+
+
 class Echoes:
     """Takes connections on."""
 
     drained = 0
 
-    def connection(self, judgement: Judgement | None, left: Callable[[], None]) -> Echo:
-        assert judgement is None
+    def connection(self, judgement: Judgement, left: Callable[[], None]) -> Echo:
+        assert judgement is JUDGED
         return Echo(left)
 
     async def drain(self, seconds: float) -> None:
@@ -54,7 +57,7 @@ async def held(late: Late, left: asyncio.Event) -> socket.socket:
     near.setblocking(False)  # noqa: FBT003 -- the library's own form
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, far)
-    protocol = late.connection(None, left.set)
+    protocol = late.connection(JUDGED, left.set)
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
     protocol.data_received(b"GET /")
@@ -114,7 +117,7 @@ async def test_who_leaves_meanwhile_is_counted_out_and_not_answered() -> None:
     house, left = House(), asyncio.Event()
     async with house.running() as late:
         near, far = socket.socketpair()
-        protocol = late.connection(None, left.set)
+        protocol = late.connection(JUDGED, left.set)
         loop = asyncio.get_running_loop()
         transport, _ = await loop.connect_accepted_socket(lambda: protocol, far)
         transport.abort()

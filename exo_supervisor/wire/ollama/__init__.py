@@ -1,0 +1,1 @@
+"""Ollama's dialect: requests in, answers written, a line of JSON each."""
