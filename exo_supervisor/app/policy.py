@@ -24,18 +24,16 @@ def policy_of(
     *,
     pins: tuple[tuple[Address, str | None], ...] = (),
     own: tuple[OwnInstances, ...] = (),
+    awaited: frozenset[str] = frozenset(),
     owned: bool = False,
     waits: Waits = WAITS,
 ) -> Policy:
     """Make the core's policy; `why_off` names the providers without a key, and why.
 
-    `pins` and `own` are of earlier runs; `owned`: the owner of a loopback listener is looked up.
+    `pins` and `own` are of earlier runs, `awaited` names the sources that the first look waits for;
+    `owned`: the owner of a loopback listener is looked up.
     """
     timeouts, routing = config.timeouts, config.routing
-    peers: dict[Generation, PeerRules] = {
-        kind: structs.replace(peer, timers=_exo_timers(peer, timeouts, waits))
-        for kind, peer in PEERS.items()
-    }
     return Policy(
         order=tuple(routing.order),
         balance=routing.policy,
@@ -47,16 +45,24 @@ def policy_of(
         trust=config.discovery.trust,
         pins=pins,
         own=own,
+        awaited=awaited,
         owned=owned,
         seeds=tuple((address_of(url), url) for url in config.discovery.static),
         clouds=tuple(_cloud(each, config, why_off) for each in config.providers),
         models=tuple(_rule(each) for each in config.models),
-        peers=peers,
+        peers=_peers(timeouts, waits),
         ready_interval=config.health.ready_interval,
         load_wait=timeouts.first_content_max,
         first_look=config.health.timeout + timeouts.connect,
         waits=waits,
     )
+
+
+def _peers(timeouts: Timeouts, waits: Waits) -> dict[Generation, PeerRules]:
+    return {
+        kind: structs.replace(peer, timers=_exo_timers(peer, timeouts, waits))
+        for kind, peer in PEERS.items()
+    }
 
 
 def _exo_timers(peer: PeerRules, timeouts: Timeouts, waits: Waits) -> Timers:

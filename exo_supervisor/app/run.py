@@ -5,7 +5,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM
-from socket import socket
 
 import anyio
 import structlog
@@ -18,7 +17,6 @@ from exo_supervisor.config import where
 from exo_supervisor.config.read import Settings
 from exo_supervisor.errors import StartError
 from exo_supervisor.host import descriptors, limits, listen, logs, systemd
-from exo_supervisor.host.credentials import Secret
 from exo_supervisor.host.tcp import open_tcp
 from exo_supervisor.runtime.loop import loop_options
 from exo_supervisor.runtime.supervise import describe_crash
@@ -41,22 +39,23 @@ def run(named: str | None, socket: str | None) -> int:
     """
     descriptors.fill_standard()
     settings = files.load(named, socket, os.environ)
-    keys, why_off = files.keys(settings.config, os.environ)
-    token = files.token(settings.config, os.environ)
-    lines = logs.configure(settings.config.log.level, settings.config.log.format)
+    config = settings.config
+    keys, why_off = files.keys(config, os.environ)
+    token = files.token(config, os.environ)
+    lines = logs.configure(config.log.level, config.log.format)
     for path, why in where.hidden_files(os.environ).items():
         log.debug("optional_file_unreadable", path=path, why=why)
     try:
-        user_ids(settings.config.discovery.loopback_users)
-        admin_group = listen.group_id_of(settings.config.server.admin_group, "server.admin_group")
-        tcp = _tcp(settings, token)
+        user_ids(config.discovery.loopback_users)
+        admin_group = listen.group_id_of(config.server.admin_group, "server.admin_group")
+        tcp = None if token is None else (open_tcp(config.server.tcp), token)
         sockets = _sockets(settings)
     except StartError:
         lines.close(LAST_LINES)
         raise
     state = where.state_directory(os.environ)
     given = Given(
-        config=settings.config,
+        config=config,
         file=settings.file,
         sockets=[each.socket for each in sockets],
         keys=keys,
@@ -117,11 +116,6 @@ def _attended() -> bool:
             if os.isatty(descriptor):
                 return True
     return False
-
-
-def _tcp(settings: Settings, token: Secret | None) -> tuple[socket, Secret] | None:
-    """Open the loopback listener, which there is only with a token. Raises StartError."""
-    return None if token is None else (open_tcp(settings.config.server.tcp), token)
 
 
 def _sockets(settings: Settings) -> list[listen.ListeningSocket]:

@@ -8,7 +8,6 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 import structlog
 from anyio import to_thread
 from anyio.abc import TaskGroup
@@ -28,7 +27,9 @@ from exo_supervisor.core.events import Event
 from exo_supervisor.core.keys import Keys
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
+from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.admission import Gate
+from exo_supervisor.discovery.pins import Pins
 from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.health import Health
 from exo_supervisor.fleet_io.placer import Placer
@@ -73,12 +74,7 @@ async def serve(
     config, state = given.config, given.state
     clock = get_running_loop().time  # what anyio.current_time asks, without its detour
     border, pins = border_of(config), await read_pins(state)
-    policy = policy_of(
-        config, given.why_off,
-        pins=pins, own=await read_own(state), owned=border.owned, waits=given.waits,
-    )  # fmt: skip
-    policy = msgspec.structs.replace(policy, awaited=awaited(config, state))
-    machine = Machine(policy, clock())
+    machine = Machine(await _policy(given, pins, owned=border.owned), clock())
     send, receive = anyio.create_memory_object_stream[Event](INBOX)
     nodes, clouds = open_sessions(border.why_not, most_kept=limits.file_limit() // 8)
     async with nodes, clouds, send, receive:
@@ -105,6 +101,15 @@ async def serve(
             await listener.drain()
             tasks.cancel_scope.cancel()
     log.info("service_stopped")
+
+
+async def _policy(given: Given, pins: Pins, *, owned: bool) -> Policy:
+    config, state = given.config, given.state
+    return policy_of(
+        config, given.why_off,
+        pins=pins, own=await read_own(state), awaited=awaited(config, state),
+        owned=owned, waits=given.waits,
+    )  # fmt: skip
 
 
 def _health(

@@ -7,7 +7,7 @@ from pathlib import Path
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
-from exo_supervisor.config.schema import Config
+from exo_supervisor.config.schema import Config, Discovery
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.machine import Machine
@@ -40,32 +40,14 @@ class Sources:
         send: MemoryObjectSendStream[Event],
         state: Path | None = None,
     ) -> None:
-        discovery = config.discovery
-        ports = discovery.api_ports
-        links = discovery.interfaces
-        allowed = AllowedNetworks([IPv4Network(each) for each in discovery.ranges], links)
+        discovery, ports = config.discovery, config.discovery.api_ports
+        ranges = [IPv4Network(each) for each in discovery.ranges]
+        allowed = AllowedNetworks(ranges, discovery.interfaces)
         self.services: list[Service] = [Static(send, machine.tables.policy.seeds)]
-        self._lan: list[Broadcast | Mdns | Multicast | Manual] = []
         crawl = Crawl(get, send, lambda: crawl_points(machine, crawl.rooted), ports, allowed)
         if discovery.crawl:
             self.services.append(crawl)
-        if discovery.broadcast != "off":
-            mode = discovery.broadcast
-            self._lan.append(Broadcast(send, ports, allowed, mode=mode, interfaces=links))
-        if discovery.mdns:
-            self._lan.append(Mdns(send, ports, allowed, interfaces=links))
-        if discovery.multicast:
-            multicast = Multicast(
-                send,
-                ports,
-                allowed,
-                namespaces=discovery.namespaces,
-                interfaces=links,
-                addresses=crawl.addresses,
-            )
-            self._lan.append(multicast)
-        if discovery.manual_file:
-            self._lan.append(Manual(send, ports, allowed, discovery.manual_file))
+        self._lan = [*_listeners(discovery, send, allowed, crawl)]
         self.services += self._lan
         if _asks_the_lan(config):
             self.services.append(FirstRound(send))
@@ -82,6 +64,26 @@ class Sources:
     def quiet(self) -> list[str]:
         """Say which sources can hear nothing, and why."""
         return [f"{each.name} is quiet: {each.why_quiet}" for each in self._lan if each.why_quiet]
+
+
+def _listeners(
+    discovery: Discovery,
+    send: MemoryObjectSendStream[Event],
+    allowed: AllowedNetworks,
+    crawl: Crawl,
+) -> Iterator[Broadcast | Mdns | Multicast | Manual]:
+    """Make the sources that can be quiet: what they hear is not asked for at a known address."""
+    ports, links = discovery.api_ports, discovery.interfaces
+    if discovery.broadcast != "off":
+        yield Broadcast(send, ports, allowed, mode=discovery.broadcast, interfaces=links)
+    if discovery.mdns:
+        yield Mdns(send, ports, allowed, interfaces=links)
+    if discovery.multicast:
+        spaces = discovery.namespaces
+        known = crawl.addresses
+        yield Multicast(send, ports, allowed, namespaces=spaces, interfaces=links, addresses=known)
+    if discovery.manual_file:
+        yield Manual(send, ports, allowed, discovery.manual_file)
 
 
 def awaited(config: Config, state: Path | None) -> frozenset[str]:

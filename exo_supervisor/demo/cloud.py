@@ -122,10 +122,11 @@ def said(status: int, message: str, *, code: str | None) -> web.Response:
 def answer(wish: Wish) -> Answer:
     """Return a cloud's answer: a role first, `[DONE]` last, usage in a chunk of its own."""
     base = {"id": wish.id, "created": int(time.time()), "model": wish.model}
+    part: JsonObject = {**base, "object": "chat.completion.chunk"}
 
     def chunk(delta: JsonObject, finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        value = {**base, "object": "chat.completion.chunk", "choices": [choice]}
+        value = {**part, "choices": [choice]}
         return b"data: " + _json(value | ({"usage": None} if wish.usage else {})) + b"\n\n"
 
     def whole(count: int, finish: str | None) -> bytes:
@@ -136,12 +137,7 @@ def answer(wish: Wish) -> Answer:
         value = {**base, "object": "chat.completion", "choices": [choice]}
         return _json(value | ({"usage": _usage(wish)} if wish.billed else {}))
 
-    usage: JsonObject = {
-        **base,
-        "object": "chat.completion.chunk",
-        "choices": [],
-        "usage": _usage(wish),
-    }
+    usage: JsonObject = {**part, "choices": [], "usage": _usage(wish)}
     contents = [{"content": token} for token in wish.tokens]
     deltas = [{"tool_calls": [call]} for call in _call_parts(wish)] if wish.tool else contents
     finish = "tool_calls" if wish.tool else wish.finish

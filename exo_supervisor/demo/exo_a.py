@@ -137,27 +137,22 @@ def answer(wish: Wish) -> Answer:
     }
     tokens = (*wish.tokens, END_OF_TEXT)
 
+    def say(text: str, finish: str | None, *, streamed: bool) -> JsonObject:
+        message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
+        return {**head, "choices": [choice | ({"delta": message} if streamed else {})]}
+
     def event(token: str, finish: str | None) -> bytes:
-        message = {"role": "assistant", "content": token}
-        choice = {
-            "index": 0,
-            "message": message,
-            "logprobs": None,
-            "finish_reason": finish,
-            "delta": message,
-        }
-        return b"data: " + json.dumps({**head, "choices": [choice]}).encode() + b"\n\n"
+        return b"data: " + json.dumps(say(token, finish, streamed=True)).encode() + b"\n\n"
 
     def whole(count: int, finish: str | None) -> bytes:
-        message = {"role": "assistant", "content": "".join(tokens[:count])}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
         usage = {
             "prompt_tokens": wish.prompt_tokens,
             "completion_tokens": count,
             "total_tokens": wish.prompt_tokens + count,
         }
-        billed = {"usage": usage} if wish.billed else {}
-        return json.dumps({**head, "choices": [choice], **billed}).encode()
+        value = say("".join(tokens[:count]), finish, streamed=False)
+        return json.dumps(value | ({"usage": usage} if wish.billed else {})).encode()
 
     last = len(tokens) - 1
     detail = "Error processing prompt (see logs with DEBUG>=2): demo"

@@ -149,9 +149,23 @@ def _progress(size: int, percent: int) -> JsonObject:
 
 
 def _task(task: Task, *, newer: bool) -> JsonObject:
+    return {
+        "TextGeneration": {
+            "taskId": task.id,
+            "taskStatus": task.status,
+            "instanceId": task.instance,
+            "commandId": task.command,
+            "taskParams": _params(task, newer=newer),
+            "errorType": None,
+            "errorMessage": None,
+        }
+    }
+
+
+def _params(task: Task, *, newer: bool) -> JsonObject:
     messages: list[JsonObject] = task.body.get("messages", [])
     given = task.body.get
-    params: JsonObject = {
+    return {
         "model": given("model"),
         "input": [
             {"role": message.get("role"), "content": message.get("content")} for message in messages
@@ -180,17 +194,6 @@ def _task(task: Task, *, newer: bool) -> JsonObject:
         "images": [],
         "image_hashes": {},
         **({"prefill_endpoint": None} if newer else {}),
-    }
-    return {
-        "TextGeneration": {
-            "taskId": task.id,
-            "taskStatus": task.status,
-            "instanceId": task.instance,
-            "commandId": task.command,
-            "taskParams": params,
-            "errorType": None,
-            "errorMessage": None,
-        }
     }
 
 
