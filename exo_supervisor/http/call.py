@@ -19,19 +19,15 @@ class Listener(Protocol):
 
     def head(self, status: int, headers: dict[str, str]) -> None:
         """Take the head in; names are in lower case, and of a repeated one the last is left."""
-        ...
 
     def data(self, data: bytes) -> None:
         """Take in what one read brought of the body; it is not empty."""
-        ...
 
     def end(self) -> None:
         """Take in that the answer was whole."""
-        ...
 
     def lost(self, error: HttpError) -> None:
         """Take in that no more comes, and why."""
-        ...
 
 
 class Call(Struct, eq=False):

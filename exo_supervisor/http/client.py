@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -88,7 +88,7 @@ class Client:
     ) -> None:
         self._pool = Pool(idle, kept=kept, most_kept=most_kept)
         self._options = ConnectOptions(
-            Resolver(), why_not or _bar_nobody, tls or _Tls().context, tcp_keepalive
+            Resolver(), why_not or _bar_nobody, tls or _trust, tcp_keepalive
         )
         self._tasks: TaskGroup | None = None
         self._open: set[Connection] = set()
@@ -234,15 +234,9 @@ class Client:
         self._pool.drop(connection)
 
 
-class _Tls:
-    """The system's trust, read when it is first needed: that takes tens of milliseconds."""
-
-    def __init__(self) -> None:
-        self._context: ssl.SSLContext | None = None
-
-    def context(self) -> ssl.SSLContext:
-        """Return it; called in a thread."""
-        if self._context is None:
-            self._context = ssl.create_default_context()
-            self._context.set_alpn_protocols(["http/1.1"])
-        return self._context
+@cache
+def _trust() -> ssl.SSLContext:
+    """Return the system's trust; called in a thread, since to read it takes tens of ms."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,35 +1,13 @@
 """Whether a client has left from whose connection nothing is read: no event tells of that."""
 
-import asyncio
+from asyncio import AbstractEventLoop, Transport
 from collections.abc import Callable
 from socket import AF_UNIX, socket
-from typing import Any, Protocol
 
 from exo_supervisor.http.peer import has_left
 
 LEFT_FIRST, LEFT_EVERY = 0.01, 0.25
 """Seconds until it is looked whether a client that is not read from has left, and between looks."""
-
-
-class Loop(Protocol):
-    """What is used of an event loop."""
-
-    def call_soon(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:  # noqa: ANN401
-        """Call in the next turn."""
-        ...
-
-    def call_later(
-        self,
-        delay: float,
-        callback: Callable[..., object],
-        *args: Any,  # noqa: ANN401
-    ) -> asyncio.TimerHandle:
-        """Call after so many seconds."""
-        ...
-
-    def time(self) -> float:
-        """Return the loop's clock."""
-        ...
 
 
 class LeaveWatch:
@@ -38,7 +16,7 @@ class LeaveWatch:
     __slots__ = ("_looks", "_loop", "_needed", "_transport")
 
     def __init__(
-        self, loop: Loop, transport: asyncio.Transport, needed: Callable[[], bool]
+        self, loop: AbstractEventLoop, transport: Transport, needed: Callable[[], bool]
     ) -> None:
         self._loop, self._transport, self._needed = loop, transport, needed
         self._looks = False
@@ -59,12 +37,12 @@ class LeaveWatch:
             self.start(LEFT_EVERY)
 
 
-def socket_of(transport: asyncio.Transport) -> socket:
+def socket_of(transport: Transport) -> socket:
     """Return the socket below."""
     return transport.get_extra_info("socket")
 
 
-def only_half_closed(transport: asyncio.Transport) -> bool:
+def only_half_closed(transport: Transport) -> bool:
     """Say that who sends no more still reads, as `nc -N` does.
 
     On a Unix socket that can be told from a leave; on TCP it cannot, and counts as one.

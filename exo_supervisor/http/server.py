@@ -11,7 +11,6 @@ from time import time
 
 import anyio
 
-from exo_supervisor.http.leaving import Loop
 from exo_supervisor.http.request_reader import KnownHeads
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Service
@@ -35,7 +34,7 @@ class Server:
         *,
         idle: float = IDLE,
         head_wait: float = HEAD_WAIT,
-        loop: Loop | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
         self.service = service

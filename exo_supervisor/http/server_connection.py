@@ -14,12 +14,12 @@ Nothing is ever called back from within a method that a handler calls.
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from exo_supervisor.http.framing import chunk, frame_head, last_chunks
 from exo_supervisor.http.head import BadHeadError, Head
 from exo_supervisor.http.leaving import LEFT_EVERY, LEFT_FIRST, only_half_closed, socket_of
 from exo_supervisor.http.peer import bytes_wait
-from exo_supervisor.http.request_reader import BadBodyError, RequestReader
-from exo_supervisor.http.server_transport import ServerTransport, State
+from exo_supervisor.http.request_reader import BadBodyError
+from exo_supervisor.http.response_writer import ResponseWriter
+from exo_supervisor.http.server_transport import State
 from exo_supervisor.http.service import Handler
 
 if TYPE_CHECKING:
@@ -37,99 +37,15 @@ _REST = State.REST
 _UNANSWERED, _UNREAD = (_BODY, _WHOLE), (_BODY, _REST)
 
 
-class ServerConnection(ServerTransport):
+class ServerConnection(ResponseWriter):
     """One client's connection; the handler of its request writes through it."""
 
-    __slots__ = (
-        "_broken", "_chunked", "_continued", "_handler", "_head", "_keep", "_left", "_paused",
-        "_reader", "_started", "_waiting",
-    )  # fmt: skip
+    __slots__ = ("_broken", "_paused")
 
     def __init__(self, server: "Server") -> None:
         super().__init__(server)
-        self._reader = RequestReader(server.known)
-        self._handler: Handler | None = None
-        self._head: Head | None = None  # of the request that is being answered
-        self._waiting = bytearray()  # what stands behind it
-        self._keep = True
         self._broken = False  # nobody knows what comes next
-        self._continued = False
-        self._started: bytes | None = None  # an answer's head that waits for the first bytes
-        self._chunked = False
-        self._left: int | None = None  # of an answer with a length
         self._paused = False
-
-    # ---------------------------------------------------------------- what a handler does
-
-    @property
-    def target(self) -> bytes:
-        """What the last request was for, as it was sent; b"" where it could not be read."""
-        return b"" if self._head is None else self._head.target
-
-    def send_continue(self) -> None:
-        """Ask for the body, where the client waits to be asked."""
-        if self._head is not None and self._head.expects_continue and not self._reader.complete:
-            self._continued = True
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def start(self, head: bytes, *, length: int | None = None) -> None:
-        """Begin the answer; nothing is sent before the first bytes of its body, or its end.
-
-        `head` is the status line for HTTP/1.1 and header lines, each with its CRLF, without `date`,
-        `connection`, `content-length` and `transfer-encoding`. Without a length it goes in chunks.
-        """
-        request, server = self._head, self._server
-        if request is None or self._started is not None:
-            raise RuntimeError(f"{self} has no request to answer")
-        is_old, self._left = request.is_old, length
-        self._chunked = length is None and not is_old
-        if (
-            (self._saw_eof and self.state is _WHOLE and not self._waiting)
-            or server.draining
-            or (is_old and length is None)
-            # The next bytes may be its body, or its next request.
-            or (request.expects_continue and not (self._continued or self._reader.complete))
-        ):
-            self._keep = False
-        self._started = frame_head(head, server.date(), length, is_old=is_old, keep=self._keep)
-
-    def write(self, data: bytes) -> None:
-        """Send a part of the answer in one write; it is not empty."""
-        if self._chunked:
-            data = chunk(data)
-        elif self._left is not None:
-            self._left -= len(data)
-        self._send(data)
-
-    def finish(self, data: bytes = b"") -> None:
-        """Send the last part and the end in one write."""
-        if self._chunked:
-            data = last_chunks(data)
-        elif self._left is not None and self._left != len(data):
-            self.abort()
-            raise RuntimeError(f"{self} was promised an answer of another length")
-        self._send(data)
-        self._handler = None
-        if self._keep and self.state is _WHOLE:
-            self._end_request()
-        elif self._keep and self.state is _BODY:
-            self.state = _REST
-            self._timer = self._loop.call_later(LINGER, self.drop)
-        elif self.state is _BODY or self._broken:
-            self._close_gently()
-        else:
-            self._close()
-
-    def abort(self) -> None:
-        """Cut the connection at once: what was not sent yet is lost."""
-        self._handler = None
-        self.drop()
-
-    def abort_after(self, data: bytes, seconds: float) -> None:
-        """Send last words, then close without an end, so that nobody takes the answer for whole."""
-        self.write(data)
-        self._handler = None
-        self._close(seconds)
 
     # ---------------------------------------------------------------- what its server does
 
@@ -301,6 +217,17 @@ class ServerConnection(ServerTransport):
         if self._saw_eof and not protocol.eof_received():
             transport.close()
 
+    def _end_answer(self) -> None:
+        if self._keep and self.state is _WHOLE:
+            self._end_request()
+        elif self._keep and self.state is _BODY:
+            self.state = _REST
+            self._timer = self._loop.call_later(LINGER, self.drop)
+        elif self.state is _BODY or self._broken:
+            self._close_gently()
+        else:
+            self._close()
+
     def _end_request(self) -> None:
         """Be idle, and go on with what is pipelined in another turn."""
         self.state = _IDLE
@@ -314,7 +241,7 @@ class ServerConnection(ServerTransport):
 
     def _keep_waiting(self, data: bytes) -> None:
         if self._keep:
-            self._waiting += data
+            self._waiting.extend(data)
             self._set_reading()
 
     def _take_waiting(self) -> None:
@@ -330,17 +257,6 @@ class ServerConnection(ServerTransport):
             self._close()
 
     # ---------------------------------------------------------------- its transport
-
-    def _send(self, data: bytes) -> None:
-        """Write, behind the answer's head if that has yet to go out."""
-        started = self._started
-        if started is None:
-            raise RuntimeError(f"{self} has no answer begun")
-        if started:
-            data = started + data
-            self._started = b""
-        if data and not self._transport.is_closing():
-            self._transport.write(data)
 
     def _set_reading(self) -> None:
         """Read, unless too much is pipelined."""

@@ -6,6 +6,7 @@ gently: closed for writing only, while what is still on its way is passed over
 """
 
 import asyncio
+from abc import abstractmethod
 from enum import Enum
 from socket import AF_UNIX
 from typing import TYPE_CHECKING, Final, cast
@@ -118,9 +119,9 @@ class ServerTransport(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
+    @abstractmethod
     def _is_unread(self) -> bool:
         """Say whether the loop would not tell that the client left."""
-        raise NotImplementedError
 
     def _look_for_head(self, again: bool) -> None:  # noqa: FBT001 -- called by a timer
         """Cut who has sent no head; a process that was stopped finds heads and timers together."""

@@ -32,7 +32,6 @@ class Connection(Protocol):
 
     def drop(self) -> None:
         """Cut it."""
-        ...
 
 
 class Door:

@@ -20,7 +20,6 @@ class Others(Protocol):
 
     async def drain(self, seconds: float) -> None:
         """Let what runs end for so many seconds, then cut it."""
-        ...
 
 
 class Late:

@@ -30,16 +30,15 @@ PARTS: dict[str, tuple[str, ...]] = {
     LOOP: ("asyncio/runners", "uvloop/"),
     "log line": ("structlog/", "logging/", "host/log", "runtime/sinks", "views/request_done"),
     "cancel scopes": ("anyio/",),
-    "HTTP client": (
-        "aiohttp/client", "aiohttp/connector", "edge/upstream", "serve/upstream",
-        "serve/chat_upstream", "serve/peer", "serve/target", "http/client", "http/connection",
-        "http/pool", "http/call", "http/connect", "http/head", "http/answer", "http/ask",
-        "http/peer", "http/resolver", "http/url", "exo_supervisor/http/",
-    ),
     "server": (
-        "aiohttp/web", "http/server", "http/request_reader", "edge/listener", "edge/reply",
+        "aiohttp/web", "http/server", "http/request_reader", "http/response_writer", "http/service",
+        "http/leaving", "http/head", "http/peer", "edge/listener", "edge/reply",
         "serve/listener", "serve/response", "serve/client_response", "serve/heads", "serve/front",
         "serve/handed_over", "serve/door", "serve/authority", "edge/token", "serve/token",
+    ),
+    "HTTP client": (
+        "aiohttp/client", "aiohttp/connector", "edge/upstream", "serve/upstream",
+        "serve/chat_upstream", "serve/peer", "serve/target", "exo_supervisor/http/",
     ),
     "core": ("exo_supervisor/core/",),
     "decode and encode the request": (

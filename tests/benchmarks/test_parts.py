@@ -15,6 +15,7 @@ SERVE = "serve (/x/aiohttp/web_protocol.py:1);chat (/x/exo_supervisor/serve/chat
         (SERVE + ";handle (/x/exo_supervisor/core/machine.py:3);__enter__ (enum.py:5)", "core"),
         (SERVE + ";read (/x/exo_supervisor/wire/openai/reader.py:1)", "answer read and written"),
         (SERVE + ";send (/x/exo_supervisor/http/connection.py:1)", "HTTP client"),
+        (SERVE + ";write (/x/exo_supervisor/http/server_connection.py:1)", "server"),
         ("run (/x/anyio/_backends/_asyncio.py:9);run (/x/asyncio/runners.py:9)", "event loop"),
     ],
 )

@@ -56,6 +56,10 @@ class Loop:
         return self.now
 
     @property
+    def typed(self) -> asyncio.AbstractEventLoop:
+        return cast("asyncio.AbstractEventLoop", self)
+
+    @property
     def timers(self) -> int:
         return sum(not timer.cancelled for _, _, timer in self._timers)
 
@@ -226,7 +230,7 @@ class Served:
         self.other = Other()
         self.left = 0
         self.head_first: Callable[[ServerConnection], None] | None = None
-        self.server = Server(self, loop=self.loop, clock=lambda: NOW)
+        self.server = Server(self, loop=self.loop.typed, clock=lambda: NOW)
         self.connection = ServerConnection(self.server)
         self.transport = Transport(self.near, self.loop)
         self.transport.protocol = self.connection

@@ -173,7 +173,7 @@ def test_an_end_of_service_leaves_no_connection_that_only_waits() -> None:
 def test_the_date_is_made_once_a_second() -> None:
     now = [1_700_000_000.9]
     with Served() as one:
-        server = Server(one, loop=one.loop, clock=lambda: now[0])
+        server = Server(one, loop=one.loop.typed, clock=lambda: now[0])
         first = server.date()
         assert first == DATE
         assert server.date() is first
