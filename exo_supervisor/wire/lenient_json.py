@@ -30,6 +30,17 @@ def loads(data: bytes | Raw) -> object:
         raise msgspec.DecodeError(str(type(error))) from None
 
 
+def value(raw: Raw) -> object:
+    """Return the value of a text of any length, leniently where it is only nearly JSON.
+
+    Raises one of UNREADABLE.
+    """
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return loads(raw)
+
+
 def dumps(value: object) -> bytes:
     """Write any value that came out of JSON; what is odd in it stays as odd as it came."""
     try:

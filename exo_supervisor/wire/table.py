@@ -8,7 +8,13 @@ its generation (`wire.exo.traits`).
 from collections.abc import Mapping
 from typing import Final
 
+from exo_supervisor.wire.anthropic import answer_writer as anthropic_answer_writer
 from exo_supervisor.wire.anthropic import framing as anthropic
+from exo_supervisor.wire.anthropic import outbound as anthropic_outbound
+from exo_supervisor.wire.anthropic import stream_writer as anthropic_stream_writer
+from exo_supervisor.wire.anthropic.body_reader import BodyReader as MessageReader
+from exo_supervisor.wire.anthropic.inbound import read_messages
+from exo_supervisor.wire.anthropic.reader import EventReader
 from exo_supervisor.wire.chat.piece import Writer
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.request import Kind
@@ -43,6 +49,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "/v1/chat/completions": Operation(
         lambda body, _: inbound.read_chat(body), _stream, _body, openai.FRAMING
     ),
+    "/v1/messages": Operation(
+        read_messages,
+        anthropic_stream_writer.write_stream,
+        anthropic_answer_writer.write_body,
+        anthropic.FRAMING,
+    ),
 }
 
 _CHAT_READERS: Final[Mapping[tuple[Kind, Media], type[Reader]]] = {
@@ -52,6 +64,12 @@ _CHAT_READERS: Final[Mapping[tuple[Kind, Media], type[Reader]]] = {
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "openai": Dialect(outbound.url, outbound.encode_chat, outbound.request_headers, _CHAT_READERS),
+    "anthropic": Dialect(
+        anthropic_outbound.url,
+        anthropic_outbound.encode,
+        anthropic_outbound.request_headers,
+        {("chat", "stream"): EventReader, ("chat", "json"): MessageReader},
+    ),
     "exo": Dialect(exo.chat_url, exo.encode_chat, outbound.request_headers, _CHAT_READERS),
 }
 

@@ -8,39 +8,69 @@ from msgspec import Raw
 
 from exo_supervisor.wire.chat.piece import Answer, Delta, Piece, Usage
 from exo_supervisor.wire.chat.request import Ask, Kind
-from exo_supervisor.wire.dialect import Media, Reply
+from exo_supervisor.wire.dialect import Media, Reply, Told
 from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.lenient_json import dumps
 from exo_supervisor.wire.openai.inbound import read_chat
 from exo_supervisor.wire.openai.stream_writer import DONE
-from exo_supervisor.wire.table import DIALECTS, OPERATIONS
+from exo_supervisor.wire.table import DIALECTS, OPERATIONS, framing_of
 
 CHAT = OPERATIONS["/v1/chat/completions"]
 BODY = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
-ANSWERS: dict[Media, bytes] = {
+OPENAI: dict[Media, bytes] = {
     "stream": b'data: {"choices":[{"delta":{"content":"yes"},"finish_reason":"stop"}]}\n\n' + DONE,
     "json": b'{"choices":[{"message":{"content":"yes"},"finish_reason":"stop"}]}',
+}
+MESSAGES: dict[Media, bytes] = {
+    "stream": b'data: {"type":"message_start","message":{}}\n\n'
+    b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n'
+    b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"yes"}}\n\n'
+    b'data: {"type":"content_block_stop","index":0}\n\n'
+    b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\n'
+    b'data: {"type":"message_stop"}\n\n',
+    "json": b'{"content":[{"type":"text","text":"yes"}],"stop_reason":"end_turn"}',
+}
+ANSWERS = {"openai": OPENAI, "exo": OPENAI, "anthropic": MESSAGES}
+REQUESTS = {
+    "/v1/chat/completions": BODY,
+    "/v1/messages": BODY[:-1] + b',"max_tokens":1}',
 }
 
 
 def test_every_kind_of_peer_speaks_a_dialect_of_the_table() -> None:
-    assert {traits.dialect for traits in TRAITS.values()} == set(DIALECTS)
+    assert {traits.dialect for traits in TRAITS.values()} <= set(DIALECTS)
 
 
-@pytest.mark.parametrize("media", ANSWERS)
+@pytest.mark.parametrize("media", OPENAI)
 @pytest.mark.parametrize("name", DIALECTS)
-def test_each_dialect_is_asked_and_read_for_each_client(name: str, media: Media) -> None:
-    dialect, traits = DIALECTS[name], next(t for t in TRAITS.values() if t.dialect == name)
-    asked = json.loads(dialect.encode(read_chat(BODY), Ask("theirs", traits)))
+@pytest.mark.parametrize("path", REQUESTS)
+def test_each_dialect_is_asked_and_read_for_each_client(path: str, name: str, media: Media) -> None:
+    operation, dialect = OPERATIONS[path], DIALECTS[name]
+    traits = next((t for t in TRAITS.values() if t.dialect == name), TRAITS[None])
+    request = operation.read(REQUESTS[path], {})
+    asked = json.loads(dialect.encode(request, Ask("theirs", traits)))
     assert asked["model"] == "theirs"
-    assert dialect.url("http://n:1", "chat").endswith("/chat/completions")
-    for write in (CHAT.stream, CHAT.body):
-        writer = write(Reply("id", 1, "theirs", read_chat(BODY)))
+    assert dialect.url("http://n:1", "chat").startswith("http://n:1/")
+    for write in (operation.stream, operation.body):
+        writer = write(Reply("id", 1, "theirs", request))
         reader = dialect.readers["chat", media](writer=writer, traits=traits, asked="theirs")
-        told = reader.feed(ANSWERS[media]) + reader.close() + b"".join(reader.result())
+        told = reader.feed(ANSWERS[name][media]) + reader.close() + b"".join(reader.result())
         assert (reader.fault, reader.done) == (None, True)
-        assert b'"content":"yes"' in told
-        assert b"chatcmpl-id" in told
+        assert b'"yes"' in told
+        assert b'-id"' in told or b'_id"' in told
+
+
+@pytest.mark.parametrize(
+    ("path", "sign"),
+    [
+        ("/v1/messages", b'"type":"error"'),
+        ("/v1/messages/count_tokens", b'"type":"error"'),
+        ("/v1/chat/completions", b'"param":null'),
+        ("/nowhere", b'"param":null'),
+    ],
+)
+def test_an_error_has_the_shape_of_the_path_s_dialect(path: str, sign: bytes) -> None:
+    assert sign in framing_of(path).error_body(Told(404, "route_not_found", "words"))
 
 
 def test_a_piece_that_no_openai_wrote_is_written_by_the_same_writers() -> None:

@@ -19,6 +19,7 @@ from exo_supervisor.wire.chat.judge import in_band, safe_text, said, tellable
 from exo_supervisor.wire.chat.piece import (
     NULL,
     Answer,
+    JoinError,
     OversizedAnswerError,
     Piece,
     Writer,
@@ -268,7 +269,10 @@ class Reader(Answer, ABC):
         else:
             if self.usage is None and self.traits.bare_end:
                 self.usage_text = counted(self.tokens)
-            return self.writer.end(self)
+            try:
+                return self.writer.end(self)
+            except JoinError:
+                self.fail(Fault.MALFORMED, JOINS_NOT)
         return b""
 
     def _hear(self, comment: bytes) -> None:

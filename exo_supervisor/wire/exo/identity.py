@@ -11,8 +11,11 @@ from exo_supervisor.wire.bounds import at_most, bounded_part
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import Ask, ChatRequest, Kind
+from exo_supervisor.wire.exo.conversation import in_place
 from exo_supervisor.wire.exo.hazards import harmful_samplers
 from exo_supervisor.wire.untrusted_json import UNREADABLE
+
+_MOST_EFFORT, _EXO_MOST_EFFORT = Raw(b'"max"'), Raw(b'"xhigh"')
 
 MAX_CARDS = 4_000
 """Ids of model cards in one list, two a card."""
@@ -145,8 +148,9 @@ def chat_url(base: str, _kind: Kind) -> str:
 def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
     """Write the request for Exo, always streamed; every field not named here is as it came.
 
-    Exo drops `max_completion_tokens`, which B and C would answer with up to 32168 tokens, and
-    it does not read `tool_choice`, so that "none" becomes a request without tools. A answers a
+    A system message stays in its place, as `conversation` argues. Exo knows no effort beyond
+    `xhigh`. It drops `max_completion_tokens`, which B and C would answer with up to 32168 tokens,
+    and it does not read `tool_choice`, so that "none" becomes a request without tools. A answers a
     message without content, as beside calls of tools, with a 500.
     """
     fields = request.fields.copy()
@@ -161,6 +165,9 @@ def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
         del fields["tool_choice"]
     for name in harmful_samplers(fields):
         del fields[name]
+    if fields.get("reasoning_effort") == _MOST_EFFORT:
+        fields["reasoning_effort"] = _EXO_MOST_EFFORT
+    fields["messages"] = in_place(fields["messages"])
     if ask.traits.needs_content:
         fields["messages"] = _with_contents(fields["messages"])
     return msgspec.json.encode(fields)

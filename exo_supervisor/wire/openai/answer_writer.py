@@ -52,7 +52,7 @@ class _Told:
         if not content.startswith((b'"', b"[")) and content not in NOTHING:
             raise JoinError("a piece of the content that is neither text nor a list")
         calls = told.pop("tool_calls", NULL)
-        new = 0 if calls == NULL else sum(map(self.calls.add, _pieces(calls)))
+        new = 0 if calls == NULL else sum(map(self.calls.add, call_pieces(calls)))
         if function := members(told.pop("function_call", NULL)):
             self.function = self.function or FunctionCall()
             new += self.function.add(function)
@@ -76,7 +76,7 @@ class _Told:
         into.append(b',"finish_reason":%b}' % msgspec.json.encode(self.finish))
 
 
-def _pieces(calls: Raw) -> list[dict[str, Raw]]:
+def call_pieces(calls: Raw) -> list[dict[str, Raw]]:
     """Return the pieces of calls in one delta; raises one of UNREADABLE."""
     try:
         return _calls.decode(calls)

@@ -12,13 +12,11 @@ from msgspec import Meta, Raw, Struct
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece, values
 from exo_supervisor.wire.chat.reader import JOINS_NOT
+from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES, WholeBody
 from exo_supervisor.wire.lenient_json import loads, members, written
 from exo_supervisor.wire.openai.chunk import MAX_CHUNK_OBJECTS, Choice, Index, read_piece
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_list, as_object
-
-MAX_BODY_BYTES = 16 * 1024 * 1024
-"""Bytes of a whole answer, at most."""
 
 _MOST_VALUES = MAX_CHUNK_OBJECTS
 """Objects of a whole answer, and values of one message: each takes many times its bytes."""
@@ -60,23 +58,16 @@ _calls = msgspec.json.Decoder(list[dict[str, Raw]])
 class BodyReader(ChunkReader):
     """Makes a piece of each choice of one `chat.completion`, once all of it is here."""
 
-    _parts: list[bytes] = field(default_factory=list[bytes], init=False)
-    _size: int = field(default=0, init=False)
+    _body: WholeBody = field(default_factory=WholeBody, init=False)
 
     @property
     def held(self) -> int:
         """Return how many bytes of the answer are held here."""
-        return self._size
+        return self._body.size
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes in; there is nothing for the client before the end."""
-        if self.fault is not None:
-            return b""
-        self._size += len(data)
-        if self._size <= MAX_BODY_BYTES:
-            self._parts.append(data)
-        else:
-            self._parts.clear()
+        if self.fault is None and not self._body.add(data):
             self.fail(Fault.OVERSIZED, f"the answer is larger than {MAX_BODY_BYTES} bytes")
         return b""
 
@@ -84,7 +75,7 @@ class BodyReader(ChunkReader):
         """Take the end in and return all that a streaming client gets, `[DONE]` included."""
         if self.fault is not None:
             return b""
-        return self._read_body(b"".join(self._parts))
+        return self._read_body(self._body.join())
 
     def _read_body(self, body: bytes) -> bytes:
         if not body.strip():

@@ -43,20 +43,21 @@ class FunctionCall:
         return self.merged.add(told)
 
     def takes(self, told: dict[str, Raw]) -> bool:
-        """Say whether a piece can follow: not a second object upon one that is whole.
-
-        What is long is not looked at.
-        """
-        grown = self.merged.grown.get("arguments")
+        """Say whether a piece can follow: not a second object upon one that is whole."""
         begins = bytes(told.get("arguments", NULL)).startswith(b'"{')
-        if grown is None or not begins or not grown.ends_with(b"}"):
-            return True
+        return not begins or bool(self.value) or not self.is_whole()
+
+    def is_whole(self) -> bool:
+        """Say whether the arguments are an object already; what is long is not looked at."""
+        grown = self.merged.grown.get("arguments")
+        if grown is None or not grown.ends_with(b"}"):
+            return bool(self.value)
         parts: list[bytes] = []
         grown.write(parts)
         try:
-            return sum(map(len, parts)) > _MOST_LOOKED or not _is_object(b"".join(parts))
+            return sum(map(len, parts)) <= _MOST_LOOKED and _is_object(b"".join(parts))
         except UNREADABLE:
-            return True
+            return False
 
     def whole(self) -> dict[str, object]:
         """Return the call; arguments that came as a value become the text that they should be."""
@@ -65,7 +66,9 @@ class FunctionCall:
 
 
 @dataclass(slots=True)
-class _Call:
+class Call:
+    """One call; `index` is its place among the others."""
+
     index: int
     id: str
     name: str = ""
@@ -92,15 +95,19 @@ class _Call:
 class Calls:
     """The calls of one message."""
 
-    _begun: list[_Call] = field(default_factory=list[_Call])
-    _at: dict[int, _Call] = field(default_factory=dict[int, _Call])
-    _by_id: dict[str, _Call] = field(default_factory=dict[str, _Call])
+    _begun: list[Call] = field(default_factory=list[Call])
+    _at: dict[int, Call] = field(default_factory=dict[int, Call])
+    _by_id: dict[str, Call] = field(default_factory=dict[str, Call])
 
     def __len__(self) -> int:
         return len(self._begun)
 
     def add(self, told: dict[str, Raw]) -> int:
-        """Add one piece; returns how many names and calls are new.
+        """Add one piece; returns how many names and calls are new. Raises JoinError."""
+        return self.take(told)[1]
+
+    def take(self, told: dict[str, Raw]) -> tuple[Call, int]:
+        """Add one piece to its call; returns that, and how many names and calls are new.
 
         A new id begins a call. Without one, a piece goes on with the call of its index, and
         without that, too, with the last; a name begins one where none is known. Raises JoinError
@@ -113,9 +120,9 @@ class Calls:
         before = len(self._begun)
         call = known or self._begin(told)
         call.name = call.name or name
-        return 2 * (len(self._begun) - before) + call.add(told, function, custom)
+        return call, 2 * (len(self._begun) - before) + call.add(told, function, custom)
 
-    def _find(self, told: dict[str, Raw], name: str, function: dict[str, Raw]) -> _Call | None:
+    def _find(self, told: dict[str, Raw], name: str, function: dict[str, Raw]) -> Call | None:
         key, index = _text(told.get("id")), _index(told)
         if not key and index is None:
             return self._last(name)
@@ -131,16 +138,16 @@ class Calls:
             self._by_id[key] = at
         return at
 
-    def _last(self, name: str) -> _Call | None:
+    def _last(self, name: str) -> Call | None:
         """Return the call with which a piece without id and index goes on."""
         if not self._begun and not name:
             raise JoinError("a piece of a call that nobody began")
         return self._begun[-1] if not name else None
 
-    def _begin(self, told: dict[str, Raw]) -> _Call:
+    def _begin(self, told: dict[str, Raw]) -> Call:
         index, key = _index(told), _text(told.get("id"))
         place = len(self._begun) if index is None else index
-        call = _Call(place, key)
+        call = Call(place, key)
         self._begun.append(call)
         self._at[place] = call
         if key:

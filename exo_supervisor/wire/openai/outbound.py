@@ -38,14 +38,22 @@ _PATHS: dict[Kind, str] = {
 
 _list = msgspec.json.Decoder(_List)
 _cards = msgspec.json.Decoder(list[Raw])
+_messages = msgspec.json.Decoder(list[dict[str, Raw]])
+_THOUGHT = b'"reasoning_content"'
 _options = msgspec.json.Decoder(dict[str, Raw] | None)
 
 
 def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
-    """Write the request for a provider; every field not named here is as it came."""
+    """Write the request for a provider; every field not named here is as it came.
+
+    Thoughts of an earlier turn that were translated are left out: OpenAI's own schema has no word
+    for them, and strict servers refuse the request.
+    """
     fields = request.fields.copy()
     fields["model"] = Raw(msgspec.json.encode(ask.model))
     fields["stream"] = Raw(b"true" if ask.streamed else b"false")
+    if request.native is not None:
+        fields["messages"] = _without_thoughts(fields["messages"])
     if not ask.streamed:
         fields.pop("stream_options", None)
     elif ask.usage:
@@ -54,6 +62,15 @@ def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
         merged["include_usage"] = Raw(b"true")
         fields["stream_options"] = Raw(msgspec.json.encode(merged))
     return msgspec.json.encode(fields)
+
+
+def _without_thoughts(messages: Raw) -> Raw:
+    if _THOUGHT not in bytes(messages):
+        return messages
+    told = _messages.decode(messages)
+    for message in told:
+        message.pop("reasoning_content", None)
+    return Raw(msgspec.json.encode(told))
 
 
 def read_models(body: bytes) -> dict[ModelId, int]:

@@ -1,0 +1,204 @@
+"""The client's side of the dialect: Messages requests in.
+
+A request becomes one of OpenAI's shape for whoever is asked in that, and keeps its own fields for
+an upstream that speaks Messages. What the shape cannot say is a demand, named as the client's field
+is: nobody is asked without it.
+"""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Raw, Struct
+
+from exo_supervisor.core.outcomes import bad_request
+from exo_supervisor.wire.anthropic.events import DIALECT
+from exo_supervisor.wire.anthropic.tools import Tool, ToolChoice, tool_fields
+from exo_supervisor.wire.anthropic.turns import Block, Conversation, Turn, system_text
+from exo_supervisor.wire.chat.body import (
+    PREFILL,
+    check_limit,
+    check_messages,
+    check_model,
+    check_stop,
+    check_stop_size,
+    demands_of,
+    missing,
+    read_as,
+    read_fields,
+)
+from exo_supervisor.wire.chat.piece import NULL
+from exo_supervisor.wire.chat.request import ChatRequest, Fields
+from exo_supervisor.wire.exo.hazards import read_hazards
+
+_HEADERS = ("anthropic-version", "anthropic-beta")
+_HEADER_VALUE = r"[!-~ ]{1,4096}"
+_SESSION_HEADER = "x-claude-code-session-id"
+
+_NO_MATTER = frozenset(
+    {"metadata", "service_tier", "speed", "cache_control", "diagnostics", "user_profile_id",
+     "workspace_id"}
+)  # fmt: skip
+"""Fields that change the price, the pace or the books of an answer, but not the answer."""
+_SAMPLING = ("temperature", "top_p", "top_k")
+_EMPTY = frozenset({b"null", b"[]", b"{}", b'""', b"false"})
+_MOST_DEMANDS = 64
+_PLAIN_NAME = r"[A-Za-z0-9_.\-]{1,64}"
+
+_EFFORTS = ((4_096, "low"), (16_384, "medium"))
+"""Budgets of thinking up to which an effort is meant; more means `high`."""
+
+
+class _Thinking(Struct):
+    type: str
+    budget_tokens: int = 0
+
+
+class _Format(Struct):
+    type: str = ""
+    schema: Raw = NULL
+
+
+class _OutputConfig(Struct):
+    effort: str | None = None
+    format: _Format | None = None
+
+
+class _Edit(Struct):
+    type: str = ""
+
+
+class _ContextManagement(Struct):
+    edits: list[_Edit] = []
+
+
+class _Metadata(Struct):
+    user_id: str | None = None
+
+
+class _Known(Struct):
+    """The fields we read, in the only types that make sense for them."""
+
+    model: str | None = None
+    messages: list[Turn] | None = None
+    max_tokens: int | None = None
+    stream: bool | None = None
+    system: str | list[Block] | None = None
+    stop_sequences: list[str] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    tools: list[Tool] | None = None
+    tool_choice: ToolChoice | None = None
+    thinking: _Thinking | None = None
+    output_config: _OutputConfig | None = None
+    output_format: _Format | None = None
+    context_management: _ContextManagement | None = None
+    metadata: _Metadata | None = None
+
+
+_UNDERSTOOD = frozenset(_Known.__struct_fields__) | _NO_MATTER
+_IN_OUTPUT_CONFIG = frozenset(_OutputConfig.__struct_fields__)
+_known = msgspec.json.Decoder(_Known)
+_members: msgspec.json.Decoder[Fields | None] = msgspec.json.Decoder(Fields | None)
+
+
+def read_messages(body: bytes, headers: Mapping[str, str]) -> ChatRequest:
+    """Read the body of a Messages request; raises BadRequestError, whose text holds none of it."""
+    native = read_fields(body)
+    check_stop_size(native, "stop_sequences")
+    known = read_as(_known, body)
+    model, turns = check_model(known.model), check_messages(known.messages)
+    if known.max_tokens is None:
+        raise missing("max_tokens")
+    check_limit(known.max_tokens)
+    stop = check_stop(known.stop_sequences, "stop_sequences")
+    talk = Conversation(system_text(known.system or ""))
+    for at, turn in enumerate(turns):
+        talk.add(turn, at)
+    messages = talk.messages()
+    if all(message["role"] == "system" for message in messages):
+        raise bad_request("empty_messages", "no message holds anything", "messages")
+    demands = talk.demands | _unknown(native)
+    told: dict[str, object] = {
+        "model": native["model"],
+        "messages": messages,
+        **tool_fields(known.tools, known.tool_choice, demands),
+        "max_tokens": native["max_tokens"],
+        **{name: native[name] for name in _SAMPLING if native.get(name, NULL) != NULL},
+        **({"stop": stop} if stop else {}),
+        **_thought(known, demands),
+        **_format(known, demands),
+        "stream": bool(known.stream),
+    }
+    fields = {name: Raw(msgspec.json.encode(value)) for name, value in told.items()}
+    if messages[-1]["role"] == "assistant":
+        demands.add(PREFILL)
+    contents = (m["role"] != "assistant" and m["content"] != "" for m in messages)
+    return ChatRequest(
+        model=model,
+        stream=bool(known.stream),
+        include_usage=True,
+        demands=demands_of(fields) | frozenset(sorted(demands)[:_MOST_DEMANDS]),
+        hazards=read_hazards(body, fields, contents),
+        max_tokens=known.max_tokens,
+        stop=stop,
+        n=None,
+        fields=fields,
+        dialect=DIALECT,
+        native=native,
+        headers=tuple((name, headers[name]) for name in _HEADERS if _can_go_on(headers.get(name))),
+        session=_session(known, headers),
+    )
+
+
+def _can_go_on(value: str | None) -> bool:
+    return value is not None and re.fullmatch(_HEADER_VALUE, value) is not None
+
+
+def _unknown(native: Fields) -> set[str]:
+    """Name the fields that we know nothing of; only Anthropic may know what they ask for."""
+    unknown = {
+        name for name, raw in native.items() if name not in _UNDERSTOOD and bytes(raw) not in _EMPTY
+    }
+    return {name if re.fullmatch(_PLAIN_NAME, name) else "a field" for name in unknown} | {
+        f"output_config.{name}" if re.fullmatch(_PLAIN_NAME, name) else "output_config"
+        for name in _members.decode(native.get("output_config", NULL)) or {}
+        if name not in _IN_OUTPUT_CONFIG
+    }
+
+
+def _thought(known: _Known, demands: set[str]) -> dict[str, object]:
+    """Say how much is to be thought before the answer, as far as that can be said."""
+    if known.context_management and not all(
+        edit.type.startswith("clear_thinking") for edit in known.context_management.edits
+    ):  # thoughts are not kept elsewhere anyhow: a target's template drops them as it sees fit
+        demands.add("context_management")
+    effort = known.output_config and known.output_config.effort
+    thinking = known.thinking
+    if thinking is not None and thinking.type not in {"enabled", "disabled", "adaptive"}:
+        demands.add("thinking")
+    elif thinking is not None and thinking.type == "disabled":
+        effort = "none"
+    elif thinking is not None and thinking.type == "enabled" and effort is None:
+        budget = thinking.budget_tokens
+        effort = next((name for most, name in _EFFORTS if budget <= most), "high")
+    return {} if effort is None else {"reasoning_effort": effort}
+
+
+def _format(known: _Known, demands: set[str]) -> dict[str, object]:
+    """Say which form the answer has to have."""
+    wanted = (known.output_config and known.output_config.format) or known.output_format
+    if wanted is None:
+        return {}
+    if wanted.type != "json_schema" or wanted.schema == NULL:
+        demands.add("output_config.format")
+        return {}
+    schema = {"name": "answer", "schema": wanted.schema, "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+def _session(known: _Known, headers: Mapping[str, str]) -> str:
+    """Return the key of the conversation, as Claude Code or any other client names it."""
+    user = known.metadata and known.metadata.user_id
+    return headers.get(_SESSION_HEADER, "") or user or ""

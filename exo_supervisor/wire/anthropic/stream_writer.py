@@ -1,0 +1,89 @@
+"""An answer as the stream that a client of Messages expects."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from exo_supervisor.wire.anthropic.blocks import Event
+from exo_supervisor.wire.anthropic.events import DIALECT, Events, events_of
+from exo_supervisor.wire.chat.continuation import Transcript
+from exo_supervisor.wire.chat.piece import Answer, OversizedAnswerError, Piece, WriteTexts
+from exo_supervisor.wire.dialect import Reply
+
+MAX_HELD_BYTES = 1 << 20
+"""Bytes of what comes before the first content and waits for it, at most."""
+
+_TEXT_EVENT = b"event: content_block_delta\ndata: %b\n\n"
+
+
+@dataclass(slots=True, kw_only=True)
+class StreamWriter:
+    """Writes events as they come; what comes before the first content waits for it.
+
+    A `transcript` takes down what the client is told.
+    """
+
+    native: ClassVar[str] = DIALECT
+
+    events: Events
+    transcript: Transcript | None = None
+
+    _waiting: list[bytes] = field(default_factory=list[bytes], init=False)
+    _waiting_size: int = field(default=0, init=False)
+
+    @property
+    def held(self) -> int:
+        """Return how many bytes of calls are kept to tell their pieces apart."""
+        return self.events.blocks.held
+
+    def note(self, size: int) -> None:
+        """Count nothing: what was written is gone."""
+
+    def take(self, piece: Piece, answer: Answer) -> bytes:
+        """Write the events of one piece."""
+        if self.transcript is not None:
+            self.transcript.note(piece)
+        written = framed(self.events.take(piece, answer))
+        if answer.content and not self._waiting:
+            return written
+        self._waiting.append(written)
+        self._waiting_size += len(written)
+        if not answer.content:
+            if self._waiting_size > MAX_HELD_BYTES:
+                raise OversizedAnswerError(f"over {MAX_HELD_BYTES} bytes came without a word")
+            return b""
+        told = b"".join(self._waiting)
+        self._waiting.clear()
+        return told
+
+    def plain(self, _piece: Piece, _answer: Answer, mark: bytes, _size: int) -> WriteTexts | None:
+        """Return what writes texts into the block that is open, as long as it is."""
+        event = self.events.text_delta(mark)
+        if event is None or self._waiting or self.transcript is not None:
+            return None
+        before, _, after = (_TEXT_EVENT % event).partition(mark)
+        between = after + before
+
+        def write(texts: list[bytes]) -> bytes | None:
+            if self.events.text_delta(mark) != event:
+                return None
+            return b"%b%b%b" % (before, between.join(texts), after)
+
+        return write
+
+    def end(self, answer: Answer) -> bytes:
+        """Write the end of a whole answer."""
+        return framed(self.events.end(answer))
+
+    def result(self, _answer: Answer) -> list[bytes]:
+        """Return nothing: all of it was streamed."""
+        return []
+
+
+def framed(events: list[Event]) -> bytes:
+    """Write events as lines of a stream; an event without its `event:` line is lost on clients."""
+    return b"".join(b"event: %b\ndata: %b\n\n" % (kind.encode(), data) for kind, data in events)
+
+
+def write_stream(reply: Reply) -> StreamWriter:
+    """Return what writes the answer to a request that wants a stream."""
+    return StreamWriter(events=events_of(reply), transcript=reply.transcript)

@@ -1,0 +1,245 @@
+"""Turns of a Messages conversation as messages of OpenAI's shape.
+
+What is written depends on a turn and on those before it alone, never on what follows: so the prompt
+of the next request begins with this one, and whoever keeps prompts finds it again.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final, cast
+
+import msgspec
+from msgspec import Raw, Struct
+
+from exo_supervisor.core.outcomes import BadRequestError, bad_request
+from exo_supervisor.wire.chat.body import read_as
+from exo_supervisor.wire.chat.piece import NULL
+
+Part = dict[str, object]
+Message = dict[str, object]
+
+ATTRIBUTION: Final = "x-anthropic-billing-header:"
+"""With this begins a block of Claude Code's that differs in every request; no model needs it."""
+FAILED: Final = "Error: "
+"""Stands before the result of a tool that failed: no other dialect has a mark for it."""
+IMAGES_BELOW: Final = "(see the images below)"
+_IMAGES_OF = "Images in the result of the tool call {}:"
+_PLAIN_NAME = r"[a-z0-9_]{1,64}"
+
+
+class Block(Struct):
+    """One block of a turn's content, as far as any of its types needs."""
+
+    type: str
+    text: str | None = None
+    thinking: str | None = None
+    source: Raw = NULL
+    id: str | None = None
+    name: str | None = None
+    input: Raw = NULL
+    tool_use_id: str | None = None
+    content: Raw = NULL
+    is_error: bool | None = None
+
+
+class Turn(Struct):
+    """One member of `messages`."""
+
+    role: str
+    content: str | list[Block]
+
+
+class _Source(Struct):
+    type: str
+    media_type: str = ""
+    data: str | None = None
+    url: str | None = None
+
+
+_source = msgspec.json.Decoder(_Source)
+_result = msgspec.json.Decoder(str | list[Block] | None)
+
+
+def system_text(system: str | list[Block]) -> str:
+    """Return the system prompt without the block that names the client."""
+    texts = [system] if isinstance(system, str) else list(_texts(system, "system"))
+    return "\n\n".join(t for t in texts if t and not t.startswith(ATTRIBUTION))
+
+
+def named(field: str, value: str) -> str:
+    """Name a demand by a value of the client's, unless that is not fit to be shown."""
+    return f"{field}={value}" if re.fullmatch(_PLAIN_NAME, value) else field
+
+
+class Conversation:
+    """Makes messages of turns; `demands` names the blocks that only Anthropic can take.
+
+    Turns of one role in a row become one message, as they are one turn to Anthropic.
+    """
+
+    def __init__(self, system: str) -> None:
+        self._messages: list[Message] = []
+        self.demands: set[str] = set()
+        if system:
+            self._messages.append({"role": "system", "content": system})
+
+    def add(self, turn: Turn, at: int) -> None:
+        """Add the next turn, the one at this index; raises BadRequestError."""
+        where = f"messages[{at}]"
+        told = turn.content
+        blocks = [Block("text", told)] if isinstance(told, str) else told
+        match turn.role:
+            case "user":
+                self._add_user(blocks, where)
+            case "assistant":
+                self._add_assistant(blocks, where)
+            case "system":
+                if said := "\n\n".join(filter(None, _texts(blocks, f"{where}.content"))):
+                    self._messages.append({"role": "system", "content": said})
+            case _:
+                raise _wrong(f"{where}.role", "it is user, assistant or system")
+
+    def messages(self) -> list[Message]:
+        """Return the messages; a text alone is written as such, however the client wrote it.
+
+        Clients move their marks for the cache from turn to turn, and write a text without one as a
+        plain string.
+        """
+        return [self._plain(message) for message in self._messages]
+
+    @staticmethod
+    def _plain(message: Message) -> Message:
+        if message["role"] != "user":
+            return message
+        first, *others = cast("list[Part]", message["content"])
+        return message | {"content": first["text"]} if "text" in first and not others else message
+
+    def _last(self, role: str) -> Message | None:
+        last = self._messages[-1] if self._messages else None
+        return last if last is not None and last["role"] == role else None
+
+    # ---------------------------------------------------------------- of the user
+
+    def _add_user(self, blocks: list[Block], where: str) -> None:
+        """Write results of tools first, which have to follow their calls, and the rest in order."""
+        parts: list[Part] = []
+        for place, block in enumerate(blocks):
+            if block.type == "tool_result":
+                parts += self._add_result(block, f"{where}.content[{place}]")
+        for place, block in enumerate(blocks):
+            if block.type != "tool_result":
+                parts += self._part(block, f"{where}.content[{place}]")
+        last = self._last("user")
+        if last is not None:
+            last["content"] = [*cast("list[Part]", last["content"]), *parts]
+        elif parts:
+            self._messages.append({"role": "user", "content": parts})
+
+    def _add_result(self, block: Block, where: str) -> list[Part]:
+        """Write the result of a tool, and return the images in it: a result has room for texts."""
+        if block.tool_use_id is None:
+            raise _wrong(f"{where}.tool_use_id", "a tool_result names its tool_use")
+        found = read_as(_result, block.content, under=f"{where}.content") or ""
+        inner = [Block("text", found)] if isinstance(found, str) else found
+        parts = [
+            part
+            for place, each in enumerate(inner)
+            for part in self._part(each, f"{where}.content[{place}]")
+        ]
+        texts = [str(part["text"]) for part in parts if "text" in part]
+        images = [part for part in parts if "text" not in part]
+        said = "\n".join(texts) or (IMAGES_BELOW if images else "")
+        if block.is_error:
+            said = FAILED + said
+        self._messages.append({"role": "tool", "tool_call_id": block.tool_use_id, "content": said})
+        if not images:
+            return []
+        return [{"type": "text", "text": _IMAGES_OF.format(block.tool_use_id)}, *images]
+
+    def _part(self, block: Block, where: str) -> list[Part]:
+        match block.type:
+            case "text":
+                text = _text(block, where)
+                return [{"type": "text", "text": text}] if text else []
+            case "image":
+                url = self._image(read_as(_source, block.source, under=f"{where}.source"), where)
+                return [{"type": "image_url", "image_url": {"url": url}}] if url else []
+            case other:
+                self.demands.add(named("messages[].content[].type", other))
+                return []
+
+    def _image(self, source: _Source, where: str) -> str | None:
+        if source.type == "base64" and source.data is not None:
+            return f"data:{source.media_type};base64,{source.data}"
+        if source.type == "url" and source.url is not None:
+            return source.url
+        if source.type in {"base64", "url"}:
+            raise _wrong(f"{where}.source", f"an image of the type {source.type} has none")
+        self.demands.add(named("messages[].content[].source.type", source.type))
+        return None
+
+    # ---------------------------------------------------------------- of the assistant
+
+    def _add_assistant(self, blocks: list[Block], where: str) -> None:
+        """Write texts, thoughts and calls; a thought that is encrypted is for its maker alone."""
+        texts, thoughts, calls = list[str](), list[str](), list[object]()
+        for place, block in enumerate(blocks):
+            here = f"{where}.content[{place}]"
+            match block.type:
+                case "text":
+                    texts.append(_text(block, here))
+                case "thinking":
+                    thoughts.append(block.thinking or "")
+                case "redacted_thinking":
+                    pass
+                case "tool_use":
+                    calls.append(_call(block, here))
+                case other:
+                    self.demands.add(named("messages[].content[].type", other))
+        last = self._last("assistant") or {}
+        told = _joined(last.get("content"), texts)
+        thought = _joined(last.get("reasoning_content"), thoughts)
+        calls = [*cast("list[object]", last.get("tool_calls", [])), *calls]
+        if not (told or thought or calls):
+            return
+        message: Message = {"role": "assistant", "content": told if told or not calls else None}
+        if thought:
+            message["reasoning_content"] = thought
+        if calls:
+            message["tool_calls"] = calls
+        if last:
+            self._messages[-1] = message
+        else:
+            self._messages.append(message)
+
+
+def _joined(before: object, texts: Iterable[str]) -> str:
+    return "".join([before if isinstance(before, str) else "", *texts])
+
+
+def _call(block: Block, where: str) -> Part:
+    if block.id is None or block.name is None:
+        raise _wrong(where, "a tool_use has an id and a name")
+    arguments = b"{}" if block.input == NULL else bytes(block.input)
+    if not arguments.startswith(b"{"):
+        raise _wrong(f"{where}.input", "it is an object")
+    function = {"name": block.name, "arguments": arguments.decode()}
+    return {"id": block.id, "type": "function", "function": function}
+
+
+def _texts(blocks: Iterable[Block], where: str) -> Iterable[str]:
+    for place, block in enumerate(blocks):
+        if block.type != "text":
+            raise _wrong(f"{where}[{place}].type", "a system prompt is made of texts")
+        yield _text(block, f"{where}[{place}]")
+
+
+def _text(block: Block, where: str) -> str:
+    if block.text is None:
+        raise _wrong(f"{where}.text", "it is missing")
+    return block.text
+
+
+def _wrong(field: str, why: str) -> BadRequestError:
+    name = re.split(r"[.\[]", field)[0]
+    return bad_request("wrong_type", f"the field {field} is wrong: {why}", name)

@@ -1,0 +1,104 @@
+"""System messages in mid-conversation, as Exo is to be told of them.
+
+Exo moves every system and developer message to the front of the prompt (its function
+`consolidate_system_messages`). One that a client puts in between, as Claude Code does in nearly
+every turn, would thereby change the beginning of the prompt, and all of it would be read anew. So
+it is told as a text of the user's, in its place. It joins the user's message beside it: many
+templates refuse two messages of the user in a row.
+"""
+
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from exo_supervisor.wire.chat.piece import NULL
+from exo_supervisor.wire.lenient_json import dumps
+from exo_supervisor.wire.untrusted_json import as_list, as_object
+
+_SYSTEM: Final = frozenset({"system", "developer"})
+_REMINDER = "<system-reminder>\n{}\n</system-reminder>"
+
+Message = dict[str, Raw]
+
+
+class _Role(Struct):
+    role: object = None
+
+
+_roles = msgspec.json.Decoder(list[_Role])
+_messages = msgspec.json.Decoder(list[Message])
+_USER = Raw(b'"user"')
+
+
+def in_place(messages: Raw) -> Raw:
+    """Return messages of which those of the system stand at the front alone."""
+    raw = bytes(messages)
+    if b'"system"' not in raw and b'"developer"' not in raw:
+        return messages
+    system = [each.role in _SYSTEM for each in _roles.decode(messages)]
+    head = system.index(False) if False in system else len(system)
+    if not any(system[head:]):
+        return messages
+    told = _messages.decode(messages)
+    return Raw(msgspec.json.encode(_placed(told, system, head)))
+
+
+def _placed(told: list[Message], system: list[bool], head: int) -> list[Message]:
+    placed, waiting = told[:head], list[str]()
+    for message, is_system in zip(told[head:], system[head:], strict=True):
+        if is_system:
+            text = _REMINDER.format(_text(message.get("content", NULL)))
+            if _is_users(placed[-1]):
+                placed[-1] = _joined(placed[-1], text, after=True)
+            else:
+                waiting.append(text)
+        elif waiting and _is_users(message):
+            placed.append(_joined(message, "\n\n".join(waiting), after=False))
+            waiting.clear()
+        else:
+            placed += _alone(waiting)
+            placed.append(message)
+    return placed + _alone(waiting)
+
+
+def _alone(waiting: list[str]) -> list[Message]:
+    text = "\n\n".join(waiting)
+    waiting.clear()
+    return [{"role": _USER, "content": Raw(dumps(text))}] if text else []
+
+
+def _is_users(message: Message) -> bool:
+    return message.get("role") == _USER
+
+
+def _joined(message: Message, text: str, *, after: bool) -> Message:
+    """Add a text to a user's message; a plain text stays one, for it is in the prompt as such."""
+    told = bytes(message.get("content", NULL)).strip()
+    if told.startswith(b"{"):  # Exo takes one part alone, too
+        told = b"[%b]" % told
+    if told.startswith(b'"'):
+        apart = f"\n\n{text}" if after else f"{text}\n\n"
+        content = _spliced(told, dumps(apart)[1:-1], b"", after=after)
+    elif told.startswith(b"["):
+        part = dumps({"type": "text", "text": text})
+        comma = b"," if told[1:-1].strip() else b""
+        content = _spliced(told, part, comma, after=after)
+    else:
+        content = dumps(text)
+    return {**message, "content": Raw(content)}
+
+
+def _spliced(told: bytes, new: bytes, comma: bytes, *, after: bool) -> bytes:
+    """Put JSON into a JSON text or list, at its end or its beginning."""
+    if after:
+        return told[:-1] + comma + new + told[-1:]
+    return told[:1] + new + comma + told[1:]
+
+
+def _text(content: Raw) -> str:
+    told: object = msgspec.json.decode(content)
+    if isinstance(told, str):
+        return told
+    texts = (as_object(part).get("text") for part in as_list(told) or [told])
+    return "\n\n".join(text for text in texts if isinstance(text, str))

@@ -1,0 +1,71 @@
+"""A system message in mid-conversation stays in its place, whoever the client is."""
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from exo_supervisor.wire.exo.conversation import in_place
+
+Json = dict[str, Any]
+
+
+def message(role: str, content: object) -> Json:
+    return {"role": role, "content": content}
+
+
+def placed(*messages: Json) -> list[Json]:
+    return json.loads(bytes(in_place(Raw(json.dumps(messages).encode()))))
+
+
+def reminder(text: str) -> str:
+    return f"<system-reminder>\n{text}\n</system-reminder>"
+
+
+U, A, S = message("user", "u"), message("assistant", "a"), message("system", "s")
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [[U], [S, U, A, U], [S, message("developer", "d"), U], [S], [message("user", '"system"')]],
+)
+def test_a_conversation_whose_system_stands_at_the_front_is_as_it_came(
+    messages: list[Json],
+) -> None:
+    raw = Raw(json.dumps(messages, indent=1).encode())
+    assert in_place(raw) is raw
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([S, U, S], [S, message("user", f"u\n\n{reminder('s')}")]),
+        ([U, S, message("developer", "d"), A],
+         [message("user", f"u\n\n{reminder('s')}\n\n{reminder('d')}"), A]),
+        ([U, A, S, U], [U, A, message("user", f"{reminder('s')}\n\nu")]),
+        ([U, A, S], [U, A, message("user", reminder("s"))]),
+        ([U, A, S, S, A], [U, A, message("user", f"{reminder('s')}\n\n{reminder('s')}"), A]),
+        ([message("user", []), S], [message("user", [{"type": "text", "text": reminder("s")}])]),
+        ([message("user", [{"type": "image_url"}]), S],
+         [message("user", [{"type": "image_url"}, {"type": "text", "text": reminder("s")}])]),
+        ([U, A, S, message("user", [{"x": 1}])],
+         [U, A, message("user", [{"type": "text", "text": reminder("s")}, {"x": 1}])]),
+        ([message("user", {"x": 1}), message("system", {"type": "text", "text": "s"})],
+         [message("user", [{"x": 1}, {"type": "text", "text": reminder("s")}])]),
+        ([message("user", None), S], [message("user", reminder("s"))]),
+        ([U, message("system", [{"type": "text", "text": "a"}, {"text": "b"}, 3])],
+         [message("user", f"u\n\n{reminder(chr(10).join(['a', '', 'b']))}")]),
+        ([{"role": "assistant"}, {"role": "system"}, U],
+         [{"role": "assistant"}, message("user", f"{reminder('')}\n\nu")]),
+    ],
+)  # fmt: skip
+def test_one_in_between_becomes_a_text_of_the_user_beside_it(
+    messages: list[Json], expected: list[Json]
+) -> None:
+    assert placed(*messages) == expected
+
+
+def test_a_long_text_of_the_user_is_kept_whole() -> None:
+    long = "x" * (1 << 20)
+    assert placed(message("user", long), S)[0]["content"].startswith(long)
