@@ -274,7 +274,8 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
     """An attempt ended; every permit ever granted comes back in exactly one of these.
 
     `resumable`: what the client was told by now is a plain text that another target can go on with.
-    `body` tells this request from others, where a provider declined it.
+    `body` tells this request from others, where a provider declined it. `unsent`: the answer was
+    whole, and its client has yet to take the end of it; a `RequestEnded` says whether it did.
     """
 
     request: RequestId
@@ -283,13 +284,15 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
     failure: Failure = SERVED
     committed: bool = False
     resumable: bool = False
+    unsent: bool = False
     body: int = 0
 
 
 class RequestEnded(BaseEvent, frozen=True, kw_only=True):
-    """The client left, whatever stage its request was in."""
+    """The client left, whatever stage its request was in; or it has `taken` its whole answer."""
 
     request: RequestId
+    taken: bool = False
 
 
 class BreakerForced(BaseEvent, frozen=True, kw_only=True):

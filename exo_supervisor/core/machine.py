@@ -12,8 +12,9 @@ the queue with an alarm, and looks again when that goes off, a seat is free, or 
 model at once; what other targets failed before now counts against them, since the request was not
 to blame. An attempt that falls silent has its cluster's state read, and is cancelled where the
 state disowns it. When it settles, both permits come back, and the request ends or asks for its next
-step; where content was sent, it ends, or another target goes on with the text. Its client may leave
-at any of these moments, which gives back whatever it holds then.
+step; where content was sent, it ends, or another target goes on with the text. One whose client has
+yet to take the end of a whole answer is kept until it has. Its client may leave at any of these
+moments, which gives back whatever it holds then.
 
 **The life of a node.** Somebody sights it, and it is watched: from then on it is probed. Its first
 answer makes it up (its second, if it was down before), which has its state read. The state lists

@@ -208,22 +208,23 @@ class Exchange:
             self.response.send_whole(reading.result(), attempt.served())
         else:
             self.response.finish(attempt.tail)
-        self._flush(attempt)
+        unsent = self.response.unsent
+        if unsent:
+            self._done_at = self.now()
+        self._settle(attempt, SERVED, unsent=unsent)
+        self._flush()
 
-    def _flush(self, attempt: Attempt) -> None:
+    def _flush(self) -> None:
         """End with a whole answer once its client has taken it, or nearly all of it.
 
-        Until then the attempt is not settled, although its target is done with it: the seat stays
-        taken, for SLOW_CLIENT at most. That is no pressure meant for the target, but the price of
-        one truth: it is the end of an attempt by which the core counts a request as served, and
-        whose client leaves the tail unread was not; counts and log line both say `abandoned`. To
-        free the seat sooner takes an event of its own, for a target that has finished.
+        Until then its target is free for others; whether the request counts as served is open,
+        since a client that leaves the tail unread was not: counts and log line say `abandoned`.
         """
         if self.response.unsent:
-            self._done_at = self._done_at or self.now()
             return
         self.record.outcome = "success"
-        self._settle(attempt, SERVED)
+        if self._done_at is not None:
+            self.ask(RequestEnded(request=self.request, taken=True))
         self._end()
 
     def _failed(self, attempt: Attempt, failure: Failure) -> None:
@@ -245,7 +246,7 @@ class Exchange:
         else:
             self._obey()
 
-    def _settle(self, attempt: Attempt, failure: Failure) -> None:
+    def _settle(self, attempt: Attempt, failure: Failure, *, unsent: bool = False) -> None:
         self.attempt = None
         continuation, fault = self._continuation, failure.fault
         resumable = attempt.committed and continuation is not None and continuation.possible()
@@ -257,6 +258,7 @@ class Exchange:
                 failure=failure,
                 committed=attempt.committed or fault is Fault.NONE,
                 resumable=resumable,
+                unsent=unsent,
                 body=crc32(self._chat.prompt) if fault is Fault.DECLINED else 0,
             )
         )
@@ -293,14 +295,11 @@ class Exchange:
 
     def writable(self) -> None:
         """Go on: the client has taken what it was sent."""
-        attempt = self.attempt
-        if attempt is None:
-            return
-        if self._done_at is None:
-            attempt.writable()
-        else:
+        if self._done_at is not None:
             self.response.send_on()
-            self._flush(attempt)
+            self._flush()
+        elif self.attempt is not None:
+            self.attempt.writable()
 
     def gone(self) -> None:
         """Give everything back: the client left."""

@@ -61,7 +61,8 @@ def _seen(
     reading_of: Callable[[RequestId], Prefilling | None],
     wall: Wall,
 ) -> RequestSeen:
-    attempt, request = request_state.attempt, request_state.event.request
+    attempt = request_state.attempt or request_state.served
+    request = request_state.event.request
     reading = None if attempt is None or attempt.content else reading_of(request)
     prefill = None
     if reading is not None and reading.prefill_total:

@@ -58,7 +58,8 @@ class Core(House):
             case AttemptSettled(request=request, attempt=attempt, failure=failure):
                 assert self.open.pop(request) == attempt, "each attempt is settled once"
                 if failure.fault in (Fault.NONE, Fault.CLIENT_LEFT):
-                    self.over.add(request)
+                    if not event.unsent:
+                        self.over.add(request)
                 elif event.resumable and self.tries[request] < 4:
                     self.go_on(request, resumes=True)
                 elif event.committed:

@@ -11,7 +11,7 @@ from msgspec import structs
 from structlog.testing import capture_logs
 
 from exo_supervisor.core.effects import CancelAttempt, KeepAwake, StartAttempt, Timers
-from exo_supervisor.core.events import AttemptQuieted, ContentSeen
+from exo_supervisor.core.events import AttemptQuieted, ContentSeen, RequestEnded
 from exo_supervisor.core.names import Generation, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
@@ -682,13 +682,26 @@ def test_an_end_that_a_slow_client_kept_us_from_telling_is_still_the_end(
 ) -> None:
     more = () if after is None else ((1.0, after),)
     told = ride((1.0, text("a")), (1.0, LONG_END), *more, blocks={1: 45.0})
-    assert (told.fault, told.at) == (Fault.NONE, 47.0)
-    assert told.client.body.count(DONE) == 1
+    assert (told.fault, told.at) == (Fault.NONE, 2.0), "its target is free"
+    assert_taken(told, at=47.0)
 
 
 def test_a_cancel_of_an_answer_that_is_whole_by_then_changes_nothing() -> None:
     told = cancelled(Ask(blocks={1: 45.0}), (1.0, text("a")), (1.0, LONG_END), at=10.0)
-    assert (told.fault, told.at) == (Fault.NONE, 47.0)
+    assert (told.fault, told.at) == (Fault.NONE, 2.0)
+    assert_taken(told, at=47.0)
+
+
+def assert_taken(told: Ride, at: float) -> None:
+    """Show that a client had taken its answer at an instant, and that its request ended then."""
+    house = told.house
+    house.loop.run(house.began + at - house.loop.now - TICK)
+    assert (told.client.end, house.records) == ("", [])
+    house.loop.run(2 * TICK)
+    assert (told.client.body.count(DONE), told.client.end) == (1, "whole")
+    assert [record.outcome for record in house.records] == ["success"]
+    assert [event.taken for _, event in house.events if isinstance(event, RequestEnded)] == [True]
+    house.check_empty()
 
 
 def test_an_answer_whose_end_is_never_read_is_given_up() -> None:
@@ -696,7 +709,8 @@ def test_an_answer_whose_end_is_never_read_is_given_up() -> None:
     house.loop.run(2.0 + SLOW_CLIENT + 1.0)
     assert client.end == "abort"
     assert [record.outcome for record in house.records] == ["abandoned"]
-    assert (house.ended, list(house.settled())) == (1, [])
+    assert [event.unsent for event in house.settled()] == [True]
+    assert [event.taken for _, event in house.events if isinstance(event, RequestEnded)] == [False]
     house.check_empty()
 
 
@@ -793,8 +807,8 @@ def test_a_whole_answer_goes_out_as_its_client_takes_it() -> None:
     house.loop.run(20.0)
     assert (client.end, len(client.got)) == ("", 1)
     assert not house.records
-    told = finish(house, client)
-    assert (told.fault, told.at, client.end) == (Fault.NONE, 51.0, "whole")
+    house.loop.run(32.0)
+    assert (client.end, house.records[0].status) == ("whole", 200)
     house.check_empty()
     assert [record.outcome for record in house.records] == ["success"]
 

@@ -144,12 +144,13 @@ class Dispatch:
         return effects
 
     def ended(self, event: RequestEnded, now: float) -> list[Effect]:
-        """Give everything back that a request still holds: its client left."""
+        """Give everything back that a request still holds: its client left, or has taken it all."""
         state = self.requests.get(event.request)
         if state is None:
             return []
         if state.attempt is None:
-            return self._close(state, "abandoned", now)
+            served = state.served if event.taken else None
+            return self._close(state, "abandoned" if served is None else served.side, now)
         settled = AttemptSettled(
             request=event.request,
             attempt=state.attempt.number,
@@ -271,6 +272,9 @@ class Dispatch:
         self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
     ) -> list[Effect]:
         failure, fault = event.failure, event.failure.fault
+        if event.unsent:
+            state.served = attempt
+            return []
         if fault is Fault.NONE:
             return self._close(state, attempt.side, now)
         if event.resumable and state.may_continue(attempt, fault):

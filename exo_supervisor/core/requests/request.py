@@ -89,6 +89,8 @@ class RequestState(Struct):
     held: list[HeldFailure] = []
     rejected: tuple[int, str] | None = None
     attempt: Attempt | None = None
+    served: Attempt | None = None
+    """What brought its whole answer, of which its client has yet to take the end."""
 
     def start_over(self) -> None:
         """Begin again at the first tier; what failed for this request stays excluded."""
