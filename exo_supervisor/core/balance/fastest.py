@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 from exo_supervisor.core.balance.situation import Situation
-from exo_supervisor.core.names import Address
+from exo_supervisor.core.names import Target
 
 
-def fastest(nodes: Sequence[Address], at: Situation) -> Address:
+def fastest(nodes: Sequence[Target], at: Situation) -> Target:
     """Choose the node with the shortest expected wait.
 
     Ties are broken by `draw`, so that a cold start does not send everybody to one node.
     """
     load, model, now, at_work = at.latency.load, at.model, at.now, at.concurrency.at
-    best, tied = None, list[Address]()
+    best, tied = None, list[Target]()
     for node in nodes:
         its = load(node, model, at_work.get(node, 0), now)
         if best is None or its < best:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from exo_supervisor.core.balance.situation import Situation
-from exo_supervisor.core.names import Address
+from exo_supervisor.core.names import Target
 
 
-def round_robin(nodes: Sequence[Address], at: Situation) -> Address:
+def round_robin(nodes: Sequence[Target], at: Situation) -> Target:
     """Choose the next node in turn."""
     return nodes[at.turn % len(nodes)]

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from exo_supervisor.core.load.concurrency import Concurrency
 from exo_supervisor.core.load.latency import Latencies
-from exo_supervisor.core.names import Address, ModelId
+from exo_supervisor.core.names import ModelId, Target
 
 
 class Situation(Struct):
@@ -20,5 +20,5 @@ class Situation(Struct):
     now: float
 
 
-Choose = Callable[[Sequence[Address], Situation], Address]
+Choose = Callable[[Sequence[Target], Situation], Target]
 """A policy: it takes one of some nodes, all of which may be asked."""

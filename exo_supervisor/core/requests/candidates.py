@@ -9,7 +9,7 @@ from msgspec import Struct
 from exo_supervisor.core.balance.choose import sample
 from exo_supervisor.core.balance.situation import Situation
 from exo_supervisor.core.load.marks import PREFILL, Pair
-from exo_supervisor.core.names import Address, Scope, Target
+from exo_supervisor.core.names import Scope, Target
 from exo_supervisor.core.policy import PeerRules
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.catalog import Tier
@@ -146,7 +146,7 @@ def balanced(free: list[Candidate], tables: Tables, draw: float, now: float) -> 
     """Let the configured balance choose among some targets, each of them once."""
     tables.turn += 1
     at = Situation(tables.latency, tables.concurrency, free[0].model, tables.turn, draw, now)
-    nodes = [Address(each.target) for each in free]
+    nodes = [each.target for each in free]
     return free[nodes.index(tables.balance(nodes, at))]
 
 

@@ -113,6 +113,8 @@ def _node_timers(candidate: Candidate, peer: PeerRules, size: int, tables: Table
     if peer.loads_late and not tables.latency.has_sample(candidate.target, candidate.model):
         most = max(cold_load, timers.first_content)
         return structs.replace(timers, first_content=most, first_content_max=most)
+    if not tables.prefill.pace:  # nothing was learnt of anybody
+        return timers
     learnt = tables.prefill.allows(candidate.scope, candidate.model, size)
     if 0.0 < learnt < timers.stall / 2 and peer.has_state:
         return structs.replace(timers, quiet=max(learnt, SOONEST))
