@@ -168,6 +168,11 @@ class Announce(BaseEffect, frozen=True, kw_only=True):
     facts: dict[str, object]
 
 
+def say(level: Level, name: str, /, **facts: object) -> Announce:
+    """Announce something in a log line's terms."""
+    return Announce(level=level, name=name, facts=facts)
+
+
 Effect = (
     WatchNode
     | UnwatchNode

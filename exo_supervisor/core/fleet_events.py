@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 from exo_supervisor.core.effects import (
-    Announce,
     Effect,
-    Level,
     ReadPlacement,
     UnwatchNode,
     WatchNode,
+    say,
 )
 from exo_supervisor.core.events import (
     CapacityRead,
@@ -54,7 +53,7 @@ class FleetEvents:
             )
             effects += [] if leaver is None else self._forget(leaver, now)
         if self._registry.sight(event, now):
-            seen = _say("debug", "node_sighted", node=event.node, source=event.source)
+            seen = say("debug", "node_sighted", node=event.node, source=event.source)
             kept = event.seeded or self._registry.trust.is_kept(event.node)
             effects += [WatchNode(node=event.node, url=event.url, seeded=kept), seen]
         return effects + self.regrouped()
@@ -72,8 +71,7 @@ class FleetEvents:
         effects: list[Effect] = []
         if change != "same":
             name = "node_up" if change == "up" else "node_restarted"
-            facts: dict[str, object] = {"node": event.node, "generation": event.generation}
-            effects.append(Announce(level="info", name=name, facts=facts))
+            effects.append(say("info", name, node=event.node, generation=event.generation))
         if change != "same" or missed:  # a cheap check saw it come back: its rest may end
             self._tables.breakers.hasten((event.node, None), now)
         if not self._has_breaker(node):
@@ -90,11 +88,11 @@ class FleetEvents:
         node = self._registry.nodes[event.node]
         first = not node.looked
         if self._registry.missed(event, now):
-            down = _say("warning", "node_down", node=event.node, why=event.why)
+            down = say("warning", "node_down", node=event.node, why=event.why)
             return [down, *self._ready_changes()]
         if first and not node.was_up:
             level = "info" if len(self._registry.unverified) <= QUIET else "debug"
-            return [_say(level, "node_silent", node=event.node, why=event.why)]
+            return [say(level, "node_silent", node=event.node, why=event.why)]
         return []
 
     def read(self, event: PlacementRead, now: float) -> list[Effect]:
@@ -122,7 +120,7 @@ class FleetEvents:
         before, condition.ghosts = condition.ghosts, event.ghosts
         if event.ghosts <= before:
             return []
-        return [_say("info", "ghost_nodes_seen", cluster=node.cluster, ghosts=event.ghosts)]
+        return [say("info", "ghost_nodes_seen", cluster=node.cluster, ghosts=event.ghosts)]
 
     def unread(self, event: PlacementFailed) -> list[Effect]:
         """Take in that a node did not tell of its cluster: it has been looked at all the same."""
@@ -149,7 +147,7 @@ class FleetEvents:
         count = len(provider.listed)
         if not first:
             return []
-        return [_say("info", "provider_reached", provider=event.provider, models=count)]
+        return [say("info", "provider_reached", provider=event.provider, models=count)]
 
     def unlisted(self, event: ProviderFailed) -> list[Effect]:
         """Take in that a provider did not give its list; that it refused it says no more."""
@@ -162,7 +160,7 @@ class FleetEvents:
         if not first:
             return []
         name = "provider_list_refused" if event.answered else "provider_unreached"
-        return [_say("warning", name, provider=event.provider, why=event.why)]
+        return [say("warning", name, provider=event.provider, why=event.why)]
 
     def sweep(self, now: float) -> list[Effect]:
         """Name what is stuck; drop the nodes that were silent for long and that no person named."""
@@ -237,9 +235,9 @@ class FleetEvents:
     def _ready_changes(self) -> Iterator[Effect]:
         for model, ready in self._registry.models.changes():
             if ready:
-                yield _say("info", "model_ready", model=model)
+                yield say("info", "model_ready", model=model)
             else:
-                yield _say("warning", "model_lost", model=model)
+                yield say("warning", "model_lost", model=model)
 
     def _carry_over(self, grouping: Grouping | None) -> Iterator[Effect]:
         """Let breakers follow their clusters through splits and merges."""
@@ -248,14 +246,10 @@ class FleetEvents:
         breakers = self._tables.breakers
         for child, parent in grouping.born:
             breakers.copy(parent, child)
-            yield _say("info", "cluster_split", cluster=child, parent=parent)
+            yield say("info", "cluster_split", cluster=child, parent=parent)
         for key, heir in grouping.gone:
             if heir is not None:
                 breakers.copy(key, heir)
                 self._tables.reconciler.desired.follow(key, heir)
             breakers.forget(key, models=True)
-            yield _say("info", "cluster_ended", cluster=key, heir=heir)
-
-
-def _say(level: Level, name: str, **facts: object) -> Announce:
-    return Announce(level=level, name=name, facts=facts)
+            yield say("info", "cluster_ended", cluster=key, heir=heir)

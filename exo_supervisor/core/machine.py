@@ -46,7 +46,7 @@ from math import inf
 from typing import Any, TypeVar
 
 from exo_supervisor.core.alarms import Alarms
-from exo_supervisor.core.effects import Announce, Effect
+from exo_supervisor.core.effects import Announce, Effect, say
 from exo_supervisor.core.events import (
     AddressesRead,
     AttemptQuieted,
@@ -231,13 +231,14 @@ class Machine:
 
     def _announce_look(self, now: float) -> Announce:
         registry, ready = self.tables.registry, self.tables.can_serve(now)
-        facts: dict[str, object] = {
-            "ready": ready,
-            "nodes": sum(node.up for node in registry.nodes.values()),
-            "providers": sum(p.stands_by(now) for p in self.tables.clouds.providers.values()),
-            "looked": sorted(registry.nodes),
-        }
-        return Announce(level="info" if ready else "warning", name="first_look_done", facts=facts)
+        return say(
+            "info" if ready else "warning",
+            "first_look_done",
+            ready=ready,
+            nodes=sum(node.up for node in registry.nodes.values()),
+            providers=sum(p.stands_by(now) for p in self.tables.clouds.providers.values()),
+            looked=sorted(registry.nodes),
+        )
 
     def _tick(self, _event: Ticked, now: float) -> list[Effect]:
         effects: list[Effect] = []

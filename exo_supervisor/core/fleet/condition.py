@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct, field, structs
 
-from exo_supervisor.core.effects import Announce
+from exo_supervisor.core.effects import Announce, say
 from exo_supervisor.core.events import Instance, Placed, PlacementRead
 from exo_supervisor.core.fleet.grouping import Grouping
 from exo_supervisor.core.fleet.members import MemberView, Verdict, instance_ids, stood_for
@@ -68,20 +68,21 @@ class Condition(Struct):
         gone = frozenset(before.models).difference(stands)
         self.elected_at, self.lost = now, self.lost | gone
         self.aborted = 0
-        facts: dict[str, object] = {"cluster": before.cluster, "models_lost": len(gone)}
-        facts |= {"index_before": before.index, "index_after": index}
-        return Announce(level="warning", name="cluster_re_elected", facts=facts)
+        return say(
+            "warning", "cluster_re_elected", cluster=before.cluster, models_lost=len(gone),
+            index_before=before.index, index_after=index,
+        )  # fmt: skip
 
     def _froze(self, cluster: str, verdict: Verdict, now: float) -> Iterator[Announce]:
         """Take in whether every member stands still; one alone is only a laggard."""
         was, self.frozen = self.frozen, all(view.still for view in verdict.views.values())
-        facts: dict[str, object] = {"cluster": cluster, "index": verdict.truth.index}
+        index = verdict.truth.index
         if self.frozen and not was:
             stood = min(stood_for(view, now) for view in verdict.views.values())
-            facts["for"] = round(stood, 1)
-            yield Announce(level="warning", name="cluster_frozen", facts=facts)
+            since = {"for": round(stood, 1)}
+            yield say("warning", "cluster_frozen", cluster=cluster, index=index, **since)
         elif was and not self.frozen:
-            yield Announce(level="info", name="cluster_thawed", facts=facts)
+            yield say("info", "cluster_thawed", cluster=cluster, index=index)
 
     def _churn(
         self,
@@ -102,9 +103,8 @@ class Condition(Struct):
         elif grew and self.growths >= GROWTHS:
             began, self.churned = not self.churned, ids
             if began and ids:
-                facts: dict[str, object] = {"cluster": cluster, "orphans": len(orphans)}
-                facts["runners"] = event.runners
-                yield Announce(level="warning", name="runner_churn_seen", facts=facts)
+                many = {"orphans": len(orphans), "runners": event.runners}
+                yield say("warning", "runner_churn_seen", cluster=cluster, **many)
 
     def wait(self, models: Mapping[ModelId, Placed], now: float) -> None:
         """Note how the models that are not ready stand."""
@@ -146,12 +146,11 @@ def tell_lag(
 ) -> Iterator[Announce]:
     """Say that a member fell behind the others, or has caught up with them."""
     fell, was = _is_late(view), before is not None and _is_late(before)
-    facts: dict[str, object] = {"node": node, "cluster": cluster}
     if fell and not was:
-        facts |= {"behind": view.behind, "still_for": round(stood_for(view, now), 1)}
-        yield Announce(level="info", name="node_fell_behind", facts=facts)
+        lag = {"behind": view.behind, "still_for": round(stood_for(view, now), 1)}
+        yield say("info", "node_fell_behind", node=node, cluster=cluster, **lag)
     elif was and not view.lags:
-        yield Announce(level="info", name="node_caught_up", facts=facts)
+        yield say("info", "node_caught_up", node=node, cluster=cluster)
 
 
 def _is_late(view: MemberView) -> bool:

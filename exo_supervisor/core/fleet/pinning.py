@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from exo_supervisor.core.effects import Announce, Effect, KeepPins
+from exo_supervisor.core.effects import Effect, KeepPins, say
 from exo_supervisor.core.events import AddressesRead, LinkSeen, NodeTrusted
 from exo_supervisor.core.fleet.trust import MAX_PINS, Pin
 from exo_supervisor.core.tables import Tables
@@ -34,14 +34,14 @@ class Pinning:
             return
         pins[event.node] = Pin()
         self._registry.retrust(event.node, now)
-        yield Announce(level="info", name="node_trusted", facts={"node": event.node})
+        yield say("info", "node_trusted", node=event.node)
         yield self._kept()
 
     def _unpin(self, event: NodeTrusted, now: float) -> Iterator[Effect]:
         if self._trust.pins.pop(event.node, None) is None:
             return
         self._registry.retrust(event.node, now)
-        yield Announce(level="info", name="node_untrusted", facts={"node": event.node})
+        yield say("info", "node_untrusted", node=event.node)
         yield self._kept()
 
     def _met(self, event: LinkSeen, now: float) -> Iterator[Effect]:
@@ -58,8 +58,8 @@ class Pinning:
         del self._trust.pins[event.node]
         self._registry.retrust(event.node, now)
         advice = f"if you changed the machine: exo-supervisor nodes trust {event.node}"
-        facts: dict[str, object] = {"node": event.node, "was": pin.link, "is": event.link}
-        yield Announce(level="error", name="node_unpinned", facts={**facts, "advice": advice})
+        seen = {"was": pin.link, "is": event.link}
+        yield say("error", "node_unpinned", node=event.node, **seen, advice=advice)
         yield self._kept()
 
     def _kept(self) -> KeepPins:

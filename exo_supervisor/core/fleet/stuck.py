@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from exo_supervisor.core.effects import Announce
+from exo_supervisor.core.effects import Announce, say
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.fleet.registry import Registry
 
@@ -25,11 +25,12 @@ def stuck_nodes(registry: Registry, now: float) -> Iterator[Announce]:
             node.stuck_on = frozenset()
         elif _is_stuck(node, registry, now):
             node.stuck_on = node.stuck_on.union((node.rung,))
-            facts: dict[str, object] = {"node": node.address, "rung": node.rung}
-            facts |= {"sources": sorted(node.sources), "why": node.why or node.unread}
-            facts["for"] = round(now - node.since, 1)
-            meant = node.rung in ("clustered", "placed")
-            yield Announce(level="info" if meant else "warning", name="node_stuck", facts=facts)
+            level = "info" if node.rung in ("clustered", "placed") else "warning"
+            yield say(
+                level, "node_stuck", node=node.address, rung=node.rung,
+                sources=sorted(node.sources), why=node.why or node.unread,
+                **{"for": round(now - node.since, 1)},
+            )  # fmt: skip
 
 
 def _is_stuck(node: Node, registry: Registry, now: float) -> bool:
@@ -50,9 +51,8 @@ def stuck_models(registry: Registry, now: float) -> Iterator[Announce]:
             if not one.told and now - one.since >= STUCK_MODEL
         ]
         for model, one in stuck:
-            facts: dict[str, object] = {"cluster": cluster.key, "model": model}
-            facts |= {"why": one.why, "progress": one.progress, "for": round(now - one.since, 1)}
-            yield Announce(level="warning", name="model_stuck", facts=facts)
+            facts = {"why": one.why, "progress": one.progress, "for": round(now - one.since, 1)}
+            yield say("warning", "model_stuck", cluster=cluster.key, model=model, **facts)
         if stuck:
             told = {model: structs.replace(one, told=True) for model, one in stuck}
             cluster.condition.pending = {**pending, **told}

@@ -6,7 +6,7 @@ address it is asked by. So once a minute the alias is asked, too: if either has 
 than the other knows of later, they are two. One such word may be an election's doing.
 """
 
-from exo_supervisor.core.effects import Announce
+from exo_supervisor.core.effects import Announce, say
 from exo_supervisor.core.events import PlacementRead
 from exo_supervisor.core.fleet.members import MemberView, look
 from exo_supervisor.core.fleet.nodes import Node
@@ -27,8 +27,7 @@ def compare(alias: Node, holder: Node, event: PlacementRead, now: float) -> tupl
     was, alias.twin = alias.twin, alias.proofs >= PROOFS
     if was or not alias.twin:
         return ()
-    facts: dict[str, object] = {"node": alias.address, "other": alias.alias_of}
-    return (Announce(level="warning", name="twin_node_seen", facts=facts),)
+    return (say("warning", "twin_node_seen", node=alias.address, other=alias.alias_of),)
 
 
 def _is_later(view: MemberView, than: MemberView) -> bool:

@@ -5,7 +5,7 @@ from math import inf
 
 from msgspec import Struct, field, structs
 
-from exo_supervisor.core.effects import Announce, KeepInstances, OwnInstances
+from exo_supervisor.core.effects import Announce, KeepInstances, OwnInstances, say
 from exo_supervisor.core.events import Instance
 from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
 from exo_supervisor.core.placement.state import (
@@ -215,16 +215,12 @@ def tell_change(row: DesiredModel, before: Placing) -> Iterator[Announce]:
     model, under_way = row.models[0], isinstance(before, Asked | Awaited | Loading)
     match row.placing:
         case GivenUp(why=why, failures=failures) if not isinstance(before, GivenUp):
-            facts: dict[str, object] = {"model": model, "why": why, "failures": failures}
-            yield Announce(level="error", name="placement_given_up", facts=facts)
+            yield say("error", "placement_given_up", model=model, why=why, failures=failures)
         case Resting(why=why, failures=failures) if failures > before.failures:
-            facts = {"model": model, "why": why, "failures": failures}
-            yield Announce(level="warning", name="placement_failed", facts=facts)
+            yield say("warning", "placement_failed", model=model, why=why, failures=failures)
         case Resting(failures=0) if under_way and row.stands and row.home is not None:
-            facts = {"model": model, "cluster": row.home}
-            yield Announce(level="info", name="placement_done", facts=facts)
+            yield say("info", "placement_done", model=model, cluster=row.home)
         case Loading(cluster=cluster, how=how) if not isinstance(before, Loading):
-            facts = {"model": model, "cluster": cluster, "why": how[0]}
-            yield Announce(level="info", name="model_loading", facts=facts)
+            yield say("info", "model_loading", model=model, cluster=cluster, why=how[0])
         case _:
             pass

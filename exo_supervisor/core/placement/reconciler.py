@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import Literal
 
-from exo_supervisor.core.effects import Announce, Effect, PlaceModel, ReadPlacement
+from exo_supervisor.core.effects import Effect, PlaceModel, ReadPlacement, say
 from exo_supervisor.core.events import ModelRemoved, Placed, PlacementChosen, PlacementSettled
 from exo_supervisor.core.fleet.nodes import Cluster, Node
 from exo_supervisor.core.fleet.registry import Registry
@@ -100,13 +100,11 @@ class Reconciler:
         if row is None or row.ticket != event.ticket or not isinstance(row.placing, Asked):
             return []
         before, cluster = row.placing, row.placing.cluster
-        facts: dict[str, object] = {"model": event.key, "cluster": cluster}
+        facts = {"model": event.key, "cluster": cluster}
         if event.told == "unfit":
             row.unfit[cluster], row.free_at = event.detail, -inf
             row.placing = Resting(before.failures)
-            said = Announce(
-                level="info", name="placement_unfit", facts={**facts, "why": event.detail}
-            )
+            said = say("info", "placement_unfit", **facts, why=event.detail)
             return [said, *self._turn(row, now)]
         row.placing = state.answered(before, event.told, event.detail, now)
         row.home, row.free_at = cluster, now + self._appears
@@ -114,7 +112,7 @@ class Reconciler:
             row.free_at = -inf  # nothing was sent
             return [*self._after_change(row, before), *self._turn(row, now)]
         level = "warning" if event.told == "lost" else "info"
-        said = Announce(level=level, name=f"placement_{event.told}", facts=facts)
+        said = say(level, f"placement_{event.told}", **facts)
         return [said, *self._turn(row, now)]
 
     def removed(self, event: ModelRemoved, now: float) -> list[Effect]:
@@ -124,16 +122,10 @@ class Reconciler:
             row.thinning[event.cluster] = now + DELETED
         elif row is not None:
             row.removing.pop(event.cluster, None)
-        facts: dict[str, object] = {
-            "model": event.model,
-            "cluster": event.cluster,
-            "instances": event.count,
-        }
-        if event.why:
-            facts["why"] = event.why
+        facts = {"instances": event.count, **({"why": event.why} if event.why else {})}
         level = "warning" if event.why else "info"
         name = "surplus_instance_removed" if event.surplus else "model_removed"
-        said = Announce(level=level, name=name, facts=facts)
+        said = say(level, name, model=event.model, cluster=event.cluster, **facts)
         return [said, *self._read(event.cluster)]
 
     def _turn(self, row: DesiredModel, now: float) -> list[Effect]:
@@ -215,11 +207,8 @@ class Reconciler:
     ) -> Iterator[Effect]:
         row.ticket += 1
         row.placing, row.free_at = state.ask(rest, cluster.key, now), now + self._appears
-        yield Announce(
-            level="info",
-            name="placement_started",
-            facts={"model": row.models[0], "cluster": cluster.key, "node": node.address},
-        )
+        where = {"cluster": cluster.key, "node": node.address}
+        yield say("info", "placement_started", model=row.models[0], **where)
         yield PlaceModel(
             key=row.models[0],
             ticket=row.ticket,
