@@ -10,6 +10,7 @@ from exo_supervisor.core.effects import (
     say,
 )
 from exo_supervisor.core.events import (
+    AddressesRead,
     CapacityRead,
     CardsRead,
     NodeSighted,
@@ -101,8 +102,13 @@ class FleetEvents:
         if node is None:
             return []
         reading = self._registry.read(event, now)
-        effects = [*self._carry_over(reading.grouping), *reading.said, *self._ready_changes()]
+        effects = [*self.regrouped(), *reading.said, *self._ready_changes()]
         return [*effects, *(ReadPlacement(node=member) for member in reading.ask)]
+
+    def vouched(self, event: AddressesRead, now: float) -> list[Effect]:
+        """Take in where a node's state has its mates; whoever is one is trusted with it."""
+        self._registry.vouch(event, now)
+        return self.regrouped()
 
     def bore(self, event: CapacityRead, now: float) -> list[Effect]:
         """Take in what machines have and bear, and how many ghosts a cluster's state names."""
@@ -199,7 +205,8 @@ class FleetEvents:
 
     def _forget(self, address: Address, now: float) -> list[Effect]:
         """Drop a node from every table."""
-        effects: list[Effect] = [*self._carry_over(self._registry.forget(address, now))]
+        self._registry.forget(address, now)
+        effects = self.regrouped()
         self._tables.latency.forget(address)
         self._tables.busy.forget(address)
         return [*effects, UnwatchNode(node=address)]
@@ -228,7 +235,7 @@ class FleetEvents:
         return all(provider.looked for provider in unlisted)
 
     def regrouped(self) -> list[Effect]:
-        """Let breakers follow what was regrouped because of an id, or of whom a person trusts."""
+        """Let breakers follow what was regrouped by the last event."""
         groupings = self._registry.groupings()
         return [effect for each in groupings for effect in self._carry_over(each)]
 
@@ -239,10 +246,8 @@ class FleetEvents:
             else:
                 yield say("warning", "model_lost", model=model)
 
-    def _carry_over(self, grouping: Grouping | None) -> Iterator[Effect]:
+    def _carry_over(self, grouping: Grouping) -> Iterator[Effect]:
         """Let breakers follow their clusters through splits and merges."""
-        if grouping is None:
-            return
         breakers = self._tables.breakers
         for child, parent in grouping.born:
             breakers.copy(parent, child)

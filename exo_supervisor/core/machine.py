@@ -144,7 +144,7 @@ class Machine:
             # What changes where a request may go, whatever else it does: all who wait look again.
             NodeTrusted: self._then_rouse(self._trust),
             LinkSeen: self._then_rouse(self._trust),
-            AddressesRead: self._then_rouse(self._trust),
+            AddressesRead: self._then_rouse(fleet.vouched),
             PlacementSettled: self._then_rouse(reconciler.settled),
             ModelRemoved: self._then_rouse(reconciler.removed),
             ModelOrdered: self._then_rouse(self._order),
@@ -172,9 +172,9 @@ class Machine:
         self.dispatch.follow()
         return self._fleet_events.regrouped() + self.tables.reconciler.reconcile(now)
 
-    def _trust(self, event: NodeTrusted | LinkSeen | AddressesRead, now: float) -> list[Effect]:
+    def _trust(self, event: NodeTrusted | LinkSeen, now: float) -> list[Effect]:
         """Take in whom a person trusts: it changes whose prompts may go where."""
-        return self._pinning.take(event, now) + self._fleet_events.regrouped()
+        return [*self._pinning.take(event, now), *self._fleet_events.regrouped()]
 
     def _forget(self, _event: NodesForgotten, now: float) -> list[Effect]:
         return self._fleet_events.forget_silent(now, 0.0)

@@ -10,7 +10,6 @@ from msgspec import Struct, field, structs
 
 from exo_supervisor.core.effects import Announce, say
 from exo_supervisor.core.events import Instance, Placed, PlacementRead
-from exo_supervisor.core.fleet.grouping import Grouping
 from exo_supervisor.core.fleet.members import MemberView, Verdict, instance_ids, stood_for
 from exo_supervisor.core.names import Address, ClusterKey, InstanceId, ModelId, NodeId
 
@@ -131,12 +130,8 @@ class Told(Struct, frozen=True):
 
 
 class Reading(Struct, frozen=True):
-    """What a reading changed: the new grouping, where it is one, and what is to be said.
+    """What is to be said of a reading; `ask` names members that are to be read at once."""
 
-    `ask` names members that are to be read at once.
-    """
-
-    grouping: Grouping | None = None
     said: tuple[Announce, ...] = ()
     ask: tuple[Address, ...] = ()
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from exo_supervisor.core.effects import Effect, KeepPins, say
-from exo_supervisor.core.events import AddressesRead, LinkSeen, NodeTrusted
+from exo_supervisor.core.events import LinkSeen, NodeTrusted
 from exo_supervisor.core.fleet.trust import MAX_PINS, Pin
 from exo_supervisor.core.tables import Tables
 
@@ -15,18 +15,11 @@ class Pinning:
         self._registry = tables.registry
         self._trust = tables.registry.trust
 
-    def take(self, event: NodeTrusted | LinkSeen | AddressesRead, now: float) -> list[Effect]:
+    def take(self, event: NodeTrusted | LinkSeen, now: float) -> Iterator[Effect]:
         """Take one of these events in; the groupings that come of it wait at the registry."""
-        match event:
-            case NodeTrusted(trusted=True):
-                return list(self._pin(event, now))
-            case NodeTrusted():
-                return list(self._unpin(event, now))
-            case LinkSeen():
-                return list(self._met(event, now))
-            case AddressesRead():
-                self._registry.vouch(event, now)
-                return []
+        if isinstance(event, LinkSeen):
+            return self._met(event, now)
+        return self._pin(event, now) if event.trusted else self._unpin(event, now)
 
     def _pin(self, event: NodeTrusted, now: float) -> Iterator[Effect]:
         pins = self._trust.pins

@@ -159,11 +159,11 @@ class Registry:
             return Reading(said=compare(node, self.nodes[node.alias_of], event, now))
         if not node.was_up:
             return Reading()
-        listed = self.topology.note_list(node, event.listed, now)
-        grouping = self._group((node.address,), now) if listed else None
+        if self.topology.note_list(node, event.listed, now):
+            self._group((node.address,), now)
         if node.cluster is None:
             node.view = look(None, event, now)
-            return Reading(grouping, ask=self.topology.awaited_by(node))
+            return Reading(ask=self.topology.awaited_by(node))
         # Members see one state at different times, and after an election not even the same one: so
         # each keeps a view of its own, and what the cluster is said to hold is weighed from all.
         cluster, before = self.clusters[node.cluster], node.view
@@ -172,7 +172,7 @@ class Registry:
         said = take_verdict(cluster, event, before, verdict, now)
         self.known.remember(event.node, verdict.truth.models)
         self.models.stand(cluster, verdict.truth.models, now)
-        return Reading(grouping, said, verdict.ask)
+        return Reading(said, verdict.ask)
 
     def unplace(self, address: Address, model: ModelId, now: float) -> None:
         """Believe a node that says a model is not placed, until its state is read again."""
@@ -211,7 +211,7 @@ class Registry:
             self.unverified.drop(address)
         if node.up:
             self._claim_id(node, now)
-        self._groupings.append(self._group((address,), now))
+        self._group((address,), now)
 
     def follow(self, policy: Policy, now: float) -> None:
         """Judge every node by another policy; who is no longer named may still be found."""
@@ -231,34 +231,33 @@ class Registry:
         if node is None or self.trust.own(node) == "found":
             return
         if self.trust.told(event.node, event.addresses):
-            self._groupings.append(self._group((event.node,), now))
+            self._group((event.node,), now)
 
     def groupings(self) -> list[Grouping]:
-        """List the groupings that were made since this was last asked, beside those returned."""
+        """List the groupings that were made since this was last asked."""
         made, self._groupings = self._groupings, []
         return made
 
-    def forget(self, address: Address, now: float) -> Grouping | None:
-        """Drop a node; the new grouping, where it belonged to one."""
+    def forget(self, address: Address, now: float) -> None:
+        """Drop a node, and group anew whom it was with."""
         node = self.nodes.pop(address)
         self.unverified.drop(address)
         self.trust.forget(address)
         self.models.drop_id(node)
         self.topology.forget(node)
         if node.cluster is None:
-            return None
+            return
         cluster = self.clusters[node.cluster]
         self.topology.leave(node, cluster)
-        grouping = self._group(cluster.members, now)
+        self._group(cluster.members, now)
         if not cluster.members:
             self.models.stand(cluster, {}, now)
             del self.clusters[cluster.key]
-        return grouping
 
     def _claim_id(self, node: Node, now: float) -> None:
         left = self.topology.claim(node)
         if left is not None:
-            self._groupings.append(self._group((left,), now))
+            self._group((left,), now)
 
     def _forget_state(self, node: Node) -> None:
         """Drop what a node told before it got a new id: its state is empty now."""
@@ -274,7 +273,7 @@ class Registry:
             self.topology.leave(node, cluster)
             self.models.moved(cluster, node.heard)
 
-    def _group(self, changed: Iterable[Address], now: float) -> Grouping:
+    def _group(self, changed: Iterable[Address], now: float) -> None:
         """Group anew the nodes that a change can concern; their clusters' models follow."""
         made = self.topology.group(changed, now)
         self.models.regrouped(made.before, made.after)
@@ -284,7 +283,7 @@ class Registry:
             self._follow_id(node, node.node_id, now)
         for node in made.nodes:
             self.models.climb(node, now)
-        return made.grouping
+        self._groupings.append(made.grouping)
 
     def _move(self, node: Node, now: float) -> None:
         """Let its cluster's models follow a node that rose, fell or became an alias."""

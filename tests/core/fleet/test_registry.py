@@ -328,9 +328,12 @@ def test_the_silent_are_forgotten_and_the_seeded_never() -> None:
     house.read(A, "x")
     assert house.registry.forgettable(9.0 * FORGET, FORGET) == []
     house.miss(A, now=11.0 + FORGET)
-    assert house.registry.forget(A, 99.0) is not None
+    house.registry.forget(A, 99.0)
+    [*_, grouping] = house.registry.groupings()
+    assert grouping.members == {}
     assert house.clusters() == {}
-    assert house.registry.forget(B, 99.0) is None
+    house.registry.forget(B, 99.0)
+    assert house.registry.groupings() == []
     assert house.registry.nodes == {}
 
 
