@@ -12,8 +12,7 @@ from msgspec import Raw
 
 from exo_supervisor.wire.chat.piece import NULL, Delta, JoinError, OversizedAnswerError, Piece
 from exo_supervisor.wire.lenient_json import dumps, members
-from exo_supervisor.wire.openai.answer_writer import call_pieces
-from exo_supervisor.wire.openai.calls import Call, Calls
+from exo_supervisor.wire.openai.calls import Call, Calls, call_pieces
 from exo_supervisor.wire.untrusted_json import as_list, as_object
 
 Event = tuple[str, bytes]

@@ -1,7 +1,7 @@
 """An answer as the one JSON object that a client of OpenAI's dialect gets that did not stream."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import msgspec
 from msgspec import Raw
@@ -15,16 +15,14 @@ from exo_supervisor.wire.chat.piece import (
     WriteTexts,
     counted,
 )
-from exo_supervisor.wire.lenient_json import dumps, loads, members
-from exo_supervisor.wire.openai.calls import Calls, FunctionCall
+from exo_supervisor.wire.lenient_json import members
+from exo_supervisor.wire.openai.calls import Calls, FunctionCall, call_pieces
 from exo_supervisor.wire.openai.merged import NOTHING, Merged, write
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Bytes of the events of an answer that is gathered, at most."""
 _NAME_TAKES = 512
 """Bytes of memory that a member's name takes over its JSON, about."""
-
-_calls = msgspec.json.Decoder(list[dict[str, Raw]])
 
 _TEXTS = frozenset({"content", "reasoning_content", "reasoning", "refusal"})
 _SAID = frozenset({"role", "content"})
@@ -74,15 +72,6 @@ class _Told:
         into.append(b',"logprobs":')
         write(self.logprobs.whole() or None, into)
         into.append(b',"finish_reason":%b}' % msgspec.json.encode(self.finish))
-
-
-def call_pieces(calls: Raw) -> list[dict[str, Raw]]:
-    """Return the pieces of calls in one delta; raises one of UNREADABLE."""
-    try:
-        return _calls.decode(calls)
-    except msgspec.DecodeError:
-        found = cast("list[object]", loads(calls))
-        return [members(Raw(dumps(call))) for call in found]
 
 
 @dataclass(slots=True, kw_only=True)

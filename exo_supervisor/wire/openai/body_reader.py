@@ -4,7 +4,7 @@ The upstream was asked to stream and answered with one JSON object instead.
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -14,7 +14,8 @@ from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError
 from exo_supervisor.wire.chat.reader import JOINS_NOT
 from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES, WholeBody
 from exo_supervisor.wire.lenient_json import loads, members, written
-from exo_supervisor.wire.openai.chunk import MAX_CHUNK_OBJECTS, Choice, Index, read_piece
+from exo_supervisor.wire.openai.calls import call_pieces
+from exo_supervisor.wire.openai.chunk import MAX_CHUNK_OBJECTS, Choice, LooseChoices, read_piece
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_list, as_object
 
@@ -25,21 +26,8 @@ _MOST_ASIDE = 64 * 1024
 """Bytes of what stands beside the choices, at most; what is longer is left out."""
 
 
-class _Choice(Struct, gc=False):
-    index: Index = 0
+class _Choice(Choice, gc=False):
     message: Raw = NULL
-    finish_reason: str | None = None
-    logprobs: Raw = NULL
-    native_finish_reason: Raw = NULL
-
-
-class _LooseChoice(Struct):
-    index: Index | None = 0
-    finish_reason: str | None = None
-
-
-class _Loose(Struct):
-    choices: Annotated[list[_LooseChoice], Meta(max_length=128)] | None = None
 
 
 class _Whole(Struct):
@@ -51,7 +39,6 @@ class _Whole(Struct):
 
 _ONE_LINE = bytes(0x20 if byte in b"\r\n" else byte for byte in range(256))
 _whole = msgspec.json.Decoder(_Whole)
-_calls = msgspec.json.Decoder(list[dict[str, Raw]])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,16 +90,17 @@ class BodyReader(ChunkReader):
         return self._take_all(pieces, len(body))
 
     def _take_all(self, pieces: list[Piece], size: int) -> bytes:
+        told: list[bytes] = []
         try:
             self.writer.note(size)
-            told = [self.take(piece) for piece in pieces if self.fault is None]
+            told += [self.take(piece) for piece in pieces if self.fault is None]
         except OversizedAnswerError as error:
             self.fail(Fault.OVERSIZED, str(error))
         except (JoinError, *UNREADABLE):
             self.fail(Fault.MALFORMED, JOINS_NOT)
-        if self.fault is not None:
-            return b""
-        return b"".join(told) if self.done else b"".join((*told, self.end()))
+        if not self.done and self.fault is None:
+            told.append(self.end())
+        return b"".join(told) if self.fault is None else b""
 
     def _unreadable(self) -> bytes:
         self.fail(Fault.PAYLOAD, "the answer is not valid JSON of a chat completion")
@@ -134,7 +122,7 @@ def _read(body: bytes) -> _Whole:
         found = loads(body)
     else:
         return whole
-    loose = msgspec.convert(found, _Loose).choices or []
+    loose = msgspec.convert(found, LooseChoices).choices or []
     fields = as_object(found)
     told = map(as_object, as_list(fields.get("choices")))
     choices = [
@@ -162,24 +150,14 @@ def _piece(choice: _Choice) -> Piece:
     raw = choice.message
     if "tool_calls" in delta:
         delta["tool_calls"] = [
-            {"index": place, **call} for place, call in enumerate(_pieces(message["tool_calls"]))
+            {"index": place, **call}
+            for place, call in enumerate(call_pieces(message["tool_calls"]))
         ]
         raw = NULL
     if raw == NULL or len(delta) < len(message):
         raw = Raw(msgspec.json.encode(delta))
-    return read_piece(
-        Choice(
-            raw, choice.index, choice.finish_reason, choice.logprobs, choice.native_finish_reason
-        )
-    )
-
-
-def _pieces(calls: Raw) -> list[dict[str, Raw]]:
-    try:
-        return _calls.decode(calls)
-    except msgspec.DecodeError:
-        found = msgspec.convert(loads(calls), list[dict[str, Any]])
-        return [{name: Raw(written(value)) for name, value in call.items()} for call in found]
+    choice.delta = raw
+    return read_piece(choice)
 
 
 def _object(raw: Raw) -> dict[str, Raw]:

@@ -5,14 +5,17 @@ out, some give every call the same one, and tell them apart by their `id` alone.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from exo_supervisor.wire.chat.piece import NULL, JoinError
-from exo_supervisor.wire.lenient_json import loads, members
+from exo_supervisor.wire.lenient_json import loads, members, written
 from exo_supervisor.wire.openai.merged import Merged
 from exo_supervisor.wire.untrusted_json import UNREADABLE
+
+_pieces = msgspec.json.Decoder(list[dict[str, Raw]])
 
 _ARGUMENTS = frozenset({"arguments"})
 _INPUT = frozenset({"input"})
@@ -157,6 +160,15 @@ class Calls:
     def whole(self) -> list[dict[str, object]]:
         """Return the calls in the order of their indices."""
         return [call.whole() for call in sorted(self._begun, key=lambda call: call.index)]
+
+
+def call_pieces(calls: Raw) -> list[dict[str, Raw]]:
+    """Return the pieces of calls in one delta or message; raises one of UNREADABLE."""
+    try:
+        return _pieces.decode(calls)
+    except msgspec.DecodeError:
+        found = msgspec.convert(loads(calls), list[dict[str, Any]])
+        return [{name: Raw(written(value)) for name, value in call.items()} for call in found]
 
 
 def _index(told: dict[str, Raw]) -> int | None:

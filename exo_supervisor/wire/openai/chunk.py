@@ -46,7 +46,9 @@ class _Choice(Struct):
     finish_reason: str | None = None
 
 
-class _Choices(Struct):
+class LooseChoices(Struct):
+    """The choices of what was read leniently; all else in them is looked at as it came."""
+
     choices: Annotated[list[_Choice], Meta(max_length=128)] | None = None
 
 
@@ -113,7 +115,7 @@ def _read_leniently(data: bytes) -> tuple[Chunk, list[Piece]]:
     fields = as_object(loads(data))
     if not fields:
         raise msgspec.DecodeError("not an object")
-    read = msgspec.convert(fields, _Choices).choices or []
+    read = msgspec.convert(fields, LooseChoices).choices or []
     told = cast("list[object]", fields.get("choices") or [])
     chunk = Chunk(
         *(Raw(written(fields.get(name))) for name in ("model", "choices", "usage", "error"))

@@ -5,6 +5,7 @@ import pytest
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.openai.body_reader import MAX_BODY_BYTES, BodyReader
 from exo_supervisor.wire.openai.stream_writer import DONE
+from tests.wire.reading import body_gathered
 from tests.wire.reading import body_streamed as answer
 from tests.wire.reading import read_body as told
 
@@ -143,3 +144,28 @@ def test_an_end_that_the_engine_itself_calls_an_error_is_one() -> None:
     native = b'"finish_reason":"stop","native_finish_reason":"error"'
     assert told(BODY.replace(b'"finish_reason":"stop"', native), reading) == b""
     assert reading.fault is Fault.ERROR_EVENT
+
+
+def test_nothing_is_told_of_an_answer_without_an_end() -> None:
+    reading = answer()
+    assert told(BODY.replace(b'"stop"', b"null"), reading) == b""
+    assert (reading.fault, reading.done) == (Fault.UNFINISHED, True)
+
+
+def test_what_its_writer_cannot_hold_or_join_is_a_fault() -> None:
+    exact = body_gathered(most_bytes=len(BODY) + 512)  # the name `content` is kept, too
+    told(BODY, exact)
+    assert exact.fault is None
+    small = body_gathered(most_bytes=len(BODY) - 1)
+    assert told(BODY, small) == b""
+    assert (small.fault, small.held) == (Fault.OVERSIZED, len(BODY))
+    odd = body_gathered()
+    assert told(BODY.replace(b'"hi"', b'{"x":"hi"}'), odd) == b""
+    assert odd.fault is Fault.MALFORMED
+
+
+def test_a_message_without_nulls_and_calls_is_copied_as_it_came() -> None:
+    message = b'{"role":"assistant",  "content":"hi","seen":1.50}'
+    body = b'{"choices":[{"message":%b,"finish_reason":"stop"}]}' % message
+    assert message in told(body, answer())
+    assert b'"refusal"' not in told(BODY.replace(b'"hi"', b'"hi","refusal":null'), answer())
