@@ -79,6 +79,18 @@ def answers_c(get: FakeGet, node_id: NodeId = C) -> None:
     get.say(f"{URL}/v1/models", b'{"data":[{"id":"card","hugging_face_id":"org/card"}]}')
 
 
+def node_of_c() -> FakeGet:
+    get = FakeGet()
+    answers_c(get)
+    return get
+
+
+def node_of_a() -> FakeGet:
+    get = FakeGet()
+    answers_a(get)
+    return get
+
+
 def answers_a(get: FakeGet) -> None:
     get.say(f"{URL}/node_id", b"", 404)
     get.say(f"{URL}/healthcheck", b'{"status": "ok"}')
@@ -104,16 +116,24 @@ async def polling(
         tasks.cancel_scope.cancel()
 
 
+@asynccontextmanager
+async def watching(
+    get: FakeGet, *, interval: float = 5.0, seeded: bool = True
+) -> AsyncGenerator[tuple[Health, list[tuple[float, Event]]]]:
+    """Run health beside a listener, with the node watched."""
+    async with polling(get, interval=interval) as (health, heard):
+        watch(health, seeded=seeded)
+        yield health, heard
+
+
 def watch(health: Health, *, seeded: bool = True) -> None:
     health.watch(WatchNode(node=NODE, url=URL, seeded=seeded))
 
 
 async def test_a_node_of_c_is_asked_at_once_and_then_once_a_beat() -> None:
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     get.delays[f"{URL}/node_id"] = 0.25
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (_, heard):
         await anyio.sleep(12.0)
     assert heard == [(0.25 + beat, well(latency=0.25)) for beat in (0.0, 5.0, 10.0)]
     assert get.asked == [(beat, f"{URL}/node_id") for beat in (0.0, 5.0, 10.0)]
@@ -134,8 +154,7 @@ async def test_versions_of_b_are_told_apart_once(
     get.say(f"{URL}/node_id", f'"{B}"')
     get.say(f"{URL}/v1/feature-flags", b"{}", flags)
     get.say(f"{URL}/state/lastEventAppliedIdx", b"1", index)
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (_, heard):
         await anyio.sleep(6.0)
     known = well("B", B, version, state_paths=state_paths)
     assert heard == [(0.0, known), (5.0, known)]
@@ -148,8 +167,7 @@ async def test_what_a_fingerprint_could_not_learn_is_asked_again() -> None:
     get.say(f"{URL}/node_id", f'"{B}"')
     get.answers[f"{URL}/v1/feature-flags"] = GetError("reset")
     get.say(f"{URL}/state/lastEventAppliedIdx", b"1")
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (_, heard):
         await anyio.sleep(1.0)
         get.say(f"{URL}/v1/feature-flags", b"{}")
         await anyio.sleep(5.0)
@@ -160,8 +178,7 @@ async def test_after_a_failure_the_fingerprint_is_taken_again() -> None:
     get = FakeGet()
     get.say(f"{URL}/node_id", f'"{B}"')
     get.say(f"{URL}/v1/feature-flags", b"{}")
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (_, heard):
         await anyio.sleep(1.0)
         node_id = get.answers[f"{URL}/node_id"]
         get.answers[f"{URL}/node_id"] = GetError("timeout")
@@ -177,10 +194,8 @@ async def test_after_a_failure_the_fingerprint_is_taken_again() -> None:
 
 
 async def test_generation_a_is_asked_for_its_healthcheck_after_the_fingerprint() -> None:
-    get = FakeGet()
-    answers_a(get)
-    async with polling(get) as (health, heard):
-        watch(health)
+    get = node_of_a()
+    async with watching(get) as (_, heard):
         await anyio.sleep(6.0)
     known = well("A", None, "<= 0.0.15", state_paths=False)
     assert heard == [(0.0, known), (5.0, known)]
@@ -192,20 +207,16 @@ async def test_generation_a_is_asked_for_its_healthcheck_after_the_fingerprint()
 
 
 async def test_a_hanging_node_costs_its_timeout_and_the_beat_goes_on() -> None:
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     get.delays[f"{URL}/node_id"] = 1000.0
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (_, heard):
         await anyio.sleep(12.5)
     assert heard == [(2.0, silent()), (7.0, silent()), (12.0, silent())]
 
 
 async def test_silence_after_health_keeps_the_beat() -> None:
-    get = FakeGet()
-    answers_c(get)
-    async with polling(get) as (health, heard):
-        watch(health)
+    get = node_of_c()
+    async with watching(get) as (_, heard):
         await anyio.sleep(1.0)
         get.delays[f"{URL}/node_id"] = 1000.0
         await anyio.sleep(12.0)
@@ -214,10 +225,8 @@ async def test_silence_after_health_keeps_the_beat() -> None:
 
 async def test_a_killed_node_is_down_two_seconds_after_the_beat_that_missed_it() -> None:
     """Refusals are looked at again after 1 s until they are three, then once a beat."""
-    get = FakeGet()
-    answers_c(get)
-    async with polling(get) as (health, heard):
-        watch(health)
+    get = node_of_c()
+    async with watching(get) as (_, heard):
         await anyio.sleep(1.0)
         get.answers[f"{URL}/node_id"] = REFUSED
         await anyio.sleep(17.0)
@@ -225,10 +234,8 @@ async def test_a_killed_node_is_down_two_seconds_after_the_beat_that_missed_it()
 
 
 async def test_a_node_that_is_back_is_asked_for_its_second_answer_soon() -> None:
-    get = FakeGet()
-    answers_c(get)
-    async with polling(get) as (health, heard):
-        watch(health)
+    get = node_of_c()
+    async with watching(get) as (_, heard):
         await anyio.sleep(1.0)
         get.answers[f"{URL}/node_id"] = REFUSED
         await anyio.sleep(7.5)
@@ -240,10 +247,8 @@ async def test_a_node_that_is_back_is_asked_for_its_second_answer_soon() -> None
 @pytest.mark.parametrize("after", [0.0, 2.5, 4.8])
 async def test_a_host_that_leaves_before_a_reading_is_missed_as_soon_as_any(after: float) -> None:
     """The reading hangs for five seconds; three probes that go unanswered end within 17 s."""
-    get = FakeGet()
-    answers_c(get)
-    async with polling(get) as (health, heard):
-        watch(health)
+    get = node_of_c()
+    async with watching(get) as (health, heard):
         await anyio.sleep(0.1)
         get.delays = dict.fromkeys(get.answers, 60.0)
         await anyio.sleep(after)
@@ -260,10 +265,8 @@ async def test_of_a_node_that_is_slow_to_say_who_it_is_the_state_is_read_and_the
     None
 ):
     """It may be at work on a long prompt, and its state is what says so."""
-    get = FakeGet()
-    answers_c(get)
-    async with polling(get) as (health, heard):
-        watch(health)
+    get = node_of_c()
+    async with watching(get) as (health, heard):
         await anyio.sleep(0.1)
         get.delays[f"{URL}/node_id"] = 60.0
         get.delays[f"{URL}/state/runners"] = 1.0
@@ -284,8 +287,7 @@ async def test_of_a_node_that_is_slow_to_say_who_it_is_the_state_is_read_and_the
 async def test_who_is_only_somebodys_word_and_silent_is_asked_ever_more_rarely() -> None:
     get = FakeGet()
     get.answers[f"{URL}/node_id"] = REFUSED
-    async with polling(get) as (health, heard):
-        watch(health, seeded=False)
+    async with watching(get, seeded=False) as (_, heard):
         await anyio.sleep(100.0)
         assert [at for at, _ in heard] == [0.0, 5.0, 15.0, 35.0, 65.0, 95.0]
         answers_c(get)
@@ -295,10 +297,8 @@ async def test_who_is_only_somebodys_word_and_silent_is_asked_ever_more_rarely()
 
 async def test_of_nodes_that_are_only_somebodys_word_so_many_are_asked_at_once() -> None:
     """A flood of them takes neither every socket nor the turn of a node that is named or known."""
-    get = FakeGet()
-    answers_c(get)
-    async with polling(get) as (health, heard):
-        watch(health, seeded=False)
+    get = node_of_c()
+    async with watching(get, seeded=False) as (health, heard):
         await anyio.sleep(1.0)
         for n in range(3 * UNPROVEN_AT_ONCE):
             url = f"http://10.9.0.1:{n}"
@@ -317,17 +317,14 @@ async def test_of_nodes_that_are_only_somebodys_word_so_many_are_asked_at_once()
 async def test_a_node_that_was_never_well_is_asked_once_a_beat() -> None:
     get = FakeGet()
     get.answers[f"{URL}/node_id"] = REFUSED
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (_, heard):
         await anyio.sleep(11.0)
     assert heard == [(at, refused()) for at in (0.0, 5.0, 10.0)]
 
 
 async def test_a_beat_shorter_than_a_second_is_never_stretched() -> None:
-    get = FakeGet()
-    answers_c(get)
-    async with polling(get, interval=0.5) as (health, heard):
-        watch(health)
+    get = node_of_c()
+    async with watching(get, interval=0.5) as (_, heard):
         await anyio.sleep(0.25)
         get.answers[f"{URL}/node_id"] = REFUSED
         await anyio.sleep(1.5)
@@ -337,8 +334,7 @@ async def test_a_beat_shorter_than_a_second_is_never_stretched() -> None:
 async def test_something_else_than_exo_is_told_from_a_node_that_fails() -> None:
     get = FakeGet()
     get.say(f"{URL}/node_id", b"<html>hello</html>")
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (_, heard):
         await anyio.sleep(1.0)
         get.say(f"{URL}/node_id", b"Bad Gateway", 502)
         await anyio.sleep(5.0)
@@ -357,10 +353,8 @@ async def test_something_else_than_exo_is_told_from_a_node_that_fails() -> None:
 
 
 async def test_another_generation_at_the_same_address_is_recognised_in_one_beat() -> None:
-    get = FakeGet()
-    answers_a(get)
-    async with polling(get) as (health, heard):
-        watch(health)
+    get = node_of_a()
+    async with watching(get) as (_, heard):
         await anyio.sleep(1.0)
         get.answers.clear()
         answers_c(get)
@@ -373,11 +367,9 @@ async def test_another_generation_at_the_same_address_is_recognised_in_one_beat(
 
 
 async def test_an_unwatched_node_is_left_alone_even_in_the_middle_of_a_probe() -> None:
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     get.delays[f"{URL}/node_id"] = 1.0
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (health, heard):
         await anyio.sleep(0.5)
         health.unwatch(UnwatchNode(node=NODE))
         await anyio.sleep(20.0)
@@ -387,10 +379,8 @@ async def test_an_unwatched_node_is_left_alone_even_in_the_middle_of_a_probe() -
 
 
 async def test_a_node_unwatched_and_watched_again_has_one_poller() -> None:
-    get = FakeGet()
-    answers_c(get)
-    async with polling(get) as (health, heard):
-        watch(health)
+    get = node_of_c()
+    async with watching(get) as (health, heard):
         watch(health)
         health.unwatch(UnwatchNode(node=NODE))
         watch(health)
@@ -399,8 +389,7 @@ async def test_a_node_unwatched_and_watched_again_has_one_poller() -> None:
 
 
 async def test_what_is_watched_before_the_start_is_polled_and_survives_a_restart() -> None:
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     send, inbox = anyio.create_memory_object_stream[Event](64)
     health = Health(get, send, interval=5.0, timeout=2.0)
     watch(health)
@@ -414,8 +403,7 @@ async def test_what_is_watched_before_the_start_is_polled_and_survives_a_restart
 
 
 async def test_a_reading_tells_when_it_began_and_a_miss_when_the_node_was_seen_at_work() -> None:
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     get.delays[f"{URL}/state/runners"] = 0.75
     send, inbox = anyio.create_memory_object_stream[Event](64)
     health = Health(get, send, interval=5.0, timeout=2.0, lived_at={NODE: 41.5}.get)
@@ -456,13 +444,11 @@ def placed(*mates: str, ready: bool = True, why: str = "") -> PlacementRead:
 async def test_a_wanted_placement_is_read_at_once_by_five_small_paths(
     mates: tuple[str, ...], seen: bytes | None, *, ready: bool
 ) -> None:
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     get.say(f"{URL}/state/topology", json.dumps({"nodes": ["n1", *mates]}).encode())
     if seen is not None:
         get.say(f"{URL}/state/lastSeen", seen)
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (health, heard):
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE))
         await anyio.sleep(5.0)
@@ -485,12 +471,10 @@ def capable(ghosts: int = 0) -> CapacityRead:
 
 
 async def test_capacities_are_read_only_when_wanted_and_what_fails_is_not_known() -> None:
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     get.say(f"{URL}/state/nodeMemory", MEMORY)
     get.say(f"{URL}/state/nodeIdentities", b'{"n1":{},"ghost":{}}')
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (health, heard):
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE, capacity=True))
         await anyio.sleep(1.0)
@@ -513,11 +497,9 @@ async def test_capacities_are_read_only_when_wanted_and_what_fails_is_not_known(
 
 
 async def test_capacities_that_come_slowly_delay_nothing_that_was_read() -> None:
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     get.delays[f"{URL}/state/nodeMemory"] = 1000.0
-    async with polling(get, interval=60.0) as (health, heard):
-        watch(health)
+    async with watching(get, interval=60.0) as (health, heard):
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE, capacity=True))
         await anyio.sleep(10.0)
@@ -525,11 +507,9 @@ async def test_capacities_that_come_slowly_delay_nothing_that_was_read() -> None
 
 
 async def test_generation_a_and_an_old_b_tell_their_capacities_unasked() -> None:
-    get = FakeGet()
-    answers_a(get)
+    get = node_of_a()
     get.say(f"{URL}/v1/topology", b'{"nodes":{"a1":{"chip":"Apple M1","memory":2}}}')
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (health, heard):
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE, capacity=True))
         await anyio.sleep(1.0)
@@ -546,11 +526,9 @@ async def test_generation_a_and_an_old_b_tell_their_capacities_unasked() -> None
 
 
 async def test_cards_are_read_when_wanted_and_tried_again_when_they_fail() -> None:
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     cards = get.answers.pop(f"{URL}/v1/models")
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (health, heard):
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE, cards=True))
         await anyio.sleep(1.0)
@@ -578,8 +556,7 @@ async def test_an_old_b_tells_its_placement_in_its_whole_state() -> None:
         b'"tasks":{"t":{"TextGeneration":{"prompt":"' + PROMPT.encode() + b'"}}}}'
     )
     get.say(f"{URL}/state", state)
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (health, heard):
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE))
         await anyio.sleep(1.0)
@@ -600,11 +577,9 @@ async def test_an_old_b_tells_its_placement_in_its_whole_state() -> None:
 async def test_generation_a_is_ready_for_all_that_it_can_load(
     topology: bytes, why: str, *, ready: bool
 ) -> None:
-    get = FakeGet()
-    answers_a(get)
+    get = node_of_a()
     get.say(f"{URL}/v1/topology", topology)
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (health, heard):
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE, cards=True))
         await anyio.sleep(1.0)
@@ -618,11 +593,9 @@ async def test_generation_a_is_ready_for_all_that_it_can_load(
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}garbage", b"[" * 100_000, b'"\xff"'])
 async def test_no_state_that_a_node_sends_ends_its_poller(body: bytes) -> None:
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     get.say(f"{URL}/state/instances", body)
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (health, heard):
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE))
         await anyio.sleep(5.0)
@@ -631,11 +604,9 @@ async def test_no_state_that_a_node_sends_ends_its_poller(body: bytes) -> None:
 
 
 async def test_a_state_that_never_comes_delays_the_beat_by_its_timeout_at_most() -> None:
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     get.delays[f"{URL}/state/runners"] = 1000.0
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (health, heard):
         await anyio.sleep(4.0)
         health.read(ReadPlacement(node=NODE))
         await anyio.sleep(6.5)
@@ -644,11 +615,9 @@ async def test_a_state_that_never_comes_delays_the_beat_by_its_timeout_at_most()
 
 
 async def test_a_reading_wanted_during_a_reading_follows_it_and_several_are_one() -> None:
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     get.delays[f"{URL}/state/instances"] = 0.125
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (health, heard):
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE))
         await anyio.sleep(0.0625)
@@ -660,11 +629,9 @@ async def test_a_reading_wanted_during_a_reading_follows_it_and_several_are_one(
 
 async def test_a_state_that_takes_long_is_read_ever_more_rarely() -> None:
     """It may take half a second; then the node is left in peace for ten, whoever wants it."""
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     get.delays[f"{URL}/state/instances"] = 0.5
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (health, heard):
         await anyio.sleep(1.0)
         for _ in range(30):
             health.read(ReadPlacement(node=NODE))
@@ -677,11 +644,9 @@ async def test_a_state_that_takes_long_is_read_ever_more_rarely() -> None:
 async def test_a_state_that_never_comes_takes_nobody_down_and_is_asked_for_ever_more_rarely() -> (
     None
 ):
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     get.delays[f"{URL}/state/instances"] = 1000.0
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (health, heard):
         await anyio.sleep(1.0)
         for _ in range(120):
             health.read(ReadPlacement(node=NODE))
@@ -691,11 +656,9 @@ async def test_a_state_that_never_comes_takes_nobody_down_and_is_asked_for_ever_
 
 
 async def test_a_node_slower_than_its_beat_still_gets_its_placement_read() -> None:
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     get.delays[f"{URL}/node_id"] = 0.75
-    async with polling(get, interval=0.5) as (health, heard):
-        watch(health)
+    async with watching(get, interval=0.5) as (health, heard):
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE))
         await anyio.sleep(1.0)
@@ -703,11 +666,9 @@ async def test_a_node_slower_than_its_beat_still_gets_its_placement_read() -> No
 
 
 async def test_a_reading_wanted_before_the_node_is_known_waits_for_its_first_answer() -> None:
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     get.delays[f"{URL}/node_id"] = 1.0
-    async with polling(get) as (health, heard):
-        watch(health)
+    async with watching(get) as (health, heard):
         health.read(ReadPlacement(node=NODE))
         await anyio.sleep(2.0)
     assert heard == [(1.0, well(latency=1.0)), (1.0, placed())]
@@ -723,8 +684,7 @@ async def test_a_reading_of_an_unknown_node_is_ignored() -> None:
 
 async def test_a_full_inbox_makes_health_wait_and_never_lose() -> None:
     """The conductor may be slow: nothing is dropped, and the polling calls never block."""
-    get = FakeGet()
-    answers_c(get)
+    get = node_of_c()
     send, inbox = anyio.create_memory_object_stream[Event](0)
     health = Health(get, send, interval=5.0, timeout=2.0)
     async with send, inbox, anyio.create_task_group() as tasks:
