@@ -79,7 +79,7 @@ async def serve(
     nodes, clouds = open_sessions(border.why_not, most_kept=limits.file_limit() // 8)
     async with nodes, clouds, send, receive:
         fetch, live = Fetcher(nodes), LiveRequests(get_running_loop(), monotonic)
-        health = _health(given, fetch, send, live)
+        health = _health(given, fetch, send, live, clock)
         placer = Placer(fetch, fetch.command, send, random.random, jitter=given.waits.jitter)
         watch, instances = pin_watch(state, send, pins), instance_file(state)
         sinks = Sinks(given.sinks)
@@ -113,10 +113,18 @@ async def _policy(given: Given, pins: Pins, *, owned: bool) -> Policy:
 
 
 def _health(
-    given: Given, fetch: Fetcher, send: MemoryObjectSendStream[Event], live: LiveRequests
+    given: Given,
+    fetch: Fetcher,
+    send: MemoryObjectSendStream[Event],
+    live: LiveRequests,
+    clock: Clock,
 ) -> Health:
-    every, timeout = given.config.health.interval, given.config.health.timeout
-    return Health(fetch, send, interval=every, timeout=timeout, lived_at=live.lived_at)
+    every, timeout, lived_at = (
+        given.config.health.interval,
+        given.config.health.timeout,
+        live.lived_at,
+    )
+    return Health(fetch, send, interval=every, timeout=timeout, lived_at=lived_at, clock=clock)
 
 
 def _conductor(

@@ -22,7 +22,7 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.fleet.nodes import MISSES
 from exo_supervisor.core.names import Address
-from exo_supervisor.fleet_io.probe import Found, Prober
+from exo_supervisor.fleet_io.probe import Clock, Found, Prober
 from exo_supervisor.fleet_io.read_state import read_capacity, read_cards_of, read_placement
 from exo_supervisor.fleet_io.untrusted import UntrustedReads
 from exo_supervisor.runtime.fetch import Get, GetError
@@ -68,10 +68,11 @@ class Health:
         state_timeout: float = 5.0,
         lived_at: LivedAt = _nobody_knows,
         unproven_at_once: int = UNPROVEN_AT_ONCE,
+        clock: Clock = anyio.current_time,
     ) -> None:
         self._get, self._inbox = get, inbox
         self._interval, self._timeout, self._state_timeout = interval, timeout, state_timeout
-        self._lived_at = lived_at
+        self._lived_at, self._clock = lived_at, clock
         self._untrusted = UntrustedReads(get)
         self._unproven = anyio.CapacityLimiter(unproven_at_once)
         self._pollers: dict[Address, _Poller] = {}
@@ -101,12 +102,14 @@ class Health:
                 self._get if effect.seeded else self._untrusted,
                 effect.url.rstrip("/"),
                 self._timeout,
+                self._clock,
             ),
             self._inbox,
             interval=self._interval,
             state_timeout=self._state_timeout,
             turns=None if effect.seeded else self._unproven,
             lived_at=self._lived_at,
+            clock=self._clock,
         )
         self._pollers[effect.node] = poller
         if self._tasks is not None:
@@ -138,11 +141,12 @@ class _Poller:
         state_timeout: float,
         turns: anyio.CapacityLimiter | None,
         lived_at: LivedAt,
+        clock: Clock,
     ) -> None:
         self._node, self._prober, self._inbox = node, prober, inbox
         self._interval, self._state_timeout = interval, state_timeout
         self._turns, self._silent = turns, 0
-        self._lived_at = lived_at
+        self._lived_at, self._clock = lived_at, clock
         self._misses: int | None = None
         self._refused = False
         self._found: Found | None = None
@@ -170,11 +174,11 @@ class _Poller:
 
     async def run(self) -> None:
         """Probe at once, then on the beat."""
-        due = anyio.current_time()
+        due = self._clock()
         with anyio.CancelScope() as self._scope:
             while not self._stopped:
                 async with self._turns or nullcontext():
-                    began = anyio.current_time()
+                    began = self._clock()
                     event = await self._probe(began)
                 await self._inbox.send(event)
                 due = began + self._pause(event) - self._late(event, began - due)
@@ -231,7 +235,7 @@ class _Poller:
     async def _rest(self, until: float) -> None:
         """Wait for the next beat; read what is wanted meanwhile, once even if there is no time."""
         await self._read(until)
-        while anyio.current_time() < until:
+        while self._clock() < until:
             if not await self._read(until):
                 wake = min(until, self._spared_until) if self._may_read() else until
                 with anyio.CancelScope(deadline=wake) as self._nap:
@@ -243,7 +247,7 @@ class _Poller:
         Not of a node that refused its last probe: whether it is gone has to be found out first. One
         that was only slow may be at work, and its state says on what; but it costs no `beat`.
         """
-        began = anyio.current_time()
+        began = self._clock()
         if self._found is None or not self._may_read() or began < self._spared_until:
             return False
         if self._misses and began >= beat:
@@ -282,7 +286,7 @@ class _Poller:
 
     def _spare(self, began: float) -> None:
         """Leave the node in peace for so long that its state is no burden."""
-        now = anyio.current_time()
+        now = self._clock()
         self._spared_until = now + SPARING * (now - began)
 
     async def _read_cards(self, until: float) -> None:
