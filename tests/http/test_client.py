@@ -355,6 +355,16 @@ async def test_of_several_addresses_the_first_that_answers_is_taken() -> None:
         assert found == [server.port, server.port]
 
 
+async def test_a_connection_that_is_made_in_time_is_used_however_long_its_answer_takes() -> None:
+    async def talk(stream: SocketStream) -> None:
+        await anyio.sleep(0.3)
+        await stream.send(said("late"))
+
+    async with serving(Talker(talk)) as server, Client(idle=3.0) as client:
+        assert await got(client, server.url, connect_timeout=60.0) == b"late"
+        assert await got(client, server.url, connect_timeout=0.1) == b"late", "it was kept"
+
+
 async def test_connecting_is_bounded_and_everything_of_it_is_named() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))

@@ -32,6 +32,7 @@ def test_of_tcp_and_of_one_that_is_gone_nobody_knows() -> None:
     [
         pytest.param(XUCRED.pack(0, 501, 2, 20, 12, *([0] * 14)), 501, id="as macOS gives it"),
         pytest.param(XUCRED.pack(1, 501, 1, *([0] * 16)), None, id="another version"),
+        pytest.param(XUCRED.pack(0, 501, 0, *([0] * 16))[:8], 501, id="no groups"),
         pytest.param(b"\0\0\0\0\1", None, id="cut"),
     ],
 )
