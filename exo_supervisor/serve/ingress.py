@@ -18,6 +18,7 @@ from exo_supervisor.http.head import Head
 from exo_supervisor.runtime.supervise import describe_crash
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.crashes import guarded, guarded_part
+from exo_supervisor.serve.encodings import BodyDecoder, read_codings, too_large
 from exo_supervisor.serve.exchange import Exchange, Order
 from exo_supervisor.serve.live import LiveRequests, Timer
 from exo_supervisor.serve.request_headers import PLAIN, read_headers
@@ -59,7 +60,9 @@ class Reception:
 
     __slots__ = (
         "_alarm",
+        "_came",
         "_client",
+        "_decoder",
         "_head",
         "_headers",
         "_ingress",
@@ -88,7 +91,8 @@ class Reception:
         self._sender: Sender | None = None
         self._receiving = False
         self._parts: list[bytes] = []
-        self._size = self._stamped = 0
+        self._came = self._size = self._stamped = 0
+        self._decoder: BodyDecoder | None = None
         self._part_at, self._looked_at = self.began, -1
         self._alarm: Timer | None = None
         self.exchange: Exchange | None = None
@@ -115,8 +119,13 @@ class Reception:
         """Take a part of the body."""
         if self._sender is None or not self._receiving:
             return
+        self._came += len(data)
         try:
-            self._hold(self._sender, data)
+            if self._decoder is None:
+                self._hold(self._sender, data)
+            else:
+                for part in self._decoder.feed(data):
+                    self._hold(self._sender, part)
         except BadRequestError as bad:
             self._refuse(bad.refusal)
 
@@ -130,6 +139,8 @@ class Reception:
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
         try:
+            if self._decoder is not None:
+                self._decoder.end()
             self._enter(body)
         except BadRequestError as bad:
             self._refuse(bad.refusal)
@@ -171,13 +182,13 @@ class Reception:
             return not self.over and self.exchange.due(now)
         if not self._receiving:
             return False
-        if self._size != self._stamped:
-            self._stamped, self._part_at = self._size, now
+        if self._came != self._stamped:
+            self._stamped, self._part_at = self._came, now
         silent = now >= self._part_at + BODY_WAIT
-        if not silent and now < self.began + BODY_TOTAL + self._size / SLOWEST:
+        if not silent and now < self.began + BODY_TOTAL + self._came / SLOWEST:
             return False
-        if self._looked_at != self._size:
-            self._looked_at = self._size
+        if self._looked_at != self._came:
+            self._looked_at = self._came
             return True
         text = f"the body did not all come within {BODY_TOTAL:g} seconds"
         if silent:
@@ -226,9 +237,11 @@ class Reception:
     def _admit(self, head: Head) -> None:
         encoding = head.headers.get("content-encoding")
         if encoding is not None:
-            _check_encoding(encoding)
+            codings = read_codings(encoding)
+            if codings:
+                self._decoder = BodyDecoder(codings, self._ingress.max_body)
         if head.length is not None and head.length > self._ingress.max_body:
-            raise BadRequestError(self._too_large())
+            raise BadRequestError(too_large(self._ingress.max_body))
         if not self._ingress.gate.begin():
             raise BadRequestError(_overloaded("as many requests as are allowed are in flight"))
         self._sender = Sender(self.record.client_uid, self.began, self._evict)
@@ -240,7 +253,7 @@ class Reception:
     def _hold(self, sender: Sender, part: bytes) -> None:
         gate, size = self._ingress.gate, len(part)
         if self._size + size > self._ingress.max_body:
-            raise BadRequestError(self._too_large())
+            raise BadRequestError(too_large(self._ingress.max_body))
         has_room = gate.bodies.take(sender, size, self._ingress.context.clock())
         if not has_room or not gate.take(size):
             text = "the bodies of other requests take all the room there is"
@@ -276,17 +289,6 @@ class Reception:
         self.record.code = refusal.code
         self.response.refuse(refusal)
         self.ended()
-
-    def _too_large(self) -> Refusal:
-        text = f"the body is larger than {self._ingress.max_body} bytes (server.max_body_bytes)"
-        return Refusal(413, "body_too_large", text)
-
-
-def _check_encoding(value: str) -> None:
-    """Refuse a body that would have to be inflated: a small one may grow a thousandfold."""
-    if any(each.strip().lower() not in ("", "identity") for each in value.split(",")):
-        text = "a body with a content-encoding is not supported: send it as it is"
-        raise BadRequestError(Refusal(415, "unsupported_encoding", text))
 
 
 def _overloaded(why: str) -> Refusal:
