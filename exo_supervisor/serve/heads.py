@@ -55,7 +55,12 @@ def stream_head(framing: Framing, request_id: str, served: Served) -> bytes:
 
 def whole_head(framing: Framing, request_id: str, served: Served) -> bytes:
     """Write the head of a whole answer."""
-    return _WHOLE + _id_lines(framing, request_id) + served_lines(served)
+    return answer_head(framing, request_id) + served_lines(served)
+
+
+def answer_head(framing: Framing, request_id: str) -> bytes:
+    """Write the head of an answer for which no target was asked."""
+    return _WHOLE + _id_lines(framing, request_id)
 
 
 def told_at(path: str, refusal: Refusal) -> tuple[Framing, Told]:

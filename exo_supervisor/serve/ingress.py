@@ -27,8 +27,8 @@ from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.seam import Client
 from exo_supervisor.serve.target import path_of
 from exo_supervisor.views.request_done import RequestDone
-from exo_supervisor.wire.dialect import Operation
-from exo_supervisor.wire.table import OPERATIONS
+from exo_supervisor.wire.dialect import Answered, Operation
+from exo_supervisor.wire.table import served_at
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("serve")
 
@@ -50,7 +50,7 @@ class Ingress(Struct, frozen=True):
 
     def begin(self, client: Client, head: Head, wrong: Refusal | None = None) -> "Reception":
         """Take a request in by its head; what is known to be `wrong` about it refuses it."""
-        reception = Reception(self, client, head, OPERATIONS[path_of(head.target)])
+        reception = Reception(self, client, head, served_at(path_of(head.target)))
         reception.begin(wrong)
         return reception
 
@@ -81,7 +81,9 @@ class Reception:
         "response",
     )  # fmt: skip
 
-    def __init__(self, ingress: Ingress, client: Client, head: Head, operation: Operation) -> None:
+    def __init__(
+        self, ingress: Ingress, client: Client, head: Head, operation: Operation | Answered
+    ) -> None:
         self._ingress, self._client, self._operation = ingress, client, operation
         self._head = head
         self.began = ingress.context.clock()
@@ -266,13 +268,18 @@ class Reception:
         self._refuse(_overloaded("the body came more slowly than others that needed its room"))
 
     def _enter(self, body: bytes) -> None:
-        ingress = self._ingress
-        chat = self._operation.read(body, self._head.headers)
+        ingress, operation = self._ingress, self._operation
+        if isinstance(operation, Answered):
+            self.response.answer(operation.answer(body))
+            self.record.outcome = "success"
+            self.ended()
+            return
+        chat = operation.read(body, self._head.headers)
         self.record.model = chat.model
         if not ingress.gate.enter():
             raise BadRequestError(_overloaded("as many requests as are allowed are in flight"))
         self.exchange = exchange = Exchange(
-            ingress.context, self, self._operation, chat, self._headers, self.response, self.record
+            ingress.context, self, operation, chat, self._headers, self.response, self.record
         )
         if exchange.limit != inf:
             self._alarm = ingress.live.look_at(self, exchange.limit)

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.serve.heads import error_headers, told_at
-from exo_supervisor.wire.table import OPERATIONS
+from exo_supervisor.serve.target import DISPATCHED
 
 Look = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse] | web.StreamResponse]
 
@@ -27,7 +27,7 @@ class PlainRoutes:
         if wrong is not None:
             return refuse_plainly(wrong, path)
         try:
-            if path in OPERATIONS:
+            if path in DISPATCHED:
                 raise wrong_method(path, "POST")
             answer = self._look(request, path)
             return answer if isinstance(answer, web.StreamResponse) else await answer

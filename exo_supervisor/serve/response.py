@@ -11,7 +11,14 @@ from collections.abc import Iterator
 import msgspec
 
 from exo_supervisor.core.outcomes import Refusal
-from exo_supervisor.serve.heads import Served, error_head, stream_head, waiting_head, whole_head
+from exo_supervisor.serve.heads import (
+    Served,
+    answer_head,
+    error_head,
+    stream_head,
+    waiting_head,
+    whole_head,
+)
 from exo_supervisor.serve.seam import Client
 from exo_supervisor.wire.dialect import Framing, Reply, told
 
@@ -89,6 +96,12 @@ class Response:
             return
         self._pieces = in_pieces(parts)
         self.send_on()
+
+    def answer(self, body: bytes) -> None:
+        """Answer without a target, in a few bytes."""
+        self._start(200, answer_head(self._framing, self._request_id), len(body))
+        self.over = True
+        self._client.finish(body)
 
     def send_on(self) -> None:
         """Write what is left of the answer, as far as its client takes it."""

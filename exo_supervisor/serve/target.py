@@ -4,11 +4,11 @@ from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from exo_supervisor.http.head import Head
-from exo_supervisor.wire.table import OPERATIONS
+from exo_supervisor.wire.table import ANSWERED, OPERATIONS
 
 CHAT = "/v1/chat/completions"
-DISPATCHED = frozenset(OPERATIONS)
-"""Paths whose POSTs are sent on to a target."""
+DISPATCHED = frozenset({*OPERATIONS, *ANSWERED})
+"""Paths whose POSTs are read with their bodies; all but those in ANSWERED are sent on."""
 
 
 def split_target(target: bytes) -> tuple[str, str]:

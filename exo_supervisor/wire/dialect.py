@@ -83,6 +83,16 @@ class Operation(Struct, frozen=True):
     framing: Framing
 
 
+class Answered(Struct, frozen=True):
+    """What clients may ask for at a path that is answered here: no target is asked.
+
+    `answer` takes a body and returns one; it raises BadRequestError.
+    """
+
+    answer: Callable[[bytes], bytes]
+    framing: Framing
+
+
 class Dialect(Struct, frozen=True):
     """What one kind of upstream speaks: where and how it is asked, and who reads its answer.
 

@@ -13,12 +13,13 @@ from exo_supervisor.wire.anthropic import framing as anthropic
 from exo_supervisor.wire.anthropic import outbound as anthropic_outbound
 from exo_supervisor.wire.anthropic import stream_writer as anthropic_stream_writer
 from exo_supervisor.wire.anthropic.body_reader import BodyReader as MessageReader
+from exo_supervisor.wire.anthropic.count import count_tokens
 from exo_supervisor.wire.anthropic.inbound import read_messages
 from exo_supervisor.wire.anthropic.reader import EventReader
 from exo_supervisor.wire.chat.piece import Writer
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.request import Kind
-from exo_supervisor.wire.dialect import Dialect, Framing, Media, Operation, Reply
+from exo_supervisor.wire.dialect import Answered, Dialect, Framing, Media, Operation, Reply
 from exo_supervisor.wire.exo import identity as exo
 from exo_supervisor.wire.ollama import framing as ollama
 from exo_supervisor.wire.openai import framing as openai
@@ -57,6 +58,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
 }
 
+ANSWERED: Final[Mapping[str, Answered]] = {
+    "/v1/messages/count_tokens": Answered(count_tokens, anthropic.FRAMING),
+}
+
 _CHAT_READERS: Final[Mapping[tuple[Kind, Media], type[Reader]]] = {
     ("chat", "stream"): ChunkReader,
     ("chat", "json"): BodyReader,
@@ -72,6 +77,11 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     ),
     "exo": Dialect(exo.chat_url, exo.encode_chat, outbound.request_headers, _CHAT_READERS),
 }
+
+
+def served_at(path: str) -> Operation | Answered:
+    """Return what a POST to a path is read and answered by; raises KeyError."""
+    return OPERATIONS.get(path) or ANSWERED[path]
 
 
 _FRAMINGS: Final[tuple[tuple[str, Framing], ...]] = (

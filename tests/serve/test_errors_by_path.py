@@ -19,7 +19,7 @@ pytestmark = pytest.mark.real_time
 
 OPENAI = ["/v1/nothing", "/v1/models/x", "/nothing", "/v1/messagesx", "/apix"]
 ANTHROPIC = [
-    "/v1/messages", "/v1/messages?beta=true", "//v1/messages/count_tokens", "/v1/messages/x",
+    "/v1/messages/batches", "/v1/messages/x?beta=true", "//v1/messages/batches", "/v1/messages/x",
 ]  # fmt: skip
 OLLAMA = ["/api/nothing", "/api/pull", "/ollama/api/nothing", "/ollama"]
 PATHS = [*OPENAI, *ANTHROPIC, *OLLAMA]

@@ -267,3 +267,42 @@ def test_a_fault_of_our_own_in_a_head_is_told_too() -> None:
     assert [(record.outcome, record.code) for record in house.records] == [("failure", "internal")]
     assert [line["event"] for line in lines] == ["request_crashed"]
     house.check_empty()
+
+
+# What no target is asked for
+
+COUNT = b"/v1/messages/count_tokens?beta=true"
+
+
+def count(house: House, body: bytes, **headers: str) -> Browser:
+    client = Browser(house.loop)
+    head = Head(b"POST", COUNT, headers, (), is_old=False, length=len(body))
+    client.handler = house.ingress.begin(client, head)
+    send(client, body)
+    end(client)
+    return client
+
+
+def test_tokens_are_counted_without_a_word_to_the_core_or_to_a_target() -> None:
+    house = House()
+    client = count(house, ASKED)
+    assert (client.status, client.end) == (200, "whole")
+    assert json.loads(client.body) == {"input_tokens": 6, "estimated": True}
+    assert b"\r\nrequest-id: " in client.head
+    assert not house.events
+    assert not house.target.calls
+    assert [(one.outcome, one.attempts, one.status) for one in house.records] == [
+        ("success", 0, 200)
+    ]
+    house.check_empty()
+
+
+def test_what_cannot_be_counted_is_refused_as_anthropic_does() -> None:
+    house = House()
+    client = count(house, b'{"model":"m"}')
+    error = json.loads(client.body)
+    assert (client.status, error["type"], error["error"]["code"]) == (400, "error", "missing_field")
+    assert error["error"]["type"] == "invalid_request_error"
+    assert b"\r\nrequest-id: %b\r\n" % error["request_id"].encode() in client.head
+    assert not house.events
+    house.check_empty()
