@@ -48,9 +48,8 @@ class Given(Struct, frozen=True):
         }
 
     def secrets(self) -> list[str]:
-        """List all that must not be told of: the providers' keys, and the listener's token."""
-        tokens = [] if self.tcp is None else [self.tcp[1]]
-        return [each.reveal() for each in (*self.keys.values(), *tokens)]
+        """List what must not be told of beside the providers' keys: the listener's token."""
+        return [] if self.tcp is None else [self.tcp[1].reveal()]
 
     def listening_at(self) -> list[str]:
         """Return where clients come in: Unix sockets' paths, and the TCP listener's address."""

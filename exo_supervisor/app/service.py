@@ -3,6 +3,7 @@
 import random
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from ipaddress import IPv4Address
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -24,7 +25,6 @@ from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.proxies import proxies_of, proxy_of
 from exo_supervisor.app.sources import Sources, awaited
 from exo_supervisor.core.events import Event
-from exo_supervisor.core.keys import Keys
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.core.policy import Policy
@@ -38,6 +38,7 @@ from exo_supervisor.host import limits, systemd
 from exo_supervisor.http.client import Client
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.conductor import INBOX, Conductor
+from exo_supervisor.runtime.current import Current
 from exo_supervisor.runtime.restarts import Restarts
 from exo_supervisor.runtime.sinks import Sinks
 from exo_supervisor.runtime.supervise import Service, supervise
@@ -74,7 +75,10 @@ async def serve(
     config, state = given.config, given.state
     clock = get_running_loop().time  # what anyio.current_time asks, without its detour
     border, pins = border_of(config), await read_pins(state)
-    machine = Machine(await _policy(given, pins, owned=border.owned), clock())
+    keys = {name: secret.reveal() for name, secret in given.keys.items()}
+    policy = await _policy(given, pins, owned=border.owned)
+    current = Current(policy, keys, given.secrets())
+    machine = Machine(current.policy(), clock())
     send, receive = anyio.create_memory_object_stream[Event](INBOX)
     nodes, clouds = open_sessions(border.why_not, most_kept=limits.file_limit() // 8)
     async with nodes, clouds, send, receive:
@@ -87,12 +91,15 @@ async def serve(
         conductor = _conductor(machine, receive, performer, clock)
         sources = Sources(config, machine, fetch, send, state)
         others = _others(given, machine, conductor, _about(given, sources, live))
-        ingress = _ingress(given, conductor, live, sinks, nodes, clouds)
+        ingress = _ingress(given, current, conductor, live, sinks, nodes, clouds)
         listener = _listener(given, ingress, others, clock)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
             _start(tasks, [health, placer, watch, instances, others])
-            _start(tasks, [*_listings(given, clouds, send), *sources.services, *_advertise(given)])
+            _start(
+                tasks,
+                [*_listings(given, current, clouds, send), *sources.services, *_advertise(given)],
+            )
             await _listen(listener, given)
             started()
             await stop()
@@ -139,6 +146,7 @@ def _conductor(
 
 def _ingress(
     given: Given,
+    current: Current,
     conductor: Conductor,
     live: LiveRequests,
     sinks: Sinks,
@@ -147,13 +155,12 @@ def _ingress(
 ) -> Ingress:
     """Join what takes chats in with what asks the core and with what asks the targets."""
     config = given.config
-    keys = {name: secret.reveal() for name, secret in given.keys.items()}
     context = Context(
         ask=conductor.ask,
-        upstream=Upstream(nodes, clouds, keys, proxies_of(config)),
+        upstream=Upstream(nodes, clouds, current.keys, proxies_of(config)),
         total=config.timeouts.total,
         head=config.server.head,
-        hide=Keys(given.secrets()).hide,
+        hide=current.hide,
     )
     gate = Gate(config.server.max_requests)
     return Ingress(context, gate, live, sinks.done, max_body=config.server.max_body_bytes)
@@ -217,13 +224,13 @@ def _start(tasks: TaskGroup, services: Sequence[Service]) -> None:
 
 
 def _listings(
-    given: Given, clouds: Client, send: MemoryObjectSendStream[Event]
+    given: Given, current: Current, clouds: Client, send: MemoryObjectSendStream[Event]
 ) -> Iterator[Listing]:
     """Ask the providers for their lists, those behind one proxy together."""
     ways: dict[Proxy | None, list[Source]] = {}
     for each in given.config.providers:
         if each.name in given.keys:
-            source = ProviderName(each.name), each.base_url, given.keys[each.name].reveal
+            source = ProviderName(each.name), each.base_url, partial(current.key, each.name)
             ways.setdefault(proxy_of(each), []).append(source)
     for proxy, sources in ways.items():
         yield Listing(Fetcher(clouds, proxy), send, sources)

@@ -18,6 +18,7 @@ from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.connect import WhyNot
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.url import Proxy
+from exo_supervisor.runtime.current import KeysByName
 from exo_supervisor.serve.seam import Call
 from exo_supervisor.wire.chat.judge import judge
 from exo_supervisor.wire.chat.request import Ask, ChatRequest
@@ -58,7 +59,7 @@ class Upstream:
         self,
         nodes: Sender,
         clouds: Sender,
-        keys: Mapping[str, str | None],
+        keys: Callable[[], KeysByName],
         proxies: Mapping[str, Proxy] | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -66,6 +67,7 @@ class Upstream:
         self._nodes, self._clouds = nodes, clouds
         self._keys, self._proxies = keys, proxies or {}
         self._headers: dict[str, bytes | None] = {}
+        self._headers_with = keys()
         self._node_headers = encode_headers(DIALECTS["exo"].headers(None))
         self._clock, self._quiet_until = clock, -inf
 
@@ -80,7 +82,7 @@ class Upstream:
         if headers is None:
             return None
         if chat.headers and not traits.exo and DIALECTS.get(chat.dialect) is dialect:
-            ours = dialect.headers(self._keys[start.target])
+            ours = dialect.headers(self._keys()[start.target])
             headers = encode_headers({**ours, **dict(chat.headers)})
         body = dialect.encode(chat, Ask(start.model, traits, start.streamed, start.usage))
         return sender.send(
@@ -100,10 +102,13 @@ class Upstream:
         return Failure(fault, retry_after=EXHAUSTED_PAUSE)
 
     def _headers_of(self, target: Target, dialect: Dialect) -> bytes | None:
+        keys = self._keys()
+        if keys is not self._headers_with:  # others took their place
+            self._headers_with, self._headers = keys, {}
         if target not in self._headers:
             try:
-                headers = encode_headers(dialect.headers(self._keys[target]))
-            except ValueError:  # a key that would be two lines
+                headers = encode_headers(dialect.headers(keys[target]))
+            except (KeyError, ValueError):  # it left meanwhile, or a key that would be two lines
                 headers = None
             self._headers[target] = headers
         return self._headers[target]

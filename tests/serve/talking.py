@@ -142,7 +142,7 @@ async def housed(
             live.deliver(attempt(node.url, event.request))
 
     async with nodes, clouds:
-        context = Context(ask, Upstream(nodes, clouds, {}), 900.0, head)
+        context = Context(ask, Upstream(nodes, clouds, dict), 900.0, head)
         routes = Routes(Machine(Policy(), monotonic()), ask, About(None, list))
         ingress = Ingress(context, gate, live, records.append, max_body)
         async with listening(PlainRoutes(routes.look).serve, begin=ingress.begin) as port:

@@ -54,7 +54,7 @@ async def hinting(hints: int) -> AsyncGenerator[tuple[Upstream, str]]:
     ):
         tasks.start_soon(listener.serve, handle)
         port = listener.extra_attributes[SocketAttribute.local_port]()
-        yield Upstream(nodes, clouds, {}), f"http://127.0.0.1:{port}"
+        yield Upstream(nodes, clouds, dict), f"http://127.0.0.1:{port}"
         tasks.cancel_scope.cancel()
 
 

@@ -307,7 +307,7 @@ class House:
         self.room = Room(room)
         self.gate = Gate(max_requests)
         self.live = LiveRequests(self.loop, self.loop.time)
-        upstream = Upstream(self.target, self.target, keys, clock=self.loop.time)
+        upstream = Upstream(self.target, self.target, lambda: keys, clock=self.loop.time)
         self.ingress = Ingress(
             Context(
                 self.ask, upstream, total, head, self.room, self.loop.time, lambda: 0.5,
