@@ -169,3 +169,15 @@ def test_a_message_without_nulls_and_calls_is_copied_as_it_came() -> None:
     body = b'{"choices":[{"message":%b,"finish_reason":"stop"}]}' % message
     assert message in told(body, answer())
     assert b'"refusal"' not in told(BODY.replace(b'"hi"', b'"hi","refusal":null'), answer())
+
+
+def test_the_bounds_are_the_most_that_is_read() -> None:
+    for more, fault in ((0, None), (1, Fault.OVERSIZED)):
+        message = b'{"content":"hi","x":[%b0]}' % (b"0," * (99_997 + more))
+        reading = answer()
+        told(BODY.replace(b'{"content":"hi"}', message), reading)
+        assert reading.fault is fault
+        counts = b'{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"x":""}'
+        usage = counts.replace(b'""', b'"%b"' % (b"x" * (65_536 + more - len(counts))))
+        told(b'{"usage":%b,' % usage + BODY[1:], reading := answer())
+        assert (reading.usage is None) == bool(more)
