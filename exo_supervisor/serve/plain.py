@@ -6,7 +6,7 @@ from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.serve.heads import error_headers, told_at
-from exo_supervisor.serve.target import DISPATCHED
+from exo_supervisor.serve.target import DISPATCHED, tidied
 
 Look = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse] | web.StreamResponse]
 
@@ -21,9 +21,7 @@ class PlainRoutes:
         self, request: web.BaseRequest, wrong: Refusal | None = None
     ) -> web.StreamResponse:
         """Answer one request; what is known to be `wrong` about it refuses it."""
-        path = request.path
-        if "//" in path:  # a client that joins a base URL and a path as texts
-            path = "/" + "/".join(part for part in path.split("/") if part)
+        path = tidied(request.path)
         if wrong is not None:
             return refuse_plainly(wrong, path)
         try:

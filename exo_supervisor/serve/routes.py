@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from os import sysconf
+from socket import gethostname
 from time import time
 from urllib.parse import unquote
 
@@ -48,8 +50,10 @@ class Routes:
         self._authority, self._trusting = authority or Authority(), Trusting(machine, ask)
         self._orders = Orders(machine, ask)
         self._created = int(time())
+        health = {"status": "ok", "device_name": gethostname(), "memory_gb": memory_gb()}
         self._exact: dict[str, Callable[[], web.Response]] = {
             "/": self._who,
+            "/health": lambda: _json(health),
             "/healthz": lambda: _json({"status": "ok"}),
             "/readyz": self._ready,
             "/v1/models": self._models,
@@ -108,12 +112,14 @@ class Routes:
         return _json({"ready": ready}, status=200 if ready else 503)
 
     def _models(self) -> web.Response:
-        return _raw(model_list(self._machine.catalog.names(), self._created))
+        machine = self._machine
+        contexts = {name: places.context_of(machine, name) for name in machine.catalog.names()}
+        return _raw(model_list(contexts, self._created))
 
     def _model(self, name: str) -> web.Response:
         if isinstance(self._machine.catalog.lookup(name), str):
             raise BadRequestError(Refusal(404, "model_not_found", self._no_model(name)))
-        return _raw(model_card(name, self._created))
+        return _raw(model_card(name, self._created, places.context_of(self._machine, name)))
 
     def _no_model(self, name: str) -> str:
         """Say that a name is not known, and what comes near."""
@@ -227,6 +233,11 @@ class Routes:
             text = f"{target} has no such model; GET /supervisor/models lists what is where"
             raise BadRequestError(Refusal(404, "model_not_found", text))
         return ids[0]
+
+
+def memory_gb() -> float:
+    """Return how much memory this host has."""
+    return round(sysconf("SC_PHYS_PAGES") * sysconf("SC_PAGE_SIZE") / 2**30, 1)
 
 
 def wall(instant: float) -> str:

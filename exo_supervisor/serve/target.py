@@ -7,6 +7,8 @@ from exo_supervisor.http.head import Head
 from exo_supervisor.wire.table import ANSWERED, OPERATIONS
 
 CHAT = "/v1/chat/completions"
+OLLAMA = "/ollama"
+"""Below it Exo answers Ollama's clients, so that they find the same here."""
 DISPATCHED = frozenset({*OPERATIONS, *ANSWERED})
 """Paths whose POSTs are read with their bodies; all but those in ANSWERED are sent on."""
 
@@ -29,9 +31,15 @@ def split_target(target: bytes) -> tuple[str, str]:
 
 @lru_cache(maxsize=256)
 def path_of(target: bytes) -> str:
-    """Return the path, decoded, without slashes that come of joining two texts."""
-    path = unquote(split_target(target)[0])
-    return "/" + "/".join(part for part in path.split("/") if part) if "//" in path else path
+    """Return the path, decoded, as one that means the same is written."""
+    return tidied(unquote(split_target(target)[0]))
+
+
+def tidied(path: str) -> str:
+    """Leave out slashes that come of joining two texts, and Exo's prefix of Ollama's API."""
+    if "//" in path:
+        path = "/" + "/".join(part for part in path.split("/") if part)
+    return path.removeprefix(OLLAMA) if path.startswith(f"{OLLAMA}/api/") else path
 
 
 def is_dispatch(head: Head, paths: frozenset[str]) -> bool:

@@ -48,6 +48,19 @@ class ModelRow(Struct):
     """The configured row that stands for the same places."""
 
 
+def context_of(machine: Machine, name: str) -> int:
+    """Return the tokens that each provider which has a name takes; 0 where none of them told."""
+    route = machine.catalog.lookup(name)
+    providers = machine.tables.clouds.providers
+    told = (
+        providers[tier.provider].contexts.get(model, 0)
+        for tier in (() if isinstance(route, str) else route.tiers)
+        if tier.provider is not None
+        for model in tier.models
+    )
+    return min(filter(None, told), default=0)
+
+
 def models(machine: Machine, now: float, wall: Wall) -> list[ModelRow]:
     """List every known name, with each place in which it stands."""
     rows = {name: model(machine, name, now, wall) for name in machine.catalog.names()}

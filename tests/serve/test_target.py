@@ -33,6 +33,13 @@ def test_a_chat_is_known_however_it_is_written(target: bytes) -> None:
     [
         (b"/v1/chat/completions/", CHAT + "/"),
         (b"/v1/chat", "/v1/chat"),
+        (b"/ollama/api/chat", "/api/chat"),
+        (b"//ollama//api/chat?x", "/api/chat"),
+        (b"/ollama/%61pi/chat", "/api/chat"),
+        (b"/ollama", "/ollama"),
+        (b"/ollama/v1/models", "/ollama/v1/models"),
+        (b"/ollama/apix", "/ollama/apix"),
+        (b"/v1/messages?beta=true", "/v1/messages"),
         (b"*", "*"),
         (b"http://[bad", ""),
         (b"http://host", "/"),

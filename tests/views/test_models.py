@@ -2,11 +2,11 @@
 
 from msgspec import structs
 
-from exo_supervisor.core.events import Placed, PlacementRead
-from exo_supervisor.core.names import Address, ModelId, NodeId
-from exo_supervisor.core.policy import ModelRule, Policy
+from exo_supervisor.core.events import Placed, PlacementRead, ProviderListed
+from exo_supervisor.core.names import Address, ModelId, NodeId, ProviderName
+from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from exo_supervisor.views.advice import advise
-from exo_supervisor.views.models import ModelRow, models
+from exo_supervisor.views.models import ModelRow, context_of, models
 from tests.core.story import CHAT, LOCAL, M, Story, stand
 
 KEPT = Policy(models=(ModelRule("chat", exo=(M,), keep=True),))
@@ -85,3 +85,18 @@ def test_more_instances_than_were_asked_for_are_counted_and_said() -> None:
     ]
     by_hand = telling(LOCAL, stand("m", "i1@a:1", "i2@a:1"))
     assert (row(by_hand).instances, advice(by_hand)) == (2, [])
+
+
+def test_a_name_has_the_least_context_that_a_provider_of_its_tells() -> None:
+    """Whoever fills it is sure to be served; nobody who tells none makes it smaller."""
+    p, q, x = ProviderName("p"), ProviderName("q"), ModelId("x")
+    rule = ModelRule("chat", exo=(M,), cloud=((p, x), (q, x)))
+    clouds = (Cloud(p, "http://p"), Cloud(q, "http://q"))
+    story = Story(Policy(models=(rule,), clouds=clouds))
+    assert context_of(story.machine, "chat") == 0
+    story.tell(ProviderListed(provider=p, models=(x,), contexts={x: 8192}))
+    story.tell(ProviderListed(provider=q, models=(x,)))
+    assert context_of(story.machine, "chat") == 8192
+    story.tell(ProviderListed(provider=q, models=(x,), contexts={x: 4096}))
+    told = [context_of(story.machine, name) for name in ("chat", "x", "p/x", "q/x", "nowhere")]
+    assert told == [4096, 4096, 8192, 4096, 0]

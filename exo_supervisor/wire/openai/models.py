@@ -1,19 +1,24 @@
 """Which models there are, as clients of OpenAI's dialect are told."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
 
-def _card(name: str, created: int) -> Mapping[str, object]:
-    return {"id": name, "object": "model", "created": created, "owned_by": "exo-supervisor"}
+def _card(name: str, created: int, context: int) -> Mapping[str, object]:
+    card = {"id": name, "object": "model", "created": created, "owned_by": "exo-supervisor"}
+    return {**card, "context_length": context} if context else card
 
 
-def model_list(ids: Iterable[str], created: int) -> bytes:
-    """Write the answer of `GET /v1/models`; `created` is in seconds since the epoch."""
-    return msgspec.json.encode({"object": "list", "data": [_card(name, created) for name in ids]})
+def model_list(contexts: Mapping[str, int], created: int) -> bytes:
+    """Write the answer of `GET /v1/models`; `created` is in seconds since the epoch.
+
+    Each model has the tokens that it takes, 0 where nobody told.
+    """
+    cards = [_card(name, created, context) for name, context in contexts.items()]
+    return msgspec.json.encode({"object": "list", "data": cards})
 
 
-def model_card(name: str, created: int) -> bytes:
+def model_card(name: str, created: int, context: int = 0) -> bytes:
     """Write the answer of `GET /v1/models/{id}`."""
-    return msgspec.json.encode(_card(name, created))
+    return msgspec.json.encode(_card(name, created, context))
