@@ -4,7 +4,7 @@ from msgspec import structs
 
 from exo_supervisor.core.breakers.automaton import Rules
 from exo_supervisor.core.effects import Effect, PlaceModel, ReadPlacement, StartAttempt, Timers
-from exo_supervisor.core.events import PolicyChanged
+from exo_supervisor.core.events import NodeSighted, PolicyChanged
 from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Cloud, ModelRule, PeerRules, Policy
@@ -63,6 +63,17 @@ def test_the_budget_is_the_new_share() -> None:
 def test_timers_are_the_new_ones_for_the_next_attempt() -> None:
     quick = {"C": PeerRules(timers=Timers(1.0, 2.0, 3.0, 4.0, 5.0))}
     story = changed(LOCAL, structs.replace(LOCAL, peers=quick), "a:1")
+    (start,) = story.ask("r")
+    assert isinstance(start, StartAttempt)
+    assert start.timers.connect == 1.0
+
+
+def test_a_node_that_has_not_answered_yet_is_judged_by_the_new_ones_when_it_does() -> None:
+    story, quick = Story(LOCAL), {"C": PeerRules(timers=Timers(1.0, 2.0, 3.0, 4.0, 5.0))}
+    story.tell(NodeSighted(node=Address("a:1"), url="http://a:1", source="test"))
+    change(story, structs.replace(LOCAL, peers=quick))
+    story.up("a:1")
+    story.read("a:1", M)
     (start,) = story.ask("r")
     assert isinstance(start, StartAttempt)
     assert start.timers.connect == 1.0
