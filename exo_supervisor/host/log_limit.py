@@ -1,6 +1,7 @@
 """How many lines of one event are written in a minute; the rest is counted, and told in one."""
 
 from collections.abc import Callable
+from math import inf
 
 MAX_PER_MINUTE = 600
 """Lines of one event in one minute, at most."""
@@ -15,7 +16,7 @@ class LogLimit:
 
     def __init__(self, clock: Callable[[], float], most: int = MAX_PER_MINUTE) -> None:
         self._clock, self._most = clock, most
-        self._minute = -1
+        self._over = -inf
         self._counts: dict[str, int] = {}
 
     def allows(self, event: str, code: object = None) -> bool:
@@ -31,10 +32,10 @@ class LogLimit:
 
     def left_out(self) -> dict[str, int]:
         """Return how many lines of which events were left out, when their minute is over."""
-        minute = int(self._clock() // 60)
-        if minute == self._minute:
+        now = self._clock()
+        if now < self._over:
             return {}
-        self._minute = minute
+        self._over = now - now % 60 + 60
         told = {name: n - self._most for name, n in self._counts.items() if n > self._most}
         self._counts.clear()
         return told

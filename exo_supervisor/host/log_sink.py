@@ -1,9 +1,12 @@
 """The log as a sink: a line for each request, and for each thing that the core announces."""
 
+from collections.abc import Callable
+
 import structlog
 from msgspec import structs
 
 from exo_supervisor.core.effects import Announce
+from exo_supervisor.host.log_line import request_line
 from exo_supervisor.host.log_writer import LogWriter
 from exo_supervisor.views.request_done import RequestDone
 
@@ -12,16 +15,24 @@ announce_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("anno
 
 
 class LogSink:
-    """What was configured: whoever did closes it at exit."""
+    """Where the lines go: whoever configured them closes it at exit.
+
+    `allows` is None where a request's line goes the long way, through structlog, as all others do;
+    else it is asked of each, by its event and code, and the quick way writes the very same line.
+    """
 
     name = "log"
 
-    def __init__(self, writer: LogWriter) -> None:
-        self._writer = writer
+    def __init__(self, writer: LogWriter, allows: Callable[[str, str | None], bool] | None) -> None:
+        self._writer, self._allows = writer, allows
 
     def done(self, record: RequestDone) -> None:
         """Write a request's line."""
-        request_log.info("request_done", **structs.asdict(record))
+        line = None if self._allows is None else request_line(record)
+        if self._allows is None or line is None:
+            request_log.info("request_done", **structs.asdict(record))
+        elif self._allows("request_done", record.code):
+            self._writer.write(line)
 
     def announce(self, said: Announce) -> None:
         """Write what the core announces."""

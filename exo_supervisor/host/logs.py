@@ -6,16 +6,15 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from time import monotonic
 from typing import BinaryIO, Literal, TextIO, cast
 
-import msgspec
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
-from exo_supervisor.host.facts import safe_fact, safe_text
+from exo_supervisor.host.facts import safe_fact
 from exo_supervisor.host.log_limit import LogLimit
+from exo_supervisor.host.log_line import console_line, head, json_line
 from exo_supervisor.host.log_sink import LogSink
 from exo_supervisor.host.log_writer import LogWriter
 from exo_supervisor.runtime.supervise import describe_crash
@@ -23,11 +22,7 @@ from exo_supervisor.runtime.supervise import describe_crash
 Render = Callable[[dict[str, object]], bytes]
 Format = Literal["json", "console", "auto"]
 
-_MOST_BYTES = 8192  # of one line
-_MOST_SHORT = 100  # characters of a fact that stays in a line which had to be cut
 _LEVELS = {"warn": "warning", "exception": "error", "fatal": "critical", "msg": "info"}
-_COLOURS = {"debug": "2", "info": "0", "warning": "33", "error": "31", "critical": "31"}
-_UNSEEN = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 _NOT_A_TEMPLATE = re.compile(r"[\n<({\[\"=]")
 
 
@@ -42,10 +37,11 @@ def configure(level: str, fmt: Format, *, stream: BinaryIO | None = None) -> Log
         stream = stderr.buffer
     render = _choose(fmt, stream, os.environ)
     writer = LogWriter(stream, lambda lines: render(_dropped(lines)))
+    limiter = Limiter(LogLimit(monotonic), lambda left: writer.write(render(left)))
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            Limiter(LogLimit(monotonic), lambda left: writer.write(render(left))),
+            limiter,
             _Composer(render),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -53,7 +49,8 @@ def configure(level: str, fmt: Format, *, stream: BinaryIO | None = None) -> Log
         cache_logger_on_first_use=False,  # loggers made at import must see a later configuration
     )
     _borrow_library_logs()
-    return LogSink(writer)
+    quick = render is json_line and level in {"debug", "info"}
+    return LogSink(writer, limiter.allows if quick else None)
 
 
 class _Logger:
@@ -76,13 +73,17 @@ class Limiter:
         self._limit, self._tell = limit, tell
 
     def __call__(self, _: object, __: str, facts: EventDict) -> EventDict:
-        left = self._limit.left_out()
-        if left:
-            head = _head("warning", "log_lines_left_out", "host.logs")
-            self._tell(head | {"lines": sum(left.values()), "events": safe_fact("events", left)})
-        if not self._limit.allows(str(facts.get("event", "")), facts.get("code")):
+        if not self.allows(str(facts.get("event", "")), facts.get("code")):
             raise structlog.DropEvent
         return facts
+
+    def allows(self, event: str, code: object) -> bool:
+        """Say whether a line may be written, once it is told what was left out before."""
+        left = self._limit.left_out()
+        if left:
+            facts = {"lines": sum(left.values()), "events": safe_fact("events", left)}
+            self._tell(head("warning", "log_lines_left_out", "host.logs") | facts)
+        return self._limit.allows(event, code)
 
 
 class _Composer:
@@ -92,7 +93,7 @@ class _Composer:
         self._render = render
 
     def __call__(self, logger: _Logger, method: str, facts: EventDict) -> bytes:
-        line: dict[str, object] = _head(
+        line: dict[str, object] = head(
             _LEVELS.get(method, method),
             str(facts.pop("event", "")),
             facts.pop("logger", None) or logger.name or _calling_module(),
@@ -107,18 +108,8 @@ class _Composer:
         return self._render(line)
 
 
-def _head(level: str, event: str, logger: object) -> dict[str, object]:
-    now = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
-    return {
-        "ts": f"{now}Z",
-        "level": level,
-        "event": safe_text(event),
-        "logger": safe_text(str(logger)),
-    }
-
-
 def _dropped(lines: int) -> dict[str, object]:
-    return _head("warning", "log_lines_dropped", "host.logs") | {"lines": lines}
+    return head("warning", "log_lines_dropped", "host.logs") | {"lines": lines}
 
 
 def _calling_module() -> str:
@@ -141,53 +132,9 @@ def _fault(exc_info: object) -> BaseException | None:
 def _choose(fmt: Format, stream: BinaryIO | None, environ: Mapping[str, str]) -> Render:
     terminal = stream is not None and not stream.closed and stream.isatty()
     if fmt == "json" or (fmt == "auto" and not terminal):
-        return _json_line
+        return json_line
     plain = bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb" or not terminal
-    return lambda line: _console_line(line, colour=not plain)
-
-
-def _json_line(line: dict[str, object]) -> bytes:
-    text = msgspec.json.encode(line)
-    if len(text) > _MOST_BYTES:
-        short = {key: fact for key, fact in line.items() if _is_short(fact)}
-        text = msgspec.json.encode(short | {"line_cut_from": len(text)})
-    return _escaped(text) + b"\n"
-
-
-def _escaped(text: bytes) -> bytes:
-    """Escape what a terminal obeys or hides, and JSON allows as it is: U+007F, U+009B, U+202E."""
-    if text.isascii() and b"\x7f" not in text:
-        return text
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text.decode()).encode()
-
-
-def _is_short(fact: object) -> bool:
-    return not isinstance(fact, dict | list) and len(str(fact)) <= _MOST_SHORT
-
-
-def _console_line(line: dict[str, object], *, colour: bool) -> bytes:
-    """Render `12:30:00 warning traffic_shifted from=exo to=cloud (serve.exchange)`."""
-    facts = dict(line)
-    moment, level = str(facts.pop("ts"))[11:19], str(facts.pop("level"))
-    event, logger = _word(facts.pop("event")), _word(facts.pop("logger"))
-    words = " ".join([event, *(f"{_word(key)}={_word(fact)}" for key, fact in facts.items())])
-    if not colour:
-        return f"{moment} {level:<8} {words} ({logger})\n".encode()
-    moment, logger = _painted("2", moment), _painted("2", f"({logger})")
-    level = _painted(_COLOURS.get(level, "0"), f"{level:<8}")
-    return f"{moment} {level} {words} {logger}\n".encode()
-
-
-def _painted(colour: str, text: str) -> str:
-    return f"\033[{colour}m{text}\033[0m"
-
-
-def _word(fact: object) -> str:
-    """Write a fact as one word of printable ASCII: names from the network stay harmless."""
-    text = fact if isinstance(fact, str) else msgspec.json.encode(fact).decode()
-    if text.isascii() and text.isprintable() and not re.search(r'[\s"]', text):
-        return text
-    return ascii(text)
+    return lambda line: console_line(line, colour=not plain)
 
 
 class _LibraryHandler(logging.Handler):

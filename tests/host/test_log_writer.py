@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -79,6 +80,65 @@ def test_closing_waits_no_longer_than_it_was_told(
     assert 0.15 < time.perf_counter() - began < within
     writer.write(b"late\n")
     assert b"late" not in drained(reader, stream, writer)
+
+
+class Batches(io.BytesIO):
+    """A stream that notes each write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[bytes] = []
+
+    def write(self, data: Buffer, /) -> int:
+        self.batches.append(bytes(data))
+        return super().write(data)
+
+
+@budget(10.0)
+def test_lines_gather_for_as_long_as_is_said_and_the_end_waits_for_nothing(within: float) -> None:
+    stream = Batches()
+    writer = LogWriter(stream, dropped_line, gather=1000.0)
+    for number in range(300):
+        writer.write(b"%d\n" % number)
+    began = time.perf_counter()
+    writer.close(1000.0)
+    assert time.perf_counter() - began < within
+    assert [batch.count(b"\n") for batch in stream.batches] == [256, 44]
+
+
+def test_a_line_that_comes_while_the_writer_sleeps_wakes_it() -> None:
+    stream = Mended()
+    writer = LogWriter(stream, dropped_line, gather=0.0)
+    for _ in range(200):  # each time it sleeps, or is about to
+        stream.failed.clear()
+        writer.write(b"line\n")
+        assert stream.failed.wait(60.0)
+    writer.close(60.0)
+
+
+def test_a_signals_handler_may_log_while_a_line_is_written() -> None:
+    """As often as it may interrupt: nothing is lost, and nobody waits for ever."""
+    stream = io.BytesIO()
+    writer = LogWriter(stream, dropped_line, most_lines=10**6, gather=0.0)
+    handled = 0
+
+    def handle(*_: object) -> None:
+        nonlocal handled
+        handled += 1
+        writer.write(b"handled\n")
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        for _ in range(50_000):
+            writer.write(b"line\n")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+    writer.close(60.0)
+    lines = stream.getvalue().splitlines()
+    assert handled
+    assert (lines.count(b"line"), lines.count(b"handled")) == (50_000, handled)
 
 
 def test_many_threads_lose_nothing(tmp_path: Path) -> None:
