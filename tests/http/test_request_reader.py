@@ -376,7 +376,8 @@ def test_what_was_seen_before_changes_no_judgement(names: list[bytes], at: set[i
 @pytest.mark.parametrize("cut_at", [0, 9, 28])
 def test_what_a_bad_head_was_for_is_not_what_the_request_before_it_was_for(cut_at: int) -> None:
     reader = reader_of()
-    read(reader, [SHORT])
+    for _ in range(2):  # the second time without llhttp
+        read(reader, [SHORT])
     bad = b"POST /second HTTP/1.1\r\na b: c\r\n\r\n"
     with pytest.raises(BadHeadError):
         read(reader, [bad[:cut_at], bad[cut_at:]])
