@@ -10,6 +10,7 @@ from exo_supervisor.core.effects import OwnInstances, Timers
 from exo_supervisor.core.names import Address, Generation, ModelId, ProviderName
 from exo_supervisor.core.policy import WAITS, Cloud, ModelRule, PeerRules, Policy, Waits
 from exo_supervisor.discovery.static import address_of
+from exo_supervisor.wire.anthropic.outbound import IGNORED as ANTHROPIC_IGNORED
 from exo_supervisor.wire.exo.traits import PEERS
 
 CLOUD_CONNECT = 10.0
@@ -98,6 +99,8 @@ def _cloud(provider: Provider, config: Config, why_off: Mapping[str, str]) -> Cl
         keyed=provider.name not in why_off,
         streams=provider.stream,
         why_off=why_off.get(provider.name, ""),
+        dialect=provider.dialect,
+        ignored=ANTHROPIC_IGNORED if provider.dialect == "anthropic" else frozenset(),
     )
 
 

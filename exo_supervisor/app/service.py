@@ -230,7 +230,8 @@ def _listings(
     ways: dict[Proxy | None, list[Source]] = {}
     for each in given.config.providers:
         if each.name in given.keys:
-            source = ProviderName(each.name), each.base_url, partial(current.key, each.name)
+            key = partial(current.key, each.name)
+            source = Source(ProviderName(each.name), each.base_url, key, each.dialect)
             ways.setdefault(proxy_of(each), []).append(source)
     for proxy, sources in ways.items():
         yield Listing(Fetcher(clouds, proxy), send, sources)

@@ -93,14 +93,14 @@ async def _try_provider(
     name = ProviderName(provider.name)
     if name in why_off:
         return Finding("off", "provider", f"{name}, {why_off[name]}"), ()
-    source = (name, provider.base_url, keys[name].reveal)
+    source = Source(name, provider.base_url, keys[name].reveal, provider.dialect)
     told = await ask_for_list(fetch, source, LIST_WAIT)
     if not isinstance(told, ProviderListed):
         text = f"{name}, {told.detail or reason_of(told.why)}"
         if told.answered and told.why != "bad_key" and (better := await _better_url(fetch, source)):
             text += f'; but {better} works: base_url = "{better}"'
         return Finding("warn", "provider", text), ()
-    bare = await ask_for_list(fetch, (name, provider.base_url, lambda: None), LIST_WAIT)
+    bare = await ask_for_list(fetch, source._replace(key=lambda: None), LIST_WAIT)
     proven = "list is public, key not proven"
     if not isinstance(bare, ProviderListed) and bare.why == "bad_key":
         proven = "key accepted"
@@ -110,12 +110,11 @@ async def _try_provider(
 
 async def _better_url(fetch: Fetcher, source: Source) -> str:
     """Find a base URL near a provider's own one that does list models; empty if none does."""
-    name, url, key = source
-    bare = url.rstrip("/")
+    bare = source.url.rstrip("/")
     others = (f"{bare}/v1", bare.removesuffix("/v1"), f"{bare.removesuffix('/api')}/api/v1")
     for other in dict.fromkeys(others):
         if other != bare:
-            told = await ask_for_list(fetch, (name, other, key), LIST_WAIT)
+            told = await ask_for_list(fetch, source._replace(url=other), LIST_WAIT)
             if isinstance(told, ProviderListed) and told.models:
                 return other
     return ""

@@ -8,7 +8,6 @@ from exo_supervisor.config.literal import literal
 _BUILT: Mapping[str, tuple[object, ...]] = MappingProxyType(
     {
         "routing.policy": ("fastest", "round_robin"),
-        "provider.dialect": ("openai",),
     }
 )
 "Of these keys only these values can be served; every other key is served whole."

@@ -236,7 +236,8 @@ class RequestArrived(BaseEvent, frozen=True, kw_only=True):
     """A client wants an answer.
 
     `deadline` is an instant, by which the answer must have begun; `demands` are the fields that
-    change the answer and that some target ignores; `hazards` are those whose value ends some
+    change the answer and that some target ignores; `native_demands` are those of them that only a
+    target of the client's own `dialect` can be asked for; `hazards` are those whose value ends some
     target, and the kind of that value; `size` are the bytes of the prompt; `draw` is a random
     number in [0, 1).
     """
@@ -248,6 +249,8 @@ class RequestArrived(BaseEvent, frozen=True, kw_only=True):
     route: Literal["exo", "cloud"] | None = None
     local_only: bool = False
     demands: frozenset[str] = frozenset()
+    native_demands: frozenset[str] = frozenset()
+    dialect: str = "openai"
     hazards: Mapping[str, str] = {}
     size: int = 0
 

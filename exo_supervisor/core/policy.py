@@ -91,6 +91,8 @@ class Cloud(Struct, frozen=True):
     why_off: str = ""
     dialect: str = "openai"
     """What it is asked in."""
+    ignored: frozenset[str] = frozenset()
+    """Demands that it does not honour."""
 
 
 class ModelRule(Struct, frozen=True):

@@ -54,7 +54,8 @@ class Answer:
     """The bytes of a healthy answer, cut where a disease may strike.
 
     `events` holds one event a token, and the last one carries the finish reason; `open_end` is
-    that last one without it. `early` servers send their headers before the first token.
+    that last one without it; `broken` is a piece of the answer that cannot be read. `early` servers
+    send their headers before the first token.
     `whole`, `partial` (of so many tokens) and `failed_whole` (status, body) answer a request
     that asked for no stream. A server that `closes` ends its connection with the stream.
     """
@@ -67,6 +68,7 @@ class Answer:
     open_end: bytes
     closing: tuple[bytes, ...]
     failure: tuple[bytes, ...]
+    broken: bytes = b'data: {"id":"x","choices":[{"ind\n\n'
     keepalive: bytes | None = None
     closes: bool = False
     progress: Callable[[int, int], bytes] | None = None

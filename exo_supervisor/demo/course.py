@@ -146,7 +146,7 @@ def _timeout_408(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
 
 def _bad_json_event(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
     yield from _unfinished(answer, ill, pace)
-    yield Write(b'data: {"id":"x","choices":[{"ind\n\n')
+    yield Write(answer.broken)
     yield from _tokens(answer.events[ill.after :], pace)
     yield from map(Write, answer.closing)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from typing import NamedTuple
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
@@ -11,7 +12,8 @@ from exo_supervisor.core.names import ProviderName
 from exo_supervisor.runtime.fetch import Get, GetError
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.exo.identity import Reply
-from exo_supervisor.wire.openai.outbound import models_url, read_models, request_headers
+from exo_supervisor.wire.openai.outbound import read_models
+from exo_supervisor.wire.table import DIALECTS
 
 FIRST_PAUSE = 10.0
 """Seconds before a provider that failed is asked again; it doubles up to the interval."""
@@ -19,8 +21,14 @@ FIRST_PAUSE = 10.0
 _LONGEST = 16 * 2**20
 _BAD_KEY = frozenset({401, 402, 403})
 
-Source = tuple[ProviderName, str, Callable[[], str | None]]
-"""A provider, its base URL, and where its key is to be had at the moment of asking."""
+
+class Source(NamedTuple):
+    """A provider, its base URL, and where its key is to be had at the moment of asking."""
+
+    name: ProviderName
+    url: str
+    key: Callable[[], str | None]
+    dialect: str = "openai"
 
 
 class Listing:
@@ -61,11 +69,10 @@ class Listing:
 
 async def ask_for_list(get: Get, source: Source, wait: float) -> ProviderListed | ProviderFailed:
     """Ask a provider once which models it has, which costs no token; `wait` in seconds."""
-    provider, base, key = source
+    provider, dialect = source.name, DIALECTS[source.dialect]
+    url, headers = dialect.models_url(source.url), dialect.headers(source.key())
     try:
-        reply = await get(
-            models_url(base), timeout=wait, limit=_LONGEST, headers=request_headers(key())
-        )
+        reply = await get(url, timeout=wait, limit=_LONGEST, headers=headers)
     except GetError as fault:
         return ProviderFailed(provider=provider, why=fault.why, detail=fault.detail)
     return _judge(provider, reply)

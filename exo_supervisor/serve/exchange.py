@@ -113,7 +113,8 @@ class Exchange:
             RequestArrived(
                 request=self.request, model=chat.model, deadline=self._until,
                 draw=self._context.draw(), route=headers.route, local_only=headers.local_only,
-                demands=chat.demands, hazards=chat.hazards, size=len(chat.prompt),
+                demands=chat.demands, native_demands=chat.native_demands, dialect=chat.dialect,
+                hazards=chat.hazards, size=len(chat.prompt),
             )
         )  # fmt: skip
         self._obey()

@@ -101,6 +101,7 @@ class Dialect(Struct, frozen=True):
     """
 
     url: Callable[[str, Kind], str]
+    models_url: Callable[[str], str]
     encode: Callable[[ChatRequest, Ask], bytes]
     headers: Callable[[str | None], dict[str, str]]
     readers: Mapping[tuple[Kind, Media], type[Reader]]

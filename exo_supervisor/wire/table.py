@@ -68,14 +68,27 @@ _CHAT_READERS: Final[Mapping[tuple[Kind, Media], type[Reader]]] = {
 }
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
-    "openai": Dialect(outbound.url, outbound.encode_chat, outbound.request_headers, _CHAT_READERS),
+    "openai": Dialect(
+        outbound.url,
+        outbound.models_url,
+        outbound.encode_chat,
+        outbound.request_headers,
+        _CHAT_READERS,
+    ),
     "anthropic": Dialect(
         anthropic_outbound.url,
+        anthropic_outbound.models_url,
         anthropic_outbound.encode,
         anthropic_outbound.request_headers,
         {("chat", "stream"): EventReader, ("chat", "json"): MessageReader},
     ),
-    "exo": Dialect(exo.chat_url, exo.encode_chat, outbound.request_headers, _CHAT_READERS),
+    "exo": Dialect(
+        exo.chat_url,
+        outbound.models_url,
+        exo.encode_chat,
+        outbound.request_headers,
+        _CHAT_READERS,
+    ),
 }
 
 

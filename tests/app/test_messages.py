@@ -1,7 +1,7 @@
 """Anthropic's own SDK over the socket: what its users see, whoever serves behind."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, cast
 
 import anthropic
@@ -10,7 +10,7 @@ import pytest
 from anthropic import AsyncAnthropic
 from anthropic.types import Message
 
-from exo_supervisor.demo import Cloud, Disease, ExoNode, text
+from exo_supervisor.demo import Cloud, Disease, ExoNode, MessagesCloud, text
 from tests.app.world import (
     CLOUD_MODEL,
     EXO_MODEL,
@@ -34,16 +34,20 @@ TOOLS: list[Any] = [
 ]
 PIXEL: Any = {"type": "base64", "media_type": "image/png", "data": "aGk="}
 Target = ExoNode | Cloud
-NAMES = ["B", "C", "cloud"]
+NAMES = ["B", "C", "cloud", "messages"]
+OPENAI = NAMES[:3]
+
+
+CLOUDS = {"cloud": Cloud, "messages": MessagesCloud}
 
 
 def target_of(name: str, pace: float = 0.0) -> Target:
-    if name == "cloud":
-        return Cloud(KEY, (CLOUD_MODEL,), pace=pace)
+    if name in CLOUDS:
+        return CLOUDS[name](KEY, (CLOUD_MODEL,), pace=pace)
     return ExoNode(cast("Any", name), pace=pace)
 
 
-def house(target: Target) -> Any:  # noqa: ANN401 - a context manager of the world
+def house(target: Target) -> AbstractAsyncContextManager[World]:
     """Run the service before one target alone."""
     if isinstance(target, ExoNode):
         return in_process(target)
@@ -88,7 +92,7 @@ async def test_the_sdk_reads_a_whole_message_and_a_stream(name: str) -> None:
             assert [block.type for block in message.content] == ["text"]
             assert cast("Any", message.content[0]).text == text(12)
             assert (message.stop_reason, message.role) == ("end_turn", "assistant")
-            assert message.model == (CLOUD_MODEL if name == "cloud" else EXO_MODEL)
+            assert message.model == (CLOUD_MODEL if name in CLOUDS else EXO_MODEL)
             assert message.usage.output_tokens == 12
             assert message.usage.input_tokens > 0
             assert message.id.startswith("msg_")
@@ -110,7 +114,7 @@ async def test_tools_pass_both_ways_with_their_arguments_streamed(name: str) -> 
             assert (use.name, use.input) == ("weather", {"city": "Paris"})
         pieces = [event.partial_json for event in events if event.type == "input_json"]
         assert "".join(pieces) == '{"city": "Paris"}'
-        assert len(pieces) > 1 or name != "cloud"
+        assert len(pieces) > 1 or name not in CLOUDS
         use = cast("Any", told.content[0])
         talk = [
             *HELLO,
@@ -128,6 +132,9 @@ async def test_tools_pass_both_ways_with_their_arguments_streamed(name: str) -> 
         assert answered.content[0].text == text(12)
         asked = target.last_request
         assert asked is not None
+        if name == "messages":  # every word of it as it came
+            assert (asked["messages"], asked["tools"]) == (talk, TOOLS)
+            return
         roles = [message["role"] for message in asked["messages"]]
         assert roles[:4] == ["user", "assistant", "tool", "user"]
         assert (roles[4:] == ["system"]) == (name == "cloud")
@@ -143,7 +150,8 @@ async def test_an_image_reaches_the_target(name: str) -> None:
         content = [{"type": "image", "source": PIXEL}, {"type": "text", "text": "what?"}]
         await client.messages.create(**asking(messages=[{"role": "user", "content": content}]))
         assert target.last_request is not None
-        assert "data:image/png;base64,aGk=" in str(target.last_request["messages"])
+        shown = str(PIXEL) if name == "messages" else "data:image/png;base64,aGk="
+        assert shown in str(target.last_request["messages"])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -26,7 +26,7 @@ from exo_supervisor.app.given import Given
 from exo_supervisor.app.service import serve
 from exo_supervisor.config.read import Settings, read
 from exo_supervisor.core.policy import WAITS, Waits
-from exo_supervisor.demo import Cloud, ExoNode
+from exo_supervisor.demo import Cloud, ExoNode, MessagesCloud
 from exo_supervisor.host import listen, logs
 from exo_supervisor.host.credentials import Secret
 from tests.budget import EVER
@@ -189,7 +189,12 @@ def toml(nodes: Sequence[ExoNode | str], cloud: Cloud | None, tables: Mapping[st
     }
     if cloud is not None:
         content["provider"] = [
-            {"name": "house-cloud", "base_url": cloud.base_url, "key_env": KEY_ENV}
+            {
+                "name": "house-cloud",
+                "base_url": cloud.base_url,
+                "key_env": KEY_ENV,
+                "dialect": "anthropic" if isinstance(cloud, MessagesCloud) else "openai",
+            }
         ]
     to_cloud = [] if cloud is None else [f"house-cloud/{CLOUD_MODEL}"]
     rule = {"name": MODEL, "exo": [EXO_MODEL, LEGACY_MODEL], "cloud": to_cloud}

@@ -235,7 +235,6 @@ REFUSED = [
     ("[provider]", "provider", "wrong_type", "write [[provider]]"),
     ("model = [1]", "model[0]", "wrong_type", "table"),
     (f'{PROVIDER}name2 = "x"', "provider[0].name2", "unknown_key", "`name`"),
-    (f'{PROVIDER}dialect = "anthropic"', "provider[0].dialect", "not_built", '"openai"'),
     (f"{PROVIDER}stall = 0", "provider[0].stall", "bad_value", "above 0"),
     (f"{PROVIDER}priority = 1.5", "provider[0].priority", "wrong_type", "whole"),
     (f"{PROVIDER}{PROVIDER}", "provider[1].name", "bad_value", "first on line 2"),

@@ -15,7 +15,7 @@ BASE = "https://cloud.test/api/v1"
 KEY = "sk-very-secret"
 A, B = ModelId("a"), ModelId("b")
 LISTED = ProviderListed(provider=CLOUD, models=(A, B), contexts={B: 4096})
-SOURCE: Source = (CLOUD, BASE, lambda: KEY)
+SOURCE = Source(CLOUD, BASE, lambda: KEY)
 
 
 async def heard(get: FakeGet, seconds: float, *sources: Source) -> list[tuple[float, Event]]:
@@ -84,7 +84,7 @@ async def test_a_deaf_provider_delays_no_other_and_costs_its_timeout() -> None:
     get = FakeGet()
     get.delays[f"{BASE}/models"] = 1000.0
     get.say("http://other.test/models", b'["x"]')
-    events = await heard(get, 10.5, SOURCE, (other, "http://other.test", lambda: None))
+    events = await heard(get, 10.5, SOURCE, Source(other, "http://other.test", lambda: None))
     assert events == [
         (0.0, ProviderListed(provider=other, models=(ModelId("x"),))),
         (10.0, ProviderFailed(provider=CLOUD, why="timeout", detail="no answer in time")),

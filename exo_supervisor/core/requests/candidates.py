@@ -33,6 +33,8 @@ class Block(Enum):
 class Seen(Struct):
     """What one request has met so far; `demands`, `hazards` and `draw` are its own.
 
+    `native` are the demands that only a target of its `dialect` can be asked for.
+
     `passed` are the models at providers that cannot serve this request, while others there may;
     `too_short` is the longest context, in tokens, that it did not fit into.
     """
@@ -40,6 +42,8 @@ class Seen(Struct):
     failed: set[Target] = set()
     skipped: set[Scope] = set()
     demands: frozenset[str] = frozenset()
+    native: frozenset[str] = frozenset()
+    dialect: str = "openai"
     hazards: Mapping[str, str] = {}
     local_only: bool = False
     """It must not leave the house, nor go to a node that is only found."""
@@ -68,7 +72,7 @@ def candidates(
 
 def block(candidate: Candidate, seen: Seen, tables: Tables, now: float) -> Block | None:
     """Say why a candidate cannot be taken now; None means that it can."""
-    if _is_unfit(candidate.peer, seen):
+    if _is_unfit(candidate.peer, seen) or (seen.native and candidate.provider is None):
         return Block.FIELD
     if candidate.target in seen.failed or candidate.pair in seen.passed:
         return Block.FAILED
@@ -92,6 +96,9 @@ def _block_at_cloud(candidate: Candidate, seen: Seen, tables: Tables, now: float
     provider = tables.clouds.get(candidate.target)
     if provider is None or seen.local_only:  # the policy may have changed since it came
         return Block.CLOUD
+    cloud = provider.cloud
+    if seen.demands & cloud.ignored or (seen.native and cloud.dialect != seen.dialect):
+        return Block.FIELD
     if PREFILL in seen.demands and tables.quirks.has(candidate.pair, PREFILL):
         return Block.FIELD
     if not provider.usable(now):

@@ -205,7 +205,10 @@ class Dispatch:
                 return self._turn_away(event, MUST_STAY)
         if event.route is not None:
             tiers = tuple(tier for tier in tiers if tier.side == event.route)
-        seen = Seen(demands=event.demands, hazards=event.hazards, local_only=stays, draw=event.draw)
+        seen = Seen(
+            demands=event.demands, native=event.native_demands, dialect=event.dialect,
+            hazards=event.hazards, local_only=stays, draw=event.draw,
+        )  # fmt: skip
         state = RequestState(event=event, route=route, tiers=tiers, arrived=now, seen=seen)
         state.forced = event.route is not None
         state.shift = state.shift_by_route()

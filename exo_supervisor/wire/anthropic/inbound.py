@@ -132,14 +132,15 @@ def read_messages(body: bytes, headers: Mapping[str, str]) -> ChatRequest:
         "stream": bool(known.stream),
     }
     fields = {name: Raw(msgspec.json.encode(value)) for name, value in told.items()}
-    if messages[-1]["role"] == "assistant":
-        demands.add(PREFILL)
+    native_demands = frozenset(sorted(demands)[:_MOST_DEMANDS])
+    prefill = {PREFILL} if messages[-1]["role"] == "assistant" else set[str]()
     contents = (m["role"] != "assistant" and m["content"] != "" for m in messages)
     return ChatRequest(
         model=model,
         stream=bool(known.stream),
         include_usage=True,
-        demands=demands_of(fields) | frozenset(sorted(demands)[:_MOST_DEMANDS]),
+        demands=demands_of(fields) | native_demands | prefill,
+        native_demands=native_demands,
         hazards=read_hazards(body, fields, contents),
         max_tokens=known.max_tokens,
         stop=stop,

@@ -35,8 +35,6 @@ PREFILL: Final = "prefill"
 """The demand to go on with a last message of the assistant."""
 ANY_JSON: Final = "response_format=json_object"
 """The demand for JSON without a schema, which is one beside that for a form of the answer."""
-OPENAI_DEMANDS: Final = frozenset(_HARMLESS) | {PREFILL, ANY_JSON}
-"""Names of demands that OpenAI's shape can say; all others are named as the client's dialect is."""
 
 _TOOL_RULES = frozenset({"tool_choice", "parallel_tool_calls"})
 _LONGEST_HARMLESS = 256

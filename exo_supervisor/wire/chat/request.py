@@ -28,7 +28,8 @@ class ChatRequest(Struct, frozen=True):
 
     `fields` are in the shape that OpenAI gives the `kind`. Where the client's dialect is another,
     `native` holds its own fields, for an upstream that speaks it too, and so do `headers`: they go
-    to no other. What OpenAI's shape cannot say is a demand named as the client's field is.
+    to no other. What OpenAI's shape cannot say is a demand named as the client's field is, one of
+    `native_demands`, too: no target of another dialect is asked for it.
     `session` is the conversation's key as the client named it, "" where it named none.
     """
 
@@ -46,6 +47,7 @@ class ChatRequest(Struct, frozen=True):
     native: Fields | None = None
     headers: tuple[tuple[str, str], ...] = ()
     session: str = ""
+    native_demands: frozenset[str] = frozenset()
 
     @property
     def prompt(self) -> Raw:
