@@ -154,6 +154,7 @@ class Story:
         route: Literal["exo", "cloud"] | None = None,
         local_only: bool = False,
         demands: tuple[str, ...] = (),
+        native: tuple[str, ...] = (),
         hazards: dict[str, str] | None = None,
         size: int = 0,
     ) -> list[Effect]:
@@ -166,7 +167,9 @@ class Story:
                 draw=draw,
                 route=route,
                 local_only=local_only,
-                demands=frozenset(demands),
+                demands=frozenset(demands + native),
+                native_demands=frozenset(native),
+                dialect="anthropic" if native else "openai",
                 hazards=hazards or {},
                 size=size,
             )
