@@ -269,11 +269,13 @@ class Exchange:
         if attempt.ttft is not None:
             record.ttft = round(attempt.began - self._owner.began + attempt.ttft, 6)
         record.continued = 0 if continuation is None else len(continuation)
-        record.served_model = record.prompt_tokens = record.completion_tokens = None
+        record.served_model = record.prompt_tokens = None
+        record.completion_tokens = record.cached_tokens = None
         if reading is not None:
             record.served_model = reading.served_model
             record.prompt_tokens = reading.prompt_tokens
             record.completion_tokens = reading.completion_tokens
+            record.cached_tokens = reading.cached_tokens
             record.malformed += reading.malformed
 
     def _break_off(self, broken: Broken) -> None:

@@ -87,7 +87,9 @@ class Reception:
         self._ingress, self._client, self._operation = ingress, client, operation
         self._head = head
         self.began = ingress.context.clock()
-        self.record = RequestDone(new_request_id(), client_uid=client.uid)
+        self.record = RequestDone(
+            new_request_id(), client_uid=client.uid, dialect=operation.framing.dialect
+        )
         self.response = Response(client, self.record.request_id, operation.framing)
         self._headers = PLAIN
         self._sender: Sender | None = None

@@ -28,6 +28,7 @@ class RequestDone(Struct, gc=False):
     client_uid: int | None = None
     client: str = "default"
     dialect: str = "openai"
+    cached_tokens: int | None = None
 
     def abandon(self) -> None:
         """Note that the client left, unless it is known by now how the request ended."""

@@ -58,6 +58,8 @@ class Reply(Struct, frozen=True):
 class Framing(Struct, frozen=True):
     """How a client's dialect says what is no part of an answer."""
 
+    dialect: str
+    """What logs call it."""
     content_type: str
     """Of a stream."""
     error_body: Callable[[Told], bytes]

@@ -225,3 +225,20 @@ async def test_a_client_that_leaves_frees_the_target(name: str) -> None:
         await target.until(lambda: target.cancelled_streams == 1)
         (line,) = await world.lines("request_done")
         assert line["outcome"] == "abandoned"
+
+
+async def test_tokens_are_counted_though_nobody_could_serve_the_request() -> None:
+    """Row 25: it says nothing of any target, whatever state those are in."""
+    target = target_of("C")
+    async with before(target) as (world, client):
+        target.disease = Disease("status", status=500)
+        asked = asking(system="Be brief.", tools=TOOLS)
+        del asked["max_tokens"]
+        told = await client.messages.count_tokens(**asked)
+        assert told.input_tokens > 0
+        assert not [row for row in (await world.look("/supervisor/breakers"))["breakers"]
+                    if row["state"] != "closed" or row["failures"]]  # fmt: skip
+        with pytest.raises(anthropic.BadRequestError) as wrong:
+            await client.messages.count_tokens(model=MODEL, messages=[])
+        assert wrong.value.body["error"]["code"] == "empty_messages"
+        assert wrong.value.request_id == wrong.value.body["request_id"]

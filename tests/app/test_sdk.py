@@ -147,6 +147,26 @@ async def test_each_error_is_of_the_class_that_sdk_users_catch() -> None:
         assert 1 <= int(busy.value.response.headers["retry-after"]) <= 7
 
 
+async def test_what_is_in_vain_is_asked_for_once_and_what_may_mend_itself_again() -> None:
+    """An SDK asks again, twice, after any 5xx, unless it is told not to."""
+    node = ExoNode("C", pace=0.0)
+    async with node, in_process(node) as world:
+        await world.ready()
+        node.disease = Disease("status", status=502)
+        create = world.sdk.with_options(max_retries=2).chat.completions.create
+        with pytest.raises(openai.InternalServerError) as spent:
+            await create(model=MODEL, messages=HELLO)
+        assert (spent.value.status_code, spent.value.code) == (502, "attempts_failed")
+        assert spent.value.response.headers["x-should-retry"] == "false"
+        assert len(await world.lines("request_done")) == 1
+        node.disease = Disease("status", status=429, retry_after=1)
+        with pytest.raises(openai.InternalServerError) as busy:
+            await create(model=MODEL, messages=HELLO)
+        assert busy.value.code == "overloaded"
+        assert "x-should-retry" not in busy.value.response.headers
+        assert len(await world.lines("request_done", 4)) == 4
+
+
 @pytest.mark.parametrize("name", ["cut", "unfinished", "error_event"])
 @pytest.mark.parametrize("generation", ["A", "B", "C"])
 async def test_a_stream_that_breaks_raises_in_the_sdk(name: Any, generation: Any) -> None:  # noqa: ANN401 - literals

@@ -21,7 +21,8 @@ from exo_supervisor.views.request_done import RequestDone
 HEAD = ["ts", "level", "event", "logger"]
 KEYS = (
     "request_id model served_model target attempts shift status outcome code continued ttft "
-    "duration prompt_tokens completion_tokens cost_microdollars malformed client_uid client dialect"
+    "duration prompt_tokens completion_tokens cost_microdollars malformed client_uid client "
+    "dialect cached_tokens"
 )
 
 

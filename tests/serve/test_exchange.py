@@ -112,6 +112,19 @@ def test_a_failed_attempt_costs_the_client_nothing() -> None:
     house.check_empty()
 
 
+def test_a_line_tells_how_much_of_a_prompt_was_cached() -> None:
+    usage = (
+        b'data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,"total_tokens":10,'
+        b'"prompt_tokens_details":{"cached_tokens":8}}}\n\n'
+    )
+    house = House(start)
+    house.target.steps = [[HEAD, (0.0, text("a") + STOP + usage + DONE)]]
+    house.chat()
+    house.loop.run(1.0)
+    (record,) = house.records
+    assert (record.prompt_tokens, record.cached_tokens, record.dialect) == (9, 8, "openai")
+
+
 def test_many_attempts_that_fail_at_once_each_have_their_end() -> None:
     starts = [partial(start, attempt=n, generation=None) for n in range(1, 9)]
     house = House(*starts, keys={f"n:{n}": "two\nlines" for n in range(9)})

@@ -291,9 +291,9 @@ def test_tokens_are_counted_without_a_word_to_the_core_or_to_a_target() -> None:
     assert b"\r\nrequest-id: " in client.head
     assert not house.events
     assert not house.target.calls
-    assert [(one.outcome, one.attempts, one.status) for one in house.records] == [
-        ("success", 0, 200)
-    ]
+    (record,) = house.records
+    assert (record.outcome, record.attempts, record.status) == ("success", 0, 200)
+    assert record.dialect == "anthropic"
     house.check_empty()
 
 

@@ -40,6 +40,7 @@ def _error_event(told: Told, _reply: Reply) -> bytes:
 
 
 FRAMING: Final = Framing(
+    dialect="anthropic",
     content_type="text/event-stream; charset=utf-8",
     error_body=error_body,
     error_event=_error_event,

@@ -31,6 +31,7 @@ def _line(empty: dict[str, object], reply: Reply, **more: Raw) -> bytes:
 
 def _framing(empty: dict[str, object]) -> Framing:
     return Framing(
+        dialect="ollama",
         content_type="application/x-ndjson",
         error_body=error_body,
         error_event=_error_line,

@@ -34,6 +34,7 @@ def _error_event(told: Told, _reply: Reply) -> bytes:
 
 
 FRAMING = Framing(
+    dialect="openai",
     content_type="text/event-stream; charset=utf-8",
     error_body=error_body,
     error_event=_error_event,

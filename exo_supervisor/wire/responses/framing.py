@@ -74,6 +74,7 @@ def _failed(told: Told, reply: Reply) -> bytes:
 
 
 FRAMING: Final = Framing(
+    dialect="responses",
     content_type="text/event-stream; charset=utf-8",
     error_body=error_body,
     error_event=_failed,
