@@ -35,7 +35,8 @@ def request_line(record: RequestDone) -> bytes | None:
 
     A line that is short has no fact to be cut; in ASCII nothing is to be escaped but U+007F.
     """
-    for tokens in (record.prompt_tokens, record.completion_tokens):  # as a target counts them
+    counted = record.prompt_tokens, record.completion_tokens, record.cached_tokens
+    for tokens in counted:  # as a target says
         if tokens is not None and not 0 <= tokens < _MANY:
             return None
     try:

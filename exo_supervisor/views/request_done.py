@@ -24,10 +24,10 @@ class RequestDone(Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost_microdollars: int | None = None
-    malformed: int = 0
     client_uid: int | None = None
     client: str = "default"
     dialect: str = "openai"
+    malformed: int = 0
     cached_tokens: int | None = None
 
     def abandon(self) -> None:

@@ -21,8 +21,8 @@ from exo_supervisor.views.request_done import RequestDone
 HEAD = ["ts", "level", "event", "logger"]
 KEYS = (
     "request_id model served_model target attempts shift status outcome code continued ttft "
-    "duration prompt_tokens completion_tokens cost_microdollars malformed client_uid client "
-    "dialect cached_tokens"
+    "duration prompt_tokens completion_tokens cost_microdollars client_uid client dialect "
+    "malformed cached_tokens"
 )
 
 
@@ -92,7 +92,8 @@ records = st.builds(
     request_id=texts, model=st.none() | texts, served_model=st.none() | texts,
     target=st.none() | texts, shift=st.none() | texts, code=st.none() | texts, outcome=texts,
     ttft=st.none() | times, duration=times, prompt_tokens=st.none() | counts,
-    completion_tokens=st.none() | counts, client_uid=st.none() | st.integers(0, 2**32),
+    completion_tokens=st.none() | counts, cached_tokens=st.none() | counts,
+    client_uid=st.none() | st.integers(0, 2**32),
 )  # fmt: skip
 
 
@@ -115,7 +116,8 @@ def test_an_ordinary_request_has_the_quick_line_and_a_strange_one_has_not() -> N
     assert request_line(ordinary) is not None
     for strange in ("\x7f", "ü", "\ud800", "x" * 1001):
         assert request_line(msgspec.structs.replace(ordinary, model=strange)) is None
-    assert request_line(msgspec.structs.replace(ordinary, prompt_tokens=10**30)) is None
+    for counted in ("prompt_tokens", "completion_tokens", "cached_tokens"):
+        assert request_line(msgspec.structs.replace(ordinary, **{counted: 10**30})) is None
 
 
 def test_requests_without_a_token_are_limited_and_what_was_left_out_is_told() -> None:

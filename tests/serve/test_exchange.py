@@ -54,6 +54,23 @@ def test_a_refusal_is_an_error_of_its_own_and_one_line(code: str, outcome: Refus
     assert (record.outcome, record.code, record.status, record.attempts) == (outcome, code, 503, 0)
 
 
+def test_a_line_tells_the_tokens_that_the_last_attempt_told_of() -> None:
+    house = House(start, lambda request: start(request, 2))
+    counts = b'{"prompt_tokens":%d,"completion_tokens":2,"total_tokens":9,%b}'
+    usage = b'data: {"choices":[],"usage":' + counts + b"}\n\n"
+    first = usage % (9, b'"prompt_tokens_details":{"cached_tokens":8}')
+    house.target.steps = [
+        [HEAD, (1.0, first), (0.0, RESET)],
+        [HEAD, (1.0, text("a") + STOP + usage % (5, b'"prompt_cache_hit_tokens":3') + DONE)],
+    ]
+    house.chat()
+    house.loop.run(5.0)
+    (record,) = house.records
+    assert (record.attempts, record.outcome) == (2, "success")
+    told = record.prompt_tokens, record.completion_tokens, record.cached_tokens
+    assert told == (5, 2, 3)
+
+
 def test_a_refusal_after_an_attempt_is_what_the_core_counts_it_as() -> None:
     said = refused("model_not_found")
     house = House(start, lambda request: structs.replace(said, request=request))

@@ -12,8 +12,9 @@ from exo_supervisor.core.requests.bodies import MIN_AGE, SMALL_BODY
 from exo_supervisor.http.head import Head
 from exo_supervisor.serve.ingress import BODY_TOTAL, BODY_WAIT, SLOWEST
 from exo_supervisor.serve.live import TICK
+from exo_supervisor.wire.table import ANSWERED, OPERATIONS
 from tests.serve.test_attempt import after_the_timers
-from tests.serve.virtual import Browser, House, begun, start
+from tests.serve.virtual import Browser, House, Loop, begun, start
 
 ASKED = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode()
 
@@ -85,6 +86,15 @@ def test_what_is_known_to_be_wrong_refuses_a_request_and_has_its_line() -> None:
     assert (told(client), client.continued) == ((401, "bad_token"), 0)
     assert len(house.records) == 1
     house.check_empty()
+
+
+@pytest.mark.parametrize("path", [*OPERATIONS, *ANSWERED])
+def test_a_line_tells_the_dialect_of_its_path_whatever_came_of_it(path: str) -> None:
+    house, client = House(), Browser(Loop())
+    house.ingress.begin(client, begun(path=path.encode()), Refusal(401, "bad_token", "no"))
+    spoken = {"messages": "anthropic", "responses": "responses", "api": "ollama"}
+    named = [dialect for part, dialect in spoken.items() if part in path.split("/")]
+    assert [record.dialect for record in house.records] == (named or ["openai"])
 
 
 @pytest.mark.parametrize("encoding", [None, "identity", "", "Identity, identity"])

@@ -274,13 +274,13 @@ def refusal(request: RequestId, fault: Fault = Fault.RESET) -> Refuse:
 
 def begun(
     headers: Mapping[str, str] | None = None, length: int | None = None,
-    repeated: tuple[str, ...] = (),
+    repeated: tuple[str, ...] = (), path: bytes = b"/v1/chat/completions",
 ) -> Head:  # fmt: skip
     """Begin a request."""
     said = dict(headers or {})
     waits = said.get("expect") == "100-continue"
     return Head(
-        b"POST", b"/v1/chat/completions", said, repeated, is_old=False, expects_continue=waits,
+        b"POST", path, said, repeated, is_old=False, expects_continue=waits,
         length=length,
     )  # fmt: skip
 
