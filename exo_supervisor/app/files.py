@@ -5,8 +5,9 @@ from pathlib import Path
 
 from exo_supervisor.config import where
 from exo_supervisor.config.document import decode
+from exo_supervisor.config.presets import preset_of
 from exo_supervisor.config.read import Settings, read
-from exo_supervisor.config.schema import Config
+from exo_supervisor.config.schema import Config, Provider
 from exo_supervisor.errors import StartError
 from exo_supervisor.host.credentials import Secret, read_secret
 
@@ -58,21 +59,28 @@ def token(config: Config, environ: Mapping[str, str]) -> Secret | None:
     return found
 
 
-def keys(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, Secret], dict[str, str]]:
-    """Read every provider's key: the keys, and why each provider without one is off.
+def keys(
+    config: Config, environ: Mapping[str, str]
+) -> tuple[dict[str, Secret | None], dict[str, str]]:
+    """Read every provider's key, None where it needs none, and why each without one is off.
 
     Raises CredentialError for one that is there but cannot be used.
     """
-    found: dict[str, Secret] = {}
+    found: dict[str, Secret | None] = {}
     why_off: dict[str, str] = {}
     for provider in config.providers:
         try:
             secret = read_secret(provider.key_env, provider.name, environ)
         except StartError as fault:
             raise CredentialError(str(fault)) from fault
-        if secret is not None:
+        if secret is not None or _serves_without(provider):
             found[provider.name] = secret
             continue
         variable = f"{provider.key_env} is not set" if provider.key_env else "key_env is not set"
         why_off[provider.name] = f"{variable}, no credential {provider.name!r}"
     return found, why_off
+
+
+def _serves_without(provider: Provider) -> bool:
+    """Say whether a provider needs no key, and nobody said where one is."""
+    return preset_of(provider.preset).keyless and not provider.key_env

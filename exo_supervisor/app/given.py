@@ -14,6 +14,9 @@ from exo_supervisor.core.policy import WAITS, Waits
 from exo_supervisor.host.credentials import Secret
 from exo_supervisor.runtime.sinks import Sink
 
+NO_KEY = "none needed"
+"""Where the key of a provider comes from that needs none."""
+
 
 class Given(Struct, frozen=True):
     """What the machine that we run on gives: sockets, keys, and what to say of the file read.
@@ -26,7 +29,7 @@ class Given(Struct, frozen=True):
     config: Config
     file: str | None
     sockets: Sequence[socket]
-    keys: Mapping[str, Secret]
+    keys: Mapping[str, Secret | None]
     why_off: Mapping[str, str]
     state: Path | None = None
     tcp: tuple[socket, Secret] | None = None
@@ -37,7 +40,7 @@ class Given(Struct, frozen=True):
 
     def settings(self) -> Mapping[str, object]:
         """Return the settings as they are shown: what is set and from where, never a secret."""
-        keys = {name: secret.where for name, secret in self.keys.items()}
+        keys = {name: secret.where if secret else NO_KEY for name, secret in self.keys.items()}
         return {
             "view": "service",
             "file": self.file,

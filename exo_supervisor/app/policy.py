@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import structs
 
+from exo_supervisor.config.presets import preset_of
 from exo_supervisor.config.schema import Config, Model, Provider, Timeouts
 from exo_supervisor.core.breakers.automaton import Rules
 from exo_supervisor.core.effects import OwnInstances, Timers
@@ -13,6 +14,7 @@ from exo_supervisor.discovery.static import address_of
 from exo_supervisor.wire.anthropic.outbound import IGNORED as ANTHROPIC_IGNORED
 from exo_supervisor.wire.exo.traits import PEERS
 
+_IGNORED = {"anthropic": ANTHROPIC_IGNORED}
 CLOUD_CONNECT = 10.0
 CLOUD_FIRST_CONTENT = 120.0
 CLOUD_STALL = 60.0
@@ -80,7 +82,7 @@ def _exo_timers(peer: PeerRules, timeouts: Timeouts, waits: Waits) -> Timers:
 
 
 def _cloud(provider: Provider, config: Config, why_off: Mapping[str, str]) -> Cloud:
-    timeouts = config.timeouts
+    timeouts, preset = config.timeouts, preset_of(provider.preset)
     first = CLOUD_FIRST_CONTENT if provider.first_content is None else provider.first_content
     connect = max(timeouts.connect, CLOUD_CONNECT)
     return Cloud(
@@ -100,7 +102,8 @@ def _cloud(provider: Provider, config: Config, why_off: Mapping[str, str]) -> Cl
         streams=provider.stream,
         why_off=why_off.get(provider.name, ""),
         dialect=provider.dialect,
-        ignored=ANTHROPIC_IGNORED if provider.dialect == "anthropic" else frozenset(),
+        ignored=preset.ignored | _IGNORED.get(provider.dialect, frozenset()),
+        quirks=preset.quirks,
     )
 
 

@@ -75,7 +75,7 @@ async def serve(
     config, state = given.config, given.state
     clock = get_running_loop().time  # what anyio.current_time asks, without its detour
     border, pins = border_of(config), await read_pins(state)
-    keys = {name: secret.reveal() for name, secret in given.keys.items()}
+    keys = {name: secret and secret.reveal() for name, secret in given.keys.items()}
     policy = await _policy(given, pins, owned=border.owned)
     current = Current(policy, keys, given.secrets())
     machine = Machine(current.policy(), clock())

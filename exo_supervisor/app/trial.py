@@ -39,7 +39,7 @@ class Finding(Struct, frozen=True):
 
 async def try_all(
     config: Config,
-    keys: Mapping[str, Secret],
+    keys: Mapping[str, Secret | None],
     why_off: Mapping[str, str],
     *,
     optional: Collection[str] = (),
@@ -87,19 +87,26 @@ async def _try_node(fetch: Fetcher, url: str, wait: float) -> Finding:
 
 
 async def _try_provider(
-    fetch: Fetcher, provider: Provider, keys: Mapping[str, Secret], why_off: Mapping[str, str]
+    fetch: Fetcher,
+    provider: Provider,
+    keys: Mapping[str, Secret | None],
+    why_off: Mapping[str, str],
 ) -> tuple[Finding, tuple[ModelId, ...]]:
     """Try one provider; also the models that it lists, none where it lists none."""
     name = ProviderName(provider.name)
     if name in why_off:
         return Finding("off", "provider", f"{name}, {why_off[name]}"), ()
-    source = Source(name, provider.base_url, keys[name].reveal, provider.dialect)
+    secret = keys[name]
+    key = secret and secret.reveal()
+    source = Source(name, provider.base_url, lambda: key, provider.dialect)
     told = await ask_for_list(fetch, source, LIST_WAIT)
     if not isinstance(told, ProviderListed):
         text = f"{name}, {told.detail or reason_of(told.why)}"
         if told.answered and told.why != "bad_key" and (better := await _better_url(fetch, source)):
             text += f'; but {better} works: base_url = "{better}"'
         return Finding("warn", "provider", text), ()
+    if key is None:
+        return Finding("ok", "provider", f"{name}, lists {len(told.models)} models"), told.models
     bare = await ask_for_list(fetch, source._replace(key=lambda: None), LIST_WAIT)
     proven = "list is public, key not proven"
     if not isinstance(bare, ProviderListed) and bare.why == "bad_key":

@@ -7,6 +7,7 @@ from typing import cast
 import msgspec
 
 from exo_supervisor.app import files
+from exo_supervisor.app.given import NO_KEY
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.running import keys_of, names_a_file, of_service
 from exo_supervisor.cli.settings import guarded, load
@@ -64,4 +65,5 @@ def _keys_set(settings: Settings) -> dict[str, str]:
         found, why_off = files.keys(settings.config, os.environ)
     except StartError:
         return {}
-    return dict.fromkeys(found, "set") | dict.fromkeys(why_off, "not set")
+    said = {name: NO_KEY if secret is None else "set" for name, secret in found.items()}
+    return said | dict.fromkeys(why_off, "not set")

@@ -2,6 +2,7 @@
 
 import os
 
+from exo_supervisor.app.given import NO_KEY
 from exo_supervisor.cli.errors import UNREACHABLE, VerbError
 from exo_supervisor.cli.http import fetch
 from exo_supervisor.cli.json_view import parse_object
@@ -28,4 +29,8 @@ def names_a_file(arguments: Arguments) -> bool:
 def keys_of(body: Fields) -> dict[str, str]:
     """Say of each provider whether the service has its key, and from where."""
     found = fields(body.get("keys"))
-    return {name: f"set ({where})" if where else "not set" for name, where in found.items()}
+    return {name: _said(where) if where else "not set" for name, where in found.items()}
+
+
+def _said(where: object) -> str:
+    return NO_KEY if where == NO_KEY else f"set ({where})"

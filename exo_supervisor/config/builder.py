@@ -1,11 +1,12 @@
 """A configuration while it is put together: what was accepted, from where, and what was not."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from types import MappingProxyType
 
 import msgspec
 
 from exo_supervisor.config.fault import ConfigFault, Kind, Position
+from exo_supervisor.config.presets import preset_of
 from exo_supervisor.config.rules import UnfitError, take
 from exo_supervisor.config.schema import Config
 from exo_supervisor.config.tables import KEYS, LISTED, SINGLE
@@ -47,6 +48,13 @@ class Builder:
             return
         self.values[label][key] = taken
         self.places[dotted] = at
+
+    def fill(self, label: str, preset: str, given: Container[str]) -> None:
+        """Put what a preset says where the row itself says nothing."""
+        place = Position(f'preset "{preset}"')
+        for key, value in preset_of(preset).given().items():
+            if key not in given:
+                self.put(label, key, value, lambda _index: place)
 
     def refuse(self, place: Position, key: str, kind: Kind, message: str, hint: str = "") -> None:
         self.faults.append(place.fault(key, kind, message, hint))

@@ -13,6 +13,7 @@ from exo_supervisor.config.cross_checks import cross_check
 from exo_supervisor.config.document import Document
 from exo_supervisor.config.fault import ConfigError, ConfigFault, Position
 from exo_supervisor.config.literal import printable
+from exo_supervisor.config.presets import preset_of
 from exo_supervisor.config.schema import Config
 from exo_supervisor.config.tables import KEYS, LISTED, SINGLE, VARIABLES, heading, similar
 
@@ -109,10 +110,15 @@ def _read_listed(builder: Builder, document: Document, table: str, value: object
         builder.values[label] = {}
         builder.tables[label] = place
         _read_table(builder, document, (table, index), entries)
+        preset = builder.values[label].get("preset", "")
+        if isinstance(preset, str) and preset:
+            builder.fill(label, preset, set(entries))
         for key, info in KEYS[table].items():
-            if info.required and key not in entries:
+            if info.required and key not in entries and key not in builder.values[label]:
                 message = f"[[{table}]] has no `{key}`, which every one needs"
-                builder.refuse(place, f"{label}.{key}", "bad_value", message)
+                example = preset_of(str(preset)).example if key == "base_url" else ""
+                hint = f'for example "{example}"' if example else ""
+                builder.refuse(place, f"{label}.{key}", "bad_value", message, hint)
 
 
 def _read_table(

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Literal, cast, get_args, get_origin
 from urllib.parse import urlsplit
@@ -111,7 +112,7 @@ def _take_one(key: str, kind: object, value: object, index: int | None = None) -
         return Unfit("wrong_type", message, _example(kind), index)
     if not _converts(value, kind):
         message = f"{where} wants {wants(kind)}{_limit(meta, value)}{_got(key, value)}"
-        return Unfit("bad_value", message, _example(kind), index)
+        return Unfit("bad_value", message, _example(kind) or _near(plain, value), index)
     if isinstance(value, str) and (problem := _text_problem(key, value)):
         return Unfit("bad_value", f"{where} {problem[0]}", problem[1], index)
     return float(cast("int", value)) if simple is float else value
@@ -144,6 +145,13 @@ def _example(kind: object, brackets: str = "") -> str:
         return ""
     text = literal(meta.examples[0])
     return f"for example {brackets[:1]}{text}{brackets[1:]}"
+
+
+def _near(plain: object, value: object) -> str:
+    """Name the choice that comes nearest, where there is a choice of words."""
+    words = [word for word in get_args(plain) if isinstance(word, str) and word]
+    found = get_close_matches(value[:64], words, n=1) if isinstance(value, str) else []
+    return f'similar: "{found[0]}"' if found else ""
 
 
 def _text_problem(key: str, value: str) -> Problem | None:

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from exo_supervisor.config.presets import PresetName
+
 _WEEK = 604_800.0
 _LARGEST_BODY = 268_435_456  # 256 MiB: what all bodies in flight may hold together
 
@@ -174,6 +176,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     """`[[provider]]`: one cloud; for a timer that is None the service chooses."""
 
     name: ProviderName
+    preset: PresetName = ""
     dialect: Literal["openai", "anthropic"] = "openai"
     base_url: CloudUrl
     key_env: MaybeVariable = ""

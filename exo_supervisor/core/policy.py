@@ -71,6 +71,11 @@ class PeerRules(Struct, frozen=True):
 
 ANY_PEER = PeerRules()
 
+NEW_LIMIT = "new_limit"
+"""Takes a limit of the answer's tokens as `max_completion_tokens` only."""
+NO_STREAM_OPTIONS = "no_stream_options"
+"""Takes no `stream_options`, and tells its usage unasked."""
+
 
 class Cloud(Struct, frozen=True):
     """One provider: where it is, when it is tried, and what it may be asked for.
@@ -93,6 +98,8 @@ class Cloud(Struct, frozen=True):
     """What it is asked in."""
     ignored: frozenset[str] = frozenset()
     """Demands that it does not honour."""
+    quirks: frozenset[str] = frozenset()
+    """In what it is known to differ from its dialect."""
 
 
 class ModelRule(Struct, frozen=True):

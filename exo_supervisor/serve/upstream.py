@@ -84,7 +84,8 @@ class Upstream:
         if chat.headers and not traits.exo and DIALECTS.get(chat.dialect) is dialect:
             ours = dialect.headers(self._keys()[start.target])
             headers = encode_headers({**ours, **dict(chat.headers)})
-        body = dialect.encode(chat, Ask(start.model, traits, start.streamed, start.usage))
+        ask = Ask(start.model, traits, start.streamed, start.usage, start.quirks)
+        body = dialect.encode(chat, ask)
         return sender.send(
             listener, "POST", dialect.url(start.url, chat.kind), headers=headers, body=body,
             connect_timeout=start.timers.connect, proxy=self._proxies.get(start.target),

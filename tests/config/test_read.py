@@ -39,6 +39,7 @@ def test_the_example_is_valid_with_its_commented_tables_in_force() -> None:
     assert config.providers == (
         Provider(
             name="openrouter",
+            preset="openrouter",
             base_url="https://openrouter.ai/api/v1",
             key_env="OPENROUTER_API_KEY",
             connect=10.0,

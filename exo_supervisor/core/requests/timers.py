@@ -7,13 +7,14 @@ from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.load.heads import Heads
 from exo_supervisor.core.load.marks import STREAM, USAGE
 from exo_supervisor.core.names import Address
-from exo_supervisor.core.policy import Cloud, PeerRules
+from exo_supervisor.core.policy import NO_STREAM_OPTIONS, Cloud, PeerRules
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.request import Attempt, RequestState
 from exo_supervisor.core.tables import Tables
 
 _CALLS = frozenset({"tools", "functions"})
 """Demands with which a part of an answer may be written in silence."""
+_NONE = frozenset[str]()
 SOONEST = 2.0
 """Seconds of silence, at least, until the state is asked about it."""
 
@@ -21,12 +22,12 @@ SOONEST = 2.0
 def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAttempt:
     """Describe an attempt that begins, and note on it how its node and its cluster are now."""
     candidate = attempt.candidate
-    dialect = None
+    dialect, quirks = None, _NONE
     if candidate.provider is not None:
         cloud = tables.clouds.providers[candidate.provider].cloud
         url, timers = cloud.url, _cloud_timers(cloud, tables.heads, state.event.demands)
         timers = _settle_form(attempt, cloud, timers, tables)
-        dialect = cloud.dialect
+        dialect, quirks = cloud.dialect, cloud.quirks
     else:
         node = tables.registry.nodes[Address(candidate.target)]
         url = node.url
@@ -48,6 +49,7 @@ def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAtte
         streamed=attempt.streamed,
         usage=attempt.usage,
         dialect=dialect,
+        quirks=quirks,
     )
 
 
@@ -96,11 +98,12 @@ def _settle_form(attempt: Attempt, cloud: Cloud, timers: Timers, tables: Tables)
 
     An answer that is no stream shows nothing, not even a head, before all of it is there.
     """
-    if cloud.streams and not tables.quirks.known:
+    if cloud.streams and not cloud.quirks and not tables.quirks.known:
         return timers
     pair = attempt.candidate.pair
     attempt.streamed = cloud.streams and not tables.quirks.has(pair, STREAM)
-    attempt.usage = attempt.streamed and not tables.quirks.has(pair, USAGE)
+    refused = NO_STREAM_OPTIONS in cloud.quirks or tables.quirks.has(pair, USAGE)
+    attempt.usage = attempt.streamed and not refused
     return timers if attempt.streamed else structs.replace(timers, headers=None)
 
 

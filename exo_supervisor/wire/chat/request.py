@@ -59,13 +59,14 @@ class Ask(Struct, frozen=True):
     """How one target is asked: under which name of the model, and for what kind of answer.
 
     Without `streamed` it is asked for one whole answer, whatever the client asked of us; with
-    `usage` for a stream that tells its usage.
+    `usage` for a stream that tells its usage. `quirks` are in what it differs from its dialect.
     """
 
     model: str
     traits: Traits = PROVIDER
     streamed: bool = True
     usage: bool = True
+    quirks: frozenset[str] = frozenset()
 
 
 def refused_of_client(fault: Fault, request: ChatRequest) -> Fault:

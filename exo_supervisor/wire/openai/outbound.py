@@ -7,10 +7,11 @@ from msgspec import Raw, Struct
 
 from exo_supervisor import __version__
 from exo_supervisor.core.names import ModelId
+from exo_supervisor.core.policy import NEW_LIMIT, NO_STREAM_OPTIONS
 from exo_supervisor.wire.bounds import MAX_NAME_CHARS
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.piece import NULL
-from exo_supervisor.wire.chat.request import Ask, ChatRequest, Kind
+from exo_supervisor.wire.chat.request import Ask, ChatRequest, Fields, Kind
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
 
 _CONTEXTS = (
@@ -36,6 +37,7 @@ _PATHS: dict[Kind, str] = {
     "embeddings": "/embeddings",
 }
 
+_LIMIT, _COMPLETION_LIMIT = "max_tokens", "max_completion_tokens"
 _list = msgspec.json.Decoder(_List)
 _cards = msgspec.json.Decoder(list[Raw])
 _messages = msgspec.json.Decoder(list[dict[str, Raw]])
@@ -54,6 +56,8 @@ def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
     fields["stream"] = Raw(b"true" if ask.streamed else b"false")
     if request.native is not None:
         fields["messages"] = _without_thoughts(fields["messages"])
+    if ask.quirks:
+        fields = _bent(fields, ask.quirks)
     if not ask.streamed:
         fields.pop("stream_options", None)
     elif ask.usage:
@@ -62,6 +66,18 @@ def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
         merged["include_usage"] = Raw(b"true")
         fields["stream_options"] = Raw(msgspec.json.encode(merged))
     return msgspec.json.encode(fields)
+
+
+def _bent(fields: Fields, quirks: frozenset[str]) -> Fields:
+    """Say the same as a provider takes it, in the client's order."""
+    if NO_STREAM_OPTIONS in quirks:
+        fields.pop("stream_options", None)
+    if NEW_LIMIT not in quirks or _LIMIT not in fields:
+        return fields
+    if _COMPLETION_LIMIT in fields:
+        del fields[_LIMIT]
+        return fields
+    return {_COMPLETION_LIMIT if key == _LIMIT else key: raw for key, raw in fields.items()}
 
 
 def _without_thoughts(messages: Raw) -> Raw:

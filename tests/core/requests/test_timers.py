@@ -4,7 +4,7 @@ import pytest
 from msgspec import structs
 
 from exo_supervisor.core.effects import StartAttempt, Timers
-from exo_supervisor.core.policy import Cloud
+from exo_supervisor.core.policy import NEW_LIMIT, NO_STREAM_OPTIONS, Cloud
 from tests.core.story import BOTH, P, Story
 
 OWN = Timers(connect=10.0, headers=8.0, first_content=120.0, first_content_max=120.0, stall=60.0)
@@ -28,3 +28,20 @@ def test_a_cloud_has_longer_between_two_pieces_while_a_call_may_be_written(
     [start] = story.ask("r", demands=demands)
     assert isinstance(start, StartAttempt)
     assert start.timers == structs.replace(timers, stall=stall)
+
+
+@pytest.mark.parametrize(
+    ("quirks", "usage"),
+    [
+        pytest.param(frozenset[str](), True, id="none"),
+        pytest.param(frozenset({NEW_LIMIT}), True, id="of its limits"),
+        pytest.param(frozenset({NO_STREAM_OPTIONS}), False, id="of its usage"),
+    ],
+)
+def test_what_a_cloud_is_known_not_to_take_is_not_asked_of_it(
+    quirks: frozenset[str], *, usage: bool
+) -> None:
+    cloud = Cloud(P, "https://p.example", quirks=quirks)
+    [start] = Story(structs.replace(BOTH, clouds=(cloud,))).ask("r")
+    assert isinstance(start, StartAttempt)
+    assert (start.quirks, start.streamed, start.usage) == (quirks, True, usage)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.policy import NEW_LIMIT, NO_STREAM_OPTIONS
 from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.request import Ask, refused_of_client
 from exo_supervisor.wire.openai.inbound import read_chat
@@ -40,6 +41,31 @@ def test_what_a_provider_does_not_take_is_not_asked() -> None:
     assert whole == ASK | {"model": "gpt", "stream": False}
     bare = json.loads(encode_chat(request, Ask("gpt", usage=False)))
     assert bare == ASK | {"model": "gpt", "stream": True, "stream_options": {"x": 1}}
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"max_tokens": 5}, {"max_completion_tokens": 5}),
+        ({"max_tokens": 5, "max_completion_tokens": 3}, {"max_completion_tokens": 3}),
+        ({"max_completion_tokens": 3}, {"max_completion_tokens": 3}),
+        ({}, {}),
+    ],
+)
+def test_a_limit_is_told_in_the_one_word_that_a_provider_takes(
+    limits: dict[str, object], told: dict[str, object]
+) -> None:
+    body = {"model": "m", **limits, "messages": ASK["messages"]}
+    ask = Ask("m", usage=False, quirks=frozenset({NEW_LIMIT}))
+    sent = json.loads(encode_chat(read_chat(json.dumps(body).encode()), ask))
+    assert sent == {"model": "m", **told, "messages": ASK["messages"], "stream": True}
+    assert list(sent) == ["model", *told, "messages", "stream"]
+
+
+def test_stream_options_are_kept_from_a_provider_that_tells_its_usage_unasked() -> None:
+    request = read_chat(json.dumps(ASK | {"stream_options": {"include_usage": True}}).encode())
+    ask = Ask("m", usage=False, quirks=frozenset({NO_STREAM_OPTIONS}))
+    assert json.loads(encode_chat(request, ask)) == ASK | {"model": "m", "stream": True}
 
 
 def test_what_the_client_asked_for_itself_is_not_ours_to_leave_out() -> None:

@@ -1,0 +1,26 @@
+"""A provider named by its preset alone is asked as it wants to be."""
+
+import pytest
+
+from exo_supervisor.demo import Cloud
+from tests.app.world import CLOUD_MODEL, KEY, MODEL, in_process
+
+pytestmark = pytest.mark.real_time
+
+ROW = {"name": MODEL, "cloud": [f"house-cloud/{CLOUD_MODEL}"]}
+
+
+@pytest.mark.parametrize(
+    ("preset", "limit"), [("openai", "max_completion_tokens"), ("groq", "max_tokens")]
+)
+async def test_a_limit_reaches_it_under_the_name_that_it_takes(preset: str, limit: str) -> None:
+    cloud = Cloud(KEY, (CLOUD_MODEL,))
+    async with cloud:
+        provider = {"name": "house-cloud", "preset": preset, "base_url": cloud.base_url}
+        async with in_process(provider=[provider], model=[ROW]) as world:
+            await world.ready(0)
+            reply = await world.chat(max_tokens=7)
+            assert reply.status_code == 200
+            asked = cloud.last_request or {}
+            named = {name: asked[name] for name in asked if name.startswith("max_")}
+            assert named == {limit: 7}
