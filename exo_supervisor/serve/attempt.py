@@ -142,6 +142,8 @@ class Attempt:
                 self._opens_by = min(self._opens_by, now + ERROR_WAIT)
             return
         self.reading = self._owner.read_answer(self.start, found)
+        if self.reading is None:
+            self._fail(Fault.CONTENT_TYPE)
 
     @guarded_part
     def data(self, data: bytes) -> None:

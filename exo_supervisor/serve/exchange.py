@@ -173,9 +173,15 @@ class Exchange:
 
     # ---------------------------------------------------------------- the attempt
 
-    def read_answer(self, start: StartAttempt, media: Media) -> Reader:
-        """Make what reads an attempt's answer, and what writes it for the client."""
+    def read_answer(self, start: StartAttempt, media: Media) -> Reader | None:
+        """Make what reads an attempt's answer, and what writes it for the client.
+
+        None: what was asked for is not answered so.
+        """
         chat, traits = self._chat, TRAITS[start.generation]
+        reader = dialect_of(start).readers.get((chat.kind, media))
+        if reader is None:
+            return None
         was = self.reply
         reply = Reply(was.request, was.created, start.model, chat, was.state)
         seam, before = None, 0
@@ -184,7 +190,7 @@ class Exchange:
             reply = self._continuation.follow(reply, joined=seam is not None)
         self.reply = reply
         write = self._operation.stream if chat.stream else self._operation.body
-        return dialect_of(start).readers[chat.kind, media](
+        return reader(
             writer=write(reply),
             traits=traits,
             asked=start.model,

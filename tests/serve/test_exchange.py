@@ -5,7 +5,7 @@ from functools import partial
 from math import inf
 
 import pytest
-from msgspec import structs
+from msgspec import Raw, structs
 from structlog.testing import capture_logs
 
 from exo_supervisor.core.effects import CancelAttempt, Refuse
@@ -19,11 +19,14 @@ from exo_supervisor.core.events import (
 from exo_supervisor.core.names import Address, RequestId
 from exo_supervisor.core.outcomes import Failure, Fault, Refusal, RefusedAs
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
+from exo_supervisor.serve.ingress import Reception
 from exo_supervisor.serve.upstream import judge_head
 from exo_supervisor.wire.openai.framing import KEEP_ALIVE
 from exo_supervisor.wire.openai.stream_writer import DONE
+from exo_supervisor.wire.table import OPERATIONS
 from tests.serve.test_attempt import END, ERROR, LONG_END, STOP, Step, text
-from tests.serve.virtual import JSON, RESET, SSE, Browser, House, refusal, start
+from tests.serve.virtual import JSON, RESET, SSE, Browser, House, begun, refusal, start
+from tests.wire.requests import a_chat
 
 HEAD: Step = (0.0, (200, SSE))
 
@@ -140,6 +143,23 @@ def test_a_line_tells_how_much_of_a_prompt_was_cached() -> None:
     house.loop.run(1.0)
     (record,) = house.records
     assert (record.prompt_tokens, record.cached_tokens, record.dialect) == (9, 8, "openai")
+
+
+def test_an_answer_of_a_sort_that_was_not_asked_for_fails_over() -> None:
+    """Embeddings are never streamed: nobody could read them so."""
+    house = House(*(partial(start, attempt=n, generation=None) for n in (1, 2)))
+    house.target.steps = [[HEAD, (0.0, text("a"))], [HEAD, (0.0, text("a"))]]
+    chat = structs.replace(a_chat(), kind="embeddings", fields={"input": Raw(b'"hi"')})
+    operation = structs.replace(OPERATIONS["/v1/chat/completions"], read=lambda *_: chat)
+    browser = Browser(house.loop)
+    reception = Reception(house.ingress, browser, begun(), operation)
+    browser.handler = reception
+    reception.begin(None)
+    reception.end()
+    house.loop.run(1.0)
+    assert browser.status == 502
+    assert [one.failure.fault for one in house.settled()] == [Fault.CONTENT_TYPE] * 2
+    house.check_empty()
 
 
 def test_many_attempts_that_fail_at_once_each_have_their_end() -> None:
