@@ -29,7 +29,7 @@ def told(refusal: Refusal, request_id: str = "") -> Told:
     return Told(**structs.asdict(refusal), request_id=request_id)
 
 
-class StreamState(Struct):
+class StreamState(Struct, gc=False):
     """How far one client's stream is: its attempts' writers, and whoever waits, go on from there.
 
     `sent` counts events that are numbered, `opened` says that those that open a stream are out.
@@ -39,7 +39,7 @@ class StreamState(Struct):
     opened: bool = False
 
 
-class Reply(Struct, frozen=True):
+class Reply(Struct, frozen=True, gc=False):
     """What a writer is told of the answer it writes; `model` is shown where no other is named.
 
     With `joined`, the client has a part of it from another target; `mark` is put beside its end.

@@ -95,7 +95,7 @@ class Piece(Struct, gc=False):
         return self.finish is not None or self.delta.said() or self.has_extras()
 
 
-class Usage(Struct, frozen=True):
+class Usage(Struct, frozen=True, gc=False):
     """The token counts of an answer, as its upstream counted them.
 
     As OpenAI means it, `prompt_tokens` include those that were read from a cache (`cached_tokens`)

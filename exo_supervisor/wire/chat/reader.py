@@ -180,8 +180,10 @@ class Reader(Answer, ABC):
         """Take in the upstream's own count; what is none is passed over."""
         if usage == NULL:
             return
+        if len(usage) > _MAX_ASIDE:
+            return
         try:
-            told = read_usage(aside(usage))
+            told = read_usage(usage)
         except UNREADABLE:
             return
         self.usage, self.usage_text = told, bytes(usage)

@@ -19,7 +19,7 @@ _PROMPTS: Final[dict[Kind, str]] = {
 }
 
 
-class ChatRequest(Struct, frozen=True):
+class ChatRequest(Struct, frozen=True, gc=False):
     """A request as far as it is ours to read; `fields` holds every field untouched.
 
     `demands` names the fields that change the answer and that some target is known to ignore.
