@@ -109,7 +109,8 @@ class EventReader(Reader):
         return b"" if self.fault is not None else self._tell(piece, data)
 
     def _tell(self, delta: Delta, data: bytes, finish: str | None = None) -> bytes:
-        native = data if self.writer.native == DIALECT else b""
+        # what is made to fit another target's answer is no copy of its event any more
+        native = data if self.writer.native == DIALECT and not self._adapts else b""
         piece = Piece(delta, Raw(dumps(delta)), finish=finish, native=native)
         return self.take(piece) if piece.tells() else b""
 

@@ -95,4 +95,5 @@ def go_on(chat: ChatRequest, said: Transcript) -> ChatRequest | None:
     for name in ("max_tokens", "max_completion_tokens"):
         if left is not None and name in fields:
             fields[name] = Raw(msgspec.json.encode(left))
-    return msgspec.structs.replace(chat, fields=fields, max_tokens=left)
+    # whoever speaks the client's own dialect is asked in a translation, which has what was said
+    return msgspec.structs.replace(chat, fields=fields, max_tokens=left, native=None)

@@ -117,7 +117,8 @@ _FIELD = (
     r"extra (inputs?|fields?) |additional propert|cannot find field|that support|"
     r"support the provided|not (yet )?implemented|must be a string|prefill|last role|"
     r"must end with a user|only supports|only allows|at most \d+ [\w ()]{1,40} may be provided|"
-    r"not available (for|with) this model|supports at most|supported by this model|"
+    r"(deprecated|not available) (for|with) this model|cannot both be specified|supports at most|"
+    r"supported by this model|"
     r"maximum allowed number of output|image input|multimodal|mmproj|requires --enable"
 )
 _FULL = (

@@ -54,7 +54,7 @@ def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
     fields = request.fields.copy()
     fields["model"] = Raw(msgspec.json.encode(ask.model))
     fields["stream"] = Raw(b"true" if ask.streamed else b"false")
-    if request.native is not None:
+    if request.dialect != "openai":
         fields["messages"] = _without_thoughts(fields["messages"])
     if ask.quirks:
         fields = _bent(fields, ask.quirks)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from exo_supervisor.wire.anthropic.outbound import (
     IGNORED,
@@ -15,6 +16,8 @@ from exo_supervisor.wire.anthropic.outbound import (
     request_headers,
     url,
 )
+from exo_supervisor.wire.chat.continuation import Transcript, go_on
+from exo_supervisor.wire.chat.piece import Delta, Piece
 from exo_supervisor.wire.chat.request import Ask
 from exo_supervisor.wire.openai.inbound import read_chat
 from tests.wire.anthropic.test_inbound import read as read_messages
@@ -77,6 +80,16 @@ def test_a_plain_chat_is_asked_as_messages_words_it() -> None:
         "temperature": 0.5,
         "top_p": 1,
     }
+
+
+def test_an_answer_that_is_gone_on_with_is_asked_with_what_was_said() -> None:
+    said = Transcript()
+    said.note(Piece(Delta(content="Once"), Raw(b'{"content":"Once"}')))
+    rest = go_on(read_messages(USER, stream=True), said)
+    assert rest is not None
+    told = json.loads(encode(rest, Ask("theirs")))
+    assert told["messages"][-1] == {"role": "assistant", "content": [text("Once")]}
+    assert told["max_tokens"] == 8
 
 
 def test_a_limit_that_was_left_out_is_filled_in() -> None:

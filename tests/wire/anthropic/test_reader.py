@@ -11,6 +11,7 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.anthropic.body_reader import BodyReader
 from exo_supervisor.wire.anthropic.reader import EventReader
 from exo_supervisor.wire.anthropic.stream_writer import MAX_HELD_BYTES
+from exo_supervisor.wire.chat.continuation import Splice
 from exo_supervisor.wire.chat.piece import Usage, Writer
 from exo_supervisor.wire.chat.reader import MAX_MALFORMED
 from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES
@@ -298,6 +299,22 @@ def test_a_call_that_was_cut_by_a_full_context_is_left_out() -> None:
     assert [b["type"] for b in json.loads(b"".join(reading.result()))["content"]] == ["text"]
     reading, _ = read(started() + said("a") + cut + ended("tool_use"), writer=answer_writer())
     assert reading.fault is Fault.MALFORMED
+
+
+def test_a_continuation_by_such_an_upstream_goes_on_with_the_text_that_the_client_has() -> None:
+    begun = started() + OPEN + WORD
+    _, before = read_on(begun, stream_writer())
+    joined = stream_writer(joined=True)
+    reading = EventReader(writer=joined, seam=Splice("a"))
+    after = reading.feed(started() + said(" b", "c") + ended()) + reading.close()
+    assert reading.fault is None
+    assert whole(before + after)["content"] == [{"type": "text", "text": "a bc"}]
+
+
+def read_on(told: bytes, writer: Writer) -> tuple[EventReader, bytes]:
+    """Read a part of a stream, whose upstream then dies."""
+    reading = EventReader(writer=writer)
+    return reading, reading.feed(told)
 
 
 # ------------------------------------------------------------------ faults
