@@ -128,21 +128,21 @@ class FleetEvents:
             return []
         return [say("info", "ghost_nodes_seen", cluster=node.cluster, ghosts=event.ghosts)]
 
-    def unread(self, event: PlacementFailed) -> list[Effect]:
+    def unread(self, event: PlacementFailed, _now: float) -> list[Effect]:
         """Take in that a node did not tell of its cluster: it has been looked at all the same."""
         node = self._registry.nodes.get(event.node)
         if node is not None:
             node.looked, node.unread = True, event.why
         return []
 
-    def cards(self, event: CardsRead) -> list[Effect]:
+    def cards(self, event: CardsRead, _now: float) -> list[Effect]:
         """Remember which models Exo merely knows."""
         for card in event.cards:
             if len(self._registry.cards) < MAX_CARDS:
                 self._registry.cards.setdefault(card)
         return []
 
-    def listed(self, event: ProviderListed) -> list[Effect]:
+    def listed(self, event: ProviderListed, _now: float) -> list[Effect]:
         """Take in a provider's list of models."""
         provider = self._tables.clouds.get(event.provider)
         if provider is None:
@@ -155,7 +155,7 @@ class FleetEvents:
             return []
         return [say("info", "provider_reached", provider=event.provider, models=count)]
 
-    def unlisted(self, event: ProviderFailed) -> list[Effect]:
+    def unlisted(self, event: ProviderFailed, _now: float) -> list[Effect]:
         """Take in that a provider did not give its list; that it refused it says no more."""
         provider = self._tables.clouds.get(event.provider)
         if provider is None:
@@ -211,7 +211,7 @@ class FleetEvents:
         self._tables.busy.forget(address)
         return [*effects, UnwatchNode(node=address)]
 
-    def heard(self, event: SourceHeard) -> list[Effect]:
+    def heard(self, event: SourceHeard, _now: float) -> list[Effect]:
         """Take in that a source has told of all that it knew at the start."""
         self._awaited.discard(event.source)
         return []

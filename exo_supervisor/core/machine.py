@@ -31,19 +31,16 @@ configuration; what came of a placement whose ticket is not the last; a `Ticked`
 and an alarm of somebody who needs none any more. What may come twice, or out of order: sightings,
 probes, states (a member that replays its log tells the past, see `fleet/members`), lists.
 
-**What bounds each table.** Requests, the queue, silences and concurrency: the requests that
-`requests/admission` lets in. Alarms: 64 and two for each request that waits and each cluster. Nodes
-2,048, of which 1,024 were never up and nobody named them; clusters, ids, pins and views by nodes.
-Breakers 8,192; marks of the busy and absent, quirks, declines, candidates 8,192 each. Latency: 256
-models a target; prefill 1,024; heads: 20 a provider. Names that stood once: 128 of each of 1,024
-nodes; cards 20,000. Models that somebody ordered 256; traffic's sides 4,096; lines about failed
-attempts 1,024. Retries: ten seconds, a row each. Each bound stands beside its table, with who makes
-room.
+**What bounds each table.** What is kept of requests (the queue, silences, concurrency), by how many
+`requests/admission` lets in; their alarms, by `Alarms.thin_out`. What is kept of nodes (clusters,
+ids, views), by `MAX_NODES`, of which strangers may be `MAX_UNVERIFIED`. What is kept of providers,
+by the configuration. Whatever else others can add rows to is `Bounded`, or has its bound beside its
+table, with who makes room.
 """
 
 from collections.abc import Callable
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, Literal
 
 from exo_supervisor.core.alarms import Alarms
 from exo_supervisor.core.effects import Announce, Effect, say
@@ -90,14 +87,10 @@ from exo_supervisor.core.tables import Tables
 SWEEP = 60.0
 """Seconds between two looks for nodes that may be forgotten."""
 
-E = TypeVar("E")
-Take = Callable[[E, float], list[Effect]]
+Take = Callable[[Any, float], list[Effect]]
 """Takes one kind of event in, at an instant."""
-
-
-def _timeless(take: Callable[[E], list[Effect]]) -> Take[E]:
-    """Take an event in that means the same whenever it comes."""
-    return lambda event, _now: take(event)
+Wakes = Literal["all", "if_changed"] | None
+"""Whether those who wait look again after it: all, or only if others are ready for what now."""
 
 
 class Machine:
@@ -106,8 +99,8 @@ class Machine:
     def __init__(self, policy: Policy, now: float) -> None:
         self.started = now
         self._alarms = Alarms()
-        self._keeper_at = inf
-        self.tables = Tables(policy, now, self._wake_keeper)
+        self._reconcile_at = inf
+        self.tables = Tables(policy, now, self._wake_reconciler)
         self.catalog = Catalog(policy, self.tables.registry, self.tables.clouds)
         self.dispatch = Dispatch(self.tables, self.catalog, self._wake)
         self._fleet_events = FleetEvents(self.tables)
@@ -117,45 +110,53 @@ class Machine:
         self._alarms.set(now + policy.first_look, "look")
         self._alarms.set(now + SWEEP, "sweep")
 
-    def _table(self) -> dict[type[Event], Take[Any]]:
-        """Name who takes which event in."""
+    def _table(self) -> dict[type[Event], tuple[Take, Wakes]]:
+        """Name who takes which event in, and whether those who wait look again after it."""
         dispatch, fleet, reconciler = self.dispatch, self._fleet_events, self.tables.reconciler
         return {
             # Requests: what one of them causes goes to its own client, but for a free seat.
-            RequestArrived: dispatch.arrived,
-            ContentSeen: dispatch.content,
-            AttemptSettled: dispatch.settled,
-            AttemptQuieted: dispatch.quieted,
-            RequestEnded: dispatch.ended,
-            # What is heard: whoever waits looks again if it changed who is ready for what.
-            ProbeAnswered: self._heard(fleet.answered),
-            ProbeFailed: self._heard(self._miss),
-            PlacementRead: self._heard(self._read),
-            PlacementFailed: self._heard(_timeless(fleet.unread)),
-            ProviderListed: self._then_rouse(_timeless(fleet.listed)),
-            ProviderFailed: self._heard(_timeless(fleet.unlisted)),
-            SourceHeard: self._heard(_timeless(fleet.heard)),
+            RequestArrived: (dispatch.arrived, None),
+            ContentSeen: (dispatch.content, None),
+            AttemptSettled: (dispatch.settled, None),
+            AttemptQuieted: (dispatch.quieted, None),
+            RequestEnded: (dispatch.ended, None),
+            # What is heard: most of it changes nothing, and a large house must not cost its waiting
+            # requests a look at every probe.
+            ProbeAnswered: (fleet.answered, "if_changed"),
+            ProbeFailed: (self._miss, "if_changed"),
+            PlacementRead: (self._read, "if_changed"),
+            PlacementFailed: (fleet.unread, "if_changed"),
+            ProviderListed: (fleet.listed, "all"),
+            ProviderFailed: (fleet.unlisted, "if_changed"),
+            SourceHeard: (fleet.heard, "if_changed"),
             # What no request waits for.
-            NodeSighted: fleet.sighted,
-            NodesForgotten: self._forget,
-            CardsRead: _timeless(fleet.cards),
-            CapacityRead: fleet.bore,
-            PlacementChosen: reconciler.chosen,
-            # What changes where a request may go, whatever else it does: all who wait look again.
-            NodeTrusted: self._then_rouse(self._trust),
-            LinkSeen: self._then_rouse(self._trust),
-            AddressesRead: self._then_rouse(fleet.vouched),
-            PlacementSettled: self._then_rouse(reconciler.settled),
-            ModelRemoved: self._then_rouse(reconciler.removed),
-            ModelOrdered: self._then_rouse(self._order),
-            BreakerForced: self._then_rouse(self._force),
-            PolicyChanged: self._then_rouse(self._follow_policy),
-            Ticked: self._tick,
+            NodeSighted: (fleet.sighted, None),
+            NodesForgotten: (self._forget, None),
+            CardsRead: (fleet.cards, None),
+            CapacityRead: (fleet.bore, None),
+            PlacementChosen: (reconciler.chosen, None),
+            # What changes where a request may go, whatever else it does.
+            NodeTrusted: (self._trust, "all"),
+            LinkSeen: (self._trust, "all"),
+            AddressesRead: (fleet.vouched, "all"),
+            PlacementSettled: (reconciler.settled, "all"),
+            ModelRemoved: (reconciler.removed, "all"),
+            ModelOrdered: (self._order, "all"),
+            BreakerForced: (self._force, "all"),
+            PolicyChanged: (self._follow_policy, "all"),
+            Ticked: (self._tick, None),
         }
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event in and say what is to be done."""
-        return self._handlers[type(event)](event, now)
+        take, wakes = self._handlers[type(event)]
+        if wakes is None:
+            return take(event, now)
+        models = self.tables.registry.models
+        version = models.version
+        effects = take(event, now)
+        changed = wakes == "all" or version != models.version
+        return effects + self._wake_waiting(now, changed=changed)
 
     def deadline(self) -> float | None:
         """Tell when the machine wants a `Ticked`, if nothing happens before."""
@@ -200,34 +201,16 @@ class Machine:
     def _order(self, event: ModelOrdered, now: float) -> list[Effect]:
         return self.tables.reconciler.order(event.models, event.order, now)
 
-    def _heard(self, take: Take[E]) -> Take[E]:
-        """Let those who wait look again if an event changed who is ready for what."""
+    def _wake_waiting(self, now: float, *, changed: bool) -> list[Effect]:
+        """Let those who wait look again if anything changed; the first look may just be over."""
+        if not self.dispatch.looked and self._fleet_events.looked():
+            return self._end_first_look(now)
+        return self.dispatch.wake_all(now) if changed else []
 
-        def take_and_tell(event: E, now: float) -> list[Effect]:
-            models = self.tables.registry.models
-            version = models.version
-            effects = take(event, now)
-            return effects + self._rouse(now, changed=version != models.version)
-
-        return take_and_tell
-
-    def _then_rouse(self, take: Take[E]) -> Take[E]:
-        """Let those who wait look again after an event."""
-        return lambda event, now: take(event, now) + self._rouse(now, changed=True)
-
-    def _rouse(self, now: float, *, changed: bool, over: bool = False) -> list[Effect]:
-        """Let waiting requests look again if it is worth it; the first look may just have ended.
-
-        Most of what is heard changes nothing: a large house must not cost its waiting requests a
-        look at every probe.
-        """
-        effects: list[Effect] = []
-        if not self.dispatch.looked and (over or self._fleet_events.looked()):
-            self.dispatch.looked = changed = True
-            effects.append(self._announce_look(now))
-        if changed:
-            effects += self.dispatch.wake_all(now)
-        return effects
+    def _end_first_look(self, now: float) -> list[Effect]:
+        """Take every request in that was parked until now."""
+        self.dispatch.looked = True
+        return [self._announce_look(now), *self.dispatch.wake_all(now)]
 
     def _announce_look(self, now: float) -> Announce:
         registry, ready = self.tables.registry, self.tables.can_serve(now)
@@ -249,24 +232,24 @@ class Machine:
                 case "cluster":
                     effects += self._rereading.due(ClusterKey(key), now)
                 case "reconciler":
-                    effects += self._turn_keeper(now)
+                    effects += self._reconcile_due(now)
                 case "look":
-                    effects += self._rouse(now, changed=False, over=True)
+                    effects += [] if self.dispatch.looked else self._end_first_look(now)
                 case "sweep":
                     self._alarms.set(now + SWEEP, "sweep")
                     effects += self._fleet_events.sweep(now)
         return effects
 
-    def _turn_keeper(self, now: float) -> list[Effect]:
-        if now < self._keeper_at:
+    def _reconcile_due(self, now: float) -> list[Effect]:
+        if now < self._reconcile_at:
             return []  # an earlier alarm had taken this one's place
-        self._keeper_at = inf
+        self._reconcile_at = inf
         effects = self.tables.reconciler.reconcile(now)
-        return effects + self._rouse(now, changed=bool(effects))
+        return effects + self._wake_waiting(now, changed=bool(effects))
 
-    def _wake_keeper(self, when: float) -> None:
-        if when < self._keeper_at:
-            self._keeper_at = when
+    def _wake_reconciler(self, when: float) -> None:
+        if when < self._reconcile_at:
+            self._reconcile_at = when
             self._alarms.set(when, "reconciler")
 
     def _force(self, event: BreakerForced, now: float) -> list[Effect]:
