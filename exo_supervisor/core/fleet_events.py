@@ -84,8 +84,6 @@ class FleetEvents:
 
     def missed(self, event: ProbeFailed, now: float) -> list[Effect]:
         """Take in that a node did not say who it is."""
-        if event.node not in self._registry.nodes:
-            return []
         node = self._registry.nodes[event.node]
         first = not node.looked
         if self._registry.missed(event, now):

@@ -89,8 +89,8 @@ SWEEP = 60.0
 
 Take = Callable[[Any, float], list[Effect]]
 """Takes one kind of event in, at an instant."""
-Wakes = Literal["all", "if_changed"] | None
-"""Whether those who wait look again after it: all, or only if others are ready for what now."""
+Wakes = Literal["always", "if_changed"] | None
+"""Whether those who wait look again after it: each time, or if it changed whom they wait for."""
 
 
 class Machine:
@@ -126,7 +126,7 @@ class Machine:
             ProbeFailed: (self._miss, "if_changed"),
             PlacementRead: (self._read, "if_changed"),
             PlacementFailed: (fleet.unread, "if_changed"),
-            ProviderListed: (fleet.listed, "all"),
+            ProviderListed: (fleet.listed, "always"),
             ProviderFailed: (fleet.unlisted, "if_changed"),
             SourceHeard: (fleet.heard, "if_changed"),
             # What no request waits for.
@@ -136,14 +136,14 @@ class Machine:
             CapacityRead: (fleet.bore, None),
             PlacementChosen: (reconciler.chosen, None),
             # What changes where a request may go, whatever else it does.
-            NodeTrusted: (self._trust, "all"),
-            LinkSeen: (self._trust, "all"),
-            AddressesRead: (fleet.vouched, "all"),
-            PlacementSettled: (reconciler.settled, "all"),
-            ModelRemoved: (reconciler.removed, "all"),
-            ModelOrdered: (self._order, "all"),
-            BreakerForced: (self._force, "all"),
-            PolicyChanged: (self._follow_policy, "all"),
+            NodeTrusted: (self._trust, "always"),
+            LinkSeen: (self._trust, "always"),
+            AddressesRead: (fleet.vouched, "always"),
+            PlacementSettled: (reconciler.settled, "always"),
+            ModelRemoved: (reconciler.removed, "always"),
+            ModelOrdered: (self._order, "always"),
+            BreakerForced: (self._force, "always"),
+            PolicyChanged: (self._follow_policy, "always"),
             Ticked: (self._tick, None),
         }
 
@@ -152,10 +152,9 @@ class Machine:
         take, wakes = self._handlers[type(event)]
         if wakes is None:
             return take(event, now)
-        models = self.tables.registry.models
-        version = models.version
+        before = self._version()
         effects = take(event, now)
-        changed = wakes == "all" or version != models.version
+        changed = wakes == "always" or before != self._version()
         return effects + self._wake_waiting(now, changed=changed)
 
     def deadline(self) -> float | None:
@@ -190,11 +189,13 @@ class Machine:
     def _miss(self, event: ProbeFailed, now: float) -> list[Effect]:
         """Take a missed probe in; what waits at a node that is dead for certain ends."""
         node = self.tables.registry.nodes.get(event.node)
-        was_dead = node is not None and is_dead(node)
+        if node is None:
+            return []
+        was_up, was_dead = node.up, is_dead(node)
         effects = self._fleet_events.missed(event, now)
-        if node is not None and is_dead(node) and not was_dead:
+        if is_dead(node) and not was_dead:
             effects += self.dispatch.died(node)
-        if effects:  # a node fell, and what stood on it may have to stand elsewhere
+        if was_up and not node.up:  # what stood on it may have to stand elsewhere
             effects += self.tables.reconciler.reconcile(now)
         return effects
 
@@ -206,6 +207,10 @@ class Machine:
         if not self.dispatch.looked and self._fleet_events.looked():
             return self._end_first_look(now)
         return self.dispatch.wake_all(now) if changed else []
+
+    def _version(self) -> tuple[int, int]:
+        """Return what differs once others are ready for a model, or on their way to be."""
+        return self.tables.registry.models.version, self.tables.reconciler.version
 
     def _end_first_look(self, now: float) -> list[Effect]:
         """Take every request in that was parked until now."""
@@ -244,8 +249,9 @@ class Machine:
         if now < self._reconcile_at:
             return []  # an earlier alarm had taken this one's place
         self._reconcile_at = inf
+        before = self._version()
         effects = self.tables.reconciler.reconcile(now)
-        return effects + self._wake_waiting(now, changed=bool(effects))
+        return effects + self._wake_waiting(now, changed=before != self._version())
 
     def _wake_reconciler(self, when: float) -> None:
         if when < self._reconcile_at:

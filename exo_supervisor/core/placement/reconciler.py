@@ -50,6 +50,8 @@ class Reconciler:
     ) -> None:
         self.desired, self._registry, self._wake = desired, registry, wake
         self._eligibility, self._appears = Eligibility(registry, waits), waits.appears
+        self.version = 0
+        """Grows with each change of what `expects` says."""
 
     def reconcile(self, now: float) -> list[Effect]:
         """Look at every row, since a state was read or an instant came."""
@@ -141,7 +143,8 @@ class Reconciler:
         effects += thin_out(row, self._eligibility, now)
         if where is None and isinstance(row.placing, Resting) and row.is_wanted():
             effects += self._begin(row, row.placing, now)
-        row.coming = self._is_coming(row, missing=where is None)
+        was_coming, row.coming = row.coming, self._is_coming(row, missing=where is None)
+        self.version += row.coming != was_coming
         return [*effects, *self._watch(row, now)]
 
     def _stand(self, row: DesiredModel, cluster: Cluster, placed: Placed, now: float) -> None:

@@ -6,9 +6,11 @@ from exo_supervisor.core.effects import Effect, PlaceModel, ReadPlacement, Remov
 from exo_supervisor.core.events import (
     ModelOrdered,
     ModelRemoved,
+    NodeSighted,
     Placed,
     PlacementRead,
     PlacementSettled,
+    ProbeFailed,
 )
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
 from exo_supervisor.core.outcomes import Fault
@@ -290,6 +292,21 @@ def test_it_is_told_at_once_when_the_placement_fails() -> None:
     house.ask("r")
     answer = refusal(house.settle(placed_at(house), "failed", "no"))
     assert (answer.status, answer.code) == (503, "no_target")
+
+
+def test_it_is_told_at_once_when_the_last_cluster_falls_that_could_take_its_model() -> None:
+    house = House(KEPT, "a:1")
+    assert house.ask("r") == []
+    answer = refusal(house.down("a:1"))
+    assert (answer.status, answer.code) == (503, "no_target")
+
+
+def test_a_stranger_who_is_silent_has_nobody_look_at_what_is_placed() -> None:
+    house = House(KEPT, "a:1")
+    house.tell(NodeSighted(node=Address("b:1"), url="http://b:1", source="mdns"))
+    house.now += WAITS.restarted  # the order is due, and waits for its own alarm
+    assert house.tell(ProbeFailed(node=Address("b:1"), why="timeout")) == []
+    assert "node_silent" in house.names()
 
 
 def test_without_any_cluster_nothing_is_coming() -> None:
