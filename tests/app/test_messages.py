@@ -240,5 +240,6 @@ async def test_tokens_are_counted_though_nobody_could_serve_the_request() -> Non
                     if row["state"] != "closed" or row["failures"]]  # fmt: skip
         with pytest.raises(anthropic.BadRequestError) as wrong:
             await client.messages.count_tokens(model=MODEL, messages=[])
-        assert wrong.value.body["error"]["code"] == "empty_messages"
-        assert wrong.value.request_id == wrong.value.body["request_id"]
+        body = cast("dict[str, Any]", wrong.value.body)
+        assert body["error"]["code"] == "empty_messages"
+        assert wrong.value.request_id == body["request_id"]

@@ -21,6 +21,7 @@ from exo_supervisor.core.outcomes import Failure, Fault, Refusal, RefusedAs
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.serve.ingress import Reception
 from exo_supervisor.serve.upstream import judge_head
+from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.openai.framing import KEEP_ALIVE
 from exo_supervisor.wire.openai.stream_writer import DONE
 from exo_supervisor.wire.table import OPERATIONS
@@ -150,7 +151,11 @@ def test_an_answer_of_a_sort_that_was_not_asked_for_fails_over() -> None:
     house = House(*(partial(start, attempt=n, generation=None) for n in (1, 2)))
     house.target.steps = [[HEAD, (0.0, text("a"))], [HEAD, (0.0, text("a"))]]
     chat = structs.replace(a_chat(), kind="embeddings", fields={"input": Raw(b'"hi"')})
-    operation = structs.replace(OPERATIONS["/v1/chat/completions"], read=lambda *_: chat)
+
+    def read(_: bytes, __: object) -> ChatRequest:
+        return chat
+
+    operation = structs.replace(OPERATIONS["/v1/chat/completions"], read=read)
     browser = Browser(house.loop)
     reception = Reception(house.ingress, browser, begun(), operation)
     browser.handler = reception
