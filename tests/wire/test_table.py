@@ -6,14 +6,15 @@ import msgspec
 import pytest
 from msgspec import Raw
 
+from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.wire.chat.piece import Answer, Delta, Piece, Usage
 from exo_supervisor.wire.chat.request import Ask, Kind
-from exo_supervisor.wire.dialect import Media, Reply, Told
+from exo_supervisor.wire.dialect import Media, Reply, Told, told
 from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.lenient_json import dumps
 from exo_supervisor.wire.openai.inbound import read_chat
 from exo_supervisor.wire.openai.stream_writer import DONE
-from exo_supervisor.wire.table import DIALECTS, OPERATIONS, framing_of
+from exo_supervisor.wire.table import ANSWERED, DIALECTS, OPERATIONS, framing_of, served_at
 
 CHAT = OPERATIONS["/v1/chat/completions"]
 BODY = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
@@ -71,6 +72,20 @@ def test_each_dialect_is_asked_and_read_for_each_client(path: str, name: str, me
 )
 def test_an_error_has_the_shape_of_the_path_s_dialect(path: str, sign: bytes) -> None:
     assert sign in framing_of(path).error_body(Told(404, "route_not_found", "words"))
+
+
+def test_a_path_is_served_by_its_row_or_not_at_all() -> None:
+    assert served_at("/v1/messages") is OPERATIONS["/v1/messages"]
+    assert served_at("/v1/messages/count_tokens") is ANSWERED["/v1/messages/count_tokens"]
+    with pytest.raises(KeyError):
+        served_at("/nowhere")
+
+
+def test_a_refusal_is_told_as_it_is_with_the_name_of_its_request() -> None:
+    refusal = Refusal(429, "rate_limited", "words", "model", retry_after=3.0)
+    assert told(refusal, "r1") == Told(
+        429, "rate_limited", "words", "model", retry_after=3.0, request_id="r1"
+    )
 
 
 def test_a_piece_that_no_openai_wrote_is_written_by_the_same_writers() -> None:
