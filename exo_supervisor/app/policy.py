@@ -118,4 +118,8 @@ def _rule(model: Model) -> ModelRule:
         on_demand=model.on_demand,
         continues=model.continue_,
         commit_at_answer=model.commit == "answer",
+        aliases=model.aliases,
+        any_of=model.any_of,
+        fallback=model.fallback,
+        context=model.context,
     )

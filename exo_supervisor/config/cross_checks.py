@@ -5,14 +5,18 @@ from typing import cast
 
 from exo_supervisor.config.builder import Builder
 from exo_supervisor.config.literal import shown
+from exo_supervisor.config.row_checks import check_names, check_rows
+
+_SERVING = ("exo", "cloud", "any_of", "fallback")
+"""Keys of which a row needs one."""
 
 
 def cross_check(builder: Builder) -> None:
     """Promise a fault in `builder` for each pair of values that contradict each other."""
     _rests(builder)
     _advertise(builder)
-    _names(builder, "provider")
-    _names(builder, "model")
+    check_names(builder, "provider")
+    check_rows(builder)
     for label in builder.listed("model"):
         _targets(builder, label)
 
@@ -41,26 +45,10 @@ def _advertise(builder: Builder) -> None:
         builder.refuse(builder.places[key](None), key, "bad_value", message, hint)
 
 
-def _names(builder: Builder, table: str) -> None:
-    first: dict[object, str] = {}
-    for label in builder.listed(table):
-        key = f"{label}.name"
-        at = builder.places.get(key)
-        if at is None:
-            continue
-        name = builder.get(label, "name")
-        earlier = first.setdefault(name, key)
-        if earlier != key:
-            line = builder.places[earlier](None).line
-            hint = f"first on line {line}" if line else "rename one of them"
-            message = f"{table}.name {shown(name)} is given twice"
-            builder.refuse(at(None), key, "bad_value", message, hint)
-
-
 def _targets(builder: Builder, label: str) -> None:
     given = builder.values[label]
     refused = {fault.key.partition(f"{label}.")[2].partition("[")[0] for fault in builder.faults}
-    if not given.get("exo") and not given.get("cloud") and not refused & {"exo", "cloud"}:
+    if not any(given.get(key) for key in _SERVING) and not refused & {*_SERVING}:
         message = "[[model]] names neither `exo` nor `cloud`, so nothing can serve it"
         hint = 'for example cloud = ["openrouter/meta-llama/llama-3.2-3b-instruct"]'
         builder.refuse(builder.tables[label], label, "bad_value", message, hint)

@@ -29,6 +29,9 @@ Rank = Annotated[
     int,
     Meta(ge=-1000, le=1000, description="a whole number from -1000 to 1000", examples=[1]),
 ]
+Tokens = Annotated[
+    int, Meta(ge=0, le=1_000_000_000, description="tokens, 0 or more", examples=[131_072])
+]
 Text = Annotated[str, Meta(description="a string", max_length=4096)]
 Id = Annotated[
     str, Meta(min_length=1, max_length=512, description="a model's id", examples=["llama-3.2-3b"])
@@ -202,6 +205,10 @@ class Model(Struct, frozen=True):
     on_demand: bool = False
     continue_: bool = field(default=False, name="continue")
     commit: Literal["content", "answer"] = "content"
+    aliases: tuple[Id, ...] = ()
+    any_of: tuple[Id, ...] = ()
+    fallback: tuple[Id, ...] = ()
+    context: Tokens = 0
 
 
 class Log(Struct, frozen=True):

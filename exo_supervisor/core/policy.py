@@ -115,6 +115,13 @@ class ModelRule(Struct, frozen=True):
     """Another target may go on with a plain text whose target died in the middle."""
     commit_at_answer: bool = False
     """Nothing of an answer is shown before all of it is in, so that every fault fails over."""
+    aliases: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+    """Rows that are as good."""
+    fallback: tuple[str, ...] = ()
+    """Rows that stand in for this one, in order, where it cannot serve."""
+    context: int = 0
+    """The tokens that it takes; 0: as its target tells."""
 
 
 class Policy(Struct, frozen=True):

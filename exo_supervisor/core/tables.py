@@ -12,10 +12,10 @@ from exo_supervisor.core.load.heads import Heads
 from exo_supervisor.core.load.latency import Latencies
 from exo_supervisor.core.load.marks import Absences, BusyMarks, Declines, Quirks
 from exo_supervisor.core.load.prefill import Prefill
-from exo_supervisor.core.names import Address, ClusterKey, ModelId, Scope
+from exo_supervisor.core.names import Address, ClusterKey, ModelId, ProviderName, Scope
 from exo_supervisor.core.placement.desired import DesiredModels
 from exo_supervisor.core.placement.reconciler import Reconciler
-from exo_supervisor.core.policy import Policy
+from exo_supervisor.core.policy import ModelRule, Policy
 from exo_supervisor.core.requests.candidate import CandidateCache
 
 
@@ -45,11 +45,13 @@ class Tables:
         self.candidates = CandidateCache(self.registry)
         self.balance = policy_named(policy.balance)
         self.turn = 0
+        self._contexts = _contexts_of(policy.models)
 
     def follow(self, policy: Policy, now: float) -> None:
         """Decide by another policy; what was measured and learnt of who stays is kept."""
         self.policy, self.breakers.rules = policy, policy.rules
         self.balance = policy_named(policy.balance)
+        self._contexts = _contexts_of(policy.models)
         self.registry.follow(policy, now)
         self.reconciler.desired.follow_rules(policy.models)
         for name in self.clouds.follow(policy.clouds):
@@ -57,6 +59,13 @@ class Tables:
             self.breakers.forget(name, models=True)
             self.latency.forget(name)
             self.busy.forget(name)
+
+    def context(self, provider: ProviderName | None, model: ModelId) -> int:
+        """Return the tokens that a model takes at a provider, or at Exo; 0: nobody told."""
+        said = self._contexts.get((provider, model), 0)
+        if said or provider is None or (at := self.clouds.get(provider)) is None:
+            return said
+        return at.contexts.get(model, 0)
 
     def can_serve(self, now: float) -> bool:
         """Say whether any target of the routing order could take a request now, by what was seen.
@@ -100,3 +109,13 @@ class Tables:
             return ClusterKey(target)
         node = registry.nodes.get(Address(target))
         return ClusterKey(target) if node is None or node.cluster is None else node.cluster
+
+
+def _contexts_of(rules: tuple[ModelRule, ...]) -> dict[tuple[ProviderName | None, ModelId], int]:
+    """Collect what the rows say; the shortest holds where several speak of one model."""
+    contexts: dict[tuple[ProviderName | None, ModelId], int] = {}
+    for rule in rules:
+        for place in (*((None, model) for model in rule.exo), *rule.cloud):
+            if rule.context:
+                contexts[place] = min(rule.context, contexts.get(place, rule.context))
+    return contexts

@@ -31,7 +31,7 @@ class Orders:
         route = self._machine.catalog.lookup(name)
         if route == "card":
             return (ModelId(name),)
-        models = () if isinstance(route, str) else route.exo_models()
+        models = () if isinstance(route, str) else route.exo
         if models:
             return models
         near = self._machine.catalog.similar(name)

@@ -49,13 +49,11 @@ class ModelRow(Struct):
 
 
 def context_of(machine: Machine, name: str) -> int:
-    """Return the tokens that each provider which has a name takes; 0 where none of them told."""
+    """Return the tokens that each place of a name takes; 0 where none of them told."""
     route = machine.catalog.lookup(name)
-    providers = machine.tables.clouds.providers
     told = (
-        providers[tier.provider].contexts.get(model, 0)
+        machine.tables.context(tier.provider, model)
         for tier in (() if isinstance(route, str) else route.tiers)
-        if tier.provider is not None
         for model in tier.models
     )
     return min(filter(None, told), default=0)
@@ -87,7 +85,7 @@ def model(machine: Machine, name: str, now: float, wall: Wall) -> ModelRow:
     where = [
         place for tier in route.tiers for place in _places(machine, tier.models, tier.provider, now)
     ]
-    placement = placement_of(machine, route.exo_models(), wall)
+    placement = placement_of(machine, route.exo, wall)
     under_way = placement is not None and placement.state in ("asked", "awaited", "loading")
     at_exo = [place for place in where if not _is_cloud(machine, place.target)]
     if any(place.ready for place in at_exo):
@@ -101,9 +99,9 @@ def model(machine: Machine, name: str, now: float, wall: Wall) -> ModelRow:
     elif any(place.ready for place in where):
         state = "cloud"
     else:
-        state = "downloaded" if _on_disk(machine, route.exo_models()) else "down"
+        state = "downloaded" if _on_disk(machine, route.exo) else "down"
     missing = None if at_exo else _missing(machine, route, placement, now)
-    count = instances(machine, route.exo_models())
+    count = instances(machine, route.exo)
     return ModelRow(name, state, where, placement, missing, count)
 
 

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from exo_supervisor.core.balance.choose import sample
 from exo_supervisor.core.balance.situation import Situation
+from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.load.marks import PREFILL, Pair
-from exo_supervisor.core.names import Scope, Target
+from exo_supervisor.core.names import Target
 from exo_supervisor.core.policy import PeerRules
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.catalog import Tier
@@ -35,12 +36,13 @@ class Seen(Struct):
 
     `native` are the demands that only a target of its `dialect` can be asked for.
 
-    `passed` are the models at providers that cannot serve this request, while others there may;
+    `passed` are the models at targets that cannot serve this request, while others there may;
     `too_short` is the longest context, in tokens, that it did not fit into.
     """
 
     failed: set[Target] = set()
-    skipped: set[Scope] = set()
+    skipped: set[Key] = set()
+    """Models that failed it, each with all the nodes of its cluster."""
     demands: frozenset[str] = frozenset()
     native: frozenset[str] = frozenset()
     dialect: str = "openai"
@@ -51,7 +53,7 @@ class Seen(Struct):
     passed: set[Pair] = set()
     too_short: int = 0
     pardoned: Target | None = None
-    """Whom to try once more although its scope is to be skipped."""
+    """Whom to try once more although its model is to be skipped."""
 
 
 def candidates(
@@ -76,9 +78,11 @@ def block(candidate: Candidate, seen: Seen, tables: Tables, now: float) -> Block
         return Block.FIELD
     if candidate.target in seen.failed or candidate.pair in seen.passed:
         return Block.FAILED
-    if candidate.scope in seen.skipped and candidate.target != seen.pardoned:
+    if candidate.guards[1] in seen.skipped and candidate.target != seen.pardoned:
         return Block.FAILED
     provider = candidate.provider
+    if seen.too_short and 0 < tables.context(provider, candidate.model) <= seen.too_short:
+        return Block.FAILED
     if provider is not None and (reason := _block_at_cloud(candidate, seen, tables, now)):
         return reason
     breakers = tables.breakers
@@ -105,8 +109,6 @@ def _block_at_cloud(candidate: Candidate, seen: Seen, tables: Tables, now: float
         return Block.CLOUD
     if tables.absent.holds(candidate.pair, now):
         return Block.NOT_READY
-    if 0 < provider.contexts.get(candidate.model, 0) <= seen.too_short:
-        return Block.FAILED
     return None
 
 

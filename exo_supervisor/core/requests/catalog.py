@@ -11,6 +11,7 @@ from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.names import ModelId, ProviderName, Side
 from exo_supervisor.core.policy import ModelRule, Policy
 from exo_supervisor.core.requests.near_names import SCAN, near
+from exo_supervisor.core.requests.rows import Link, Rows
 
 
 class Tier(Struct, frozen=True):
@@ -19,6 +20,8 @@ class Tier(Struct, frozen=True):
     side: Side
     models: tuple[ModelId, ...]
     provider: ProviderName | None = None
+    row: str = ""
+    """The configured row that it serves, one that stands in for another included."""
 
 
 class Route(Struct, frozen=True):
@@ -37,10 +40,8 @@ class Route(Struct, frozen=True):
     continues: bool = False
     plain: bool = False
     """Its first tier is one model, and nothing but the house's health decides where it goes."""
-
-    def exo_models(self) -> tuple[ModelId, ...]:
-        """List the ids under which Exo may serve the name."""
-        return next((tier.models for tier in self.tiers if tier.side == "exo"), ())
+    exo: tuple[ModelId, ...] = ()
+    """The ids of the name itself at Exo, under which it may be placed."""
 
 
 Lookup = Route | Literal["unknown", "card"]
@@ -57,11 +58,15 @@ class Catalog:
     def follow(self, policy: Policy) -> None:
         """Resolve names by this policy from now on; who was given a route keeps it."""
         self._policy = policy
-        self._rules = {rule.name: self._by_rule(rule) for rule in policy.models}
+        self._rows = Rows(policy.models)
+        self._by_row = {rule.name: self._by_rule(rule) for rule in policy.models}
+        self._rules = {name: self._by_row[rule.name] for name, rule in self._rows.named.items()}
         self._row_of: dict[ModelId, str] = {}
         for rule in policy.models:
             for model in (*rule.exo, *(model for _, model in rule.cloud)):
                 self._row_of.setdefault(model, rule.name)
+        for name, rule in self._rows.named.items():
+            self._row_of.setdefault(ModelId(name), rule.name)
         self._private = {
             model
             for rule in policy.models
@@ -70,7 +75,10 @@ class Catalog:
         }
 
     def lookup(self, name: str) -> Lookup:
-        """Resolve a name: a configured one, then PROVIDER/ID, then an id as targets know it."""
+        """Resolve a name: a configured one, then PROVIDER/ID, then an id as targets know it.
+
+        At last come the patterns. What must stay stays under its other names, too.
+        """
         if (configured := self._rules.get(name)) is not None:
             return configured
         head, _, tail = name.partition("/")
@@ -79,17 +87,27 @@ class Catalog:
         if provider is not None and tail:
             only = ModelId(tail)
             if provider.cloud.models and only not in provider.cloud.models:
-                return "unknown"
-            pair = (provider.cloud.name, only)
-            route = self._route(name, (), (pair,), local_only=only in self._private)
+                return self._by_pattern(name) or "unknown"
+            link = Link("", (), ((provider.cloud.name, only),))
+            route = self._route(name, (link,), local_only=only in self._private)
             return structs.replace(route, known=provider.has(only))
         at_exo = model in self._registry.known
         at_clouds = self._clouds.with_model(model)
         if not at_exo and not at_clouds:
-            return "card" if model in self._registry.cards else "unknown"
+            missing = "card" if model in self._registry.cards else "unknown"
+            return self._by_pattern(name) or missing
         pairs = tuple((provider_name, model) for provider_name in at_clouds)
-        local_only = model in self._private  # what must stay stays under its other names, too
-        return self._route(name, (model,) if at_exo else (), pairs, local_only=local_only)
+        link = Link("", (model,) if at_exo else (), pairs)
+        return self._route(name, (link,), local_only=model in self._private)
+
+    def _by_pattern(self, name: str) -> Route | None:
+        rule = self._rows.matching(name)
+        if rule is None:
+            return None
+        route = self._by_row[rule.name]
+        if name in self._private:
+            return structs.replace(route, local_only=True, plain=False)
+        return route
 
     def names(self) -> Iterator[str]:
         """List every name that can be resolved, configured ones first, none twice."""
@@ -128,40 +146,36 @@ class Catalog:
         return [self._rules, self._registry.known, *listed]
 
     def _by_rule(self, rule: ModelRule) -> Route:
-        route = self._route(rule.name, rule.exo, rule.cloud, local_only=rule.local_only)
+        local_only = self._rows.is_local(rule)
+        route = self._route(rule.name, self._rows.chain(rule), local_only=local_only)
         return structs.replace(
             route,
+            exo=rule.exo,
             plain=route.plain and not rule.on_demand,
             on_demand=rule.on_demand,
             commit_at_answer=rule.commit_at_answer,
             continues=rule.continues,
         )
 
-    def _route(
-        self,
-        name: str,
-        exo: tuple[ModelId, ...],
-        cloud: tuple[tuple[ProviderName, ModelId], ...],
-        *,
-        local_only: bool,
-    ) -> Route:
-        tiers: list[Tier] = []
-        by_side: dict[Side, list[Tier]] = {
-            "exo": [Tier("exo", exo)] if exo else [],
-            "cloud": list(self._cloud_tiers(cloud)),
-        }
-        for side in self._policy.order:
-            tiers += by_side[side]
+    def _route(self, name: str, links: tuple[Link, ...], *, local_only: bool) -> Route:
+        tiers = [tier for link in links for tier in self._tiers(link)]
         first: Side = tiers[0].side if tiers else self._policy.order[0]
         stays = local_only or self._policy.local_only
         plain = bool(tiers) and len(tiers[0].models) == 1 and not stays
-        return Route(name, tuple(tiers), first, stays, plain=plain)
+        return Route(name, tuple(tiers), first, stays, plain=plain, exo=links[0].exo)
 
-    def _cloud_tiers(self, pairs: tuple[tuple[ProviderName, ModelId], ...]) -> Iterator[Tier]:
+    def _tiers(self, link: Link) -> Iterator[Tier]:
+        for side in self._policy.order:
+            if side == "cloud":
+                yield from self._cloud_tiers(link)
+            elif link.exo:
+                yield Tier("exo", link.exo, row=link.name)
+
+    def _cloud_tiers(self, link: Link) -> Iterator[Tier]:
         for name in self._clouds.providers:
-            models = tuple(model for provider, model in pairs if provider == name)
+            models = tuple(model for provider, model in link.cloud if provider == name)
             if models:
-                yield Tier("cloud", models, name)
+                yield Tier("cloud", models, name, row=link.name)
 
 
 def _by_turns(sources: list[Iterable[str]]) -> Iterator[str]:

@@ -223,13 +223,13 @@ class Dispatch:
     def _demand(self, state: RequestState, now: float) -> list[Effect]:
         """Have a model placed that is to stand when somebody asks for it."""
         registry, route = self._tables.registry, state.route
-        models = route.exo_models()
-        if not route.on_demand or not models or state.event.route == "cloud":
+        if not route.on_demand or not route.exo or state.event.route == "cloud":
             return []
-        stays = state.seen.local_only
+        stays, own = state.seen.local_only, state.tiers_of(route.name)
+        models = (model for tier in own if tier.side == "exo" for model in tier.models)
         if any(registry.where_ready(model, local_only=stays) for model in models):
             return []
-        return self._tables.reconciler.demand(models, now)
+        return self._tables.reconciler.demand(route.exo, now)
 
     def _park(self, state: RequestState) -> list[Effect]:
         """Keep a request until the first look is over."""
@@ -310,6 +310,7 @@ class Dispatch:
         if state.anew is None:
             state.faults.append((attempt.candidate.target, fault))
         state.resuming, state.once = True, None
+        state.keep_to_row(attempt.candidate)
         state.seen.demands |= {PREFILL}
         if now >= state.event.deadline:
             return self._close(state, "failed", now)

@@ -169,6 +169,7 @@ def _again(state: RequestState, tables: Tables, budget: Budget, now: float) -> S
         return None
     state.retried.add(candidate.target)
     state.seen.failed.discard(candidate.target)
+    state.seen.passed.discard(candidate.pair)
     state.seen.pardoned = candidate.target
     state.pause_until = now + PAUSE * (1.0 + state.event.draw)
     return Wait(state.pause_until)

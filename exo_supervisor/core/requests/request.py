@@ -128,6 +128,20 @@ class RequestState(Struct):
         elsewhere = (held.fault for held in self.held if held.scope != last.scope)
         return any(fault is last.fault or {fault, last.fault} == CRASHES for fault in elsewhere)
 
+    def tiers_of(self, row: str) -> tuple[Tier, ...]:
+        """List the tiers of one configured row among those that stand in for each other."""
+        return tuple(tier for tier in self.tiers if tier.row == row)
+
+    def keep_to_row(self, candidate: Candidate) -> None:
+        """Leave out the tiers of other rows: another model does not go on with an answer."""
+        row = next(
+            tier.row
+            for tier in self.tiers
+            if tier.provider == candidate.provider and candidate.model in tier.models
+        )
+        self.place = sum(tier.row == row for tier in self.tiers[: self.place])
+        self.tiers = self.tiers_of(row)
+
     def last_tier(self) -> bool:
         """Say whether no other tier is left."""
         return self.place + 1 >= len(self.tiers)

@@ -19,10 +19,12 @@ _ADDED = {Fault.STREAM_REFUSED: STREAM, Fault.USAGE_REFUSED: USAGE}
 """What of our own making a target may refuse."""
 _NO_PREFILL = frozenset({Fault.REJECTED, Fault.UNSUPPORTED, Fault.BEGAN_ANEW})
 """How a target says that it does not go on with what another began."""
+_UNFIT = frozenset({Fault.CONTEXT_LENGTH, Fault.UNSUPPORTED})
+"""Faults that all nodes of a cluster share."""
 _OF_THE_MODEL = frozenset(
     {Fault.NOT_PLACED, Fault.CONTEXT_LENGTH, Fault.UNSUPPORTED, Fault.DECLINED, *_ADDED}
 )
-"""Faults of one model at a provider, which may have others for the request."""
+"""Faults of one model at a target, which may have others for the request."""
 
 
 class Settlement:
@@ -142,10 +144,14 @@ class Settlement:
             return []
         if candidate.provider is not None:
             return self._learn_of_cloud(state, attempt, failure, now)
-        state.seen.failed.add(candidate.target)
-        unfit = fault in {Fault.CONTEXT_LENGTH, Fault.UNSUPPORTED}
-        if VERDICTS[fault].blame is Blame.MODEL or unfit:
-            state.seen.skipped.add(candidate.scope)
+        if fault is Fault.CONTEXT_LENGTH:
+            self._note_too_long(state, candidate)
+        if VERDICTS[fault].blame is Blame.MODEL or fault in _UNFIT:
+            state.seen.skipped.add(candidate.guards[1])
+        if VERDICTS[fault].blame is Blame.MODEL or fault in _OF_THE_MODEL:
+            state.seen.passed.add(candidate.pair)
+        else:
+            state.seen.failed.add(candidate.target)
         if fault is not Fault.NOT_PLACED:
             return []
         tables.registry.unplace(Address(candidate.target), candidate.model, now)
@@ -162,7 +168,7 @@ class Settlement:
         else:
             state.seen.failed.add(candidate.target)
         if VERDICTS[fault].blame is Blame.MODEL:
-            state.seen.skipped.add(candidate.scope)
+            state.seen.skipped.add(candidate.guards[1])
         if state.resuming and not attempt.content and fault in _NO_PREFILL:
             tables.quirks.note(candidate.pair, PREFILL)
         provider = tables.clouds.get(candidate.target)
@@ -172,8 +178,7 @@ class Settlement:
             case Fault.NOT_PLACED:
                 tables.absent.note(candidate.pair, now)
             case Fault.CONTEXT_LENGTH:
-                context = provider.contexts.get(candidate.model, 0)
-                state.seen.too_short = max(state.seen.too_short, context)
+                self._note_too_long(state, candidate)
             case Fault.BAD_KEY if tables.clouds.refused_key(
                 provider.cloud.name, now, failure.loggable
             ):
@@ -183,6 +188,11 @@ class Settlement:
             case _:
                 pass
         return []
+
+    def _note_too_long(self, state: RequestState, candidate: Candidate) -> None:
+        """Keep a request from whoever takes no more than one that it did not fit into."""
+        context = self._tables.context(candidate.provider, candidate.model)
+        state.seen.too_short = max(state.seen.too_short, context)
 
     def _ask_anew(self, state: RequestState, attempt: Attempt, fault: Fault) -> bool:
         """Have a request made again at once, without what we had added and the target refused."""

@@ -139,3 +139,53 @@ def test_a_name_in_another_case_is_the_one_that_was_meant_and_no_card_is() -> No
     assert found.nearest("chat-1") == (["chat"], ["org/chat-1"])
     assert found.nearest("placed")[0] == ["org/placed-1"], "placed once, it can be asked for"
     assert "org/placed-1" not in found.nearest("placed")[1]
+
+
+def named() -> Catalog:
+    """Know a row by an alias and by patterns, beside what targets tell."""
+    clouds = (Cloud(P, "https://p.example"), Cloud(Q, "https://q.example", 2, models=(Y,)))
+    rules = (
+        ModelRule("chat", exo=(K,), aliases=("p/a", "small")),
+        ModelRule("p/*", cloud=((P, X),)),
+        ModelRule("q/*", cloud=((P, X),)),
+        ModelRule("*", cloud=((Q, Y),), aliases=("lat*",)),
+        ModelRule("latin", exo=(X,), local_only=True),
+    )
+    registry = Registry()
+    registry.known.remember(Address("n:1"), (K,))
+    registry.cards = {ModelId("card"): None}
+    found = Clouds(clouds)
+    found.listed(P, (ModelId("late"),))
+    return Catalog(Policy(clouds=clouds, models=rules), registry, found)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("small", ["exo:k"], id="an alias"),
+        pytest.param("p/a", ["exo:k"], id="an alias goes before PROVIDER/ID"),
+        pytest.param("p/b", ["p:b"], id="PROVIDER/ID goes before a pattern"),
+        pytest.param("k", ["exo:k"], id="an id at Exo goes before a pattern"),
+        pytest.param("late", ["p:late"], id="an id at a cloud goes before a longer pattern"),
+        pytest.param("later", ["q:y"], id="a pattern among the aliases"),
+        pytest.param("q/z", ["p:x"], id="what a provider may not be asked for"),
+        pytest.param("card", ["q:y"], id="a mere card is served by nobody"),
+        pytest.param("zzz", ["q:y"], id="the pattern for all"),
+    ],
+)
+def test_names_are_resolved_in_one_order(name: str, expected: list[str]) -> None:
+    assert tiers(named().lookup(name)) == expected
+
+
+def test_a_pattern_leads_nothing_out_that_has_to_stay() -> None:
+    found = named().lookup("x")  # what a row keeps in the house, and no node is known to have now
+    assert isinstance(found, Route)
+    assert (found.local_only, found.plain) == (True, False)
+
+
+def test_an_alias_is_listed_and_named_where_it_is_near_and_a_pattern_is_not() -> None:
+    found = named()
+    assert "small" in set(found.names())
+    assert not any("*" in name for name in found.names())
+    assert found.similar("Small") == ["small"]
+    assert found.row_of(ModelId("small")) == "chat"

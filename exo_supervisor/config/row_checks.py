@@ -1,0 +1,88 @@
+"""Whether each name stands for one row, and rows lead to rows that are there, and to no circle."""
+
+from difflib import get_close_matches
+from typing import cast
+
+from exo_supervisor.config.builder import Builder
+from exo_supervisor.config.literal import shown
+
+_LEADS = ("any_of", "fallback")
+"""Keys that name other rows."""
+
+
+def check_rows(builder: Builder) -> None:
+    """Promise a fault for each name of a model that is given twice, and each that leads nowhere."""
+    check_names(builder, "model", ("name", "aliases"))
+    rows = {str(builder.get(label, "name")): label for label in builder.listed("model")}
+    unknown = False
+    for label in rows.values():
+        for key in _LEADS:
+            for index, name in enumerate(_texts(builder, label, key)):
+                if name not in rows:
+                    unknown = True
+                    _refuse_unknown(builder, f"{label}.{key}", index, name, rows)
+    if not unknown:
+        _check_circles(builder, rows)
+
+
+def check_names(builder: Builder, table: str, keys: tuple[str, ...] = ("name",)) -> None:
+    """Promise a fault for each name that another row, or the same one, has already."""
+    first: dict[str, int | None] = {}
+    for label in builder.listed(table):
+        for key in keys:
+            at = builder.places.get(f"{label}.{key}")
+            if at is None:
+                continue
+            several = key != "name"
+            for index, name in enumerate(_texts(builder, label, key)):
+                place = at(index if several else None)
+                if name not in first:
+                    first[name] = place.line
+                    continue
+                where = f"{key}[{index}]" if several else key
+                hint = f"first on line {first[name]}" if first[name] else "rename one of them"
+                message = f"{table}.{where} {shown(name)} is given twice"
+                builder.refuse(place, f"{label}.{where}", "bad_value", message, hint)
+
+
+def _texts(builder: Builder, label: str, key: str) -> tuple[str, ...]:
+    value = builder.values[label].get(key, ())
+    return (value,) if isinstance(value, str) else cast("tuple[str, ...]", value)
+
+
+def _refuse_unknown(
+    builder: Builder, dotted: str, index: int, name: str, rows: dict[str, str]
+) -> None:
+    key = dotted.rpartition(".")[2]
+    message = f"model.{key}[{index}] names no [[model]], got {shown(name)}"
+    near = get_close_matches(name, rows, n=1)
+    hint = f"similar name: `{near[0]}`" if near else "add the [[model]] of that name"
+    builder.refuse(builder.places[dotted](index), f"{dotted}[{index}]", "bad_value", message, hint)
+
+
+def _check_circles(builder: Builder, rows: dict[str, str]) -> None:
+    """Follow each row to the rows that it leads to; a way that comes back is told once."""
+    over: set[str] = set()
+
+    def follow(name: str, way: tuple[str, ...]) -> bool:
+        if name in over:
+            return False
+        for key in _LEADS:
+            for index, other in enumerate(_texts(builder, rows[name], key)):
+                here = (*way, name)
+                if other in here:
+                    circle = " -> ".join((*here[here.index(other) :], other))
+                    dotted = f"{rows[name]}.{key}"
+                    message = f"model.{key}[{index}] leads back to its own row: {circle}"
+                    place = builder.places[dotted](index)
+                    hint = "take one of them out"
+                    builder.refuse(place, f"{dotted}[{index}]", "bad_value", message, hint)
+                    return True
+                if follow(other, here):
+                    return True
+        over.add(name)
+        return False
+
+    for name in rows:
+        if follow(name, ()):
+            return
