@@ -53,6 +53,7 @@ from exo_supervisor.serve.target import DISPATCHED
 from exo_supervisor.serve.token import Guard
 from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.views.advice import sum_up
+from exo_supervisor.views.tally import Tally
 
 if TYPE_CHECKING:
     from exo_supervisor.serve.handed_over import HandedOver
@@ -86,11 +87,12 @@ async def serve(
         health = _health(given, fetch, send, live, clock)
         placer = Placer(fetch, fetch.command, send, random.random, jitter=given.waits.jitter)
         watch, instances = pin_watch(state, send, pins), instance_file(state)
-        sinks = Sinks(given.sinks)
+        tally = Tally()
+        sinks = Sinks((tally, *given.sinks))
         performer = Performer(health, placer, live, watch, instances, sinks)
         conductor = _conductor(machine, receive, performer, clock)
         sources = Sources(config, machine, fetch, send, state)
-        others = _others(given, machine, conductor, _about(given, sources, live))
+        others = _others(given, machine, conductor, _about(given, sources, live, tally))
         ingress = _ingress(given, current, conductor, live, sinks, nodes, clouds)
         listener = _listener(given, ingress, others, clock)
         async with anyio.create_task_group() as tasks:
@@ -195,10 +197,11 @@ def _others(given: Given, machine: Machine, conductor: Conductor, about: About) 
     return Late(make)
 
 
-def _about(given: Given, sources: Sources, live: LiveRequests) -> About:
+def _about(given: Given, sources: Sources, live: LiveRequests, tally: Tally) -> About:
     return About(
         given.file,
         sources.quiet,
+        tally,
         given.listening_at(),
         live.reading,
         settings=given.settings(),

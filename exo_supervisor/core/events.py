@@ -278,7 +278,7 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
 
     `resumable`: what the client was told by now is a plain text that another target can go on with.
     `body` tells this request from others, where a provider declined it. `unsent`: the answer was
-    whole, and its client has yet to take the end of it; a `RequestEnded` says whether it did.
+    whole, and its client has yet to take the end of it; a `RequestEnded` says that it is over.
     """
 
     request: RequestId
@@ -292,10 +292,9 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
 
 
 class RequestEnded(BaseEvent, frozen=True, kw_only=True):
-    """The client left, whatever stage its request was in; or it has `taken` its whole answer."""
+    """The client left, whatever stage its request was in; or it has taken its whole answer."""
 
     request: RequestId
-    taken: bool = False
 
 
 class BreakerForced(BaseEvent, frozen=True, kw_only=True):

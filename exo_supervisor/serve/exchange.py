@@ -231,7 +231,7 @@ class Exchange:
             return
         self.record.outcome = "success"
         if self._done_at is not None:
-            self.ask(RequestEnded(request=self.request, taken=True))
+            self.ask(RequestEnded(request=self.request))
         self._end()
 
     def _failed(self, attempt: Attempt, failure: Failure) -> None:

@@ -139,6 +139,7 @@ class Routes:
                 config=about.config,
                 quiet=about.quiet(),
                 wall=wall,
+                tally=about.tally,
                 sockets=about.sockets,
             )
         )

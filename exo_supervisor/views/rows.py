@@ -15,6 +15,7 @@ from exo_supervisor.core.names import Address
 from exo_supervisor.views.advice import advise, is_nobodys, sum_up
 from exo_supervisor.views.explain import advise_on, explain
 from exo_supervisor.views.placement import Wall
+from exo_supervisor.views.tally import ENDS, Tally
 
 _RUNGS = ("seen", "reachable", "identified", "clustered", "placed", "ready")
 
@@ -202,13 +203,14 @@ def status(
     config: str | None,
     quiet: list[str],
     wall: Wall,
+    tally: Tally,
     sockets: Sequence[str] = (),
 ) -> Status:
     """Sum the house up."""
     registry, clouds = machine.tables.registry, machine.tables.clouds
     found = [node for node in registry.nodes.values() if node.alias_of is None]
     rungs = Counter(node.rung for node in found if not is_nobodys(node))
-    failed = machine.dispatch.tally.last_failed
+    failed = machine.dispatch.last_failed
     silent = [f"{n.address} {explain(n, registry, now)}" for n in found if not n.up]
     return Status(
         version=version,
@@ -225,7 +227,7 @@ def status(
             ProviderSeen(name, p.state(now), (p.cloud.why_off or p.why) or None)
             for name, p in clouds.providers.items()
         ],
-        requests=_requests(machine),
+        requests=_requests(machine, tally.counts),
         last_failed=None if failed is None else FailedSeen(wall(failed.at), failed.why),
         held=[row for row in breakers(machine, wall) if row.forced],
         not_yet=[],
@@ -244,11 +246,11 @@ def to_trust(nodes: Iterable[Node]) -> str | None:
     return f"exo-supervisor nodes trust {found[0] if len(found) == 1 else '--all'}"
 
 
-def _requests(machine: Machine) -> dict[str, int]:
+def _requests(machine: Machine, counts: Counter[str]) -> dict[str, int]:
     """Count the requests: those under way, and how the others ended."""
-    counts, now = machine.dispatch.counts, len(machine.dispatch.requests)
-    ends = {name: counts[name] for name in ("exo", "cloud", "refused", "failed", "abandoned")}
-    sums = {"total": counts["total"], "served": counts["exo"] + counts["cloud"], **ends}
+    now, ends = len(machine.dispatch.requests), {end: counts[end] for end in ENDS}
+    served = ends["exo"] + ends["cloud"] + ends["here"]
+    sums = {"total": counts.total(), "served": served, **ends}
     clusters = machine.tables.registry.clusters.values()
     aborted = sum(cluster.condition.aborted for cluster in clusters)
     return {"now": now, "in_flight": now, **sums, "aborted_at_exo": aborted}

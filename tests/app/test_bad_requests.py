@@ -116,6 +116,18 @@ async def test_each_bad_request_gets_its_own_error(world: World) -> None:
     assert told == {name: (status, code) for name, (_, status, code) in BAD.items()}
 
 
+async def test_the_status_counts_as_many_requests_as_have_a_line(world: World) -> None:
+    """Whoever refused them: the head, the body, the core, or a bound on bodies."""
+    refused = ["bad route", "said too large", "bad JSON", "unknown model"]
+    for name in refused:
+        await exchanged(world.path, BAD[name][0])
+    assert (await world.chat()).status_code == 200
+    counted = (await world.look("/supervisor/status"))["requests"]
+    lines = await world.lines("request_done", len(refused) + 1)
+    assert counted["total"] == len(lines)
+    assert (counted["refused"], counted["exo"], counted["in_flight"]) == (len(refused), 1, 0)
+
+
 async def test_a_route_that_is_not_built_is_told_the_one_for_chats(world: World) -> None:
     """Under `/v1/` a client library asked for it: chats are what it can have."""
     reply = taken_apart(await exchanged(world.path, asks("POST /v1/responses")))

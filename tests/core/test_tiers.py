@@ -23,7 +23,7 @@ def test_an_answer_from_the_first_choice_is_no_shift() -> None:
     assert story.machine.tables.concurrency.at[Address("a:1")] == 1
     assert story.succeed("r") == []
     assert story.idle()
-    assert story.machine.dispatch.counts == {"total": 1, "exo": 1}
+    assert story.machine.dispatch.last_failed is None
 
 
 def test_a_late_event_finds_nothing() -> None:
@@ -250,7 +250,7 @@ def test_who_cannot_be_served_is_told_so(policy: Policy, name: str, code: str) -
     answer = refusal(effects)
     assert (answer.retry_after is not None) == (answer.status == 503)
     assert story.idle()
-    assert story.machine.dispatch.counts == {"total": 1, "refused": 1}
+    assert (answer.outcome, story.machine.dispatch.last_failed) == ("refused", None)
 
 
 def test_an_unknown_name_names_what_is_near_and_a_card_what_is_ready() -> None:
@@ -300,7 +300,7 @@ def test_a_configured_model_that_its_only_provider_does_not_list_is_a_lasting_er
     assert (answer.status, answer.code) == (404, "model_not_found")
     assert answer.message == "p does not list nosuchmodel"
     assert answer.retry_after is None
-    assert story.machine.dispatch.counts == {"total": 1, "refused": 1}
+    assert (answer.outcome, story.machine.dispatch.last_failed) == ("refused", None)
 
 
 def test_a_503_names_what_a_provider_does_not_list_where_exo_might_serve_again() -> None:

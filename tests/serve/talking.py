@@ -23,6 +23,7 @@ from exo_supervisor.serve.plain import PlainRoutes
 from exo_supervisor.serve.routes import Routes
 from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.tally import Tally
 from tests.serve.listening import listening
 
 Talk = Callable[[SocketStream], Awaitable[None]]
@@ -143,7 +144,7 @@ async def housed(
 
     async with nodes, clouds:
         context = Context(ask, Upstream(nodes, clouds, dict), 900.0, head)
-        routes = Routes(Machine(Policy(), monotonic()), ask, About(None, list))
+        routes = Routes(Machine(Policy(), monotonic()), ask, About(None, list, Tally()))
         ingress = Ingress(context, gate, live, records.append, max_body)
         async with listening(PlainRoutes(routes.look).serve, begin=ingress.begin) as port:
             yield Housed(port, gate, live, events, records)

@@ -10,6 +10,8 @@ from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.views import models, rows
+from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.tally import Tally
 from tests.core.story import BOTH, CHAT, LOCAL, M, P, Q, Story, X, stand
 
 LOADING = Placed(M, ready=False)
@@ -19,10 +21,11 @@ def wall(instant: float) -> str:
     return f"t{instant:g}"
 
 
-def shown(story: Story) -> rows.Status:
+def shown(story: Story, tally: Tally | None = None) -> rows.Status:
     return rows.status(
-        story.machine, story.now, version="1", config="f", quiet=["mdns is quiet"], wall=wall
-    )
+        story.machine, story.now, version="1", config="f", quiet=["mdns is quiet"], wall=wall,
+        tally=tally or Tally(),
+    )  # fmt: skip
 
 
 def test_a_node_is_shown_with_its_cluster_its_models_and_its_breaker() -> None:
@@ -167,15 +170,24 @@ def test_a_provider_whose_key_was_refused_is_shown_with_its_reason() -> None:
     ]
 
 
+ENDED = [
+    ("n:1", "success"), ("p", "success"), (None, "success"), (None, "refused"),
+    ("p", "refused"), ("p", "neutral"), ("n:1", "failure"), ("n:1", "abandoned"),
+]  # fmt: skip
+
+
 def test_the_status_counts_requests_and_nodes() -> None:
     story = Story(BOTH, "n:1")
-    story.ask("done")
-    story.succeed("done")
     story.ask("open")
-    status = shown(story)
+    tally = Tally()
+    for target, outcome in ENDED:
+        tally.done(RequestDone("r", target=target, outcome=outcome))
+    status = shown(story, tally)
     assert (status.ready, status.uptime, status.config) == (True, 5.0, "f")
     assert (status.requests["now"], status.requests["in_flight"]) == (1, 1)
-    assert (status.requests["total"], status.requests["served"]) == (2, 1)
+    ends = {"exo": 1, "cloud": 1, "here": 1, "refused": 3, "failed": 1, "abandoned": 1}
+    assert {end: status.requests[end] for end in ends} == ends
+    assert (status.requests["total"], status.requests["served"]) == (len(ENDED), 3)
     assert list(status.nodes) == ["seen", "reachable", "identified", "clustered", "placed", "ready"]
     assert status.nodes["ready"] == 1
     assert "mdns is quiet" in status.looked
@@ -202,7 +214,7 @@ def test_what_an_operator_holds_stands_in_the_status() -> None:
 
 def test_the_first_look_is_told_while_it_lasts() -> None:
     machine = Machine(structs.replace(BOTH, seeds=((Address("n:1"), "http://n:1"),)), 0.0)
-    status = rows.status(machine, 0.0, version="1", config=None, quiet=[], wall=wall)
+    status = rows.status(machine, 0.0, version="1", config=None, quiet=[], wall=wall, tally=Tally())
     assert (status.looking, status.ready) == (True, False)
     assert not shown(Story(BOTH)).looking
 

@@ -26,6 +26,7 @@ from exo_supervisor.core.requests.budget import Budget
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import Seen, crowded
 from exo_supervisor.core.requests.catalog import Catalog, Route
+from exo_supervisor.core.requests.failed import Failed, failed
 from exo_supervisor.core.requests.healthy import start_at_once
 from exo_supervisor.core.requests.next_step import Start, Wait, next_step, served_at_home
 from exo_supervisor.core.requests.queue import Waiting
@@ -42,7 +43,6 @@ from exo_supervisor.core.requests.request import Attempt, RequestState
 from exo_supervisor.core.requests.settlement import Settlement
 from exo_supervisor.core.requests.shifts import Shifts
 from exo_supervisor.core.requests.stall_check import StallCheck
-from exo_supervisor.core.requests.tally import COUNTED_AS, Tally
 from exo_supervisor.core.requests.timers import first_use, start_of
 from exo_supervisor.core.tables import Tables
 
@@ -60,8 +60,7 @@ class Dispatch:
     def __init__(self, tables: Tables, catalog: Catalog, wake: Wake) -> None:
         self.requests: dict[RequestId, RequestState] = {}
         self.waiting = Waiting()
-        self.tally = Tally()
-        self.counts = self.tally.counts
+        self.last_failed: Failed | None = None
         self.looked = False
         self._tables = tables
         self._catalog = catalog
@@ -74,7 +73,6 @@ class Dispatch:
 
     def arrived(self, event: RequestArrived, now: float) -> list[Effect]:
         """Resolve a new request's model, and start it, make it wait, or refuse it."""
-        self.counts["total"] += 1
         route = self._catalog.lookup(event.model)
         if not isinstance(route, str):
             return self._launch(event, route, now)
@@ -83,12 +81,8 @@ class Dispatch:
             return self._park(RequestState(event=event, route=empty, tiers=(), arrived=now))
         name, ready = event.model, self._catalog.ready()
         if route == "card":
-            return self._turn_away(event, not_placed(name, ready))
-        return self._turn_away(event, not_found(name, *self._catalog.nearest(name), ready))
-
-    def _turn_away(self, event: RequestArrived, refusal: Refusal) -> list[Effect]:
-        """Refuse a request that never was in flight."""
-        self.counts[refusal.outcome] += 1
+            return [Refuse(request=event.request, refusal=not_placed(name, ready))]
+        refusal = not_found(name, *self._catalog.nearest(name), ready)
         return [Refuse(request=event.request, refusal=refusal)]
 
     def content(self, event: ContentSeen, now: float) -> list[Effect]:
@@ -149,8 +143,7 @@ class Dispatch:
         if state is None:
             return []
         if state.attempt is None:
-            served = state.served if event.taken else None
-            return self._close(state, "abandoned" if served is None else served.side, now)
+            return self._close(state, now)
         settled = AttemptSettled(
             request=event.request,
             attempt=state.attempt.number,
@@ -202,7 +195,7 @@ class Dispatch:
         if stays:
             tiers = tuple(tier for tier in tiers if tier.side == "exo")
             if event.route == "cloud" or (route.tiers and not tiers):
-                return self._turn_away(event, MUST_STAY)
+                return [Refuse(request=event.request, refusal=MUST_STAY)]
         if event.route is not None:
             tiers = tuple(tier for tier in tiers if tier.side == event.route)
         seen = Seen(
@@ -240,7 +233,6 @@ class Dispatch:
     def _resume(self, state: RequestState, now: float) -> list[Effect]:
         if state.first_look and now < state.event.deadline:
             self._drop(state)
-            self.counts["total"] -= 1
             return self.arrived(state.event, now)
         return self._go(state, now)
 
@@ -279,13 +271,13 @@ class Dispatch:
             state.served = attempt
             return []
         if fault is Fault.NONE:
-            return self._close(state, attempt.side, now)
+            return self._close(state, now)
         if event.resumable and state.may_continue(attempt, fault):
             return self._continue(state, attempt, event, now)
         if state.anew is None:
             state.faults.append((attempt.candidate.target, fault))
         if event.committed or fault is Fault.CLIENT_LEFT:
-            return self._close(state, "abandoned" if fault in _ABANDONED else "failed", now)
+            return self._close(state, now) if fault in _ABANDONED else self._fail(state, now)
         if fault is Fault.DEADLINE:
             return self._refuse(state, DEADLINE, now)
         if fault is Fault.OVERLOADED:
@@ -313,10 +305,10 @@ class Dispatch:
         state.keep_to_row(attempt.candidate)
         state.seen.demands |= {PREFILL}
         if now >= state.event.deadline:
-            return self._close(state, "failed", now)
+            return self._fail(state, now)
         step = next_step(state, self._tables, self._budget, now)
         if not isinstance(step, Start):  # one that resumes waits for no retry: nothing was paid for
-            return self._close(state, "failed", now)
+            return self._fail(state, now)
         facts: dict[str, object] = {"request_id": state.event.request, "fault": fault.value}
         facts |= {"from": attempt.candidate.target, "to": step.candidate.target}
         said = Announce(level="warning", name="stream_continued", facts=facts)
@@ -336,11 +328,15 @@ class Dispatch:
     def _refuse(self, state: RequestState, refusal: Refusal, now: float) -> list[Effect]:
         outcome, request = end_of(refusal.code, state.attempts), state.event.request
         told = Refuse(request=request, refusal=structs.replace(refusal, outcome=outcome))
-        return [*self._close(state, COUNTED_AS[outcome], now), told]
+        close = self._fail if outcome == "failure" else self._close
+        return [*close(state, now), told]
 
-    def _close(self, state: RequestState, end: str, now: float) -> list[Effect]:
+    def _fail(self, state: RequestState, now: float) -> list[Effect]:
+        self.last_failed = failed(state, now)
+        return self._close(state, now)
+
+    def _close(self, state: RequestState, now: float) -> list[Effect]:
         self._drop(state)
-        self.tally.end(state, end, now)
         return self._settlement.give_back(state, now) if state.held else []
 
     def _drop(self, state: RequestState) -> None:

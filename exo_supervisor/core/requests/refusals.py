@@ -209,7 +209,7 @@ def _ready(models: Iterable[str]) -> str:
 def end_of(code: str, attempts: int) -> RefusedAs:
     """Say what an error is: what the client asked for wrongly is no failure of ours.
 
-    Decided here alone: the log line takes it from the refusal, and the counts from `tally`.
+    Decided here alone: the log line takes it from the refusal, and counts from the log line.
     """
     if code == "deadline":
         return "abandoned"
