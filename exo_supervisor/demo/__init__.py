@@ -4,6 +4,7 @@ from exo_supervisor.demo.answers import text
 from exo_supervisor.demo.cloud import Cloud
 from exo_supervisor.demo.cluster import ExoCluster, Generation
 from exo_supervisor.demo.diseases import HEALTHY, NAMES, Disease
+from exo_supervisor.demo.local import Local
 from exo_supervisor.demo.messages_cloud import MessagesCloud
 from exo_supervisor.demo.node import ExoNode
 
@@ -15,6 +16,7 @@ __all__ = [
     "ExoCluster",
     "ExoNode",
     "Generation",
+    "Local",
     "MessagesCloud",
     "text",
 ]

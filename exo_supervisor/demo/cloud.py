@@ -57,7 +57,7 @@ class Cloud(DemoServer):
         return said(404, f"Invalid URL ({request.method} {request.path})", code=None)
 
     async def list_models(self, request: web.Request) -> web.Response:
-        refusal = self._stranger(request)
+        refusal = self.stranger(request)
         if refusal is not None:
             return refusal
         data = [
@@ -66,13 +66,13 @@ class Cloud(DemoServer):
         ]
         return web.json_response({"object": "list", "data": data})
 
-    def _stranger(self, request: web.Request) -> web.Response | None:
+    def stranger(self, request: web.Request) -> web.Response | None:
         if self.key is None or request.headers.get("Authorization") == f"Bearer {self.key}":
             return None
         return said(401, "Incorrect API key provided", code="invalid_api_key")
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        refusal = self._stranger(request)
+        refusal = self.stranger(request)
         if refusal is not None:
             return refusal
         try:
@@ -82,7 +82,7 @@ class Cloud(DemoServer):
             return said(400, "We could not parse the JSON body of your request", code=None)
         self.note(request, body)
         ill = self.disease
-        refusal = refusals.refusal(ill, reason=None, spell=_error)
+        refusal = refusals.refusal(ill, reason=None, spell=spelled)
         if refusal is not None:
             refusal.headers["x-request-id"] = f"req_{uuid.uuid4().hex}"
             return refusal
@@ -105,9 +105,10 @@ class Cloud(DemoServer):
         return await self.perform(request, answer(wanted), stream, ill, chat.model)
 
 
-def _error(
+def spelled(
     status: int, message: str, kind: str = "invalid_request_error", code: str | None = None
 ) -> JsonObject:
+    """Spell an error as OpenAI does."""
     kinds = {402: "insufficient_quota", 429: "rate_limit_error", 529: "overloaded_error"}
     kind = kinds.get(status, "server_error" if status >= 500 else kind)  # noqa: PLR2004 - HTTP's 5xx
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
@@ -116,7 +117,7 @@ def _error(
 def said(status: int, message: str, *, code: str | None) -> web.Response:
     """Answer with an error as OpenAI spells it."""
     headers = {"x-request-id": f"req_{uuid.uuid4().hex}"}
-    return web.json_response(_error(status, message, code=code), status=status, headers=headers)
+    return web.json_response(spelled(status, message, code=code), status=status, headers=headers)
 
 
 def answer(wish: Wish) -> Answer:
@@ -141,7 +142,7 @@ def answer(wish: Wish) -> Answer:
     contents = [{"content": token} for token in wish.tokens]
     deltas = [{"tool_calls": [call]} for call in _call_parts(wish)] if wish.tool else contents
     finish = "tool_calls" if wish.tool else wish.finish
-    failed = _json(_error(500, "The server had an error while processing your request"))
+    failed = _json(spelled(500, "The server had an error while processing your request"))
     return Answer(
         stream=wish.stream,
         early=wish.stream,

@@ -22,8 +22,8 @@ from exo_supervisor.wire.chat.request import Kind
 from exo_supervisor.wire.dialect import Answered, Dialect, Framing, Media, Operation, Reply
 from exo_supervisor.wire.exo import identity as exo
 from exo_supervisor.wire.ollama import framing as ollama
+from exo_supervisor.wire.openai import completions, embeddings, inbound, inputs, outbound
 from exo_supervisor.wire.openai import framing as openai
-from exo_supervisor.wire.openai import inbound, outbound
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
 from exo_supervisor.wire.openai.body_reader import BodyReader
 from exo_supervisor.wire.openai.reader import ChunkReader
@@ -50,6 +50,18 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "/v1/chat/completions": Operation(
         lambda body, _: inbound.read_chat(body), _stream, _body, openai.FRAMING
     ),
+    "/v1/completions": Operation(
+        lambda body, _: inputs.read_completions(body),
+        completions.write_texts,
+        completions.write_text,
+        openai.FRAMING,
+    ),
+    "/v1/embeddings": Operation(
+        lambda body, _: inputs.read_embeddings(body),
+        embeddings.write_embeddings,
+        embeddings.write_embeddings,
+        openai.FRAMING,
+    ),
     "/v1/messages": Operation(
         read_messages,
         anthropic_stream_writer.write_stream,
@@ -73,7 +85,12 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         outbound.models_url,
         outbound.encode_chat,
         outbound.request_headers,
-        _CHAT_READERS,
+        {
+            **_CHAT_READERS,
+            ("completions", "stream"): completions.TextReader,
+            ("completions", "json"): completions.TextBodyReader,
+            ("embeddings", "json"): embeddings.EmbeddingsReader,
+        },
     ),
     "anthropic": Dialect(
         anthropic_outbound.url,

@@ -155,6 +155,7 @@ class Story:
         local_only: bool = False,
         demands: tuple[str, ...] = (),
         native: tuple[str, ...] = (),
+        dialect: str = "anthropic",
         hazards: dict[str, str] | None = None,
         size: int = 0,
     ) -> list[Effect]:
@@ -169,7 +170,7 @@ class Story:
                 local_only=local_only,
                 demands=frozenset(demands + native),
                 native_demands=frozenset(native),
-                dialect="anthropic" if native else "openai",
+                dialect=dialect if native else "openai",
                 hazards=hazards or {},
                 size=size,
             )

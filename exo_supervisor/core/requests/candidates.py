@@ -74,7 +74,7 @@ def candidates(
 
 def block(candidate: Candidate, seen: Seen, tables: Tables, now: float) -> Block | None:
     """Say why a candidate cannot be taken now; None means that it can."""
-    if _is_unfit(candidate.peer, seen) or (seen.native and candidate.provider is None):
+    if _is_unfit(candidate.peer, seen):
         return Block.FIELD
     if candidate.target in seen.failed or candidate.pair in seen.passed:
         return Block.FAILED

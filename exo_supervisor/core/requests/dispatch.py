@@ -24,20 +24,24 @@ from exo_supervisor.core.outcomes import VERDICTS, Failure, Fault, Next, Refusal
 from exo_supervisor.core.requests.attempt_log import AttemptLog
 from exo_supervisor.core.requests.budget import Budget
 from exo_supervisor.core.requests.candidate import Candidate
-from exo_supervisor.core.requests.candidates import Seen, crowded
-from exo_supervisor.core.requests.catalog import Catalog, Route
+from exo_supervisor.core.requests.candidates import Block, Seen, crowded
+from exo_supervisor.core.requests.catalog import Catalog, Route, Tier
 from exo_supervisor.core.requests.failed import Failed, failed
 from exo_supervisor.core.requests.healthy import start_at_once
 from exo_supervisor.core.requests.next_step import Start, Wait, next_step, served_at_home
 from exo_supervisor.core.requests.queue import Waiting
 from exo_supervisor.core.requests.refusals import (
     DEADLINE,
+    EMBEDDINGS,
     MUST_STAY,
     NO_ROOM,
+    advised,
     end_of,
     not_found,
     not_placed,
     over,
+    short,
+    unfit,
 )
 from exo_supervisor.core.requests.request import Attempt, RequestState
 from exo_supervisor.core.requests.settlement import Settlement
@@ -81,8 +85,10 @@ class Dispatch:
             return self._park(RequestState(event=event, route=empty, tiers=(), arrived=now))
         name, ready = event.model, self._catalog.ready()
         if route == "card":
-            return [Refuse(request=event.request, refusal=not_placed(name, ready))]
-        refusal = not_found(name, *self._catalog.nearest(name), ready)
+            refusal = not_placed(name, ready)
+        else:
+            refusal = not_found(name, *self._catalog.nearest(name), ready)
+        refusal = advised(refusal, event.demands)
         return [Refuse(request=event.request, refusal=refusal)]
 
     def content(self, event: ContentSeen, now: float) -> list[Effect]:
@@ -202,9 +208,15 @@ class Dispatch:
             demands=event.demands, native=event.native_demands, dialect=event.dialect,
             hazards=event.hazards, local_only=stays, draw=event.draw,
         )  # fmt: skip
+        wanted, tiers = tiers, _fit(tiers, event, route.name)
+        if wanted and not tiers:
+            refusal = unfit(seen, short(route.name))
+            return [Refuse(request=event.request, refusal=refusal)]
         state = RequestState(event=event, route=route, tiers=tiers, arrived=now, seen=seen)
         state.forced = event.route is not None
         state.shift = state.shift_by_route()
+        if tiers and tiers[0] != wanted[0]:
+            state.shift = state.shift or Block.FIELD.value
         if not self.looked and not served_at_home(state, self._tables, now):
             return self._park(state)
         self._budget.saw_request(now)
@@ -217,6 +229,8 @@ class Dispatch:
         """Have a model placed that is to stand when somebody asks for it."""
         registry, route = self._tables.registry, state.route
         if not route.on_demand or not route.exo or state.event.route == "cloud":
+            return []
+        if state.event.native_demands:
             return []
         stays, own = state.seen.local_only, state.tiers_of(route.name)
         models = (model for tier in own if tier.side == "exo" for model in tier.models)
@@ -351,3 +365,14 @@ class Dispatch:
         if state is None or state.attempt is None or state.attempt.number != number:
             return None
         return state, state.attempt
+
+
+def _fit(tiers: tuple[Tier, ...], event: RequestArrived, name: str) -> tuple[Tier, ...]:
+    """Leave out whoever cannot serve such a request, however well it is."""
+    if event.native_demands:  # no Exo honours one, so that none is placed for it
+        tiers = tuple(tier for tier in tiers if tier.side != "exo")
+    rows = [tier.row for tier in tiers]
+    if rows and EMBEDDINGS in event.demands:  # vectors of another model mean something else
+        row = name if name in rows else rows[0]
+        tiers = tuple(tier for tier in tiers if tier.row == row)
+    return tiers

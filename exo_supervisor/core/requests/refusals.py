@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, inf
 
+from msgspec import structs
+
 from exo_supervisor.core.names import Address, Target
 from exo_supervisor.core.outcomes import TELLING, VERDICTS, Failure, Fault, Next, Refusal, RefusedAs
 from exo_supervisor.core.requests.candidate import Candidate
@@ -27,6 +29,10 @@ DEADLINE = Refusal(504, "deadline", "the deadline passed before an answer began"
 NO_ROOM = Refusal(
     503, "overloaded", "the answers of other requests take all the room there is", retry_after=1.0
 )
+EMBEDDINGS = "embeddings"
+KINDS = frozenset({EMBEDDINGS, "completions"})
+"""Demands for another kind of answer than a chat's, which no Exo gives."""
+_OTHERS = "a provider of your own does (Ollama, llama.cpp, vLLM, infinity)"
 MUST_STAY = Refusal(
     403,
     "privacy",
@@ -59,7 +65,7 @@ def fail(state: RequestState, tables: Tables, now: float) -> Refusal:
         return Refusal(503, "overloaded", text, retry_after=retry_after)
     blocks = set(state.reasons)
     if blocks == {Block.FIELD}:
-        return _unfit(state.seen, name)
+        return unfit(state.seen, name)
     why = ", ".join(sorted({reason.value for reason in blocks})) or "no target is configured"
     if state.seen.local_only:
         text = f"no Exo node can serve {name!r} now ({why}), and it must not leave this network"
@@ -124,8 +130,11 @@ def _unlisted(state: RequestState, tables: Tables) -> Iterator[str]:
             yield "" if tier.provider is None else tables.clouds.unlisted(tier.provider, model)
 
 
-def _unfit(seen: Seen, name: str) -> Refusal:
+def unfit(seen: Seen, name: str) -> Refusal:
     """Name the fields that no target of a model takes."""
+    if seen.demands & KINDS:
+        text = f"no target of {name!r} serves {min(seen.demands)}"
+        return advised(Refusal(400, "unsupported_field", text, param="model"), seen.demands)
     if seen.hazards:
         fields = ", ".join(sorted(seen.hazards))
         text = f"Exo would die of the value of {fields}, and {name!r} stands nowhere else: mend it"
@@ -192,6 +201,15 @@ def not_found(
     if placeable:
         text += f"; Exo could place: {', '.join(placeable)}"
     return Refusal(404, "model_not_found", text + _ready(ready), param="model")
+
+
+def advised(refusal: Refusal, demands: frozenset[str]) -> Refusal:
+    """Add who serves what no Exo does, where that was asked for."""
+    kinds = demands & KINDS
+    if not kinds:
+        return refusal
+    text = f"{refusal.message}; Exo serves no {min(kinds)}: {_OTHERS}"
+    return structs.replace(refusal, message=text)
 
 
 def not_placed(name: str, ready: Iterable[str]) -> Refusal:

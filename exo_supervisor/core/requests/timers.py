@@ -15,6 +15,8 @@ from exo_supervisor.core.tables import Tables
 _CALLS = frozenset({"tools", "functions"})
 """Demands with which a part of an answer may be written in silence."""
 _NONE = frozenset[str]()
+_ONE_PIECE = frozenset({"embeddings"})
+"""Demands for what never comes as a stream."""
 SOONEST = 2.0
 """Seconds of silence, at least, until the state is asked about it."""
 
@@ -26,7 +28,8 @@ def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAtte
     if candidate.provider is not None:
         cloud = tables.clouds.providers[candidate.provider].cloud
         url, timers = cloud.url, _cloud_timers(cloud, tables.heads, state.event.demands)
-        timers = _settle_form(attempt, cloud, timers, tables)
+        streams = cloud.streams and _ONE_PIECE.isdisjoint(state.event.demands)
+        timers = _settle_form(attempt, cloud, timers, tables, streams=streams)
         dialect, quirks = cloud.dialect, cloud.quirks
     else:
         node = tables.registry.nodes[Address(candidate.target)]
@@ -93,15 +96,17 @@ def first_use(candidate: Candidate, tables: Tables) -> list[Announce]:
     return [Announce(level="info", name="node_first_used", facts=facts)]
 
 
-def _settle_form(attempt: Attempt, cloud: Cloud, timers: Timers, tables: Tables) -> Timers:
+def _settle_form(
+    attempt: Attempt, cloud: Cloud, timers: Timers, tables: Tables, *, streams: bool
+) -> Timers:
     """Leave out of what we ask for what is not taken there; tell the timers for what is left.
 
     An answer that is no stream shows nothing, not even a head, before all of it is there.
     """
-    if cloud.streams and not cloud.quirks and not tables.quirks.known:
+    if streams and not cloud.quirks and not tables.quirks.known:
         return timers
     pair = attempt.candidate.pair
-    attempt.streamed = cloud.streams and not tables.quirks.has(pair, STREAM)
+    attempt.streamed = streams and not tables.quirks.has(pair, STREAM)
     refused = NO_STREAM_OPTIONS in cloud.quirks or tables.quirks.has(pair, USAGE)
     attempt.usage = attempt.streamed and not refused
     return timers if attempt.streamed else structs.replace(timers, headers=None)

@@ -32,6 +32,10 @@ class JoinError(SupervisorError):
     """Pieces of an answer do not say how they belong together; the text repeats none of them."""
 
 
+class NotHonouredError(SupervisorError):
+    """An answer is not what the request asked for, and says so; the text names the field."""
+
+
 class Delta(Struct, omit_defaults=True, gc=False):
     """What one chunk adds to one choice; written again, it has lost its nulls."""
 

@@ -20,6 +20,7 @@ from exo_supervisor.wire.chat.piece import (
     NULL,
     Answer,
     JoinError,
+    NotHonouredError,
     OversizedAnswerError,
     Piece,
     Writer,
@@ -235,7 +236,9 @@ class Reader(Answer, ABC):
             return self.writer.take(piece, self)
         except OversizedAnswerError as error:
             self.fail(Fault.OVERSIZED, str(error))
-            return b""
+        except NotHonouredError as error:
+            self.fail(Fault.UNSUPPORTED, str(error))
+        return b""
 
     def _finish(self, index: int, piece: Piece, reason: str) -> None:
         self._ends[index] = reason

@@ -4,7 +4,7 @@ The upstream was asked to stream and answered with one JSON object instead.
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -15,13 +15,20 @@ from exo_supervisor.wire.chat.reader import JOINS_NOT
 from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES, WholeBody
 from exo_supervisor.wire.lenient_json import loads, members, written
 from exo_supervisor.wire.openai.calls import call_pieces
-from exo_supervisor.wire.openai.chunk import MAX_CHUNK_OBJECTS, Choice, LooseChoices, read_piece
+from exo_supervisor.wire.openai.chunk import (
+    MAX_CHUNK_OBJECTS,
+    Choice,
+    Chunk,
+    LooseChoices,
+    read_piece,
+)
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_list, as_object
 
 _MOST_VALUES = MAX_CHUNK_OBJECTS
 """Objects of a whole answer, and values of one message: each takes many times its bytes."""
 
+_TOO_MANY = f"the answer holds more than {_MOST_VALUES} values"
 _MOST_ASIDE = 64 * 1024
 """Bytes of what stands beside the choices, at most; what is longer is left out."""
 
@@ -44,6 +51,8 @@ _whole = msgspec.json.Decoder(_Whole)
 @dataclass(slots=True, kw_only=True)
 class BodyReader(ChunkReader):
     """Makes a piece of each choice of one `chat.completion`, once all of it is here."""
+
+    what: ClassVar[str] = "a chat completion"
 
     _body: WholeBody = field(default_factory=WholeBody, init=False)
 
@@ -69,25 +78,39 @@ class BodyReader(ChunkReader):
             self.fail(Fault.EMPTY, "the answer was empty")
             return b""
         if body.count(b"{") > _MOST_VALUES:
-            return self._too_many()
+            self.fail(Fault.OVERSIZED, _TOO_MANY)
+            return b""
         try:
             if not body.isascii():
                 body.decode()
-            whole = _read(body)
-            if whole.error != NULL:
-                self.read_error({"error": msgspec.json.decode(_short(whole.error))})
+            told, pieces = self.parse(body)
+            if told.error != NULL:
+                self.read_error({"error": msgspec.json.decode(_short(told.error))})
                 return b""
-            choices = whole.choices or []
-            if any(values(choice.message) > _MOST_VALUES for choice in choices):
-                return self._too_many()
-            pieces = [_piece(choice) for choice in choices]
+        except OversizedAnswerError as error:
+            self.fail(Fault.OVERSIZED, str(error))
+            return b""
         except UNREADABLE:
             return self._unreadable()
         if len({piece.index for piece in pieces}) < len(pieces):
             return self._unreadable()
-        self.read_named(_short(whole.model))
-        self.read_usage(_short(whole.usage))
+        self.read_named(_short(told.model))
+        self.read_usage(_short(told.usage))
         return self._take_all(pieces, len(body))
+
+    def parse(self, body: bytes) -> tuple[Chunk, list[Piece]]:
+        """Return the pieces of an answer, and what stands beside them.
+
+        Raises OversizedAnswerError, or one of UNREADABLE.
+        """
+        whole = _read(body)
+        told = Chunk(model=whole.model, usage=whole.usage, error=whole.error)
+        choices = whole.choices or []
+        if whole.error != NULL:
+            return told, []
+        if any(values(choice.message) > _MOST_VALUES for choice in choices):
+            raise OversizedAnswerError(_TOO_MANY)
+        return told, [_piece(choice) for choice in choices]
 
     def _take_all(self, pieces: list[Piece], size: int) -> bytes:
         told: list[bytes] = []
@@ -103,11 +126,7 @@ class BodyReader(ChunkReader):
         return b"".join(told) if self.fault is None else b""
 
     def _unreadable(self) -> bytes:
-        self.fail(Fault.PAYLOAD, "the answer is not valid JSON of a chat completion")
-        return b""
-
-    def _too_many(self) -> bytes:
-        self.fail(Fault.OVERSIZED, f"the answer holds more than {_MOST_VALUES} values")
+        self.fail(Fault.PAYLOAD, f"the answer is not valid JSON of {self.what}")
         return b""
 
 

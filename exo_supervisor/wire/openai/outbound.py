@@ -53,11 +53,13 @@ def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
     """
     fields = request.fields.copy()
     fields["model"] = Raw(msgspec.json.encode(ask.model))
+    if request.kind == "embeddings":  # which never come as a stream
+        return msgspec.json.encode(fields)
     fields["stream"] = Raw(b"true" if ask.streamed else b"false")
     if request.dialect != "openai":
         fields["messages"] = _without_thoughts(fields["messages"])
     if ask.quirks:
-        fields = _bent(fields, ask.quirks)
+        fields = _bent(fields, ask.quirks if request.kind == "chat" else ask.quirks - {NEW_LIMIT})
     if not ask.streamed:
         fields.pop("stream_options", None)
     elif ask.usage:

@@ -22,7 +22,7 @@ from exo_supervisor.wire.untrusted_json import UNREADABLE
 _NO_NAME = Raw(b'""')
 _MAX_CACHED = 4_096
 """Bytes of what stands around the choices of a chunk, up to which the next one's is compared."""
-_MAX_LESSONS = 8
+MAX_LESSONS = 8
 """Templates learnt in a row to which no event came: from then on no more are learnt."""
 
 _text = msgspec.json.Decoder(str).decode
@@ -87,7 +87,7 @@ class ChunkReader(Reader):
             data = data.replace(b"\n", b" ")
         try:
             self.writer.note(len(data))
-            chunk, pieces = read_chunk(data)
+            chunk, pieces = self.parse(data)
         except OversizedAnswerError as error:
             self.fail(Fault.OVERSIZED, str(error))
             return b""
@@ -103,6 +103,10 @@ class ChunkReader(Reader):
             self.fail(Fault.MALFORMED, JOINS_NOT)
             return b""
 
+    def parse(self, body: bytes) -> tuple[Chunk, list[Piece]]:
+        """Return one chunk and its pieces; raises one of UNREADABLE."""
+        return read_chunk(body)
+
     def _read_chunk(self, chunk: Chunk, pieces: list[Piece], data: bytes) -> bytes:
         around = data.replace(chunk.choices, b"", 1)
         if around != self._around:
@@ -117,7 +121,7 @@ class ChunkReader(Reader):
         if len(pieces) > 1:
             return b"".join(self.take(piece) for piece in pieces if piece.tells())
         piece = pieces[0]
-        if self._lessons >= _MAX_LESSONS or not is_plain(piece):
+        if self._lessons >= MAX_LESSONS or not is_plain(piece):
             return self._take_other(piece)
         text = bytes(members(piece.raw)["content"])
         written = self.take(piece)
@@ -127,7 +131,7 @@ class ChunkReader(Reader):
     def _take_other(self, piece: Piece) -> bytes:
         if piece.finish is not None:
             self._template = None  # words after the end of a choice are judged one by one
-            self._lessons = _MAX_LESSONS
+            self._lessons = MAX_LESSONS
         return self.take(piece)
 
     def _read_around(self, chunk: Chunk, data: bytes, around: bytes) -> None:

@@ -44,6 +44,7 @@ class StreamWriter:
     """Members that the chunk with the finish reason has beside the usual ones, as JSON."""
 
     native: ClassVar[str] = ""
+    what: ClassVar[str] = "chat.completion.chunk"
 
     _head: bytes = field(default=b"", init=False)
     _head_of: str | None = field(default=None, init=False)
@@ -114,7 +115,7 @@ class StreamWriter:
     def _envelope(self, answer: Answer) -> bytes:
         fields = {
             "id": self.id,
-            "object": "chat.completion.chunk",
+            "object": self.what,
             "created": self.created,
             "model": answer.served_model or self.model,
         }

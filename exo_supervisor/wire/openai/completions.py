@@ -1,0 +1,149 @@
+"""Answers to requests for completions, of one text or many: read and written."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from exo_supervisor.wire.chat.piece import NULL, Answer, Delta, Piece, counted
+from exo_supervisor.wire.dialect import Reply
+from exo_supervisor.wire.lenient_json import dumps, members, value, written
+from exo_supervisor.wire.openai.answer_writer import AnswerWriter
+from exo_supervisor.wire.openai.body_reader import BodyReader
+from exo_supervisor.wire.openai.chunk import Chunk, Index, read_chunk
+from exo_supervisor.wire.openai.merged import Grown, Merged, write
+from exo_supervisor.wire.openai.reader import MAX_LESSONS, ChunkReader
+from exo_supervisor.wire.openai.stream_writer import StreamWriter
+
+
+class _Choice(Struct):
+    text: str | None = None
+    index: Index | None = 0
+    finish_reason: str | None = None
+    logprobs: object = None
+
+
+_Choices = Annotated[list[_Choice], Meta(max_length=128)] | None
+
+
+def read_texts(body: bytes) -> tuple[Chunk, list[Piece]]:
+    """Read a chunk of a completion, or a whole one; raises one of UNREADABLE."""
+    chunk, _ = read_chunk(body)
+    choices = msgspec.convert(value(chunk.choices), _Choices) or []
+    return chunk, [_piece(choice) for choice in choices]
+
+
+def _piece(choice: _Choice) -> Piece:
+    delta = Delta(content=choice.text or "")
+    logprobs = NULL if choice.logprobs is None else Raw(written(choice.logprobs))
+    return Piece(delta, Raw(dumps(delta)), choice.index or 0, choice.finish_reason, logprobs)
+
+
+@dataclass(slots=True, kw_only=True)
+class TextReader(ChunkReader):
+    """Makes pieces of the chunks of a completion."""
+
+    _lessons: int = field(default=MAX_LESSONS, init=False)
+    """No templates are learnt: a chunk has its text elsewhere."""
+
+    def parse(self, body: bytes) -> tuple[Chunk, list[Piece]]:
+        """Return one chunk and its pieces; raises one of UNREADABLE."""
+        return read_texts(body)
+
+
+@dataclass(slots=True, kw_only=True)
+class TextBodyReader(BodyReader):
+    """Makes a piece of each choice of a completion, once all of it is here."""
+
+    what: ClassVar[str] = "a completion"
+
+    def parse(self, body: bytes) -> tuple[Chunk, list[Piece]]:
+        """Return the pieces of an answer, and what stands beside them; one of UNREADABLE."""
+        return read_texts(body)
+
+
+@dataclass(slots=True, kw_only=True)
+class TextStreamWriter(StreamWriter):
+    """Writes pieces as chunks of a completion."""
+
+    what: ClassVar[str] = "text_completion"
+
+    def take(self, piece: Piece, answer: Answer) -> bytes:
+        """Write one chunk; no text of a completion has a role."""
+        self._begun.add(piece.index)
+        return StreamWriter.take(self, piece, answer)
+
+    def _chunk(self, piece: Piece, extras: bytes) -> bytes:
+        choice = b'{"index":%d,"text":%b,"logprobs":%b,"finish_reason":%b}' % (
+            piece.index,
+            dumps(piece.delta.content or ""),
+            piece.logprobs,
+            msgspec.json.encode(piece.finish),
+        )
+        return b'%b"choices":[%b]%b}\n\n' % (self._head, choice, extras)
+
+
+@dataclass(slots=True)
+class _Told:
+    """One text as its chunks have told it so far."""
+
+    text: Grown = field(default_factory=Grown)
+    logprobs: Merged = field(default_factory=Merged)
+    finish: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class TextWriter(AnswerWriter):
+    """Gathers the texts of a completion."""
+
+    _texts: dict[int, _Told] = field(default_factory=dict[int, _Told], init=False)
+
+    def take(self, piece: Piece, _answer: Answer) -> bytes:
+        """Add what one piece says; returns no bytes, since the client gets them at the end."""
+        told = self._texts.setdefault(piece.index, _Told())
+        told.text.add(dumps(piece.delta.content or ""))
+        told.logprobs.add(members(piece.logprobs))
+        told.finish = piece.finish or told.finish
+        return b""
+
+    def plain(self, _piece: Piece, _answer: Answer, _mark: bytes, _size: int) -> None:
+        """Return None: texts are taken one by one."""
+
+    def result(self, answer: Answer) -> list[bytes]:
+        """Return the whole answer in parts; meant for a reading that is done and has no fault."""
+        choices: list[object] = [
+            {
+                "index": index,
+                "text": told.text,
+                "logprobs": told.logprobs.whole() or None,
+                "finish_reason": told.finish,
+            }
+            for index, told in sorted(self._texts.items())
+        ]
+        parts: list[bytes] = []
+        whole: dict[str, object] = {
+            "id": self.id,
+            "object": "text_completion",
+            "created": self.created,
+            "model": answer.served_model or self.model,
+            "choices": choices,
+            "usage": Raw(answer.usage_text or counted(answer.tokens)),
+        }
+        write(whole, parts)
+        return parts
+
+
+def write_texts(reply: Reply) -> TextStreamWriter:
+    """Return what writes the answer to a request that wants a stream."""
+    return TextStreamWriter(
+        id=f"cmpl-{reply.request}",
+        created=reply.created,
+        model=reply.model,
+        include_usage=reply.chat.include_usage,
+    )
+
+
+def write_text(reply: Reply) -> TextWriter:
+    """Return what writes the answer to a request that wants no stream."""
+    return TextWriter(id=f"cmpl-{reply.request}", created=reply.created, model=reply.model)
