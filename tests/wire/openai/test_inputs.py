@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from exo_supervisor.core.policy import NEW_LIMIT
 from exo_supervisor.core.outcomes import BadRequestError
+from exo_supervisor.core.policy import NEW_LIMIT
 from exo_supervisor.wire.chat.request import Ask, ChatRequest
 from exo_supervisor.wire.openai.inputs import MAX_CHOICES, MAX_INPUTS
 from exo_supervisor.wire.table import DIALECTS, OPERATIONS
@@ -72,7 +72,9 @@ def test_each_goes_to_its_own_place_with_its_fields_as_they_came() -> None:
     sent = json.loads(OPENAI.encode(asked, Ask("theirs")))
     assert sent == {"model": "theirs", "input": "a", "dimensions": 4, "user": "u", "stream": True}
     quirks = frozenset({NEW_LIMIT})  # which is of chats alone
-    short = json.loads(OPENAI.encode(read("completions", prompt="a", max_tokens=3), Ask("t", quirks=quirks)))
+    short = json.loads(
+        OPENAI.encode(read("completions", prompt="a", max_tokens=3), Ask("t", quirks=quirks))
+    )
     assert short["max_tokens"] == 3
     completing = read("completions", prompt="a", suffix="z", echo=True)
     assert OPENAI.url("http://p/v1", completing.kind) == "http://p/v1/completions"
