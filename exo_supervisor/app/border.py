@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from anyio import to_thread
 
 from exo_supervisor.config.schema import Config
-from exo_supervisor.core.events import Why
+from exo_supervisor.core.network import Why
 from exo_supervisor.discovery.allowed_networks import in_the_house
 from exo_supervisor.errors import StartError
 from exo_supervisor.host.owners import owners, told_here

@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from exo_supervisor.core.fleet.capacity import Capacity
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import (
     Address,
     ClusterKey,
@@ -16,23 +17,9 @@ from exo_supervisor.core.names import (
     ProviderName,
     RequestId,
 )
+from exo_supervisor.core.network import Why
 from exo_supervisor.core.outcomes import SERVED, Failure
 from exo_supervisor.core.policy import Policy
-
-Why = Literal[
-    "refused",
-    "timeout",
-    "no_route",
-    "dns",
-    "tls",
-    "reset",
-    "not_exo",
-    "bad_answer",
-    "bad_key",
-    "outside",
-    "other_user",
-]
-"""Why a look at somebody failed: refused, timed out and wrong answer are three stories."""
 
 
 class BaseEvent(Struct, frozen=True, kw_only=True, tag_field="event", tag=True):
@@ -79,32 +66,6 @@ class ProbeFailed(BaseEvent, frozen=True, kw_only=True):
     why: Why
     detail: str = ""
     lived_at: float | None = None
-
-
-class Instance(Struct, frozen=True):
-    """One copy of a model: ready only if each of its runners is; `hosts` are who runs them.
-
-    `running`: a request is at work on it. `detail`: why it failed, in Exo's words.
-    """
-
-    id: InstanceId
-    ready: bool
-    why: str = ""
-    progress: str | None = None
-    hosts: tuple[NodeId, ...] = ()
-    running: bool = False
-    detail: str = ""
-
-
-class Placed(Struct, frozen=True):
-    """One model on one cluster: as good as the best of its instances."""
-
-    model: ModelId
-    ready: bool
-    why: str = ""
-    progress: str | None = None
-    instances: tuple[Instance, ...] = ()
-    detail: str = ""
 
 
 class PlacementRead(BaseEvent, frozen=True, kw_only=True):

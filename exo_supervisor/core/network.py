@@ -6,12 +6,26 @@ stands below both, and goes by the values of the client's `NetworkFault`.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
-from exo_supervisor.core.events import Why
 from exo_supervisor.core.outcomes import Fault
+
+Why = Literal[
+    "refused",
+    "timeout",
+    "no_route",
+    "dns",
+    "tls",
+    "reset",
+    "not_exo",
+    "bad_answer",
+    "bad_key",
+    "outside",
+    "other_user",
+]
+"""Why a look at somebody failed: refused, timed out and wrong answer are three stories."""
 
 
 class Meaning(Struct, frozen=True):

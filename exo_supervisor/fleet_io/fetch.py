@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from exo_supervisor.core.events import Why
-from exo_supervisor.core.network import why_of
+from exo_supervisor.core.network import Why, why_of
 from exo_supervisor.http.ask import TooLongError, ask
 from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.faults import HttpError, NetworkFault

@@ -5,7 +5,8 @@ A state holds the prompts of other people's requests: no byte of it is logged or
 
 from contextlib import suppress
 
-from exo_supervisor.core.events import CapacityRead, Placed, PlacementRead
+from exo_supervisor.core.events import CapacityRead, PlacementRead
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import Address, ModelId, NodeId
 from exo_supervisor.fleet_io.probe import Found, Prober
 from exo_supervisor.runtime.fetch import GetError

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
-from exo_supervisor.core.events import Why
+from exo_supervisor.core.network import Why
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.wire.exo.identity import Reply
 

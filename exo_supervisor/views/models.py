@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from exo_supervisor.core.events import Placed
 from exo_supervisor.core.fleet.nodes import Cluster
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ModelId, ProviderName
 from exo_supervisor.core.requests.catalog import Route

@@ -18,14 +18,13 @@ from exo_supervisor.core.events import (
     AttemptSettled,
     ContentSeen,
     Event,
-    Instance,
     NodeSighted,
-    Placed,
     PlacementRead,
     ProbeAnswered,
     ProviderListed,
     RequestArrived,
 )
+from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import (
     Address,

@@ -26,10 +26,8 @@ from exo_supervisor.core.effects import (
 )
 from exo_supervisor.core.events import (
     Event,
-    Instance,
     ModelRemoved,
     NodeSighted,
-    Placed,
     PlacementChosen,
     PlacementRead,
     PlacementSettled,
@@ -37,6 +35,7 @@ from exo_supervisor.core.events import (
     ProbeFailed,
     Ticked,
 )
+from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, InstanceId, ModelId, NodeId
 from exo_supervisor.core.policy import ModelRule, Policy

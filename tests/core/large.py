@@ -1,6 +1,7 @@
 """A large house: clusters of nodes that all run one model, found, identified and read."""
 
-from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered
+from exo_supervisor.core.events import NodeSighted, PlacementRead, ProbeAnswered
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import Address, ModelId, NodeId
 from exo_supervisor.core.policy import Policy
 from tests.core.story import BOTH, Story

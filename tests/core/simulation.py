@@ -36,7 +36,6 @@ from exo_supervisor.core.events import (
     ContentSeen,
     Event,
     NodeSighted,
-    Placed,
     PlacementFailed,
     PlacementRead,
     ProbeAnswered,
@@ -47,6 +46,7 @@ from exo_supervisor.core.events import (
     RequestEnded,
     Ticked,
 )
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, Generation, ModelId, NodeId, ProviderName, RequestId
 from exo_supervisor.core.outcomes import Failure, Fault

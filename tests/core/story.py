@@ -15,9 +15,7 @@ from exo_supervisor.core.events import (
     CardsRead,
     ContentSeen,
     Event,
-    Instance,
     NodeSighted,
-    Placed,
     PlacementRead,
     ProbeAnswered,
     ProbeFailed,
@@ -25,8 +23,8 @@ from exo_supervisor.core.events import (
     RequestArrived,
     RequestEnded,
     Ticked,
-    Why,
 )
+from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import (
     Address,
@@ -37,6 +35,7 @@ from exo_supervisor.core.names import (
     ProviderName,
     RequestId,
 )
+from exo_supervisor.core.network import Why
 from exo_supervisor.core.outcomes import Failure, Fault, Refusal
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from exo_supervisor.wire.exo.traits import PEERS

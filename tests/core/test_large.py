@@ -10,8 +10,9 @@ from types import FrameType
 
 import pytest
 
-from exo_supervisor.core.events import Placed, PlacementRead, ProbeFailed
+from exo_supervisor.core.events import PlacementRead, ProbeFailed
 from exo_supervisor.core.fleet.nodes import MISSES
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import ModelId, NodeId
 from tests.core.large import address, house, probe, read
 from tests.core.story import Story, told

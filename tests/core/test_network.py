@@ -1,7 +1,6 @@
 import pytest
 
-from exo_supervisor.core.events import Why
-from exo_supervisor.core.network import MEANINGS, NOT_SENT, why_of
+from exo_supervisor.core.network import MEANINGS, NOT_SENT, Why, why_of
 from exo_supervisor.core.outcomes import VERDICTS, Blame, Fault
 from exo_supervisor.http.faults import NetworkFault
 

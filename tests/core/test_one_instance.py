@@ -10,13 +10,8 @@ from exo_supervisor.core.effects import (
     PlaceModel,
     RemoveModel,
 )
-from exo_supervisor.core.events import (
-    ModelOrdered,
-    ModelRemoved,
-    Placed,
-    PlacementChosen,
-    PlacementSettled,
-)
+from exo_supervisor.core.events import ModelOrdered, ModelRemoved, PlacementChosen, PlacementSettled
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
 from exo_supervisor.core.placement.desired import (
     FORGOTTEN,

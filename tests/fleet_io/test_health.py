@@ -13,14 +13,13 @@ from exo_supervisor.core.events import (
     CapacityRead,
     CardsRead,
     Event,
-    Instance,
-    Placed,
     PlacementFailed,
     PlacementRead,
     ProbeAnswered,
     ProbeFailed,
 )
 from exo_supervisor.core.fleet.capacity import Capacity
+from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.names import Address, InstanceId, ModelId, NodeId
 from exo_supervisor.fleet_io.health import UNPROVEN_AT_ONCE, Health
 from exo_supervisor.runtime.fetch import GetError

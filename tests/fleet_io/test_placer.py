@@ -12,8 +12,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from msgspec import structs
 
 from exo_supervisor.core.effects import PlaceModel, RemoveModel
-from exo_supervisor.core.events import Event, ModelRemoved, PlacementChosen, PlacementSettled, Why
+from exo_supervisor.core.events import Event, ModelRemoved, PlacementChosen, PlacementSettled
 from exo_supervisor.core.names import Address, ClusterKey, InstanceId, ModelId
+from exo_supervisor.core.network import Why
 from exo_supervisor.core.policy import WAITS
 from exo_supervisor.demo import ExoCluster, ExoNode
 from exo_supervisor.fleet_io.fetch import Fetcher

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from exo_supervisor.core.events import NodeSighted, Placed, PlacementRead, ProbeAnswered
+from exo_supervisor.core.events import NodeSighted, PlacementRead, ProbeAnswered
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId, NodeId
 from exo_supervisor.core.policy import Policy

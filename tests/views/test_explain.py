@@ -4,8 +4,10 @@ from typing import get_args
 
 import pytest
 
-from exo_supervisor.core.events import NodeSighted, Placed, PlacementFailed, ProbeFailed, Why
+from exo_supervisor.core.events import NodeSighted, PlacementFailed, ProbeFailed
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import Address, NodeId
+from exo_supervisor.core.network import Why
 from exo_supervisor.views import models
 from exo_supervisor.views.explain import RECENT, advise_on, explain, not_ready, reason_of, span
 from tests.core.story import LOCAL, M, Story, stand

@@ -2,7 +2,8 @@
 
 from msgspec import structs
 
-from exo_supervisor.core.events import Placed, PlacementRead, ProviderListed
+from exo_supervisor.core.events import PlacementRead, ProviderListed
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import Address, ModelId, NodeId, ProviderName
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from exo_supervisor.views.advice import advise

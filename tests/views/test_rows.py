@@ -3,8 +3,9 @@
 import msgspec
 from msgspec import structs
 
-from exo_supervisor.core.events import CapacityRead, Placed, ProviderFailed, ProviderListed
+from exo_supervisor.core.events import CapacityRead, ProviderFailed, ProviderListed
 from exo_supervisor.core.fleet.capacity import Capacity
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.outcomes import Fault

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from msgspec import Struct, field, structs
 
 from exo_supervisor.core.effects import Announce, say
-from exo_supervisor.core.events import Instance, Placed, PlacementRead
+from exo_supervisor.core.events import PlacementRead
 from exo_supervisor.core.fleet.members import MemberView, Verdict, instance_ids, stood_for
+from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.names import Address, ClusterKey, InstanceId, ModelId, NodeId
 
 CALM = 120.0

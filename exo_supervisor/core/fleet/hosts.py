@@ -7,7 +7,7 @@ seconds that one is gone, where Exo's master needs 30 to 40.
 from collections.abc import Mapping
 
 from exo_supervisor.core.bounded import Bounded
-from exo_supervisor.core.events import Placed
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
 
 MAX_GONE = 4096

@@ -20,7 +20,8 @@ from math import inf
 
 from msgspec import Struct, structs
 
-from exo_supervisor.core.events import Placed, PlacementRead
+from exo_supervisor.core.events import PlacementRead
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import Address, InstanceId, ModelId
 
 STILL = 8.0

@@ -6,10 +6,10 @@ it concerns (a cluster's state, its condition, and which hosts answer) and publi
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from exo_supervisor.core.events import Placed
 from exo_supervisor.core.fleet.condition import judge
 from exo_supervisor.core.fleet.hosts import Hosts
 from exo_supervisor.core.fleet.nodes import Cluster, Node, rung_of
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.fleet.trust import Trust
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
 

@@ -7,18 +7,12 @@ from msgspec import Struct, field, structs
 
 from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.effects import Announce
-from exo_supervisor.core.events import (
-    NodeSighted,
-    Placed,
-    PlacementRead,
-    ProbeAnswered,
-    ProbeFailed,
-    Why,
-)
+from exo_supervisor.core.events import NodeSighted, PlacementRead, ProbeAnswered, ProbeFailed
 from exo_supervisor.core.fleet.capacity import Capacity
 from exo_supervisor.core.fleet.condition import Condition, Told, tell_lag
 from exo_supervisor.core.fleet.grouping import Grouping
 from exo_supervisor.core.fleet.members import FOREIGN, MemberView, Verdict, look, weigh
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import (
     Address,
     ClusterKey,
@@ -26,6 +20,7 @@ from exo_supervisor.core.names import (
     ModelId,
     NodeId,
 )
+from exo_supervisor.core.network import Why
 from exo_supervisor.core.policy import ANY_PEER, PeerRules
 
 Rung = Literal["seen", "reachable", "identified", "clustered", "placed", "ready"]

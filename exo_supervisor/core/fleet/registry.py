@@ -20,7 +20,6 @@ from typing import Literal
 from exo_supervisor.core.events import (
     AddressesRead,
     NodeSighted,
-    Placed,
     PlacementRead,
     ProbeAnswered,
     ProbeFailed,
@@ -41,6 +40,7 @@ from exo_supervisor.core.fleet.nodes import (
     take_verdict,
     take_view,
 )
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.fleet.topology import Topology
 from exo_supervisor.core.fleet.trust import Trust
 from exo_supervisor.core.fleet.twins import compare

@@ -6,7 +6,7 @@ from math import inf
 from msgspec import Struct, field, structs
 
 from exo_supervisor.core.effects import Announce, KeepInstances, OwnInstances, say
-from exo_supervisor.core.events import Instance
+from exo_supervisor.core.fleet.placed import Instance
 from exo_supervisor.core.names import ClusterKey, InstanceId, ModelId
 from exo_supervisor.core.placement.state import (
     Asked,

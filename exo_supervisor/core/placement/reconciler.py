@@ -16,8 +16,9 @@ from math import inf
 from typing import Literal
 
 from exo_supervisor.core.effects import Effect, PlaceModel, ReadPlacement, say
-from exo_supervisor.core.events import ModelRemoved, Placed, PlacementChosen, PlacementSettled
+from exo_supervisor.core.events import ModelRemoved, PlacementChosen, PlacementSettled
 from exo_supervisor.core.fleet.nodes import Cluster, Node
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.names import ClusterKey, ModelId
 from exo_supervisor.core.placement import state

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from exo_supervisor.core.events import Placed
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import ClusterKey
 from exo_supervisor.core.policy import WAITS
 

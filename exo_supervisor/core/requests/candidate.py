@@ -5,8 +5,8 @@ from msgspec import Struct
 from exo_supervisor.core.balance.choose import SAMPLE
 from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.breakers.table import Key
-from exo_supervisor.core.events import Instance
 from exo_supervisor.core.fleet.nodes import Node
+from exo_supervisor.core.fleet.placed import Instance
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.load.concurrency import SeatKey, key_of, seats_of
 from exo_supervisor.core.load.marks import Pair

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct, structs
 
-from exo_supervisor.core.events import Instance, Placed
+from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.names import ModelId, NodeId
 from exo_supervisor.wire.bounds import MAX_MEMBERS, MAX_MODELS, at_most
 from exo_supervisor.wire.chat.judge import WireError, safe_text

@@ -8,7 +8,7 @@ from itertools import islice
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from exo_supervisor.core.events import Instance, Placed
+from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.names import InstanceId, ModelId, NodeId
 from exo_supervisor.wire.bounds import (
     MAX_MEMBERS,

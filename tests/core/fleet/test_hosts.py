@@ -2,8 +2,9 @@
 
 from msgspec import structs
 
-from exo_supervisor.core.events import Instance, NodeSighted, Placed, ProbeAnswered
+from exo_supervisor.core.events import NodeSighted, ProbeAnswered
 from exo_supervisor.core.fleet.hosts import MAX_GONE, Hosts
+from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.names import Address, ClusterKey, InstanceId, ModelId, NodeId
 from tests.core.invariants import check_index
 from tests.core.story import BOTH, LOCAL, M, Story, stand, told

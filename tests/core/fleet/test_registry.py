@@ -6,19 +6,14 @@ import pytest
 from hypothesis import stateful as sm
 from hypothesis import strategies as st
 
-from exo_supervisor.core.events import (
-    NodeSighted,
-    Placed,
-    PlacementRead,
-    ProbeAnswered,
-    ProbeFailed,
-    Why,
-)
+from exo_supervisor.core.events import NodeSighted, PlacementRead, ProbeAnswered, ProbeFailed
 from exo_supervisor.core.fleet.known import MAX_PAST_MODELS, MAX_PAST_NODES, Known
 from exo_supervisor.core.fleet.nodes import MAX_CLAIMS, is_another
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.fleet.registry import MAX_NODES, Registry
 from exo_supervisor.core.fleet_events import FORGET
 from exo_supervisor.core.names import Address, Generation, ModelId, NodeId
+from exo_supervisor.core.network import Why
 from exo_supervisor.wire.exo.traits import PEERS
 from tests.core.invariants import check_clusters, check_index, check_judgement
 from tests.core.story import stand

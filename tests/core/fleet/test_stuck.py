@@ -1,7 +1,8 @@
 """What does not get any further is named, once."""
 
 from exo_supervisor.core.effects import Announce
-from exo_supervisor.core.events import NodeSighted, Placed, ProbeFailed
+from exo_supervisor.core.events import NodeSighted, ProbeFailed
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import Address, NodeId
 from tests.core.story import LOCAL, M, Story
 

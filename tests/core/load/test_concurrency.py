@@ -1,7 +1,8 @@
 """Exo works on so many requests at once; the others wait here, where their place is known."""
 
 from exo_supervisor.core.breakers.table import RAMP_STEP
-from exo_supervisor.core.events import Instance, Placed, PlacementRead, ProbeAnswered
+from exo_supervisor.core.events import PlacementRead, ProbeAnswered
+from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.load.concurrency import BATCH, Concurrency, key_of, seats_of
 from exo_supervisor.core.names import Address, InstanceId, ModelId, NodeId, ProviderName
 from exo_supervisor.core.outcomes import Fault

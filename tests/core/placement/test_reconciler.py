@@ -7,11 +7,11 @@ from exo_supervisor.core.events import (
     ModelOrdered,
     ModelRemoved,
     NodeSighted,
-    Placed,
     PlacementRead,
     PlacementSettled,
     ProbeFailed,
 )
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.placement.eligibility import GONE

@@ -5,7 +5,7 @@ from math import inf
 from hypothesis import stateful as sm
 from hypothesis import strategies as st
 
-from exo_supervisor.core.events import Placed
+from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import ClusterKey, ModelId
 from exo_supervisor.core.placement import state
 from exo_supervisor.core.placement.state import (

@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from exo_supervisor.core.events import Instance
+from exo_supervisor.core.fleet.placed import Instance
 from exo_supervisor.core.names import InstanceId, NodeId, RequestId
 from tests.core.invariants import check_candidates
 from tests.core.story import LOCAL, Story, stand, told

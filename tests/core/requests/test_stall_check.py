@@ -4,7 +4,8 @@ import pytest
 from msgspec import structs
 
 from exo_supervisor.core.effects import CancelAttempt, Effect, KeepAwake
-from exo_supervisor.core.events import Instance, Placed, PlacementFailed, ProbeAnswered
+from exo_supervisor.core.events import PlacementFailed, ProbeAnswered
+from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.names import Address, InstanceId, NodeId, RequestId, Target
 from exo_supervisor.core.outcomes import Fault
 from tests.core.story import BOTH, LOCAL, M, Story, stand, told
