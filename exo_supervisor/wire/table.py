@@ -28,6 +28,9 @@ from exo_supervisor.wire.openai.answer_writer import AnswerWriter
 from exo_supervisor.wire.openai.body_reader import BodyReader
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.openai.stream_writer import StreamWriter
+from exo_supervisor.wire.responses import framing as responses
+from exo_supervisor.wire.responses import writer as responses_writer
+from exo_supervisor.wire.responses.inbound import read_responses
 
 
 def _stream(reply: Reply) -> Writer:
@@ -67,6 +70,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         anthropic_stream_writer.write_stream,
         anthropic_answer_writer.write_body,
         anthropic.FRAMING,
+    ),
+    "/v1/responses": Operation(
+        read_responses,
+        responses_writer.write_stream,
+        responses_writer.write_body,
+        responses.FRAMING,
     ),
 }
 

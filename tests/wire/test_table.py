@@ -35,6 +35,7 @@ ANSWERS = {"openai": OPENAI, "exo": OPENAI, "anthropic": MESSAGES}
 REQUESTS = {
     "/v1/chat/completions": BODY,
     "/v1/messages": BODY[:-1] + b',"max_tokens":1}',
+    "/v1/responses": b'{"model":"m","input":"hi"}',
 }
 
 

@@ -10,10 +10,10 @@ from typing import Final
 
 from msgspec import Raw
 
-from exo_supervisor.wire.chat.piece import NULL, Delta, JoinError, OversizedAnswerError, Piece
+from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece
+from exo_supervisor.wire.chat.said import said_in
 from exo_supervisor.wire.lenient_json import dumps, members
-from exo_supervisor.wire.openai.calls import Call, Calls, call_pieces
-from exo_supervisor.wire.untrusted_json import as_list, as_object
+from exo_supervisor.wire.openai.calls import Call, Calls, arguments_in, call_pieces
 
 Event = tuple[str, bytes]
 """The type of an event, and its data."""
@@ -74,8 +74,8 @@ class Blocks:
             raise JoinError("a second answer where one was asked for")
         delta = piece.delta
         events: list[Event] = []
-        for kind, text in _texts(delta):
-            events += self._say(kind, text)
+        for kind, text in said_in(delta):
+            events += self._say(_THOUGHT if kind == "thought" else _TEXT, text)
         if delta.tool_calls:
             for told in call_pieces(members(piece.raw).get("tool_calls", NULL)):
                 events += self._call(told)
@@ -106,7 +106,7 @@ class Blocks:
         return [*events, self._delta(kind, dumps(text))]
 
     def _call(self, told: dict[str, Raw]) -> list[Event]:
-        arguments = _arguments(members(told.get("function", NULL)).get("arguments", NULL))
+        arguments = arguments_in(told)
         call, _ = self._calls.take(told)
         if any(call is closed for closed in self._closed):
             if arguments:
@@ -172,32 +172,3 @@ class Blocks:
 def text_delta(index: int, text: bytes) -> bytes:
     """Write a piece of the text in a block; the text is given as JSON."""
     return _DELTA % (index, _TEXT[1] % text)
-
-
-def _texts(delta: Delta) -> list[tuple[Kind, str]]:
-    """Return thoughts and texts of a delta, in the order in which they are told."""
-    thought = delta.reasoning_content or delta.reasoning
-    found: list[tuple[Kind, str]] = []
-    if isinstance(thought, str):
-        found.append((_THOUGHT, thought))
-    if isinstance(delta.content, str):
-        found.append((_TEXT, delta.content))
-    for part in map(as_object, as_list(delta.content)):
-        found.append((_TEXT, _part_text(part.get("text"))))
-        inner = part.get("thinking")
-        found += [(_THOUGHT, _part_text(as_object(each).get("text"))) for each in as_list(inner)]
-    if isinstance(delta.refusal, str):
-        found.append((_TEXT, delta.refusal))
-    return [(kind, text) for kind, text in found if text]
-
-
-def _part_text(text: object) -> str:
-    return text if isinstance(text, str) else ""
-
-
-def _arguments(raw: Raw) -> bytes:
-    """Return a piece of a call's arguments as a JSON text, nothing where there is none."""
-    told = bytes(raw)
-    if told in (b"null", b'""'):
-        return b""
-    return told if told.startswith(b'"') else dumps(told.decode())

@@ -6,9 +6,11 @@ from typing import ClassVar
 from exo_supervisor.wire.anthropic.blocks import Event
 from exo_supervisor.wire.anthropic.events import DIALECT, Events, events_of
 from exo_supervisor.wire.chat.continuation import Transcript
-from exo_supervisor.wire.chat.held_back import HeldBack
-from exo_supervisor.wire.chat.piece import Answer, Piece, WriteTexts
+from exo_supervisor.wire.chat.piece import Answer, OversizedAnswerError, Piece, WriteTexts
 from exo_supervisor.wire.dialect import Reply
+
+MAX_HELD_BYTES = 1 << 20
+"""Bytes of what comes before the first content and waits for it, at most."""
 
 _TEXT_EVENT = b"event: content_block_delta\ndata: %b\n\n"
 
@@ -25,7 +27,8 @@ class StreamWriter:
     events: Events
     transcript: Transcript | None = None
 
-    _waiting: HeldBack = field(default_factory=HeldBack, init=False)
+    _waiting: list[bytes] = field(default_factory=list[bytes], init=False)
+    _waiting_size: int = field(default=0, init=False)
 
     @property
     def held(self) -> int:
@@ -40,14 +43,22 @@ class StreamWriter:
         if self.transcript is not None:
             self.transcript.note(piece)
         written = framed(self.events.take(piece, answer))
-        if answer.content and not self._waiting.parts:
+        if answer.content and not self._waiting:
             return written
-        return self._waiting.add(written, content=answer.content)
+        self._waiting.append(written)
+        self._waiting_size += len(written)
+        if not answer.content:
+            if self._waiting_size > MAX_HELD_BYTES:
+                raise OversizedAnswerError(f"over {MAX_HELD_BYTES} bytes came without a word")
+            return b""
+        told = b"".join(self._waiting)
+        self._waiting.clear()
+        return told
 
     def plain(self, _piece: Piece, _answer: Answer, mark: bytes, _size: int) -> WriteTexts | None:
         """Return what writes texts into the block that is open, as long as it is."""
         event = self.events.text_delta(mark)
-        if event is None or self._waiting.parts or self.transcript is not None:
+        if event is None or self._waiting or self.transcript is not None:
             return None
         before, _, after = (_TEXT_EVENT % event).partition(mark)
         between = after + before

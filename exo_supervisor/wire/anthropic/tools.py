@@ -5,9 +5,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from exo_supervisor.core.outcomes import BadRequestError, bad_request
-from exo_supervisor.wire.anthropic.turns import named
-from exo_supervisor.wire.chat.body import read_as
+from exo_supervisor.wire.chat.body import named, read_as, wrong
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import Fields
 
@@ -63,7 +61,7 @@ def _is_own(tool: Tool, demands: set[str]) -> bool:
 
 def _function(tool: Tool, at: int) -> dict[str, object]:
     if not tool.name:
-        raise _wrong(f"tools[{at}].name", "a tool has a name")
+        raise wrong(f"tools[{at}].name", "a tool has a name")
     schema = read_as(_schema, tool.input_schema, under=f"tools[{at}].input_schema")
     function: dict[str, object] = {"name": tool.name}
     if tool.description is not None:
@@ -86,17 +84,12 @@ def _chosen(choice: ToolChoice) -> dict[str, object]:
     told: dict[str, object] = {}
     if choice.type == "tool":
         if choice.name is None:
-            raise _wrong("tool_choice.name", "the tool to call has a name")
+            raise wrong("tool_choice.name", "the tool to call has a name")
         told["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
     elif choice.type in _CHOICES:
         told["tool_choice"] = _CHOICES[choice.type]
     else:
-        raise _wrong("tool_choice.type", "it is auto, any, tool or none")
+        raise wrong("tool_choice.type", "it is auto, any, tool or none")
     if choice.disable_parallel_tool_use:
         told["parallel_tool_calls"] = False
     return told
-
-
-def _wrong(field: str, why: str) -> BadRequestError:
-    name = field.partition("[")[0].partition(".")[0]
-    return bad_request("wrong_type", f"the field {field} is wrong: {why}", name)

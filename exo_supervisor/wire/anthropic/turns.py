@@ -4,15 +4,13 @@ What is written depends on a turn and on those before it alone, never on what fo
 of the next request begins with this one, and whoever keeps prompts finds it again.
 """
 
-import re
 from collections.abc import Iterable
 from typing import Final, cast
 
 import msgspec
 from msgspec import Raw, Struct
 
-from exo_supervisor.core.outcomes import BadRequestError, bad_request
-from exo_supervisor.wire.chat.body import read_as
+from exo_supervisor.wire.chat.body import named, read_as, wrong
 from exo_supervisor.wire.chat.piece import NULL
 
 Part = dict[str, object]
@@ -24,7 +22,6 @@ FAILED: Final = "Error: "
 """Stands before the result of a tool that failed: no other dialect has a mark for it."""
 IMAGES_BELOW: Final = "(see the images below)"
 _IMAGES_OF = "Images in the result of the tool call {}:"
-_PLAIN_NAME = r"[a-z0-9_]{1,64}"
 
 
 class Block(Struct):
@@ -66,11 +63,6 @@ def system_text(system: str | list[Block]) -> str:
     return "\n\n".join(t for t in texts if t and not t.startswith(ATTRIBUTION))
 
 
-def named(field: str, value: str) -> str:
-    """Name a demand by a value of the client's, unless that is not fit to be shown."""
-    return f"{field}={value}" if re.fullmatch(_PLAIN_NAME, value) else field
-
-
 class Conversation:
     """Makes messages of turns; `demands` names the blocks that only Anthropic can take.
 
@@ -97,7 +89,7 @@ class Conversation:
                 if said := "\n\n".join(filter(None, _texts(blocks, f"{where}.content"))):
                     self._messages.append({"role": "system", "content": said})
             case _:
-                raise _wrong(f"{where}.role", "it is user, assistant or system")
+                raise wrong(f"{where}.role", "it is user, assistant or system")
 
     def messages(self) -> list[Message]:
         """Return the messages; a text alone is written as such, however the client wrote it.
@@ -138,7 +130,7 @@ class Conversation:
     def _add_result(self, block: Block, where: str) -> list[Part]:
         """Write the result of a tool, and return the images in it: a result has room for texts."""
         if block.tool_use_id is None:
-            raise _wrong(f"{where}.tool_use_id", "a tool_result names its tool_use")
+            raise wrong(f"{where}.tool_use_id", "a tool_result names its tool_use")
         found = read_as(_result, block.content, under=f"{where}.content") or ""
         inner = [Block("text", found)] if isinstance(found, str) else found
         parts = [
@@ -174,7 +166,7 @@ class Conversation:
         if source.type == "url" and source.url is not None:
             return source.url
         if source.type in {"base64", "url"}:
-            raise _wrong(f"{where}.source", f"an image of the type {source.type} has none")
+            raise wrong(f"{where}.source", f"an image of the type {source.type} has none")
         self.demands.add(named("messages[].content[].source.type", source.type))
         return None
 
@@ -219,10 +211,10 @@ def _joined(before: object, texts: Iterable[str]) -> str:
 
 def _call(block: Block, where: str) -> Part:
     if block.id is None or block.name is None:
-        raise _wrong(where, "a tool_use has an id and a name")
+        raise wrong(where, "a tool_use has an id and a name")
     arguments = b"{}" if block.input == NULL else bytes(block.input)
     if not arguments.startswith(b"{"):
-        raise _wrong(f"{where}.input", "it is an object")
+        raise wrong(f"{where}.input", "it is an object")
     function = {"name": block.name, "arguments": arguments.decode()}
     return {"id": block.id, "type": "function", "function": function}
 
@@ -230,16 +222,11 @@ def _call(block: Block, where: str) -> Part:
 def _texts(blocks: Iterable[Block], where: str) -> Iterable[str]:
     for place, block in enumerate(blocks):
         if block.type != "text":
-            raise _wrong(f"{where}[{place}].type", "a system prompt is made of texts")
+            raise wrong(f"{where}[{place}].type", "a system prompt is made of texts")
         yield _text(block, f"{where}[{place}]")
 
 
 def _text(block: Block, where: str) -> str:
     if block.text is None:
-        raise _wrong(f"{where}.text", "it is missing")
+        raise wrong(f"{where}.text", "it is missing")
     return block.text
-
-
-def _wrong(field: str, why: str) -> BadRequestError:
-    name = re.split(r"[.\[]", field)[0]
-    return bad_request("wrong_type", f"the field {field} is wrong: {why}", name)

@@ -41,6 +41,7 @@ _LONGEST_HARMLESS = 256
 _LARGE = object()
 """Stands for a value that is too long to be harmless; nothing equals it."""
 
+_PLAIN_VALUE = r"[a-z0-9_]{1,64}"
 _MOST_STOPS = 64
 _MOST_STOP_CHARS = 4096
 _MOST_STOP_BYTES = 64 * 1024
@@ -90,6 +91,17 @@ def read_as(decoder: msgspec.json.Decoder[Known], body: bytes | Raw, *, under: s
 def missing(name: str) -> BadRequestError:
     """Return the error of a field that has to be there."""
     return bad_request("missing_field", f"the field {name} is missing", name)
+
+
+def wrong(path: str, why: str) -> BadRequestError:
+    """Return the error of a field at a path in the body that has a value it cannot have."""
+    name = re.split(r"[.\[]", path)[0]
+    return bad_request("wrong_type", f"the field {path} is wrong: {why}", name)
+
+
+def named(field: str, value: str) -> str:
+    """Name a demand by a value of the client's, unless that is not fit to be shown."""
+    return f"{field}={value}" if re.fullmatch(_PLAIN_VALUE, value) else field
 
 
 def check_model(model: str | None) -> str:

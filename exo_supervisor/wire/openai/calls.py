@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from exo_supervisor.wire.chat.piece import NULL, JoinError
-from exo_supervisor.wire.lenient_json import loads, members, written
+from exo_supervisor.wire.lenient_json import dumps, loads, members, written
 from exo_supervisor.wire.openai.merged import Merged
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
@@ -169,6 +169,14 @@ def call_pieces(calls: Raw) -> list[dict[str, Raw]]:
     except msgspec.DecodeError:
         found = msgspec.convert(loads(calls), list[dict[str, Any]])
         return [{name: Raw(written(value)) for name, value in call.items()} for call in found]
+
+
+def arguments_in(told: dict[str, Raw]) -> bytes:
+    """Return a piece of a call's arguments as a JSON text, nothing where there is none."""
+    raw = bytes(members(told.get("function", NULL)).get("arguments", NULL))
+    if raw in (b"null", b'""'):
+        return b""
+    return raw if raw.startswith(b'"') else dumps(raw.decode())
 
 
 def _index(told: dict[str, Raw]) -> int | None:

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
+from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.dialect import Framing, Reply, Told
 from exo_supervisor.wire.openai.framing import error_body
 
@@ -41,7 +42,8 @@ def response_of(reply: Reply, status: str, **more: object) -> dict[str, object]:
         "store": False,
         "usage": None,
     }
-    return {**response, **{name: asked.get(name, _ECHOED[name]) for name in _ECHOED}, **more}
+    told = {name: asked[name] for name in _ECHOED if asked.get(name, NULL) != NULL}
+    return {**response, **_ECHOED, **told, **more}
 
 
 def event(reply: Reply, kind: str, **members: object) -> bytes:

@@ -1,0 +1,194 @@
+"""The client's side of the dialect: Responses requests in.
+
+A request becomes one of OpenAI's chat for whoever is asked. No upstream is asked in this dialect:
+what a chat cannot say is refused by its name, and nothing is stored.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from exo_supervisor.core.outcomes import bad_request
+from exo_supervisor.wire.chat.body import (
+    PREFILL,
+    check_model,
+    demands_of,
+    missing,
+    read_as,
+    read_fields,
+    wrong,
+)
+from exo_supervisor.wire.chat.piece import NULL
+from exo_supervisor.wire.chat.request import ChatRequest, Fields
+from exo_supervisor.wire.exo.hazards import read_hazards
+from exo_supervisor.wire.responses.items import Conversation, Item, Message
+from exo_supervisor.wire.responses.tools import Tool, ToolChoice, refused, tool_fields
+
+DIALECT: Final = "responses"
+
+_NO_MATTER: Final = frozenset(
+    {"client_metadata", "metadata", "prompt_cache_options", "prompt_cache_retention",
+     "safety_identifier", "service_tier", "stream_options", "user"}
+)  # fmt: skip
+"""Fields that change the price, the pace or the books of an answer, but not the answer."""
+_STORED: Final = frozenset({"store", "previous_response_id", "conversation", "background"})
+"""Fields that ask for an answer to be kept here, or for one that was."""
+_SAMPLING: Final = ("temperature", "top_p")
+_EMPTY: Final = frozenset({b"null", b"[]", b"{}", b'""', b"false", b"0"})
+_INCLUDED: Final = frozenset({"reasoning.encrypted_content"})
+"""What may be asked to be told of, and is not there: no thought is encrypted."""
+_PLAIN_NAME: Final = r"[A-Za-z0-9_.\-]{1,64}"
+
+
+class _Format(Struct):
+    type: str = "text"
+    name: str = "answer"
+    description: str | None = None
+    schema: Raw = NULL
+    strict: bool | None = None
+
+
+class _Text(Struct):
+    format: _Format | None = None
+    verbosity: str | None = None
+
+
+class _Reasoning(Struct):
+    effort: str | None = None
+
+
+class _Known(Struct):
+    """The fields we read, in the only types that make sense for them."""
+
+    model: str | None = None
+    input: str | list[Item] | None = None
+    instructions: str | None = None
+    stream: bool | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    tools: list[Tool] | None = None
+    tool_choice: str | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    text: _Text | None = None
+    reasoning: _Reasoning | None = None
+    include: list[str] | None = None
+    truncation: str | None = None
+    prompt_cache_key: str | None = None
+
+
+_UNDERSTOOD: Final = frozenset(_Known.__struct_fields__) | _NO_MATTER
+_known = msgspec.json.Decoder(_Known)
+
+
+def read_responses(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:
+    """Read the body of a Responses request; raises BadRequestError, whose text holds none of it."""
+    native = read_fields(body)
+    known = read_as(_known, body)
+    model = check_model(known.model)
+    if known.max_output_tokens == 0:
+        raise wrong("max_output_tokens", "leave it out, or ask for one at least")
+    _refuse(native, known)
+    messages = _messages(known)
+    told: dict[str, object] = {
+        "model": native["model"],
+        "messages": messages,
+        **tool_fields(known.tools, known.tool_choice, parallel=known.parallel_tool_calls),
+        **_limits(known),
+        **{name: native[name] for name in _SAMPLING if native.get(name, NULL) != NULL},
+        **_form(known),
+        "stream": bool(known.stream),
+    }
+    fields = {name: Raw(msgspec.json.encode(value)) for name, value in told.items()}
+    prefill = {PREFILL} if messages[-1]["role"] == "assistant" else frozenset[str]()
+    contents = (m["role"] != "assistant" and m["content"] != "" for m in messages)
+    return ChatRequest(
+        model=model,
+        stream=bool(known.stream),
+        include_usage=True,
+        demands=demands_of(fields) | prefill,
+        hazards=read_hazards(body, fields, contents),
+        max_tokens=known.max_output_tokens,
+        stop=(),
+        n=None,
+        fields=fields,
+        dialect=DIALECT,
+        native=native,
+        session=known.prompt_cache_key or "",
+    )
+
+
+def _refuse(native: Fields, known: _Known) -> None:
+    """Refuse what is asked for beyond a chat, each field by its name."""
+    for name, raw in native.items():
+        if bytes(raw) in _EMPTY or name in _UNDERSTOOD:
+            continue
+        if name in _STORED:
+            raise refused(name, advice="nothing is stored here: send the whole input, store false")
+        raise refused(name if re.fullmatch(_PLAIN_NAME, name) else "a field")
+    for name in known.include or ():
+        if name not in _INCLUDED:
+            raise refused("include", name)
+    if known.truncation not in {None, "disabled"}:
+        raise refused("truncation", known.truncation or "", "no prompt is ever cut here")
+
+
+def _messages(known: _Known) -> list[Message]:
+    if known.input is None:
+        raise missing("input")
+    talk = Conversation(known.instructions or "")
+    text = known.input
+    items = text if isinstance(text, list) else [Item(role="user", content=_as_json(text))]
+    for at, item in enumerate(items):
+        talk.add(item, at)
+    messages = talk.messages()
+    if all(message["role"] == "system" for message in messages):
+        raise bad_request("empty_messages", "no item of the input holds anything", "input")
+    return messages
+
+
+def _limits(known: _Known) -> dict[str, object]:
+    limit, effort = known.max_output_tokens, known.reasoning and known.reasoning.effort
+    return {
+        **({} if limit is None else {"max_tokens": limit}),
+        **({} if effort is None else {"reasoning_effort": effort}),
+    }
+
+
+def _form(known: _Known) -> dict[str, object]:
+    """Say which form the answer has to have; a verbosity of `medium` is what none means."""
+    told: dict[str, object] = {}
+    if known.text is None:
+        return told
+    wanted = known.text.format
+    match wanted and wanted.type:
+        case None | "text":
+            pass
+        case "json_object":
+            told["response_format"] = {"type": "json_object"}
+        case "json_schema":
+            told["response_format"] = {"type": "json_schema", "json_schema": _schema(wanted)}
+        case other:
+            raise refused("text.format.type", other or "")
+    if known.text.verbosity not in {None, "medium"}:
+        told["verbosity"] = known.text.verbosity
+    return told
+
+
+def _schema(wanted: _Format | None) -> dict[str, object]:
+    if wanted is None or wanted.schema == NULL:
+        raise wrong("text.format.schema", "it is missing")
+    schema: dict[str, object] = {"name": wanted.name}
+    if wanted.description is not None:
+        schema["description"] = wanted.description
+    schema["schema"] = wanted.schema
+    if wanted.strict is not None:
+        schema["strict"] = wanted.strict
+    return schema
+
+
+def _as_json(text: str) -> Raw:
+    return Raw(msgspec.json.encode(text))
