@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from msgspec import structs
+import msgspec
+from msgspec import Raw, structs
 
 from exo_supervisor.config.presets import preset_of
 from exo_supervisor.config.schema import Config, Model, Provider, Timeouts
@@ -107,6 +108,11 @@ def _cloud(provider: Provider, config: Config, why_off: Mapping[str, str]) -> Cl
     )
 
 
+def fields_of(model: Model) -> dict[str, Raw]:
+    """Return the fields that a row fills in, as a request has them."""
+    return {name: Raw(msgspec.json.encode(value)) for name, value in model.defaults.items()}
+
+
 def _rule(model: Model) -> ModelRule:
     pairs = (entry.partition("/") for entry in model.cloud)
     return ModelRule(
@@ -122,4 +128,5 @@ def _rule(model: Model) -> ModelRule:
         any_of=model.any_of,
         fallback=model.fallback,
         context=model.context,
+        defaults=fields_of(model),
     )

@@ -29,6 +29,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.admission import Gate
+from exo_supervisor.core.requests.catalog import Catalog
 from exo_supervisor.discovery.pins import Pins
 from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.health import Health
@@ -93,7 +94,7 @@ async def serve(
         conductor = _conductor(machine, receive, performer, clock)
         sources = Sources(config, machine, fetch, send, state)
         others = _others(given, machine, conductor, _about(given, sources, live, tally))
-        ingress = _ingress(given, current, conductor, live, sinks, nodes, clouds)
+        ingress = _ingress(given, current, conductor, live, sinks, nodes, clouds, machine.catalog)
         listener = _listener(given, ingress, others, clock)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
@@ -154,6 +155,7 @@ def _ingress(
     sinks: Sinks,
     nodes: Client,
     clouds: Client,
+    catalog: Catalog,
 ) -> Ingress:
     """Join what takes chats in with what asks the core and with what asks the targets."""
     config = given.config
@@ -165,7 +167,7 @@ def _ingress(
         hide=current.hide,
     )
     gate = Gate(config.server.max_requests)
-    return Ingress(context, gate, live, sinks.done, max_body=config.server.max_body_bytes)
+    return Ingress(context, gate, live, sinks.done, config.server.max_body_bytes, catalog)
 
 
 def _listener(given: Given, ingress: Ingress, others: Late, clock: Clock) -> Listener:

@@ -12,6 +12,7 @@ import anyio
 import msgspec
 
 from exo_supervisor.app import files
+from exo_supervisor.app.policy import fields_of
 from exo_supervisor.app.trial import Finding, try_all
 from exo_supervisor.cli.errors import FAILED
 from exo_supervisor.cli.json_view import parse_object, texts, word
@@ -24,6 +25,8 @@ from exo_supervisor.config import where
 from exo_supervisor.config.read import Settings
 from exo_supervisor.config.shown import without_passwords
 from exo_supervisor.host.permissions import SERVICE_USER, unreadable_for
+from exo_supervisor.wire.chat.body import demands_of
+from exo_supervisor.wire.exo.traits import PEERS
 
 OPEN_PORT = "whoever reaches an Exo port can use and delete its models: keep it inside your network"
 SEEDS = "discovery.static"
@@ -78,6 +81,7 @@ def _on_the_file(
         if hidden is not None:
             text = f"the user {SERVICE_USER} may not read {hidden}: chmod a+r, or give it its group"
             yield Finding("warn", "config", text)
+    yield from _away_from_exo(settings)
     if running is None:
         return
     file = running.get("file")
@@ -92,6 +96,15 @@ def _on_the_file(
         yield Finding("warn", "config", text, "service")
         if "server.tcp" in changed:
             yield from _on_the_token(settings)
+
+
+def _away_from_exo(settings: Settings) -> Iterator[Finding]:
+    """Warn of what a row fills in that Exo would not do: every request of it goes elsewhere."""
+    for model in settings.config.models:
+        ignored = sorted(demands_of(fields_of(model)) & PEERS["C"].ignored)
+        if model.exo and ignored:
+            text = f"{model.name}, its defaults ask for {', '.join(ignored)}, which no Exo does"
+            yield Finding("warn", "model", text)
 
 
 def _on_the_token(settings: Settings) -> Iterator[Finding]:

@@ -23,6 +23,10 @@ def literal(value: object) -> str:
         case list() | tuple():
             items = cast("list[object] | tuple[object, ...]", value)
             return "[" + ", ".join(map(literal, items)) + "]"
+        case dict():
+            members = cast("dict[str, object]", value).items()
+            inner = ", ".join(f"{literal(key)} = {literal(each)}" for key, each in members)
+            return f"{{{inner}}}"
         case _:
             raise TypeError(f"no TOML literal for {type(value).__name__}")
 

@@ -9,10 +9,9 @@ from typing import Literal, cast, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import FieldInfo
 
-from exo_supervisor.config.fault import Kind
+from exo_supervisor.config.defaults_check import take_defaults
 from exo_supervisor.config.literal import literal, shown
 from exo_supervisor.config.network_checks import (
     Problem,
@@ -23,6 +22,7 @@ from exo_supervisor.config.network_checks import (
 )
 from exo_supervisor.config.not_yet import refusal
 from exo_supervisor.config.tables import unwrap, wants
+from exo_supervisor.config.unfit import Unfit
 from exo_supervisor.core.keys import is_key
 
 _SOCKET_PATH = 107  # bytes; sockaddr_un holds 108 with the closing NUL, unix(7)
@@ -51,15 +51,6 @@ _UNSAID = frozenset(
 )
 
 
-class Unfit(Struct, frozen=True):
-    """One thing that does not fit; `index` says which element of a list."""
-
-    kind: Kind
-    message: str
-    hint: str = ""
-    index: int | None = None
-
-
 class UnfitError(Exception):
     """A value does not fit; `found` says all that is wrong with it."""
 
@@ -76,7 +67,9 @@ def take(table: str, field: FieldInfo, value: object) -> object:
     key = f"{table}.{field.encode_name}"
     plain, _ = unwrap(field.type)
     taken: object
-    if get_origin(plain) is tuple:
+    if key == "model.defaults":
+        taken = take_defaults(key, value)
+    elif get_origin(plain) is tuple:
         taken = _take_list(key, get_args(plain)[0], value)
     else:
         taken = _take_one(key, field.type, value)

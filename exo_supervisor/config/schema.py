@@ -32,6 +32,7 @@ Rank = Annotated[
 Tokens = Annotated[
     int, Meta(ge=0, le=1_000_000_000, description="tokens, 0 or more", examples=[131_072])
 ]
+RequestFields = Annotated[dict[str, object], Meta(description="a table of a request's fields")]
 Text = Annotated[str, Meta(description="a string", max_length=4096)]
 Id = Annotated[
     str, Meta(min_length=1, max_length=512, description="a model's id", examples=["llama-3.2-3b"])
@@ -209,6 +210,7 @@ class Model(Struct, frozen=True):
     any_of: tuple[Id, ...] = ()
     fallback: tuple[Id, ...] = ()
     context: Tokens = 0
+    defaults: RequestFields = {}
 
 
 class Log(Struct, frozen=True):

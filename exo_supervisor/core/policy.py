@@ -1,6 +1,6 @@
 """What the machine is told of the configuration: plain values, already checked."""
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from exo_supervisor.core.breakers.automaton import Rules
 from exo_supervisor.core.effects import OwnInstances, Timers
@@ -122,6 +122,8 @@ class ModelRule(Struct, frozen=True):
     """Rows that stand in for this one, in order, where it cannot serve."""
     context: int = 0
     """The tokens that it takes; 0: as its target tells."""
+    defaults: dict[str, Raw] = {}
+    """Fields that a request gets which leaves them out."""
 
 
 class Policy(Struct, frozen=True):

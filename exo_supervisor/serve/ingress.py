@@ -14,6 +14,7 @@ from msgspec import Struct
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.core.requests.bodies import Sender
+from exo_supervisor.core.requests.catalog import Catalog
 from exo_supervisor.http.head import Head
 from exo_supervisor.runtime.supervise import describe_crash
 from exo_supervisor.serve.context import Context
@@ -27,6 +28,7 @@ from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.seam import Client
 from exo_supervisor.serve.target import path_of
 from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.wire.chat.defaults import fill
 from exo_supervisor.wire.dialect import Answered, Operation
 from exo_supervisor.wire.table import served_at
 
@@ -47,6 +49,8 @@ class Ingress(Struct, frozen=True):
     live: LiveRequests
     done: Callable[[RequestDone], None]
     max_body: int
+    catalog: Catalog | None = None
+    """Knows what rows fill into requests; without it none does."""
 
     def begin(self, client: Client, head: Head, wrong: Refusal | None = None) -> "Reception":
         """Take a request in by its head; what is known to be `wrong` about it refuses it."""
@@ -278,6 +282,9 @@ class Reception:
             return
         chat = operation.read(body, self._head.headers)
         self.record.model = chat.model
+        catalog = ingress.catalog
+        if catalog is not None and catalog.defaults:
+            chat = fill(chat, catalog.defaults_of(chat.model))
         if not ingress.gate.enter():
             raise BadRequestError(_overloaded("as many requests as are allowed are in flight"))
         self.exchange = exchange = Exchange(

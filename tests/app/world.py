@@ -24,6 +24,7 @@ from openai import AsyncOpenAI
 
 from exo_supervisor.app.given import Given
 from exo_supervisor.app.service import serve
+from exo_supervisor.config.literal import literal
 from exo_supervisor.config.read import Settings, read
 from exo_supervisor.core.policy import WAITS, Waits
 from exo_supervisor.demo import Cloud, ExoNode, MessagesCloud
@@ -212,7 +213,7 @@ def _table(name: str, table: Any) -> str:  # noqa: ANN401 - a table or a list of
 
 
 def _keys(table: Json) -> str:
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+    return "".join(f"{key} = {literal(value)}\n" for key, value in table.items())
 
 
 def asking(**more: Any) -> Json:  # noqa: ANN401 - any JSON

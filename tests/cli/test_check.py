@@ -186,3 +186,20 @@ def test_as_root_check_sees_that_the_unit_s_user_cannot_read(folder: Path) -> No
     assert unreadable_for("nobody", file) is None
     folder.chmod(0o700)
     assert unreadable_for("nobody", file) == folder.resolve()
+
+
+@pytest.mark.parametrize(
+    ("default", "warned"),
+    [("max_tokens = 5", False), ('response_format = { type = "json_object" }', True)],
+)
+def test_a_default_that_sends_a_row_away_from_exo_is_warned_of(
+    at_home: Path, default: str, *, warned: bool, capsys: Out
+) -> None:
+    row = f'[[model]]\nname = "m"\nexo = "x"\ndefaults = {{ {default} }}\n'
+    named = at_home.with_name("named.toml")
+    named.write_text(f"[discovery]\nstatic = []\n{row}")
+    main(["check", "--config", str(named)])
+    said = "m, its defaults ask for response_format, which no Exo does" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert said is warned

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice, zip_longest
 from typing import Literal
 
-from msgspec import Struct, structs
+from msgspec import Raw, Struct, structs
 
 from exo_supervisor.core.fleet.providers import Clouds
 from exo_supervisor.core.fleet.registry import Registry
@@ -61,6 +61,7 @@ class Catalog:
         self._rows = Rows(policy.models)
         self._by_row = {rule.name: self._by_rule(rule) for rule in policy.models}
         self._rules = {name: self._by_row[rule.name] for name, rule in self._rows.named.items()}
+        self.defaults = {rule.name: rule.defaults for rule in policy.models if rule.defaults}
         self._row_of: dict[ModelId, str] = {}
         for rule in policy.models:
             for model in (*rule.exo, *(model for _, model in rule.cloud)):
@@ -108,6 +109,11 @@ class Catalog:
         if name in self._private:
             return structs.replace(route, local_only=True, plain=False)
         return route
+
+    def defaults_of(self, name: str) -> dict[str, Raw]:
+        """Return what the row of a name fills in; ask only where `defaults` holds anything."""
+        route = self.lookup(name)
+        return {} if isinstance(route, str) else self.defaults.get(route.name, {})
 
     def names(self) -> Iterator[str]:
         """List every name that can be resolved, configured ones first, none twice."""

@@ -15,6 +15,8 @@ RULES = (
     ModelRule("four", exo=(C,), local_only=True),
     ModelRule("claude-*-mini", exo=(A,)),
     ModelRule("*", fallback=("three",)),
+    ModelRule("five", any_of=("four", "six")),
+    ModelRule("six", exo=(B,), any_of=("four",)),
 )
 ROWS = Rows(RULES)
 
@@ -63,7 +65,7 @@ def test_the_longest_pattern_goes_first(name: str, row: str) -> None:
 
 def test_what_no_pattern_fits_is_no_row() -> None:
     assert Rows(RULES[:2]).matching("gpt") is None
-    assert set(ROWS.named) == {"one", "eins", "two", "three", "four"}
+    assert set(ROWS.named) == {"one", "eins", "two", "three", "four", "five", "six"}
 
 
 def test_equals_are_one_link_and_who_stands_in_comes_once_in_order() -> None:
@@ -80,5 +82,9 @@ def test_equals_are_one_link_and_who_stands_in_comes_once_in_order() -> None:
     )
 
 
+def test_a_row_that_two_others_name_as_good_comes_once() -> None:
+    assert ROWS.chain(RULES[6]) == (Link("five", (C, B), ()),)
+
+
 def test_one_row_on_the_way_keeps_the_whole_request_in_the_house() -> None:
-    assert [ROWS.is_local(rule) for rule in RULES] == [True, True, True, True, False, True]
+    assert [rule.name for rule in RULES if not ROWS.is_local(rule)] == ["claude-*-mini"]

@@ -1,0 +1,60 @@
+"""Fields that a configured row gives where its client left them out, as if it had sent them."""
+
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct, structs
+
+from exo_supervisor.wire.chat.body import check_limit, check_stop, demands_of
+from exo_supervisor.wire.chat.request import ChatRequest, Fields
+
+_LIMITS: Final = frozenset({"max_tokens", "max_completion_tokens"})
+"""Two words for one thing: who says either has said it."""
+_IN_MESSAGES: Final = {
+    "temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens", "stop": "stop_sequences",
+}  # fmt: skip
+"""How Messages calls them; any other is a demand that it has no word for, or does nothing there."""
+
+
+class _Known(Struct):
+    """What is read of the fields that we know; the configuration has checked their types."""
+
+    max_completion_tokens: int | None = None
+    max_tokens: int | None = None
+    stop: str | list[str] | None = None
+    n: int | None = None
+
+
+_known = msgspec.json.Decoder(_Known)
+
+
+def fill(chat: ChatRequest, defaults: Fields) -> ChatRequest:
+    """Fill in what a request leaves out; what it says itself, be it null, stays."""
+    said = chat.fields.keys()
+    if not _LIMITS.isdisjoint(said):
+        said = said | _LIMITS
+    left_out = {name: raw for name, raw in defaults.items() if name not in said}
+    if not left_out:
+        return chat
+    known = _known.decode(msgspec.json.encode(left_out))
+    limit = known.max_tokens if known.max_completion_tokens is None else known.max_completion_tokens
+    fields = {**chat.fields, **left_out}
+    native = None if chat.native is None else {**_as_messages(left_out), **chat.native}
+    return structs.replace(
+        chat,
+        fields=fields,
+        native=native,
+        demands=chat.demands - demands_of(chat.fields) | demands_of(fields),
+        max_tokens=chat.max_tokens if limit is None else check_limit(limit),
+        stop=chat.stop or check_stop(known.stop),
+        n=chat.n if known.n is None else known.n,
+    )
+
+
+def _as_messages(fields: Fields) -> Fields:
+    named = {_IN_MESSAGES[name]: raw for name, raw in fields.items() if name in _IN_MESSAGES}
+    stop = named.get("stop_sequences")
+    if stop is not None and bytes(stop).startswith(b'"'):
+        named["stop_sequences"] = Raw(b"[%b]" % bytes(stop))
+    return named
