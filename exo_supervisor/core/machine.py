@@ -183,7 +183,7 @@ class Machine:
         """Take a state in: who serves what, which attempts it disowns, what has to be placed."""
         effects = self._fleet_events.read(event, now)
         self._rereading.schedule(now)
-        effects += self.dispatch.state_read(event, now)
+        effects += self.dispatch.stall_check.state_read(event, now)
         return effects + self.tables.reconciler.reconcile(now)
 
     def _miss(self, event: ProbeFailed, now: float) -> list[Effect]:
@@ -194,7 +194,7 @@ class Machine:
         was_up, was_dead = node.up, is_dead(node)
         effects = self._fleet_events.missed(event, now)
         if is_dead(node) and not was_dead:
-            effects += self.dispatch.died(node)
+            effects += self.dispatch.stall_check.died(node)
         if was_up and not node.up:  # what stood on it may have to stand elsewhere
             effects += self.tables.reconciler.reconcile(now)
         return effects

@@ -139,7 +139,7 @@ def empty(house: House) -> None:
     assert not wrong, f"answered not once but {[visitor.ends for visitor in wrong]}"
     assert not dispatch.requests
     assert not dispatch.waiting
-    assert not vars(dispatch)["_stall_check"]
+    assert not dispatch.stall_check.silences
     assert not machine.tables.concurrency.taken
     assert not machine.tables.concurrency.at
     gone = {key for key, _ in machine.tables.breakers if not known(house, *key)}

@@ -256,7 +256,7 @@ class Story:
         return not (
             machine.dispatch.requests
             or machine.dispatch.waiting
-            or vars(machine.dispatch)["_stall_check"]
+            or machine.dispatch.stall_check.silences
             or machine.tables.concurrency.taken
             or machine.tables.concurrency.at
         )

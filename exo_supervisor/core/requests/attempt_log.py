@@ -57,3 +57,10 @@ class AttemptLog:
         if span.left_out:
             facts["left_out"], span.left_out = span.left_out, 0
         return [Announce(level="info", name="attempt_failed", facts=facts)]
+
+
+def continued(attempt: Attempt, event: AttemptSettled, target: Target) -> Announce:
+    """Say that a target goes on with an answer that broke off."""
+    facts: dict[str, object] = {"request_id": event.request, "fault": event.failure.fault.value}
+    facts |= {"from": attempt.candidate.target, "to": target}
+    return Announce(level="warning", name="stream_continued", facts=facts)

@@ -8,41 +8,28 @@ from collections.abc import Callable
 
 from msgspec import structs
 
-from exo_supervisor.core.effects import Announce, Effect, Refuse
+from exo_supervisor.core.effects import Effect, Refuse
 from exo_supervisor.core.events import (
     AttemptQuieted,
     AttemptSettled,
     ContentSeen,
-    PlacementRead,
     RequestArrived,
     RequestEnded,
 )
-from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.load.marks import PREFILL
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import VERDICTS, Failure, Fault, Next, Refusal
-from exo_supervisor.core.requests.attempt_log import AttemptLog
+from exo_supervisor.core.requests.attempt_log import AttemptLog, continued
 from exo_supervisor.core.requests.budget import Budget
 from exo_supervisor.core.requests.candidate import Candidate
-from exo_supervisor.core.requests.candidates import Block, Seen, crowded
-from exo_supervisor.core.requests.catalog import Catalog, Route, Tier
+from exo_supervisor.core.requests.candidates import crowded
+from exo_supervisor.core.requests.catalog import Catalog, Route
 from exo_supervisor.core.requests.failed import Failed, failed
 from exo_supervisor.core.requests.healthy import start_at_once
+from exo_supervisor.core.requests.intake import place_on_demand, take_in, unknown
 from exo_supervisor.core.requests.next_step import Start, Wait, next_step, served_at_home
 from exo_supervisor.core.requests.queue import Waiting
-from exo_supervisor.core.requests.refusals import (
-    DEADLINE,
-    EMBEDDINGS,
-    MUST_STAY,
-    NO_ROOM,
-    advised,
-    end_of,
-    not_found,
-    not_placed,
-    over,
-    short,
-    unfit,
-)
+from exo_supervisor.core.requests.refusals import DEADLINE, NO_ROOM, end_of, over
 from exo_supervisor.core.requests.request import Attempt, RequestState
 from exo_supervisor.core.requests.settlement import Settlement
 from exo_supervisor.core.requests.shifts import Shifts
@@ -50,8 +37,6 @@ from exo_supervisor.core.requests.stall_check import StallCheck
 from exo_supervisor.core.requests.timers import first_use, start_of
 from exo_supervisor.core.tables import Tables
 
-_SHIFTS = {Fault.BUSY: "busy", Fault.NOT_PLACED: "model_not_ready"}
-"""Why a request went elsewhere after an attempt, where that attempt did not simply fail."""
 _ABANDONED = frozenset({Fault.CLIENT_LEFT, Fault.DEADLINE})
 """Ends at which an answer that was cut is no failure; want of room for it is one of ours."""
 
@@ -73,7 +58,7 @@ class Dispatch:
         self._shifts = Shifts()
         self._log = AttemptLog()
         self._budget = Budget(tables.policy.budget)
-        self._stall_check = StallCheck(tables, self.requests)
+        self.stall_check = StallCheck(tables, self.requests)
 
     def arrived(self, event: RequestArrived, now: float) -> list[Effect]:
         """Resolve a new request's model, and start it, make it wait, or refuse it."""
@@ -83,12 +68,7 @@ class Dispatch:
         if not self.looked:  # nobody has had the time to name this model yet
             empty = Route(event.model, (), "exo", local_only=False)
             return self._park(RequestState(event=event, route=empty, tiers=(), arrived=now))
-        name, ready = event.model, self._catalog.ready()
-        if route == "card":
-            refusal = not_placed(name, ready)
-        else:
-            refusal = not_found(name, *self._catalog.nearest(name), ready)
-        refusal = advised(refusal, event.demands)
+        refusal = unknown(event, self._catalog, card=route == "card")
         return [Refuse(request=event.request, refusal=refusal)]
 
     def content(self, event: ContentSeen, now: float) -> list[Effect]:
@@ -97,11 +77,9 @@ class Dispatch:
         if found is None:
             return []
         state, attempt = found
-        self._stall_check.forget(event.request)
-        effects = self._settlement.content(state, attempt, event.ttft, now)
-        provider = attempt.candidate.provider
-        if event.head is not None and provider is not None and attempt.streamed:
-            self._tables.heads.observe(provider, event.head)
+        if self.stall_check.silences:
+            self.stall_check.forget(event.request)
+        effects = self._settlement.content(state, attempt, event, now)
         if state.is_special():
             return effects
         moved = self._shifts.answered(
@@ -119,15 +97,7 @@ class Dispatch:
         found = self._find(event.request, event.attempt)
         if found is None or found[1].candidate.provider is not None:
             return []
-        return self._stall_check.quieted(found[1], event, now)
-
-    def state_read(self, event: PlacementRead, now: float) -> list[Effect]:
-        """End the silent attempts at a node whose state does not vouch for them."""
-        return self._stall_check.state_read(event, now)
-
-    def died(self, node: Node) -> list[Effect]:
-        """End what waits at a node that is dead for certain."""
-        return self._stall_check.died(node)
+        return self.stall_check.quieted(found[1], event, now)
 
     def settled(self, event: AttemptSettled, now: float) -> list[Effect]:
         """Book an attempt's end and decide what its request does next."""
@@ -136,10 +106,11 @@ class Dispatch:
             return []
         state, attempt = found
         state.attempt = None
-        self._stall_check.forget(event.request)
+        if self.stall_check.silences:
+            self.stall_check.forget(event.request)
         effects = self._settlement.settle(state, attempt, event, now)
         effects += self._after(state, attempt, event, now)
-        if self.waiting:
+        if self.waiting.line:
             effects += self._wake_next(attempt.candidate, now)
         return effects
 
@@ -197,46 +168,16 @@ class Dispatch:
         return effects
 
     def _launch(self, event: RequestArrived, route: Route, now: float) -> list[Effect]:
-        tiers, stays = route.tiers, event.local_only or route.local_only
-        if stays:
-            tiers = tuple(tier for tier in tiers if tier.side == "exo")
-            if event.route == "cloud" or (route.tiers and not tiers):
-                return [Refuse(request=event.request, refusal=MUST_STAY)]
-        if event.route is not None:
-            tiers = tuple(tier for tier in tiers if tier.side == event.route)
-        seen = Seen(
-            demands=event.demands, native=event.native_demands, dialect=event.dialect,
-            hazards=event.hazards, local_only=stays, draw=event.draw,
-        )  # fmt: skip
-        wanted, tiers = tiers, _fit(tiers, event, route.name)
-        if wanted and not tiers:
-            refusal = unfit(seen, short(route.name))
-            return [Refuse(request=event.request, refusal=refusal)]
-        state = RequestState(event=event, route=route, tiers=tiers, arrived=now, seen=seen)
-        state.forced = event.route is not None
-        state.shift = state.shift_by_route()
-        if tiers and tiers[0] != wanted[0]:
-            state.shift = state.shift or Block.FIELD.value
+        state = take_in(event, route, now)
+        if isinstance(state, Refusal):
+            return [Refuse(request=event.request, refusal=state)]
         if not self.looked and not served_at_home(state, self._tables, now):
             return self._park(state)
         self._budget.saw_request(now)
         self.requests[event.request] = state
         if (step := start_at_once(event, route, self._tables, now)) is not None:
             return self._start(state, step, now)
-        return [*self._demand(state, now), *self._go(state, now)]
-
-    def _demand(self, state: RequestState, now: float) -> list[Effect]:
-        """Have a model placed that is to stand when somebody asks for it."""
-        registry, route = self._tables.registry, state.route
-        if not route.on_demand or not route.exo or state.event.route == "cloud":
-            return []
-        if state.event.native_demands:
-            return []
-        stays, own = state.seen.local_only, state.tiers_of(route.name)
-        models = (model for tier in own if tier.side == "exo" for model in tier.models)
-        if any(registry.where_ready(model, local_only=stays) for model in models):
-            return []
-        return self._tables.reconciler.demand(route.exo, now)
+        return [*place_on_demand(state, self._tables, now), *self._go(state, now)]
 
     def _park(self, state: RequestState) -> list[Effect]:
         """Keep a request until the first look is over."""
@@ -246,7 +187,7 @@ class Dispatch:
 
     def _resume(self, state: RequestState, now: float) -> list[Effect]:
         if state.first_look and now < state.event.deadline:
-            self._drop(state)
+            self._close(state, now)
             return self.arrived(state.event, now)
         return self._go(state, now)
 
@@ -264,17 +205,13 @@ class Dispatch:
 
     def _start(self, state: RequestState, step: Start, now: float) -> list[Effect]:
         permits, effects = self._settlement.begin(step.candidate, now, early=step.early)
-        state.attempts += 1
-        state.attempts_here += 1
-        if state.shift is None and state.faults and step.candidate.target != state.faults[0][0]:
-            state.shift = _SHIFTS.get(state.faults[0][1], "attempt_failed")
-        state.attempt = Attempt(state.attempts, step.candidate, step.side, permits, began=now)
+        attempt = state.begin(step.candidate, step.side, permits, now)
         if state.waiting_until is not None:
             state.waiting_until = None
             self.waiting.remove(state.event.request)
         if step.candidate.provider is None:
             effects += first_use(step.candidate, self._tables)
-        effects.append(start_of(state, state.attempt, self._tables))
+        effects.append(start_of(state, attempt, self._tables))
         return effects
 
     def _after(
@@ -323,11 +260,8 @@ class Dispatch:
         step = next_step(state, self._tables, self._budget, now)
         if not isinstance(step, Start):  # one that resumes waits for no retry: nothing was paid for
             return self._fail(state, now)
-        facts: dict[str, object] = {"request_id": state.event.request, "fault": fault.value}
-        facts |= {"from": attempt.candidate.target, "to": step.candidate.target}
-        said = Announce(level="warning", name="stream_continued", facts=facts)
         return [
-            said,
+            continued(attempt, event, step.candidate.target),
             *self._log.tell(attempt, event, now),
             *self._start(state, step, now),
         ]
@@ -350,14 +284,11 @@ class Dispatch:
         return self._close(state, now)
 
     def _close(self, state: RequestState, now: float) -> list[Effect]:
-        self._drop(state)
-        return self._settlement.give_back(state, now) if state.held else []
-
-    def _drop(self, state: RequestState) -> None:
         request = state.event.request
         if state.waiting_until is not None:
             self.waiting.remove(request)
         self.requests.pop(request, None)
+        return self._settlement.give_back(state, now) if state.held else []
 
     def _find(self, request: RequestId, number: int) -> tuple[RequestState, Attempt] | None:
         """Find the attempt that an event speaks of; a late event finds nothing."""
@@ -365,14 +296,3 @@ class Dispatch:
         if state is None or state.attempt is None or state.attempt.number != number:
             return None
         return state, state.attempt
-
-
-def _fit(tiers: tuple[Tier, ...], event: RequestArrived, name: str) -> tuple[Tier, ...]:
-    """Leave out whoever cannot serve such a request, however well it is."""
-    if event.native_demands:  # no Exo honours one, so that none is placed for it
-        tiers = tuple(tier for tier in tiers if tier.side != "exo")
-    rows = [tier.row for tier in tiers]
-    if rows and EMBEDDINGS in event.demands:  # vectors of another model mean something else
-        row = name if name in rows else rows[0]
-        tiers = tuple(tier for tier in tiers if tier.row == row)
-    return tiers

@@ -13,31 +13,31 @@ class Waiting:
     """
 
     def __init__(self) -> None:
-        self._line: dict[RequestId, tuple[ModelId, ...]] = {}
+        self.line: dict[RequestId, tuple[ModelId, ...]] = {}
         self._by_model: dict[ModelId, dict[RequestId, None]] = {}
 
     def __len__(self) -> int:
-        return len(self._line)
+        return len(self.line)
 
     def __contains__(self, request: object) -> bool:
-        return request in self._line
+        return request in self.line
 
     def __iter__(self) -> Iterator[RequestId]:
-        return iter(list(self._line))
+        return iter(list(self.line))
 
     def add(self, state: RequestState) -> None:
         """Put a request at the end of the line, unless it stands there already."""
         request = state.event.request
-        if request in self._line:
+        if request in self.line:
             return
         models = tuple({m for tier in state.tiers if tier.side == "exo" for m in tier.models})
-        self._line[request] = models
+        self.line[request] = models
         for model in models:
             self._by_model.setdefault(model, {})[request] = None
 
     def remove(self, request: RequestId) -> None:
         """Take a request out of the line, if it stands there."""
-        for model in self._line.pop(request, ()):
+        for model in self.line.pop(request, ()):
             line = self._by_model[model]
             del line[request]
             if not line:
@@ -45,4 +45,4 @@ class Waiting:
 
     def for_model(self, model: ModelId | None) -> list[RequestId]:
         """List those whom a model of Exo could serve, the longest waiting first; None: anybody."""
-        return list(self._line if model is None else self._by_model.get(model, ()))
+        return list(self.line if model is None else self._by_model.get(model, ()))

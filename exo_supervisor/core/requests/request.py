@@ -17,6 +17,8 @@ from exo_supervisor.core.requests.candidates import Block, Seen, candidates
 from exo_supervisor.core.requests.catalog import Route, Tier
 from exo_supervisor.core.tables import Tables
 
+_SHIFTS = {Fault.BUSY: "busy", Fault.NOT_PLACED: "model_not_ready"}
+"""Why a request went elsewhere after an attempt, where that attempt did not simply fail."""
 CRASHES = {Fault.SERVER_ERROR, Fault.ERROR_EVENT}
 """Alike: one engine tells of its crash in the head, another in a stream that has begun."""
 
@@ -91,6 +93,15 @@ class RequestState(Struct):
     attempt: Attempt | None = None
     served: Attempt | None = None
     """What brought its whole answer, of which its client has yet to take the end."""
+
+    def begin(self, candidate: Candidate, side: Side, permits: Permits, now: float) -> Attempt:
+        """Make the next attempt."""
+        self.attempts += 1
+        self.attempts_here += 1
+        if self.shift is None and self.faults and candidate.target != self.faults[0][0]:
+            self.shift = _SHIFTS.get(self.faults[0][1], "attempt_failed")
+        self.attempt = Attempt(self.attempts, candidate, side, permits, began=now)
+        return self.attempt
 
     def start_over(self) -> None:
         """Begin again at the first tier; what failed for this request stays excluded."""

@@ -7,7 +7,7 @@ whom it has met. What it does next, `next_step` decides.
 from exo_supervisor.core.breakers.automaton import Mark
 from exo_supervisor.core.breakers.table import Change, Key
 from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
-from exo_supervisor.core.events import AttemptSettled
+from exo_supervisor.core.events import AttemptSettled, ContentSeen
 from exo_supervisor.core.load.marks import PREFILL, STREAM, USAGE
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Failure, Fault
@@ -50,7 +50,7 @@ class Settlement:
         return permits, effects
 
     def content(
-        self, state: RequestState, attempt: Attempt, ttft: float, now: float
+        self, state: RequestState, attempt: Attempt, event: ContentSeen, now: float
     ) -> list[Effect]:
         """Book the first content as success, and the held failures of others as failures."""
         attempt.content = True
@@ -61,11 +61,13 @@ class Settlement:
             tables.busy.lift(candidate.pair, attempt.began)
         if tables.declines.bodies:
             tables.declines.forget(candidate.pair)
-        tables.latency.observe(candidate.target, candidate.model, ttft, now)
+        tables.latency.observe(candidate.target, candidate.model, event.ttft, now)
         if candidate.provider is None:
-            tables.prefill.observe(candidate.scope, candidate.model, state.event.size, ttft)
+            tables.prefill.observe(candidate.scope, candidate.model, state.event.size, event.ttft)
         else:
             tables.clouds.took_key(candidate.provider)
+            if event.head is not None and attempt.streamed:
+                tables.heads.observe(candidate.provider, event.head)
         return effects
 
     def _mark_content(self, state: RequestState, attempt: Attempt, now: float) -> list[Effect]:

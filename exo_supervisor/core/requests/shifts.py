@@ -42,6 +42,9 @@ class Shifts:
             if len(self._traffic) >= REMEMBERED:
                 self._traffic.clear()
             traffic = self._traffic[name] = _Traffic(home)
+        if side == traffic.side:
+            traffic.strays_since = None
+            return None
         if not _moves(traffic, side, now):
             return None
         was, traffic.side = traffic.side, side
@@ -56,9 +59,6 @@ class Shifts:
 
 def _moves(traffic: _Traffic, side: Side, now: float) -> bool:
     """Say whether an answer of a side is a move; one that comes back soon has to last."""
-    if side == traffic.side:
-        traffic.strays_since = None
-        return False
     if now - traffic.announced.get(side, -inf) >= AGAIN:
         return True
     if traffic.strays_since is None:

@@ -43,10 +43,7 @@ class StallCheck:
 
     def __init__(self, tables: Tables, requests: Mapping[RequestId, RequestState]) -> None:
         self._tables, self._flights = tables, requests
-        self._silences: dict[RequestId, Silence] = {}
-
-    def __len__(self) -> int:
-        return len(self._silences)
+        self.silences: dict[RequestId, Silence] = {}
 
     def quieted(self, attempt: Attempt, event: AttemptQuieted, now: float) -> list[Effect]:
         """Ask the state about an attempt at a node; end it if nobody vouches for it."""
@@ -71,7 +68,7 @@ class StallCheck:
 
     def forget(self, request: RequestId) -> None:
         """Ask no more: the attempt made progress, or is over."""
-        self._silences.pop(request, None)
+        self.silences.pop(request, None)
 
     def state_read(self, event: PlacementRead, now: float) -> list[Effect]:
         """End the attempts at a node whose state does not vouch for them."""
@@ -80,7 +77,7 @@ class StallCheck:
             return []
         asked = now if event.asked_at is None else event.asked_at
         effects: list[Effect] = []
-        for request, silence in list(self._silences.items()):
+        for request, silence in list(self.silences.items()):
             if silence.attempt.candidate.target == event.node and silence.told_at <= asked:
                 effects += self._judge(request, silence, node.view, event, now)
         return effects
@@ -102,9 +99,9 @@ class StallCheck:
 
     def _note(self, attempt: Attempt, event: AttemptQuieted, now: float) -> Silence:
         since = now - event.silence
-        silence = self._silences.get(event.request)
+        silence = self.silences.get(event.request)
         if silence is None or silence.since < since:  # it went on meanwhile
-            silence = self._silences[event.request] = Silence(attempt, since, now)
+            silence = self.silences[event.request] = Silence(attempt, since, now)
         silence.told_at = now
         return silence
 

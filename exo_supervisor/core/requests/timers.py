@@ -28,8 +28,8 @@ def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAtte
     if candidate.provider is not None:
         cloud = tables.clouds.providers[candidate.provider].cloud
         url, timers = cloud.url, _cloud_timers(cloud, tables.heads, state.event.demands)
-        streams = cloud.streams and _ONE_PIECE.isdisjoint(state.event.demands)
-        timers = _settle_form(attempt, cloud, timers, tables, streams=streams)
+        if not cloud.streams or cloud.quirks or tables.quirks.known or state.event.demands:
+            timers = _settle_form(state, attempt, cloud, timers, tables)
         dialect, quirks = cloud.dialect, cloud.quirks
     else:
         node = tables.registry.nodes[Address(candidate.target)]
@@ -97,15 +97,14 @@ def first_use(candidate: Candidate, tables: Tables) -> list[Announce]:
 
 
 def _settle_form(
-    attempt: Attempt, cloud: Cloud, timers: Timers, tables: Tables, *, streams: bool
+    state: RequestState, attempt: Attempt, cloud: Cloud, timers: Timers, tables: Tables
 ) -> Timers:
     """Leave out of what we ask for what is not taken there; tell the timers for what is left.
 
     An answer that is no stream shows nothing, not even a head, before all of it is there.
     """
-    if streams and not cloud.quirks and not tables.quirks.known:
-        return timers
     pair = attempt.candidate.pair
+    streams = cloud.streams and _ONE_PIECE.isdisjoint(state.event.demands)
     attempt.streamed = streams and not tables.quirks.has(pair, STREAM)
     refused = NO_STREAM_OPTIONS in cloud.quirks or tables.quirks.has(pair, USAGE)
     attempt.usage = attempt.streamed and not refused
