@@ -11,7 +11,7 @@ from exo_supervisor.app.proxies import proxy_of
 from exo_supervisor.config.schema import Config, Provider
 from exo_supervisor.core.events import ProviderListed
 from exo_supervisor.core.names import ModelId, ProviderName
-from exo_supervisor.core.requests.near_names import near
+from exo_supervisor.core.near_names import near, similar_clause
 from exo_supervisor.discovery.static import address_of
 from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.probe import Prober
@@ -132,6 +132,5 @@ def _unlisted(config: Config, provider: str, listed: Collection[str]) -> Iterato
     rows = [(row.name, *entry.partition("/")) for row in config.models for entry in row.cloud]
     for row, name, _, model in rows:
         if name == provider and listed and model not in listed:
-            similar = ", ".join(near(model, listed))
-            text = f"{row}, {provider} does not list {model}"
-            yield Finding("warn", "model", text + (f"; similar: {similar}" if similar else ""))
+            text = f"{row}, {provider} does not list {model}{similar_clause(near(model, listed))}"
+            yield Finding("warn", "model", text)

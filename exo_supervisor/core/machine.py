@@ -75,13 +75,13 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.fleet.pinning import Pinning
 from exo_supervisor.core.fleet.rereading import Rereading
-from exo_supervisor.core.fleet.vouching import is_dead
 from exo_supervisor.core.fleet_events import FleetEvents
 from exo_supervisor.core.names import ClusterKey, RequestId
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.catalog import Catalog
 from exo_supervisor.core.requests.dispatch import Dispatch
 from exo_supervisor.core.requests.settlement import announced
+from exo_supervisor.core.requests.vouching import is_dead
 from exo_supervisor.core.tables import Tables
 
 SWEEP = 60.0

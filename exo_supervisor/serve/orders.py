@@ -6,6 +6,7 @@ from typing import Literal
 from exo_supervisor.core.events import Event, ModelOrdered
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ModelId
+from exo_supervisor.core.near_names import similar_clause
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 
 ORDERS: dict[str, Literal["place", "remove"]] = {"place": "place", "remove": "remove"}
@@ -34,8 +35,7 @@ class Orders:
         models = () if isinstance(route, str) else route.exo
         if models:
             return models
-        near = self._machine.catalog.similar(name)
-        text = "Exo has no such model" if route == "unknown" else "only a cloud has this model"
-        if near and route == "unknown":
-            text += f"; similar: {', '.join(near)}"
+        text = "only a cloud has this model"
+        if route == "unknown":
+            text = "Exo has no such model" + similar_clause(self._machine.catalog.similar(name))
         raise BadRequestError(Refusal(404, "model_not_found", text))

@@ -8,6 +8,7 @@ from exo_supervisor.core.events import Event, NodeTrusted
 from exo_supervisor.core.fleet.trust import MAX_PINS
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
+from exo_supervisor.core.near_names import similar_clause
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.views.rows import only_found
 
@@ -42,6 +43,6 @@ class Trusting:
         found = Address(address)
         if found in self._registry.nodes or found in self._registry.trust.pins:
             return found
-        near = get_close_matches(address[:200], list(self._registry.nodes), n=3)
-        text = "no such node" + (f"; similar: {', '.join(near)}" if near else "")
+        close = get_close_matches(address[:200], list(self._registry.nodes), n=3)
+        text = "no such node" + similar_clause(close)
         raise BadRequestError(Refusal(404, "target_not_found", text))

@@ -9,8 +9,8 @@ from exo_supervisor.core.events import NodeSighted, PlacementRead, ProbeAnswered
 from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId, NodeId
+from exo_supervisor.core.near_names import near
 from exo_supervisor.core.policy import Policy
-from exo_supervisor.core.requests.near_names import near
 from exo_supervisor.wire.bounds import MAX_MODELS, MAX_PART_COMMAS
 from exo_supervisor.wire.exo import addresses, capacity, legacy, placement, state
 from exo_supervisor.wire.exo import identity as exo

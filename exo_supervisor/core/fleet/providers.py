@@ -5,9 +5,9 @@ from typing import Literal
 from msgspec import Struct, field, structs
 
 from exo_supervisor.core.names import ModelId, ProviderName
+from exo_supervisor.core.near_names import near, similar_clause
 from exo_supervisor.core.outcomes import TELLING, Fault
 from exo_supervisor.core.policy import Cloud
-from exo_supervisor.core.requests.near_names import near
 
 KEY_REST = 300.0
 KEY_REST_MAX = 3600.0
@@ -113,8 +113,7 @@ class Clouds:
         provider = self.providers.get(name)
         if provider is None or not provider.lacks(model):
             return ""
-        similar = ", ".join(near(model, provider.own))
-        return f"{name} does not list {model}" + (f"; similar: {similar}" if similar else "")
+        return f"{name} does not list {model}" + similar_clause(near(model, provider.own))
 
     def listed(
         self,

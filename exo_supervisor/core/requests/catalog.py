@@ -9,8 +9,8 @@ from msgspec import Raw, Struct, structs
 from exo_supervisor.core.fleet.providers import Clouds
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.names import ModelId, ProviderName, Side
+from exo_supervisor.core.near_names import SCAN, near
 from exo_supervisor.core.policy import ModelRule, Policy
-from exo_supervisor.core.requests.near_names import SCAN, near
 from exo_supervisor.core.requests.rows import Link, Rows
 
 

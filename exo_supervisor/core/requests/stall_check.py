@@ -9,10 +9,10 @@ from exo_supervisor.core.effects import CancelAttempt, Effect, KeepAwake, ReadPl
 from exo_supervisor.core.events import AttemptQuieted, PlacementRead
 from exo_supervisor.core.fleet.members import MemberView
 from exo_supervisor.core.fleet.nodes import Node
-from exo_supervisor.core.fleet.vouching import Word, dies_with, is_dead, judge, judge_copies
 from exo_supervisor.core.names import Address, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.requests.request import Attempt, RequestState
+from exo_supervisor.core.requests.vouching import Word, dies_with, is_dead, judge, judge_copies
 from exo_supervisor.core.tables import Tables
 
 TAKEN_UP = 1.0

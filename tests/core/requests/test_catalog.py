@@ -5,9 +5,9 @@ import pytest
 from exo_supervisor.core.fleet.providers import Clouds
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.names import Address, ModelId, ProviderName, Side
+from exo_supervisor.core.near_names import LONGEST
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from exo_supervisor.core.requests.catalog import Catalog, Lookup, Route
-from exo_supervisor.core.requests.near_names import LONGEST
 
 P, Q = ProviderName("p"), ProviderName("q")
 X, Y, K = ModelId("x"), ModelId("y"), ModelId("k")

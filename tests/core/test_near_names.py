@@ -2,7 +2,7 @@
 
 import pytest
 
-from exo_supervisor.core.requests.near_names import LONGEST, SCAN, near
+from exo_supervisor.core.near_names import LONGEST, SCAN, near
 
 KNOWN = (
     "mlx-community/Llama-3.2-3B-Instruct-4bit",

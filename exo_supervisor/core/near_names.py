@@ -1,6 +1,6 @@
 """Which known names come near to one that is not known: people mistype case, prefix and letters."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from heapq import nlargest
 from itertools import islice, pairwise
 
@@ -41,6 +41,11 @@ def near(name: str, known: Iterable[str]) -> list[str]:
         alike = [key for score, key in nlargest(MOST, scored) if score >= ALIKE]
         found |= dict.fromkeys(each for key in alike for each in tails[key])
     return list(found)[:MOST]
+
+
+def similar_clause(names: Sequence[str]) -> str:
+    """Name those that come near, behind what says that a name is not known."""
+    return f"; similar: {', '.join(names)}" if names else ""
 
 
 def _tail(name: str) -> str:
