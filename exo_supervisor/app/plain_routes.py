@@ -1,13 +1,14 @@
 """Everything but chats, on aiohttp, which takes as long to import as all else of a start."""
 
 from collections.abc import Callable
+from functools import partial
 
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.serve.about import About
 from exo_supervisor.serve.authority import Authority
 from exo_supervisor.serve.handed_over import HandedOver
-from exo_supervisor.serve.plain import PlainRoutes
+from exo_supervisor.serve.plain import answer
 from exo_supervisor.serve.routes import Routes
 
 
@@ -16,4 +17,4 @@ def handed_over(
 ) -> HandedOver:
     """Make what answers the requests of one listener that are no chats."""
     routes = Routes(machine, ask, about, Authority(admin_group))
-    return HandedOver(PlainRoutes(routes.look).serve)
+    return HandedOver(partial(answer, routes.look))

@@ -177,7 +177,7 @@ def _listener(given: Given, ingress: Ingress, others: Late, clock: Clock) -> Lis
     """
     door = Door(clock, limits.file_limit() * 3 // 4)
     drain_timeout = given.config.server.drain_timeout
-    return Listener(ingress.begin, DISPATCHED, lambda: others, door, drain_timeout=drain_timeout)
+    return Listener(ingress.begin, DISPATCHED, others, door, drain_timeout=drain_timeout)
 
 
 def _others(given: Given, machine: Machine, conductor: Conductor, about: About) -> Late:

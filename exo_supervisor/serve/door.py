@@ -16,8 +16,6 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("door")
 
 MAX_WITHOUT_TOKEN = 256
 """Connections on TCP that have not shown the token, at most."""
-HEAD_WAIT = 10.0
-"""Seconds in which the first head has to come on TCP, unless a door says otherwise."""
 QUIET = 60.0
 """Seconds between two lines that tell of connections that were refused."""
 
@@ -37,15 +35,8 @@ class Connection(Protocol):
 class Door:
     """Counts connections in and out, `most` at once; who finds no place costs nothing more."""
 
-    def __init__(
-        self,
-        clock: Callable[[], float],
-        most: int = sys.maxsize,
-        *,
-        head_wait: float = HEAD_WAIT,
-    ) -> None:
+    def __init__(self, clock: Callable[[], float], most: int = sys.maxsize) -> None:
         self._clock, self._most = clock, most
-        self.head_wait = head_wait
         self._inside: dict[Connection, None] = {}
         self._strangers: dict[Connection, None] = {}
         self._refused, self._quiet_until = 0, float("-inf")

@@ -8,7 +8,7 @@ import anyio
 
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.http.head import Head
-from exo_supervisor.http.server import Server
+from exo_supervisor.http.server import HEAD_WAIT, Server
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Handler
 from exo_supervisor.serve.door import Door
@@ -28,26 +28,28 @@ class Listener:
         self,
         begin: Begin,
         paths: Iterable[str],
-        others: Callable[[], Others],
+        others: Others,
         door: Door,
         *,
         drain_timeout: float,
+        head_wait: float = HEAD_WAIT,
     ) -> None:
         self._begin, self._paths, self._others = begin, frozenset(paths), others
-        self._door, self._drain_timeout = door, drain_timeout
-        self._fronts: list[_Front] = []
+        self._door, self._drain_timeout, self._head_wait = door, drain_timeout, head_wait
+        self._servers: list[Server] = []
 
     async def listen(self, sockets: Iterable[socket], guard: Guard | None = None) -> None:
         """Begin to accept on these sockets; a guard judges each request that comes over them."""
         front = _Front(self._begin, self._paths, self._others, self._door, guard)
-        self._fronts.append(front)
-        await front.server.listen(sockets)
+        server = Server(front, head_wait=self._head_wait)
+        self._servers.append(server)
+        await server.listen(sockets)
 
     async def drain(self) -> None:
         """Accept no more, let what runs end for as long as it may, then cut it."""
         async with anyio.create_task_group() as tasks:
-            for front in self._fronts:
-                tasks.start_soon(front.drain, self._drain_timeout)
+            for each in (*self._servers, self._others):
+                tasks.start_soon(each.drain, self._drain_timeout)
 
 
 class _Front:
@@ -57,15 +59,13 @@ class _Front:
         self,
         begin: Begin,
         paths: frozenset[str],
-        others: Callable[[], Others],
+        others: Others,
         door: Door,
         guard: Guard | None,
     ) -> None:
-        self._begin, self._paths, self._door, self._guard = begin, paths, door, guard
-        self._make_others = others
-        self._others: Others | None = None
+        self._begin, self._paths, self._others = begin, paths, others
+        self._door, self._guard = door, guard
         self._judgement = Judgement(NO_HEAD)  # of the request that is handed over next
-        self.server = Server(self, head_wait=door.head_wait)
 
     def enter(self, connection: ServerConnection) -> bool:
         return self._door.enter(connection, stranger=connection.on_tcp)
@@ -91,12 +91,4 @@ class _Front:
         connection.finish(body)
 
     def hand_over(self, connection: ServerConnection) -> asyncio.Protocol:
-        if self._others is None:
-            self._others = self._make_others()
         return self._others.connection(self._judgement, lambda: self._door.leave(connection))
-
-    async def drain(self, seconds: float) -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.server.drain, seconds)
-            if self._others is not None:
-                tasks.start_soon(self._others.drain, seconds)

@@ -11,26 +11,18 @@ from exo_supervisor.serve.target import DISPATCHED, tidied
 Look = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse] | web.StreamResponse]
 
 
-class PlainRoutes:
-    """Answers every request that is not dispatched; `look` knows the routes."""
-
-    def __init__(self, look: Look) -> None:
-        self._look = look
-
-    async def serve(
-        self, request: web.BaseRequest, wrong: Refusal | None = None
-    ) -> web.StreamResponse:
-        """Answer one request; what is known to be `wrong` about it refuses it."""
-        path = tidied(request.path)
-        if wrong is not None:
-            return refuse_plainly(wrong, path)
-        try:
-            if path in DISPATCHED:
-                raise wrong_method(path, "POST")
-            answer = self._look(request, path)
-            return answer if isinstance(answer, web.StreamResponse) else await answer
-        except BadRequestError as bad:
-            return refuse_plainly(bad.refusal, path)
+async def answer(look: Look, request: web.BaseRequest, wrong: Refusal | None) -> web.StreamResponse:
+    """Answer a request that is not dispatched; what is known to be `wrong` about it refuses it."""
+    path = tidied(request.path)
+    if wrong is not None:
+        return refuse_plainly(wrong, path)
+    try:
+        if path in DISPATCHED:
+            raise wrong_method(path, "POST")
+        found = look(request, path)
+        return found if isinstance(found, web.StreamResponse) else await found
+    except BadRequestError as bad:
+        return refuse_plainly(bad.refusal, path)
 
 
 def wrong_method(path: str, allow: str) -> BadRequestError:

@@ -8,7 +8,8 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from exo_supervisor.core.outcomes import Refusal
-from exo_supervisor.serve.door import HEAD_WAIT, MAX_WITHOUT_TOKEN, QUIET, Door
+from exo_supervisor.http.server import HEAD_WAIT
+from exo_supervisor.serve.door import MAX_WITHOUT_TOKEN, QUIET, Door
 from exo_supervisor.serve.token import Guard
 from tests.serve.listening import HOST, answer_plainly, listening
 
@@ -115,10 +116,9 @@ async def test_what_needs_no_token_keeps_nobody_out_who_has_one(port: int) -> No
 @pytest.mark.real_time
 async def test_a_head_that_does_not_come_ends_its_connection() -> None:
     """With no time at all to send it in: what half a head gets is an end, and no answer."""
-    door = Door(lambda: 0.0, head_wait=0.0)
-    assert Door(lambda: 0.0).head_wait == HEAD_WAIT == 10.0
+    assert HEAD_WAIT == 10.0
     async with (
-        listening(serve, door, guard=Guard(TOKEN)) as where,
+        listening(serve, guard=Guard(TOKEN), head_wait=0.0) as where,
         await anyio.connect_tcp(HOST, where) as stream,
     ):
         with anyio.fail_after(60), pytest.raises(GONE):
@@ -134,9 +134,8 @@ async def test_a_head_that_came_in_time_is_served_beyond_it() -> None:
         await over.wait()
         return web.Response()
 
-    door = Door(lambda: 0.0, head_wait=1.0)
     async with (
-        listening(slow, door, guard=Guard(TOKEN)) as where,
+        listening(slow, guard=Guard(TOKEN), head_wait=1.0) as where,
         await anyio.connect_tcp(HOST, where) as stream,
         await anyio.connect_tcp(HOST, where) as silent,
     ):

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.http.head import Head
+from exo_supervisor.http.server import HEAD_WAIT
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Handler
 from exo_supervisor.serve.door import Door
@@ -63,12 +64,13 @@ def answer_plainly(connection: ServerConnection, _: Head, wrong: Refusal | None)
 @asynccontextmanager
 async def listening(
     serve: Serve = no_look, door: Door | None = None, *, begin: Begin = no_dispatch,
-    guard: Guard | None = None,
+    guard: Guard | None = None, head_wait: float = HEAD_WAIT,
 ) -> AsyncGenerator[int]:  # fmt: skip
     """Serve on loopback; the port is what comes back."""
     listener = Listener(
-        begin, DISPATCHED, lambda: HandedOver(serve), door or Door(monotonic), drain_timeout=0.2
-    )
+        begin, DISPATCHED, HandedOver(serve), door or Door(monotonic), drain_timeout=0.2,
+        head_wait=head_wait,
+    )  # fmt: skip
     bound = socket()
     bound.bind((HOST, 0))
     await listener.listen([bound], guard)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 
 import anyio
@@ -19,7 +20,7 @@ from exo_supervisor.serve.about import About
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.ingress import Ingress
 from exo_supervisor.serve.live import LiveRequests
-from exo_supervisor.serve.plain import PlainRoutes
+from exo_supervisor.serve.plain import answer
 from exo_supervisor.serve.routes import Routes
 from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.views.request_done import RequestDone
@@ -146,6 +147,6 @@ async def housed(
         context = Context(ask, Upstream(nodes, clouds, dict), 900.0, head)
         routes = Routes(Machine(Policy(), monotonic()), ask, About(None, list, Tally()))
         ingress = Ingress(context, gate, live, records.append, max_body)
-        async with listening(PlainRoutes(routes.look).serve, begin=ingress.begin) as port:
+        async with listening(partial(answer, routes.look), begin=ingress.begin) as port:
             yield Housed(port, gate, live, events, records)
     assert (gate.requests, gate.sending, gate.bytes) == (0, 0, 0), "what came in must go"

@@ -1,6 +1,7 @@
 """An error has the shape of the dialect of its path, whoever finds it."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.serve.heads import error_head
-from exo_supervisor.serve.plain import PlainRoutes, wrong_method
+from exo_supervisor.serve.plain import answer as answer_plainly
+from exo_supervisor.serve.plain import wrong_method
 from exo_supervisor.serve.token import Guard
 from exo_supervisor.wire.dialect import Told
 from exo_supervisor.wire.openai.framing import FRAMING
@@ -57,7 +59,7 @@ def told(path: str, answer: Reply) -> tuple[int, str, str]:
 
 
 async def answer(raw: bytes, guard: Guard | None = None) -> Reply:
-    async with listening(PlainRoutes(look).serve, guard=guard) as port:
+    async with listening(partial(answer_plainly, look), guard=guard) as port:
         return taken_apart(await exchanged(raw, HOST, port))
 
 

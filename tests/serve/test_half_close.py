@@ -56,7 +56,7 @@ async def house(family: int = socket.AF_UNIX) -> AsyncGenerator[tuple[House, soc
     """Serve on one socket, and connect to it."""
     one = House()
     others, door = HandedOver(one.serve), Door(monotonic)
-    listener = Listener(no_dispatch, (), lambda: others, door, drain_timeout=0.1)
+    listener = Listener(no_dispatch, (), others, door, drain_timeout=0.1)
     with TemporaryDirectory() as directory, socket.socket(family) as bound:
         unix = family == socket.AF_UNIX
         bound.bind(str(Path(directory) / "s") if unix else ("127.0.0.1", 0))
