@@ -1,6 +1,5 @@
 """One request of a client, from before it has a connection until its answer has ended."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 import anyio
@@ -41,8 +40,6 @@ class Call(Struct, eq=False):
     head: bytes
     body: bytes
     connect_timeout: float | None
-    again: "Callable[[Call], None]"
-    """Sends it anew, over another connection: the kept one turned out to be dead."""
     connecting: anyio.CancelScope | None = None
     connection: Connection | None = None
     is_over: bool = False

@@ -135,7 +135,7 @@ class Client:
         self._closed = True
         self._pool.close()
         for connection in self.connections:
-            connection.abort()
+            connection.fail(NetworkFault.RESET, "the client is closed")
         for call in tuple(self._connecting):
             self._refuse(call)
         self._options.resolver.close()
@@ -164,12 +164,12 @@ class Client:
         try:
             key, head = _route(method, url, proxy, headers, framing)
         except HttpError as error:
-            call = Call(listener, _NOWHERE, b"", b"", None, self._connect_again)
+            call = Call(listener, _NOWHERE, b"", b"", None)
             asyncio.get_running_loop().call_soon(call.fail, error)
             return call
         if body is not None:
             head += b"%d\r\n\r\n" % len(body)
-        call = Call(listener, key, head, body or b"", connect_timeout, self._connect_again)
+        call = Call(listener, key, head, body or b"", connect_timeout)
         connection = None if reuse == "never" else self._pool.take(key, of_any_age=reuse == "any")
         if connection is None:
             self._start_connecting(call)
@@ -215,7 +215,7 @@ class Client:
         """Connect in time; None for a call that was given up. Raises HttpError."""
 
         def make() -> Connection:
-            return Connection(call.key, self._pool.put, self._forget)
+            return Connection(call.key, self._pool.put, self._forget, self._connect_again)
 
         with scope:
             if call.connect_timeout is not None:

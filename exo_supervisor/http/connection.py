@@ -1,10 +1,11 @@
 """One HTTP/1.1 connection of a client: a state, a reader, and somebody who is called back.
 
     IDLE -- send --> SENDING -- all is written --> READING -- the answer's end --> IDLE
+      SENDING, READING -- leave --> LEAVING -- the answer's end, in a moment --> IDLE
       any of them -- lost, close, or whatever makes its next answer doubtful --> CLOSED
 
-A body that nobody wants any more, since it has said everything, is read to its end by the
-connection alone, for a moment: then it can be used again.
+LEAVING is for a body that nobody wants any more, since it has said everything: the connection reads
+it to its end alone, and can be used again.
 
 What a read brings is parsed first and told afterwards, in one `head`, one `data` and one `end` or
 `lost` at most, so that nobody is called while the parser is at work.
@@ -20,7 +21,7 @@ from socket import socket
 from typing import TYPE_CHECKING, Final, cast
 
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage, name_fault
-from exo_supervisor.http.response_reader import ResponseReader
+from exo_supervisor.http.response_reader import Outcome, ResponseReader
 
 if TYPE_CHECKING:
     from exo_supervisor.http.call import Call, Key
@@ -45,20 +46,26 @@ class State(Enum):
     IDLE = "idle"
     SENDING = "sending"
     READING = "reading"
+    LEAVING = "leaving"
     CLOSED = "closed"
 
 
 # A member of an Enum costs a look-up by its class each time.
-_IDLE, _SENDING, _READING, _CLOSED = State.IDLE, State.SENDING, State.READING, State.CLOSED
+_IDLE, _SENDING, _READING = State.IDLE, State.SENDING, State.READING
+_LEAVING, _CLOSED = State.LEAVING, State.CLOSED
+_UNDER_WAY, _BROKEN = Outcome.UNDER_WAY, Outcome.BROKEN
 
 
 class Connection(asyncio.Protocol):
-    """`at_rest` is called when it can carry a next request, `at_end` once when it is closed."""
+    """`at_rest` is called when it can carry a next request, `at_end` once when it is closed.
+
+    `resend` is given a call whose request was lost unheard, since the connection had been dead.
+    """
 
     __slots__ = (
         "_at_end", "_at_rest", "_headed", "_leaving", "_left_bytes", "_look", "_paused", "_reader",
-        "_transport", "_unsent", "_writable", "call", "heard", "idle_since", "key", "requests",
-        "state",
+        "_resend", "_transport", "_unsent", "_writable", "call", "heard", "idle_since", "key",
+        "requests", "state",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +73,7 @@ class Connection(asyncio.Protocol):
         key: "Key",
         at_rest: "Callable[[Connection], None]",
         at_end: "Callable[[Connection], None]",
+        resend: "Callable[[Call], None]",
     ) -> None:
         self.key = key
         self.state = _IDLE
@@ -73,10 +81,10 @@ class Connection(asyncio.Protocol):
         self.heard = False
         """Whether a byte came for the request that runs, or ran last."""
         self.idle_since = 0.0
-        self._at_rest, self._at_end = at_rest, at_end
+        self._at_rest, self._at_end, self._resend = at_rest, at_end, resend
         self._transport: asyncio.Transport | None = None
         self.call: Call | None = None
-        """Whose answer it brings, and who is told of it; None once that has ended."""
+        """Whose answer it brings, and who is told of it, while it is SENDING or READING."""
         self._headed = False  # of the head it was told
         self._leaving: asyncio.TimerHandle | None = None
         self._left_bytes = 0  # bytes of a body that is left to end
@@ -97,7 +105,7 @@ class Connection(asyncio.Protocol):
         One that is closed calls `lost` before this returns. A connection that was used before and
         ends without a byte has the request sent again, and tells nobody.
         """
-        if self.state is _SENDING or self.state is _READING:
+        if self.state is not _IDLE and self.state is not _CLOSED:
             raise RuntimeError(f"{self} has an answer to bring first")
         self.call, call.connection = call, self
         self.heard = self._headed = False
@@ -122,8 +130,8 @@ class Connection(asyncio.Protocol):
 
     def leave(self) -> None:
         """Tell nobody of the rest of the body: it ends within a moment, or the connection does."""
-        if self.call is not None:
-            self.call = None
+        if self.state is _SENDING or self.state is _READING:
+            self.state, self.call = _LEAVING, None
             self._left_bytes = 0
             self._leaving = asyncio.get_running_loop().call_later(LEAVE_SECONDS, self.close)
             self.resume_reading()
@@ -145,9 +153,13 @@ class Connection(asyncio.Protocol):
         self.call = None
         self._shut()
 
-    def abort(self) -> None:
-        """Close at once, and tell whoever listens."""
-        self._lose(NetworkFault.RESET)
+    def fail(self, fault: NetworkFault, detail: str = "") -> None:
+        """Close at once, and tell whoever listens why."""
+        call, self.call = self.call, None
+        self._shut()
+        if call is not None:
+            stage = Stage.BODY if self._headed else Stage.HEAD
+            call.listener.lost(HttpError(fault, stage, detail))
 
     def option(self, set_on: Callable[[socket], None]) -> None:
         """Have an option set on the socket below."""
@@ -163,22 +175,22 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came and tell of it."""
-        if self.call is None and self._leaving is None:
+        if self.state is _IDLE or self.state is _CLOSED:
             self._shut()
             return
         self.heard = True
         reader = self._reader
-        sound = reader.feed(data)
+        reader.feed(data)
         if not self._headed and reader.status:
             self._headed = True
             if self.call is not None:
                 self.call.listener.head(reader.status, reader.headers)
         if reader.got:
             self._tell_data(reader.got)
-        if not sound:
+        if reader.outcome is _BROKEN:
             self._lose(NetworkFault.PAYLOAD)
-        elif reader.complete:
-            self._complete_answer(reader)
+        elif reader.outcome is not _UNDER_WAY:
+            self._complete_answer(reader.outcome)
         if len(data) >= LARGE_READ:
             self._read_on_next_turn()
 
@@ -186,8 +198,7 @@ class Connection(asyncio.Protocol):
         """Take in that no more comes; of a body without a length this is the end."""
         reader = self._reader
         if self._headed and reader.ends_with_connection():
-            reader.clean = False
-            self._complete_answer(reader)
+            self._complete_answer(Outcome.LAST)
         elif self._headed:
             self._lose(NetworkFault.PAYLOAD, "the body ended early")
         else:
@@ -242,13 +253,13 @@ class Connection(asyncio.Protocol):
             if self._left_bytes > LEAVE_BYTES:
                 self._shut()
 
-    def _complete_answer(self, reader: ResponseReader) -> None:
+    def _complete_answer(self, outcome: Outcome) -> None:
         """Be at rest, if all was sent and nothing is doubtful; then tell of the end."""
         call, self.call = self.call, None
-        if reader.clean and self.state is _READING:
-            self.state = _IDLE
-            if self._leaving is not None:
+        if outcome is Outcome.WHOLE and self.state is not _CLOSED and not self._unsent:
+            if self.state is _LEAVING:
                 self._stop_leaving()
+            self.state = _IDLE
             if self._paused:
                 self.resume_reading()  # an idle connection hears its end
             self._at_rest(self)
@@ -258,15 +269,13 @@ class Connection(asyncio.Protocol):
             call.listener.end()
 
     def _lose(self, fault: NetworkFault, detail: str = "") -> None:
-        call, self.call = self.call, None
-        self._shut()
-        if call is None:
-            return
-        if self.requests > 1 and not self.heard and fault in _FORGOTTEN:
-            call.again(call)
+        """Fail the call, unless it was lost on a connection that had been dead before."""
+        call = self.call
+        if call is not None and self.requests > 1 and not self.heard and fault in _FORGOTTEN:
+            self.close()
+            self._resend(call)
         else:
-            stage = Stage.BODY if self._headed else Stage.HEAD
-            call.listener.lost(HttpError(fault, stage, detail))
+            self.fail(fault, detail)
 
     def _shut(self) -> None:
         if self.state is _CLOSED:

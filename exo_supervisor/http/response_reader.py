@@ -1,9 +1,10 @@
 """Reads answers, one at a time: interim heads are passed over, and what is no HTTP is said to be.
 
 Nothing that came before a request was sent may ever pass for its answer (a 408, an answer written
-twice): `reset` forgets it, and what stands behind an answer's end makes it `clean` no more.
+twice): `reset` forgets it, and what stands behind an answer's end makes it its connection's `LAST`.
 """
 
+from enum import Enum
 from typing import Final
 
 import httptools
@@ -19,16 +20,28 @@ _names: dict[bytes, str] = {}
 _CONTINUE, _SWITCHING, _FINAL = 100, 101, 200
 
 
+class Outcome(Enum):
+    """What there is of an answer: `LAST` is a whole one whose connection carries no other."""
+
+    UNDER_WAY = "under way"
+    WHOLE = "whole"
+    LAST = "last"
+    BROKEN = "broken"
+
+
+_UNDER_WAY = Outcome.UNDER_WAY  # a member of an Enum costs a look-up by its class each time
+
+
 class _UnwantedError(Exception):
     """Stops the parser where it stands."""
 
 
 class ResponseReader:
-    """`feed` it; then `status`, `headers`, `got` and `complete` say what there is of an answer."""
+    """`feed` it; then `outcome`, `status`, `headers` and `got` say what there is of an answer."""
 
     __slots__ = (
-        "_fields", "_interim", "_overhead", "_parser", "clean", "complete", "got", "headers",
-        "on_body", "on_header", "status",
+        "_fields", "_interim", "_overhead", "_parser", "got", "headers", "on_body", "on_header",
+        "outcome", "status",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -45,33 +58,35 @@ class ResponseReader:
     def reset(self) -> None:
         """Forget the last answer: nothing of it may speak for the next."""
         self.status = self._interim = self._overhead = 0
-        self.complete, self.clean = False, True
+        self.outcome = _UNDER_WAY
         if self._fields:  # trailers
             self._fields.clear()
 
-    def feed(self, data: bytes) -> bool:
-        """Take in what came; False for what is no answer, or says too much beside its body."""
+    def feed(self, data: bytes) -> None:
+        """Take in what came: `BROKEN` is what is no answer, or says too much beside its body."""
         self._overhead += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self.clean = False
-            return self.complete  # what stands behind a whole answer is not its fault
+            # What stands behind a whole answer is not its fault.
+            self.outcome = Outcome.BROKEN if self.outcome is _UNDER_WAY else Outcome.LAST
+            return
         if self.got:
             self._overhead = 0
-        return self._overhead <= MAX_HEAD_BYTES
+        if self._overhead > MAX_HEAD_BYTES:
+            self.outcome = Outcome.BROKEN
 
     def ends_with_connection(self) -> bool:
         """Say whether its body has neither a length nor chunks."""
         coding = self.headers.get("transfer-encoding", "").lower()
         framed = "content-length" in self.headers or coding.endswith("chunked")
-        return bool(self.status) and not framed and not self.complete
+        return bool(self.status) and not framed and self.outcome is _UNDER_WAY
 
     # ---------------------------------------------------------------- what the parser calls
 
     def on_message_begin(self) -> None:
         """Stop where a second answer begins in the same piece."""
-        if self.complete:
+        if self.outcome is not _UNDER_WAY:
             raise _UnwantedError
 
     def on_headers_complete(self) -> None:
@@ -93,8 +108,8 @@ class ResponseReader:
     def on_message_complete(self) -> None:
         """Take in that an answer is whole; interim heads are complete, too."""
         if self.status:
-            self.complete = True
-            self.clean = self.clean and self._parser.should_keep_alive()
+            kept = self._parser.should_keep_alive()
+            self.outcome = Outcome.WHOLE if kept else Outcome.LAST
 
 
 def _size(fields: dict[bytes, bytes]) -> int:

@@ -1,7 +1,5 @@
 """A request under way can be paused, left and given up at any moment, and only by its sender."""
 
-from collections.abc import Callable
-
 import anyio
 import anyio.lowlevel
 import pytest
@@ -21,10 +19,8 @@ ASK = b"GET / HTTP/1.1\r\n\r\n"
 WHOLE = HEAD + b"5\r\n\r\nhello"
 
 
-def called(
-    wired: Wired, heard: Heard | None = None, again: Callable[[Call], None] = lambda _: None
-) -> Call:
-    call = Call(heard or Heard(), KEY, ASK, b"", None, again)
+def called(wired: Wired, heard: Heard | None = None) -> Call:
+    call = Call(heard or Heard(), KEY, ASK, b"", None)
     call.send(wired.connection)
     return call
 
@@ -53,7 +49,7 @@ def test_a_call_acts_on_its_connection_while_that_brings_its_answer() -> None:
 def test_one_that_was_given_up_before_it_was_sent_sends_nothing() -> None:
     for give_up in (Call.leave, Call.close):
         with Wired() as wired:
-            call = Call(Heard(), KEY, ASK, b"", None, lambda _: None)
+            call = Call(Heard(), KEY, ASK, b"", None)
             give_up(call)
             call.send(wired.connection)
             assert (wired.transport.sent, wired.connection.state) == (b"", State.CLOSED)
@@ -61,46 +57,43 @@ def test_one_that_was_given_up_before_it_was_sent_sends_nothing() -> None:
 
 def test_one_that_was_paused_before_it_was_sent_is_paused_when_it_is() -> None:
     with Wired() as wired:
-        call = Call(Heard(), KEY, ASK, b"", None, lambda _: None)
+        call = Call(Heard(), KEY, ASK, b"", None)
         call.pause_reading()
         call.send(wired.connection)
         assert wired.transport.done == ["pause"]
 
 
 def test_only_a_connection_that_was_kept_and_said_nothing_is_tried_again() -> None:
-    again: list[Call] = []
     with Wired() as wired:  # a fresh one
         heard = Heard()
-        called(wired, heard, again.append)
+        called(wired, heard)
         wired.connection.eof_received()
-        assert (heard.calls, again) == (["lost"], [])
+        assert (heard.calls, wired.resent) == (["lost"], [])
     for begun in (b"", b"H"):
         with Wired() as wired:
             called(wired)
             wired.connection.data_received(WHOLE)
             heard = Heard()
-            call = called(wired, heard, again.append)
+            call = called(wired, heard)
             if begun:
                 wired.connection.data_received(begun)
             wired.connection.eof_received()
-            assert (heard.calls, again) == ((["lost"], []) if begun else ([], [call]))
-            again.clear()
+            assert (heard.calls, wired.resent) == ((["lost"], []) if begun else ([], [call]))
 
 
 def test_a_kept_connection_that_speaks_no_http_is_not_tried_again() -> None:
-    again: list[Call] = []
     with Wired() as wired:
         called(wired)
         wired.connection.data_received(WHOLE)
         heard = Heard()
-        called(wired, heard, again.append)
+        called(wired, heard)
         wired.connection.data_received(b"junk\r\n")
-        assert (heard.calls, again) == (["lost"], [])
+        assert (heard.calls, wired.resent) == (["lost"], [])
 
 
 def test_one_that_fails_after_it_was_given_up_tells_nobody() -> None:
     heard = Heard()
-    call = Call(heard, KEY, ASK, b"", None, lambda _: None)
+    call = Call(heard, KEY, ASK, b"", None)
     call.close()
     call.fail(HttpError(NetworkFault.DNS, Stage.CONNECT))
     assert heard.calls == []
@@ -133,7 +126,7 @@ async def test_a_body_that_is_left_and_does_not_end_well_closes(how: str) -> Non
     with Wired() as wired:
         await left(wired)
         if how == "late":
-            while wired.connection.state is State.READING:  # noqa: ASYNC110 -- for a fifth of a second
+            while wired.connection.state is State.LEAVING:  # noqa: ASYNC110 -- for a fifth of a second
                 await anyio.sleep(0.01)
         elif how == "lost":
             wired.connection.eof_received()
@@ -149,7 +142,7 @@ async def test_a_body_that_is_left_may_bring_only_so_much() -> None:
         wired.connection.data_received(HEAD + b"10000000\r\n\r\n")
         call.leave()
         wired.connection.data_received(b"x" * LEAVE_BYTES)
-        assert wired.connection.state is State.READING
+        assert wired.connection.state is State.LEAVING
         wired.connection.data_received(b"x")
         assert wired.connection.state is State.CLOSED
 

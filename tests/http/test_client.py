@@ -343,7 +343,7 @@ async def test_of_several_addresses_the_first_that_answers_is_taken() -> None:
                 options = ConnectOptions(
                     Named(*ports), allow_all, ssl.create_default_context, tcp_keepalive=False
                 )
-                made = partial(Connection, KEY, lambda _: None, lambda _: None)
+                made = partial(Connection, KEY, lambda _: None, lambda _: None, lambda _: None)
                 if ports == (refused, refused):
                     with pytest.raises(HttpError) as raised:
                         await connect(made, Origin("http", "n", 1), None, options)

@@ -189,7 +189,7 @@ def test_a_connection_is_fit_as_long_as_nothing_waits_in_its_socket() -> None:
     with Wired() as wired:
         wired.send(Heard(), ASK, b"")
         assert not wired.connection.is_fit()
-        wired.connection.abort()
+        wired.connection.fail(NetworkFault.RESET)
         assert not wired.connection.is_fit()
 
 
@@ -327,13 +327,13 @@ def test_a_paused_connection_reads_on_when_its_answer_is_over() -> None:
         assert wired.transport.done == ["pause", "resume"]
 
 
-def test_aborting_tells_and_closing_does_not() -> None:
+def test_failing_tells_and_closing_does_not() -> None:
     with Wired() as wired:
         heard = Heard()
         wired.send(heard, ASK, b"")
-        wired.connection.abort()
+        wired.connection.fail(NetworkFault.RESET)
         assert isinstance(heard.error, HttpError)
-        wired.connection.abort()
+        wired.connection.fail(NetworkFault.RESET)
         wired.connection.close()
         assert (heard.calls, wired.ends, wired.transport.done) == (["lost"], 1, ["abort"])
         wired.connection.pause_reading()

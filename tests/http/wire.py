@@ -49,8 +49,9 @@ class Wired:
     def __init__(self, key: Key = KEY) -> None:
         self.near, self.far = socket.socketpair()
         self.rests, self.ends = 0, 0
+        self.resent: list[Call] = []
         self.transport = Remembering(self.near)
-        self.connection = Connection(key, self._rest, self._end)
+        self.connection = Connection(key, self._rest, self._end, self.resent.append)
         self.transport.protocol = self.connection
         self.connection.connection_made(self.transport)
 
@@ -66,7 +67,7 @@ class Wired:
 
     def send(self, listener: Listener, head: bytes, body: bytes) -> None:
         """Send a request over it."""
-        self.connection.send(Call(listener, self.connection.key, head, body, None, _never))
+        self.connection.send(Call(listener, self.connection.key, head, body, None))
 
     def _rest(self, _: Connection) -> None:
         self.rests += 1
@@ -110,8 +111,3 @@ class Heard:
     def _call(self, name: str) -> None:
         self.calls.append(name)
         self._during(name)
-
-
-def _never(_: Call) -> None:
-    """Send nothing again."""
-    raise AssertionError
