@@ -1,6 +1,6 @@
 """What can be asked of the house beside chats: its models, its health, and how it stands."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from os import sysconf
@@ -21,6 +21,7 @@ from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.serve.about import About
 from exo_supervisor.serve.authority import Authority
 from exo_supervisor.serve.heads import JSON_HEADERS
+from exo_supervisor.serve.ollama_routes import OllamaRoutes
 from exo_supervisor.serve.orders import ORDERS, Orders
 from exo_supervisor.serve.plain import wrong_method
 from exo_supervisor.serve.target import CHAT
@@ -71,10 +72,20 @@ class Routes:
             "/supervisor/breakers": lambda: _json({"breakers": views.breakers(machine, wall)}),
         }
 
-        self._paths = [CHAT, *(path for path in self._exact if path != "/")]
+        self._ollama = OllamaRoutes(machine, self._created, self._no_model)
+        exact = (path for path in self._exact if path != "/")
+        self._paths = [CHAT, *exact, *self._ollama.paths]
 
-    def look(self, request: web.BaseRequest, path: str) -> web.Response:
+    def look(
+        self, request: web.BaseRequest, path: str
+    ) -> web.StreamResponse | Awaitable[web.StreamResponse]:
         """Answer a request by its path. Raises BadRequestError."""
+        if path.startswith("/api/"):
+            looked_up = self._ollama.look(request, path)
+            return looked_up or self._look(request, path)
+        return self._look(request, path)
+
+    def _look(self, request: web.BaseRequest, path: str) -> web.Response:
         if (answer := self._exact.get(path)) is not None:
             if request.method not in ("GET", "HEAD"):
                 raise wrong_method(path, "GET")

@@ -21,7 +21,10 @@ from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.request import Kind
 from exo_supervisor.wire.dialect import Answered, Dialect, Framing, Media, Operation, Reply
 from exo_supervisor.wire.exo import identity as exo
+from exo_supervisor.wire.ollama import embed
 from exo_supervisor.wire.ollama import framing as ollama
+from exo_supervisor.wire.ollama import inbound as ollama_inbound
+from exo_supervisor.wire.ollama.lines import LineWriter, ObjectWriter
 from exo_supervisor.wire.openai import completions, embeddings, inbound, inputs, outbound
 from exo_supervisor.wire.openai import framing as openai
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
@@ -76,6 +79,24 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         responses_writer.write_stream,
         responses_writer.write_body,
         responses.FRAMING,
+    ),
+    "/api/chat": Operation(
+        ollama_inbound.read_chat,
+        lambda reply: LineWriter(reply=reply),
+        lambda reply: ObjectWriter(reply=reply),
+        ollama.FRAMING,
+    ),
+    "/api/generate": Operation(
+        ollama_inbound.read_generate,
+        lambda reply: LineWriter(reply=reply, generates=True),
+        lambda reply: ObjectWriter(reply=reply, generates=True),
+        ollama.GENERATE,
+    ),
+    "/api/embed": Operation(
+        ollama_inbound.read_embed, embed.write_embed, embed.write_embed, ollama.FRAMING
+    ),
+    "/api/embeddings": Operation(
+        ollama_inbound.read_embed, embed.write_embedding, embed.write_embedding, ollama.FRAMING
     ),
 }
 

@@ -1,0 +1,77 @@
+"""What Ollama's clients look up beside their chats, and what they may not ask for here."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import anyio
+from aiohttp import web
+
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.outcomes import BadRequestError, Refusal
+from exo_supervisor.serve.heads import JSON_HEADERS
+from exo_supervisor.serve.plain import wrong_method
+from exo_supervisor.views import models as places
+from exo_supervisor.wire.ollama import models
+
+_SHOW: Final = "/api/show"
+_OF_FILES: Final = frozenset({"pull", "push", "create", "delete", "copy", "blobs"})
+"""What Ollama does with the files of models, which are Exo's and the providers' here."""
+_BODY_WAIT: Final = 10.0
+
+
+class OllamaRoutes:
+    """Answers what lies below /api; `no_model` tells of a name that is not known."""
+
+    def __init__(self, machine: Machine, created: int, no_model: Callable[[str], str]) -> None:
+        self._machine, self._no_model = machine, no_model
+        self._exact: dict[str, Callable[[], bytes]] = {
+            "/api/tags": lambda: models.model_tags(machine.catalog.names(), created),
+            "/api/ps": lambda: models.running(sorted(machine.catalog.ready())),
+            "/api/version": models.version,
+        }
+        self.paths = (*self._exact, _SHOW)
+
+    def look(
+        self, request: web.BaseRequest, path: str
+    ) -> web.StreamResponse | Awaitable[web.StreamResponse] | None:
+        """Answer a request, None where there is no such route. Raises BadRequestError."""
+        if (answer := self._exact.get(path)) is not None:
+            if request.method not in ("GET", "HEAD"):
+                raise wrong_method(path, "GET")
+            return _raw(answer())
+        if path == _SHOW:
+            if request.method != "POST":
+                raise wrong_method(path, "POST")
+            return self._show(request)
+        verb = path.removeprefix("/api/").partition("/")[0]
+        if verb in _OF_FILES:
+            text = (
+                f"no model's files are handled here, so there is no {verb}: Exo downloads what it "
+                "places (exo-supervisor models place NAME), and a provider has its own"
+            )
+            raise BadRequestError(Refusal(404, "route_not_found", text))
+        return None
+
+    async def _show(self, request: web.BaseRequest) -> web.StreamResponse:
+        name = models.read_show(await _body(request))
+        catalog = self._machine.catalog
+        if isinstance(catalog.lookup(name), str):
+            raise BadRequestError(Refusal(404, "model_not_found", self._no_model(name)))
+        return _raw(models.shown(name, places.context_of(self._machine, name)))
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """Read a small body; raises BadRequestError."""
+    try:
+        with anyio.fail_after(_BODY_WAIT):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        text = "the body of such a request is a name and no more"
+        raise BadRequestError(Refusal(413, "body_too_large", text)) from None
+    except TimeoutError:
+        text = f"the body did not all come within {_BODY_WAIT:g} seconds"
+        raise BadRequestError(Refusal(400, "bad_http", text)) from None
+
+
+def _raw(body: bytes) -> web.Response:
+    return web.Response(body=body, headers=JSON_HEADERS)

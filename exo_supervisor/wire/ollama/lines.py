@@ -1,0 +1,178 @@
+"""An answer as the lines of JSON that a client of Ollama's reads, or as one object.
+
+Texts go out as they come. A call of a tool has no pieces here: all of them are told once the answer
+ends, with their arguments as objects. Durations that nobody measured are left out.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+import msgspec
+from msgspec import Raw
+
+from exo_supervisor.wire.chat.piece import (
+    NULL,
+    Answer,
+    JoinError,
+    OversizedAnswerError,
+    Piece,
+    WriteTexts,
+)
+from exo_supervisor.wire.chat.said import said_in
+from exo_supervisor.wire.dialect import Reply
+from exo_supervisor.wire.lenient_json import dumps, members
+from exo_supervisor.wire.ollama.framing import created_at
+from exo_supervisor.wire.openai.answer_writer import MAX_ANSWER_BYTES
+from exo_supervisor.wire.openai.calls import Calls, call_pieces
+from exo_supervisor.wire.openai.merged import write
+from exo_supervisor.wire.untrusted_json import UNREADABLE
+
+_REASONS: Final = {"tool_calls": "stop", "function_call": "stop"}
+_input = msgspec.json.Decoder(dict[str, Raw])
+
+
+@dataclass(slots=True, kw_only=True)
+class _Lines:
+    """What a stream and a whole answer have in common; `generates`: as /api/generate says it."""
+
+    native: ClassVar[str] = ""
+
+    reply: Reply
+    generates: bool = False
+    most_bytes: int = MAX_ANSWER_BYTES
+
+    held: int = field(default=0, init=False)
+    _calls: Calls = field(default_factory=Calls, init=False)
+    _finish: str = field(default="", init=False)
+
+    def note(self, size: int) -> None:
+        """Count bytes that are held until the end."""
+        self.held += size
+        if self.held > self.most_bytes:
+            raise OversizedAnswerError(f"the answer is larger than {self.most_bytes} bytes")
+
+    def hear(self, piece: Piece) -> tuple[bytes, bytes]:
+        """Take a piece in, and return its text and its thought as JSON strings."""
+        if piece.index:
+            raise JoinError("a second answer where one was asked for")
+        delta = piece.delta
+        self._finish = piece.finish or self._finish
+        if delta.tool_calls:
+            raw = members(piece.raw).get("tool_calls", NULL)
+            self.note(len(raw))
+            for told in call_pieces(raw):
+                self._calls.add(told)
+        if delta.function_call:
+            self._calls.add({"index": Raw(b"0"), "function": Raw(dumps(delta.function_call))})
+        said = said_in(delta)
+        text = "".join(words for kind, words in said if kind != "thought")
+        return dumps(text), dumps("".join(words for kind, words in said if kind == "thought"))
+
+    def line(
+        self, answer: Answer, text: bytes, thought: bytes = b'""', *, calls: bytes = b"",
+        more: bytes = b',"done":false',
+    ) -> bytes:  # fmt: skip
+        """Write one line; `more` stands behind what is said."""
+        model = msgspec.json.encode(answer.served_model or self.reply.model)
+        created = msgspec.json.encode(created_at(self.reply))
+        thinking = b"" if thought == b'""' else b',"thinking":%b' % thought
+        said = b'"response":%b%b' % (text, thinking)
+        if not self.generates:
+            said = b'"message":{"role":"assistant","content":%b%b%b}' % (text, thinking, calls)
+        return b'{"model":%b,"created_at":%b,%b%b}\n' % (
+            model, created, said, more,
+        )  # fmt: skip
+
+    def calls(self) -> bytes:
+        """Write the calls of tools as a member, nothing where there is none. Raises JoinError."""
+        told = [_call(call) for call in self._calls.whole()]
+        if not all(told):
+            if self._finish != "length":
+                raise JoinError("the arguments of a call are no JSON object")
+            told = [call for call in told if call]  # one that was cut off with the answer
+        return b',"tool_calls":%b' % msgspec.json.encode(told) if told else b""
+
+    def ending(self, answer: Answer) -> bytes:
+        """Write what the last line says behind the rest."""
+        reason = _REASONS.get(self._finish, self._finish)
+        counts = b',"eval_count":%d' % answer.tokens
+        if answer.usage is not None:
+            prompt, completion = answer.usage.prompt_tokens, answer.usage.completion_tokens
+            counts = b',"prompt_eval_count":%d,"eval_count":%d' % (prompt, completion)
+        done = b',"done":true,"done_reason":%b' % msgspec.json.encode(reason)
+        return done + counts + self.reply.mark
+
+
+@dataclass(slots=True, kw_only=True)
+class LineWriter(_Lines):
+    """Writes pieces as lines, as they come."""
+
+    def take(self, piece: Piece, answer: Answer) -> bytes:
+        """Write what is said; the end of the answer has a line of its own."""
+        if self.reply.transcript is not None:
+            self.reply.transcript.note(piece)
+        text, thought = self.hear(piece)
+        if text == thought == b'""':
+            return b""
+        return self.line(answer, text, thought)
+
+    def plain(self, _piece: Piece, answer: Answer, mark: bytes, _size: int) -> WriteTexts | None:
+        """Return what writes around each text what a line has around `mark`."""
+        if self.reply.transcript is not None:
+            return None
+        before, _, after = self.line(answer, mark).partition(mark)
+        between = after + before
+        return lambda texts: b"%b%b%b" % (before, between.join(texts), after)
+
+    def end(self, answer: Answer) -> bytes:
+        """Write the last line, and before it the calls of tools."""
+        calls = self.calls()
+        told = self.line(answer, b'""', calls=calls) if calls else b""
+        return told + self.line(answer, b'""', more=self.ending(answer))
+
+    def result(self, _answer: Answer) -> list[bytes]:
+        """Return nothing: all of it was streamed."""
+        return []
+
+
+@dataclass(slots=True, kw_only=True)
+class ObjectWriter(_Lines):
+    """Gathers the pieces of an answer for a client that did not stream."""
+
+    _texts: list[bytes] = field(default_factory=list[bytes], init=False)
+    _thoughts: list[bytes] = field(default_factory=list[bytes], init=False)
+
+    def take(self, piece: Piece, _answer: Answer) -> bytes:
+        """Add what one piece says; returns no bytes, since the client gets them at the end."""
+        text, thought = self.hear(piece)
+        self._texts.append(text[1:-1])
+        self._thoughts.append(thought[1:-1])
+        return b""
+
+    def plain(self, _piece: Piece, _answer: Answer, _mark: bytes, _size: int) -> WriteTexts | None:
+        """Return None: pieces are taken one by one."""
+        return None
+
+    def end(self, _answer: Answer) -> bytes:
+        """Return no bytes: the answer is `result()`."""
+        self.calls()
+        return b""
+
+    def result(self, answer: Answer) -> list[bytes]:
+        """Return the whole answer; meant for a reading that is done and has no fault."""
+        text, thought = (b'"%b"' % b"".join(each) for each in (self._texts, self._thoughts))
+        return [self.line(answer, text, thought, calls=self.calls(), more=self.ending(answer))]
+
+
+def _call(call: dict[str, object]) -> dict[str, object] | None:
+    """Return a call with its arguments as an object, None where they are none."""
+    parts: list[bytes] = []
+    write(call.get("function"), parts)
+    function = members(Raw(b"".join(parts)))
+    try:
+        text = msgspec.json.decode(function.get("arguments", Raw(b'""')), type=str) or "{}"
+        _input.decode(text)
+    except UNREADABLE:
+        return None
+    told = {"name": function.get("name", Raw(b'""')), "arguments": Raw(text.encode())}
+    return {"id": call.get("id"), "function": told}
