@@ -4,7 +4,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from exo_supervisor.core.effects import StartAttempt
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Fault, Refusal
 from exo_supervisor.wire.chat.continuation import Splice, Transcript, go_on
 from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.dialect import Reply
@@ -23,6 +23,15 @@ class Broken(Struct, frozen=True):
     target: str
     fault: Fault
     pieces: int
+
+    def refusal(self) -> Refusal:
+        """Say so to the client, which has a part of it."""
+        after = f"after {self.pieces} pieces of its answer"
+        if self.fault is Fault.DEADLINE:
+            text = f"the deadline passed {after}: this answer is not whole"
+            return Refusal(504, "deadline", text, outcome="abandoned")
+        text = f"{self.target} broke off {after} ({self.fault.value}): this answer is not whole"
+        return Refusal(502, "attempts_failed", text, outcome="failure")
 
 
 class Continuation:

@@ -53,27 +53,9 @@ class Exchange:
     """Serves one request; its record is filled in as things happen."""
 
     __slots__ = (
-        "_chat",
-        "_context",
-        "_continuation",
-        "_done_at",
-        "_headers",
-        "_keepalive_at",
-        "_limit",
-        "_operation",
-        "_order",
-        "_owner",
-        "_until",
-        "asking",
-        "attempt",
-        "over",
-        "record",
-        "reply",
-        "request",
-        "response",
-        "room",
-        "streams",
-        "upstream",
+        "_chat", "_context", "_continuation", "_done_at", "_headers", "_keepalive_at", "_limit",
+        "_operation", "_order", "_owner", "_until", "asking", "attempt", "over", "record",
+        "reply", "request", "response", "room", "streams", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -291,14 +273,8 @@ class Exchange:
             self.response.abort()
             self._end()
             return
-        record.target, fault = broken.target, broken.fault
-        after = f"after {broken.pieces} pieces of its answer"
-        text = f"{broken.target} broke off {after} ({fault.value}): this answer is not whole"
-        refusal = Refusal(502, "attempts_failed", text, outcome="failure")
-        if fault is Fault.DEADLINE:
-            text = f"the deadline passed {after}: this answer is not whole"
-            refusal = Refusal(504, "deadline", text, outcome="abandoned")
-        self._refuse(refusal)
+        record.target = broken.target
+        self._refuse(broken.refusal())
 
     # ---------------------------------------------------------------- the client, and time
 

@@ -63,26 +63,9 @@ class Reception:
     """One request; `exchange` serves it from the end of its body on."""
 
     __slots__ = (
-        "_alarm",
-        "_came",
-        "_client",
-        "_decoder",
-        "_head",
-        "_headers",
-        "_ingress",
-        "_looked_at",
-        "_operation",
-        "_part_at",
-        "_parts",
-        "_receiving",
-        "_sender",
-        "_size",
-        "_stamped",
-        "began",
-        "exchange",
-        "over",
-        "record",
-        "response",
+        "_alarm", "_came", "_client", "_decoder", "_head", "_headers", "_ingress", "_looked_at",
+        "_operation", "_part_at", "_parts", "_receiving", "_sender", "_size", "_stamped", "began",
+        "exchange", "over", "record", "response",
     )  # fmt: skip
 
     def __init__(
