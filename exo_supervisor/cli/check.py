@@ -12,7 +12,7 @@ import anyio
 import msgspec
 
 from exo_supervisor.app import files
-from exo_supervisor.app.policy import fields_of
+from exo_supervisor.app.policy import fields_of, policy_of
 from exo_supervisor.app.trial import Finding, try_all
 from exo_supervisor.cli.errors import FAILED
 from exo_supervisor.cli.json_view import parse_object, texts, word
@@ -24,6 +24,7 @@ from exo_supervisor.client.json_object import Fields, fields, objects
 from exo_supervisor.config import where
 from exo_supervisor.config.read import Settings
 from exo_supervisor.config.shown import without_passwords
+from exo_supervisor.core.requests.rows import Rows
 from exo_supervisor.host.permissions import SERVICE_USER, unreadable_for
 from exo_supervisor.wire.chat.body import demands_of
 from exo_supervisor.wire.exo.traits import PEERS
@@ -81,7 +82,7 @@ def _on_the_file(
         if hidden is not None:
             text = f"the user {SERVICE_USER} may not read {hidden}: chmod a+r, or give it its group"
             yield Finding("warn", "config", text)
-    yield from _away_from_exo(settings)
+    yield from _on_the_rows(settings)
     if running is None:
         return
     file = running.get("file")
@@ -98,8 +99,18 @@ def _on_the_file(
             yield from _on_the_token(settings)
 
 
-def _away_from_exo(settings: Settings) -> Iterator[Finding]:
-    """Warn of what a row fills in that Exo would not do: every request of it goes elsewhere."""
+def _on_the_rows(settings: Settings) -> Iterator[Finding]:
+    """Warn of a row whose requests do not go where it says that they may.
+
+    So it is where it fills in what no Exo does, and where a row on its way keeps them in the house.
+    """
+    rules = policy_of(settings.config, {}).models
+    rows = Rows(rules)
+    for rule in rules:
+        if not rule.local_only and rows.is_local(rule) and any(x.cloud for x in rows.chain(rule)):
+            why = "a row on its way is local_only"
+            text = f"{rule.name}, none of its requests leaves the house: {why}"
+            yield Finding("warn", "model", text)
     for model in settings.config.models:
         ignored = sorted(demands_of(fields_of(model)) & PEERS["C"].ignored)
         if model.exo and ignored:

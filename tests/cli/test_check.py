@@ -203,3 +203,19 @@ def test_a_default_that_sends_a_row_away_from_exo_is_warned_of(
         capsys.readouterr().out.split()
     )
     assert said is warned
+
+
+def test_a_row_whose_clouds_another_row_closes_is_warned_of(at_home: Path, capsys: Out) -> None:
+    named = at_home.with_name("named.toml")
+    named.write_text(
+        "[discovery]\nstatic = []\n"
+        '[[provider]]\nname = "p"\npreset = "xai"\n'
+        '[[model]]\nname = "open"\ncloud = ["p/x"]\nfallback = ["shut"]\n'
+        '[[model]]\nname = "shut"\nexo = "x"\nprivacy = "local_only"\n'
+        '[[model]]\nname = "home"\nexo = "x"\nfallback = ["shut"]\n'
+    )
+    main(["check", "--config", str(named)])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "open, none of its requests leaves the house: a row on its way is local_only" in out
+    assert "home, none" not in out
+    assert "shut, none" not in out

@@ -8,7 +8,10 @@ from exo_supervisor.core.names import ProviderName
 from tests.core.invariants import check, check_start
 from tests.core.simulation import M1, M2, Group, House, Log, X
 
-NAMES = ("chat", "chat", "chat", "private", "m1", "m2", "near/x", "nobody")
+NAMES = (
+    "chat", "chat", "chat", "private", "m1", "m2", "near/x", "nobody",
+    "either", "alias", "led", "kept", "star-1",
+)  # fmt: skip
 ROUTES: tuple[Literal["exo", "cloud"] | None, ...] = (*[None] * 18, "exo", "cloud")
 TURN = 1800.0
 """Seconds of traffic within which every node that could serve must have been asked."""

@@ -13,7 +13,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, RequestId
 from exo_supervisor.core.requests.candidate import Candidate, at_node
 from exo_supervisor.core.tables import Tables
-from tests.core.simulation import Client, House
+from tests.core.simulation import STAYS, Client, House
 
 
 def check(house: House) -> None:
@@ -35,7 +35,7 @@ def check_start(effect: Effect, house: House) -> None:
         return
     client, machine, now = house.clients[effect.request], house.machine, house.now
     assert now < client.event.deadline, "started past its deadline"
-    private = client.event.local_only or client.event.model == "private"
+    private = client.event.local_only or client.event.model in STAYS
     assert not (private and effect.generation is None), "local_only went to a cloud"
     node = machine.tables.registry.nodes.get(Address(effect.target))
     assert not private or (node and node.trust != "found"), "local_only went to a stranger"

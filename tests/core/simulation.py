@@ -62,8 +62,14 @@ POLICY = Policy(
     models=(
         ModelRule("chat", exo=(M1,), cloud=((NEAR, X), (FAR, X))),
         ModelRule("private", exo=(M2,), cloud=((NEAR, X),), local_only=True),
+        ModelRule("either", exo=(M1,), cloud=((FAR, X),), any_of=("led",), aliases=("alias",)),
+        ModelRule("led", exo=(M2,), fallback=("chat",), on_demand=True),
+        ModelRule("kept", exo=(M1,), cloud=((NEAR, X),), fallback=("private",)),
+        ModelRule("star-*", cloud=((FAR, X),), fallback=("kept", "chat")),
     ),
 )
+STAYS = frozenset({"private", "kept", "star-1"})
+"""Names of which a row on the way keeps the whole request in the house."""
 AT_ONCE = (
     Fault.CONNECT, Fault.RESET_EARLY, Fault.SERVER_ERROR, Fault.ERROR_EVENT, Fault.EMPTY,
     Fault.REJECTED, Fault.CONTEXT_LENGTH, Fault.NOT_PLACED, Fault.WRONG_MODEL, Fault.UNSUPPORTED,

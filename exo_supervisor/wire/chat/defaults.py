@@ -10,11 +10,15 @@ from exo_supervisor.wire.chat.request import ChatRequest, Fields
 
 _LIMITS: Final = frozenset({"max_tokens", "max_completion_tokens"})
 """Two words for one thing: who says either has said it."""
-_IN_MESSAGES: Final = {
-    "temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "max_tokens": "max_tokens",
-    "max_completion_tokens": "max_tokens", "stop": "stop_sequences",
+_WORDS: Final[dict[str, dict[str, str]]] = {
+    "anthropic": {
+        "temperature": "temperature", "top_p": "top_p", "top_k": "top_k",
+        "max_tokens": "max_tokens", "max_completion_tokens": "max_tokens", "stop": "stop_sequences",
+    }
 }  # fmt: skip
-"""How Messages calls them; any other is a demand that it has no word for, or does nothing there."""
+"""How a dialect calls them whose requests go on as they came to who speaks it too.
+
+Any other is a demand that it has no word for, or does nothing there."""
 
 
 class _Known(Struct):
@@ -40,7 +44,9 @@ def fill(chat: ChatRequest, defaults: Fields) -> ChatRequest:
     known = _known.decode(msgspec.json.encode(left_out))
     limit = known.max_tokens if known.max_completion_tokens is None else known.max_completion_tokens
     fields = {**chat.fields, **left_out}
-    native = None if chat.native is None else {**_as_messages(left_out), **chat.native}
+    native, words = chat.native, _WORDS.get(chat.dialect)
+    if native is not None and words is not None:
+        native = {**_in(words, left_out), **native}
     return structs.replace(
         chat,
         fields=fields,
@@ -52,8 +58,8 @@ def fill(chat: ChatRequest, defaults: Fields) -> ChatRequest:
     )
 
 
-def _as_messages(fields: Fields) -> Fields:
-    named = {_IN_MESSAGES[name]: raw for name, raw in fields.items() if name in _IN_MESSAGES}
+def _in(words: dict[str, str], fields: Fields) -> Fields:
+    named = {words[name]: raw for name, raw in fields.items() if name in words}
     stop = named.get("stop_sequences")
     if stop is not None and bytes(stop).startswith(b'"'):
         named["stop_sequences"] = Raw(b"[%b]" % bytes(stop))

@@ -12,6 +12,7 @@ from exo_supervisor.wire.chat.defaults import fill
 from exo_supervisor.wire.chat.request import Ask, Fields
 from exo_supervisor.wire.openai.inbound import read_chat
 from exo_supervisor.wire.openai.outbound import encode_chat
+from exo_supervisor.wire.responses.inbound import read_responses
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -79,3 +80,10 @@ def test_a_client_of_messages_gets_them_at_a_provider_of_either_dialect() -> Non
     assert json.loads(messages_outbound.encode(listed, Ask("m")))["stop_sequences"] == ["x", "y"]
     bare = fill(read_messages(raw, {}), raws(seed=1))
     assert "stop_sequences" not in json.loads(messages_outbound.encode(bare, Ask("m")))
+
+
+def test_what_a_client_of_responses_sent_is_told_back_to_it_as_it_was() -> None:
+    asked = read_responses(msgspec.json.encode({"model": "m", "input": "hi"}), {})
+    filled = fill(asked, raws(temperature=0.5))
+    assert filled.native == asked.native
+    assert filled.fields["temperature"] == Raw(b"0.5")
