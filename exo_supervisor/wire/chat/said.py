@@ -11,7 +11,7 @@ Said = Literal["text", "thought", "refusal"]
 def said_in(delta: Delta) -> list[tuple[Said, str]]:
     """Return texts of a delta in the order in which they are told, none of them empty."""
     thought = delta.reasoning_content or delta.reasoning
-    found = list[tuple[Said, object]]()
+    found: list[tuple[Said, object]] = []
     found += [("thought", thought), ("text", delta.content)]
     for part in map(as_object, as_list(delta.content)):
         found.append(("text", part.get("text")))
