@@ -10,12 +10,12 @@ Said = Literal["text", "thought", "refusal"]
 
 def said_in(delta: Delta) -> list[tuple[Said, str]]:
     """Return texts of a delta in the order in which they are told, none of them empty."""
-    thought = delta.reasoning_content or delta.reasoning
     found: list[tuple[Said, object]] = []
-    found += [("thought", thought), ("text", delta.content)]
+    found.append(("thought", delta.reasoning_content or delta.reasoning))
+    found.append(("text", delta.content))
     for part in map(as_object, as_list(delta.content)):
         found.append(("text", part.get("text")))
-        inner = part.get("thinking")
-        found += [("thought", as_object(each).get("text")) for each in as_list(inner)]
+        for inner in as_list(part.get("thinking")):
+            found.append(("thought", as_object(inner).get("text")))  # noqa: PERF401 - loses the type
     found.append(("refusal", delta.refusal))
     return [(kind, text) for kind, text in found if isinstance(text, str) and text]

@@ -13,10 +13,11 @@ def _card(name: str, created: int, context: int) -> Mapping[str, object]:
 def model_list(contexts: Mapping[str, int], created: int) -> bytes:
     """Write the answer of `GET /v1/models`; `created` is in seconds since the epoch.
 
-    Each model has the tokens that it takes, 0 where nobody told.
+    Each model has the tokens that it takes, 0 where nobody told. Codex reads `models`, and is
+    told of none: an entry has to bring a system prompt, which would take the place of its own.
     """
     cards = [_card(name, created, context) for name, context in contexts.items()]
-    return msgspec.json.encode({"object": "list", "data": cards})
+    return msgspec.json.encode({"object": "list", "data": cards, "models": ()})
 
 
 def model_card(name: str, created: int, context: int = 0) -> bytes:
