@@ -21,7 +21,7 @@ from exo_supervisor.host.credentials import Secret
 from exo_supervisor.runtime.fetch import GetError
 from exo_supervisor.serve.upstream import open_sessions
 from exo_supervisor.views.explain import reason_of
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 
 LIST_WAIT = 10.0
 STATE_WAIT = 5.0

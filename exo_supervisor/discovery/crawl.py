@@ -22,7 +22,7 @@ from exo_supervisor.core.names import Address, NodeId
 from exo_supervisor.discovery.allowed_networks import AllowedNetworks, on_docker_bridge
 from exo_supervisor.discovery.throttle import Throttle
 from exo_supervisor.runtime.fetch import Get, GetError
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.addresses import read_addresses, read_state_addresses
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

@@ -20,7 +20,7 @@ from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address
 from exo_supervisor.discovery.allowed_networks import AllowedNetworks
 from exo_supervisor.discovery.throttle import Throttle
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.legacy import read_manual_peers
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

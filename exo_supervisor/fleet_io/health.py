@@ -26,7 +26,7 @@ from exo_supervisor.fleet_io.probe import Clock, Found, Prober
 from exo_supervisor.fleet_io.read_state import read_capacity, read_cards_of, read_placement
 from exo_supervisor.fleet_io.untrusted import UntrustedReads
 from exo_supervisor.runtime.fetch import Get, GetError
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 
 QUICK = 1.0
 """Seconds to the next look when a node has just gone or come back."""

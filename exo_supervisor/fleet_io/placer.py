@@ -20,7 +20,7 @@ from exo_supervisor.core.names import InstanceId
 from exo_supervisor.core.network import NOT_SENT
 from exo_supervisor.core.policy import WAITS
 from exo_supervisor.runtime.fetch import Command, Get, GetError
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.placement import (
     PlacedInstances,
     Preview,

@@ -10,7 +10,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from exo_supervisor.core.events import Event, ProviderFailed, ProviderListed
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.runtime.fetch import Get, GetError
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.identity import Reply
 from exo_supervisor.wire.openai.outbound import read_models
 from exo_supervisor.wire.table import DIALECTS

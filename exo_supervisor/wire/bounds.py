@@ -8,7 +8,7 @@ between two of them is one value, or a nesting whose depth the decoder bounds it
 from collections.abc import Iterable
 from typing import Final
 
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 
 MAX_NAME_CHARS: Final = 256
 """Characters of an id or a name, at most, wherever one enters."""

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.discovery.manual import MOST, Manual, read_if_changed
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.legacy import read_manual_peers
 from tests.discovery.house import on_links
 

@@ -19,7 +19,7 @@ from exo_supervisor.demo.announce_b import answer
 from exo_supervisor.discovery.hello_protocol import PORT, HelloProtocol
 from exo_supervisor.discovery.mdns_group import read_claims
 from exo_supervisor.discovery.namespaces import Namespaces
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.addresses import read_addresses, read_state_addresses
 from exo_supervisor.wire.exo.capacity import read_full_machines, read_machine_a
 from exo_supervisor.wire.exo.hello import (

@@ -8,8 +8,9 @@ from contextlib import suppress
 from random import Random
 
 from exo_supervisor.core.keys import Keys
-from exo_supervisor.wire.chat.judge import WireError, judge
+from exo_supervisor.wire.chat.judge import judge
 from exo_supervisor.wire.chat.reader import Reader
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.placement import at_work, read_instances, read_previews
 from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter

@@ -6,7 +6,7 @@ import pytest
 
 from exo_supervisor.core.outcomes import BadRequestError
 from exo_supervisor.wire.bounds import MAX_NAME_CHARS
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo import identity as exo
 from exo_supervisor.wire.exo import legacy, placement, state
 from exo_supervisor.wire.openai import outbound as providers

@@ -13,8 +13,8 @@ from exo_supervisor.wire.bounds import (
     bounded_state,
 )
 from exo_supervisor.wire.chat.extras import MAX_NAMES, Extras
-from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.request import Ask
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.hazards import read_hazards
 from exo_supervisor.wire.exo.identity import encode_chat
 from exo_supervisor.wire.exo.traits import TRAITS

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from exo_supervisor.core.events import CapacityRead, PlacementRead
 from exo_supervisor.core.names import Address, NodeId
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.capacity import read_full_machines, read_machines
 from exo_supervisor.wire.exo.state import (
     MAX_ORPHANS,

@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from exo_supervisor.core.keys import hide_shapes
 from exo_supervisor.core.outcomes import Failure, Fault
-from exo_supervisor.errors import SupervisorError
 from exo_supervisor.wire.chat import wordings
 from exo_supervisor.wire.chat.retry_after import MAX_WAIT, retry_after, seconds
 from exo_supervisor.wire.chat.wordings import About
@@ -51,10 +50,6 @@ _FAULTS = {
 _NOT_PLACED = ("No instance found", "Unsupported model")
 
 
-class WireError(SupervisorError):
-    """Bytes of the network are not what they should be; the text never repeats them."""
-
-
 class Said(Struct, frozen=True):
     """An upstream's error in its own words, made safe; `param` is the field that it names."""
 
@@ -68,14 +63,6 @@ class Said(Struct, frozen=True):
         """Return everything that tells what it is about."""
         param = self.param and f"'{self.param}'"
         return " ".join(filter(None, (self.code, param, self.kind, self.message)))
-
-
-def decode(body: bytes) -> object:
-    """Any JSON as Python values; raises WireError for everything else."""
-    try:
-        return msgspec.json.decode(body)
-    except UNREADABLE:
-        raise WireError("not valid JSON") from None
 
 
 def safe_text(value: object) -> str:
@@ -193,8 +180,8 @@ def judge(
     if status == HTTPStatus.OK:
         return _judge_ok(content_type, named)
     try:
-        error = said(decode(body))
-    except WireError:
+        error = said(msgspec.json.decode(body))
+    except UNREADABLE:
         error = Said()
     wait = retry_after(named, now_wall)
     wait = error.retry_after if wait is None else wait

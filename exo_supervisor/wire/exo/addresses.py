@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from exo_supervisor.core.names import NodeId
 from exo_supervisor.wire.bounds import bounded_part, bounded_state
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 _MOST_NODES = 1024

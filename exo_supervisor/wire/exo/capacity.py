@@ -12,8 +12,8 @@ from msgspec import Raw, Struct
 from exo_supervisor.core.fleet.capacity import Capacity
 from exo_supervisor.core.names import NodeId
 from exo_supervisor.wire.bounds import bounded_part, bounded_state
-from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.piece import NULL
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 _T = TypeVar("_T")

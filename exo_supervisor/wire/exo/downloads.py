@@ -9,7 +9,8 @@ from msgspec import Struct, structs
 from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.names import ModelId, NodeId
 from exo_supervisor.wire.bounds import MAX_MEMBERS, MAX_MODELS, at_most
-from exo_supervisor.wire.chat.judge import WireError, safe_text
+from exo_supervisor.wire.chat.judge import safe_text
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 MAX_VALUES = 150_000

@@ -8,9 +8,9 @@ from msgspec import Raw, Struct
 
 from exo_supervisor.core.names import Generation, ModelId, NodeId
 from exo_supervisor.wire.bounds import at_most, bounded_part
-from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import Ask, ChatRequest, Kind
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.conversation import in_place
 from exo_supervisor.wire.exo.hazards import harmful_samplers
 from exo_supervisor.wire.untrusted_json import UNREADABLE

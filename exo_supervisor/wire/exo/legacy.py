@@ -11,7 +11,7 @@ from exo_supervisor.wire.bounds import (
     at_most,
     bounded_part,
 )
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 _LONGEST_DATAGRAM = 65536

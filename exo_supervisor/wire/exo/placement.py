@@ -8,8 +8,8 @@ from msgspec import Meta, Raw, Struct
 
 from exo_supervisor.core.names import InstanceId, ModelId
 from exo_supervisor.wire.bounds import MAX_MODELS, at_most, bounded_part, bounded_state
-from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.piece import NULL
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 LONGEST_ID: Final = 64

@@ -18,8 +18,9 @@ from exo_supervisor.wire.bounds import (
     bounded_part,
     bounded_state,
 )
-from exo_supervisor.wire.chat.judge import WireError, safe_text
+from exo_supervisor.wire.chat.judge import safe_text
 from exo_supervisor.wire.chat.piece import NULL
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.downloads import WAITS, explain, on_disk, read_downloads
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 

@@ -9,9 +9,9 @@ from exo_supervisor import __version__
 from exo_supervisor.core.names import ModelId
 from exo_supervisor.core.policy import NEW_LIMIT, NO_STREAM_OPTIONS
 from exo_supervisor.wire.bounds import MAX_NAME_CHARS
-from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import Ask, ChatRequest, Fields, Kind
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
 
 _CONTEXTS = (

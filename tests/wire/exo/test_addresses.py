@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exo_supervisor.core.names import NodeId
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.addresses import read_addresses, read_state_addresses
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from exo_supervisor.core.names import ModelId, NodeId
-from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.request import Ask
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.identity import (
     Card,
     Identity,

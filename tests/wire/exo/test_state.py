@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.names import InstanceId, ModelId, NodeId
-from exo_supervisor.wire.chat.judge import WireError
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.state import MAX_ORPHANS, Placement, read_full_state, read_state
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"

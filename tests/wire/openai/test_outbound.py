@@ -6,8 +6,8 @@ import pytest
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import NEW_LIMIT, NO_STREAM_OPTIONS
-from exo_supervisor.wire.chat.judge import WireError
 from exo_supervisor.wire.chat.request import Ask, refused_of_client
+from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.openai.inbound import read_chat
 from exo_supervisor.wire.openai.outbound import (
     encode_chat,
