@@ -29,9 +29,10 @@ from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
 from exo_supervisor.serve.upstream import dialect_of
 from exo_supervisor.views.request_done import RequestDone
 from exo_supervisor.wire.chat.echo import without_request
+from exo_supervisor.wire.chat.judge import Media
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.request import ChatRequest, refused_of_client
-from exo_supervisor.wire.dialect import Media, Operation, Reply
+from exo_supervisor.wire.dialect import Operation, Reply
 from exo_supervisor.wire.exo.traits import TRAITS
 
 Order = StartAttempt | Refuse | CancelAttempt | KeepAwake

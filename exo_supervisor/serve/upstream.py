@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from http import HTTPStatus
 from math import inf
 from typing import Final, Protocol
@@ -20,9 +19,9 @@ from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.current import KeysByName
 from exo_supervisor.serve.seam import Call
-from exo_supervisor.wire.chat.judge import judge
+from exo_supervisor.wire.chat.judge import Media, judge, media_of
 from exo_supervisor.wire.chat.request import Ask, ChatRequest
-from exo_supervisor.wire.dialect import Dialect, Media
+from exo_supervisor.wire.dialect import Dialect
 from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.table import DIALECTS
 
@@ -133,21 +132,10 @@ def broken_fault(error: HttpError) -> Fault:
 
 def readable(status: int, headers: Mapping[str, str]) -> Media | None:
     """Say what to read an answer as; None: its head is not worth it, and says why."""
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if status != HTTPStatus.OK or encoding not in ("", "identity"):
+    if status != HTTPStatus.OK:
         return None
-    return _media(headers.get("content-type", ""))
-
-
-@lru_cache(maxsize=64)
-def _media(content_type: str) -> Media | None:
-    match content_type.partition(";")[0].strip().lower():
-        case "text/event-stream":
-            return "stream"
-        case "application/json":
-            return "json"
-        case _:
-            return None
+    media = media_of(headers.get("content-type", ""), headers.get("content-encoding", ""))
+    return None if isinstance(media, Failure) else media
 
 
 def judge_head(status: int, headers: Mapping[str, str], body: bytes, *, exo: bool) -> Failure:

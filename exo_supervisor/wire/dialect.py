@@ -4,18 +4,15 @@ A folder of `wire` fills these in, and `table` lists them; whoever serves knows 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 from msgspec import Struct, field, structs
 
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.wire.chat.continuation import Transcript
+from exo_supervisor.wire.chat.judge import Media
 from exo_supervisor.wire.chat.piece import Writer
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.request import Ask, ChatRequest, Kind
-
-Media = Literal["stream", "json"]
-"""What an answer is, by its content type: events, or one object, whatever was asked for."""
 
 
 class Told(Refusal, frozen=True):

@@ -16,10 +16,11 @@ from exo_supervisor.wire.anthropic.body_reader import BodyReader as MessageReade
 from exo_supervisor.wire.anthropic.count import count_tokens
 from exo_supervisor.wire.anthropic.inbound import read_messages
 from exo_supervisor.wire.anthropic.reader import EventReader
+from exo_supervisor.wire.chat.judge import Media
 from exo_supervisor.wire.chat.piece import Writer
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.request import Kind
-from exo_supervisor.wire.dialect import Answered, Dialect, Framing, Media, Operation, Reply
+from exo_supervisor.wire.dialect import Answered, Dialect, Framing, Operation, Reply
 from exo_supervisor.wire.exo import identity as exo
 from exo_supervisor.wire.ollama import embed
 from exo_supervisor.wire.ollama import framing as ollama

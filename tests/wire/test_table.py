@@ -7,9 +7,10 @@ import pytest
 from msgspec import Raw
 
 from exo_supervisor.core.outcomes import Refusal
+from exo_supervisor.wire.chat.judge import Media
 from exo_supervisor.wire.chat.piece import Answer, Delta, Piece, Usage
 from exo_supervisor.wire.chat.request import Ask, Kind
-from exo_supervisor.wire.dialect import Media, Reply, Told, told
+from exo_supervisor.wire.dialect import Reply, Told, told
 from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.lenient_json import dumps
 from exo_supervisor.wire.openai.inbound import read_chat

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from http import HTTPStatus
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +16,9 @@ from exo_supervisor.wire.chat.retry_after import MAX_WAIT, retry_after, seconds
 from exo_supervisor.wire.chat.wordings import About
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_list, as_object
 
+Media = Literal["stream", "json"]
+"""What an answer is, by its content type: events, or one object, whatever was asked for."""
+_MEDIA: dict[str, Media] = {"text/event-stream": "stream", "application/json": "json"}
 BUSY_CODES = frozenset({409, 425, 429, 503, 529})
 _FAILED_CODES = frozenset({408, 424})
 _WRONG_CODES = frozenset({400, 413, 422})
@@ -178,7 +183,8 @@ def judge(
     """
     named = {name.lower(): value for name, value in headers.items()}
     if status == HTTPStatus.OK:
-        return _judge_ok(content_type, named)
+        media = media_of(content_type, named.get("content-encoding", ""))
+        return media if isinstance(media, Failure) else None
     try:
         error = said(msgspec.json.decode(body))
     except UNREADABLE:
@@ -195,16 +201,16 @@ def tellable(fault: Fault, error: Said) -> str:
     return error.message if fault is not Fault.BAD_KEY or harmless else ""
 
 
-def _judge_ok(content_type: str, headers: Mapping[str, str]) -> Failure | None:
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    media = content_type.partition(";")[0].strip().lower()
-    if encoding not in {"", "identity"}:
+@lru_cache(maxsize=64)
+def media_of(content_type: str, encoding: str) -> Media | Failure:
+    """Say what an answer whose status is good is to be read as, or why it is not read."""
+    if encoding.strip().lower() not in {"", "identity"}:
         return Failure(Fault.CONTENT_TYPE, "the answer is compressed unasked", 200)
-    if media not in {"text/event-stream", "application/json"}:
-        shown = safe_text(media) or "no content type"
-        text = f"the answer is {shown}, not an answer to a chat"
-        return Failure(Fault.CONTENT_TYPE, text, 200)
-    return None
+    name = content_type.partition(";")[0].strip().lower()
+    if name in _MEDIA:
+        return _MEDIA[name]
+    text = f"the answer is {safe_text(name) or 'no content type'}, not an answer to a chat"
+    return Failure(Fault.CONTENT_TYPE, text, 200)
 
 
 def _judge_status(status: int, error: Said, *, exo: bool, wait: float | None) -> Fault:

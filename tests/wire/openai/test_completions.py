@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.chat.judge import Media
 from exo_supervisor.wire.chat.reader import Reader
-from exo_supervisor.wire.dialect import Media, Reply
+from exo_supervisor.wire.dialect import Reply
 from exo_supervisor.wire.openai.completions import TextReader
 from exo_supervisor.wire.table import DIALECTS, OPERATIONS
 
