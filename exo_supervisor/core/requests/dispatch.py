@@ -63,13 +63,23 @@ class Dispatch:
     def arrived(self, event: RequestArrived, now: float) -> list[Effect]:
         """Resolve a new request's model, and start it, make it wait, or refuse it."""
         route = self._catalog.lookup(event.model)
-        if not isinstance(route, str):
-            return self._launch(event, route, now)
-        if not self.looked:  # nobody has had the time to name this model yet
+        if isinstance(route, str):
+            if self.looked:
+                refusal = unknown(event, self._catalog, card=route == "card")
+                return [Refuse(request=event.request, refusal=refusal)]
+            # Nobody has had the time to name this model yet.
             empty = Route(event.model, (), "exo", local_only=False)
             return self._park(RequestState(event=event, route=empty, tiers=(), arrived=now))
-        refusal = unknown(event, self._catalog, card=route == "card")
-        return [Refuse(request=event.request, refusal=refusal)]
+        state = take_in(event, route, now)
+        if isinstance(state, Refusal):
+            return [Refuse(request=event.request, refusal=state)]
+        if not self.looked and not served_at_home(state, self._tables, now):
+            return self._park(state)
+        self._budget.saw_request(now)
+        self.requests[event.request] = state
+        if (step := start_at_once(event, route, self._tables, now)) is not None:
+            return self._start(state, step, now)
+        return [*place_on_demand(state, self._tables, now), *self._go(state, now)]
 
     def content(self, event: ContentSeen, now: float) -> list[Effect]:
         """Take in that an attempt brought its first content."""
@@ -166,18 +176,6 @@ class Dispatch:
                 break
             effects += self._resume(self.requests[request], now)
         return effects
-
-    def _launch(self, event: RequestArrived, route: Route, now: float) -> list[Effect]:
-        state = take_in(event, route, now)
-        if isinstance(state, Refusal):
-            return [Refuse(request=event.request, refusal=state)]
-        if not self.looked and not served_at_home(state, self._tables, now):
-            return self._park(state)
-        self._budget.saw_request(now)
-        self.requests[event.request] = state
-        if (step := start_at_once(event, route, self._tables, now)) is not None:
-            return self._start(state, step, now)
-        return [*place_on_demand(state, self._tables, now), *self._go(state, now)]
 
     def _park(self, state: RequestState) -> list[Effect]:
         """Keep a request until the first look is over."""
