@@ -10,12 +10,10 @@ from msgspec import Struct
 
 from exo_supervisor.config.schema import Config
 from exo_supervisor.config.shown import without_passwords
+from exo_supervisor.config.where import NO_KEY
 from exo_supervisor.core.policy import WAITS, Waits
 from exo_supervisor.host.credentials import Secret
 from exo_supervisor.runtime.sinks import Sink
-
-NO_KEY = "none needed"
-"""Where the key of a provider comes from that needs none."""
 
 
 class Given(Struct, frozen=True):

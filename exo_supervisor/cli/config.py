@@ -7,7 +7,6 @@ from typing import cast
 import msgspec
 
 from exo_supervisor.app import files
-from exo_supervisor.app.given import NO_KEY
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.running import keys_of, names_a_file, of_service
 from exo_supervisor.cli.settings import guarded, load
@@ -17,6 +16,7 @@ from exo_supervisor.config.read import Settings
 from exo_supervisor.config.render import render
 from exo_supervisor.config.schema import Config
 from exo_supervisor.config.shown import without_passwords
+from exo_supervisor.config.where import NO_KEY
 from exo_supervisor.errors import StartError
 
 NO_FILE = "no file: defaults and environment"

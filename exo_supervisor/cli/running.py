@@ -2,13 +2,13 @@
 
 import os
 
-from exo_supervisor.app.given import NO_KEY
 from exo_supervisor.cli.errors import UNREACHABLE, VerbError
 from exo_supervisor.cli.http import fetch
 from exo_supervisor.cli.json_view import parse_object
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.client.json_object import Fields, fields
 from exo_supervisor.config import where
+from exo_supervisor.config.where import NO_KEY
 
 
 def of_service(arguments: Arguments, path: str) -> Fields | None:
@@ -29,8 +29,8 @@ def names_a_file(arguments: Arguments) -> bool:
 def keys_of(body: Fields) -> dict[str, str]:
     """Say of each provider whether the service has its key, and from where."""
     found = fields(body.get("keys"))
-    return {name: _said(where) if where else "not set" for name, where in found.items()}
+    return {name: _said(origin) if origin else "not set" for name, origin in found.items()}
 
 
-def _said(where: object) -> str:
-    return NO_KEY if where == NO_KEY else f"set ({where})"
+def _said(origin: object) -> str:
+    return NO_KEY if origin == NO_KEY else f"set ({origin})"
