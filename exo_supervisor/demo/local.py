@@ -170,6 +170,9 @@ def _texts(wanted: Wish, choices: int) -> Answer:
         told = [choice(index, "".join(wanted.tokens[:count]), finish) for index in range(choices)]
         return _json({**base, "choices": told, "usage": usage})
 
+    def unfinished(count: int) -> bytes:
+        return whole(count, None)
+
     count = len(wanted.tokens)
     usage = {"prompt_tokens": 3, "completion_tokens": count, "total_tokens": 3 + count}
     last = _json({**base, "choices": [], "usage": usage})
@@ -181,7 +184,7 @@ def _texts(wanted: Wish, choices: int) -> Answer:
         open_end=chunk(""),
         closing=(*((b"data: " + last + b"\n\n",) if wanted.usage else ()), DONE),
         whole=whole(len(wanted.tokens), wanted.finish),
-        partial=lambda count: whole(count, None),
+        partial=unfinished,
     )
 
 

@@ -1,7 +1,7 @@
 """Ollama's own Python client over the socket: what its users see, whoever serves behind."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -47,8 +47,11 @@ def target_of(name: str, pace: float = 0.0) -> Target:
 
 
 @asynccontextmanager
-async def before(target: Target) -> AsyncGenerator[tuple[World, ollama.AsyncClient]]:
-    """Run the service before one target alone, and Ollama's client on its socket."""
+async def before(target: Target) -> AsyncGenerator[tuple[World, Any]]:
+    """Run the service before one target alone, and Ollama's client on its socket.
+
+    What it takes and returns is typed in part only.
+    """
     nodes = (target,) if isinstance(target, ExoNode) else ()
     cloud = None if isinstance(target, ExoNode) else target
     async with target, in_process(*nodes, cloud=cloud) as world:
@@ -62,11 +65,8 @@ def asking(**more: Any) -> Any:  # noqa: ANN401 - arguments of the client
     return {"model": MODEL, "messages": HELLO, **more}
 
 
-async def streamed(client: ollama.AsyncClient, **more: Any) -> list[ollama.ChatResponse]:  # noqa: ANN401
-    stream = cast(
-        "AsyncIterator[ollama.ChatResponse]", await client.chat(**asking(stream=True), **more)
-    )
-    return [line async for line in stream]
+async def streamed(client: Any, **more: Any) -> list[ollama.ChatResponse]:  # noqa: ANN401
+    return [line async for line in await client.chat(**asking(stream=True), **more)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -105,7 +105,7 @@ async def test_tools_pass_both_ways_with_their_arguments_as_objects(name: str) -
             (call,) = calls
             assert (call.function.name, call.function.arguments) == ("weather", {"city": "Paris"})
         assert lines[-1].done_reason == "stop"
-        talk = [
+        talk: list[Any] = [
             *HELLO,
             whole.message.model_dump(exclude_none=True),
             {"role": "tool", "tool_name": "weather", "content": "18 degrees"},
@@ -150,9 +150,10 @@ async def test_a_prompt_is_answered_at_once_and_as_a_stream(name: str) -> None:
 async def test_each_error_is_one_that_users_of_the_client_catch(name: str) -> None:
     target = target_of(name)
     async with before(target) as (_, client):
-        for wrong, status in (({"model": "house-modle"}, 404), ({"messages": []}, 400)):
+        wrongs: list[tuple[Any, int]] = [({"model": "house-modle"}, 404), ({"messages": []}, 400)]
+        for wrong, status in wrongs:
             with pytest.raises(ollama.ResponseError) as caught:
-                await client.chat(**asking() | wrong)
+                await client.chat(**{**asking(), **wrong})
             assert caught.value.status_code == status
             assert caught.value.error
         target.disease = Disease("status", status=500)
@@ -170,7 +171,7 @@ async def test_a_stream_that_breaks_raises_and_is_never_done(
     target = target_of(name, pace=0.01)
     async with before(target) as (_, client):
         target.disease = Disease(disease, after=3)
-        stream = cast("Any", await client.chat(**asking(stream=True)))
+        stream = await client.chat(**asking(stream=True))
         heard, done = "", False
 
         async def hear() -> None:
@@ -188,7 +189,7 @@ async def test_a_stream_that_breaks_raises_and_is_never_done(
 async def test_a_client_that_leaves_frees_the_target(name: str) -> None:
     target = target_of(name, pace=0.05)
     async with before(target) as (world, client):
-        stream = cast("Any", await client.chat(**asking(stream=True)))
+        stream = await client.chat(**asking(stream=True))
         async for _ in stream:
             break
         await stream.aclose()

@@ -12,8 +12,10 @@ from exo_supervisor.wire.chat.body import check_model, read_as, read_fields
 
 API: Final = "0.12.0"
 """The version of Ollama whose API is followed; clients compare it with what they need."""
-_DETAILS: Final = {"parent_model": "", "format": "", "family": "", "families": [],
-                   "parameter_size": "", "quantization_level": ""}  # fmt: skip
+_DETAILS: Final[dict[str, object]] = {
+    "parent_model": "", "format": "", "family": "", "families": (), "parameter_size": "",
+    "quantization_level": "",
+}  # fmt: skip
 
 
 class _Show(Struct):

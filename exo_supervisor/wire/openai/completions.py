@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from exo_supervisor.wire.chat.piece import NULL, Answer, Delta, Piece, counted
+from exo_supervisor.wire.chat.piece import Answer, Delta, Piece, counted
 from exo_supervisor.wire.dialect import Reply
 from exo_supervisor.wire.lenient_json import dumps, members, value, written
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
@@ -24,20 +24,21 @@ class _Choice(Struct):
     logprobs: object = None
 
 
-_Choices = Annotated[list[_Choice], Meta(max_length=128)] | None
+class _Texts(Struct):
+    choices: Annotated[list[_Choice], Meta(max_length=128)] | None = None
 
 
 def read_texts(body: bytes) -> tuple[Chunk, list[Piece]]:
     """Read a chunk of a completion, or a whole one; raises one of UNREADABLE."""
     chunk, _ = read_chunk(body)
-    choices = msgspec.convert(value(chunk.choices), _Choices) or []
-    return chunk, [_piece(choice) for choice in choices]
+    told = msgspec.convert({"choices": value(chunk.choices)}, _Texts)
+    return chunk, [_piece(choice) for choice in told.choices or ()]
 
 
 def _piece(choice: _Choice) -> Piece:
     delta = Delta(content=choice.text or "")
-    logprobs = NULL if choice.logprobs is None else Raw(written(choice.logprobs))
-    return Piece(delta, Raw(dumps(delta)), choice.index or 0, choice.finish_reason, logprobs)
+    logprobs, index = Raw(written(choice.logprobs)), choice.index or 0
+    return Piece(delta, Raw(dumps(delta)), index, choice.finish_reason, logprobs)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,9 +107,6 @@ class TextWriter(AnswerWriter):
         told.logprobs.add(members(piece.logprobs))
         told.finish = piece.finish or told.finish
         return b""
-
-    def plain(self, _piece: Piece, _answer: Answer, _mark: bytes, _size: int) -> None:
-        """Return None: texts are taken one by one."""
 
     def result(self, answer: Answer) -> list[bytes]:
         """Return the whole answer in parts; meant for a reading that is done and has no fault."""

@@ -12,7 +12,7 @@ from exo_supervisor.wire.table import DIALECTS, OPERATIONS
 
 Json = dict[str, Any]
 HI = [{"role": "user", "content": "hi"}]
-SCHEMA = {"type": "object", "properties": {"z": {}, "a": {}}}
+SCHEMA: Json = {"type": "object", "properties": {"z": {}, "a": {}}}
 
 
 def read(verb: str, **fields: Any) -> ChatRequest:  # noqa: ANN401 - any JSON
@@ -68,27 +68,27 @@ def test_what_nobody_else_can_be_asked_for_is_a_demand(fields: Json, demand: str
     assert demand in asked.demands
 
 
-@pytest.mark.parametrize(
-    ("fields", "told"),
-    [
-        ({"think": True}, {"reasoning_effort": "medium"}),
-        ({"think": False}, {"reasoning_effort": "none"}),
-        ({"think": "high"}, {"reasoning_effort": "high"}),
-        ({"think": ""}, {}),
-        ({"format": ""}, {}),
-        ({"format": "json"}, {"response_format": {"type": "json_object"}}),
-        (
-            {"format": SCHEMA},
-            {
-                "response_format": {
-                    "type": "json_schema",
-                    "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True},
-                }
-            },
-        ),
-        ({"tools": [{"type": "function"}]}, {"tools": [{"type": "function"}]}),
-    ],
-)
+ASKED: list[tuple[Json, Json]] = [
+    ({"think": True}, {"reasoning_effort": "medium"}),
+    ({"think": False}, {"reasoning_effort": "none"}),
+    ({"think": "high"}, {"reasoning_effort": "high"}),
+    ({"think": ""}, {}),
+    ({"format": ""}, {}),
+    ({"format": "json"}, {"response_format": {"type": "json_object"}}),
+    (
+        {"format": SCHEMA},
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True},
+            }
+        },
+    ),
+    ({"tools": [{"type": "function"}]}, {"tools": [{"type": "function"}]}),
+]
+
+
+@pytest.mark.parametrize(("fields", "told"), ASKED)
 def test_thinking_forms_and_tools_are_asked_for(fields: Json, told: Json) -> None:
     asked = sent(read("chat", messages=HI, **fields))
     names = ("reasoning_effort", "response_format", "tools")
@@ -97,7 +97,7 @@ def test_thinking_forms_and_tools_are_asked_for(fields: Json, told: Json) -> Non
 
 def test_calls_get_ids_in_their_order_and_results_find_them() -> None:
     """Nothing that follows changes what was written: the prompt of the next turn begins alike."""
-    calls = [
+    calls: list[Json] = [
         {"function": {"name": "a", "arguments": {"z": 1, "b": 2}}},
         {"function": {"name": "b"}},
         {"id": "own", "function": {"name": "c", "arguments": {}}},

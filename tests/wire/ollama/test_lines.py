@@ -14,6 +14,7 @@ from exo_supervisor.wire.chat.continuation import Transcript
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.dialect import Reply
 from exo_supervisor.wire.ollama import lines
+from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.table import DIALECTS, OPERATIONS
 
 Json = dict[str, Any]
@@ -54,7 +55,7 @@ CALLS = b"".join(
         LAST,
     )
 )
-TOLD_CALLS = [
+TOLD_CALLS: list[Json] = [
     {"id": "one", "function": {"name": "w", "arguments": {"z": 1, "a": 2}}},
     {"id": "two", "function": {"name": "v", "arguments": {}}},
 ]
@@ -163,8 +164,8 @@ def test_a_text_goes_the_short_way_and_reads_the_same() -> None:
     reader = reading()
     data = [chunk({"content": f"w{number} "}) for number in range(20)]
     streamed = told(reader, *data, chunk({}, "stop") + DONE)
-    assert vars(reader) if hasattr(reader, "__dict__") else True
-    assert getattr(reader, "short", 0) > 10
+    assert isinstance(reader, ChunkReader)
+    assert reader.short > 10
     expected = "".join(f"w{number} " for number in range(20))
     assert "".join(line["message"]["content"] for line in streamed) == expected
 

@@ -150,6 +150,3 @@ def test_texts_are_read_one_by_one() -> None:
         reader.feed(chunk("a"))
     assert isinstance(reader, TextReader)
     assert reader.short == 0
-    piece: Any = None
-    whole = reading("stream", stream=False)
-    assert whole.writer.plain(piece, whole, b"", 0) is None
