@@ -1,15 +1,17 @@
 """OpenAI's own SDK over the socket, by its Responses API: what its users see, whoever serves."""
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import openai
 import pytest
+from backports import zstd
 
-from exo_supervisor.demo import Disease, ExoNode, text
+from exo_supervisor.demo import Cloud, Disease, ExoNode, text
 from tests.app.test_messages import NAMES, Target, house, target_of
-from tests.app.world import CLOUD_MODEL, EXO_MODEL, HELLO, MODEL, World
+from tests.app.world import CLOUD_MODEL, EXO_MODEL, HELLO, KEY, MODEL, World, in_process, post
 
 pytestmark = pytest.mark.real_time
 
@@ -160,3 +162,35 @@ async def test_a_client_that_leaves_frees_the_target(name: str) -> None:
         await target.until(lambda: target.cancelled_streams == 1)
         (line,) = await world.lines("request_done")
         assert (line["outcome"], line["dialect"]) == ("abandoned", "responses")
+
+
+async def test_a_client_that_waits_sees_numbered_events_and_a_failover_counts_on() -> None:
+    """Row 15: one numbering for those who wait, and for whoever answers in the end."""
+    node, cloud = target_of("C"), Cloud(KEY, (CLOUD_MODEL,), pace=0.0)
+    timeouts = {"first_content": 1.0, "first_content_max": 1.0}
+    async with (
+        cast("ExoNode", node) as exo,
+        cloud,
+        in_process(exo, cloud=cloud, server={"head": 0.1}, timeouts=timeouts) as world,
+    ):
+        await world.ready()
+        exo.disease = Disease("headers_then_silent")
+        told, events = await streamed(world.sdk.responses)
+        assert told.output_text == text(12)
+        assert [event.sequence_number for event in events] == list(range(len(events)))
+        kinds = [event.type for event in events]
+        assert kinds[:2] == ["response.created", "response.in_progress"]
+        assert kinds.count("response.created") == 1
+        (line,) = await world.lines("request_done")
+        assert line["attempts"] == 2
+
+
+async def test_a_body_in_zstd_is_read_as_codex_sends_it() -> None:
+    """Row 21."""
+    target = target_of("C")
+    async with before(target) as (world, _):
+        body = zstd.compress(json.dumps(asking()).encode())
+        headers = ("Content-Type: application/json", "Content-Encoding: zstd")
+        reply = await world.raw(post(body, *headers, path="/v1/responses"))
+        assert reply.status == 200
+        assert json.loads(reply.body)["output"][0]["content"][0]["text"] == text(12)
