@@ -1,6 +1,7 @@
 """A name is a configured one, then PROVIDER/ID, then an id as targets know it."""
 
 import pytest
+from msgspec import Raw
 
 from exo_supervisor.core.fleet.providers import Clouds
 from exo_supervisor.core.fleet.registry import Registry
@@ -189,3 +190,30 @@ def test_an_alias_is_listed_and_named_where_it_is_near_and_a_pattern_is_not() ->
     assert not any("*" in name for name in found.names())
     assert found.similar("Small") == ["small"]
     assert found.row_of(ModelId("small")) == "chat"
+
+
+@pytest.mark.parametrize(
+    ("name", "filled"),
+    [
+        pytest.param("chat", True, id="its name"),
+        pytest.param("small", True, id="an alias"),
+        pytest.param("p/b", False, id="PROVIDER/ID"),
+        pytest.param("k", False, id="an id"),
+        pytest.param("star-1", True, id="a pattern"),
+        pytest.param("plain", False, id="a row that fills nothing in"),
+        pytest.param("zzz", False, id="nobody's name"),
+    ],
+)
+def test_a_row_fills_in_by_each_of_its_names_and_by_no_other(name: str, *, filled: bool) -> None:
+    defaults = {"max_tokens": Raw(b"5")}
+    clouds = (Cloud(P, "https://p.example"),)
+    rules = (
+        ModelRule("chat", exo=(K,), aliases=("small", "star-*"), defaults=defaults),
+        ModelRule("plain", exo=(X,)),
+    )
+    registry = Registry()
+    registry.known.remember(Address("n:1"), (K,))
+    found = Catalog(Policy(clouds=clouds, models=rules), registry, Clouds(clouds))
+    assert found.defaults_of(name) == (defaults if filled else {})
+    found.follow(Policy(models=rules[1:]))
+    assert not found.defaults
