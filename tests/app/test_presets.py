@@ -2,6 +2,9 @@
 
 import pytest
 
+from exo_supervisor.app.files import keys
+from exo_supervisor.app.trial import try_all
+from exo_supervisor.config.read import read
 from exo_supervisor.demo import Cloud
 from tests.app.world import CLOUD_MODEL, KEY, MODEL, in_process
 
@@ -24,3 +27,12 @@ async def test_a_limit_reaches_it_under_the_name_that_it_takes(preset: str, limi
             asked = cloud.last_request or {}
             named = {name: asked[name] for name in asked if name.startswith("max_")}
             assert named == {limit: 7}
+
+
+async def test_a_server_that_needs_no_key_is_sent_none() -> None:
+    async with Cloud(None, (CLOUD_MODEL,)) as cloud:
+        text = f'[[provider]]\nname = "home"\npreset = "vllm"\nbase_url = "{cloud.base_url}"\n'
+        config = read(f"[discovery]\nstatic = []\n{text}", file="test", environ={}).config
+        found, why_off = keys(config, {})
+        tried = await try_all(config, found, why_off)
+        assert [(each.state, each.text) for each in tried] == [("ok", "home, lists 1 models")]

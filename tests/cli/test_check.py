@@ -219,3 +219,16 @@ def test_a_row_whose_clouds_another_row_closes_is_warned_of(at_home: Path, capsy
     assert "open, none of its requests leaves the house: a row on its way is local_only" in out
     assert "home, none" not in out
     assert "shut, none" not in out
+
+
+def test_a_provider_that_needs_no_key_is_shown_as_that(
+    service: Service, at_home: Path, capsys: Out
+) -> None:
+    row = '[[provider]]\nname = "openrouter"\npreset = "ollama"\n'
+    named = at_home.with_name("named.toml")
+    named.write_text(row)
+    assert main(["config", "--config", str(named)]) == 0
+    assert "# default; none needed" in capsys.readouterr().out
+    runs(service, row, None, keys={"openrouter": "none needed"})
+    service.main("check")
+    assert "key none needed" in " ".join(capsys.readouterr().out.split())
