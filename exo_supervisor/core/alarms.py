@@ -33,11 +33,9 @@ class Alarms:
         return len(self._heap)
 
     def first(self) -> float | None:
-        """Return the instant of the soonest."""
         return self._heap[0][0] if self._heap else None
 
     def set(self, when: float, kind: Kind, key: str = "") -> None:
-        """Add one."""
         heappush(self._heap, (when, kind, key))
 
     def due(self, now: float) -> Iterator[tuple[Kind, str]]:

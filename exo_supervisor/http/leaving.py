@@ -38,7 +38,7 @@ class LeaveWatch:
 
 
 def socket_of(transport: Transport) -> socket:
-    """Return the socket below."""
+    """Return the socket, which tells more of its peer than a transport does."""
     return transport.get_extra_info("socket")
 
 

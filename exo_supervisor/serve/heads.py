@@ -54,7 +54,7 @@ def stream_head(framing: Framing, request_id: str, served: Served) -> bytes:
 
 
 def whole_head(framing: Framing, request_id: str, served: Served) -> bytes:
-    """Write the head of a whole answer."""
+    """Write the head of an answer that comes in one piece, and name who gave it."""
     return answer_head(framing, request_id) + served_lines(served)
 
 
@@ -70,7 +70,7 @@ def told_at(path: str, refusal: Refusal) -> tuple[Framing, Told]:
 
 
 def error_head(framing: Framing, said: Told) -> bytes:
-    """Write the head of an error."""
+    """Write the head of an error, whichever connection it goes out on."""
     status = HTTPStatus(said.status)
     headers = error_headers(framing, said)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -78,7 +78,7 @@ def error_head(framing: Framing, said: Told) -> bytes:
 
 
 def error_headers(framing: Framing, said: Told) -> dict[str, str]:
-    """Return the headers of an error."""
+    """Return what an error tells beside its body: whether and when to ask again, and how."""
     headers = dict(JSON_HEADERS)
     if said.request_id:
         headers["x-request-id"] = said.request_id
