@@ -9,7 +9,7 @@ from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.faults import HttpError, NetworkFault
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
-from exo_supervisor.wire.exo.identity import Reply
+from exo_supervisor.wire.exo.identity import HttpAnswer
 
 _PLAIN = {"", "identity"}
 _UNCODED = b"accept-encoding: identity\r\n"
@@ -40,7 +40,7 @@ class Fetcher:
         timeout: float,  # noqa: ASYNC109 - see Get
         limit: int,
         headers: Mapping[str, str] = NO_HEADERS,
-    ) -> Reply:
+    ) -> HttpAnswer:
         return await self._bounded(("GET", url, None), headers, timeout, limit)
 
     async def command(
@@ -51,14 +51,14 @@ class Fetcher:
         *,
         timeout: float,  # noqa: ASYNC109 - see Command
         limit: int,
-    ) -> Reply:
+    ) -> HttpAnswer:
         """Be the `Command` of this process."""
         headers = {"content-type": "application/json"} if body else NO_HEADERS
         return await self._bounded((method, url, body or None), headers, timeout, limit)
 
     async def _bounded(
         self, what: _Request, headers: Mapping[str, str], wait: float, limit: int
-    ) -> Reply:
+    ) -> HttpAnswer:
         try:
             return await self._ask(what, headers, wait, limit)
         except ValueError:  # a header that would be two
@@ -71,7 +71,7 @@ class Fetcher:
 
     async def _ask(
         self, what: _Request, headers: Mapping[str, str], wait: float, limit: int
-    ) -> Reply:
+    ) -> HttpAnswer:
         method, url, data = what
         try:
             answer = await ask(
@@ -88,4 +88,4 @@ class Fetcher:
             raise GetError("bad_answer", f"the answer is longer than {limit} bytes") from None
         if answer.headers.get("content-encoding", "").strip().lower() not in _PLAIN:
             raise GetError("bad_answer", "the answer is compressed unasked")
-        return Reply(answer.status, answer.body)
+        return HttpAnswer(answer.status, answer.body)

@@ -7,7 +7,7 @@ import anyio
 from msgspec import Struct
 
 from exo_supervisor.runtime.fetch import Get, GetError
-from exo_supervisor.wire.exo.identity import Identity, Reply, identify, why_not
+from exo_supervisor.wire.exo.identity import HttpAnswer, Identity, identify, why_not
 from exo_supervisor.wire.exo.traits import TRAITS
 
 LONGEST = 65_536
@@ -50,7 +50,7 @@ class Prober:
             return self._known
         return await self._identify(reply, answered)
 
-    async def get(self, path: str, until: float, limit: int = LONGEST) -> Reply:
+    async def get(self, path: str, until: float, limit: int = LONGEST) -> HttpAnswer:
         """Ask the node for a path, until an instant; raises GetError."""
         left = max(0.0, until - self._clock())
         return await self._get(self._url + path, timeout=left, limit=limit)
@@ -62,7 +62,7 @@ class Prober:
             raise GetError("bad_answer", f"status {reply.status} at {path}")
         return reply.body
 
-    async def _identify(self, node_id: Reply, answered: float) -> Found:
+    async def _identify(self, node_id: HttpAnswer, answered: float) -> Found:
         """Take the fingerprint; what follows `/node_id` has one more timeout, all in all."""
         until = self._clock() + self._timeout
         if node_id.status == HTTPStatus.NOT_FOUND:
@@ -82,7 +82,7 @@ class Prober:
         return await self._identify_b(node_id, identity, answered, until)
 
     async def _identify_b(
-        self, node_id: Reply, identity: Identity, answered: float, until: float
+        self, node_id: HttpAnswer, identity: Identity, answered: float, until: float
     ) -> Found:
         """Tell the versions of B apart; `/state/{path}` came with 1.0.70.
 
@@ -101,21 +101,21 @@ class Prober:
             self._known = found
         return found
 
-    async def _try(self, path: str, until: float) -> Reply | None:
+    async def _try(self, path: str, until: float) -> HttpAnswer | None:
         try:
             return await self.get(path, until)
         except GetError:
             return None
 
 
-def _is_a(healthcheck: Reply) -> bool:
+def _is_a(healthcheck: HttpAnswer) -> bool:
     return (
         healthcheck.status == HTTPStatus.OK
-        and identify(Reply(HTTPStatus.NOT_FOUND, b""), None, healthcheck) is not None
+        and identify(HttpAnswer(HTTPStatus.NOT_FOUND, b""), None, healthcheck) is not None
     )
 
 
-def _is_same(node_id: Reply, known: Identity) -> bool:
+def _is_same(node_id: HttpAnswer, known: Identity) -> bool:
     """Say whether the very process answers that answered before: ids are new at every start."""
     found = identify(node_id, None, None)
     return found is not None and (found.generation, found.node_id) == (

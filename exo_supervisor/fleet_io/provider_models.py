@@ -11,7 +11,7 @@ from exo_supervisor.core.events import Event, ProviderFailed, ProviderListed
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.runtime.fetch import Get, GetError
 from exo_supervisor.wire.errors import WireError
-from exo_supervisor.wire.exo.identity import Reply
+from exo_supervisor.wire.exo.identity import HttpAnswer
 from exo_supervisor.wire.openai.outbound import read_models
 from exo_supervisor.wire.table import DIALECTS
 
@@ -78,7 +78,7 @@ async def ask_for_list(get: Get, source: Source, wait: float) -> ProviderListed 
     return _judge(provider, reply)
 
 
-def _judge(provider: ProviderName, reply: Reply) -> ProviderListed | ProviderFailed:
+def _judge(provider: ProviderName, reply: HttpAnswer) -> ProviderListed | ProviderFailed:
     if reply.status in _BAD_KEY:
         detail = f"its list was refused with status {reply.status}"
         return ProviderFailed(provider=provider, why="bad_key", detail=detail, answered=True)

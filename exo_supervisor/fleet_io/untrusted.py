@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import anyio
 
 from exo_supervisor.runtime.fetch import NO_HEADERS, Get
-from exo_supervisor.wire.exo.identity import Reply
+from exo_supervisor.wire.exo.identity import HttpAnswer
 
 MAX_READS = 4
 """Large answers of nodes that no person named that are read at once."""
@@ -32,7 +32,7 @@ class UntrustedReads:
         timeout: float,  # noqa: ASYNC109 - see Get
         limit: int,
         headers: Mapping[str, str] = NO_HEADERS,
-    ) -> Reply:
+    ) -> HttpAnswer:
         if limit <= SMALL_BYTES:
             return await self._get(url, timeout=timeout, limit=limit, headers=headers)
         self._turns = self._turns or anyio.CapacityLimiter(MAX_READS)

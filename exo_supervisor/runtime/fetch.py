@@ -6,7 +6,7 @@ from typing import Final, Literal, Protocol
 
 from exo_supervisor.core.network import Why
 from exo_supervisor.errors import SupervisorError
-from exo_supervisor.wire.exo.identity import Reply
+from exo_supervisor.wire.exo.identity import HttpAnswer
 
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -34,7 +34,7 @@ class Command(Protocol):
         *,
         timeout: float,  # noqa: ASYNC109 - as in Get
         limit: int,
-    ) -> Reply: ...
+    ) -> HttpAnswer: ...
 
 
 class Get(Protocol):
@@ -51,4 +51,4 @@ class Get(Protocol):
         timeout: float,  # noqa: ASYNC109 - whoever asks knows how long the answer is worth a wait
         limit: int,
         headers: Mapping[str, str] = NO_HEADERS,
-    ) -> Reply: ...
+    ) -> HttpAnswer: ...

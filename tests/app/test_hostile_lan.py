@@ -39,7 +39,7 @@ from exo_supervisor.discovery.throttle import MOST
 from exo_supervisor.fleet_io.health import UNPROVEN_AT_ONCE, Health
 from exo_supervisor.runtime.conductor import Conductor
 from exo_supervisor.runtime.fetch import NO_HEADERS
-from exo_supervisor.wire.exo.identity import Reply
+from exo_supervisor.wire.exo.identity import HttpAnswer
 from tests.discovery.house import on_links
 from tests.runtime.fake_get import FakeGet
 
@@ -67,7 +67,7 @@ class Border(FakeGet):
         timeout: float,  # noqa: ASYNC109 - see Get
         limit: int,
         headers: Mapping[str, str] = NO_HEADERS,
-    ) -> Reply:
+    ) -> HttpAnswer:
         self._open += 1
         self.most = max(self.most, self._open)
         if url not in self.answers:
@@ -96,8 +96,8 @@ class Border(FakeGet):
     def spoil(self, url: str, change: "Change") -> None:
         """Change the bytes of an answer."""
         told = self.answers[url]
-        assert isinstance(told, Reply)
-        self.answers[url] = Reply(told.status, change.of(told.body))
+        assert isinstance(told, HttpAnswer)
+        self.answers[url] = HttpAnswer(told.status, change.of(told.body))
 
     def hosts(self) -> Counter[IPv4Address]:
         """Count who was asked, and how often."""

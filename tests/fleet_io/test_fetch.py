@@ -14,7 +14,7 @@ from anyio.streams.stapled import MultiListener
 from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.http.client import Client
 from exo_supervisor.runtime.fetch import GetError
-from exo_supervisor.wire.exo.identity import Reply
+from exo_supervisor.wire.exo.identity import HttpAnswer
 from tests.budget import budget
 
 pytestmark = pytest.mark.real_time
@@ -55,7 +55,7 @@ async def serving(talk: Talk) -> AsyncGenerator[str]:
         tasks.cancel_scope.cancel()
 
 
-async def fetched(url: str, timeout: float = 5.0, limit: int = 1000) -> Reply:  # noqa: ASYNC109
+async def fetched(url: str, timeout: float = 5.0, limit: int = 1000) -> HttpAnswer:  # noqa: ASYNC109
     async with Client(idle=3.0) as session:
         headers = {"authorization": f"Bearer {KEY}"}
         return await Fetcher(session)(url, timeout=timeout, limit=limit, headers=headers)
@@ -100,13 +100,13 @@ def free_port() -> Iterator[int]:
 async def test_an_answer_is_an_answer_whatever_its_status(status: int) -> None:
     head = f"HTTP/1.1 {status} X\r\ncontent-length: 5\r\n\r\n".encode()
     async with serving(says(head, b"hello")) as url:
-        assert await fetched(url) == Reply(status, b"hello")
+        assert await fetched(url) == HttpAnswer(status, b"hello")
 
 
 async def test_a_redirect_is_not_followed() -> None:
     redirect = b"HTTP/1.1 302 X\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"
     async with serving(says(redirect)) as url:
-        assert await fetched(url) == Reply(302, b"")
+        assert await fetched(url) == HttpAnswer(302, b"")
 
 
 async def test_no_compression_is_asked_for_and_none_is_taken() -> None:

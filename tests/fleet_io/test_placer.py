@@ -21,7 +21,7 @@ from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.placer import MOVES, Placer
 from exo_supervisor.runtime.fetch import GetError
 from exo_supervisor.serve.upstream import open_sessions
-from exo_supervisor.wire.exo.identity import Reply
+from exo_supervisor.wire.exo.identity import HttpAnswer
 from tests.runtime.fake_get import FakeGet
 
 URL = "http://10.0.0.5:52415"
@@ -35,7 +35,7 @@ class FakeCommand:
     """Notes each command and answers it as it was told to."""
 
     def __init__(self) -> None:
-        self.answer: Reply | GetError = Reply(200, b"{}")
+        self.answer: HttpAnswer | GetError = HttpAnswer(200, b"{}")
         self.sent: list[tuple[str, str, bytes]] = []
 
     async def __call__(
@@ -46,7 +46,7 @@ class FakeCommand:
         *,
         timeout: float,  # noqa: ASYNC109 - see Command
         limit: int,
-    ) -> Reply:
+    ) -> HttpAnswer:
         await anyio.lowlevel.checkpoint()
         assert timeout > 3.2, "an election holds it up for so long"
         assert limit > 0
@@ -86,7 +86,7 @@ async def placer(
 class Living(FakeGet):
     """A node whose state moves: one event a second."""
 
-    async def __call__(self, url: str, **how: Any) -> Reply:  # noqa: ANN401 - as it came
+    async def __call__(self, url: str, **how: Any) -> HttpAnswer:  # noqa: ANN401 - as it came
         index = int(anyio.current_time()) + 7
         self.say(f"{URL}/state/lastEventAppliedIdx", str(index))
         self.say(f"{URL}/state", f'{{"instances": {{}}, "lastEventAppliedIdx": {index}}}')
@@ -141,7 +141,7 @@ async def test_what_stands_already_is_not_placed_again() -> None:
 
 async def test_what_another_supervisor_placed_meanwhile_is_not_placed_again() -> None:
     class Meanwhile(Living):
-        async def __call__(self, url: str, **how: Any) -> Reply:  # noqa: ANN401 - as it came
+        async def __call__(self, url: str, **how: Any) -> HttpAnswer:  # noqa: ANN401 - as it came
             reply = await super().__call__(url, **how)
             if url == PREVIEWS:
                 self.say(f"{URL}/state/instances", STANDING)
@@ -258,7 +258,7 @@ async def test_a_command_that_may_have_arrived_is_lost(why: Why) -> None:
 @pytest.mark.parametrize(("status", "told"), [(400, "unfit"), (422, "failed"), (500, "failed")])
 async def test_what_exo_answers_to_a_placement(status: int, told: str) -> None:
     command = FakeCommand()
-    command.answer = Reply(status, b"secret prompt")
+    command.answer = HttpAnswer(status, b"secret prompt")
     said, detail = await placed(standing_nowhere(), command)
     assert said == told
     assert "secret" not in detail
@@ -297,7 +297,7 @@ async def test_every_instance_is_deleted() -> None:
 async def test_what_is_not_deleted_is_said() -> None:
     get, command = standing_nowhere(), FakeCommand()
     get.say(f"{URL}/state/instances", STANDING)
-    command.answer = Reply(500, b"")
+    command.answer = HttpAnswer(500, b"")
     assert await removed(get, command) == (0, "10.0.0.5:52415 kept an instance")
     command.answer = GetError("timeout")
     assert await removed(get, command) == (0, "10.0.0.5:52415: timeout")

@@ -6,7 +6,7 @@ import anyio
 
 from exo_supervisor.fleet_io.untrusted import MAX_READ_BYTES, MAX_READS, SMALL_BYTES, UntrustedReads
 from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
-from exo_supervisor.wire.exo.identity import Reply
+from exo_supervisor.wire.exo.identity import HttpAnswer
 
 MIB = 2**20
 
@@ -24,10 +24,10 @@ class Dripping:
         timeout: float,  # noqa: ASYNC109 - see Get
         limit: int,
         headers: Mapping[str, str] = NO_HEADERS,
-    ) -> Reply:
+    ) -> HttpAnswer:
         assert (url, headers) == ("http://n:1/state", NO_HEADERS)
         if limit <= SMALL_BYTES:
-            return Reply(200, b"{}")
+            return HttpAnswer(200, b"{}")
         self.at_once += 1
         self.most = max(self.most, self.at_once)
         self.room = max(self.room, self.at_once * limit)

@@ -8,9 +8,9 @@ from msgspec import structs
 
 from exo_supervisor.core.events import Event, PlacementRead
 from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
-from exo_supervisor.wire.exo.identity import Reply
+from exo_supervisor.wire.exo.identity import HttpAnswer
 
-MISSING = Reply(404, b'{"detail":"Not Found"}')
+MISSING = HttpAnswer(404, b'{"detail":"Not Found"}')
 
 
 async def note(inbox: MemoryObjectReceiveStream[Event], into: list[tuple[float, Event]]) -> None:
@@ -29,14 +29,14 @@ class FakeGet:
     """Answers each URL with what it was told to, after its delay; any other URL is a 404."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, Reply | GetError] = {}
+        self.answers: dict[str, HttpAnswer | GetError] = {}
         self.delays: dict[str, float] = {}
         self.asked: list[tuple[float, str]] = []
         self.headers: list[Mapping[str, str]] = []
 
     def say(self, url: str, body: bytes | str, status: int = 200) -> None:
         data = body.encode() if isinstance(body, str) else body
-        self.answers[url] = Reply(status, data)
+        self.answers[url] = HttpAnswer(status, data)
 
     async def __call__(
         self,
@@ -45,7 +45,7 @@ class FakeGet:
         timeout: float,  # noqa: ASYNC109 - see Get
         limit: int,
         headers: Mapping[str, str] = NO_HEADERS,
-    ) -> Reply:
+    ) -> HttpAnswer:
         self.asked.append((anyio.current_time(), url))
         self.headers.append(headers)
         try:

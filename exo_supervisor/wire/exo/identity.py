@@ -24,8 +24,8 @@ _PEER_ID = re.compile(r"[1-9A-HJ-NP-Za-km-z]{40,64}")
 _ZENOH_ID = re.compile(r"[0-9a-f]{1,32}")
 
 
-class Reply(Struct, frozen=True):
-    """What a GET of the fingerprint was answered with."""
+class HttpAnswer(Struct, frozen=True):
+    """What a node or a provider answered, whatever its status."""
 
     status: int
     body: bytes
@@ -77,7 +77,7 @@ def read_node_id(body: bytes) -> NodeId | None:
 
 
 def identify(
-    node_id: Reply | None, flags: Reply | None, healthcheck: Reply | None
+    node_id: HttpAnswer | None, flags: HttpAnswer | None, healthcheck: HttpAnswer | None
 ) -> Identity | None:
     """Tell the generation from `/node_id`, `/v1/feature-flags` and `/healthcheck`.
 
@@ -97,20 +97,20 @@ def identify(
     return None
 
 
-def _version_of_b(flags: Reply | None) -> str | None:
+def _version_of_b(flags: HttpAnswer | None) -> str | None:
     if flags is None or flags.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
         return None
     return "> 1.0.71" if flags.status == HTTPStatus.OK else "<= 1.0.71"
 
 
-def _healthy(reply: Reply | None) -> bool:
+def _healthy(reply: HttpAnswer | None) -> bool:
     try:
         return reply is not None and _health.decode(reply.body).status == "ok"
     except UNREADABLE:
         return False
 
 
-def why_not(node_id: Reply | None, healthcheck: Reply | None) -> str:
+def why_not(node_id: HttpAnswer | None, healthcheck: HttpAnswer | None) -> str:
     """Say what was found where `identify` found no Exo; repeats nothing that was received."""
     if node_id is None:
         return "nothing answered at /node_id"

@@ -10,8 +10,8 @@ from exo_supervisor.wire.chat.request import Ask
 from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.identity import (
     Card,
+    HttpAnswer,
     Identity,
-    Reply,
     encode_chat,
     identify,
     read_cards,
@@ -24,15 +24,15 @@ from exo_supervisor.wire.openai.inbound import read_chat
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 PEER = "12D3KooWMd6PiVf3yFGt9pBGfY9Fzh1TBCuC19pgsXT2kCD5fVuR"
 ZENOH = "ab6b51a926ab774c873d4ee9cb367a65"
-GONE = Reply(404, b'{"detail":"Not Found"}')
+GONE = HttpAnswer(404, b'{"detail":"Not Found"}')
 TOOLS = [{"type": "function"}]
 MESSAGES = [{"role": "user", "content": "hello", "odd": None}]
 
 
-def reply(name: str) -> Reply:
+def reply(name: str) -> HttpAnswer:
     head, _, body = (RECORDINGS / name).read_bytes().partition(b"\r\n\r\n")
     chunked = b"chunked" in head
-    return Reply(int(head.split()[1]), b"" if chunked else body)
+    return HttpAnswer(int(head.split()[1]), b"" if chunked else body)
 
 
 def test_recorded_nodes_are_identified() -> None:
@@ -45,27 +45,29 @@ def test_recorded_nodes_are_identified() -> None:
 
 
 def test_the_later_line_over_libp2p_is_b() -> None:
-    node_id = Reply(200, f'"{PEER}"'.encode())
-    assert identify(node_id, Reply(200, b"{}"), None) == Identity("B", NodeId(PEER), "> 1.0.71")
+    node_id = HttpAnswer(200, f'"{PEER}"'.encode())
+    assert identify(node_id, HttpAnswer(200, b"{}"), None) == Identity(
+        "B", NodeId(PEER), "> 1.0.71"
+    )
     assert identify(node_id, None, None) == Identity("B", NodeId(PEER), None)
-    assert identify(node_id, Reply(500, b""), None) == Identity("B", NodeId(PEER), None)
+    assert identify(node_id, HttpAnswer(500, b""), None) == Identity("B", NodeId(PEER), None)
 
 
 @pytest.mark.parametrize(
     ("node_id", "health", "why"),
     [
         (None, None, "nothing answered at /node_id"),
-        (Reply(200, b"{}"), None, "its /node_id is no id"),
-        (Reply(200, b'"hello there"'), None, "its /node_id is no id"),
-        (Reply(404, b""), None, "nothing answered at /healthcheck"),
-        (Reply(404, b""), Reply(200, b"[]"), "status 404"),
-        (Reply(404, b""), Reply(200, b'{"status":"ill"}'), "status 404"),
-        (GONE, Reply(200, b'{"status":"ok"}'), "status 404"),
-        (Reply(500, b""), Reply(200, b'{"status":"ok"}'), "status 500"),
+        (HttpAnswer(200, b"{}"), None, "its /node_id is no id"),
+        (HttpAnswer(200, b'"hello there"'), None, "its /node_id is no id"),
+        (HttpAnswer(404, b""), None, "nothing answered at /healthcheck"),
+        (HttpAnswer(404, b""), HttpAnswer(200, b"[]"), "status 404"),
+        (HttpAnswer(404, b""), HttpAnswer(200, b'{"status":"ill"}'), "status 404"),
+        (GONE, HttpAnswer(200, b'{"status":"ok"}'), "status 404"),
+        (HttpAnswer(500, b""), HttpAnswer(200, b'{"status":"ok"}'), "status 500"),
     ],
 )
 def test_what_is_no_exo_is_told_apart(
-    node_id: Reply | None, health: Reply | None, why: str
+    node_id: HttpAnswer | None, health: HttpAnswer | None, why: str
 ) -> None:
     assert identify(node_id, None, health) is None
     assert why in why_not(node_id, health)
