@@ -13,6 +13,7 @@ import structlog
 from anyio import to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from msgspec.structs import asdict
 
 from exo_supervisor import __version__
 from exo_supervisor.app.beat import Beat
@@ -110,6 +111,8 @@ async def serve(
             log.info("drain_started", in_flight=len(live))
             await listener.drain()
             tasks.cancel_scope.cancel()
+    for side, client in (("nodes", nodes), ("clouds", clouds)):
+        log.debug("connections_closed", side=side, **asdict(client.statistics()))
     log.info("service_stopped")
 
 

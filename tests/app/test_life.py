@@ -210,6 +210,21 @@ async def test_a_signal_lets_streams_end_and_a_second_one_does_not(*, hurried: b
             assert not (place / "s").exists()
 
 
+async def test_at_its_end_it_tells_what_its_connections_were_used_for() -> None:
+    rules = {"log": {"level": "debug"}}
+    async with ExoNode("C") as node:
+        with folder() as place:
+            async with process_of_service(place, toml([node], None, rules)) as (world, process):
+                await world.ready()
+                process.terminate()
+                assert await left(process) == 0
+                nodes, clouds = await world.lines("connections_closed", 2)
+    assert (nodes["side"], clouds["side"]) == ("nodes", "clouds")
+    assert nodes["connected"] > 0
+    assert nodes["reused"] > 0
+    assert (clouds["requests"], clouds["open"], nodes["open"]) == (0, 0, 0)
+
+
 async def test_more_requests_than_allowed_are_turned_away_at_once() -> None:
     async with (
         ExoNode("C", pace=0.05, tokens=10_000) as node,
