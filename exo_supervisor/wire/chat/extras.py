@@ -24,22 +24,22 @@ class Extras:
     They are owed until they have gone out with a chunk; of one name the last told counts.
     """
 
-    __slots__ = ("_now", "_owed", "too_many")
+    __slots__ = ("_now", "_owed")
 
     def __init__(self) -> None:
         self._now: dict[str, Raw] = {}
         self._owed: dict[str, Raw] = {}
-        self.too_many = False
 
-    def see(self, data: bytes, around: bytes) -> None:
-        """Read them out of a chunk whose surroundings are not those of the one before."""
+    def see(self, data: bytes, around: bytes) -> bool:
+        """Read them out of a chunk, `around` being what is not its choices; False: too many."""
         if around.count(b'":') > MAX_NAMES:
-            self.too_many = True
-            return
+            return False
         self._now = beside_choices(data)
+        if not self._now:
+            return True
         owed = self._owed | self._now
         size = sum(map(len, owed)) + sum(map(len, owed.values()))
-        self.too_many = len(owed) > MAX_OWED_NAMES or size > MAX_OWED_BYTES
+        return len(owed) <= MAX_OWED_NAMES and size <= MAX_OWED_BYTES
 
     def owe(self) -> None:
         """Note that a chunk has told them (again)."""

@@ -17,7 +17,7 @@ from exo_supervisor.wire.chat.piece import (
 )
 from exo_supervisor.wire.lenient_json import members
 from exo_supervisor.wire.openai.calls import Calls, FunctionCall, call_pieces
-from exo_supervisor.wire.openai.merged import NOTHING, Merged, write
+from exo_supervisor.wire.openai.merged import NOTHING, Grown, Merged, write
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Bytes of the events of an answer that is gathered, at most."""
@@ -29,26 +29,22 @@ _SAID = frozenset({"role", "content"})
 _AUDIO_TEXTS = frozenset({"data", "transcript"})
 
 
-@dataclass(slots=True)
-class _Told:
-    """One choice as its chunks have told it so far."""
+class _Rest:
+    """What a choice tells beside the text of its message; most tell nothing."""
 
-    message: Merged = field(default_factory=lambda: Merged(_TEXTS))
-    calls: Calls = field(default_factory=Calls)
-    function: FunctionCall | None = None
-    audio: Merged = field(default_factory=lambda: Merged(_AUDIO_TEXTS))
-    logprobs: Merged = field(default_factory=Merged)
-    finish: str | None = None
+    __slots__ = ("audio", "calls", "function", "message")
+
+    def __init__(self) -> None:
+        self.message = Merged(_TEXTS)
+        self.calls = Calls()
+        self.function: FunctionCall | None = None
+        self.audio = Merged(_AUDIO_TEXTS)
 
     def add(self, told: dict[str, Raw]) -> int:
         """Add the members of a delta; returns how many names and calls are new.
 
         Raises JoinError.
         """
-        told.pop("role", None)
-        content = bytes(told.get("content", NULL))
-        if not content.startswith((b'"', b"[")) and content not in NOTHING:
-            raise JoinError("a piece of the content that is neither text nor a list")
         calls = told.pop("tool_calls", NULL)
         new = 0 if calls == NULL else sum(map(self.calls.add, call_pieces(calls)))
         if function := members(told.pop("function_call", NULL)):
@@ -57,20 +53,63 @@ class _Told:
         new += self.audio.add(members(told.pop("audio", NULL)))
         return new + self.message.add(told)
 
-    def write(self, into: list[bytes]) -> None:
-        """Write the message, and what stands behind it."""
-        message: dict[str, object] = {"role": "assistant", "content": None}
-        message |= self.message.whole()
+    def whole(self) -> dict[str, object]:
+        """Return the members, for `write`."""
+        message = self.message.whole()
         if audio := self.audio.whole():
             message["audio"] = audio
         if self.calls:
             message["tool_calls"] = self.calls.whole()
-            message["content"] = message["content"] or None
         if self.function:
             message["function_call"] = self.function.whole()
-        write(message, into)
-        into.append(b',"logprobs":')
-        write(self.logprobs.whole() or None, into)
+        return message
+
+
+class _Told:
+    """One choice as its chunks have told it so far."""
+
+    __slots__ = ("content", "finish", "logprobs", "rest")
+
+    def __init__(self) -> None:
+        self.content: Grown | None = None
+        self.rest: _Rest | None = None
+        self.logprobs: Merged | None = None
+        self.finish: str | None = None
+
+    def add(self, piece: Piece) -> int:
+        """Add a piece; returns how many names and calls are new. Raises JoinError."""
+        told = members(piece.raw)
+        told.pop("role", None)
+        content, new = bytes(told.pop("content", NULL)), 0
+        if content.startswith((b'"', b"[")):
+            if self.content is None and content != b"[]":
+                self.content, new = Grown(), 1
+            if self.content is not None:
+                self.content.add(content)
+        elif content not in NOTHING:
+            raise JoinError("a piece of the content that is neither text nor a list")
+        if told:
+            self.rest = self.rest or _Rest()
+            new += self.rest.add(told)
+        if piece.logprobs != NULL:
+            self.logprobs = self.logprobs or Merged()
+            new += self.logprobs.add(members(piece.logprobs))
+        self.finish = piece.finish or self.finish
+        return new
+
+    def write(self, into: list[bytes]) -> None:
+        """Write the message, and what stands behind it."""
+        content, rest = self.content, self.rest
+        into.append(b'{"role":"assistant","content":')
+        if content is None or (rest is not None and rest.calls and not content):
+            into.append(b"null")
+        else:
+            content.write(into)
+        for name, member in () if rest is None else rest.whole().items():
+            into.append(b",%b:" % msgspec.json.encode(name))
+            write(member, into)
+        into.append(b'},"logprobs":')
+        write((self.logprobs and self.logprobs.whole()) or None, into)
         into.append(b',"finish_reason":%b}' % msgspec.json.encode(self.finish))
 
 
@@ -96,16 +135,14 @@ class AnswerWriter:
         told = self._told.get(piece.index)
         if told is None:
             told = self._told[piece.index] = _Told()
-        new = told.add(members(piece.raw))
-        if piece.logprobs != NULL:
-            new += told.logprobs.add(members(piece.logprobs))
-        told.finish = piece.finish or told.finish
-        self.note(new * _NAME_TAKES)
+        new = told.add(piece)
+        if new:
+            self.note(new * _NAME_TAKES)
         return b""
 
     def plain(self, piece: Piece, _answer: Answer, _mark: bytes, size: int) -> WriteTexts | None:
         """Return what adds texts to the content of a choice that has some."""
-        content = self._told[piece.index].message.grown.get("content")
+        content = self._told[piece.index].content
         others = members(piece.raw).items()
         if content is None or any(
             name not in _SAID and bytes(raw) not in NOTHING for name, raw in others

@@ -4,48 +4,46 @@ The upstream was asked to stream and answered with one JSON object instead.
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece, values
-from exo_supervisor.wire.chat.reader import JOINS_NOT
+from exo_supervisor.wire.chat.reader import JOINS_NOT, aside
 from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES, WholeBody
+from exo_supervisor.wire.exo.traits import PROVIDER
 from exo_supervisor.wire.lenient_json import loads, members, written
+from exo_supervisor.wire.openai.answer_writer import AnswerWriter
 from exo_supervisor.wire.openai.calls import call_pieces
 from exo_supervisor.wire.openai.chunk import (
     MAX_CHUNK_OBJECTS,
     Choice,
     Chunk,
     LooseChoices,
+    decode_chunk,
     read_piece,
 )
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_list, as_object
 
+_ENDS: Final = frozenset({"stop", "length"})
+"""How an answer ends that is whole with its text."""
+_UNTOLD: Final = frozenset({b"null", b"[]"})
+"""Members of a message that no client gets who does not stream."""
 _MOST_VALUES = MAX_CHUNK_OBJECTS
 """Objects of a whole answer, and values of one message: each takes many times its bytes."""
 
 _TOO_MANY = f"the answer holds more than {_MOST_VALUES} values"
-_MOST_ASIDE = 64 * 1024
-"""Bytes of what stands beside the choices, at most; what is longer is left out."""
 
 
 class _Choice(Choice, gc=False):
     message: Raw = NULL
 
 
-class _Whole(Struct):
-    model: Raw = NULL
-    choices: Annotated[list[_Choice], Meta(max_length=128)] | None = None
-    usage: Raw = NULL
-    error: Raw = NULL
-
-
 _ONE_LINE = bytes(0x20 if byte in b"\r\n" else byte for byte in range(256))
-_whole = msgspec.json.Decoder(_Whole)
+_choices = msgspec.json.Decoder(Annotated[list[_Choice], Meta(max_length=128)] | None).decode
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,7 +75,7 @@ class BodyReader(ChunkReader):
         if not body.strip():
             self.fail(Fault.EMPTY, "the answer was empty")
             return b""
-        if body.count(b"{") > _MOST_VALUES:
+        if len(body) > _MOST_VALUES and body.count(b"{") > _MOST_VALUES:
             self.fail(Fault.OVERSIZED, _TOO_MANY)
             return b""
         try:
@@ -85,30 +83,46 @@ class BodyReader(ChunkReader):
                 body.decode()
             told, pieces = self.parse(body)
             if told.error != NULL:
-                self.read_error({"error": msgspec.json.decode(_short(told.error))})
+                self.read_error({"error": aside(told.error)})
                 return b""
         except OversizedAnswerError as error:
             self.fail(Fault.OVERSIZED, str(error))
             return b""
         except UNREADABLE:
             return self._unreadable()
-        if len({piece.index for piece in pieces}) < len(pieces):
+        if len(pieces) > 1 and len({piece.index for piece in pieces}) < len(pieces):
             return self._unreadable()
-        self.read_named(_short(told.model))
-        self.read_usage(_short(told.usage))
-        return self._take_all(pieces, len(body))
+        short = self._takes_text(pieces, len(body))
+        self.read_around(told, body.translate(_ONE_LINE) if _in_lines(body) else body)
+        self.extras.owe()
+        if not short:
+            return self._take_all(pieces, len(body))
+        if self.fault is None:
+            self.tokens = self.progressed = 1
+            self.content = self.finished = self.done = True
+        return b""
+
+    def _takes_text(self, pieces: list[Piece], size: int) -> bool:
+        """Say whether the writer took an answer that is one text and no more.
+
+        Nearly all are. The text is copied at once, and what `take` and `end` would find of such a
+        piece is known; all else, and whatever is odd, is judged and joined in full.
+        """
+        writer = self.writer
+        if len(pieces) != 1 or self.choices > 1 or not isinstance(writer, AnswerWriter):
+            return False
+        text = b"" if self._adapts or self.traits is not PROVIDER else _only_text(pieces[0])
+        return text != b"" and writer.take_text(text, pieces[0].finish, size)
 
     def parse(self, body: bytes) -> tuple[Chunk, list[Piece]]:
         """Return the pieces of an answer, and what stands beside them.
 
         Raises OversizedAnswerError, or one of UNREADABLE.
         """
-        whole = _read(body)
-        told = Chunk(model=whole.model, usage=whole.usage, error=whole.error)
-        choices = whole.choices or []
-        if whole.error != NULL:
+        told, choices = _read(body)
+        if told.error != NULL:
             return told, []
-        if any(values(choice.message) > _MOST_VALUES for choice in choices):
+        if any(map(_is_huge, choices)):
             raise OversizedAnswerError(_TOO_MANY)
         return told, [_piece(choice) for choice in choices]
 
@@ -130,17 +144,44 @@ class BodyReader(ChunkReader):
         return b""
 
 
-def _read(body: bytes) -> _Whole:
+def _in_lines(body: bytes) -> bool:
+    return b"\n" in body or b"\r" in body
+
+
+def _is_huge(choice: _Choice) -> bool:
+    return len(choice.message) > _MOST_VALUES and values(choice.message) > _MOST_VALUES
+
+
+def _only_text(piece: Piece) -> bytes:
+    """Return the text of a piece as JSON, b"" where it tells anything else, or may do so."""
+    if piece.index or piece.finish not in _ENDS or not piece.delta.content:
+        return b""
+    if not piece.logprobs == NULL == piece.native_finish:
+        return b""
+    text = b""
+    for name, raw in members(piece.raw).items():
+        if name == "content":
+            text = bytes(raw)
+        elif name != "role" and bytes(raw) not in _UNTOLD:
+            return b""
+    return text if text.startswith(b'"') else b""
+
+
+def _read(body: bytes) -> tuple[Chunk, list[_Choice]]:
     """Read it, leniently where it is only nearly right; raises one of UNREADABLE."""
     try:
-        whole = _whole.decode(body)
-        if b"\n" in body or b"\r" in body:
-            # between the tokens of JSON only; copied into one line of our own stream
-            whole = _whole.decode(body.translate(_ONE_LINE))
+        told = decode_chunk(body)
+        choices = _choices(told.choices) or []
     except msgspec.DecodeError:
-        found = loads(body)
-    else:
-        return whole
+        return _read_leniently(body)
+    if _in_lines(body):
+        # between the tokens of valid JSON only; copied into one line of our own stream
+        return _read(body.translate(_ONE_LINE))
+    return told, choices
+
+
+def _read_leniently(body: bytes) -> tuple[Chunk, list[_Choice]]:
+    found = loads(body)
     loose = msgspec.convert(found, LooseChoices).choices or []
     fields = as_object(found)
     told = map(as_object, as_list(fields.get("choices")))
@@ -154,12 +195,8 @@ def _read(body: bytes) -> _Whole:
         )
         for read, choice in zip(loose, told, strict=True)
     ]
-    aside = {name: Raw(written(fields.get(name))) for name in ("model", "usage", "error")}
-    return _Whole(choices=choices, **aside)
-
-
-def _short(raw: Raw) -> Raw:
-    return raw if len(raw) <= _MOST_ASIDE else NULL
+    names = ("model", "choices", "usage", "error")
+    return Chunk(*(Raw(written(fields.get(name))) for name in names)), choices
 
 
 def _piece(choice: _Choice) -> Piece:

@@ -52,7 +52,7 @@ class LooseChoices(Struct):
     choices: Annotated[list[_Choice], Meta(max_length=128)] | None = None
 
 
-_chunk = msgspec.json.Decoder(Chunk).decode
+decode_chunk = msgspec.json.Decoder(Chunk).decode
 _choices = msgspec.json.Decoder(Choices | None).decode
 _delta = msgspec.json.Decoder(Delta | None).decode
 
@@ -72,7 +72,7 @@ def read_strictly(data: bytes) -> tuple[Chunk, list[Piece]]:
     """Read one chunk and its pieces; raises one of UNREADABLE."""
     if not data.isascii():
         data.decode()  # the decoder does not look for UTF-8 in what it keeps raw
-    chunk = _chunk(data)
+    chunk = decode_chunk(data)
     if len(chunk.choices) > LARGE and bytes(chunk.choices).count(b"{") > MAX_CHUNK_OBJECTS:
         raise msgspec.ValidationError("more choices than an answer can have")
     return chunk, [_piece(choice) for choice in _choices(chunk.choices) or ()]

@@ -112,10 +112,8 @@ class ChunkReader(Reader):
         if around != self._around:
             self._around = around if len(around) <= _MAX_CACHED else None
             self._template = None
-            self._read_around(chunk, data, around)
+            self.read_around(chunk, data, around)
         self.extras.owe()
-        if self.extras.too_many:
-            self.fail(Fault.OVERSIZED, "the answer tells too much beside its choices")
         if not pieces or self.fault is not None:
             return b""
         if len(pieces) > 1:
@@ -134,16 +132,14 @@ class ChunkReader(Reader):
             self._lessons = MAX_LESSONS
         return self.take(piece)
 
-    def _read_around(self, chunk: Chunk, data: bytes, around: bytes) -> None:
-        self.read_named(chunk.model)
-        self.read_usage(chunk.usage)
-        if not self.traits.made_up:
-            self.extras.see(data, around)
-
-    def read_named(self, model: Raw) -> None:
-        """Take in who says that it answers."""
+    def read_around(self, chunk: Chunk, data: bytes, around: bytes) -> None:
+        """Take in what stands beside the choices, `around` being the data without them."""
+        model = chunk.model
         named = bytes(model).startswith(b'"') and model != _NO_NAME
         self.read_model(read_name(model), named=named)
+        self.read_usage(chunk.usage)
+        if not self.traits.made_up and not self.extras.see(data, around):
+            self.fail(Fault.OVERSIZED, "the answer tells too much beside its choices")
 
     def _learn(self, data: bytes, text: bytes) -> None:
         """Make a template of an event that was taken, whose text is, as JSON, `text`.

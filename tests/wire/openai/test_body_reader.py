@@ -1,11 +1,13 @@
 """One JSON object that comes in pieces is read at its end, and never without a bound."""
 
+import json
+
 import pytest
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.openai.body_reader import MAX_BODY_BYTES, BodyReader
 from exo_supervisor.wire.openai.stream_writer import DONE
-from tests.wire.reading import body_gathered
+from tests.wire.reading import body_gathered, body_streamed
 from tests.wire.reading import body_streamed as answer
 from tests.wire.reading import read_body as told
 
@@ -181,3 +183,27 @@ def test_the_bounds_are_the_most_that_is_read() -> None:
         usage = counts.replace(b'""', b'"%b"' % (b"x" * (65_536 + more - len(counts))))
         told(b'{"usage":%b,' % usage + BODY[1:], reading := answer())
         assert (reading.usage is None) == bool(more)
+
+
+BESIDE = b'{"citations":\r\n["u" ],"system_fingerprint":"fp","supervisor":1,"x":null,'
+
+
+@pytest.mark.parametrize("odd", [b"", b',"logprobs":{"a":-Infinity}'])
+def test_members_beside_the_choices_are_passed_on_as_a_streams_are(odd: bytes) -> None:
+    body = BESIDE + BODY.replace(b'"stop"', b'"stop"' + odd)[1:]
+    whole, made_up, stream = body_gathered(), body_gathered("A"), body_streamed()
+    told(body, whole)
+    written = json.loads(b"".join(whole.result()))
+    first = json.loads(told(body, stream).split(b"\n")[0].removeprefix(b"data: "))
+    for shown in (written, first):
+        assert (shown["citations"], shown["system_fingerprint"]) == (["u"], "fp")
+        assert not {"supervisor", "x"} & set(shown)
+    told(body, made_up)
+    assert "citations" not in json.loads(b"".join(made_up.result()))
+
+
+def test_too_much_beside_the_choices_of_a_whole_answer_is_a_fault() -> None:
+    many = b"".join(b'"x%d":1,' % number for number in range(257))
+    reading = answer()
+    assert told(b"{" + many + BODY[1:], reading) == b""
+    assert reading.fault is Fault.OVERSIZED
