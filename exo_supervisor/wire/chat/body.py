@@ -36,6 +36,7 @@ PREFILL: Final = "prefill"
 ANY_JSON: Final = "response_format=json_object"
 """The demand for JSON without a schema, which is one beside that for a form of the answer."""
 
+_NO_DEMANDS = frozenset[str]()
 _TOOL_RULES = frozenset({"tool_choice", "parallel_tool_calls"})
 _LONGEST_HARMLESS = 256
 _LARGE = object()
@@ -145,7 +146,9 @@ def check_stop_size(fields: Fields, name: str = "stop") -> None:
 
 def check_stop(stop: str | list[str] | None, name: str = "stop") -> tuple[str, ...]:
     """Return the stop texts, of which an empty one is none."""
-    texts = [stop] if isinstance(stop, str) else stop or []
+    if not stop:
+        return ()
+    texts = [stop] if isinstance(stop, str) else stop
     if len(texts) > _MOST_STOPS or sum(map(len, texts)) > _MOST_STOP_CHARS:
         raise _too_much_stop(name)
     return tuple(text for text in texts if text)
@@ -158,6 +161,8 @@ def _too_much_stop(name: str) -> BadRequestError:
 
 def demands_of(fields: Fields) -> frozenset[str]:
     """Name the fields of OpenAI's shape that change the answer and that some target ignores."""
+    if _HARMLESS.keys().isdisjoint(fields):
+        return _NO_DEMANDS
     present = [name for name in _HARMLESS if name in fields]
     values = {name: _value(name, fields[name]) for name in present}
     demands = {name for name in present if values[name] not in _HARMLESS[name]}

@@ -30,9 +30,10 @@ class Extras:
         self._now: dict[str, Raw] = {}
         self._owed: dict[str, Raw] = {}
 
-    def see(self, data: bytes, around: bytes) -> bool:
-        """Read them out of a chunk, `around` being what is not its choices; False: too many."""
-        if around.count(b'":') > MAX_NAMES:
+    def see(self, data: bytes, choices: bytes | Raw) -> bool:
+        """Read them out of a chunk; False: it has too many names beside its choices."""
+        names = data.count(b'":')
+        if names > MAX_NAMES and names - bytes(choices).count(b'":') > MAX_NAMES:
             return False
         self._now = beside_choices(data)
         if not self._now:

@@ -95,10 +95,11 @@ class Reader(Answer, ABC):
     _named: str | None = field(default=None, init=False)
     _sse: SseReader = field(default_factory=SseReader, init=False)
     _cut: StopFilter | None = field(default=None, init=False)
-    _ends: dict[int, str] = field(default_factory=dict[int, str], init=False)
+    _ends: dict[int, str] = field(init=False)
     _adapts: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
+        self._ends = {}
         if self.traits.runs_on:
             self._cut = StopFilter(self.max_tokens, self.stop)
         self._adapts = self._cut is not None or self.seam is not None

@@ -1,13 +1,18 @@
 """What a client asks for, in the neutral shape: OpenAI's, whatever language it speaks itself."""
 
+from functools import lru_cache
 from typing import Final, Literal
 
+import msgspec
 from msgspec import Raw, Struct
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.exo.hazards import Hazard
 from exo_supervisor.wire.exo.traits import PROVIDER, Traits
+
+TRUE: Final = Raw(b"true")
+FALSE: Final = Raw(b"false")
 
 Fields = dict[str, Raw]
 """The top-level fields of a body, each as it came, in the client's order."""
@@ -67,6 +72,15 @@ class Ask(Struct, frozen=True):
     streamed: bool = True
     usage: bool = True
     quirks: frozenset[str] = frozenset()
+
+    def named(self) -> Raw:
+        """Return the model's name as JSON."""
+        return _as_json(self.model)
+
+
+@lru_cache(maxsize=256)  # few are asked again and again
+def _as_json(name: str) -> Raw:
+    return Raw(msgspec.json.encode(name))
 
 
 def refused_of_client(fault: Fault, request: ChatRequest) -> Fault:

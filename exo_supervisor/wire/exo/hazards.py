@@ -22,6 +22,7 @@ MAX_DIGITS = 20
 """Characters of the longest integer within 64 bits."""
 INTEGERS = ("seed", "n", "max_tokens", "top_logprobs", "repetition_context_size")
 """Fields that Exo reads as integers, out of a string or of 1e30, too."""
+_INTEGERS = frozenset(INTEGERS)
 
 Hazard = Literal["too_wide", "outside_0_1", "no_content"]
 RUNNER_DIES_OF: Final = frozenset[str]({"too_wide", "outside_0_1", "no_content"})
@@ -49,14 +50,22 @@ def read_hazards(
         found["messages"] = "no_content"
     if "min_p" in fields and not _within_0_1(fields["min_p"]):
         found["min_p"] = "outside_0_1"
-    for name in INTEGERS:
-        if name in fields and not INT_MIN <= (number(fields[name]) or 0) <= INT_MAX:
-            found[name] = "too_wide"
+    if not _INTEGERS.isdisjoint(fields):
+        for name in INTEGERS:
+            if name in fields and _reads_too_wide(fields[name]):
+                found[name] = "too_wide"
     if _has_long_number(body):
         found |= {name: "too_wide" for name, raw in fields.items() if _is_wide(raw)}
-    for name in harmful_samplers(fields):
-        found.pop(name, None)
+    if found:
+        for name in harmful_samplers(fields):
+            found.pop(name, None)
     return found
+
+
+def _reads_too_wide(raw: Raw) -> bool:
+    if len(raw) < len(_LONG_NUMBER) and bytes(raw).isdigit():
+        return False
+    return not INT_MIN <= (number(raw) or 0) <= INT_MAX
 
 
 def harmful_samplers(fields: Mapping[str, Raw]) -> list[str]:

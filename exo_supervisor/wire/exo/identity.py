@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 from exo_supervisor.core.names import Generation, ModelId, NodeId
 from exo_supervisor.wire.bounds import at_most, bounded_part
 from exo_supervisor.wire.chat.piece import NULL
-from exo_supervisor.wire.chat.request import Ask, ChatRequest, Kind
+from exo_supervisor.wire.chat.request import TRUE, Ask, ChatRequest, Kind
 from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.conversation import in_place
 from exo_supervisor.wire.exo.hazards import harmful_samplers
@@ -154,8 +154,8 @@ def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
     message without content, as beside calls of tools, with a 500.
     """
     fields = request.fields.copy()
-    fields["model"] = Raw(msgspec.json.encode(ask.model))
-    fields["stream"] = Raw(b"true")
+    fields["model"] = ask.named()
+    fields["stream"] = TRUE
     fields.pop("stream_options", None)
     limit = fields.pop("max_completion_tokens", None)
     if limit is not None and request.max_tokens is not None:

@@ -24,6 +24,7 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _NAME_TAKES = 512
 """Bytes of memory that a member's name takes over its JSON, about."""
 
+_encode = msgspec.json.Encoder().encode
 _TEXTS = frozenset({"content", "reasoning_content", "reasoning", "refusal"})
 _SAID = frozenset({"role", "content"})
 _AUDIO_TEXTS = frozenset({"data", "transcript"})
@@ -106,11 +107,11 @@ class _Told:
         else:
             content.write(into)
         for name, member in () if rest is None else rest.whole().items():
-            into.append(b",%b:" % msgspec.json.encode(name))
+            into.append(b",%b:" % _encode(name))
             write(member, into)
         into.append(b'},"logprobs":')
         write((self.logprobs and self.logprobs.whole()) or None, into)
-        into.append(b',"finish_reason":%b}' % msgspec.json.encode(self.finish))
+        into.append(b',"finish_reason":%b}' % _encode(self.finish))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,7 +129,10 @@ class AnswerWriter:
     native: ClassVar[str] = ""
 
     held: int = field(default=0, init=False)
-    _told: dict[int, _Told] = field(default_factory=dict[int, _Told], init=False)
+    _told: dict[int, _Told] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._told = {}
 
     def take(self, piece: Piece, _answer: Answer) -> bytes:
         """Add what one piece says; returns no bytes, since the client gets them at the end."""
@@ -139,6 +143,17 @@ class AnswerWriter:
         if new:
             self.note(new * _NAME_TAKES)
         return b""
+
+    def take_text(self, text: bytes, finish: str | None, size: int, /) -> bool:
+        """Take a whole answer of `size` bytes whose one piece is a text; False: it is too large."""
+        held = self.held + size + _NAME_TAKES
+        if held > self.most_bytes:
+            return False
+        self.held = held
+        told = self._told[0] = _Told()
+        told.content, told.finish = Grown(), finish
+        told.content.add(text)
+        return True
 
     def plain(self, piece: Piece, _answer: Answer, _mark: bytes, size: int) -> WriteTexts | None:
         """Return what adds texts to the content of a choice that has some."""
@@ -175,9 +190,9 @@ class AnswerWriter:
 
         An upstream that told no usage gets its completion's content chunks counted.
         """
-        model = msgspec.json.encode(answer.served_model or self.model)
+        model = _encode(answer.served_model or self.model)
         head = b'{"id":%b,"created":%d,"model":%b,"choices":['
-        parts = [head % (msgspec.json.encode(self.id), self.created, model)]
+        parts = [head % (_encode(self.id), self.created, model)]
         for number, (index, told) in enumerate(sorted(self._told.items())):
             parts.append(b'%b{"index":%d,"message":' % (b"," if number else b"", index))
             told.write(parts)

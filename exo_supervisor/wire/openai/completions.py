@@ -108,6 +108,10 @@ class TextWriter(AnswerWriter):
         told.finish = piece.finish or told.finish
         return b""
 
+    def take_text(self, _text: bytes, _finish: str | None, _size: int, /) -> bool:
+        """Return False: texts are taken as pieces."""
+        return False
+
     def result(self, answer: Answer) -> list[bytes]:
         """Return the whole answer in parts; meant for a reading that is done and has no fault."""
         choices: list[object] = [

@@ -62,6 +62,10 @@ class EmbeddingsReader(BodyReader):
         pieces.sort(key=lambda piece: piece.index)
         return Chunk(model=told.model, usage=told.usage, error=told.error), pieces
 
+    def read_around(self, chunk: Chunk, _data: bytes, /) -> None:
+        """Take in who answered, and the count: what else is told beside the vectors is no news."""
+        BodyReader.read_around(self, chunk, b"{}")
+
     def read_usage(self, usage: Raw) -> None:
         """Take in the upstream's own count, which is of the texts alone."""
         try:

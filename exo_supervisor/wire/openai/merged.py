@@ -44,12 +44,14 @@ class Grown:
 
     def write(self, into: list[bytes]) -> None:
         """Write texts as a text, lists as a list, and both as a list in which texts are parts."""
-        if all(kind == b'"' for kind, _ in self._runs):
-            parts = [part for _, run in self._runs for part in run]
-            into += [b'"', *parts, b'"']
+        runs = self._runs
+        if not runs or (len(runs) == 1 and runs[0][0] == b'"'):  # runs of one kind are one
+            into.append(b'"')
+            into += runs[0][1] if runs else ()
+            into.append(b'"')
             return
         into.append(b"[")
-        for number, (kind, parts) in enumerate(self._runs):
+        for number, (kind, parts) in enumerate(runs):
             into.append(b"," if number else b"")
             into += parts if kind == b"[" else [b'{"type":"text","text":"', *parts, b'"}']
         into.append(b"]")

@@ -10,7 +10,7 @@ from exo_supervisor.core.names import ModelId
 from exo_supervisor.core.policy import NEW_LIMIT, NO_STREAM_OPTIONS
 from exo_supervisor.wire.bounds import MAX_NAME_CHARS
 from exo_supervisor.wire.chat.piece import NULL
-from exo_supervisor.wire.chat.request import Ask, ChatRequest, Fields, Kind
+from exo_supervisor.wire.chat.request import FALSE, TRUE, Ask, ChatRequest, Fields, Kind
 from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
 
@@ -52,10 +52,10 @@ def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
     for them, and strict servers refuse the request.
     """
     fields = request.fields.copy()
-    fields["model"] = Raw(msgspec.json.encode(ask.model))
+    fields["model"] = ask.named()
     if request.kind == "embeddings":  # which never come as a stream
         return msgspec.json.encode(fields)
-    fields["stream"] = Raw(b"true" if ask.streamed else b"false")
+    fields["stream"] = TRUE if ask.streamed else FALSE
     if request.dialect != "openai":
         fields["messages"] = _without_thoughts(fields["messages"])
     if ask.quirks:
@@ -65,7 +65,7 @@ def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
     elif ask.usage:
         options = request.fields.get("stream_options", NULL)
         merged: dict[str, Raw] = _options.decode(options) or {}
-        merged["include_usage"] = Raw(b"true")
+        merged["include_usage"] = TRUE
         fields["stream_options"] = Raw(msgspec.json.encode(merged))
     return msgspec.json.encode(fields)
 

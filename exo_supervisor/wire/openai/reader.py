@@ -25,7 +25,7 @@ _MAX_CACHED = 4_096
 MAX_LESSONS = 8
 """Templates learnt in a row to which no event came: from then on no more are learnt."""
 
-_text = msgspec.json.Decoder(str).decode
+decode_text = msgspec.json.Decoder(str).decode
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,7 +112,7 @@ class ChunkReader(Reader):
         if around != self._around:
             self._around = around if len(around) <= _MAX_CACHED else None
             self._template = None
-            self.read_around(chunk, data, around)
+            self.read_around(chunk, data)
         self.extras.owe()
         if not pieces or self.fault is not None:
             return b""
@@ -132,13 +132,13 @@ class ChunkReader(Reader):
             self._lessons = MAX_LESSONS
         return self.take(piece)
 
-    def read_around(self, chunk: Chunk, data: bytes, around: bytes) -> None:
-        """Take in what stands beside the choices, `around` being the data without them."""
+    def read_around(self, chunk: Chunk, data: bytes, /) -> None:
+        """Take in what stands beside the choices."""
         model = chunk.model
         named = bytes(model).startswith(b'"') and model != _NO_NAME
         self.read_model(read_name(model), named=named)
         self.read_usage(chunk.usage)
-        if not self.traits.made_up and not self.extras.see(data, around):
+        if not self.traits.made_up and not self.extras.see(data, chunk.choices):
             self.fail(Fault.OVERSIZED, "the answer tells too much beside its choices")
 
     def _learn(self, data: bytes, text: bytes) -> None:
@@ -173,7 +173,7 @@ class ChunkReader(Reader):
             if not (raw[:1] == b'"' == raw[-1:]) or b"\n" in raw or len(raw) > LARGE:
                 return None
             try:
-                text = _text(raw)
+                text = decode_text(raw)
             except UNREADABLE:
                 return None
             said += bool(text)
