@@ -43,7 +43,8 @@ class _Choice(Choice, gc=False):
 
 
 _ONE_LINE = bytes(0x20 if byte in b"\r\n" else byte for byte in range(256))
-_choices = msgspec.json.Decoder(Annotated[list[_Choice], Meta(max_length=128)] | None).decode
+_Choices = Annotated[list[_Choice], Meta(max_length=128)]
+_choices = msgspec.json.Decoder(_Choices | None).decode
 
 
 @dataclass(slots=True, kw_only=True)
