@@ -172,7 +172,7 @@ def _read(body: bytes) -> tuple[Chunk, list[_Choice]]:
     """Read it, leniently where it is only nearly right; raises one of UNREADABLE."""
     try:
         told = decode_chunk(body)
-        choices = _choices(told.choices) or []
+        choices: list[_Choice] = _choices(told.choices) or []
     except msgspec.DecodeError:
         return _read_leniently(body)
     if _in_lines(body):
