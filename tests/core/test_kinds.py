@@ -42,9 +42,12 @@ def test_where_only_exo_has_a_model_the_client_is_told_who_serves(kind: str, mod
 def test_no_model_is_placed_for_what_exo_does_not_serve() -> None:
     rule = ModelRule("chat", exo=(M,), cloud=((P, X),), on_demand=True)
     story = Story(Policy(clouds=CLOUDS, models=(rule,)))
-    start = ask(story, "embeddings")
-    assert isinstance(start, StartAttempt)
-    assert story.machine.tables.reconciler.expects((M,)) is False
+    row = story.machine.tables.reconciler.desired.row_of(M)
+    assert row is not None
+    assert isinstance(ask(story, "embeddings"), StartAttempt)
+    assert row.wanted is False
+    story.ask("chat", "chat")
+    assert row.wanted is True  # a chat has it placed
 
 
 def test_what_must_stay_in_the_house_is_not_embedded_elsewhere() -> None:
