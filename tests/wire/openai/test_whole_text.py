@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.continuation import Splice
 from exo_supervisor.wire.exo.traits import PROVIDER
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
 from exo_supervisor.wire.openai.body_reader import BodyReader
-from tests.wire.reading import body_streamed, read_body
+from exo_supervisor.wire.openai.completions import TextWriter
+from tests.wire.reading import body_gathered, body_streamed, read_body
 
 USAGE = {"prompt_tokens": 19, "completion_tokens": 10, "total_tokens": 29}
 MESSAGE = {"role": "assistant", "content": "Hello!\n\u00e9", "refusal": None}
@@ -162,3 +164,23 @@ def test_no_damaged_answer_is_told_otherwise(place: int, byte: int) -> None:
     body = bytearray(json.dumps(ANSWER).encode())
     body[place % len(body)] = byte
     counted(bytes(body))
+
+
+def test_a_text_beside_which_too_much_is_told_is_no_success_on_the_short_way() -> None:
+    many = {f"x{number}": 1 for number in range(257)}
+    writer = Counting(id="ours", created=7)
+    body = json.dumps(ANSWER | many).encode()
+    told = read(body, writer)
+    assert (told[2], told[4], writer.short) == (Fault.OVERSIZED, False, 1)
+
+
+def test_content_that_is_an_empty_list_is_none() -> None:
+    message = {"content": [], "refusal": "no"}
+    body = json.dumps({"choices": [CHOICE | {"message": message}]}).encode()
+    reading = body_gathered()
+    read_body(body, reading)
+    assert b'"content":null' in b"".join(reading.result())
+
+
+def test_texts_of_a_completion_are_taken_as_pieces() -> None:
+    assert not TextWriter(id="ours", created=7).take_text(b'"a"', "stop", 1)
