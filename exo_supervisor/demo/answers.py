@@ -1,13 +1,13 @@
 """What a request wishes for, and the bytes of a healthy answer to it."""
 
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
-from exo_supervisor.demo.diseases import HEALTHY, Disease
+from exo_supervisor.demo.diseases import HEALTHY, Breach, Disease
 
 TEXT: Final = (
     "A river keeps no promise yet it arrives at the sea "
@@ -54,8 +54,9 @@ class Answer:
     """The bytes of a healthy answer, cut where a disease may strike.
 
     `events` holds one event a token, and the last one carries the finish reason; `open_end` is
-    that last one without it; `broken` is a piece of the answer that cannot be read. `early` servers
-    send their headers before the first token.
+    that last one without it; `broken` is a piece of the answer that cannot be read; `breaches` are
+    events that may not stand between two tokens. `early` servers send their headers before the
+    first token.
     `whole`, `partial` (of so many tokens) and `failed_whole` (status, body) answer a request
     that asked for no stream. A server that `closes` ends its connection with the stream.
     """
@@ -69,6 +70,7 @@ class Answer:
     closing: tuple[bytes, ...]
     failure: tuple[bytes, ...]
     broken: bytes = b'data: {"id":"x","choices":[{"ind\n\n'
+    breaches: Mapping[Breach, bytes] = field(default_factory=dict[Breach, bytes])
     keepalive: bytes | None = None
     closes: bool = False
     progress: Callable[[int, int], bytes] | None = None

@@ -145,8 +145,16 @@ def _timeout_408(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
 
 
 def _bad_json_event(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
+    yield from _interrupted(answer, answer.broken, ill, pace)
+
+
+def _breach(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
+    yield from _interrupted(answer, answer.breaches.get(ill.breach, b""), ill, pace)
+
+
+def _interrupted(answer: Answer, by: bytes, ill: Disease, pace: float) -> Iterator[Step]:
     yield from _unfinished(answer, ill, pace)
-    yield Write(answer.broken)
+    yield Write(by)
     yield from _tokens(answer.events[ill.after :], pace)
     yield from map(Write, answer.closing)
 
@@ -180,7 +188,7 @@ def _tool_cut(answer: Answer, _: Disease, pace: float) -> Iterator[Step]:
 
 def _no_done(answer: Answer, _: Disease, pace: float) -> Iterator[Step]:
     yield from _tokens(answer.events, pace)
-    yield from (Write(data) for data in answer.closing if data != DONE)
+    yield from map(Write, answer.closing[:-1])
 
 
 def _done_without_finish(answer: Answer, _: Disease, pace: float) -> Iterator[Step]:
@@ -245,6 +253,7 @@ BODIES: dict[str, Body] = {
     "error_event": _error_event,
     "timeout_408": _timeout_408,
     "bad_json_event": _bad_json_event,
+    "breach": _breach,
     "bad_json": _bad_json,
     "odd_json": _odd_json,
     "network_error": _network_error,

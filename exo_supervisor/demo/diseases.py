@@ -30,6 +30,7 @@ Name = Literal[
     "gzip",
     "bad_json",
     "bad_json_event",
+    "breach",
     "odd_json",
     "network_error",
     "no_stream",
@@ -65,6 +66,11 @@ Name = Literal[
 
 NAMES: Final[tuple[Name, ...]] = get_args(Name)
 
+Breach = Literal["second_start", "other_block", "nested_block", "open_block", "no_reason"]
+"""What breaks the grammar of Messages: a message or a block begins in another, a delta is of a
+block that is not open, and the message ends with a block open, or without saying why."""
+BREACHES: Final[tuple[Breach, ...]] = get_args(Breach)
+
 # What one node suffers from and every node of its cluster shows, as they share one state.
 SHARED: Final = frozenset(
     {
@@ -91,7 +97,8 @@ class Disease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens of `trickle` or the comments of `prefill_stalls`, and the length of the pause of
     `re_election` and of `hub_lookup` (of what a model without a card needs before it is placed);
     `percent` is how far `downloading` is; `status`, `retry_after` (a header's value), `body` and
-    `words` belong to `status`; `size` is the bytes of `huge_event`.
+    `words` belong to `status`; `size` is the bytes of `huge_event`; `breach` says which one
+    `breach` is, of a cloud that speaks Messages: no other has such a grammar.
     """
 
     name: Name = "none"
@@ -103,6 +110,7 @@ class Disease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body: Literal["json", "text", "html"] = "json"
     words: str = "the demo refuses this request"
     size: int = 1 << 20
+    breach: Breach = "second_start"
 
 
 HEALTHY: Final = Disease()

@@ -152,6 +152,7 @@ def _parts(message: JsonObject) -> list[JsonObject]:
 def answer(wish: Wish) -> Answer:
     """Return the answer: thoughts first, then its text or a call, with its usage at both ends."""
     usage = {"input_tokens": wish.prompt_tokens, "output_tokens": 1, "cache_read_input_tokens": 0}
+    usage = usage if wish.billed else {}
     message: JsonObject = {
         "id": wish.id, "type": "message", "role": "assistant", "model": wish.model, "content": [],
         "stop_reason": None, "stop_sequence": None, "usage": usage,
@@ -166,9 +167,10 @@ def answer(wish: Wish) -> Answer:
         deltas[at] = begun + deltas[at]
         if index + 1 < len(blocks):
             deltas[at + len(some) - 1] += _event("content_block_stop", index=index)
-    total = {"output_tokens": len(wish.tokens)}
+    total = {"output_tokens": len(wish.tokens)} if wish.billed else {}
     stop = _event("content_block_stop", index=len(blocks) - 1)
     ended = {"stop_reason": reason, "stop_sequence": None}
+    finish = _event("message_delta", delta=ended, usage=total)
     failed = _json(_error(500, "Internal server error"))
     content = [_whole(start, some) for start, some in blocks]
     return Answer(
@@ -176,11 +178,20 @@ def answer(wish: Wish) -> Answer:
         early=wish.stream,
         content_type="text/event-stream" if wish.stream else "application/json",
         opening=(_event("message_start", message=message), _PING),
-        events=(*deltas, stop + _event("message_delta", delta=ended, usage=total)),
+        events=(*deltas, stop + finish),
         open_end=stop,
         closing=(_event("message_stop"),),
         failure=(b"event: error\ndata: " + failed + b"\n\n",),
         broken=b'event: content_block_delta\ndata: {"type":"content_block_delta","ind\n\n',
+        breaches={
+            "second_start": _event("message_start", message=message),
+            "other_block": _delta(len(blocks), {"type": "text_delta", "text": "x"}),
+            "nested_block": _event(
+                "content_block_start", index=1, content_block={"type": "text", "text": ""}
+            ),
+            "open_block": finish,
+            "no_reason": _event("message_stop"),
+        },
         keepalive=_PING,
         whole=_json(message | {"content": content, "stop_reason": reason, "usage": usage | total}),
         partial=lambda _: _json(message | {"content": content}),

@@ -1,16 +1,18 @@
-"""Prints the matrix: `python -m tests.app.matrix`; it fails if a cell is not as it should be."""
+"""Prints the matrix: `python -m tests.app.matrix`; it fails if a cell is not as it should be.
+
+There is a table for each dialect that a client may speak.
+"""
 
 import sys
 
 import anyio
 from blockbuster import blockbuster_ctx
 
-from tests.app.matrix.cells import MODES, PLACES, Told
+from tests.app.matrix.cells import MODES, PLACES, SPREAD, Dialect, Told
 from tests.app.matrix.run import run
 from tests.app.matrix.table import CELLS, ROWS
 
-COLUMNS = [(place, mode) for place in PLACES for mode in MODES]
-WIDTH = 13
+WIDTH = 18
 
 
 def main() -> int:
@@ -19,17 +21,24 @@ def main() -> int:
     for place in PLACES:
         with blockbuster_ctx("exo_supervisor"):
             came |= anyio.run(run, place, [cell for cell in CELLS.values() if cell.place == place])
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in [*_table(came), *_differences(came)]))
+    sys.stdout.write(
+        "".join(f"{line.rstrip()}\n" for line in [*_tables(came), *_differences(came)])
+    )
     return int(any(came[name] != cell.told for name, cell in CELLS.items()))
 
 
-def _table(came: dict[str, Told]) -> list[str]:
-    names = [f"{place} {mode}" for place, mode in COLUMNS]
-    lines = [_line("fault", names)]
+def _tables(came: dict[str, Told]) -> list[str]:
+    return [line for dialect in SPREAD for line in _table(dialect, came)]
+
+
+def _table(dialect: Dialect, came: dict[str, Told]) -> list[str]:
+    columns = [(place, mode) for place in SPREAD[dialect] for mode in MODES]
+    lines = [_line(dialect, [f"{place} {mode}" for place, mode in columns])]
     for row in ROWS:
-        cells = [f"{row.name}-{place}-{mode}" for place, mode in COLUMNS]
-        lines.append(_line(row.name, [_mark(cell, came) for cell in cells]))
-    return lines
+        names = [f"{row.name}-{place}-{dialect}-{mode}" for place, mode in columns]
+        if any(name in CELLS for name in names):
+            lines.append(_line(row.name, [_mark(name, came) for name in names]))
+    return [*lines, ""]
 
 
 def _line(name: str, cells: list[str]) -> str:

@@ -3,13 +3,15 @@
 from typing import Final
 
 from exo_supervisor.demo import Disease
-from tests.app.matrix.before import PAYLOAD, RESET, SILENT
+from exo_supervisor.demo.diseases import BREACHES
+from tests.app.matrix.before import MALFORMED, NO_GRAMMAR, PAYLOAD, RESET, SILENT
 from tests.app.matrix.cells import Row, broken, rescued, whole
 
 MB: Final = 1024 * 1024
 OVERSIZED: Final = rescued("oversized", "target")
 CUT: Final = broken("payload", "target")
 UNFINISHED: Final = rescued("unfinished", "model")
+LOST: Final = broken("malformed", "model")
 STALLED: Final = broken("stall", "model")
 STALLED_PLAIN: Final = rescued("stall", "model")
 
@@ -41,14 +43,15 @@ AFTER: Final = (
     Row(
         "one_malformed",
         Disease("bad_json_event", after=2),
-        broken("malformed", "model"),
-        rescued("malformed", "model"),
+        LOST,
+        MALFORMED,
     ),
     Row(
         "network_error",
         Disease("network_error", after=2),
         broken("error_event", "model"),
         rescued("error_event", "model"),
+        but={"anthropic": None},  # it has no such reason to stop
     ),
     Row("unfinished", Disease("unfinished", after=2), broken("unfinished", "model"), UNFINISHED),
     Row(
@@ -62,8 +65,17 @@ AFTER: Final = (
         "half_a_call",
         Disease("tool_cut"),
         PAYLOAD,
-        but={"A": None, "cloud-stream": CUT},
+        but={"A": None, "cloud-stream": CUT, "cloud-ollama-stream": PAYLOAD},  # it tells none of it
         tools=True,
+    ),
+    *(
+        Row(
+            f"{breach}_later",
+            Disease("breach", after=2, breach=breach),
+            LOST,
+            but=NO_GRAMMAR | {"anthropic-stream": LOST, "anthropic-plain": MALFORMED},
+        )
+        for breach in BREACHES
     ),
 )
 HARMLESS: Final = (

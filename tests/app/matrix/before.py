@@ -3,10 +3,15 @@
 from typing import Final
 
 from exo_supervisor.demo import Disease
+from exo_supervisor.demo.diseases import BREACHES
 from tests.app.matrix.cells import Row, Told, busy, rejected, rescued
 
 NO_NAME: Final[dict[str, Told | None]] = dict.fromkeys("ABC")
 """A node is asked at an address, and without TLS."""
+NO_OPTIONS: Final[dict[str, Told | None]] = {"anthropic": None}
+"""All of Messages can be streamed, and is without options."""
+NO_GRAMMAR: Final[dict[str, Told | None]] = dict.fromkeys(("A", "B", "C", "cloud"))
+"""Chunks may come in any order; of what speaks Messages, a row says itself what it comes to."""
 EMPTY: Final = rescued("empty", "model")
 SILENT: Final = rescued("first_content_timeout", "model")
 MALFORMED: Final = rescued("malformed", "model")
@@ -51,9 +56,9 @@ WORDS: Final = (
     _cloud("too_long", 422, "`inputs` tokens + `max_new_tokens` must be <= 4096."),
     _cloud("part", 400, "This model does not support image input."),
     _cloud("tools", 404, "No endpoints found that support tool use."),
-    Row("no_stream", Disease("no_stream"), ASKED_ANEW, but=NO_NAME),
+    Row("no_stream", Disease("no_stream"), ASKED_ANEW, but=NO_NAME | NO_OPTIONS),
     Row("no_stream_options", Disease("no_stream_options"), ASKED_ANEW,
-        but=NO_NAME | {"cloud-stream": NOT_THERE}),
+        but=NO_NAME | NO_OPTIONS | {"cloud-chat-stream": NOT_THERE}),
 )  # fmt: skip
 """Refusals that only their words tell apart."""
 HEADS: Final = (
@@ -104,7 +109,12 @@ BODIES: Final = (
     Row("empty_200", Disease("empty_200"), EMPTY),
     Row("empty_stream", Disease("empty_stream"), EMPTY),
     Row("unfinished_first", Disease("unfinished"), EMPTY),
-    Row("bad_json", Disease("bad_json"), MALFORMED, but={"A": EMPTY, "cloud": EMPTY}),
+    Row(
+        "bad_json",
+        Disease("bad_json"),
+        MALFORMED,
+        but={"A": EMPTY, "cloud": EMPTY, "anthropic": MALFORMED},
+    ),
     Row("malformed_first", Disease("bad_json_event"), MALFORMED),
     Row(
         "error_first",
@@ -123,4 +133,13 @@ BODIES: Final = (
     ),
     Row("prefill_stands", Disease("prefill_stalls", seconds=0.2), SILENT, kind="slow"),
 )
-BEFORE: Final = (*CONNECTING, *HEADS, *WORDS, *BODIES)
+GRAMMAR: Final = tuple(
+    Row(
+        f"{breach}_first",
+        Disease("breach", breach=breach),
+        MALFORMED,
+        but=NO_GRAMMAR | {"anthropic": MALFORMED},
+    )
+    for breach in BREACHES
+)
+BEFORE: Final = (*CONNECTING, *HEADS, *WORDS, *BODIES, *GRAMMAR)

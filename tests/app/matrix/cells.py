@@ -8,7 +8,9 @@ from msgspec import Struct
 from exo_supervisor.core.names import Generation
 from exo_supervisor.demo import Disease
 
-Place = Generation | Literal["cloud"]
+Place = Generation | Literal["cloud", "anthropic"]
+Dialect = Literal["chat", "messages", "responses", "ollama"]
+"""What the client speaks; a target at `anthropic` speaks Messages, all others chat."""
 Mode = Literal["stream", "plain"]
 Client = Literal["whole", "rescued", "error", "broken", "half"]
 """The whole answer of the target that was asked first; of another; an error; a stream that ends in
@@ -27,7 +29,14 @@ WAIT_AT: Final[Mapping[Kind, tuple[Place, ...]]] = {
     "vouched": ("C",),
 }
 """Where the suite's one cell of a row waits: a house of its own for each kind and place."""
-PLACES: Final[tuple[Place, ...]] = ("A", "B", "C", "cloud")
+PLACES: Final[tuple[Place, ...]] = ("A", "B", "C", "cloud", "anthropic")
+SPREAD: Final[Mapping[Dialect, tuple[Place, ...]]] = {
+    "chat": PLACES,
+    "messages": ("C", "cloud", "anthropic"),
+    "responses": ("C", "cloud", "anthropic"),
+    "ollama": ("C", "cloud", "anthropic"),
+}
+"""Where a client of each dialect asks: who serves is read alike, whatever the client speaks."""
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 
 
@@ -52,7 +61,8 @@ class Told(Struct, frozen=True):
 class Row(Struct, frozen=True):
     """One fault; `plain` and `but` say where it comes to something else, None to nothing.
 
-    `but` names a place, or a place and a mode as in a cell's id.
+    `but` names a place, alone, with a mode, or with a dialect and a mode; what it says of `cloud`
+    holds for `anthropic`, too, unless that is named.
     """
 
     name: str
@@ -64,10 +74,14 @@ class Row(Struct, frozen=True):
     tools: bool = False
     wire: Wire = "tcp"
 
-    def told(self, place: Place, mode: Mode) -> Told | None:
+    def told(self, place: Place, dialect: Dialect, mode: Mode) -> Told | None:
         """Say what the fault comes to, None where there is no such thing."""
         usual = self.plain if mode == "plain" and self.plain else self.stream
-        return self.but.get(f"{place}-{mode}", self.but.get(place, usual))
+        places = ("anthropic", "cloud") if place == "anthropic" else (place,)
+        ways = (f"-{dialect}-{mode}", f"-{mode}", "")
+        names = (each + way for each in places for way in ways)
+        named = next((name for name in names if name in self.but), None)
+        return usual if named is None else self.but[named]
 
 
 class Cell(Struct, frozen=True):
@@ -75,13 +89,14 @@ class Cell(Struct, frozen=True):
 
     row: Row
     place: Place
+    dialect: Dialect
     mode: Mode
     told: Told
 
     @property
     def id(self) -> str:
         """Name the cell."""
-        return f"{self.row.name}-{self.place}-{self.mode}"
+        return f"{self.row.name}-{self.place}-{self.dialect}-{self.mode}"
 
 
 def whole() -> Told:
@@ -110,13 +125,14 @@ def broken(fault: str, booked: Booked) -> Told:
 
 
 def cells(rows: tuple[Row, ...]) -> dict[str, Cell]:
-    """Spread rows over places and modes."""
+    """Spread rows over places, dialects and modes."""
     spread = (
-        Cell(row, place, mode, told)
+        Cell(row, place, dialect, mode, told)
         for row in rows
-        for place in PLACES
+        for dialect, places in SPREAD.items()
+        for place in places
         for mode in MODES
-        if (told := row.told(place, mode)) is not None
+        if (told := row.told(place, dialect, mode)) is not None
     )
     return {cell.id: cell for cell in spread}
 

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.policy import Waits
-from exo_supervisor.demo import Cloud, ExoNode
+from exo_supervisor.demo import Cloud, ExoNode, MessagesCloud
 from exo_supervisor.serve import timers as serve_timers
 from tests.app.matrix.cells import Cell, Kind, Place
 from tests.app.world import KEY, KEY_ENV, World, in_process
@@ -22,6 +22,7 @@ OWN_TOKENS, RESCUE_TOKENS = 4, 7
 PACE: Final = 0.005
 """Seconds between tokens: what comes after the first content must not come with it."""
 NEVER: Final = 600.0
+CLOUDS: Final = {"cloud": Cloud, "anthropic": MessagesCloud}
 
 Json = dict[str, Any]
 
@@ -65,7 +66,7 @@ async def house(place: Place, cells: Sequence[Cell], timers: Timers) -> AsyncGen
         for server in (*targets.values(), rescue):
             await stack.enter_async_context(server)
         providers = [_provider(RESCUE, rescue.base_url, priority=2)]
-        if place == "cloud":
+        if place in CLOUDS:
             providers += [_ill_provider(cell, targets[cell.id], timers) for cell in cells]
         world = await stack.enter_async_context(
             in_process(
@@ -84,19 +85,19 @@ async def house(place: Place, cells: Sequence[Cell], timers: Timers) -> AsyncGen
 
 
 def _target(place: Place, cell: Cell) -> ExoNode | Cloud:
-    if place == "cloud":
-        return Cloud(KEY, (MODEL,), pace=PACE, tokens=OWN_TOKENS, keepalive_every=0.2)
+    if place == "cloud" or place == "anthropic":  # noqa: PLR1714 - so that types are told apart
+        return CLOUDS[place](KEY, (MODEL,), pace=PACE, tokens=OWN_TOKENS, keepalive_every=0.2)
     return ExoNode(place, (cell.id,), pace=PACE, tokens=OWN_TOKENS, keepalive_every=0.2)
 
 
 def _model(place: Place, cell: Cell) -> Json:
     rescue = f"{RESCUE}/{MODEL}"
-    if place == "cloud":
+    if place in CLOUDS:
         return {"name": cell.id, "cloud": [f"{cell.id}/{MODEL}", rescue]}
     return {"name": cell.id, "exo": [cell.id], "cloud": [rescue]}
 
 
-def _provider(name: str, base_url: str, **more: float) -> Json:
+def _provider(name: str, base_url: str, **more: float | str) -> Json:
     return {"name": name, "base_url": base_url, "key_env": KEY_ENV, "headers": 20.0} | more
 
 
@@ -107,8 +108,11 @@ def _ill_provider(cell: Cell, server: ExoNode | Cloud, timers: Timers) -> Json:
         "dns": "http://nobody.test",
         "no_route": "http://255.255.255.255",  # the kernel refuses to connect to a broadcast
     }
-    base_url = f"{urls[cell.row.wire]}/v1"
-    return _provider(cell.id, base_url, priority=1, **_timeouts(timers))
+    url = urls[cell.row.wire]
+    timeouts = _timeouts(timers)
+    if isinstance(server, MessagesCloud):
+        return _provider(cell.id, url, priority=1, dialect="anthropic", **timeouts)
+    return _provider(cell.id, f"{url}/v1", priority=1, **timeouts)
 
 
 def _timeouts(timers: Timers) -> dict[str, float]:

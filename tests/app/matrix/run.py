@@ -11,20 +11,22 @@ from exo_supervisor.demo import text
 from exo_supervisor.demo.answers import FOREIGN
 from tests.app.matrix.cells import Booked, Cell, Client, Kind, Place, Told
 from tests.app.matrix.house import OWN_TOKENS, RESCUE_TOKENS, TIMERS, House, house
-from tests.app.world import PATIENCE, asking, events, post
+from tests.app.matrix.speakers import SPEAKERS
+from tests.app.world import PATIENCE, events, post
 from tests.demo.raw import Reply, taken_apart
 
 AT_ONCE: Final[dict[Kind, int]] = {
     "quick": 16,
     "heavy": 1,
-    "slow": 64,
+    "slow": 24,
     "stalling": 64,
     "vouched": 64,
     "walled": 8,
 }
 """Cells at once."""
+HOUSED: Final = 128
+"""Cells in one house: each has a target, which is looked at before anybody asks."""
 CALL: Final = '{"city": "Paris"}'
-TOOL: Final = {"type": "function", "function": {"name": "weather"}}
 
 Json = dict[str, Any]
 
@@ -34,8 +36,8 @@ async def run(place: Place, cells: Sequence[Cell]) -> dict[str, Told]:
     told: dict[str, Told] = {}
     for kind in TIMERS:
         chosen = [cell for cell in cells if cell.row.kind == kind]
-        if chosen:
-            told |= await _run(place, kind, chosen)
+        for at in range(0, len(chosen), HOUSED):
+            told |= await _run(place, kind, chosen[at : at + HOUSED])
     return told
 
 
@@ -59,20 +61,22 @@ async def _run(place: Place, kind: Kind, cells: Sequence[Cell]) -> dict[str, Tol
 
 async def _ask(made: House, cell: Cell) -> Reply:
     made.targets[cell.id].disease = cell.row.disease
-    more: Json = {"model": cell.id}
+    speaker = SPEAKERS[cell.dialect]
+    body = {"model": cell.id, **speaker.asking}
     if cell.mode == "stream":
-        more |= {"stream": True, "stream_options": {"include_usage": True}}
+        body |= speaker.streaming
     if cell.row.tools:
-        more["tools"] = [TOOL]
-    return taken_apart(await _exchanged(made.world.path, json.dumps(asking(**more)).encode()))
+        body["tools"] = [speaker.tool]
+    asked = post(json.dumps(body).encode(), path=speaker.path)
+    return taken_apart(await _exchanged(made.world.path, asked))
 
 
-async def _exchanged(path: str, body: bytes) -> bytes:
+async def _exchanged(path: str, asked: bytes) -> bytes:
     """Send a request and return what comes until the connection ends, however it ends."""
     parts: list[bytes] = []
     with anyio.fail_after(PATIENCE):
         async with await anyio.connect_unix(path) as client:
-            await client.send(post(body))
+            await client.send(asked)
             with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
                 while True:
                     parts.append(await client.receive(2**20))
@@ -107,62 +111,25 @@ def _booked(failed: list[Json]) -> Booked:
 
 def _client(cell: Cell, reply: Reply, done: Json, name: str) -> Client:
     """Say what the client got, headers and log agreeing on it."""
-    head = reply.headers
+    head, speaker = reply.headers, SPEAKERS[cell.dialect]
     if reply.status != done["status"] or head["x-request-id"] != done["request_id"]:
         return "half"
     if reply.status != 200:
-        error = json.loads(reply.body)["error"]
-        return "error" if reply.whole and error["code"] == done["code"] else "half"
+        return "error" if reply.whole and speaker.code(reply) == done["code"] else "half"
     shown = (head["x-supervisor-target"], int(head["x-supervisor-attempts"]))
     if shown != (done["target"], done["attempts"]):
         return "half"
     if head.get("x-supervisor-shift") != done["shift"]:
         return "half"
     if cell.mode == "stream" and not reply.whole:
-        return "broken" if _is_broken(reply, done) else "half"
-    said = _streamed(reply) if cell.mode == "stream" else _plain(reply)
-    if not reply.whole or said != _wanted(cell, own=done["target"] == name):
+        return "broken" if speaker.broken(reply) == done["code"] else "half"
+    if not reply.whole:
+        return "half"
+    streams = cell.mode == "stream"
+    said = speaker.streamed(reply) if streams else speaker.plain(json.loads(reply.body))
+    if said != _wanted(cell, own=done["target"] == name):
         return "half"
     return "whole" if done["target"] == name else "rescued"
-
-
-def _is_broken(reply: Reply, done: Json) -> bool:
-    """Say whether the stream's end cannot be taken for that of a whole one."""
-    *chunks, last = _events(reply)
-    begun = [choice for chunk in chunks for choice in chunk["choices"]]
-    return (
-        bool(begun)
-        and not any(choice["finish_reason"] for choice in begun)
-        and "error" in last
-        and last["error"]["code"] == done["code"]
-    )
-
-
-def _events(reply: Reply) -> list[Json]:
-    blocks = reply.body.decode().split("\n\n")
-    return [
-        json.loads(block.removeprefix("data: ")) for block in blocks if block.startswith("data: {")
-    ]
-
-
-def _streamed(reply: Reply) -> str | None:
-    """Put a stream's words together, None if it does not end as one does."""
-    if not reply.body.endswith(b"data: [DONE]\n\n"):
-        return None
-    choices = [choice for chunk in _events(reply) for choice in chunk["choices"]]
-    ends = [choice["finish_reason"] for choice in choices if choice["finish_reason"]]
-    return "".join(_words(choice["delta"]) for choice in choices) if len(ends) == 1 else None
-
-
-def _plain(reply: Reply) -> str | None:
-    [choice] = json.loads(reply.body)["choices"]
-    return _words(choice["message"]) if choice["finish_reason"] else None
-
-
-def _words(part: Json) -> str:
-    calls: list[Json] = part.get("tool_calls") or []
-    spoken = part.get("content") or ""
-    return spoken + "".join(call["function"].get("arguments", "") for call in calls)
 
 
 def _wanted(cell: Cell, *, own: bool) -> str:

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from tests.app.matrix.cells import PLACES, Client
+from tests.app.matrix.cells import Client
 from tests.app.matrix.table import CELLS
 
 SAYS: Final[dict[Client, str]] = {
@@ -40,9 +40,11 @@ LINES: Final = (
         "stall_later",
     ),
     Line(
-        "an error event, a 408 in the body, an end without a finish reason",
-        "error_first 408_first unfinished_first",
-        "error_later 408_later unfinished done_without_finish one_malformed network_error",
+        "an error event, a 408 in the body, an event out of place, an end without a finish reason",
+        "error_first 408_first unfinished_first second_start_first"
+        " other_block_first nested_block_first open_block_first no_reason_first",
+        "error_later 408_later unfinished done_without_finish one_malformed network_error"
+        " second_start_later other_block_later nested_block_later open_block_later no_reason_later",
     ),
     Line(
         "500, 502, 504, a redirect, HTML, gzip, bad JSON, an empty 200",
@@ -78,7 +80,10 @@ def table() -> list[str]:
 def _says(rows: str) -> str:
     if not rows:
         return ""
-    ids = (f"{row}-{place}-stream" for row in rows.split() for place in PLACES)
-    clients: set[Client] = {CELLS[name].told.client for name in ids if name in CELLS}
+    clients: set[Client] = {
+        cell.told.client
+        for cell in CELLS.values()
+        if cell.mode == "stream" and cell.row.name in rows.split()
+    }
     [client] = clients
     return SAYS[client]

@@ -41,7 +41,7 @@ def test_a_client_that_waits_is_pinged_and_told_who_serves() -> None:
         (403, "permission_error"),
         (404, "not_found_error"),
         (405, "invalid_request_error"),
-        (413, "invalid_request_error"),
+        (413, "request_too_large"),
         (415, "invalid_request_error"),
         (422, "invalid_request_error"),
         (429, "rate_limit_error"),
