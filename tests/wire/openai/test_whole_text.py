@@ -175,7 +175,7 @@ def test_a_text_beside_which_too_much_is_told_is_no_success_on_the_short_way() -
 
 
 def test_content_that_is_an_empty_list_is_none() -> None:
-    message = {"content": [], "refusal": "no"}
+    message: dict[str, object] = {"content": [], "refusal": "no"}
     body = json.dumps({"choices": [CHOICE | {"message": message}]}).encode()
     reading = body_gathered()
     read_body(body, reading)
