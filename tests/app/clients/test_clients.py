@@ -1,0 +1,15 @@
+"""Every client before every target, by the libraries that people use: all that they do works."""
+
+import pytest
+
+from tests.app.clients.cells import TARGETS, run
+from tests.app.clients.sdks import CLIENTS
+
+pytestmark = [pytest.mark.real_time, pytest.mark.alone]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_a_client_is_served_whoever_is_behind(client: str, target: str) -> None:
+    came = await run(client, target)
+    assert {name: why for name, why in came.items() if why} == {}
