@@ -41,7 +41,6 @@ class Item(Struct):
     arguments: str | None = None
     input: str | None = None
     output: Raw = NULL
-    action: Raw = NULL
 
 
 class _Part(Struct):

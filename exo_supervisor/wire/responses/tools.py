@@ -27,6 +27,12 @@ _APART = "__"
 _WEB_SEARCH = "web_search"
 
 
+class _Grammar(Struct):
+    type: str = "text"
+    syntax: str = ""
+    definition: str = ""
+
+
 class Tool(Struct):
     """One tool; those that OpenAI itself runs have a type of their own."""
 
@@ -35,14 +41,8 @@ class Tool(Struct):
     description: str | None = None
     parameters: Raw = NULL
     strict: bool | None = None
-    format: "_Grammar | None" = None
+    format: _Grammar | None = None
     tools: "list[Tool] | None" = None
-
-
-class _Grammar(Struct):
-    type: str = "text"
-    syntax: str = ""
-    definition: str = ""
 
 
 class ToolChoice(Struct):
