@@ -10,7 +10,7 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.anthropic.reader import EventReader
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.reader import aside
-from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES, WholeBody
+from exo_supervisor.wire.chat.whole_body import WholeBody, WholeReader
 from exo_supervisor.wire.lenient_json import members
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
@@ -28,36 +28,27 @@ _list = msgspec.json.Decoder(list[Raw])
 
 
 @dataclass(slots=True, kw_only=True)
-class BodyReader(EventReader):
+class BodyReader(WholeReader, EventReader):
     """Makes pieces of one message, as if it had been streamed, once all of it is here."""
 
     _body: WholeBody = field(default_factory=WholeBody, init=False)
 
     @property
-    def held(self) -> int:
-        """Return how many bytes of the answer are held here."""
-        return self._body.size
+    def gathered(self) -> WholeBody:
+        """What came so far."""
+        return self._body
 
-    def feed(self, data: bytes) -> bytes:
-        """Take the next bytes in; there is nothing for the client before the end."""
-        if self.fault is None and not self._body.add(data):
-            self.fail(Fault.OVERSIZED, f"the answer is larger than {MAX_BODY_BYTES} bytes")
-        return b""
-
-    def close(self) -> bytes:
-        """Take the end in and return all that a streaming client gets."""
-        if self.fault is not None:
-            return b""
-        body = self._body.join()
+    def read_body(self, body: bytes) -> bytes:
+        """Read all of it and return what a streaming client gets."""
         if not body.strip():
             self.fail(Fault.EMPTY, "the answer was empty")
         elif body.count(b"{") > _MOST_OBJECTS:
             self.fail(Fault.OVERSIZED, f"the answer holds more than {_MOST_OBJECTS} objects")
         else:
-            return self._read_body(body)
+            return self._read_message(body)
         return b""
 
-    def _read_body(self, body: bytes) -> bytes:
+    def _read_message(self, body: bytes) -> bytes:
         try:
             if not body.isascii():
                 body.decode()

@@ -6,11 +6,9 @@ from typing import ClassVar
 from exo_supervisor.wire.anthropic.blocks import Event
 from exo_supervisor.wire.anthropic.events import DIALECT, Events, events_of
 from exo_supervisor.wire.chat.continuation import Transcript
-from exo_supervisor.wire.chat.piece import Answer, OversizedAnswerError, Piece, WriteTexts
+from exo_supervisor.wire.chat.held_back import HeldBack
+from exo_supervisor.wire.chat.piece import Answer, Piece, WriteTexts
 from exo_supervisor.wire.dialect import Reply
-
-MAX_HELD_BYTES = 1 << 20
-"""Bytes of what comes before the first content and waits for it, at most."""
 
 _TEXT_EVENT = b"event: content_block_delta\ndata: %b\n\n"
 
@@ -27,8 +25,7 @@ class StreamWriter:
     events: Events
     transcript: Transcript | None = None
 
-    _waiting: list[bytes] = field(default_factory=list[bytes], init=False)
-    _waiting_size: int = field(default=0, init=False)
+    _waiting: HeldBack = field(default_factory=HeldBack, init=False)
 
     @property
     def held(self) -> int:
@@ -43,22 +40,14 @@ class StreamWriter:
         if self.transcript is not None:
             self.transcript.note(piece)
         written = framed(self.events.take(piece, answer))
-        if answer.content and not self._waiting:
+        if answer.content and not self._waiting.parts:
             return written
-        self._waiting.append(written)
-        self._waiting_size += len(written)
-        if not answer.content:
-            if self._waiting_size > MAX_HELD_BYTES:
-                raise OversizedAnswerError(f"over {MAX_HELD_BYTES} bytes came without a word")
-            return b""
-        told = b"".join(self._waiting)
-        self._waiting.clear()
-        return told
+        return self._waiting.add(written, content=answer.content)
 
     def plain(self, _piece: Piece, _answer: Answer, mark: bytes, _size: int) -> WriteTexts | None:
         """Return what writes texts into the block that is open, as long as it is."""
         event = self.events.text_delta(mark)
-        if event is None or self._waiting or self.transcript is not None:
+        if event is None or self._waiting.parts or self.transcript is not None:
             return None
         before, _, after = (_TEXT_EVENT % event).partition(mark)
         between = after + before

@@ -12,7 +12,7 @@ from msgspec import Meta, Raw
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece, values
 from exo_supervisor.wire.chat.reader import JOINS_NOT, aside
-from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES, WholeBody
+from exo_supervisor.wire.chat.whole_body import WholeBody, WholeReader
 from exo_supervisor.wire.exo.traits import PROVIDER
 from exo_supervisor.wire.lenient_json import loads, members, written
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
@@ -48,7 +48,7 @@ _choices = msgspec.json.Decoder(_Choices | None).decode
 
 
 @dataclass(slots=True, kw_only=True)
-class BodyReader(ChunkReader):
+class BodyReader(WholeReader, ChunkReader):
     """Makes a piece of each choice of one `chat.completion`, once all of it is here."""
 
     what: ClassVar[str] = "a chat completion"
@@ -56,23 +56,12 @@ class BodyReader(ChunkReader):
     _body: WholeBody = field(default_factory=WholeBody, init=False)
 
     @property
-    def held(self) -> int:
-        """Return how many bytes of the answer are held here."""
-        return self._body.size
+    def gathered(self) -> WholeBody:
+        """What came so far."""
+        return self._body
 
-    def feed(self, data: bytes) -> bytes:
-        """Take the next bytes in; there is nothing for the client before the end."""
-        if self.fault is None and not self._body.add(data):
-            self.fail(Fault.OVERSIZED, f"the answer is larger than {MAX_BODY_BYTES} bytes")
-        return b""
-
-    def close(self) -> bytes:
-        """Take the end in and return all that a streaming client gets, `[DONE]` included."""
-        if self.fault is not None:
-            return b""
-        return self._read_body(self._body.join())
-
-    def _read_body(self, body: bytes) -> bytes:
+    def read_body(self, body: bytes) -> bytes:
+        """Read all of it and return what a streaming client gets, `[DONE]` included."""
         if not body.strip():
             self.fail(Fault.EMPTY, "the answer was empty")
             return b""

@@ -7,10 +7,10 @@ import msgspec
 from msgspec import Raw
 
 from exo_supervisor.wire.chat.continuation import Transcript
+from exo_supervisor.wire.chat.held_back import HeldBack
 from exo_supervisor.wire.chat.piece import (
     NULL,
     Answer,
-    OversizedAnswerError,
     Piece,
     WriteTexts,
 )
@@ -19,9 +19,6 @@ from exo_supervisor.wire.lenient_json import members
 DONE = b"data: [DONE]\n\n"
 
 _FIRST = b'"choices":[{"index":0,"delta":'
-
-MAX_HELD_BYTES = 1 << 20
-"""Bytes of what comes before the first content and waits for it, at most."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,8 +46,7 @@ class StreamWriter:
     _head: bytes = field(default=b"", init=False)
     _head_of: str | None = field(default=None, init=False)
     _begun: set[int] = field(default_factory=set[int], init=False)
-    _waiting: list[bytes] = field(default_factory=list[bytes], init=False)
-    _waiting_size: int = field(default=0, init=False)
+    _waiting: HeldBack = field(default_factory=HeldBack, init=False)
 
     @property
     def held(self) -> int:
@@ -72,31 +68,19 @@ class StreamWriter:
             if piece.delta.role is None:
                 piece.raw = _with_role(piece.raw)
         chunk = self._chunk(piece, answer.extras.take())
-        if answer.content and not self._waiting:
+        if answer.content and not self._waiting.parts:
             return chunk
-        return self._wait(chunk, answer)
+        return self._waiting.add(chunk, content=answer.content)
 
     def plain(self, piece: Piece, answer: Answer, mark: bytes, _size: int) -> WriteTexts | None:
         """Return what writes around each text what a chunk of ours has around `mark`."""
-        if self._waiting or self.transcript is not None:
+        if self._waiting.parts or self.transcript is not None:
             return None
         before, found, after = self._chunk(piece, answer.extras.take()).partition(mark)
         if not found or mark in after:
             return None
         between = after + before
         return lambda texts: b"%b%b%b" % (before, between.join(texts), after)
-
-    def _wait(self, chunk: bytes, answer: Answer) -> bytes:
-        """Keep what comes before the first content; return all of it, in order, with that."""
-        self._waiting.append(chunk)
-        self._waiting_size += len(chunk)
-        if not answer.content:
-            if self._waiting_size > MAX_HELD_BYTES:
-                raise OversizedAnswerError(f"over {MAX_HELD_BYTES} bytes came without a word")
-            return b""
-        told = b"".join(self._waiting)
-        self._waiting.clear()
-        return told
 
     def end(self, answer: Answer) -> bytes:
         """Write the tail: the usage, if it was asked for and is known, and `[DONE]`."""

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.anthropic.body_reader import BodyReader
 from exo_supervisor.wire.anthropic.reader import EventReader
-from exo_supervisor.wire.anthropic.stream_writer import MAX_HELD_BYTES
 from exo_supervisor.wire.chat.continuation import Splice
+from exo_supervisor.wire.chat.held_back import MAX_HELD_BYTES
 from exo_supervisor.wire.chat.piece import Usage, Writer
 from exo_supervisor.wire.chat.reader import MAX_MALFORMED
 from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.openai.body_reader import MAX_BODY_BYTES, BodyReader
+from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES
+from exo_supervisor.wire.openai.body_reader import BodyReader
 from exo_supervisor.wire.openai.stream_writer import DONE
 from tests.wire.reading import body_gathered, body_streamed
 from tests.wire.reading import body_streamed as answer
