@@ -97,11 +97,15 @@ class Chat:
                         yield call.function.arguments or ""
 
 
+class ResponseFailedError(Exception):
+    """A stream told that its response failed, and was cut."""
+
+
 class Responses:
-    """OpenAI's, by the Responses API; its stream tells of a failure, and is cut."""
+    """OpenAI's, by the Responses API."""
 
     refused: type[Exception] = openai.InternalServerError
-    broken: type[Exception] = openai.APIConnectionError
+    broken: type[Exception] = ResponseFailedError
 
     def __init__(self, world: World) -> None:
         self.create: Any = world.sdk.responses.create
@@ -127,10 +131,17 @@ class Responses:
 
     async def stream(self, ask: Ask) -> AsyncGenerator[str]:
         told = {"response.output_text.delta", "response.function_call_arguments.delta"}
+        last = ""
         async with await self.create(stream=True, **self.body(ask)) as events:
-            async for event in events:
-                if event.type in told:
-                    yield event.delta
+            try:
+                async for event in events:
+                    last = event.type
+                    if last in told:
+                        yield event.delta
+            except openai.APIConnectionError as cut:
+                if last == "response.failed":
+                    raise ResponseFailedError from cut
+                raise
 
 
 class Messages:
