@@ -70,8 +70,8 @@ class ResponseWriter(ServerTransport):
 
     def write(self, data: bytes) -> None:
         """Send a part of the answer in one write; it is not empty."""
-        if self._chunked:
-            data = chunk(data)
+        if self._chunked:  # in a line: a token costs one call less
+            data = b"%x\r\n%b\r\n" % (len(data), data)
         elif self._left is not None:
             self._left -= len(data)
         self._send(data)
@@ -128,11 +128,6 @@ def frame_head(head: bytes, date: bytes, length: int | None, *, is_old: bool, ke
     elif is_old:
         framing += b"connection: keep-alive\r\n"
     return head + date + framing + b"\r\n"
-
-
-def chunk(data: bytes) -> bytes:
-    """Frame a part of a body that goes in chunks; it is not empty."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def last_chunks(data: bytes) -> bytes:

@@ -35,10 +35,13 @@ class Response:
 
     __slots__ = (
         "_client", "_framing", "_pieces", "_request_id", "_stream", "committed", "over", "status",
+        "write",
     )  # fmt: skip
 
     def __init__(self, client: Client, request_id: str, framing: Framing) -> None:
         self._client, self._request_id, self._framing = client, request_id, framing
+        self.write = client.write
+        """Write a part of the answer: the client's own, once a token."""
         self._pieces: Iterator[bytes] | None = None
         self._stream: Reply | None = None  # what was last known of it, once its head is out
         self.status = 0
@@ -69,10 +72,6 @@ class Response:
             return self._framing.served(msgspec.json.encode(served), reply)
         self._start(200, stream_head(self._framing, self._request_id, served))
         return b""
-
-    def write(self, data: bytes) -> None:
-        """Write a part of the answer."""
-        self._client.write(data)
 
     def finish(self, data: bytes) -> None:
         """Write the last part, and end the answer as a whole one: the end by `send_on`, if need be.
