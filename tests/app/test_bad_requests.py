@@ -130,7 +130,7 @@ async def test_the_status_counts_as_many_requests_as_have_a_line(world: World) -
 
 async def test_a_route_that_is_not_built_is_told_the_one_for_chats(world: World) -> None:
     """Under `/v1/` a client library asked for it: chats are what it can have."""
-    reply = taken_apart(await exchanged(world.path, asks("POST /v1/responses")))
+    reply = taken_apart(await exchanged(world.path, asks("POST /v1/audio/speech")))
     assert (reply.status, code_of(reply)) == (404, "route_not_found")
     assert CHAT.encode() in reply.body
 

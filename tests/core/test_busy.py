@@ -219,6 +219,17 @@ def test_a_seat_that_is_taken_is_no_mark() -> None:
     assert story.ask("s") == [], "it waits for the seat, and nobody is tried"
 
 
+def test_who_tries_a_target_once_a_minute_takes_a_seat_for_it() -> None:
+    """Generation A works on one request at a time, whatever its model."""
+    story = Story(structs.replace(LOCAL, patience=0.0), "a:1", generation="A")
+    story.read("a:1", "m", "n")
+    story.ask("r")
+    story.fail("r", Fault.BUSY, retry_after=3600.0)
+    story.wait(60.0)
+    assert told(story.ask("s", "n")) == ["start a:1 n"]
+    assert told(story.ask("t")) == ["refuse 503 overloaded"], "another model has the only seat"
+
+
 @pytest.mark.parametrize(
     ("first", "second", "told_to_client"), [(20.0, 30.0, 20.0), (30.0, 20.0, 20.0), (7.2, 7.2, 8.0)]
 )

@@ -76,6 +76,8 @@ def least_busy(state: RequestState, tables: Tables, now: float) -> tuple[Candida
             mark = tables.busy.get(candidate.pair)
             if mark is None or block(candidate, state.seen, tables, now) is not Block.BUSY:
                 continue
+            if crowded(candidate, tables, now) is not None:  # its seat is taken, marked or not
+                continue
             if now < mark.at + TRY_EVERY:
                 return None
             if best is None or mark.until < best[0]:
