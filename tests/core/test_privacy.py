@@ -1,11 +1,13 @@
 """What must not leave this network never starts at a provider."""
 
+from itertools import product
+
 import pytest
 from msgspec import structs
 
-from exo_supervisor.core.names import Side
+from exo_supervisor.core.names import ModelId, ProviderName, Side
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.policy import Policy
+from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from tests.core.story import BOTH, CHAT, Story, told
 
 BY_MODEL = structs.replace(BOTH, models=(structs.replace(CHAT, local_only=True),))
@@ -68,3 +70,54 @@ def test_an_open_breaker_at_home_is_no_excuse_to_panic_abroad() -> None:
     story = Story(BY_MODEL, "a:1")
     story.force("a:1", "open")
     assert told(story.ask("r")) == ["refuse 503 local_only_unavailable"]
+
+
+KEPT = [
+    pytest.param("x*", (), id="its beginning"),
+    pytest.param("*", (), id="everything"),
+    pytest.param("p/x*", (), id="with the provider's name"),
+    pytest.param("home", ("*x",), id="a pattern among the aliases"),
+    pytest.param("x", (), id="no pattern"),
+    pytest.param("home", ("x",), id="an alias"),
+]
+
+
+@pytest.mark.parametrize(("name", "aliases"), KEPT)
+def test_what_a_row_keeps_by_its_name_stays_whoever_lists_it(
+    name: str, aliases: tuple[str, ...]
+) -> None:
+    """A cloud that lists what the row names is not asked for it, under its PROVIDER/ID either."""
+    keeps = ModelRule(name, exo=(ModelId("nope"),), aliases=aliases, local_only=True)
+    wide = ModelRule("*x*", cloud=((ProviderName("p"), ModelId("x")),))  # longer, and not private
+    clouds = (Cloud(ProviderName("p"), "https://p.example", 1),)
+    refusals = {"refuse 403 privacy", "refuse 503 local_only_unavailable"}
+    for rules, header, asked in product([(keeps,), (keeps, wide)], (False, True), ("x", "p/x")):
+        story = Story(Policy(clouds=clouds, models=rules), "a:1")
+        for route in (None, "cloud", "exo"):
+            heard = told(story.ask(f"r-{route}", asked, local_only=header, route=route))
+            assert set(heard) <= refusals, (asked, route)
+            assert heard
+        assert story.idle()
+    own = Story(Policy(clouds=clouds, models=(keeps, ModelRule("mine", cloud=wide.cloud))), "a:1")
+    assert told(own.ask("r", "mine")) == ["start p x"], "a row's own name is another's"
+
+
+def test_a_longer_pattern_does_not_lead_out_what_a_shorter_one_keeps() -> None:
+    abroad = ((ProviderName("p"), ModelId("y")),)
+    rules = (ModelRule("s*", local_only=True), ModelRule("s-open*", cloud=abroad))
+    for order in (rules, rules[::-1]):
+        story = Story(structs.replace(BOTH, models=order), "a:1")
+        assert told(story.ask("r", "s-open-1")) == ["refuse 403 privacy"]
+    assert told(Story(structs.replace(BOTH, models=rules[1:])).ask("r", "s-open-1")) == [
+        "start p y"
+    ]
+
+
+def test_a_pattern_for_what_a_provider_may_not_be_asked_leads_nothing_out_either() -> None:
+    x, y = ModelId("x"), ModelId("y")
+    cloud = Cloud(ProviderName("p"), "https://p.example", 1, models=(y,))
+    abroad = ModelRule("p/*", cloud=((cloud.name, y),))
+    rules = (abroad, ModelRule("x*", exo=(x,), local_only=True))
+    story = Story(Policy(clouds=(cloud,), models=rules), "a:1")
+    assert told(story.ask("r", "p/x-1")) == ["refuse 403 privacy"]
+    assert told(story.ask("s", "p/z")) == ["start p y"]

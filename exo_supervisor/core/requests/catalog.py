@@ -78,7 +78,8 @@ class Catalog:
     def lookup(self, name: str) -> Lookup:
         """Resolve a name: a configured one, then PROVIDER/ID, then an id as targets know it.
 
-        At last come the patterns. What must stay stays under its other names, too.
+        At last come the patterns. What must stay stays under its other names, too; a pattern that
+        keeps what it fits does so wherever that is listed, and whatever longer one fits it.
         """
         if (configured := self._rules.get(name)) is not None:
             return configured
@@ -88,9 +89,9 @@ class Catalog:
         if provider is not None and tail:
             only = ModelId(tail)
             if provider.cloud.models and only not in provider.cloud.models:
-                return self._by_pattern(name) or "unknown"
+                return self._by_pattern(name, only) or "unknown"
             link = Link("", (), ((provider.cloud.name, only),))
-            route = self._route(name, (link,), local_only=only in self._private)
+            route = self._route(name, (link,), local_only=self._stays(only, name))
             return structs.replace(route, known=provider.has(only))
         at_exo = model in self._registry.known
         at_clouds = self._clouds.with_model(model)
@@ -99,14 +100,19 @@ class Catalog:
             return self._by_pattern(name) or missing
         pairs = tuple((provider_name, model) for provider_name in at_clouds)
         link = Link("", (model,) if at_exo else (), pairs)
-        return self._route(name, (link,), local_only=model in self._private)
+        others = (f"{provider_name}/{model}" for provider_name in at_clouds)
+        return self._route(name, (link,), local_only=self._stays(model, *others))
 
-    def _by_pattern(self, name: str) -> Route | None:
+    def _stays(self, *names: str) -> bool:
+        """Say whether what goes by these names must stay: one row that keeps it is enough."""
+        return any(name in self._private or self._rows.keeps(name) for name in names)
+
+    def _by_pattern(self, name: str, *others: str) -> Route | None:
         rule = self._rows.matching(name)
         if rule is None:
             return None
         route = self._by_row[rule.name]
-        if name in self._private:
+        if self._stays(name, *others):
             return structs.replace(route, local_only=True, plain=False)
         return route
 

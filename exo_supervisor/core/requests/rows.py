@@ -32,10 +32,18 @@ class Rows:
             key=lambda pattern: len(pattern[0]),
             reverse=True,
         )
+        self._private_patterns = [pattern for pattern, rule in self._patterns if rule.local_only]
 
     def matching(self, name: str) -> ModelRule | None:
         """Find the row of the longest pattern that a name fits."""
         return next((rule for pattern, rule in self._patterns if fits(pattern, name)), None)
+
+    def keeps(self, name: str) -> bool:
+        """Say whether a row that is local_only goes by a name, or any such pattern fits it."""
+        named = self.named.get(name)
+        if named is not None and named.local_only:
+            return True
+        return any(fits(pattern, name) for pattern in self._private_patterns)
 
     def chain(self, rule: ModelRule) -> tuple[Link, ...]:
         """List what serves a row, and then what does where that cannot, each row once."""
