@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 import msgspec
 from msgspec import Meta
@@ -20,7 +20,9 @@ _KNOWN: Mapping[str, tuple[object, str]] = MappingProxyType(
     {
         "max_tokens": (_Count, "a whole number above 0"),
         "max_completion_tokens": (_Count, "a whole number above 0"),
-        "n": (_Count, "a whole number above 0"),
+        "n": (Annotated[int, Meta(ge=1, le=128)], "a whole number from 1 to 128"),
+        "dimensions": (Annotated[int, Meta(ge=1, le=65_536)], "a whole number from 1 to 65536"),
+        "encoding_format": (Literal["float", "base64"], '"float" or "base64"'),
         "top_k": (int, "a whole number"),
         "seed": (int, "a whole number"),
         "temperature": (float, "a number"),

@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from exo_supervisor.wire.anthropic.events import DIALECT
 from exo_supervisor.wire.anthropic.outbound_turns import system_and_turns
-from exo_supervisor.wire.chat.body import ANY_JSON
+from exo_supervisor.wire.chat.body import ANY_JSON, demands_of
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import Ask, ChatRequest, Fields, Kind
 from exo_supervisor.wire.lenient_json import members
@@ -32,10 +32,13 @@ _LEFT_OUT: Final = frozenset(
 )  # fmt: skip
 """Fields that are said otherwise, that change no answer, or that are demands; any other goes along,
 for the provider to take or to refuse by its name."""
+_SAME: Final = frozenset({"temperature", "top_p", "top_k", "thinking"})
+"""Fields that a row fills in and that Messages call so, too."""
 _PENALTIES: Final = frozenset({"frequency_penalty", "presence_penalty"})
 _ZEROS: Final = (Raw(b"0"), Raw(b"0.0"))
 _CHOICES: Final = {b'"auto"': "auto", b'"required"': "any", b'"none"': "none"}
 _EFFORTS: Final = {b'"minimal"': Raw(b'"low"')}
+_NONE: Final = Raw(b'"none"')
 _NO_SCHEMA: Final = Raw(b'{"type":"object","properties":{}}')
 
 _list = msgspec.json.Decoder(list[Raw])
@@ -66,12 +69,34 @@ def request_headers(key: str | None) -> dict[str, str]:
 def encode(request: ChatRequest, ask: Ask) -> bytes:
     """Write the request: a Messages one as it came, but for its model and whether it streams."""
     if request.dialect == DIALECT and request.native is not None:
-        fields: dict[str, object] = {**request.native}
+        fields = _with(request.filled, request.native)
     else:
         fields = _translated(request)
     fields["model"] = ask.model
     fields["stream"] = ask.streamed
     return msgspec.json.encode(fields)
+
+
+def unsaid(defaults: Fields) -> list[str]:
+    """Name what a row fills in and Messages have no word for, so that a provider may refuse it."""
+    lost = defaults.keys() - _LEFT_OUT - _SAME - {"dimensions", "encoding_format"}
+    demands = demands_of(defaults)
+    if ANY_JSON in demands:
+        lost |= {"response_format"}
+    return sorted(lost | demands & (IGNORED - {ANY_JSON}))
+
+
+def _with(filled: Fields, native: Fields) -> dict[str, object]:
+    """Return a Messages request as it came, and what its row fills in as far as there are words."""
+    if not filled:
+        return {**native}
+    own = members(native.get("output_config", NULL))
+    if native.get("output_format", NULL) != NULL:  # its older name
+        filled = {name: raw for name, raw in filled.items() if name != "response_format"}
+    ours = _stop(filled) | _thinking(filled)
+    ours |= {name: raw for name, raw in filled.items() if name in _SAME}
+    config = {**_config(filled), **own}
+    return {**ours, **native, **({"output_config": config} if config else {})}
 
 
 def _translated(request: ChatRequest) -> dict[str, object]:
@@ -86,11 +111,12 @@ def _translated(request: ChatRequest) -> dict[str, object]:
     if system:
         fields["system"] = system
     fields |= _tools(told)
-    if stop := _texts.decode(told.get("stop", NULL)):
-        fields["stop_sequences"] = [stop] if isinstance(stop, str) else stop
+    fields |= _stop(told)
     if bytes(told.get("user", NULL)).startswith(b'"'):
         fields["metadata"] = {"user_id": told["user"]}
     fields |= _thinking(told)
+    if config := _config(told):
+        fields["output_config"] = config
     return fields | {name: raw for name, raw in told.items() if _goes_along(name, raw)}
 
 
@@ -130,20 +156,23 @@ def _choice(raw: Raw) -> dict[str, object]:
     return {**named}
 
 
+def _stop(told: Fields) -> dict[str, object]:
+    stop = _texts.decode(told.get("stop", NULL))
+    return {"stop_sequences": [stop] if isinstance(stop, str) else stop} if stop else {}
+
+
 def _thinking(told: Fields) -> dict[str, object]:
+    return {"thinking": {"type": "disabled"}} if told.get("reasoning_effort") == _NONE else {}
+
+
+def _config(told: Fields) -> dict[str, object]:
     """Say how much to think, and which form the answer has."""
-    effort = told.get("reasoning_effort", NULL)
     config: dict[str, object] = {}
-    if effort == Raw(b'"none"'):
-        return {"thinking": {"type": "disabled"}, **_format(told, config)}
-    if effort != NULL:
+    effort = told.get("reasoning_effort", NULL)
+    if effort not in (_NONE, NULL):
         config["effort"] = _EFFORTS.get(bytes(effort), effort)
-    return _format(told, config)
-
-
-def _format(told: Fields, config: dict[str, object]) -> dict[str, object]:
     form = members(told.get("response_format", NULL))
     schema = members(form.get("json_schema", NULL)).get("schema", NULL)
     if schema != NULL:
         config["format"] = {"type": "json_schema", "schema": schema}
-    return {"output_config": config} if config else {}
+    return config

@@ -3,22 +3,20 @@
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct, structs
+from msgspec import Struct, structs
 
+from exo_supervisor.core.outcomes import bad_request
+from exo_supervisor.wire.bounds import MAX_CHOICES
 from exo_supervisor.wire.chat.body import check_limit, check_stop, demands_of
 from exo_supervisor.wire.chat.request import ChatRequest, Fields
 
 _LIMITS: Final = frozenset({"max_tokens", "max_completion_tokens"})
 """Two words for one thing: who says either has said it."""
-_WORDS: Final[dict[str, dict[str, str]]] = {
-    "anthropic": {
-        "temperature": "temperature", "top_p": "top_p", "top_k": "top_k",
-        "max_tokens": "max_tokens", "max_completion_tokens": "max_tokens", "stop": "stop_sequences",
-    }
-}  # fmt: skip
-"""How a dialect calls them whose requests go on as they came to who speaks it too.
-
-Any other is a demand that it has no word for, or does nothing there."""
+_OF_VECTORS: Final = frozenset({"dimensions", "encoding_format"})
+_ALSO_OF_VECTORS: Final = _OF_VECTORS | {"user"}
+"""All that a row may say of a list of texts; any other field of its is one of chats."""
+_UNSEEN: Final = frozenset({"n", "logprobs", "top_logprobs", "modalities", "audio"})
+"""What asks for more of an answer than a client of any dialect but OpenAI's can be shown."""
 
 
 class _Known(Struct):
@@ -38,29 +36,38 @@ def fill(chat: ChatRequest, defaults: Fields) -> ChatRequest:
     said = chat.fields.keys()
     if not _LIMITS.isdisjoint(said):
         said = said | _LIMITS
-    left_out = {name: raw for name, raw in defaults.items() if name not in said}
+    left_out = {
+        name: raw for name, raw in defaults.items() if name not in said and _fits(name, chat)
+    }
     if not left_out:
         return chat
     known = _known.decode(msgspec.json.encode(left_out))
     limit = known.max_tokens if known.max_completion_tokens is None else known.max_completion_tokens
     fields = {**chat.fields, **left_out}
-    native, words = chat.native, _WORDS.get(chat.dialect)
-    if native is not None and words is not None:
-        native = {**_in(words, left_out), **native}
     return structs.replace(
         chat,
         fields=fields,
-        native=native,
+        filled={} if chat.native is None else left_out,
         demands=chat.demands - demands_of(chat.fields) | demands_of(fields),
         max_tokens=chat.max_tokens if limit is None else check_limit(limit),
         stop=chat.stop or check_stop(known.stop),
-        n=chat.n if known.n is None else known.n,
+        n=chat.n if known.n is None else _count(chat, known.n),
     )
 
 
-def _in(words: dict[str, str], fields: Fields) -> Fields:
-    named = {words[name]: raw for name, raw in fields.items() if name in words}
-    stop = named.get("stop_sequences")
-    if stop is not None and bytes(stop).startswith(b'"'):
-        named["stop_sequences"] = Raw(b"[%b]" % bytes(stop))
-    return named
+def _fits(name: str, chat: ChatRequest) -> bool:
+    """Tell whether a field is one of the request's kind, and its client can be shown the answer."""
+    if chat.kind == "embeddings":
+        return name in _ALSO_OF_VECTORS
+    return name not in _OF_VECTORS and (chat.dialect == "openai" or name not in _UNSEEN)
+
+
+def _count(chat: ChatRequest, n: int) -> int:
+    """Return how many answers there are: so many of a chat, or of each prompt of a completion."""
+    if chat.kind == "chat":
+        return n
+    count = (chat.n or 1) * n
+    if count > MAX_CHOICES:
+        text = f"the field prompt asks for more than {MAX_CHOICES} answers, as each gets {n}"
+        raise bad_request("wrong_type", text, "prompt")
+    return count

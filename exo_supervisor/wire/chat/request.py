@@ -34,7 +34,8 @@ class ChatRequest(Struct, frozen=True, gc=False):
     `fields` are in the shape that OpenAI gives the `kind`. Where the client's dialect is another,
     `native` holds its own fields, for an upstream that speaks it too, and so do `headers`: they go
     to no other. What OpenAI's shape cannot say is a demand named as the client's field is, one of
-    `native_demands`, too: no target of another dialect is asked for it.
+    `native_demands`, too: no target of another dialect is asked for it. `filled` are those of the
+    `fields` that a row filled in, which `native` has not.
     `session` is the conversation's key as the client named it, "" where it named none.
     """
 
@@ -53,6 +54,7 @@ class ChatRequest(Struct, frozen=True, gc=False):
     headers: tuple[tuple[str, str], ...] = ()
     session: str = ""
     native_demands: frozenset[str] = frozenset()
+    filled: Fields = {}
 
     @property
     def prompt(self) -> Raw:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from exo_supervisor.core.outcomes import BadRequestError, bad_request
+from exo_supervisor.wire.bounds import MAX_CHOICES
 from exo_supervisor.wire.chat.body import (
     check_model,
     check_stop,
@@ -21,8 +22,6 @@ from exo_supervisor.wire.chat.request import ChatRequest, Fields, Kind
 
 MAX_INPUTS: Final = 2_048
 """Texts of one request for embeddings, as at OpenAI."""
-MAX_CHOICES: Final = 128
-"""Answers of one request for completions, for all its prompts."""
 
 Token = Annotated[int, Meta(ge=0)]
 Dimensions = Annotated[int, Meta(ge=1, le=65_536)]

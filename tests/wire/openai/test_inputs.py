@@ -7,8 +7,9 @@ import pytest
 
 from exo_supervisor.core.outcomes import BadRequestError
 from exo_supervisor.core.policy import NEW_LIMIT
+from exo_supervisor.wire.bounds import MAX_CHOICES
 from exo_supervisor.wire.chat.request import Ask, ChatRequest
-from exo_supervisor.wire.openai.inputs import MAX_CHOICES, MAX_INPUTS
+from exo_supervisor.wire.openai.inputs import MAX_INPUTS
 from exo_supervisor.wire.table import DIALECTS, OPERATIONS
 
 Json = dict[str, Any]
