@@ -26,6 +26,7 @@ from exo_supervisor.config.read import Settings
 from exo_supervisor.config.shown import without_passwords
 from exo_supervisor.core.requests.rows import Rows
 from exo_supervisor.host.permissions import SERVICE_USER, unreadable_for
+from exo_supervisor.wire.anthropic.outbound import unsaid
 from exo_supervisor.wire.chat.body import demands_of
 from exo_supervisor.wire.exo.traits import PEERS
 
@@ -102,7 +103,8 @@ def _on_the_file(
 def _on_the_rows(settings: Settings) -> Iterator[Finding]:
     """Warn of a row whose requests do not go where it says that they may.
 
-    So it is where it fills in what no Exo does, and where a row on its way keeps them in the house.
+    So it is where it fills in what no Exo does or Messages have no word for, and where a row on
+    its way keeps them in the house.
     """
     rules = policy_of(settings.config, {}).models
     rows = Rows(rules)
@@ -111,7 +113,13 @@ def _on_the_rows(settings: Settings) -> Iterator[Finding]:
             why = "a row on its way is local_only"
             text = f"{rule.name}, none of its requests leaves the house: {why}"
             yield Finding("warn", "model", text)
+    messages = {each.name for each in settings.config.providers if each.dialect == "anthropic"}
     for model in settings.config.models:
+        asked = messages.intersection(entry.partition("/")[0] for entry in model.cloud)
+        if asked and (lost := unsaid(fields_of(model))):
+            who = ", ".join(sorted(asked))
+            text = f"its defaults ask for {', '.join(lost)}, which the Messages of {who}"
+            yield Finding("warn", "model", f"{model.name}, {text} have no word for")
         ignored = sorted(demands_of(fields_of(model)) & PEERS["C"].ignored)
         if model.exo and ignored:
             text = f"{model.name}, its defaults ask for {', '.join(ignored)}, which no Exo does"

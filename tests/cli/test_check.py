@@ -205,6 +205,27 @@ def test_a_default_that_sends_a_row_away_from_exo_is_warned_of(
     assert said is warned
 
 
+@pytest.mark.parametrize(
+    ("default", "lost"),
+    [('reasoning_effort = "low"', ""), ('seed = 1, verbosity = "low"', "seed, verbosity")],
+)
+def test_a_default_that_messages_have_no_word_for_is_warned_of(
+    at_home: Path, default: str, lost: str, capsys: Out
+) -> None:
+    named = at_home.with_name("named.toml")
+    named.write_text(
+        "[discovery]\nstatic = []\n"
+        '[[provider]]\nname = "ant"\npreset = "anthropic"\n'
+        '[[provider]]\nname = "oai"\npreset = "openai"\n'
+        f'[[model]]\nname = "m"\ncloud = ["ant/x", "ant/y", "oai/x"]\ndefaults = {{ {default} }}\n'
+    )
+    main(["check", "--config", str(named)])
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.count("which the Messages of") == bool(lost)
+    if lost:
+        assert f"m, its defaults ask for {lost}, which the Messages of ant have no word for" in out
+
+
 def test_a_row_whose_clouds_another_row_closes_is_warned_of(at_home: Path, capsys: Out) -> None:
     named = at_home.with_name("named.toml")
     named.write_text(
