@@ -25,7 +25,7 @@ _WRONG_CODES = frozenset({400, 413, 422})
 """Statuses that speak of the request; any other 4xx is about what lies at this provider."""
 MAX_MESSAGE = 300
 """Characters of an upstream's words that are kept."""
-_CONTROLS = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+"
+_CONTROLS = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+"
 _STATUSES = {
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
@@ -71,7 +71,10 @@ class Said(Struct, frozen=True):
 
 
 def safe_text(value: object) -> str:
-    """Return a short line without control characters, or nothing for what is no text."""
+    """Return a short line that can be written: no controls, no halves of characters.
+
+    What is no text becomes an empty one.
+    """
     if not isinstance(value, str):
         return ""
     text = hide_shapes(wordings.without_echo(value[: 4 * MAX_MESSAGE]))

@@ -242,6 +242,7 @@ class Reader(Answer, ABC):
         return b""
 
     def _finish(self, index: int, piece: Piece, reason: str) -> None:
+        reason.encode()  # half a character cannot be told to the client; one of UNREADABLE
         self._ends[index] = reason
         self.finished = all(self._ends.values())
         native = bytes(piece.native_finish).lower()
