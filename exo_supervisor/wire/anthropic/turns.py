@@ -5,7 +5,8 @@ of the next request begins with this one, and whoever keeps prompts finds it aga
 """
 
 from collections.abc import Iterable
-from typing import Final, cast
+from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -17,7 +18,7 @@ Part = dict[str, object]
 Message = dict[str, object]
 
 ATTRIBUTION: Final = "x-anthropic-billing-header:"
-"""With this begins a block of Claude Code's that differs in every request; no model needs it."""
+"""With this begins a line of Claude Code's that differs in every request; no model needs it."""
 FAILED: Final = "Error: "
 """Stands before the result of a tool that failed: no other dialect has a mark for it."""
 IMAGES_BELOW: Final = "(see the images below)"
@@ -58,9 +59,37 @@ _result = msgspec.json.Decoder(str | list[Block] | None)
 
 
 def system_text(system: str | list[Block]) -> str:
-    """Return the system prompt without the block that names the client."""
-    texts = [system] if isinstance(system, str) else list(_texts(system, "system"))
-    return "\n\n".join(t for t in texts if t and not t.startswith(ATTRIBUTION))
+    """Return the system prompt without the line that names the client."""
+    texts = [system] if isinstance(system, str) else _texts(system, "system")
+    return "\n\n".join(filter(None, map(_unattributed, texts)))
+
+
+def _unattributed(text: str) -> str:
+    if not text.startswith(ATTRIBUTION):
+        return text
+    return text.partition("\n")[2].lstrip("\r\n")
+
+
+@dataclass(slots=True)
+class _Said:
+    """What the assistant said in turns in a row: put together once, however many they are."""
+
+    texts: list[str] = field(default_factory=list[str])
+    thoughts: list[str] = field(default_factory=list[str])
+    calls: list[Part] = field(default_factory=list[Part])
+
+    def message(self) -> Message:
+        """Return all of it as one message."""
+        told, thought = "".join(self.texts), "".join(self.thoughts)
+        message: Message = {
+            "role": "assistant",
+            "content": told if told or not self.calls else None,
+        }
+        if thought:
+            message["reasoning_content"] = thought
+        if self.calls:
+            message["tool_calls"] = self.calls
+        return message
 
 
 class Conversation:
@@ -70,7 +99,8 @@ class Conversation:
     """
 
     def __init__(self, system: str) -> None:
-        self._messages: list[Message] = []
+        self._messages: list[Message | _Said | list[Part]] = []
+        """Of the user the parts alone."""
         self.demands: set[str] = set()
         if system:
             self._messages.append({"role": "system", "content": system})
@@ -97,18 +127,7 @@ class Conversation:
         Clients move their marks for the cache from turn to turn, and write a text without one as a
         plain string.
         """
-        return [self._plain(message) for message in self._messages]
-
-    @staticmethod
-    def _plain(message: Message) -> Message:
-        if message["role"] != "user":
-            return message
-        first, *others = cast("list[Part]", message["content"])
-        return message | {"content": first["text"]} if "text" in first and not others else message
-
-    def _last(self, role: str) -> Message | None:
-        last = self._messages[-1] if self._messages else None
-        return last if last is not None and last["role"] == role else None
+        return [_message(each) for each in self._messages]
 
     # ---------------------------------------------------------------- of the user
 
@@ -121,11 +140,11 @@ class Conversation:
         for place, block in enumerate(blocks):
             if block.type != "tool_result":
                 parts += self._part(block, f"{where}.content[{place}]")
-        last = self._last("user")
-        if last is not None:
-            last["content"] = [*cast("list[Part]", last["content"]), *parts]
+        last = self._messages[-1] if self._messages else None
+        if isinstance(last, list):
+            last += parts
         elif parts:
-            self._messages.append({"role": "user", "content": parts})
+            self._messages.append(parts)
 
     def _add_result(self, block: Block, where: str) -> list[Part]:
         """Write the result of a tool, and return the images in it: a result has room for texts."""
@@ -174,39 +193,32 @@ class Conversation:
 
     def _add_assistant(self, blocks: list[Block], where: str) -> None:
         """Write texts, thoughts and calls; a thought that is encrypted is for its maker alone."""
-        texts, thoughts, calls = list[str](), list[str](), list[object]()
+        last = self._messages[-1] if self._messages else None
+        said = last if isinstance(last, _Said) else _Said()
         for place, block in enumerate(blocks):
             here = f"{where}.content[{place}]"
             match block.type:
                 case "text":
-                    texts.append(_text(block, here))
+                    said.texts.append(_text(block, here))
                 case "thinking":
-                    thoughts.append(block.thinking or "")
+                    said.thoughts.append(block.thinking or "")
                 case "redacted_thinking":
                     pass
                 case "tool_use":
-                    calls.append(_call(block, here))
+                    said.calls.append(_call(block, here))
                 case other:
                     self.demands.add(named("messages[].content[].type", other))
-        last = self._last("assistant") or {}
-        told = _joined(last.get("content"), texts)
-        thought = _joined(last.get("reasoning_content"), thoughts)
-        calls = [*cast("list[object]", last.get("tool_calls", [])), *calls]
-        if not (told or thought or calls):
-            return
-        message: Message = {"role": "assistant", "content": told if told or not calls else None}
-        if thought:
-            message["reasoning_content"] = thought
-        if calls:
-            message["tool_calls"] = calls
-        if last:
-            self._messages[-1] = message
-        else:
-            self._messages.append(message)
+        if said is not last and (said.calls or any(said.texts) or any(said.thoughts)):
+            self._messages.append(said)
 
 
-def _joined(before: object, texts: Iterable[str]) -> str:
-    return "".join([before if isinstance(before, str) else "", *texts])
+def _message(told: Message | _Said | list[Part]) -> Message:
+    if isinstance(told, _Said):
+        return told.message()
+    if isinstance(told, dict):
+        return told
+    alone = len(told) == 1 and "text" in told[0]
+    return {"role": "user", "content": told[0]["text"] if alone else told}
 
 
 def _call(block: Block, where: str) -> Part:

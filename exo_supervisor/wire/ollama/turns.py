@@ -5,6 +5,7 @@ next request begins with this one. Ollama's calls of tools have no ids: they are
 order, and a result belongs to the first call of its tool that has none yet.
 """
 
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -57,8 +58,13 @@ class Conversation:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self._calls = 0
-        self._open: list[tuple[str, str]] = []
-        """Calls that have no result yet, each its tool and its id."""
+        self._open = defaultdict[str | None, deque[tuple[int, str]]](deque)
+        """The number and id of each call, by its tool, and of all under None.
+
+        Those that have their result leave once they are first in their line.
+        """
+        self._answered: dict[str, int] = {}
+        """Ids that a result has named, and the number of the last call before it."""
 
     def add(self, turn: Turn, at: int) -> None:
         """Add the next turn, the one at this index; raises BadRequestError."""
@@ -69,8 +75,8 @@ class Conversation:
         if turn.images:
             message["content"] = with_images(said, turn.images)
         if turn.role == "tool":
-            identity = turn.tool_call_id or self._answered(turn.tool_name)
-            self._open = [each for each in self._open if each[1] != identity]
+            identity = turn.tool_call_id or self._next(turn.tool_name)
+            self._answered[identity] = self._calls
             message["tool_call_id"] = identity
         if turn.role == "assistant" and turn.thinking:
             message["reasoning_content"] = turn.thinking
@@ -84,17 +90,23 @@ class Conversation:
     def _call(self, call: ToolCall, where: str) -> Message:
         self._calls += 1
         identity = call.id or f"call_{self._calls}"
-        self._open.append((call.function.name, identity))
+        for line in (call.function.name, None):
+            self._open[line].append((self._calls, identity))
         arguments = b"{}" if call.function.arguments == NULL else bytes(call.function.arguments)
         if not arguments.startswith(b"{"):
             raise wrong(f"{where}.function.arguments", "it is an object")
         function = {"name": call.function.name, "arguments": arguments.decode()}
         return {"id": identity, "type": "function", "function": function}
 
-    def _answered(self, tool: str | None) -> str:
+    def _next(self, tool: str | None) -> str:
         """Return the id of the call to which a result belongs."""
-        fitting = (each for name, each in self._open if tool in (None, name))
-        return next(fitting, f"call_{self._calls}")
+        line = self._open[tool]
+        while line:
+            number, identity = line[0]
+            if number > self._answered.get(identity, 0):
+                return identity
+            line.popleft()
+        return f"call_{self._calls}"
 
 
 def with_images(text: str, images: Sequence[str]) -> list[Message]:
