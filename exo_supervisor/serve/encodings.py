@@ -17,6 +17,9 @@ PIECE: Final = 256 * 1024
 """Bytes that are inflated at once."""
 MOST_CODINGS: Final = 3
 """Codings of one body, one within the other."""
+MOST_MEMBERS: Final = 64
+"""Members of gzip, or frames of zstd, in one coding: an empty one costs as much as one that is not,
+and a hundred bytes of the coding around them may hold a hundred thousand."""
 _MAX_WINDOW_LOG: Final = 23
 """Eight megabytes: what RFC 8878 asks of every decoder, and more than a chat has use for."""
 
@@ -92,16 +95,26 @@ def _broken(coding: str) -> BadRequestError:
     return bad_request("bad_http", text)
 
 
+def _one_more(members: int, coding: str) -> int:
+    """Count one more member of a coding. Raises BadRequestError for one too many."""
+    if members == MOST_MEMBERS:
+        text = f"the body holds more than {MOST_MEMBERS} members of {coding}: compress it as one"
+        raise bad_request("bad_http", text)
+    return members + 1
+
+
 class _Gzip:
     """Members of gzip, one or more in a row (RFC 1952)."""
 
     def __init__(self) -> None:
         self.done = False
+        self._members = 1
         self._member = zlib.decompressobj(_GZIP)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         while data:
             if self.done:
+                self._members = _one_more(self._members, "gzip")
                 self._member, self.done = zlib.decompressobj(_GZIP), False
             yield self._member.decompress(data, PIECE)
             data = self._member.unconsumed_tail
@@ -174,11 +187,13 @@ class _Zstd:
         self._make, self._error = zstd.ZstdDecompressor, zstd.ZstdError
         self._frame = self._make(options=self._options)
         self.done = False
+        self._frames = 1
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         try:
             while data or not (self._frame.needs_input or self.done):
                 if self.done:
+                    self._frames = _one_more(self._frames, "zstd")
                     self._frame, self.done = self._make(options=self._options), False
                 yield self._frame.decompress(data, PIECE)
                 data = b""

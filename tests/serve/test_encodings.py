@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
-from exo_supervisor.serve.encodings import PIECE, BodyDecoder, read_codings
+from exo_supervisor.serve.encodings import MOST_MEMBERS, PIECE, BodyDecoder, read_codings
 from tests.serve.test_ingress import ASKED, end, enter, send, told
 from tests.serve.virtual import House, start
 
@@ -103,6 +103,38 @@ def test_what_clients_mean_by_a_coding_is_read(coding: str, body: bytes) -> None
     assert unpacked(coding, *(body[place : place + 1] for place in range(len(body)))) == b"bare"
 
 
+SKIPPED = (0x184D2A50).to_bytes(4, "little") + bytes(4)
+"""A frame of zstd that holds nothing, and is not for its reader."""
+
+
+@pytest.mark.parametrize(
+    ("coding", "member"),
+    [
+        ("gzip", gzip.compress(b"")),
+        ("gzip", gzip.compress(b"a")),
+        ("zstd", zstd.compress(b"")),
+        ("zstd", zstd.compress(b"a")),
+        ("zstd", SKIPPED),
+    ],
+)
+@pytest.mark.parametrize("around", PACK)
+def test_a_coding_holds_no_more_members_than_take_but_a_moment(
+    coding: str, member: bytes, around: str
+) -> None:
+    """Half a million empty ones fit into 402 bytes, and took eight seconds."""
+    codings = f"{coding}, {around}"
+    few = packed(member * MOST_MEMBERS, around)
+    assert len(unpacked(codings, few)) in (0, MOST_MEMBERS)
+    for many in (MOST_MEMBERS + 1, MOST // len(member)):
+        refusal = refused(codings, packed(member * many, around))
+        assert (refusal.status, refusal.code) == (400, "bad_http")
+        assert refusal.message == (
+            f"the body holds more than {MOST_MEMBERS} members of {coding}: compress it as one"
+        )
+    one_by_one = [member] * (MOST_MEMBERS + 1)
+    assert refused(coding, *one_by_one).status == 400
+
+
 @pytest.mark.parametrize("coding", ["", "identity", "Identity, identity"])
 def test_what_changes_nothing_is_no_coding(coding: str) -> None:
     assert read_codings(coding) == []
@@ -158,7 +190,9 @@ def test_a_bomb_is_refused_within_the_bound_of_memory(codings: list[str]) -> Non
 
 def test_what_stands_between_two_codings_is_bounded_too() -> None:
     """Inside, it would be small: a gigabyte of gzip's empty blocks says nothing."""
-    between = gzip.compress(b"x") * 1000
+    packer = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
+    blocks = [packer.compress(b"x") + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(1000)]
+    between = b"".join(blocks) + packer.flush()
     assert refused("gzip, zstd", zstd.compress(between), most=len(between) - 1).status == 413
     assert unpacked("gzip, zstd", zstd.compress(between), most=len(between)) == b"x" * 1000
 
