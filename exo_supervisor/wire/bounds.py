@@ -2,7 +2,8 @@
 
 A bound on bytes is none on work: four megabytes hold a million small values, and each costs a
 hundred times its bytes to decode. Commas can be counted without decoding anything; what lies
-between two of them is one value, or a nesting whose depth the decoder bounds itself.
+between two of them is one value, or a nesting whose depth the decoder bounds itself. That depth
+is hundreds, though: where a client may have filled it at each comma, brackets are counted as well.
 """
 
 from collections.abc import Iterable
@@ -24,6 +25,8 @@ MAX_PART_BYTES: Final = 4 * 1024 * 1024
 MAX_PART_COMMAS: Final = 50_000
 MAX_CHAT_VALUES: Final = 65_536
 """Values of a chat request, and its texts: each costs a hundred times its bytes to decode."""
+_MAX_CHAT_BRACKETS: Final = 2 * MAX_CHAT_VALUES
+"""Lists and objects of a chat request, one within the other or not; most hold a comma or two."""
 MAX_STATE_COMMAS: Final = 1_000_000
 """Commas of a whole state, prompts included: what is passed over costs less than what is read."""
 
@@ -46,12 +49,19 @@ def bounded_state(body: bytes) -> bytes:
 
 def has_few_values(body: bytes) -> bool:
     """Say whether a chat request takes but a moment to decode; its texts hold commas at will."""
-    if body.count(b",") <= MAX_CHAT_VALUES:
+    if len(body) <= MAX_CHAT_VALUES or _has_few_marks(body):
         return True
     bare = body.replace(rb"\\", b"").replace(rb"\"", b"")  # each quote left begins or ends a text
     if bare.count(b'"') > 2 * MAX_CHAT_VALUES:
         return False
-    return b"".join(bare.split(b'"')[::2]).count(b",") <= MAX_CHAT_VALUES
+    return _has_few_marks(b"".join(bare.split(b'"')[::2]))
+
+
+def _has_few_marks(json: bytes) -> bool:
+    """Say whether few values follow another, and few hold others."""
+    if json.count(b",") > MAX_CHAT_VALUES:
+        return False
+    return json.count(b"[") + json.count(b"{") <= _MAX_CHAT_BRACKETS
 
 
 def at_most(most: int, names: Iterable[str]) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """What strangers and clients send is bounded at the door, and what is held of it is counted."""
 
 import json
+import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from msgspec import Raw
@@ -21,6 +23,7 @@ from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.openai.inbound import read_chat
 from exo_supervisor.wire.openai.outbound import read_models
 from exo_supervisor.wire.sse import SseReader
+from exo_supervisor.wire.table import ANSWERED
 from tests.wire.reading import body_gathered, gathered, streamed
 
 HALF = b'data: {"choices": [{"index": 0, "delta": {"content": "half an eve'
@@ -74,6 +77,12 @@ def test_a_number_in_what_nests_too_deeply_is_not_vouched_for() -> None:
     assert found == {"z": "too_wide"}
 
 
+def test_what_nests_deeply_without_a_long_number_is_not_looked_through_for_one() -> None:
+    deep, text = b"[" * 100_000 + b"1" + b"]" * 100_000, b'"%b"' % (b"1" * 19)
+    fields = {"z": Raw(deep), "user": Raw(text)}
+    assert read_hazards(deep + text, fields, [True]) == {}
+
+
 def test_messages_that_all_have_content_go_to_generation_a_as_they_came() -> None:
     body = b'{"model": "m", "messages": [ {"role": "user",  "content": "x"} ]}'
     sent = encode_chat(read_chat(body), Ask("x", TRAITS["A"]))
@@ -94,7 +103,47 @@ def test_a_request_of_more_values_than_are_decoded_is_too_large(more: str) -> No
     assert (caught.value.refusal.status, caught.value.refusal.code) == (413, "body_too_large")
 
 
-@pytest.mark.parametrize("text", ["1,", '","', "{},", "\\,", '\\",\\'])
+@pytest.mark.parametrize("nest", ["[" * 400 + "]" * 400, '{"":' * 400 + "1" + "}" * 400])
+@pytest.mark.parametrize("read", [read_chat, ANSWERED["/v1/messages/count_tokens"].answer])
+def test_what_nests_at_each_comma_is_too_large(read: Callable[[bytes], object], nest: str) -> None:
+    """Thirty megabytes of it took half a minute to decode."""
+    few, many = 2 * MAX_CHAT_VALUES // 400 - 1, 2 * MAX_CHAT_VALUES // 400 + 1
+    chat = '{{"model":"m","max_tokens":1,"messages":[{{"role":"user","content":"x"}}],"x":[{}]}}'
+    read(chat.format(",".join([nest] * few)).encode())
+    with pytest.raises(BadRequestError) as caught:
+        read(chat.format(",".join([nest] * many)).encode())
+    assert (caught.value.refusal.status, caught.value.refusal.code) == (413, "body_too_large")
+
+
+def test_as_many_values_as_ever_are_read_though_each_is_an_object() -> None:
+    more = ',{"role":"user"}' * (MAX_CHAT_VALUES - 4)
+    body = f'{{"model":"m","messages":[{{"role":"user","content":"x"}}{more}]}}'
+    assert read_chat(body.encode()).model == "m"
+
+
+def test_a_role_of_many_values_is_not_decoded() -> None:
+    role = b"[%b1]" % (b"1.5," * 50_000)
+    body = b'{"model":"m","messages":[{"role":%b,"content":"x"}]}' % role
+    tracemalloc.start()
+    read_chat(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * len(body)
+
+
+@pytest.mark.parametrize("role", ["[]", "{}", "1", "null"])
+def test_a_role_that_is_no_text_goes_to_a_node_as_it_came(role: str) -> None:
+    messages = (
+        f'[{{"role":"user","content":"x"}},{{"role":"system","content":"y"}},'
+        f'{{"role":{role},"content":"z"}}]'
+    )
+    sent = encode_chat(
+        read_chat(b'{"model":"m","messages":%b}' % messages.encode()), Ask("x", TRAITS["C"])
+    )
+    assert json.loads(sent)["messages"][-1]["role"] == json.loads(role)
+
+
+@pytest.mark.parametrize("text", ["1,", '","', "{},", "[{", "\\,", '\\",\\'])
 def test_a_text_holds_as_many_commas_as_it_likes(text: str) -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": text * MANY}] * 3}
     for ascii_ in (False, True):

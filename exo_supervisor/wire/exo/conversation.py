@@ -16,7 +16,8 @@ from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.lenient_json import dumps
 from exo_supervisor.wire.untrusted_json import as_list, as_object
 
-_SYSTEM: Final = frozenset({"system", "developer"})
+_SYSTEM: Final = ("system", "developer")
+"""No set: what a client says its role is may have no hash."""
 _REMINDER = "<system-reminder>\n{}\n</system-reminder>"
 
 Message = dict[str, Raw]

@@ -108,7 +108,9 @@ def _within_0_1(raw: Raw) -> bool:
 
 def _is_wide(raw: Raw) -> bool:
     """Say whether a value holds an integer beyond 64 bits, at any depth."""
-    wide = False
+    text, wide = bytes(raw), False
+    if not _has_long_number(text):
+        return False
 
     def read(digits: str) -> int:
         nonlocal wide
@@ -116,7 +118,7 @@ def _is_wide(raw: Raw) -> bool:
         return 0
 
     try:
-        json.loads(bytes(raw), parse_int=read)
+        json.loads(text, parse_int=read)
     except (ValueError, RecursionError):
         return True  # what cannot be looked through is not vouched for
     return wide

@@ -1,5 +1,7 @@
 """The client's side of the dialect: chat requests in."""
 
+from typing import Final
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -17,16 +19,27 @@ from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.exo.hazards import read_hazards
 
+_ASSISTANT: Final = Raw(b'"assistant"')
+_LONGEST_ASSISTANT: Final = len(r'"\u0061"') * len("assistant")
+"""More than all of its letters take as escapes."""
+
 
 class _Message(Struct):
     """Any object; but for these two, what is in a message is between client and target."""
 
-    role: object = None
+    role: Raw = NULL
     content: Raw = NULL
 
     def speaks(self) -> bool:
         """Whether it has content, and is not the assistant's."""
-        return self.role != "assistant" and self.content != NULL
+        return self.content != NULL and not _is_assistant(self.role)
+
+
+def _is_assistant(role: Raw) -> bool:
+    """Say so of a role that may be anything, of any size; with its letters escaped, too."""
+    if len(role) > _LONGEST_ASSISTANT:
+        return False
+    return role == _ASSISTANT or (b"\\" in bytes(role) and msgspec.json.decode(role) == "assistant")
 
 
 class _StreamOptions(Struct):

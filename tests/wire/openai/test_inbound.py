@@ -45,6 +45,16 @@ def test_what_concerns_us_is_read() -> None:
     assert read_chat(ask(max_tokens=5, max_completion_tokens=7)).max_tokens == 7
 
 
+@pytest.mark.parametrize(
+    "role", ["assistant", r"\u0061ssistant", r"\u0061" + "ssistan" + r"\u0074"]
+)
+def test_an_assistant_is_known_however_its_letters_are_written(role: str) -> None:
+    body = '{"model":"m","messages":[{"role":"%s","content":"x"}]}'
+    assert read_chat((body % role).encode()).hazards == {"messages": "no_content"}
+    for other in ("user", r"\n", r"\u0061", role + "s", "a" * 80):
+        assert read_chat((body % other).encode()).hazards == {}
+
+
 def test_nulls_are_as_good_as_absent() -> None:
     body = ask(stream=None, stream_options=None, max_tokens=None, stop=None, n=None, tools=None)
     assert read_chat(body).demands == frozenset()
