@@ -2,7 +2,7 @@
 
 import pytest
 
-from exo_supervisor.demo import Cloud, ExoNode
+from exo_supervisor.demo import Cloud, ExoNode, Local
 from tests.app.world import CLOUD_MODEL, EXO_MODEL, KEY, MODEL, in_process
 
 pytestmark = pytest.mark.real_time
@@ -38,3 +38,18 @@ async def test_what_exo_ignores_sends_the_row_to_who_does_not() -> None:
         reply = await world.chat()
         assert reply.headers["x-supervisor-shift"] == "unsupported_field"
         assert (cloud.last_request or {})["response_format"] == {"type": "json_object"}
+
+
+async def test_a_default_of_n_is_of_each_prompt_and_of_no_list_of_texts() -> None:
+    row = {"name": MODEL, "cloud": ["house-cloud/gpt-a"], "defaults": {"n": 2}}
+    local = Local(KEY, ("gpt-a",), pace=0.0)
+    async with local, in_process(cloud=local, model=[row]) as world:
+        await world.ready(0)
+        three = ["a", "b", "c"]
+        texts = await world.http.post("/v1/completions", json={"model": MODEL, "prompt": three})
+        assert [each["index"] for each in texts.json()["choices"]] == [*range(6)]
+        vectors = await world.http.post("/v1/embeddings", json={"model": MODEL, "input": three})
+        assert len(vectors.json()["data"]) == 3
+        asked = {"model": MODEL, "input": "hi"}
+        assert (await world.http.post("/v1/responses", json=asked)).status_code == 200
+        assert "n" not in (local.last_request or {})
