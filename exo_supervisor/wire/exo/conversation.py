@@ -46,21 +46,31 @@ def in_place(messages: Raw) -> Raw:
 
 
 def _placed(told: list[Message], system: list[bool], head: int) -> list[Message]:
-    placed, waiting = told[:head], list[str]()
+    placed, waiting, behind = told[:head], list[str](), list[str]()
     for message, is_system in zip(told[head:], system[head:], strict=True):
         if is_system:
             text = _REMINDER.format(_text(message.get("content", NULL)))
             if _is_users(placed[-1]):
-                placed[-1] = _joined(placed[-1], text, after=True)
+                behind.append(text)
             else:
                 waiting.append(text)
-        elif waiting and _is_users(message):
-            placed.append(_joined(message, "\n\n".join(waiting), after=False))
+            continue
+        _join_behind(placed, behind)
+        if waiting and _is_users(message):
+            placed.append(_joined(message, ["\n\n".join(waiting)], after=False))
             waiting.clear()
         else:
             placed += _alone(waiting)
             placed.append(message)
+    _join_behind(placed, behind)
     return placed + _alone(waiting)
+
+
+def _join_behind(placed: list[Message], behind: list[str]) -> None:
+    """Add the texts behind a user's message to it, all at once: it may be long."""
+    if behind:
+        placed[-1] = _joined(placed[-1], behind, after=True)
+        behind.clear()
 
 
 def _alone(waiting: list[str]) -> list[Message]:
@@ -73,20 +83,21 @@ def _is_users(message: Message) -> bool:
     return message.get("role") == _USER
 
 
-def _joined(message: Message, text: str, *, after: bool) -> Message:
-    """Add a text to a user's message; a plain text stays one, for it is in the prompt as such."""
+def _joined(message: Message, texts: list[str], *, after: bool) -> Message:
+    """Add texts to a user's message; a plain text stays one, for it is in the prompt as such."""
     told = bytes(message.get("content", NULL)).strip()
     if told.startswith(b"{"):  # Exo takes one part alone, too
         told = b"[%b]" % told
     if told.startswith(b'"'):
+        text = "\n\n".join(texts)
         apart = f"\n\n{text}" if after else f"{text}\n\n"
         content = _spliced(told, dumps(apart)[1:-1], b"", after=after)
     elif told.startswith(b"["):
-        part = dumps({"type": "text", "text": text})
+        part = b",".join(dumps({"type": "text", "text": text}) for text in texts)
         comma = b"," if told[1:-1].strip() else b""
         content = _spliced(told, part, comma, after=after)
     else:
-        content = dumps(text)
+        content = dumps("\n\n".join(texts))
     return {**message, "content": Raw(content)}
 
 

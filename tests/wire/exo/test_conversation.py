@@ -7,6 +7,7 @@ import pytest
 from msgspec import Raw
 
 from exo_supervisor.wire.exo.conversation import in_place
+from tests.wire.work import bytes_returned
 
 Json = dict[str, Any]
 
@@ -69,3 +70,17 @@ def test_one_in_between_becomes_a_text_of_the_user_beside_it(
 def test_a_long_text_of_the_user_is_kept_whole() -> None:
     long = "x" * (1 << 20)
     assert placed(message("user", long), S)[0]["content"].startswith(long)
+
+
+def test_each_one_behind_a_list_of_parts_is_a_part_of_its_own() -> None:
+    parts = [{"type": "text", "text": each} for each in ("u", reminder("s"), reminder("s"))]
+    assert placed(message("user", parts[:1]), S, S) == [message("user", parts)]
+
+
+@pytest.mark.parametrize("content", ["u" * 50, [{"type": "text", "text": "u" * 50}]])
+def test_twice_as_many_behind_a_message_are_twice_the_work(content: str | list[Json]) -> None:
+    def work(count: int) -> int:
+        raw = Raw(json.dumps([message("user", content * count), *([S] * count)]).encode())
+        return bytes_returned(lambda: in_place(raw))
+
+    assert 1.5 < work(400) / work(200) < 2.5
