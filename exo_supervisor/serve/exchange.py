@@ -224,7 +224,7 @@ class Exchange:
             failure,
             fault=fault,
             message=words,
-            loggable=without_request(words, self._chat.fields),
+            loggable=without_request(words, self._chat.fields, self._chat.native),
         )
         pieces = 0 if attempt.reading is None else attempt.reading.tokens
         broken = Broken(attempt.start.target, fault, pieces)

@@ -26,7 +26,7 @@ WHOLE_CHARS = 3
 """Letters and digits of a message's text that is looked for as a whole, at least."""
 
 _ANCHOR = RUN_CHARS // 2
-_TEXTS = frozenset({"content", "text"})
+_TEXTS = frozenset({"content", "data", "input", "prompt", "text"})
 _WORD = r"[\u2e80-\uffef]|[^\W_\u2e80-\uffef]+"
 """A run of letters and digits; where words are not set apart, one character is one."""
 _NO_LETTERS = r"[\W_]+"
@@ -35,22 +35,37 @@ _BLANK = r"(?<!\\)\\++[nrtbf]"
 """A run of backslashes is gone through once, however long it is."""
 
 
-def without_request(words: str, fields: Mapping[str, Raw]) -> str:
-    """Return an upstream's words with `…` for what the request's fields hold, or nothing."""
+def without_request(
+    words: str, fields: Mapping[str, Raw], native: Mapping[str, Raw] | None = None
+) -> str:
+    """Return an upstream's words with `…` for what the request's fields hold, or nothing.
+
+    `native` are those of the client's own dialect; what they repeat is gone through once.
+    """
     if not words:
         return ""
-    size, commas = sum(map(len, fields.values())), sum(_commas(raw) for raw in fields.values())
-    if size > MAX_COMPARED_BYTES or commas > MAX_COMPARED_COMMAS:
+    if _is_large(fields) or (native is not None and _is_large(native)):
         return ""
     try:
-        told = [msgspec.json.decode(raw) for name, raw in fields.items() if name != "model"]
+        found = list(_strings(_read(fields)))
+        if native is not None:
+            known = set(found)
+            found += (text for text in _strings(_read(native)) if text not in known)
     except UNREADABLE:
         return ""
-    found = list(_strings(told))
     said = _Said(words)
     said.cut_runs(_bare("".join(text for _, text in found)))
     said.cut_wholes({_bare(text) for name, text in found if name in _TEXTS and len(text) < _LONG})
     return said.left()
+
+
+def _is_large(fields: Mapping[str, Raw]) -> bool:
+    size, commas = sum(map(len, fields.values())), sum(_commas(raw) for raw in fields.values())
+    return size > MAX_COMPARED_BYTES or commas > MAX_COMPARED_COMMAS
+
+
+def _read(fields: Mapping[str, Raw]) -> list[tuple[str, object]]:
+    return [(name, msgspec.json.decode(raw)) for name, raw in fields.items() if name != "model"]
 
 
 _LONG = 8 * RUN_CHARS
@@ -109,9 +124,9 @@ class _Said:
         self._theirs[first:end] = [True] * (end - first)
 
 
-def _strings(told: object) -> Iterator[tuple[str, str]]:
-    """List every text of some JSON, names of members too, each with the member's name or none."""
-    todo: list[tuple[str, object]] = [("", told)]
+def _strings(told: list[tuple[str, object]]) -> Iterator[tuple[str, str]]:
+    """List every text of some fields, names of members too, each with the member's name or none."""
+    todo = told[::-1]
     while todo:
         name, value = todo.pop()
         if isinstance(value, str):

@@ -104,3 +104,26 @@ def test_what_is_no_text_is_passed_over() -> None:
 def test_of_a_request_that_cannot_be_read_nothing_is_said() -> None:
     assert without_request("bad", {"messages": Raw(rb'["\ud800"]')}) in ("", "bad")
     assert without_request("bad", {"messages": Raw(b"[" * 100_000)}) == ""
+
+
+def test_what_the_client_said_in_its_own_dialect_alone_is_cut_out_too() -> None:
+    native = {**REQUEST, "container": Raw(json.dumps(f"of {WISH}").encode())}
+    known = fields("hi")
+    assert without_request(f"bad: {WISH}", known) == f"bad: {WISH}"
+    assert without_request(f"bad: {WISH}", known, native) == "bad: …"
+    assert without_request(f"bad: {PROMPT}", REQUEST, native) == "bad: …"
+    assert without_request("bad: hi", known, native) == "bad: hi"
+    assert without_request("bad: zebra", fields("zebra"), native) == "bad: …"
+
+
+def test_each_of_the_two_shapes_has_the_whole_bound() -> None:
+    half = fields("x" * (MAX_COMPARED_BYTES - 200))
+    assert without_request("bad", half, half) == "bad"
+    assert without_request("bad", half, fields("x" * MAX_COMPARED_BYTES)) == ""
+
+
+@pytest.mark.parametrize("name", ["data", "input", "prompt"])
+def test_a_short_text_is_cut_out_as_a_whole_by_whichever_name_it_goes(name: str) -> None:
+    for told in ("hunter2", ["a", "hunter2"]):
+        raw = {name: Raw(json.dumps(told).encode())}
+        assert without_request("bad: hunter2 or so", raw) == "bad: … or so"
