@@ -37,9 +37,9 @@ class _Message(Struct):
 
 def _is_assistant(role: Raw) -> bool:
     """Say so of a role that may be anything, of any size; with its letters escaped, too."""
-    if len(role) > _LONGEST_ASSISTANT:
-        return False
-    return role == _ASSISTANT or (b"\\" in bytes(role) and msgspec.json.decode(role) == "assistant")
+    if len(role) <= len(_ASSISTANT):
+        return role == _ASSISTANT
+    return len(role) <= _LONGEST_ASSISTANT and msgspec.json.decode(role) == "assistant"
 
 
 class _StreamOptions(Struct):
