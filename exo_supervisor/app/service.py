@@ -44,11 +44,11 @@ from exo_supervisor.runtime.current import Current
 from exo_supervisor.runtime.restarts import Restarts
 from exo_supervisor.runtime.sinks import Sinks
 from exo_supervisor.runtime.supervise import Service, supervise
-from exo_supervisor.serve.about import About
 from exo_supervisor.serve.context import Context
+from exo_supervisor.serve.control.about import About
+from exo_supervisor.serve.control.late import Late
 from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.ingress import Ingress
-from exo_supervisor.serve.late import Late
 from exo_supervisor.serve.listener import Listener
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.target import DISPATCHED
@@ -58,7 +58,7 @@ from exo_supervisor.views.advice import sum_up
 from exo_supervisor.views.tally import Tally
 
 if TYPE_CHECKING:
-    from exo_supervisor.serve.handed_over import HandedOver
+    from exo_supervisor.serve.control.handed_over import HandedOver
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
@@ -191,7 +191,7 @@ def _others(given: Given, machine: Machine, conductor: Conductor, about: About) 
     """
 
     def bring() -> "Callable[..., HandedOver]":
-        from exo_supervisor.app.plain_routes import handed_over  # noqa: PLC0415 -- see above
+        from exo_supervisor.app.control import handed_over  # noqa: PLC0415 -- see above
 
         return handed_over
 

@@ -11,9 +11,9 @@ from exo_supervisor.http.head import Head
 from exo_supervisor.http.server import HEAD_WAIT, Server
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Handler
+from exo_supervisor.serve.control.late import Others
 from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.heads import error_head, told_at
-from exo_supervisor.serve.late import Others
 from exo_supervisor.serve.target import is_dispatch, path_of
 from exo_supervisor.serve.token import NO_HEAD, Guard, Judgement
 

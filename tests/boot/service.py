@@ -39,7 +39,7 @@ def is_up(machine: Machine, told: Told) -> None:
     told("systemctl status says what it does", re.search(r"Status: \".*Exo", said) is not None)
     # Asked by its name: how many lines came after it, nodes and what is quiet, differs by start.
     lines = "journalctl -u exo-supervisor -o cat --no-pager"
-    code, _ = show(machine, f"{lines} | grep '\"event\":\"service_listening\"'")
+    code, _ = show(machine, f'{lines} | grep \'"event":"service_listening"\'')
     told("the journal has its lines", code == 0)
     _, said = show(machine, "systemctl show -p MemoryMax -p TasksMax -p LimitCORE exo-supervisor")
     bounds = {"MemoryMax=2147483648", "TasksMax=128", "LimitCORE=0"}

@@ -12,8 +12,8 @@ from exo_supervisor.http.head import Head
 from exo_supervisor.http.server import HEAD_WAIT
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Handler
+from exo_supervisor.serve.control.handed_over import HandedOver
 from exo_supervisor.serve.door import Door
-from exo_supervisor.serve.handed_over import HandedOver
 from exo_supervisor.serve.listener import Begin, Listener
 from exo_supervisor.serve.target import DISPATCHED
 from exo_supervisor.serve.token import Guard

@@ -16,12 +16,12 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId, RequestId
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.admission import Gate
-from exo_supervisor.serve.about import About
 from exo_supervisor.serve.context import Context
+from exo_supervisor.serve.control.about import About
+from exo_supervisor.serve.control.plain import answer
+from exo_supervisor.serve.control.routes import Routes
 from exo_supervisor.serve.ingress import Ingress
 from exo_supervisor.serve.live import LiveRequests
-from exo_supervisor.serve.plain import answer
-from exo_supervisor.serve.routes import Routes
 from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.views.request_done import RequestDone
 from exo_supervisor.views.tally import Tally

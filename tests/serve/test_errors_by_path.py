@@ -8,9 +8,9 @@ import pytest
 from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
+from exo_supervisor.serve.control.plain import answer as answer_plainly
+from exo_supervisor.serve.control.plain import wrong_method
 from exo_supervisor.serve.heads import error_head
-from exo_supervisor.serve.plain import answer as answer_plainly
-from exo_supervisor.serve.plain import wrong_method
 from exo_supervisor.serve.token import Guard
 from exo_supervisor.wire.dialect import Told
 from exo_supervisor.wire.openai.framing import FRAMING

@@ -14,8 +14,8 @@ import uvloop
 from aiohttp import web
 
 from exo_supervisor.core.outcomes import Refusal
+from exo_supervisor.serve.control.handed_over import HandedOver
 from exo_supervisor.serve.door import Door
-from exo_supervisor.serve.handed_over import HandedOver
 from exo_supervisor.serve.listener import Listener
 from tests.budget import budget
 from tests.serve.listening import no_dispatch

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from exo_supervisor.serve.late import Late
+from exo_supervisor.serve.control.late import Late
 from exo_supervisor.serve.token import NO_HEAD, Judgement
 from tests.budget import EVER
 

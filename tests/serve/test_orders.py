@@ -6,7 +6,7 @@ from exo_supervisor.core.events import Event
 from exo_supervisor.core.names import ModelId
 from exo_supervisor.core.outcomes import BadRequestError
 from exo_supervisor.core.policy import WAITS, Policy
-from exo_supervisor.serve.orders import Orders
+from exo_supervisor.serve.control.orders import Orders
 from exo_supervisor.views.advice import advise
 from exo_supervisor.views.placement import ON_THE_HUB, PlacementSeen, placement_of
 from tests.core.placement.test_reconciler import KEPT, House, give_up, placed_at

@@ -18,14 +18,14 @@ from exo_supervisor.core.events import BreakerForced, Event, NodesForgotten
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
-from exo_supervisor.serve.about import About
-from exo_supervisor.serve.authority import Authority
+from exo_supervisor.serve.control.about import About
+from exo_supervisor.serve.control.authority import Authority
+from exo_supervisor.serve.control.ollama_routes import OllamaRoutes
+from exo_supervisor.serve.control.orders import ORDERS, Orders
+from exo_supervisor.serve.control.plain import wrong_method
+from exo_supervisor.serve.control.trusting import WORDS, Trusting
 from exo_supervisor.serve.heads import JSON_HEADERS
-from exo_supervisor.serve.ollama_routes import OllamaRoutes
-from exo_supervisor.serve.orders import ORDERS, Orders
-from exo_supervisor.serve.plain import wrong_method
 from exo_supervisor.serve.target import CHAT
-from exo_supervisor.serve.trusting import WORDS, Trusting
 from exo_supervisor.views import models as places
 from exo_supervisor.views import rows as views
 from exo_supervisor.views.under_way import under_way

@@ -18,7 +18,7 @@ from yarl import URL
 
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.http.leaving import LEFT_FIRST, LeaveWatch, only_half_closed
-from exo_supervisor.serve.plain import refuse_plainly
+from exo_supervisor.serve.control.plain import refuse_plainly
 from exo_supervisor.serve.target import path_of
 from exo_supervisor.serve.token import Judgement
 

@@ -1,15 +1,15 @@
-"""Everything but chats, on aiohttp, which takes as long to import as all else of a start."""
+"""What answers everything but chats, on aiohttp, which takes as long to import as the rest."""
 
 from collections.abc import Callable
 from functools import partial
 
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
-from exo_supervisor.serve.about import About
-from exo_supervisor.serve.authority import Authority
-from exo_supervisor.serve.handed_over import HandedOver
-from exo_supervisor.serve.plain import answer
-from exo_supervisor.serve.routes import Routes
+from exo_supervisor.serve.control.about import About
+from exo_supervisor.serve.control.authority import Authority
+from exo_supervisor.serve.control.handed_over import HandedOver
+from exo_supervisor.serve.control.plain import answer
+from exo_supervisor.serve.control.routes import Routes
 
 
 def handed_over(

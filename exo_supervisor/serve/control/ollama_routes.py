@@ -8,8 +8,8 @@ from aiohttp import web
 
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
+from exo_supervisor.serve.control.plain import wrong_method
 from exo_supervisor.serve.heads import JSON_HEADERS
-from exo_supervisor.serve.plain import wrong_method
 from exo_supervisor.views import models as places
 from exo_supervisor.wire.ollama import models
 

@@ -1,0 +1,1 @@
+"""What is answered here instead of being sent on: models, health, views and orders."""
