@@ -185,8 +185,14 @@ class Connection(asyncio.Protocol):
             self._headed = True
             if self.call is not None:
                 self.call.listener.head(reader.status, reader.headers)
-        if reader.got:
-            self._tell_data(reader.got)
+        got = reader.got
+        if got:  # told in one piece
+            body = got[0] if len(got) == 1 else b"".join(got)
+            got.clear()
+            if self.call is not None:
+                self.call.listener.data(body)
+            else:
+                self._pass_over(body)
         if reader.outcome is _BROKEN:
             self._lose(NetworkFault.PAYLOAD)
         elif reader.outcome is not _UNDER_WAY:
@@ -242,16 +248,10 @@ class Connection(asyncio.Protocol):
         if not self._unsent and self.state is _SENDING:
             self.state = _READING
 
-    def _tell_data(self, got: list[bytes]) -> None:
-        """Tell of all the data that a read brought, in one piece."""
-        data = got[0] if len(got) == 1 else b"".join(got)
-        got.clear()
-        if self.call is not None:
-            self.call.listener.data(data)
-        else:
-            self._left_bytes += len(data)
-            if self._left_bytes > LEAVE_BYTES:
-                self._shut()
+    def _pass_over(self, data: bytes) -> None:
+        self._left_bytes += len(data)
+        if self._left_bytes > LEAVE_BYTES:
+            self._shut()
 
     def _complete_answer(self, outcome: Outcome) -> None:
         """Be at rest, if all was sent and nothing is doubtful; then tell of the end."""

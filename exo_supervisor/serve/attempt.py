@@ -152,6 +152,13 @@ class Attempt:
         if reading is None:
             self._take_error(data)
             return
+        if self.ttft is not None and self.committed and not self._holds:
+            written = reading.take_texts(data)
+            if written is not None:
+                self._progressed = reading.progressed
+                self._progress.moved = True
+                self._send(written)
+                return
         self._pass_on(reading, reading.feed(data))
         if not self.over and (self._holds or not data.endswith(b"\n\n")):
             self._look_for_room(reading.held)
@@ -285,6 +292,11 @@ class Attempt:
         if last:
             self.tail = data
             return
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        """Write to the client, and read no more while it does not read."""
+        response = self._owner.response
         response.write(data)
         if response.full and self._blocked_at is None:
             self._blocked_at = self._owner.now()

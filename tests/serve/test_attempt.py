@@ -235,6 +235,15 @@ def test_an_answer_is_the_same_at_every_split_and_no_part_of_it_looks_whole() ->
         assert DONE not in cut.client.body
 
 
+def test_texts_that_come_one_a_read_are_told_as_those_of_one_read() -> None:
+    """From the second on they pass through the attempt on a way of their own."""
+    words = [ROLE, *map(text, ["a", "b", "\\u00e9", ""]), b": a word\n\n", text("c")]
+    apart = ride(*((1.0, word) for word in [*words, STOP, DONE]))
+    at_once = ride((1.0, b"".join([*words, STOP, DONE])))
+    assert apart.client.body == at_once.client.body
+    assert apart.fault is at_once.fault is Fault.NONE
+
+
 # Heads
 
 

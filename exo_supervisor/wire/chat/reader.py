@@ -109,6 +109,10 @@ class Reader(Answer, ABC):
         """Return how many bytes of the answer are held here and at the writer."""
         return self._sse.held + self.writer.held
 
+    def take_texts(self, _data: bytes) -> bytes | None:
+        """Take a read that adds texts to the answer and nothing else; None: it has to be fed."""
+        return None
+
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes of the body and return what the client gets for them."""
         if self.done or self.fault is not None:

@@ -80,7 +80,7 @@ class StreamWriter:
         if not found or mark in after:
             return None
         between = after + before
-        return lambda texts: b"%b%b%b" % (before, between.join(texts), after)
+        return lambda texts: before + between.join(texts) + after
 
     def end(self, answer: Answer) -> bytes:
         """Write the tail: the usage, if it was asked for and is known, and `[DONE]`."""

@@ -14,16 +14,17 @@ _FRAMES = tuple((begin, end) for begin in (b"data: ", b"data:") for end in (b"\n
 class Template:
     """Bytes of an event's data before and after its text, and what writes a text.
 
-    `opening`, `closing` and `between` are the same with the lines of the stream around it; they are
-    unknown until an event was found in one read. `example` is the last event that fits.
+    `opening`, `closing` and `between` are the same with the lines of the stream around it, `around`
+    is the length of the first two; they are unknown until an event was found in one read. `example`
+    is the last event that fits.
     """
 
-    __slots__ = ("begins", "between", "closing", "example", "opening", "pre", "suf", "write")
+    __slots__ = ("around", "between", "closing", "example", "opening", "pre", "suf", "write")
 
     def __init__(self, pre: bytes, suf: bytes, write: WriteTexts, example: bytes) -> None:
         self.pre, self.suf, self.write, self.example = pre, suf, write, example
         self.opening = self.closing = self.between = b""
-        self.begins = 0
+        self.around = 0
 
     def fits(self, data: bytes) -> bool:
         """Say whether an event's data is one text between the two."""
@@ -32,9 +33,10 @@ class Template:
     def is_framed(self, data: bytes) -> bool:
         """Say whether the lines around an event are known, now that a read has come."""
         for begin, end in () if self.opening else _FRAMES:
-            if begin + self.example + end in data:
+            if data.find(begin + self.example + end) >= 0:
                 self.opening, self.closing = begin + self.pre, self.suf + end
-                self.between, self.begins = self.closing + self.opening, len(self.opening)
+                self.between = self.closing + self.opening
+                self.around = len(self.opening) + len(self.closing)
                 break
         return bool(self.opening)
 
