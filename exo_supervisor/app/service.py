@@ -24,6 +24,7 @@ from exo_supervisor.app.performer import Performer
 from exo_supervisor.app.pins import pin_watch, read_pins
 from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.proxies import proxies_of, proxy_of
+from exo_supervisor.app.scrape import Scrape
 from exo_supervisor.app.sources import Sources, awaited
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
@@ -37,6 +38,8 @@ from exo_supervisor.fleet_io.health import Health
 from exo_supervisor.fleet_io.placer import Placer
 from exo_supervisor.fleet_io.provider_models import Listing, Source
 from exo_supervisor.host import limits, systemd
+from exo_supervisor.host.metrics.loop_delay import LoopDelay
+from exo_supervisor.host.metrics.sink import MetricsSink
 from exo_supervisor.http.client import Client
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.conductor import INBOX, Conductor
@@ -89,17 +92,20 @@ async def serve(
         health = _health(given, fetch, send, live, clock)
         placer = Placer(fetch, fetch.command, send, random.random, jitter=given.waits.jitter)
         watch, instances = pin_watch(state, send, pins), instance_file(state)
-        tally = Tally()
-        sinks = Sinks((tally, *given.sinks))
+        tally, delay = Tally(), LoopDelay()
+        metrics = MetricsSink(current.policy)
+        sinks = Sinks((tally, metrics, *given.sinks))
         performer = Performer(health, placer, live, watch, instances, sinks)
         conductor = _conductor(machine, receive, performer, clock)
         sources = Sources(config, machine, fetch, send, state)
-        others = _others(given, machine, conductor, _about(given, sources, live, tally))
+        histograms = (*metrics.histograms, delay.delays)
+        scrape = Scrape(machine, metrics.counters, histograms, sinks.failures)
+        others = _others(given, machine, conductor, _about(given, sources, live, tally, scrape))
         ingress = _ingress(given, current, conductor, live, sinks, nodes, clouds, machine.catalog)
         listener = _listener(given, ingress, others, clock)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
-            _start(tasks, [health, placer, watch, instances, others])
+            _start(tasks, [health, placer, watch, instances, others, delay])
             _start(
                 tasks,
                 [*_listings(given, current, clouds, send), *sources.services, *_advertise(given)],
@@ -202,13 +208,16 @@ def _others(given: Given, machine: Machine, conductor: Conductor, about: About) 
     return Late(make)
 
 
-def _about(given: Given, sources: Sources, live: LiveRequests, tally: Tally) -> About:
+def _about(
+    given: Given, sources: Sources, live: LiveRequests, tally: Tally, scrape: Scrape
+) -> About:
     return About(
         given.file,
         sources.quiet,
         tally,
         given.listening_at(),
         live.reading,
+        metrics=scrape.write,
         settings=given.settings(),
         forget=sources.forget,
     )

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
 
+from exo_supervisor.core.outcomes import Refusal
+
 
 class Crashing(Protocol):
     """What a request's callbacks belong to."""
@@ -23,6 +25,13 @@ class Crashing(Protocol):
 S = TypeVar("S", bound=Crashing)
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def refusal_of(crash: BaseException | None) -> Refusal:
+    """Say to a client that a fault of our own ended its request."""
+    kind = "unknown" if crash is None else type(crash).__name__
+    text = f"a fault of exo-supervisor's own ({kind}); its log has more"
+    return Refusal(500, "internal", text, outcome="failure")
 
 
 def guarded(

@@ -18,7 +18,7 @@ from exo_supervisor.core.requests.catalog import Catalog
 from exo_supervisor.http.head import Head
 from exo_supervisor.runtime.supervise import describe_crash
 from exo_supervisor.serve.context import Context
-from exo_supervisor.serve.crashes import guarded, guarded_part
+from exo_supervisor.serve.crashes import guarded, guarded_part, refusal_of
 from exo_supervisor.serve.encodings import BodyDecoder, read_codings, too_large
 from exo_supervisor.serve.exchange import Exchange, Order
 from exo_supervisor.serve.live import LiveRequests, Timer
@@ -194,8 +194,7 @@ class Reception:
         log.error("request_crashed", request_id=self.record.request_id, crash=describe_crash(crash))
         if self.over:
             return
-        text = f"a fault of exo-supervisor's own ({type(crash).__name__}); its log has more"
-        refusal = Refusal(500, "internal", text, outcome="failure")
+        refusal = refusal_of(crash)
         self.record.outcome, self.record.code = refusal.outcome, refusal.code
         try:
             if not self.response.over:

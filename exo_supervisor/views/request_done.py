@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from exo_supervisor.core.names import Side
+
 
 class RequestDone(Struct, gc=False):
     """One POST to a dispatch route, filled in as things happen and handed over when it is over.
@@ -34,3 +36,13 @@ class RequestDone(Struct, gc=False):
         """Note that the client left, unless it is known by now how the request ended."""
         if self.outcome == "refused":
             self.outcome = "abandoned"
+
+
+def side_of(record: RequestDone) -> Side | None:
+    """Tell on which side a request was served last; None where no target was asked."""
+    return None if record.target is None else target_side(record.target)
+
+
+def target_side(target: object) -> Side:
+    """Tell a target's side by its name: only a node's address has a colon."""
+    return "exo" if ":" in str(target) else "cloud"

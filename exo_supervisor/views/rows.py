@@ -209,7 +209,6 @@ def status(
     """Sum the house up."""
     registry, clouds = machine.tables.registry, machine.tables.clouds
     found = [node for node in registry.nodes.values() if node.alias_of is None]
-    rungs = Counter(node.rung for node in found if not is_nobodys(node))
     failed = machine.dispatch.last_failed
     silent = [f"{n.address} {explain(n, registry, now)}" for n in found if not n.up]
     return Status(
@@ -221,7 +220,7 @@ def status(
         advice=advise(machine, now),
         looking=not machine.looked(),
         looked=[*silent, *quiet],
-        nodes={rung: rungs[rung] for rung in _RUNGS},
+        nodes=rungs(machine),
         down=sum(node.fell_from is not None for node in found),
         providers=[
             ProviderSeen(name, p.state(now), (p.cloud.why_off or p.why) or None)
@@ -236,6 +235,13 @@ def status(
         trust=dict(Counter(node.trust for node in found if node.up)),
         to_trust=to_trust(found),
     )
+
+
+def rungs(machine: Machine) -> dict[str, int]:
+    """Count the nodes on each rung."""
+    found = machine.tables.registry.nodes.values()
+    counts = Counter(n.rung for n in found if n.alias_of is None and not is_nobodys(n))
+    return {rung: counts[rung] for rung in _RUNGS}
 
 
 def to_trust(nodes: Iterable[Node]) -> str | None:

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from exo_supervisor.core.effects import Announce
-from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.request_done import RequestDone, side_of
 
 ENDS = ("exo", "cloud", "here", "refused", "failed", "abandoned")
 """Who served them: Exo, a provider, or this house without either; or why nobody did."""
@@ -22,8 +22,7 @@ class Tally:
         """Count a request by its end; what a target refused of it was wrong with it, as with us."""
         end = _UNSERVED.get(record.outcome, "refused")
         if record.outcome == "success":
-            target = record.target
-            end = "here" if target is None else "exo" if ":" in target else "cloud"
+            end = side_of(record) or "here"
         self.counts[end] += 1
 
     def announce(self, said: Announce) -> None:

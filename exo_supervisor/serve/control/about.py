@@ -1,6 +1,6 @@
 """What the service knows of itself, for the routes that tell of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -8,6 +8,10 @@ from msgspec import Struct
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.views.tally import Tally
 from exo_supervisor.wire.chat.reader import Reader
+
+
+async def _nothing(_accept: str) -> tuple[bytes, str]:
+    return b"", "text/plain"
 
 
 class About(Struct, frozen=True):
@@ -20,5 +24,7 @@ class About(Struct, frozen=True):
     reading_of: Callable[[RequestId], Reader | None] = lambda _: None
     forget: Callable[[], None] = lambda: None
     """Drops what is kept of the nodes of earlier runs."""
+    metrics: Callable[[str], Awaitable[tuple[bytes, str]]] = _nothing
+    """Writes the text of `/metrics` in the format that its reader accepts, and says in which."""
     settings: Mapping[str, object] = MappingProxyType({})
     """The body of `/supervisor/config`."""

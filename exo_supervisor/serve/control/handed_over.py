@@ -18,7 +18,9 @@ from yarl import URL
 
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.http.leaving import LEFT_FIRST, LeaveWatch, only_half_closed
+from exo_supervisor.runtime.supervise import describe_crash
 from exo_supervisor.serve.control.plain import refuse_plainly
+from exo_supervisor.serve.crashes import refusal_of
 from exo_supervisor.serve.target import path_of
 from exo_supervisor.serve.token import Judgement
 
@@ -109,14 +111,15 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 -- it may hold a token or a prompt
     ) -> web.StreamResponse:
-        """Answer a request that is no HTTP, without a word of what it was."""
+        """Answer what is no HTTP, or whose route crashed, without a word of what it was."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was under way")
+        refusal = Refusal(status, "bad_http", "this is not a request that HTTP allows")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            log.error("connection_crashed", fault=type(exc).__name__)
-        text = "this is not a request that HTTP allows"
-        path = path_of(self.judgement.head.target)
-        response = refuse_plainly(Refusal(status, "bad_http", text), path)
+            crash = [] if exc is None else describe_crash(exc)
+            log.error("connection_crashed", crash=crash)
+            refusal = refusal_of(exc)
+        response = refuse_plainly(refusal, path_of(self.judgement.head.target))
         response.force_close()
         return response
 

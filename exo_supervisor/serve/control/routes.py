@@ -74,12 +74,14 @@ class Routes:
 
         self._ollama = OllamaRoutes(machine, self._created, self._no_model)
         exact = (path for path in self._exact if path != "/")
-        self._paths = [CHAT, *exact, *self._ollama.paths]
+        self._paths = [CHAT, *exact, "/metrics", *self._ollama.paths]
 
     def look(
         self, request: web.BaseRequest, path: str
     ) -> web.StreamResponse | Awaitable[web.StreamResponse]:
         """Answer a request by its path. Raises BadRequestError."""
+        if path == "/metrics":
+            return self._metrics(request)
         if path.startswith("/api/"):
             looked_up = self._ollama.look(request, path)
             return looked_up or self._look(request, path)
@@ -116,6 +118,12 @@ class Routes:
                 "routes": self._paths,
             }
         )
+
+    async def _metrics(self, request: web.BaseRequest) -> web.Response:
+        if request.method not in ("GET", "HEAD"):
+            raise wrong_method("/metrics", "GET")
+        body, content_type = await self._about.metrics(request.headers.get("accept", ""))
+        return web.Response(body=body, headers={**JSON_HEADERS, "content-type": content_type})
 
     def _ready(self) -> web.Response:
         machine, now = self._machine, anyio.current_time()

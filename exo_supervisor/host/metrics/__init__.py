@@ -1,0 +1,1 @@
+"""What Prometheus may read: counted as things happen, turned into its text when somebody asks."""
