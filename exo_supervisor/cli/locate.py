@@ -2,19 +2,16 @@
 
 import os
 from _socket import socket
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from exo_supervisor.cli.errors import BAD_CONFIG, UNREACHABLE, VerbError
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.client import http
-from exo_supervisor.client.json_object import Fields, fields
+from exo_supervisor.client.locate import UnreadableFileError, socket_paths
 from exo_supervisor.config import where
 
-CONNECT_TIMEOUT = 2.0
 _RUN = "exo-supervisor run"
 JOURNAL = "journalctl -u exo-supervisor -n 20"
-_UNSET = 'socket=""'
 _SYSTEMD = "/run/systemd/system"
 
 
@@ -27,15 +24,11 @@ class Failed(NamedTuple):
 
 
 def connect(arguments: Arguments) -> socket:
-    """Connect to the first place where a service answers; raises `VerbError` that lists them.
-
-    A socket that was named (flag, environment, configuration) is the only one tried: another
-    service must not answer in its stead.
-    """
+    """Connect to the first place where a service answers; raises `VerbError` that lists them."""
     failed: list[Failed] = []
-    for path in socket_paths(arguments, os.environ):
+    for path in _paths(arguments):
         try:
-            return http.connect(path, CONNECT_TIMEOUT)
+            return http.connect(path, http.CONNECT_TIMEOUT)
         except (OSError, ValueError) as error:
             failed.append(_explain(path, error))
     raise VerbError(
@@ -46,61 +39,16 @@ def connect(arguments: Arguments) -> socket:
     )
 
 
-def socket_paths(arguments: Arguments, environ: Mapping[str, str]) -> list[str]:
-    """List where the socket may be, the likeliest first."""
-    named = (
-        arguments.socket
-        or _spelled(environ.get(where.SOCKET_VARIABLE, ""))
-        or _configured(arguments, environ)
-    )
-    return [where.expand(named, environ)] if named else where.likely_sockets(environ)
-
-
-def _spelled(value: str) -> str:
-    """Read a variable that holds a TOML value; a bare path is taken as it stands."""
-    if value[:1] not in {'"', "'"}:
-        return value
+def _paths(arguments: Arguments) -> list[str]:
     try:
-        return str(_toml(f"it = {value}")["it"])
-    except ValueError:
-        return value
-
-
-def _configured(arguments: Arguments, environ: Mapping[str, str]) -> str:
-    """Take `server.socket` from a file; only a file that was named must be there and be TOML."""
-    named = where.named_file(arguments.config, environ)
-    path = named or where.found_file(environ)
-    if path is None:
-        return ""
-    try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib is slow to import
-            text = file.read()
-        server = fields(_toml(text).get("server")) if named or _may_name_it(text) else {}
-    except (OSError, ValueError, RecursionError) as error:
-        if not named:
-            return ""
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        return socket_paths(arguments.socket, arguments.config, os.environ)
+    except UnreadableFileError as error:
         raise VerbError(
             "the configuration cannot be read",
-            why=[f"{path}: {reason.lower() if isinstance(error, OSError) else reason}"],
-            hint=f"exo-supervisor check --config {path}",
+            why=[f"{error.path}: {error.reason}"],
+            hint=f"exo-supervisor check --config {error.path}",
             exit_code=BAD_CONFIG,
         ) from error
-    found = server.get("socket")
-    return found if isinstance(found, str) else ""
-
-
-def _may_name_it(text: str) -> bool:
-    """Tell whether a file may name the socket: `tomllib` takes longer than all else of a verb."""
-    lines = (line.strip() for line in text.replace("socket_", "").splitlines())
-    telling = (line for line in lines if line[:1] != "#" and line.replace(" ", "") != _UNSET)
-    return any("socket" in line or "\\" in line for line in telling)
-
-
-def _toml(text: str) -> Fields:
-    from tomllib import loads
-
-    return loads(text)
 
 
 def _explain(path: str, error: OSError | ValueError) -> Failed:

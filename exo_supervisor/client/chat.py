@@ -39,6 +39,10 @@ class Chat:
 
     def feed(self, body: bytes) -> Iterator[str]:
         """Take the next bytes, yield the content in them. Raises CutError for an endless line."""
+        return filter(None, map(content_of, self.chunks(body)))
+
+    def chunks(self, body: bytes) -> Iterator[Fields]:
+        """Take the next bytes, yield the events in them. Raises CutError for an endless line."""
         *lines, self._line = (self._line + body).split(b"\n")
         for line in lines:
             if self.over:
@@ -51,7 +55,7 @@ class Chat:
         """Take in that nothing more comes, and yield the content of an event without its end."""
         return self.feed(b"\n\n")
 
-    def _take(self, line: str) -> Iterator[str]:
+    def _take(self, line: str) -> Iterator[Fields]:
         if line.startswith(": supervisor "):
             self.served.update(read_object(line.partition("supervisor ")[2]))
         elif line.startswith("data:"):
@@ -61,7 +65,7 @@ class Chat:
             self._data.clear()
             yield from self._event(event)
 
-    def _event(self, data: str) -> Iterator[str]:
+    def _event(self, data: str) -> Iterator[Fields]:
         if data.strip() == "[DONE]":
             self.done = True
             return
@@ -76,7 +80,12 @@ class Chat:
             self.finish = finish if isinstance(finish, str) else self.finish
             delta = fields(choice.get("delta"))
             self.reasoning |= bool(delta.get("reasoning_content") or delta.get("reasoning"))
-            content = delta.get("content")
-            if isinstance(content, str) and content:
-                self.pieces.append(content)
-                yield content
+        if content := content_of(event):
+            self.pieces.append(content)
+        yield event
+
+
+def content_of(event: Fields) -> str:
+    """Return the text that an event adds to the first choice."""
+    content = [fields(each.get("delta")).get("content") for each in objects(event.get("choices"))]
+    return content[0] if content and isinstance(content[0], str) else ""

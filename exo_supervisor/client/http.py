@@ -3,14 +3,16 @@
 import time
 
 # What `socket` adds to it, enumerations of all that a system knows, costs a third of a verb.
-from _socket import AF_INET, AF_UNIX, SOCK_STREAM, socket
+from _socket import AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, socket
 from collections.abc import Iterator, Mapping
 
 from exo_supervisor.client.json_object import fields, read_object
 from exo_supervisor.errors import SupervisorError
 
 Address = str | tuple[str, int]
-"""A Unix socket's path, or an IPv4 address and a port."""
+"""A Unix socket's path, or an address and a port."""
+
+CONNECT_TIMEOUT = 2.0
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -167,18 +169,18 @@ class Answer:
     """One good answer of the service; `close` cancels it at the service, too."""
 
     def __init__(self, connection: socket, response: Response, body: bytes, until: float) -> None:
-        self._connection, self._response, self._until = connection, response, until
+        self._connection, self.response, self._until = connection, response, until
         self._body = body
 
     def header(self, name: str) -> str:
-        return self._response.headers.get(name, "")
+        return self.response.headers.get(name, "")
 
     def parts(self) -> Iterator[bytes]:
         """Yield the body as it comes. Raises CutError if it breaks off."""
         yield self._body
-        while not self._response.ended:
+        while not self.response.ended:
             try:
-                yield _receive(self._connection, self._response, self._until)
+                yield _receive(self._connection, self.response, self._until)
             except OSError as error:
                 raise CutError(reason_of(error)) from error
 
@@ -189,17 +191,23 @@ class Answer:
         for part in self.parts():
             parts.append(part)
             size += len(part)
-            if size > MAX_BODY_BYTES:
-                raise CutError(f"over {MAX_BODY_BYTES} bytes", "the service's answer is too long")
+            check_size(size)
         return b"".join(parts)
 
     def close(self) -> None:
         self._connection.close()
 
 
+def check_size(size: int) -> None:
+    """Refuse a body that is absurdly long. Raises CutError."""
+    if size > MAX_BODY_BYTES:
+        raise CutError(f"over {MAX_BODY_BYTES} bytes", "the service's answer is too long")
+
+
 def connect(address: Address, timeout: float) -> socket:
     """Connect. Raises OSError, and ValueError for what is no address."""
-    connection = socket(AF_UNIX if isinstance(address, str) else AF_INET, SOCK_STREAM)
+    tcp = AF_INET6 if ":" in address[0] else AF_INET
+    connection = socket(AF_UNIX if isinstance(address, str) else tcp, SOCK_STREAM)
     connection.settimeout(timeout)
     try:
         connection.connect(address)
@@ -273,6 +281,11 @@ def request(
     if not all(line.isprintable() for line in lines) or len(lines[0].split(" ")) != len("GET"):
         raise ValueError("a header or the path cannot be sent as it stands")
     return "\r\n".join([*lines, "", ""]).encode("ascii") + (body or b"")
+
+
+def spelled(address: Address) -> str:
+    """Write an address as people do."""
+    return address if isinstance(address, str) else f"{address[0]}:{address[1]}"
 
 
 def reason_of(error: OSError) -> str:

@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from exo_supervisor.app.given import Given
 from exo_supervisor.app.service import serve
+from exo_supervisor.client.asynchronous import AsyncClient
 from exo_supervisor.config.read import read
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.host import listen, logs
 from exo_supervisor.host.credentials import Secret
-from exo_supervisor.rehearse.visitor import Visitor
 
 MODEL = "llama-3.2-3b"
 CLOUD_MODEL = "meta-llama/llama-3.2-3b-instruct"
@@ -55,7 +55,7 @@ class Stage(Struct, frozen=True):
     nodes: tuple[ExoNode, ...]
     star: ExoNode
     cloud: Cloud
-    client: Visitor
+    client: AsyncClient
     socket: str
     log: str
 
@@ -93,5 +93,5 @@ async def set_up() -> AsyncGenerator[Stage]:
         )
         tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(serve, given, anyio.sleep_forever)
-        yield Stage(nodes, nodes[2], cloud, Visitor(path), path, str(lines))
+        yield Stage(nodes, nodes[2], cloud, AsyncClient(path), path, str(lines))
         tasks.cancel_scope.cancel()

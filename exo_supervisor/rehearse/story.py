@@ -67,10 +67,10 @@ async def _find(stage: Stage) -> str:
 
 async def _answer(stage: Stage) -> str:
     began, first = anyio.current_time(), 0.0
-    target = ""
-    async for piece in stage.client.stream(MODEL, "Say something."):
+    stream = stage.client.stream("Say something.", model=MODEL)
+    async for _ in stream:
         first = first or anyio.current_time() - began
-        target = piece.headers["x-supervisor-target"]
+    target = stream.served.target
     _expect(target == stage.star.address, f"{target or 'nobody'} answered")
     return f"{target}, first content in {first:.2f} s"
 
@@ -96,8 +96,8 @@ async def _kill(stage: Stage) -> str:
 async def _one_stream(stage: Stage, begun: anyio.Semaphore, ends: list[str]) -> None:
     fresh = True
     try:
-        async for piece in stage.client.stream(MODEL, "Say something long."):
-            if fresh and piece.text:
+        async for _ in stage.client.stream("Say something long.", model=MODEL):
+            if fresh:
                 fresh = False
                 begun.release()
     except AnswerError as error:
@@ -108,7 +108,7 @@ async def _one_stream(stage: Stage, begun: anyio.Semaphore, ends: list[str]) -> 
 
 async def _one_whole(stage: Stage, ends: list[str]) -> None:
     try:
-        await stage.client.chat(MODEL, "Say something.")
+        await stage.client.chat("Say something.", model=MODEL)
     except AnswerError as error:
         ends.append(error.code)
     else:
@@ -120,11 +120,10 @@ async def _to_cloud(stage: Stage) -> str:
     asked = 0
     while True:
         asked += 1
-        piece = await stage.client.chat(MODEL, "Say something.")
-        shift = piece.headers.get("x-supervisor-shift", "")
-        _expect(piece.headers["x-supervisor-target"] == "pretend-cloud", "Exo answered")
-        if shift in ("breaker_open", "exo_down"):
-            return f"{shift}; {asked} answered, none refused"
+        served = (await stage.client.chat("Say something.", model=MODEL)).served
+        _expect(served.target == "pretend-cloud", "Exo answered")
+        if served.shift in ("breaker_open", "exo_down"):
+            return f"{served.shift}; {asked} answered, none refused"
         await anyio.sleep(0.05)
 
 
@@ -139,8 +138,8 @@ async def _return(stage: Stage) -> str:
 
 async def _to_exo(stage: Stage) -> str:
     while True:
-        piece = await stage.client.chat(MODEL, "Say something.")
-        if piece.headers["x-supervisor-target"] == stage.star.address:
+        answer = await stage.client.chat("Say something.", model=MODEL)
+        if answer.served.target == stage.star.address:
             return f"{stage.star.address} answers again"
         await anyio.sleep(0.1)
 

@@ -1,4 +1,4 @@
-"""The socket is found where it was named, and an absent service is explained by what was tried."""
+"""An absent service is explained by what was tried."""
 
 import os
 import socket
@@ -7,80 +7,23 @@ from pathlib import Path
 import pytest
 
 from exo_supervisor.cli import main
-from exo_supervisor.cli.errors import VerbError
-from exo_supervisor.cli.locate import gone, has_failed, socket_paths
-from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.config.where import FILE_VARIABLE, SOCKET_VARIABLE, SYSTEM_SOCKET, user_socket
+from exo_supervisor.cli.locate import gone, has_failed
+from exo_supervisor.config.where import SYSTEM_SOCKET, user_socket
 
 SYSTEMD = Path("/run/systemd/system").is_dir()
 STARTED = "systemctl start exo-supervisor, or " if SYSTEMD else ""
-STATUS = Arguments(verb="status")
-HIDDEN = "/" + "x" * 300
-"""A look at it raises, for root too, as a look into another's home does for everybody else."""
-
-
-def test_a_flag_wins_over_environment_and_configuration(folder: Path) -> None:
-    environ = {SOCKET_VARIABLE: "/env", "XDG_CONFIG_HOME": _config(folder, 'socket = "/file"')}
-    assert socket_paths(Arguments(socket="/flag"), environ) == ["/flag"]
-    assert socket_paths(STATUS, environ) == ["/env"]
-    del environ[SOCKET_VARIABLE]
-    assert socket_paths(STATUS, environ) == ["/file"]
-
-
-def test_the_variable_is_a_toml_value(folder: Path) -> None:
-    environ = {SOCKET_VARIABLE: '"/quoted"', "HOME": str(folder)}
-    assert socket_paths(STATUS, environ) == ["/quoted"]
-
-
-def test_without_a_name_the_own_socket_is_tried_before_the_system_s(folder: Path) -> None:
-    environ = {"XDG_RUNTIME_DIR": "/run/user/7", "HOME": str(folder)}
-    own = "/run/user/7/exo-supervisor/api.sock"
-    assert socket_paths(STATUS, environ) == [own, SYSTEM_SOCKET]
-    assert socket_paths(STATUS, {"HOME": str(folder)})[-1] == SYSTEM_SOCKET
-
-
-def test_a_home_that_may_not_be_looked_into_has_no_file() -> None:
-    assert socket_paths(STATUS, {"HOME": HIDDEN})[-1] == SYSTEM_SOCKET
-
-
-@pytest.mark.parametrize("text", ["socket = 7", "socket = ''", "] no TOML", "\udc80"])
-def test_a_file_that_was_only_found_may_say_anything(folder: Path, text: str) -> None:
-    environ = {"XDG_CONFIG_HOME": _config(folder, text)}
-    assert socket_paths(STATUS, environ) == [SYSTEM_SOCKET]
-
-
-def test_a_file_that_was_named_is_read_and_only_its_socket_matters(folder: Path) -> None:
-    _config(folder, 'socket = "/s"\nnonsense = true')
-    named = folder / "exo-supervisor" / "supervisor.toml"
-    assert socket_paths(Arguments(config=str(named)), {}) == ["/s"]
-    assert socket_paths(STATUS, {FILE_VARIABLE: str(named)}) == ["/s"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        'socket="/s"',
-        '"so\\u0063ket" = "/s"',
-        'socket_mode = "0600"\nsocket = "/s" # here',
-        'socket = ""\n[x]\n[[y]]\n[z]\nz = """\n# socket = ""\n"""',
-    ],
-)
-def test_a_file_is_read_as_toml_wherever_it_may_name_the_socket(folder: Path, text: str) -> None:
-    named = ["/s"] if "/s" in text else [SYSTEM_SOCKET]
-    assert socket_paths(STATUS, {"XDG_CONFIG_HOME": _config(folder, text)}) == named
 
 
 @pytest.mark.parametrize("text", [None, "] no TOML"])
 def test_a_named_file_that_is_missing_or_broken_is_bad_configuration(
-    folder: Path, text: str | None
+    folder: Path, text: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = folder / "named.toml"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(VerbError) as caught:
-        socket_paths(Arguments(config=str(path)), {})
-    assert caught.value.exit_code == 78
-    assert caught.value.why[0].startswith(f"{path}: ")
+    assert main(["socket", "--config", str(path)]) == 78
+    told = f"error: the configuration cannot be read\n  why: {path}: "
+    assert capsys.readouterr().err.startswith(told)
 
 
 @pytest.mark.real_time
@@ -129,13 +72,6 @@ def test_a_path_that_is_no_socket_is_an_answer_too(
 ) -> None:
     assert main(["status", "--socket", path]) == 69
     assert "error: no service answers" in capsys.readouterr().err
-
-
-def _config(folder: Path, server: str) -> str:
-    path = folder / "exo-supervisor" / "supervisor.toml"
-    path.parent.mkdir()
-    path.write_text(f"[server]\n{server}\n", encoding="utf-8", errors="surrogateescape")
-    return os.fspath(folder)
 
 
 @pytest.mark.parametrize("code", [0, 1])

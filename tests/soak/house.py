@@ -15,10 +15,10 @@ from anyio import to_thread
 from anyio.abc import Process
 from msgspec import Struct
 
+from exo_supervisor.client.asynchronous import AsyncClient
 from exo_supervisor.demo import Cloud, ExoCluster, ExoNode
 from exo_supervisor.demo.server import DemoServer
 from exo_supervisor.rehearse.drill.witness import TOKENS
-from exo_supervisor.rehearse.visitor import Visitor
 from tests.soak.service import TASKS
 
 MODEL = "house-model"
@@ -69,7 +69,7 @@ class House(Struct, frozen=True):
     nodes: tuple[ExoNode, ...]
     clouds: tuple[Cloud, ...]
     process: Process
-    client: Visitor
+    client: AsyncClient
     socket: str
     place: Path
 
@@ -114,7 +114,7 @@ async def open_house(place: Path) -> AsyncGenerator[House]:
             await stack.enter_async_context(server)
         socket = str(place / "s")
         process = await stack.enter_async_context(_service(place, socket, nodes, clouds))
-        house = House(nodes, clouds, process, Visitor(socket), socket, place)
+        house = House(nodes, clouds, process, AsyncClient(socket), socket, place)
         with anyio.fail_after(30):
             await _ready(house)
         yield house

@@ -11,13 +11,13 @@ from msgspec import Struct
 
 from exo_supervisor.app.given import Given
 from exo_supervisor.app.service import serve
+from exo_supervisor.client.asynchronous import AsyncClient
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.demo.server import DemoServer
 from exo_supervisor.host import listen
 from exo_supervisor.host.credentials import Secret
 from exo_supervisor.rehearse.drill.plan import Plan
 from exo_supervisor.rehearse.drill.witness import CHAT, TOKENS
-from exo_supervisor.rehearse.visitor import Visitor
 from exo_supervisor.runtime.sinks import Sink
 
 PACE = 0.004
@@ -32,7 +32,7 @@ class Ground(Struct, frozen=True):
 
     plan: Plan
     socket: str
-    client: Visitor
+    client: AsyncClient
     node: ExoNode | None
     clouds: dict[str, Cloud]
 
@@ -93,7 +93,7 @@ async def set_up(plan: Plan, sinks: Sequence[Sink] = ()) -> AsyncGenerator[Groun
         stop = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(serve, given, stop.wait)
-            yield Ground(plan, path, Visitor(path), node, clouds)
+            yield Ground(plan, path, AsyncClient(path), node, clouds)
             stop.set()  # its socket is let go of before it is closed: the next one may be its like
 
 
