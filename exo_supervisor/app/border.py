@@ -1,16 +1,15 @@
 """Where connections to nodes may go: into this house, and on this machine to whom we know there."""
 
 import os
-import pwd
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from anyio import to_thread
 
+from exo_supervisor.app.who import user_id
 from exo_supervisor.config.schema import Config
 from exo_supervisor.core.network import Why
 from exo_supervisor.discovery.allowed_networks import in_the_house
-from exo_supervisor.errors import StartError
 from exo_supervisor.host.owners import owners, told_here
 
 Ip = IPv4Address | IPv6Address
@@ -75,14 +74,5 @@ def border_of(config: Config) -> Border:
 
 def user_ids(names: Iterable[str]) -> frozenset[int]:
     """Find the ids of root, of ourselves and of these users. Raises StartError."""
-    found = {ROOT, os.geteuid()}
-    for name in names:
-        if name.isascii() and name.isdigit():
-            found.add(int(name))
-            continue
-        try:
-            found.add(pwd.getpwnam(name).pw_uid)
-        except KeyError:
-            text = f"discovery.loopback_users names {name!r}, and this machine has no such user"
-            raise StartError(text) from None
-    return frozenset(found)
+    named = (user_id(name, "discovery.loopback_users") for name in names)
+    return frozenset({ROOT, os.geteuid(), *named})

@@ -20,8 +20,9 @@ class Given(Struct, frozen=True):
     """What the machine that we run on gives: sockets, keys, and what to say of the file read.
 
     `state` is the directory of what is kept across restarts; None keeps nothing. `tcp` is a
-    loopback listener and the token that it asks for, `admin_group` whose members give orders.
-    `sinks` are told of each request's end and of what the core announces.
+    loopback listener and the token that it asks for, `admin_group` whose members give orders;
+    `client_tokens` are those of clients, by the names of their rows. `sinks` are told of each
+    request's end and of what the core announces.
     """
 
     config: Config
@@ -32,6 +33,7 @@ class Given(Struct, frozen=True):
     state: Path | None = None
     tcp: tuple[socket, Secret] | None = None
     admin_group: int | None = None
+    client_tokens: Mapping[str, Secret] = MappingProxyType({})
     origins: Mapping[str, str] = MappingProxyType({})
     waits: Waits = WAITS
     sinks: Sequence[Sink] = ()
@@ -46,11 +48,13 @@ class Given(Struct, frozen=True):
             "origins": dict(self.origins),
             "keys": {each.name: keys.get(each.name) for each in self.config.providers},
             "token": None if self.tcp is None else self.tcp[1].where,
+            "client_tokens": {name: token.where for name, token in self.client_tokens.items()},
         }
 
     def secrets(self) -> list[str]:
-        """List what must not be told of beside the providers' keys: the listener's token."""
-        return [] if self.tcp is None else [self.tcp[1].reveal()]
+        """List what must not be told of beside the providers' keys: tokens."""
+        own = [] if self.tcp is None else [self.tcp[1]]
+        return [token.reveal() for token in (*own, *self.client_tokens.values())]
 
     def listening_at(self) -> list[str]:
         """Return where clients come in: Unix sockets' paths, and the TCP listener's address."""

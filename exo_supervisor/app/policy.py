@@ -6,11 +6,11 @@ import msgspec
 from msgspec import Raw, structs
 
 from exo_supervisor.config.presets import preset_of
-from exo_supervisor.config.schema import Config, Model, Provider, Timeouts
+from exo_supervisor.config.schema import Client, Config, Model, Provider, Timeouts
 from exo_supervisor.core.breakers.automaton import Rules
 from exo_supervisor.core.effects import OwnInstances, Timers
 from exo_supervisor.core.names import Address, Generation, ModelId, ProviderName
-from exo_supervisor.core.policy import WAITS, Cloud, ModelRule, PeerRules, Policy, Waits
+from exo_supervisor.core.policy import WAITS, ClientRule, Cloud, ModelRule, PeerRules, Policy, Waits
 from exo_supervisor.discovery.static import address_of
 from exo_supervisor.wire.anthropic.outbound import IGNORED as ANTHROPIC_IGNORED
 from exo_supervisor.wire.exo.traits import PEERS
@@ -54,6 +54,7 @@ def policy_of(
         seeds=tuple((address_of(url), url) for url in config.discovery.static),
         clouds=tuple(_cloud(each, config, why_off) for each in config.providers),
         models=tuple(_rule(each) for each in config.models),
+        clients=tuple(_client(each) for each in config.clients),
         peers=_peers(timeouts, waits),
         ready_interval=config.health.ready_interval,
         load_wait=timeouts.first_content_max,
@@ -105,6 +106,18 @@ def _cloud(provider: Provider, config: Config, why_off: Mapping[str, str]) -> Cl
         dialect=provider.dialect,
         ignored=preset.ignored | _IGNORED.get(provider.dialect, frozenset()),
         quirks=preset.quirks,
+    )
+
+
+def _client(client: Client) -> ClientRule:
+    return ClientRule(
+        name=client.name,
+        models=client.models,
+        local_only=client.privacy == "local_only",
+        route=client.route or None,
+        profile=client.profile,
+        admin=client.admin,
+        **client.rate,
     )
 
 

@@ -12,7 +12,9 @@ import structlog
 from exo_supervisor.app import files
 from exo_supervisor.app.border import user_ids
 from exo_supervisor.app.given import Given
+from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.service import serve
+from exo_supervisor.app.who import client_tokens, who_of
 from exo_supervisor.config import where
 from exo_supervisor.config.read import Settings
 from exo_supervisor.errors import StartError
@@ -41,12 +43,13 @@ def run(named: str | None, socket: str | None) -> int:
     settings = files.load(named, socket, os.environ)
     config = settings.config
     keys, why_off = files.keys(config, os.environ)
-    token = files.token(config, os.environ)
+    token, tokens = files.token(config, os.environ), client_tokens(config, os.environ)
     lines = logs.configure(config.log.level, config.log.format)
     for path, why in where.hidden_files(os.environ).items():
         log.debug("optional_file_unreadable", path=path, why=why)
     try:
         user_ids(config.discovery.loopback_users)
+        who_of(config, policy_of(config, why_off).clients)
         admin_group = listen.group_id_of(config.server.admin_group, "server.admin_group")
         tcp = None if token is None else (open_tcp(config.server.tcp), token)
         sockets = _sockets(settings)
@@ -63,6 +66,7 @@ def run(named: str | None, socket: str | None) -> int:
         state=None if state is None else Path(state),
         tcp=tcp,
         admin_group=admin_group,
+        client_tokens=tokens,
         origins=settings.origins,
         sinks=(lines,),
     )

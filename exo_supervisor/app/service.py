@@ -26,10 +26,11 @@ from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.proxies import proxies_of, proxy_of
 from exo_supervisor.app.scrape import Scrape
 from exo_supervisor.app.sources import Sources, awaited
+from exo_supervisor.app.who import who_of
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
-from exo_supervisor.core.policy import Policy
+from exo_supervisor.core.policy import DEFAULT_CLIENT, Policy
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.core.requests.catalog import Catalog
 from exo_supervisor.discovery.pins import Pins
@@ -47,6 +48,7 @@ from exo_supervisor.runtime.current import Current
 from exo_supervisor.runtime.restarts import Restarts
 from exo_supervisor.runtime.sinks import Sinks
 from exo_supervisor.runtime.supervise import Service, supervise
+from exo_supervisor.serve.clients import Clients, digest_of
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.late import Late
@@ -102,7 +104,8 @@ async def serve(
         scrape = Scrape(machine, metrics.counters, histograms, sinks.failures)
         others = _others(given, machine, conductor, _about(given, sources, live, tally, scrape))
         ingress = _ingress(given, current, conductor, live, sinks, nodes, clouds, machine.catalog)
-        listener = _listener(given, ingress, others, clock)
+        clients = _clients(given, policy)
+        listener = _listener(given, ingress, others, clients, clock)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
             _start(tasks, [health, placer, watch, instances, others, delay])
@@ -110,7 +113,7 @@ async def serve(
                 tasks,
                 [*_listings(given, current, clouds, send), *sources.services, *_advertise(given)],
             )
-            await _listen(listener, given)
+            await _listen(listener, given, clients)
             started()
             await stop()
             systemd.notify("STOPPING=1")
@@ -179,14 +182,26 @@ def _ingress(
     return Ingress(context, gate, live, sinks.done, config.server.max_body_bytes, catalog)
 
 
-def _listener(given: Given, ingress: Ingress, others: Late, clock: Clock) -> Listener:
+def _clients(given: Given, policy: Policy) -> Clients:
+    """Let the kernel say who asks on the Unix socket, and a token on TCP."""
+    tokens = [(given.tcp[1], DEFAULT_CLIENT.name)] if given.tcp is not None else []
+    tokens += [(secret, name) for name, secret in given.client_tokens.items()]
+    digests = {digest_of(secret.reveal()): name for secret, name in reversed(tokens)}
+    return Clients(who_of(given.config, policy.clients), digests)
+
+
+def _listener(
+    given: Given, ingress: Ingress, others: Late, clients: Clients, clock: Clock
+) -> Listener:
     """Let chats go to the ingress and all else to `others`.
 
     A quarter of the descriptors is kept from clients: for targets, and for ourselves.
     """
     door = Door(clock, limits.file_limit() * 3 // 4)
     drain_timeout = given.config.server.drain_timeout
-    return Listener(ingress.begin, DISPATCHED, others, door, drain_timeout=drain_timeout)
+    return Listener(
+        ingress.begin, DISPATCHED, others, door, clients=clients, drain_timeout=drain_timeout
+    )
 
 
 def _others(given: Given, machine: Machine, conductor: Conductor, about: About) -> Late:
@@ -223,11 +238,10 @@ def _about(
     )
 
 
-async def _listen(listener: Listener, given: Given) -> None:
+async def _listen(listener: Listener, given: Given, clients: Clients) -> None:
     await listener.listen(given.sockets)
     if given.tcp is not None:
-        opened, token = given.tcp
-        await listener.listen([opened], Guard(token.reveal()))
+        await listener.listen([given.tcp[0]], Guard(clients.of_token))
     for provider, why in given.why_off.items():
         log.warning("provider_off", provider=provider, why=why)
     log.info("service_listening", sockets=given.listening_at(), config=given.file)

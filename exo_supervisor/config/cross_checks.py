@@ -4,6 +4,7 @@ from difflib import get_close_matches
 from typing import cast
 
 from exo_supervisor.config.builder import Builder
+from exo_supervisor.config.client_checks import check_clients
 from exo_supervisor.config.literal import shown
 from exo_supervisor.config.row_checks import check_names, check_rows
 
@@ -17,6 +18,7 @@ def cross_check(builder: Builder) -> None:
     _advertise(builder)
     check_names(builder, "provider")
     check_rows(builder)
+    check_clients(builder)
     for label in builder.listed("model"):
         _targets(builder, label)
 

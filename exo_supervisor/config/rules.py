@@ -21,6 +21,7 @@ from exo_supervisor.config.network_checks import (
     tcp_problem,
 )
 from exo_supervisor.config.not_yet import refusal
+from exo_supervisor.config.rates import take_rates
 from exo_supervisor.config.tables import unwrap, wants
 from exo_supervisor.config.unfit import Unfit
 from exo_supervisor.core.keys import is_key
@@ -37,6 +38,12 @@ _ROUTES = (
 )
 """What stands behind a base URL in the examples that people paste from."""
 _KNOWN_PATHS = frozenset({"/v1", *(f"/v1{route}" for route in _ROUTES)})
+_TABLES: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
+    {"model.defaults": take_defaults, "client.rate": take_rates}
+)
+"""Keys whose values are tables of their own."""
+_NUMBERED = frozenset({"client.uid", "client.gid"})
+"""Lists of names, each of which may also be a number."""
 _RESERVED = frozenset({"api-token", ".", ".."})
 
 # A secret may stand where its variable's name, or a bare URL, belongs: these are not repeated.
@@ -44,6 +51,7 @@ _UNSAID = frozenset(
     {
         "server.token_env",
         "provider.key_env",
+        "client.token_env",
         "discovery.static",
         "provider.base_url",
         "provider.proxy",
@@ -67,8 +75,8 @@ def take(table: str, field: FieldInfo, value: object) -> object:
     key = f"{table}.{field.encode_name}"
     plain, _ = unwrap(field.type)
     taken: object
-    if key == "model.defaults":
-        taken = take_defaults(key, value)
+    if key in _TABLES:
+        taken = _TABLES[key](key, value)
     elif get_origin(plain) is tuple:
         taken = _take_list(key, get_args(plain)[0], value)
     else:
@@ -87,6 +95,8 @@ def _take_list(key: str, kind: object, value: object) -> object:
         message = f"{key} wants a list{_got(key, value)}"
         return Unfit("wrong_type", message, _example(kind, "[]"))
     items = cast("Sequence[object]", value)
+    if key in _NUMBERED:
+        items = [str(item) if type(item) is int else item for item in items]
     taken = tuple(_take_one(key, kind, item, index) for index, item in enumerate(items))
     if wrong := [item for item in taken if isinstance(item, Unfit)]:
         raise UnfitError(*wrong)
@@ -252,5 +262,6 @@ _CHECKS: Mapping[str, Callable[[str], Problem | None]] = MappingProxyType(
         "provider.name": _provider_problem,
         "provider.key_env": _variable_problem,
         "server.token_env": _variable_problem,
+        "client.token_env": _variable_problem,
     }
 )

@@ -71,6 +71,10 @@ MaybeVariable = Annotated[
 User = Annotated[
     str, Meta(min_length=1, max_length=64, description="a user's name or number", examples=["anna"])
 ]
+Group = Annotated[
+    str,
+    Meta(min_length=1, max_length=64, description="a group's name or number", examples=["users"]),
+]
 ProviderName = Annotated[
     str,
     Meta(
@@ -80,6 +84,16 @@ ProviderName = Annotated[
         examples=["openrouter"],
     ),
 ]
+ClientName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\Z",
+        max_length=64,
+        description="a name of letters, digits, `.`, `_`, `-`",
+        examples=["kids"],
+    ),
+]
+Rates = Annotated[dict[str, int], Meta(description="a table of `requests` and `tokens` a minute")]
 NodeUrl = Annotated[
     str, Meta(description="a node's base URL", examples=["http://192.168.1.7:52415"])
 ]
@@ -213,6 +227,21 @@ class Model(Struct, frozen=True):
     defaults: RequestFields = {}
 
 
+class Client(Struct, frozen=True, kw_only=True):
+    """`[[client]]`: somebody who asks, and what they may; the first row that fits holds."""
+
+    name: ClientName
+    uid: tuple[User, ...] = ()
+    gid: tuple[Group, ...] = ()
+    token_env: MaybeVariable = ""
+    models: tuple[Id, ...] = ()
+    privacy: Privacy = "any"
+    route: Literal["", "exo", "cloud"] = ""
+    profile: Literal["", "token-manager"] = ""
+    admin: bool = False
+    rate: Rates = {}
+
+
 class Log(Struct, frozen=True):
     """`[log]`: how much is said on standard error, and in which form."""
 
@@ -232,4 +261,5 @@ class Config(Struct, frozen=True):
     routing: Routing = Routing()
     providers: tuple[Provider, ...] = field(default=(), name="provider")
     models: tuple[Model, ...] = field(default=(), name="model")
+    clients: tuple[Client, ...] = field(default=(), name="client")
     log: Log = Log()

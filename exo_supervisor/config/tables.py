@@ -8,9 +8,11 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 from msgspec import Meta, Struct
 from msgspec.structs import FieldInfo, fields
 
-from exo_supervisor.config.schema import Config, Model, Provider
+from exo_supervisor.config.schema import Client, Config, Model, Provider
 
-LISTED: Mapping[str, type[Struct]] = MappingProxyType({"provider": Provider, "model": Model})
+LISTED: Mapping[str, type[Struct]] = MappingProxyType(
+    {"provider": Provider, "model": Model, "client": Client}
+)
 "Tables written `[[name]]`, any number of times."
 
 SINGLE: Mapping[str, type[Struct]] = MappingProxyType(

@@ -200,7 +200,7 @@ class RequestArrived(BaseEvent, frozen=True, kw_only=True):
     change the answer and that some target ignores; `native_demands` are those of them that only a
     target of the client's own `dialect` can be asked for; `hazards` are those whose value ends some
     target, and the kind of that value; `size` are the bytes of the prompt; `draw` is a random
-    number in [0, 1).
+    number in [0, 1); `client` names the rule of who asks.
     """
 
     request: RequestId
@@ -214,6 +214,7 @@ class RequestArrived(BaseEvent, frozen=True, kw_only=True):
     dialect: str = "openai"
     hazards: Mapping[str, str] = {}
     size: int = 0
+    client: str = "default"
 
 
 class ContentSeen(BaseEvent, frozen=True, kw_only=True):
@@ -240,6 +241,7 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
     `resumable`: what the client was told by now is a plain text that another target can go on with.
     `body` tells this request from others, where a provider declined it. `unsent`: the answer was
     whole, and its client has yet to take the end of it; a `RequestEnded` says that it is over.
+    `tokens` are those of prompt and answer, as far as anybody told or saw them.
     """
 
     request: RequestId
@@ -250,12 +252,17 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
     resumable: bool = False
     unsent: bool = False
     body: int = 0
+    tokens: int = 0
 
 
 class RequestEnded(BaseEvent, frozen=True, kw_only=True):
-    """The client left, whatever stage its request was in; or it has taken its whole answer."""
+    """The client left, whatever stage its request was in; or it has taken its whole answer.
+
+    `tokens` are those of an attempt that ends with it.
+    """
 
     request: RequestId
+    tokens: int = 0
 
 
 class BreakerForced(BaseEvent, frozen=True, kw_only=True):

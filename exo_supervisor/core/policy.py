@@ -126,6 +126,34 @@ class ModelRule(Struct, frozen=True):
     """Fields that a request gets which leaves them out."""
 
 
+class ClientRule(Struct, frozen=True):
+    """What one client may: who that is, whoever takes requests in finds out.
+
+    `models` are names or patterns of rows, all where it is empty; `requests` and `tokens` are rates
+    a minute, 0 for none.
+    """
+
+    name: str
+    models: tuple[str, ...] = ()
+    local_only: bool = False
+    route: Side | None = None
+    requests: int = 0
+    tokens: int = 0
+    profile: str = ""
+    """How its answers differ from everybody's; nothing is decided by it."""
+    admin: bool = False
+    """It may give orders."""
+
+    def is_free(self) -> bool:
+        """Say whether it may ask for whatever anybody may."""
+        narrow = self.models or self.local_only or self.route or self.requests or self.tokens
+        return not narrow
+
+
+DEFAULT_CLIENT = ClientRule("default")
+"""Whoever no rule fits."""
+
+
 class Policy(Struct, frozen=True):
     """What the configuration says of decisions; `PolicyChanged` puts another in its place.
 
@@ -149,6 +177,7 @@ class Policy(Struct, frozen=True):
     """Whoever listens on loopback was looked up: see `Trust`."""
     clouds: tuple[Cloud, ...] = ()
     models: tuple[ModelRule, ...] = ()
+    clients: tuple[ClientRule, ...] = ()
     peers: dict[Generation, PeerRules] = {}
     """How the kinds of Exo differ; one that is not named here is as the youngest."""
     ready_interval: float = 10.0

@@ -12,6 +12,9 @@ _BSD_LEVEL, _BSD_PEER = 0, 1
 _BSD = Struct("=2I")
 _BSD_SIZE = 76
 """Bytes of struct xucred: version, user, and up to 16 groups, of which the first two are read."""
+_GID = Struct("=I")
+_GROUPS_SIZE = 1024
+"""Bytes for the groups of a peer, all that Python asks for: who is in more than 256 is in none."""
 _POLLRDHUP = getattr(select, "POLLRDHUP", 0)
 """The other end sends no more (poll(2), Linux); without it, only a reset tells."""
 
@@ -27,6 +30,20 @@ def user_of(peer: socket.socket) -> int | None:
         return read_xucred(peer.getsockopt(_BSD_LEVEL, _BSD_PEER, _BSD_SIZE))
     except OSError:
         return None
+
+
+def groups_of(peer: socket.socket) -> frozenset[int]:
+    """Return the groups of whoever connected to a Unix socket, as they were then."""
+    own: int | None = getattr(socket, "SO_PEERCRED", None)
+    all_of: int = getattr(socket, "SO_PEERGROUPS", 59)
+    if own is None or peer.family != socket.AF_UNIX:
+        return frozenset()
+    try:
+        credentials = peer.getsockopt(socket.SOL_SOCKET, own, _LINUX.size)
+        groups = peer.getsockopt(socket.SOL_SOCKET, all_of, _GROUPS_SIZE)
+    except OSError:
+        return frozenset()
+    return frozenset([_LINUX.unpack(credentials)[2], *(gid for (gid,) in _GID.iter_unpack(groups))])
 
 
 def read_xucred(raw: bytes) -> int | None:

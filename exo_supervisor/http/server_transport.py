@@ -12,7 +12,7 @@ from socket import AF_UNIX
 from typing import TYPE_CHECKING, Final, cast
 
 from exo_supervisor.http.leaving import LEFT_FIRST, LeaveWatch, socket_of
-from exo_supervisor.http.peer import bytes_wait, user_of
+from exo_supervisor.http.peer import bytes_wait, groups_of, user_of
 
 if TYPE_CHECKING:
     from exo_supervisor.http.server import Server
@@ -43,8 +43,8 @@ class ServerTransport(asyncio.Protocol):
     """What a connection is beside its requests."""
 
     __slots__ = (
-        "_loop", "_saw_eof", "_server", "_timer", "_transport", "_watch", "full", "idle_since",
-        "on_tcp", "requests", "state", "uid",
+        "_groups", "_loop", "_saw_eof", "_server", "_timer", "_transport", "_watch", "full",
+        "idle_since", "on_tcp", "requests", "state", "uid",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -56,6 +56,7 @@ class ServerTransport(asyncio.Protocol):
         self.idle_since = 0.0
         self.uid: int | None = None
         """The user at the other end of a Unix socket."""
+        self._groups: frozenset[int] | None = None
         self.on_tcp = False
         self.full = False
         """Whether the client has yet to take much of what it was sent."""
@@ -65,6 +66,13 @@ class ServerTransport(asyncio.Protocol):
 
     def __repr__(self) -> str:
         return f"<ServerConnection {self.state.name}, {self.requests} requests>"
+
+    @property
+    def groups(self) -> frozenset[int]:
+        """The groups of that user, read once."""
+        if self._groups is None:
+            self._groups = groups_of(socket_of(self._transport))
+        return self._groups
 
     @property
     def has_head(self) -> bool:

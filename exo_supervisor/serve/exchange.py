@@ -19,6 +19,7 @@ from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartA
 from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import SERVED, Failure, Fault, Refusal
+from exo_supervisor.core.requests.rates import BYTES_OF_A_TOKEN
 from exo_supervisor.errors import BrokenMachineError
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.context import Context
@@ -97,7 +98,7 @@ class Exchange:
                 request=self.request, model=chat.model, deadline=self._until,
                 draw=self._context.draw(), route=headers.route, local_only=headers.local_only,
                 demands=chat.demands, native_demands=chat.native_demands, dialect=chat.dialect,
-                hazards=chat.hazards, size=len(chat.prompt),
+                hazards=chat.hazards, size=len(chat.prompt), client=self.record.client,
             )
         )  # fmt: skip
         self._obey()
@@ -250,8 +251,19 @@ class Exchange:
                 resumable=resumable,
                 unsent=unsent,
                 body=crc32(self._chat.prompt) if fault is Fault.DECLINED else 0,
+                tokens=self._tokens(attempt),
             )
         )
+
+    def _tokens(self, attempt: Attempt) -> int:
+        """Tell what an attempt used; what its target did not tell is reckoned."""
+        reading = attempt.reading
+        if reading is None:
+            return 0
+        prompt, completion = reading.prompt_tokens, reading.completion_tokens
+        if prompt is None:
+            prompt = len(self._chat.prompt) // BYTES_OF_A_TOKEN
+        return prompt + (reading.tokens if completion is None else completion)
 
     def _note(self, attempt: Attempt) -> None:
         record, reading, continuation = self.record, attempt.reading, self._continuation
@@ -314,11 +326,13 @@ class Exchange:
     def give_up(self) -> None:
         """Give back what the request still holds of targets and of the core."""
         attempt, self.attempt = self.attempt, None
+        tokens = 0
         try:
             if attempt is not None and not attempt.over:
                 self._note(attempt)
+                tokens = self._tokens(attempt)
                 attempt.let_go(whole=False)
-            self.ask(RequestEnded(request=self.request))
+            self.ask(RequestEnded(request=self.request, tokens=tokens))
         except BrokenMachineError:
             pass  # this process is ending, and everything with it
         finally:

@@ -12,6 +12,7 @@ import structlog
 from msgspec import Struct
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
+from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.core.requests.bodies import Sender
 from exo_supervisor.core.requests.catalog import Catalog
@@ -52,9 +53,12 @@ class Ingress(Struct, frozen=True):
     catalog: Catalog | None = None
     """Knows what rows fill into requests; without it none does."""
 
-    def begin(self, client: Client, head: Head, wrong: Refusal | None = None) -> "Reception":
+    def begin(
+        self, client: Client, head: Head, wrong: Refusal | None = None,
+        rule: ClientRule = DEFAULT_CLIENT,
+    ) -> "Reception":  # fmt: skip
         """Take a request in by its head; what is known to be `wrong` about it refuses it."""
-        reception = Reception(self, client, head, served_at(path_of(head.target)))
+        reception = Reception(self, client, head, served_at(path_of(head.target)), rule)
         reception.begin(wrong)
         return reception
 
@@ -65,18 +69,20 @@ class Reception:
     __slots__ = (
         "_alarm", "_came", "_client", "_decoder", "_head", "_headers", "_ingress", "_looked_at",
         "_operation", "_part_at", "_parts", "_receiving", "_sender", "_size", "_stamped", "began",
-        "exchange", "over", "record", "response",
+        "exchange", "over", "record", "response", "rule",
     )  # fmt: skip
 
     def __init__(
-        self, ingress: Ingress, client: Client, head: Head, operation: Operation | Answered
-    ) -> None:
+        self, ingress: Ingress, client: Client, head: Head, operation: Operation | Answered,
+        rule: ClientRule = DEFAULT_CLIENT,
+    ) -> None:  # fmt: skip
         self._ingress, self._client, self._operation = ingress, client, operation
-        self._head = head
+        self._head, self.rule = head, rule
         self.began = ingress.context.clock()
         self.record = RequestDone(
-            new_request_id(), client_uid=client.uid, dialect=operation.framing.dialect
-        )
+            new_request_id(), client_uid=client.uid, client=rule.name,
+            dialect=operation.framing.dialect,
+        )  # fmt: skip
         self.response = Response(client, self.record.request_id, operation.framing)
         self._headers = PLAIN
         self._sender: Sender | None = None

@@ -7,17 +7,19 @@ from socket import socket
 import anyio
 
 from exo_supervisor.core.outcomes import Refusal
+from exo_supervisor.core.policy import ClientRule
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.server import HEAD_WAIT, Server
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Handler
+from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.late import Others
 from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.heads import error_head, told_at
 from exo_supervisor.serve.target import is_dispatch, path_of
 from exo_supervisor.serve.token import NO_HEAD, Guard, Judgement
 
-Begin = Callable[[ServerConnection, Head, Refusal | None], Handler]
+Begin = Callable[[ServerConnection, Head, Refusal | None, ClientRule], Handler]
 """Begins a dispatched request; what is known to be wrong about it refuses it."""
 
 
@@ -31,16 +33,23 @@ class Listener:
         others: Others,
         door: Door,
         *,
+        clients: Clients,
         drain_timeout: float,
         head_wait: float = HEAD_WAIT,
     ) -> None:
         self._begin, self._paths, self._others = begin, frozenset(paths), others
         self._door, self._drain_timeout, self._head_wait = door, drain_timeout, head_wait
+        self._clients = clients
         self._servers: list[Server] = []
 
     async def listen(self, sockets: Iterable[socket], guard: Guard | None = None) -> None:
-        """Begin to accept on these sockets; a guard judges each request that comes over them."""
-        front = _Front(self._begin, self._paths, self._others, self._door, guard)
+        """Begin to accept on these sockets; a guard judges each request that comes over them.
+
+        Without one they are Unix sockets, and the kernel says who asks.
+        """
+        front = _Front(
+            self._begin, self._paths, self._others, self._door, guard or self._clients.of_peer
+        )
         server = Server(front, head_wait=self._head_wait)
         self._servers.append(server)
         await server.listen(sockets)
@@ -61,10 +70,10 @@ class _Front:
         paths: frozenset[str],
         others: Others,
         door: Door,
-        guard: Guard | None,
+        asks: Guard | Callable[[ServerConnection], ClientRule],
     ) -> None:
         self._begin, self._paths, self._others = begin, paths, others
-        self._door, self._guard = door, guard
+        self._door, self._asks = door, asks
         self._judgement = Judgement(NO_HEAD)  # of the request that is handed over next
 
     def enter(self, connection: ServerConnection) -> bool:
@@ -74,14 +83,17 @@ class _Front:
         self._door.leave(connection)
 
     def accept(self, head: Head, connection: ServerConnection) -> Handler | None:
-        judgement = None if self._guard is None else self._guard.judge(head)
-        if judgement is not None:
-            head = judgement.head
-            if judgement.has_token:
+        wrong: Refusal | None = None
+        if isinstance(self._asks, Guard):
+            judged = self._asks.judge(head)
+            head, wrong, client = judged.head, judged.wrong, judged.client
+            if judged.has_token:
                 self._door.show(connection)
+        else:
+            client = self._asks(connection)
         if is_dispatch(head, self._paths):
-            return self._begin(connection, head, None if judgement is None else judgement.wrong)
-        self._judgement = judgement or Judgement(head)
+            return self._begin(connection, head, wrong, client)
+        self._judgement = Judgement(head, wrong, client)
         return None
 
     def refuse(self, connection: ServerConnection, message: str) -> None:

@@ -6,8 +6,7 @@ which it was loaded, even where that name has come to mean loopback (DNS rebindi
 """
 
 import re
-from hashlib import sha256
-from hmac import compare_digest
+from collections.abc import Callable
 from ipaddress import ip_address
 from urllib.parse import unquote
 
@@ -15,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from exo_supervisor.core.outcomes import Refusal
+from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
 from exo_supervisor.http.head import Head
 from exo_supervisor.serve.target import split_target
 
@@ -38,38 +38,43 @@ class Judgement(Struct):
 
     head: Head
     wrong: Refusal | None = None
+    client: ClientRule = DEFAULT_CLIENT
+    """The rule of whoever asks."""
     has_token: bool = False
 
 
 class Guard:
     """Says of each request what is wrong about it, where it is not one that was let in."""
 
-    def __init__(self, token: str) -> None:
-        self._digest = _digest(token)
+    def __init__(self, client_of: Callable[[str], ClientRule | None]) -> None:
+        self._client_of = client_of
 
     def judge(self, head: Head) -> Judgement:
         """Say what is wrong about a request, if it is not one that was let in."""
         head, in_path = _without_token(head)
         wrong = _wrong_origin(head)
         if wrong is not None or _is_open(head):
-            return Judgement(head, wrong, has_token=False)
-        wrong = self._wrong_credentials(head, in_path)
-        return Judgement(head, wrong, has_token=wrong is None)
+            return Judgement(head, wrong)
+        found = self._client(head, in_path)
+        if isinstance(found, Refusal):
+            return Judgement(head, found)
+        return Judgement(head, has_token=True, client=found)
 
-    def _wrong_credentials(self, head: Head, in_path: str | None) -> Refusal | None:
+    def _client(self, head: Head, in_path: str | None) -> ClientRule | Refusal:
         authorization, key = (head.headers.get(each) for each in ("authorization", "x-api-key"))
         scheme, _, bearer = (authorization or "").partition(" ")
         tokens = [] if in_path is None else [in_path]
         tokens += [bearer.strip(" ")] if scheme.lower() == "bearer" else []
         tokens += [] if key is None else [key]
         twice = "authorization" in head.repeated
-        if not twice and "x-api-key" not in head.repeated and any(map(self._is_right, tokens)):
-            return None
+        if not twice and "x-api-key" not in head.repeated:
+            rules = [rule for each in tokens if (rule := self._client_of(each)) is not None]
+            if len({rule.name for rule in rules}) > 1:
+                text = "tokens of more than one client were sent: send one"
+                return Refusal(401, "bad_token", text)
+            if rules:
+                return rules[0]
         return _bad_token(["", ""] if twice else [] if authorization is None else [""], tokens)
-
-    def _is_right(self, token: str) -> bool:
-        """Compare in a time that tells nothing of the token, its length included."""
-        return compare_digest(_digest(token), self._digest)
 
 
 def _without_token(head: Head) -> tuple[Head, str | None]:
@@ -110,17 +115,13 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _digest(token: str) -> bytes:
-    return sha256(token.encode(errors="surrogateescape")).digest()
-
-
 def _bad_token(authorizations: list[str], tokens: list[str]) -> Refusal:
     """Tell one that is wrong from one that is missing, and say of neither what it is."""
     text = "this listener asks for its token: send the header Authorization: Bearer TOKEN"
     if len(authorizations) > 1:
         text = "more than one Authorization header was sent: send one, with Bearer TOKEN"
     elif tokens:
-        text = "the token that was sent is wrong: it is not the one of this listener"
+        text = "the token that was sent is wrong: it is none of this listener's, or one no more"
     elif authorizations:
         text = "the Authorization header has another scheme: send Authorization: Bearer TOKEN"
     return Refusal(401, "bad_token", text)

@@ -104,6 +104,7 @@ async def in_process(
     admin_group: int | None = None,
     state: Path | None = None,
     tcp: tuple[socket, Secret] | None = None,
+    client_tokens: Mapping[str, Secret] = {},
     waits: Waits = WAITS,
     **tables: Any,  # noqa: ANN401 - tables of TOML
 ) -> AsyncGenerator[World]:
@@ -112,8 +113,11 @@ async def in_process(
     log = BytesIO()
     sink = logs.configure("info", "json", stream=log)
     try:
-        more = {"admin_group": admin_group, "state": state, "tcp": tcp, "waits": waits}
-        async with _serving(settings, log.getvalue, more | {"sinks": (sink,)}) as world:
+        more = {
+            "admin_group": admin_group, "state": state, "tcp": tcp, "waits": waits,
+            "client_tokens": client_tokens, "sinks": (sink,),
+        }  # fmt: skip
+        async with _serving(settings, log.getvalue, more) as world:
             yield world
     finally:
         await to_thread.run_sync(sink.close, 5.0)

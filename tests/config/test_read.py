@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exo_supervisor.config.fault import ConfigError, ConfigFault
 from exo_supervisor.config.read import read
 from exo_supervisor.config.render import render
-from exo_supervisor.config.schema import Config, Model, Provider, Routing
+from exo_supervisor.config.schema import Client, Config, Model, Provider, Routing
 from exo_supervisor.config.tables import KEYS, VARIABLES
 
 EXAMPLE = (Path(__file__).parents[2] / "supervisor.toml").read_text(encoding="utf-8")
@@ -54,6 +54,10 @@ def test_the_example_is_valid_with_its_commented_tables_in_force() -> None:
             exo=("mlx-community/Llama-3.2-3B-Instruct-4bit",),
             cloud=("openrouter/meta-llama/llama-3.2-3b-instruct",),
         ),
+    )
+    rates = {"requests": 0, "tokens": 0}
+    assert config.clients == (
+        Client(name="kids", uid=("anna", "1001"), gid=("users",), rate=rates),
     )
 
 
@@ -170,7 +174,7 @@ def test_the_configuration_is_rendered_with_its_origins() -> None:
     assert f"{'# stall is unset':<40} # default" in lines
     assert [line for line in lines if line.startswith("[")] == [
         "[server]", "[discovery]", "[health]", "[breaker]", "[retry]", "[timeouts]", "[routing]",
-        "[[provider]]", "[[provider]]", "[[model]]", "[log]",
+        "[[provider]]", "[[provider]]", "[[model]]", "[[client]]", "[log]",
     ]  # fmt: skip
 
 

@@ -157,6 +157,7 @@ class Story:
         dialect: str = "anthropic",
         hazards: dict[str, str] | None = None,
         size: int = 0,
+        client: str = "default",
     ) -> list[Effect]:
         """Let a client ask; the deadline is in seconds from now."""
         return self.tell(
@@ -172,6 +173,7 @@ class Story:
                 dialect=dialect if native else "openai",
                 hazards=hazards or {},
                 size=size,
+                client=client,
             )
         )
 
@@ -184,6 +186,7 @@ class Story:
         status: int = 0,
         message: str = "",
         committed: bool = False,
+        tokens: int = 0,
     ) -> list[Effect]:
         """End a request's attempt."""
         return self.tell(
@@ -193,6 +196,7 @@ class Story:
                 failure=Failure(fault, message, status, retry_after, loggable=message),
                 draw=0.0,
                 committed=committed,
+                tokens=tokens,
             )
         )
 

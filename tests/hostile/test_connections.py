@@ -10,8 +10,7 @@ from structlog.testing import capture_logs
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.http.server import HEAD_WAIT
 from exo_supervisor.serve.door import MAX_WITHOUT_TOKEN, QUIET, Door
-from exo_supervisor.serve.token import Guard
-from tests.serve.listening import HOST, answer_plainly, listening
+from tests.serve.listening import HOST, answer_plainly, listening, only
 
 GONE = (anyio.BrokenResourceError, anyio.EndOfStream)
 TOKEN = "house-token-0123456789"
@@ -76,7 +75,7 @@ async def serve(_: web.BaseRequest, wrong: Refusal | None) -> web.StreamResponse
 
 @pytest.fixture
 async def port() -> AsyncGenerator[int]:
-    async with listening(serve, guard=Guard(TOKEN), begin=answer_plainly) as where:
+    async with listening(serve, guard=only(TOKEN), begin=answer_plainly) as where:
         yield where
 
 
@@ -118,7 +117,7 @@ async def test_a_head_that_does_not_come_ends_its_connection() -> None:
     """With no time at all to send it in: what half a head gets is an end, and no answer."""
     assert HEAD_WAIT == 10.0
     async with (
-        listening(serve, guard=Guard(TOKEN), head_wait=0.0) as where,
+        listening(serve, guard=only(TOKEN), head_wait=0.0) as where,
         await anyio.connect_tcp(HOST, where) as stream,
     ):
         with anyio.fail_after(60), pytest.raises(GONE):
@@ -135,7 +134,7 @@ async def test_a_head_that_came_in_time_is_served_beyond_it() -> None:
         return web.Response()
 
     async with (
-        listening(slow, guard=Guard(TOKEN), head_wait=1.0) as where,
+        listening(slow, guard=only(TOKEN), head_wait=1.0) as where,
         await anyio.connect_tcp(HOST, where) as stream,
         await anyio.connect_tcp(HOST, where) as silent,
     ):

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from exo_supervisor.demo import Cloud, ExoNode
-from exo_supervisor.serve.control.authority import groups_of
+from exo_supervisor.http.peer import groups_of
 from tests.app.world import CLOUD_MODEL, KEY, MODEL, World, in_process
 
 pytestmark = [

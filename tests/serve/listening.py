@@ -8,10 +8,12 @@ from time import monotonic
 from aiohttp import web
 
 from exo_supervisor.core.outcomes import Refusal
+from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.server import HEAD_WAIT
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Handler
+from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.handed_over import HandedOver
 from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.listener import Begin, Listener
@@ -23,7 +25,7 @@ HOST = "127.0.0.1"
 Serve = Callable[[web.BaseRequest, Refusal | None], Awaitable[web.StreamResponse]]
 
 
-def no_dispatch(_: ServerConnection, __: Head, ___: Refusal | None) -> Handler:
+def no_dispatch(_: ServerConnection, __: Head, ___: Refusal | None, ____: ClientRule) -> Handler:
     """Begin nothing: no such request comes."""
     raise AssertionError
 
@@ -56,9 +58,16 @@ class Plainly:
         return
 
 
-def answer_plainly(connection: ServerConnection, _: Head, wrong: Refusal | None) -> Handler:
+def answer_plainly(
+    connection: ServerConnection, _: Head, wrong: Refusal | None, __: ClientRule
+) -> Handler:
     """Begin what is answered with 200, or 401 where anything is wrong."""
     return Plainly(connection, b"200 OK" if wrong is None else b"401 Unauthorized")
+
+
+def only(token: str) -> Guard:
+    """Let in whoever has this token."""
+    return Guard(lambda said: DEFAULT_CLIENT if said == token else None)
 
 
 @asynccontextmanager
@@ -68,8 +77,8 @@ async def listening(
 ) -> AsyncGenerator[int]:  # fmt: skip
     """Serve on loopback; the port is what comes back."""
     listener = Listener(
-        begin, DISPATCHED, HandedOver(serve), door or Door(monotonic), drain_timeout=0.2,
-        head_wait=head_wait,
+        begin, DISPATCHED, HandedOver(serve), door or Door(monotonic), clients=Clients(),
+        drain_timeout=0.2, head_wait=head_wait,
     )  # fmt: skip
     bound = socket()
     bound.bind((HOST, 0))

@@ -15,7 +15,7 @@ from exo_supervisor.serve.token import Guard
 from exo_supervisor.wire.dialect import Told
 from exo_supervisor.wire.openai.framing import FRAMING
 from tests.demo.raw import Reply, exchanged, taken_apart
-from tests.serve.listening import HOST, listening
+from tests.serve.listening import HOST, listening, only
 
 pytestmark = pytest.mark.real_time
 
@@ -77,7 +77,7 @@ async def test_a_method_that_is_not_taken(path: str) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_token_that_is_missing(path: str) -> None:
-    reply = await answer(ask(path), Guard("secret"))
+    reply = await answer(ask(path), only("secret"))
     assert told(path, reply)[:2] == (401, "bad_token")
     assert reply.headers["www-authenticate"] == "Bearer"
 
@@ -102,7 +102,7 @@ async def test_what_has_no_path_is_answered_as_openai_does(raw: bytes) -> None:
 
 
 async def test_a_path_with_the_token_in_it_has_its_dialect_all_the_same() -> None:
-    reply = await answer(ask("/t/secret/v1/messages/x"), Guard("secret"))
+    reply = await answer(ask("/t/secret/v1/messages/x"), only("secret"))
     assert told("/v1/messages/x", reply)[:2] == (404, "route_not_found")
 
 

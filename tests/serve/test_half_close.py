@@ -14,6 +14,7 @@ import uvloop
 from aiohttp import web
 
 from exo_supervisor.core.outcomes import Refusal
+from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.handed_over import HandedOver
 from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.listener import Listener
@@ -56,7 +57,7 @@ async def house(family: int = socket.AF_UNIX) -> AsyncGenerator[tuple[House, soc
     """Serve on one socket, and connect to it."""
     one = House()
     others, door = HandedOver(one.serve), Door(monotonic)
-    listener = Listener(no_dispatch, (), others, door, drain_timeout=0.1)
+    listener = Listener(no_dispatch, (), others, door, clients=Clients(), drain_timeout=0.1)
     with TemporaryDirectory() as directory, socket.socket(family) as bound:
         unix = family == socket.AF_UNIX
         bound.bind(str(Path(directory) / "s") if unix else ("127.0.0.1", 0))

@@ -10,6 +10,7 @@ import uvloop
 from anyio.abc import SocketAttribute
 
 from exo_supervisor.core.outcomes import Refusal
+from exo_supervisor.core.policy import ClientRule
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.serve.heads import Served, harmless, served_lines
@@ -71,7 +72,9 @@ GONE: list[Talking] = []
 
 
 def replying(talk: Talk) -> Begin:
-    def begin(connection: ServerConnection, _: Head, __: Refusal | None) -> Talking:
+    def begin(
+        connection: ServerConnection, _: Head, __: Refusal | None, ___: ClientRule
+    ) -> Talking:
         return Talking(talk, connection)
 
     return begin

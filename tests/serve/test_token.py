@@ -3,7 +3,7 @@
 import pytest
 
 from exo_supervisor.http.head import Head
-from exo_supervisor.serve.token import Guard
+from tests.serve.listening import only
 
 TOKEN = "t0ken"
 
@@ -26,7 +26,7 @@ FOREIGN = [
 
 def wrong(host: str, **more: str) -> str | None:
     headers = {"host": host, "authorization": f"Bearer {TOKEN}"} | more
-    judged = Guard(TOKEN).judge(Head(b"POST", b"/v1/chat/completions", headers, (), is_old=False))
+    judged = only(TOKEN).judge(Head(b"POST", b"/v1/chat/completions", headers, (), is_old=False))
     return None if judged.wrong is None else judged.wrong.code
 
 
@@ -43,6 +43,6 @@ def test_a_host_that_is_anything_else_is_refused(host: str) -> None:
 
 
 def test_a_request_without_a_host_is_refused() -> None:
-    judged = Guard(TOKEN).judge(Head(b"GET", b"/healthz", {}, (), is_old=False))
+    judged = only(TOKEN).judge(Head(b"GET", b"/healthz", {}, (), is_old=False))
     assert judged.wrong is not None
     assert judged.wrong.status == 403

@@ -11,7 +11,7 @@ from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.names import ModelId, ProviderName, Side
 from exo_supervisor.core.near_names import SCAN, near
 from exo_supervisor.core.policy import ModelRule, Policy
-from exo_supervisor.core.requests.rows import Link, Rows
+from exo_supervisor.core.requests.rows import Link, Rows, fits
 
 
 class Tier(Struct, frozen=True):
@@ -60,6 +60,7 @@ class Catalog:
         self._policy = policy
         self._rows = Rows(policy.models)
         self._by_row = {rule.name: self._by_rule(rule) for rule in policy.models}
+        self._within: dict[tuple[str, tuple[str, ...]], Route] = {}
         self._rules = {name: self._by_row[rule.name] for name, rule in self._rows.named.items()}
         self.defaults = {rule.name: rule.defaults for rule in policy.models if rule.defaults}
         self._row_of: dict[ModelId, str] = {}
@@ -102,6 +103,30 @@ class Catalog:
         link = Link("", (model,) if at_exo else (), pairs)
         others = (f"{provider_name}/{model}" for provider_name in at_clouds)
         return self._route(name, (link,), local_only=self._stays(model, *others))
+
+    def lookup_within(self, name: str, models: tuple[str, ...]) -> Lookup | None:
+        """Resolve a name for one who may ask only for what these patterns fit; None: not for it.
+
+        A row may be asked for by its aliases, too; those that stand in for it have to fit as well.
+        """
+        found = self.lookup(name)
+        if not models:
+            return found
+        row = name if isinstance(found, str) else found.name
+        if not any(fits(pattern, each) for pattern in models for each in (name, row)):
+            return None
+        if isinstance(found, str) or (rule := self._rows.rule(row)) is None:
+            return found
+        if (within := self._within.get((row, models))) is None:
+            barred = [
+                each.name
+                for each in self._policy.models
+                if each.name != row and not any(fits(pattern, each.name) for pattern in models)
+            ]
+            self._within[row, models] = within = self._by_rule(rule, barred)
+        return structs.replace(
+            within, local_only=found.local_only, plain=within.plain and found.plain
+        )
 
     def _stays(self, *names: str) -> bool:
         """Say whether what goes by these names must stay: one row that keeps it is enough."""
@@ -157,9 +182,9 @@ class Catalog:
         listed = (provider.listed for provider in self._clouds.providers.values())
         return [self._rules, self._registry.known, *listed]
 
-    def _by_rule(self, rule: ModelRule) -> Route:
+    def _by_rule(self, rule: ModelRule, barred: Iterable[str] = ()) -> Route:
         local_only = self._rows.is_local(rule)
-        route = self._route(rule.name, self._rows.chain(rule), local_only=local_only)
+        route = self._route(rule.name, self._rows.chain(rule, barred), local_only=local_only)
         return structs.replace(
             route,
             exo=rule.exo,

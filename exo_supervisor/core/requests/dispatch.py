@@ -24,6 +24,7 @@ from exo_supervisor.core.requests.budget import Budget
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import crowded
 from exo_supervisor.core.requests.catalog import Catalog, Route
+from exo_supervisor.core.requests.clients import Clients, not_its_own
 from exo_supervisor.core.requests.failed import Failed, failed
 from exo_supervisor.core.requests.healthy import start_at_once
 from exo_supervisor.core.requests.intake import place_on_demand, take_in, unknown
@@ -58,14 +59,28 @@ class Dispatch:
         self._shifts = Shifts()
         self._log = AttemptLog()
         self._budget = Budget(tables.policy.budget)
+        self._clients = Clients(tables.policy.clients)
         self.stall_check = StallCheck(tables, self.requests)
 
     def arrived(self, event: RequestArrived, now: float) -> list[Effect]:
-        """Resolve a new request's model, and start it, make it wait, or refuse it."""
-        route = self._catalog.lookup(event.model)
+        """Take a new request in as far as its client may ask for it."""
+        narrowed = self._clients.enter(event, now)
+        if isinstance(narrowed, Refusal):
+            return [Refuse(request=event.request, refusal=narrowed)]
+        effects = self._enter(narrowed, now)
+        if event.request not in self.requests:
+            self._clients.rates.end(event.request, now)
+        return effects
+
+    def _enter(self, event: RequestArrived, now: float) -> list[Effect]:
+        """Resolve a request's model, and start it, make it wait, or refuse it."""
+        rule = self._clients.rule_of(event.client)
+        route = self._catalog.lookup_within(event.model, rule.models)
+        if route is None:
+            return [Refuse(request=event.request, refusal=not_its_own(rule))]
         if isinstance(route, str):
             if self.looked:
-                refusal = unknown(event, self._catalog, card=route == "card")
+                refusal = unknown(event, self._catalog, rule, card=route == "card")
                 return [Refuse(request=event.request, refusal=refusal)]
             # Nobody has had the time to name this model yet.
             empty = Route(event.model, (), "exo", local_only=False)
@@ -116,6 +131,8 @@ class Dispatch:
             return []
         state, attempt = found
         state.attempt = None
+        if self._clients.rates.taken:
+            self._clients.rates.used(event.request, event.tokens)
         if self.stall_check.silences:
             self.stall_check.forget(event.request)
         effects = self._settlement.settle(state, attempt, event, now)
@@ -136,6 +153,7 @@ class Dispatch:
             attempt=state.attempt.number,
             failure=Failure(Fault.CLIENT_LEFT),
             draw=0.0,  # nobody is to blame, so no rest begins
+            tokens=event.tokens,
         )
         return self.settled(settled, now)
 
@@ -161,9 +179,11 @@ class Dispatch:
         came still has to.
         """
         self._budget.share = self._tables.policy.budget
+        self._clients.follow(self._tables.policy.clients)
         for state in self.requests.values():
             route = self._catalog.lookup(state.event.model)
             stays = not isinstance(route, str) and route.local_only
+            stays = stays or self._clients.rule_of(state.event.client).local_only
             state.seen.local_only = state.seen.local_only or stays
 
     def _wake_next(self, candidate: Candidate, now: float) -> list[Effect]:
@@ -186,7 +206,7 @@ class Dispatch:
     def _resume(self, state: RequestState, now: float) -> list[Effect]:
         if state.first_look and now < state.event.deadline:
             self._close(state, now)
-            return self.arrived(state.event, now)
+            return self._enter(state.event, now)
         return self._go(state, now)
 
     def _go(self, state: RequestState, now: float) -> list[Effect]:
@@ -286,6 +306,8 @@ class Dispatch:
         if state.waiting_until is not None:
             self.waiting.remove(request)
         self.requests.pop(request, None)
+        if self._clients.rates.taken:
+            self._clients.rates.end(request, now)
         return self._settlement.give_back(state, now) if state.held else []
 
     def _find(self, request: RequestId, number: int) -> tuple[RequestState, Attempt] | None:

@@ -3,8 +3,10 @@
 from exo_supervisor.core.effects import Effect
 from exo_supervisor.core.events import RequestArrived
 from exo_supervisor.core.outcomes import Refusal
+from exo_supervisor.core.policy import ClientRule
 from exo_supervisor.core.requests.candidates import Block, Seen
 from exo_supervisor.core.requests.catalog import Catalog, Route, Tier
+from exo_supervisor.core.requests.clients import may_ask
 from exo_supervisor.core.requests.refusals import (
     EMBEDDINGS,
     MUST_STAY,
@@ -18,10 +20,14 @@ from exo_supervisor.core.requests.request import RequestState
 from exo_supervisor.core.tables import Tables
 
 
-def unknown(event: RequestArrived, catalog: Catalog, *, card: bool) -> Refusal:
+def unknown(event: RequestArrived, catalog: Catalog, rule: ClientRule, *, card: bool) -> Refusal:
     """Say that nobody has a request's model, but that Exo could place it where it has a `card`."""
-    name, ready = event.model, catalog.ready()
-    said = not_placed(name, ready) if card else not_found(name, *catalog.nearest(name), ready)
+    name = event.model
+    similar, placeable, ready = (
+        [each for each in names if may_ask(rule, each)]
+        for names in (*catalog.nearest(name), catalog.ready())
+    )
+    said = not_placed(name, ready) if card else not_found(name, similar, placeable, ready)
     return advised(said, event.demands)
 
 

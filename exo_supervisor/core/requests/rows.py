@@ -34,6 +34,10 @@ class Rows:
         )
         self._private_patterns = [pattern for pattern, rule in self._patterns if rule.local_only]
 
+    def rule(self, name: str) -> ModelRule | None:
+        """Return the row of this very name."""
+        return self._rules.get(name)
+
     def matching(self, name: str) -> ModelRule | None:
         """Find the row of the longest pattern that a name fits."""
         return next((rule for pattern, rule in self._patterns if fits(pattern, name)), None)
@@ -45,9 +49,12 @@ class Rows:
             return True
         return any(fits(pattern, name) for pattern in self._private_patterns)
 
-    def chain(self, rule: ModelRule) -> tuple[Link, ...]:
-        """List what serves a row, and then what does where that cannot, each row once."""
-        seen: dict[str, None] = {}
+    def chain(self, rule: ModelRule, barred: Iterable[str] = ()) -> tuple[Link, ...]:
+        """List what serves a row, and then what does where that cannot, each row once.
+
+        Nothing passes through a row that is barred.
+        """
+        seen = dict.fromkeys(barred)
         return tuple(self._links(rule, seen))
 
     def is_local(self, rule: ModelRule) -> bool:
@@ -81,6 +88,8 @@ class Rows:
 
 def fits(pattern: str, name: str) -> bool:
     """Say whether a name is what a pattern describes; the work grows no faster than the name."""
+    if ANY not in pattern:
+        return pattern == name
     head, *middle, tail = pattern.split(ANY)
     at, end = len(head), len(name) - len(tail)
     if at > end or not name.startswith(head) or not name.endswith(tail):

@@ -2,20 +2,17 @@
 
 import os
 import socket
-from struct import iter_unpack
 
 import structlog
 from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
-from exo_supervisor.http.peer import user_of
+from exo_supervisor.http.peer import groups_of, user_of
 from exo_supervisor.serve.peer import socket_of
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("orders")
 
 ROOT = 0
-_GROUPS_SIZE = 1024
-"""Bytes for the groups of a peer, all that Python asks for: who is in more than 256 is in none."""
 
 
 class Authority:
@@ -44,18 +41,3 @@ class Authority:
 
     def _is_admin(self, peer: socket.socket) -> bool:
         return self._admin_group is not None and self._admin_group in groups_of(peer)
-
-
-def groups_of(peer: socket.socket) -> frozenset[int]:
-    """Return the groups of whoever connected to a Unix socket, as they were then."""
-    own: int | None = getattr(socket, "SO_PEERCRED", None)
-    all_of: int = getattr(socket, "SO_PEERGROUPS", 59)
-    if own is None or peer.family != socket.AF_UNIX:
-        return frozenset()
-    try:
-        credentials = peer.getsockopt(socket.SOL_SOCKET, own, 12)
-        groups = peer.getsockopt(socket.SOL_SOCKET, all_of, _GROUPS_SIZE)
-    except OSError:
-        return frozenset()
-    primary = [gid for _, _, gid in iter_unpack("=3i", credentials)]
-    return frozenset([*primary, *(gid for (gid,) in iter_unpack("=I", groups))])

@@ -1,0 +1,59 @@
+"""Who the clients of the configuration are: the ids of their users and groups, and their tokens."""
+
+import pwd
+from collections.abc import Iterable, Mapping
+
+from exo_supervisor.config.schema import Config
+from exo_supervisor.core.policy import ClientRule
+from exo_supervisor.errors import StartError
+from exo_supervisor.host.credentials import Secret, read_secret
+from exo_supervisor.host.listen import group_id_of
+from exo_supervisor.serve.clients import Who
+
+CREDENTIAL = "client-"
+"""What the name of a systemd credential begins with that holds a client's token."""
+
+
+def user_id(name: str, key: str) -> int:
+    """Find a user's id by name or number. Raises StartError, naming the key that it stands at."""
+    if name.isascii() and name.isdigit():
+        return int(name)
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        text = f"{key} names {name!r}, and this machine has no such user"
+        raise StartError(text) from None
+
+
+def who_of(config: Config, rules: Iterable[ClientRule]) -> tuple[Who, ...]:
+    """Say for whom each rule holds; the rules are those of the configuration's rows, in order.
+
+    Raises StartError for a user or a group that this machine does not know.
+    """
+    return tuple(
+        Who(
+            rule,
+            frozenset(user_id(name, f"uid of client {row.name!r}") for name in row.uid),
+            frozenset(_group_id(name, f"gid of client {row.name!r}") for name in row.gid),
+        )
+        for row, rule in zip(config.clients, rules, strict=True)
+    )
+
+
+def _group_id(name: str, key: str) -> int:
+    if name.isascii() and name.isdigit():
+        return int(name)
+    return group_id_of(name, key) or 0  # of a name that is not empty, it finds one or raises
+
+
+def client_tokens(config: Config, environ: Mapping[str, str]) -> dict[str, Secret]:
+    """Read the tokens of the clients that have one by the configuration. Raises StartError.
+
+    One whose `token_env` is not set has none of that kind: it may have others.
+    """
+    found = {
+        row.name: read_secret(row.token_env, CREDENTIAL + row.name, environ)
+        for row in config.clients
+        if row.name != "default"
+    }
+    return {name: secret for name, secret in found.items() if secret is not None}

@@ -1,0 +1,36 @@
+"""Whether who a `[[client]]` is fits what it may."""
+
+from exo_supervisor.config.builder import Builder
+from exo_supervisor.config.row_checks import check_names
+
+DEFAULT = "default"
+"""The row for whoever no other one fits; without it such a one may do all that is no order."""
+_OWN = ("uid", "gid", "token_env", "admin")
+"""Keys that say who somebody is, or trust somebody in particular: nobody in particular has them."""
+
+
+def check_clients(builder: Builder) -> None:
+    """Promise a fault for each row that contradicts itself, or another."""
+    check_names(builder, "client")
+    at_home = builder.get("routing", "privacy") == "local_only"
+    for label in builder.listed("client"):
+        if builder.get(label, "name") == DEFAULT:
+            for key in _OWN:
+                if builder.values[label].get(key):
+                    message = (
+                        f"client.{key} stands in `{DEFAULT}`, which is whoever no other row fits"
+                    )
+                    _refuse(builder, label, key, message, "leave it out, or name the row otherwise")
+        if builder.get(label, "route") == "cloud" and (
+            at_home or builder.get(label, "privacy") == "local_only"
+        ):
+            whose = "routing" if at_home else "client"
+            message = f'client.route is "cloud", and {whose}.privacy "local_only"'
+            _refuse(
+                builder, label, "route", message, "nothing could serve it: take one of them out"
+            )
+
+
+def _refuse(builder: Builder, label: str, key: str, message: str, hint: str) -> None:
+    dotted = f"{label}.{key}"
+    builder.refuse(builder.places[dotted](None), dotted, "bad_value", message, hint)

@@ -1,0 +1,74 @@
+"""Who asks: which client's rule holds for a user at the Unix socket, or for a token on TCP."""
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Protocol
+
+from msgspec import Struct
+
+from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
+
+MOST_FOUND = 4096
+"""Users whose rule is remembered, each with the groups that it came with."""
+
+
+class Who(Struct, frozen=True):
+    """A rule, and the users and groups for which it holds."""
+
+    rule: ClientRule
+    uids: frozenset[int] = frozenset()
+    gids: frozenset[int] = frozenset()
+
+
+class Peer(Protocol):
+    """Whoever is at the other end of a Unix socket, as the kernel tells it."""
+
+    @property
+    def uid(self) -> int | None: ...
+
+    @property
+    def groups(self) -> frozenset[int]: ...
+
+
+class Clients:
+    """Knows the rules in their order; of tokens it has no more than their digests.
+
+    What is looked up by a digest takes a time that tells at most of the digest, and whoever sends
+    a token cannot choose that.
+    """
+
+    def __init__(
+        self, rows: Iterable[Who] = (), tokens: Mapping[bytes, str] = MappingProxyType({})
+    ) -> None:
+        self._rows, self._tokens = tuple(rows), tokens
+        self._default = self.named(DEFAULT_CLIENT.name) or DEFAULT_CLIENT
+        self._by_group = any(row.gids for row in self._rows)
+        self._found: dict[tuple[int | None, frozenset[int]], ClientRule] = {}
+
+    def named(self, name: str) -> ClientRule | None:
+        """Return the rule of this name."""
+        return next((row.rule for row in self._rows if row.rule.name == name), None)
+
+    def of_peer(self, peer: Peer) -> ClientRule:
+        """Say which rule holds for a user: the first that names it, or any of its groups."""
+        if not self._rows:
+            return DEFAULT_CLIENT
+        key = peer.uid, peer.groups if self._by_group else frozenset[int]()
+        if (found := self._found.get(key)) is None:
+            uid, gids = key
+            fits = (row.rule for row in self._rows if uid in row.uids or row.gids & gids)
+            if len(self._found) >= MOST_FOUND:
+                self._found.clear()
+            self._found[key] = found = next(fits, self._default)
+        return found
+
+    def of_token(self, token: str) -> ClientRule | None:
+        """Say which rule holds for a token; None: it is nobody's."""
+        name = self._tokens.get(digest_of(token))
+        return self._default if name == DEFAULT_CLIENT.name else self.named(name or "")
+
+
+def digest_of(token: str) -> bytes:
+    """Return what is kept of a token."""
+    return sha256(token.encode(errors="surrogateescape")).digest()

@@ -1,0 +1,102 @@
+"""Who asks, and what they may: a rule by the kernel's word or by a token narrows each request."""
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from exo_supervisor.demo import Cloud, ExoNode
+from exo_supervisor.host.credentials import Secret
+from exo_supervisor.host.tcp import open_tcp
+from tests.app.world import (
+    CHAT,
+    CLOUD_MODEL,
+    EXO_MODEL,
+    KEY,
+    MODEL,
+    NO_TLS,
+    PATIENCE,
+    World,
+    asking,
+    in_process,
+)
+
+pytestmark = pytest.mark.real_time
+
+SERVER, KIDS, OFFICE = "token-of-the-listener", "token-of-the-kids", "token-of-the-office"
+ME = [os.geteuid()]
+Row = dict[str, Any]
+
+
+@asynccontextmanager
+async def house(
+    *clients: Row,
+    node: ExoNode,
+    cloud: Cloud | None = None,
+    **tables: Any,  # noqa: ANN401 - tables of TOML
+) -> AsyncGenerator[tuple[World, httpx.AsyncClient]]:
+    """Run the service for these clients, with a listener on TCP and one who asks there."""
+    with open_tcp("127.0.0.1:0") as opened:
+        url = "http://{}:{}".format(*opened.getsockname())
+        tokens = {"kids": Secret(KIDS, "the test"), "office": Secret(OFFICE, "the test")}
+        named = {each["name"] for each in clients}
+        async with (
+            in_process(
+                node,
+                cloud=cloud,
+                tcp=(opened, Secret(SERVER, "the test")),
+                client=list(clients),
+                client_tokens={name: tokens[name] for name in tokens.keys() & named},
+                **tables,
+            ) as world,
+            httpx.AsyncClient(base_url=url, timeout=PATIENCE, verify=NO_TLS) as tcp,
+        ):
+            await world.ready()
+            yield world, tcp
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+async def test_the_log_names_the_client_of_a_user_and_of_a_token() -> None:
+    kids, office = {"name": "kids"}, {"name": "office", "uid": ME}
+    async with ExoNode("C") as node, house(kids, office, node=node) as (world, tcp):
+        await world.chat(bearer(KIDS))  # what is sent over the Unix socket tells nothing
+        for token in (SERVER, KIDS, OFFICE):
+            assert (await tcp.post(CHAT, json=asking(), headers=bearer(token))).status_code == 200
+        lines = await world.lines("request_done", 4)
+        assert [line["client"] for line in lines] == ["office", "default", "kids", "office"]
+        for token in (SERVER, KIDS, OFFICE):
+            assert token.encode() not in world.log()
+
+
+async def test_a_client_asks_for_its_own_models_alone() -> None:
+    rows = [
+        {"name": MODEL, "exo": [EXO_MODEL]},
+        {"name": "other", "exo": [EXO_MODEL]},
+    ]
+    kids = {"name": "kids", "uid": ME, "models": ["oth*"]}
+    async with ExoNode("C") as node, house(kids, node=node, model=rows) as (world, _):
+        assert (await world.chat(model="other")).status_code == 200
+        answer = await world.chat()
+        assert answer.status_code == 403
+        assert answer.json()["error"]["code"] == "not_allowed"
+
+
+async def test_what_a_client_sends_stays_in_the_house_by_its_rule() -> None:
+    kids = {"name": "kids", "privacy": "local_only"}
+    async with (
+        ExoNode("C") as node,
+        Cloud(KEY, (CLOUD_MODEL,)) as cloud,
+        house(kids, node=node, cloud=cloud) as (world, tcp),
+    ):
+        await world.lines("provider_reached")
+        await node.stop()
+        await world.ready(0)
+        answer = await tcp.post(CHAT, json=asking(), headers=bearer(KIDS))
+        assert answer.json()["error"]["code"] == "local_only_unavailable"
+        assert (await world.chat()).headers["x-supervisor-target"] == "house-cloud"
