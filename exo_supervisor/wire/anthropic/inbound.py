@@ -24,42 +24,37 @@ from exo_supervisor.wire.chat.body import (
     check_stop_size,
     demands_of,
     missing,
-    read_as,
     read_fields,
 )
+from exo_supervisor.wire.chat.members import Members, MembersDecoder
 from exo_supervisor.wire.chat.piece import NULL
-from exo_supervisor.wire.chat.request import ChatRequest, Fields
+from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.exo.hazards import read_hazards
 
 _HEADERS = ("anthropic-version", "anthropic-beta")
 _HEADER_VALUE = r"[!-~ ]{1,4096}"
 _SESSION_HEADER = "x-claude-code-session-id"
 
-_NO_MATTER = frozenset(
-    {"metadata", "service_tier", "speed", "cache_control", "diagnostics", "user_profile_id",
-     "workspace_id"}
-)  # fmt: skip
-"""Fields that change the price, the pace or the books of an answer, but not the answer."""
 _SAMPLING = ("temperature", "top_p", "top_k")
-_EMPTY = frozenset({b"null", b"[]", b"{}", b'""', b"false"})
 _MOST_DEMANDS = 64
-_PLAIN_NAME = r"[A-Za-z0-9_.\-]{1,64}"
 
 _EFFORTS = ((4_096, "low"), (16_384, "medium"))
 """Budgets of thinking up to which an effort is meant; more means `high`."""
 
 
-class _Thinking(Struct):
+class _Thinking(Members):
+    harmless = frozenset({"display"})
+
     type: str
     budget_tokens: int = 0
 
 
-class _Format(Struct):
+class _Format(Members):
     type: str = ""
     schema: Raw = NULL
 
 
-class _OutputConfig(Struct):
+class _OutputConfig(Members):
     effort: str | None = None
     format: _Format | None = None
 
@@ -68,16 +63,23 @@ class _Edit(Struct):
     type: str = ""
 
 
-class _ContextManagement(Struct):
-    edits: list[_Edit] = []
+class _ContextManagement(Members):
+    edits: list[_Edit] | None = None
 
 
 class _Metadata(Struct):
     user_id: str | None = None
 
 
-class _Known(Struct):
-    """The fields we read, in the only types that make sense for them."""
+class _Known(Members):
+    """The fields we read, in the only types that make sense for them.
+
+    What is harmless changes the price, the pace or the books of an answer, but not the answer.
+    """
+
+    harmless = frozenset(
+        {"service_tier", "speed", "cache_control", "diagnostics", "user_profile_id", "workspace_id"}
+    )
 
     model: str | None = None
     messages: list[Turn] | None = None
@@ -97,17 +99,14 @@ class _Known(Struct):
     metadata: _Metadata | None = None
 
 
-_UNDERSTOOD = frozenset(_Known.__struct_fields__) | _NO_MATTER
-_IN_OUTPUT_CONFIG = frozenset(_OutputConfig.__struct_fields__)
-_known = msgspec.json.Decoder(_Known)
-_members: msgspec.json.Decoder[Fields | None] = msgspec.json.Decoder(Fields | None)
+_known = MembersDecoder(msgspec.json.Decoder(_Known))
 
 
 def read_messages(body: bytes, headers: Mapping[str, str]) -> ChatRequest:
     """Read the body of a Messages request; raises BadRequestError, whose text holds none of it."""
     native = read_fields(body)
     check_stop_size(native, "stop_sequences")
-    known = read_as(_known, body)
+    known, unknown = _known.read(body)
     model, turns = check_model(known.model), check_messages(known.messages)
     if known.max_tokens is None:
         raise missing("max_tokens")
@@ -119,7 +118,7 @@ def read_messages(body: bytes, headers: Mapping[str, str]) -> ChatRequest:
     messages = talk.messages()
     if all(message["role"] == "system" for message in messages):
         raise bad_request("empty_messages", "no message holds anything", "messages")
-    demands = talk.demands | _unknown(native)
+    demands = talk.demands.union(unknown)
     told: dict[str, object] = {
         "model": native["model"],
         "messages": messages,
@@ -157,22 +156,10 @@ def _can_go_on(value: str | None) -> bool:
     return value is not None and re.fullmatch(_HEADER_VALUE, value) is not None
 
 
-def _unknown(native: Fields) -> set[str]:
-    """Name the fields that we know nothing of; only Anthropic may know what they ask for."""
-    unknown = {
-        name for name, raw in native.items() if name not in _UNDERSTOOD and bytes(raw) not in _EMPTY
-    }
-    return {name if re.fullmatch(_PLAIN_NAME, name) else "a field" for name in unknown} | {
-        f"output_config.{name}" if re.fullmatch(_PLAIN_NAME, name) else "output_config"
-        for name in _members.decode(native.get("output_config", NULL)) or {}
-        if name not in _IN_OUTPUT_CONFIG
-    }
-
-
 def _thought(known: _Known, demands: set[str]) -> dict[str, object]:
     """Say how much is to be thought before the answer, as far as that can be said."""
     if known.context_management and not all(
-        edit.type.startswith("clear_thinking") for edit in known.context_management.edits
+        edit.type.startswith("clear_thinking") for edit in known.context_management.edits or ()
     ):  # thoughts are not kept elsewhere anyhow: a target's template drops them as it sees fit
         demands.add("context_management")
     effort = known.output_config and known.output_config.effort

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from exo_supervisor.wire.anthropic.events import DIALECT
-from exo_supervisor.wire.anthropic.outbound_turns import system_and_turns
+from exo_supervisor.wire.anthropic.outbound_turns import beside, system_and_turns
 from exo_supervisor.wire.chat.body import ANY_JSON, demands_of
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import Ask, ChatRequest, Fields, Kind
@@ -37,8 +37,11 @@ _SAME: Final = frozenset({"temperature", "top_p", "top_k", "thinking"})
 _PENALTIES: Final = frozenset({"frequency_penalty", "presence_penalty"})
 _ZEROS: Final = (Raw(b"0"), Raw(b"0.0"))
 _CHOICES: Final = {b'"auto"': "auto", b'"required"': "any", b'"none"': "none"}
+_NO_CALL: Final = ("auto", "none")
 _EFFORTS: Final = {b'"minimal"': Raw(b'"low"')}
 _NONE: Final = Raw(b'"none"')
+_NO_FORM: Final = (NULL, Raw(b'"text"'), Raw(b'"json_object"'))
+"""Of which the last is a demand."""
 _NO_SCHEMA: Final = Raw(b'{"type":"object","properties":{}}')
 
 _list = msgspec.json.Decoder(list[Raw])
@@ -94,7 +97,7 @@ def _with(filled: Fields, native: Fields) -> dict[str, object]:
     if native.get("output_format", NULL) != NULL:  # its older name
         filled = {name: raw for name, raw in filled.items() if name != "response_format"}
     ours = _stop(filled) | _thinking(filled)
-    ours |= {name: raw for name, raw in filled.items() if name in _SAME}
+    ours |= {name: raw for name, raw in filled.items() if name in _SAME or _goes_along(name, raw)}
     config = {**_config(filled), **own}
     return {**ours, **native, **({"output_config": config} if config else {})}
 
@@ -129,10 +132,11 @@ def _goes_along(name: str, raw: Raw) -> bool:
 def _tools(told: Fields) -> dict[str, object]:
     raw = told.get("tools", NULL)
     tools = _list.decode(raw) if bytes(raw).startswith(b"[") else []
-    if not tools:
-        return {}
-    fields: dict[str, object] = {"tools": [_tool(tool) for tool in tools]}
     choice = _choice(told.get("tool_choice", NULL))
+    if not tools:  # a choice of none is refused by its name, unless it asks for nothing
+        asks = choice and choice.get("type") not in _NO_CALL
+        return {"tool_choice": choice} if asks else {}
+    fields: dict[str, object] = {"tools": [_tool(tool) for tool in tools]}
     if told.get("parallel_tool_calls") == Raw(b"false"):
         choice = {"type": "auto", **choice, "disable_parallel_tool_use": True}
     return fields | ({"tool_choice": choice} if choice else {})
@@ -144,15 +148,19 @@ def _tool(raw: Raw) -> object:
     if not function:
         return tool  # of a type that Messages may know, or else refuses
     parameters = function.pop("parameters", NULL)
-    return {**function, "input_schema": _NO_SCHEMA if parameters == NULL else parameters}
+    schema = _NO_SCHEMA if parameters == NULL else parameters
+    return {**function, **beside(tool, "type", "function"), "input_schema": schema}
 
 
 def _choice(raw: Raw) -> dict[str, object]:
-    if (word := _CHOICES.get(bytes(raw))) is not None:
+    told = bytes(raw)
+    if (word := _CHOICES.get(told)) is not None:
         return {"type": word}
+    if told.startswith(b'"'):
+        return {"type": raw}
     named = members(raw)
     if function := members(named.get("function", NULL)):
-        return {"type": "tool", "name": function.get("name", NULL)}
+        return {**function, **beside(named, "type", "function"), "type": "tool"}
     return {**named}
 
 
@@ -171,8 +179,24 @@ def _config(told: Fields) -> dict[str, object]:
     effort = told.get("reasoning_effort", NULL)
     if effort not in (_NONE, NULL):
         config["effort"] = _EFFORTS.get(bytes(effort), effort)
-    form = members(told.get("response_format", NULL))
-    schema = members(form.get("json_schema", NULL)).get("schema", NULL)
-    if schema != NULL:
-        config["format"] = {"type": "json_schema", "schema": schema}
+    if form := _format(members(told.get("response_format", NULL))):
+        config["format"] = form
     return config
+
+
+def _format(form: Fields) -> Fields:
+    """Return the form of an answer; one without a word here is handed on, to be refused by name.
+
+    What a schema is for is said in the schema; its name tells nobody anything, and it is kept to in
+    any case.
+    """
+    if form.get("type", NULL) in _NO_FORM:
+        return {}
+    told = members(form.get("json_schema", NULL))
+    if "schema" not in told:
+        return form
+    schema = told["schema"]
+    if "description" in told:
+        schema = Raw(msgspec.json.encode({"description": told["description"], **members(schema)}))
+    rest = beside(told, "name", "description", "schema", "strict")
+    return {"type": form["type"], "schema": schema, **beside(form, "type", "json_schema"), **rest}

@@ -3,19 +3,27 @@
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
-from exo_supervisor.wire.chat.body import named, read_as, wrong
+from exo_supervisor.wire.chat.body import NO_TOOLS, named, read_as, wrong
+from exo_supervisor.wire.chat.members import Members
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import Fields
 
 _CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
+_NO_CALL: Final = (None, "auto", "none")
 _NEEDED: Final = {"type": Raw(b'"object"'), "properties": Raw(b"{}")}
 """What OpenAI's servers refuse a schema without."""
 
 
-class Tool(Struct):
-    """One tool; those that Anthropic itself runs, or has taught its models, have a dated type."""
+class Tool(Members):
+    """One tool; those that Anthropic itself runs, or has taught its models, have a dated type.
+
+    One whose loading is deferred is told at once, and its arguments stream as they come.
+    """
+
+    harmless = frozenset({"cache_control", "defer_loading", "eager_input_streaming"})
+    types = frozenset({"custom"})
 
     type: str | None = None
     name: str | None = None
@@ -26,7 +34,7 @@ class Tool(Struct):
     allowed_callers: list[str] | None = None
 
 
-class ToolChoice(Struct):
+class ToolChoice(Members):
     """Which tools may, or have to, be called."""
 
     type: str
@@ -44,6 +52,8 @@ def tool_fields(
     told = list(tools or ())
     functions = [_function(tool, at) for at, tool in enumerate(told) if _is_own(tool, demands)]
     chosen = {} if choice is None else _chosen(choice)
+    if not told and chosen.get("tool_choice") not in _NO_CALL:
+        raise wrong("tool_choice", NO_TOOLS)
     return {"tools": functions, **chosen} if functions else {}
 
 

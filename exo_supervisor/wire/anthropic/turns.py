@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
-from exo_supervisor.wire.chat.body import named, read_as, wrong
+from exo_supervisor.wire.chat.body import named, wrong
+from exo_supervisor.wire.chat.members import Members, MembersDecoder
 from exo_supervisor.wire.chat.piece import NULL
 
 Part = dict[str, object]
@@ -25,8 +26,15 @@ IMAGES_BELOW: Final = "(see the images below)"
 _IMAGES_OF = "Images in the result of the tool call {}:"
 
 
-class Block(Struct):
-    """One block of a turn's content, as far as any of its types needs."""
+class Block(Members):
+    """One block of a turn's content, as far as any of its types needs.
+
+    Harmless are marks for the cache, of whose a call is and where a text is from, and what only the
+    maker of a thought can read.
+    """
+
+    harmless = frozenset({"cache_control", "caller", "citations", "data", "signature"})
+    types = frozenset({"text", "image", "thinking", "redacted_thinking", "tool_use", "tool_result"})
 
     type: str
     text: str | None = None
@@ -40,22 +48,24 @@ class Block(Struct):
     is_error: bool | None = None
 
 
-class Turn(Struct):
+class Turn(Members):
     """One member of `messages`."""
 
     role: str
     content: str | list[Block]
 
 
-class _Source(Struct):
+class _Source(Members):
+    types = frozenset({"base64", "url"})
+
     type: str
     media_type: str = ""
     data: str | None = None
     url: str | None = None
 
 
-_source = msgspec.json.Decoder(_Source)
-_result = msgspec.json.Decoder(str | list[Block] | None)
+_source = MembersDecoder(msgspec.json.Decoder(_Source))
+_result = MembersDecoder(msgspec.json.Decoder(str | list[Block] | None))
 
 
 def system_text(system: str | list[Block]) -> str:
@@ -150,8 +160,9 @@ class Conversation:
         """Write the result of a tool, and return the images in it: a result has room for texts."""
         if block.tool_use_id is None:
             raise wrong(f"{where}.tool_use_id", "a tool_result names its tool_use")
-        found = read_as(_result, block.content, under=f"{where}.content") or ""
-        inner = [Block("text", found)] if isinstance(found, str) else found
+        found, unknown = _result.read(block.content, under=f"{where}.content")
+        self.demands.update(unknown)
+        inner = [Block("text", found)] if isinstance(found, str) else found or ()
         parts = [
             part
             for place, each in enumerate(inner)
@@ -173,13 +184,15 @@ class Conversation:
                 text = _text(block, where)
                 return [{"type": "text", "text": text}] if text else []
             case "image":
-                url = self._image(read_as(_source, block.source, under=f"{where}.source"), where)
+                url = self._image(block.source, where)
                 return [{"type": "image_url", "image_url": {"url": url}}] if url else []
             case other:
                 self.demands.add(named("messages[].content[].type", other))
-                return []
+                return [{"type": other}]  # stands for it, where nobody of this shape is asked
 
-    def _image(self, source: _Source, where: str) -> str | None:
+    def _image(self, raw: Raw, where: str) -> str | None:
+        source, unknown = _source.read(raw, under=f"{where}.source")
+        self.demands.update(unknown)
         if source.type == "base64" and source.data is not None:
             return f"data:{source.media_type};base64,{source.data}"
         if source.type == "url" and source.url is not None:

@@ -36,8 +36,9 @@ PREFILL: Final = "prefill"
 ANY_JSON: Final = "response_format=json_object"
 """The demand for JSON without a schema, which is one beside that for a form of the answer."""
 
+NO_TOOLS: Final = "it asks for a call of a tool, and there is no tool"
+
 _NO_DEMANDS = frozenset[str]()
-_TOOL_RULES = frozenset({"tool_choice", "parallel_tool_calls"})
 _LONGEST_HARMLESS = 256
 _LARGE = object()
 """Stands for a value that is too long to be harmless; nothing equals it."""
@@ -166,8 +167,8 @@ def demands_of(fields: Fields) -> frozenset[str]:
     present = [name for name in _HARMLESS if name in fields]
     values = {name: _value(name, fields[name]) for name in present}
     demands = {name for name in present if values[name] not in _HARMLESS[name]}
-    if "tools" not in demands:
-        demands -= _TOOL_RULES
+    if "tools" not in demands:  # a call that has to be is none that can be, and is refused so
+        demands.discard("parallel_tool_calls")
     elif values.get("tool_choice") == "none":
         demands.discard("tools")
     if values.get("response_format") == {"type": "json_object"}:

@@ -48,6 +48,10 @@ def in_place(messages: Raw) -> Raw:
 def _placed(told: list[Message], system: list[bool], head: int) -> list[Message]:
     placed, waiting, behind = told[:head], list[str](), list[str]()
     for message, is_system in zip(told[head:], system[head:], strict=True):
+        if is_system and not _is_plain(message):
+            _join_behind(placed, behind)
+            placed += [*_alone(waiting), _as_users(message)]
+            continue
         if is_system:
             text = _REMINDER.format(_text(message.get("content", NULL)))
             if _is_users(placed[-1]):
@@ -64,6 +68,29 @@ def _placed(told: list[Message], system: list[bool], head: int) -> list[Message]
             placed.append(message)
     _join_behind(placed, behind)
     return placed + _alone(waiting)
+
+
+def _is_plain(message: Message) -> bool:
+    """Say whether there is nothing to it but its texts, which can be told within another's."""
+    content: object = msgspec.json.decode(message.get("content", NULL))
+    parts = map(as_object, as_list(content))
+    beside = {name for name, raw in message.items() if raw != NULL} - {"role", "content"}
+    odd = (part.keys() - {"type", "text"} or part.keys() == {"type"} for part in parts)
+    return not beside and not any(odd)
+
+
+def _as_users(message: Message) -> Message:
+    """Tell it as a message of its own, with all that it has: whoever is asked takes that or not."""
+    told = message.get("content", NULL)
+    inner = bytes(told).strip()[1:-1] if bytes(told).strip().startswith(b"[") else b""
+    first, last = _REMINDER.split("{}")
+    marked = b"[%b,%b,%b]" % (_part(first), inner, _part(last))
+    content = marked if inner.strip() else dumps(_REMINDER.format(_text(told)))
+    return {**message, "role": _USER, "content": Raw(content)}
+
+
+def _part(text: str) -> bytes:
+    return dumps({"type": "text", "text": text})
 
 
 def _join_behind(placed: list[Message], behind: list[str]) -> None:
@@ -93,7 +120,7 @@ def _joined(message: Message, texts: list[str], *, after: bool) -> Message:
         apart = f"\n\n{text}" if after else f"{text}\n\n"
         content = _spliced(told, dumps(apart)[1:-1], b"", after=after)
     elif told.startswith(b"["):
-        part = b",".join(dumps({"type": "text", "text": text}) for text in texts)
+        part = b",".join(map(_part, texts))
         comma = b"," if told[1:-1].strip() else b""
         content = _spliced(told, part, comma, after=after)
     else:

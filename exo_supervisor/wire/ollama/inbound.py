@@ -24,6 +24,7 @@ from exo_supervisor.wire.chat.body import (
     read_fields,
     wrong,
 )
+from exo_supervisor.wire.chat.members import EMPTY, Members, MembersDecoder
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import ChatRequest, Fields
 from exo_supervisor.wire.exo.hazards import read_hazards
@@ -52,7 +53,6 @@ _HARMLESS: Final = {
     "tfs_z": b"1", "penalize_newline": b"true",
 }  # fmt: skip
 """Options of sampling that nobody else has, and the value that changes nothing."""
-_EMPTY: Final = frozenset({b"null", b'""', b"[]", b"false", b"{}"})
 _REFUSED: Final = ("suffix", "template", "context", "raw")
 _PLAIN_NAME = r"[a-z0-9_]{1,64}"
 _MOST_DEMANDS = 16
@@ -63,14 +63,21 @@ class _Options(Struct):
     stop: str | list[str] | None = None
 
 
-class _Known(Struct):
-    """What both kinds of requests have."""
+class _Known(Members):
+    """What both kinds of requests have.
+
+    Harmless is how long a model is kept, how a prompt that is too long is to be cut, which is never
+    done here, and of what `logprobs`, a demand, tells how many.
+    """
+
+    harmless = frozenset({"keep_alive", "shift", "top_logprobs", "truncate"})
 
     model: str | None = None
     stream: bool | None = None
     think: bool | str | None = None
     options: Raw = NULL
     format: Raw = NULL
+    logprobs: Raw = NULL
 
 
 class _Chat(_Known):
@@ -84,36 +91,41 @@ class _Generate(_Known):
     images: list[str] | None = None
 
 
-class _Embed(Struct):
+class _Embed(Members):
+    """A vector has no options but of how its model is run, and no text is cut for it."""
+
+    harmless = frozenset({"keep_alive", "options", "truncate"})
+
     model: str | None = None
     input: str | list[str] | None = None
     prompt: str | None = None
     dimensions: Dimensions | None = None
 
 
-_chat, _generate = msgspec.json.Decoder(_Chat), msgspec.json.Decoder(_Generate)
-_embed, _options = msgspec.json.Decoder(_Embed), msgspec.json.Decoder(_Options)
+_chat = MembersDecoder(msgspec.json.Decoder(_Chat))
+_generate = MembersDecoder(msgspec.json.Decoder(_Generate))
+_embed = MembersDecoder(msgspec.json.Decoder(_Embed))
+_options = msgspec.json.Decoder(_Options)
 _members: msgspec.json.Decoder[Fields | None] = msgspec.json.Decoder(Fields | None)
 
 
 def read_chat(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:
     """Read the body of /api/chat; raises BadRequestError, whose text holds none of it."""
     native = read_fields(body)
-    known = read_as(_chat, body)
-    model, talk = check_model(known.model), Conversation()
+    known, unknown = _chat.read(body)
+    talk = Conversation()
     for at, turn in enumerate(check_messages(known.messages)):
         talk.add(turn, at)
     tools: dict[str, object] = {"tools": known.tools} if known.tools else {}
-    return _asking(model, body, native, known, talk.messages, tools)
+    return _asking(body, native, known, unknown, talk.messages, tools)
 
 
 def read_generate(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:
     """Read the body of /api/generate, a prompt that is the only message of a chat."""
     native = read_fields(body)
-    known = read_as(_generate, body)
-    model = check_model(known.model)
+    known, unknown = _generate.read(body)
     for name in _REFUSED:
-        if bytes(native.get(name, NULL)) not in _EMPTY:
+        if bytes(native.get(name, NULL)) not in EMPTY:
             text = f"the field {name} is not supported: a target makes the prompt by itself"
             raise bad_request("unsupported_field", text, name)
     if not known.prompt and not known.images:
@@ -122,13 +134,16 @@ def read_generate(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:
     messages: list[Message] = [{"role": "system", "content": known.system}] if known.system else []
     content = with_images(said, known.images) if known.images else said
     messages.append({"role": "user", "content": content})
-    return _asking(model, body, native, known, messages, {})
+    return _asking(body, native, known, unknown, messages, {})
 
 
 def read_embed(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:
     """Read the body of /api/embed, or of the older /api/embeddings, whose text is a `prompt`."""
     read_fields(body)
-    known = read_as(_embed, body)
+    known, unknown = _embed.read(body)
+    for name in unknown:
+        text = f"the field {name} means nothing for vectors: leave it out"
+        raise bad_request("unsupported_field", text, name)
     model = check_model(known.model)
     told = known.prompt if known.input is None else known.input
     count = count_inputs(told if isinstance(told, str | None) else [*told], "input")
@@ -139,9 +154,10 @@ def read_embed(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:
 
 
 def _asking(
-    model: str, body: bytes, native: Fields, known: _Known, messages: list[Message],
+    body: bytes, native: Fields, known: _Known, unknown: list[str], messages: list[Message],
     tools: dict[str, object],
 ) -> ChatRequest:  # fmt: skip
+    model = check_model(known.model)
     options = read_as(_members, known.options, under="options") or {}
     limits = read_as(_options, known.options, under="options") if options else _Options()
     stop = check_stop(limits.stop, "options.stop")
@@ -159,8 +175,8 @@ def _asking(
         "stream": known.stream is not False,
     }
     fields = _raw(told)
-    demands = _unknown(options)
-    if bytes(native.get("logprobs", NULL)) not in _EMPTY:
+    demands = _unknown(options).union(unknown)
+    if bytes(known.logprobs) not in EMPTY:
         demands.add("logprobs")
     only_ours = frozenset(sorted(demands)[:_MOST_DEMANDS])
     contents = (bool(m["content"]) for m in messages if m["role"] != "assistant")
@@ -207,7 +223,7 @@ def _thought(think: bool | str | None) -> dict[str, object]:  # noqa: FBT001 - t
 
 def _format(told: Raw) -> dict[str, object]:
     """Say which form the answer has to have: any JSON, or one of a schema."""
-    if bytes(told) in _EMPTY:
+    if bytes(told) in EMPTY:
         return {}
     if told == Raw(b'"json"'):
         return {"response_format": {"type": "json_object"}}

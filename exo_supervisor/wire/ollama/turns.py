@@ -9,9 +9,10 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from exo_supervisor.wire.chat.body import wrong
+from exo_supervisor.wire.chat.members import Members
 from exo_supervisor.wire.chat.piece import NULL
 
 Message = dict[str, object]
@@ -26,21 +27,25 @@ _IMAGES: Final = (
 _ROLES: Final = frozenset({"system", "user", "assistant", "tool"})
 
 
-class Function(Struct):
-    """What is called; the arguments are an object."""
+class Function(Members):
+    """What is called; the arguments are an object. Its place is where it stands."""
+
+    harmless = frozenset({"index"})
 
     name: str
     arguments: Raw = NULL
 
 
-class ToolCall(Struct):
-    """One call of a tool; newer clients repeat the id that they were told."""
+class ToolCall(Members):
+    """One call of a tool, there is one type; newer clients repeat the id that they were told."""
+
+    harmless = frozenset({"type"})
 
     function: Function
     id: str | None = None
 
 
-class Turn(Struct):
+class Turn(Members):
     """One member of `messages`."""
 
     role: str

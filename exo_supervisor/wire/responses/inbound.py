@@ -4,12 +4,11 @@ A request becomes one of OpenAI's chat for whoever is asked. No upstream is aske
 what a chat cannot say is refused by its name, and nothing is stored.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from exo_supervisor.core.outcomes import bad_request
 from exo_supervisor.wire.chat.body import (
@@ -17,33 +16,26 @@ from exo_supervisor.wire.chat.body import (
     check_model,
     demands_of,
     missing,
-    read_as,
     read_fields,
     wrong,
 )
+from exo_supervisor.wire.chat.members import Members, MembersDecoder
 from exo_supervisor.wire.chat.piece import NULL
-from exo_supervisor.wire.chat.request import ChatRequest, Fields
+from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.exo.hazards import read_hazards
 from exo_supervisor.wire.responses.items import Conversation, Item, Message
 from exo_supervisor.wire.responses.tools import Tool, ToolChoice, refused, tool_fields
 
 DIALECT: Final = "responses"
 
-_NO_MATTER: Final = frozenset(
-    {"client_metadata", "metadata", "prompt_cache_options", "prompt_cache_retention",
-     "safety_identifier", "service_tier", "stream_options", "user"}
-)  # fmt: skip
-"""Fields that change the price, the pace or the books of an answer, but not the answer."""
 _STORED: Final = frozenset({"store", "previous_response_id", "conversation", "background"})
 """Fields that ask for an answer to be kept here, or for one that was."""
 _SAMPLING: Final = ("temperature", "top_p")
-_EMPTY: Final = frozenset({b"null", b"[]", b"{}", b'""', b"false", b"0"})
 _INCLUDED: Final = frozenset({"reasoning.encrypted_content"})
 """What may be asked to be told of, and is not there: no thought is encrypted."""
-_PLAIN_NAME: Final = r"[A-Za-z0-9_.\-]{1,64}"
 
 
-class _Format(Struct):
+class _Format(Members):
     type: str = "text"
     name: str = "answer"
     description: str | None = None
@@ -51,17 +43,30 @@ class _Format(Struct):
     strict: bool | None = None
 
 
-class _Text(Struct):
+class _Text(Members):
     format: _Format | None = None
     verbosity: str | None = None
 
 
-class _Reasoning(Struct):
+class _Reasoning(Members):
+    """How much is to be thought; thoughts are told as they come, for whom and how ever."""
+
+    harmless = frozenset({"summary", "generate_summary"})
+
     effort: str | None = None
 
 
-class _Known(Struct):
-    """The fields we read, in the only types that make sense for them."""
+class _Known(Members):
+    """The fields we read, in the only types that make sense for them.
+
+    What is harmless changes the price, the pace or the books of an answer, but not the answer.
+    `max_tool_calls` counts calls of tools that OpenAI itself runs, and nobody here runs any.
+    """
+
+    harmless = frozenset(
+        {"client_metadata", "max_tool_calls", "metadata", "prompt_cache_options",
+         "prompt_cache_retention", "safety_identifier", "service_tier", "stream_options", "user"}
+    )  # fmt: skip
 
     model: str | None = None
     input: str | list[Item] | None = None
@@ -78,20 +83,20 @@ class _Known(Struct):
     include: list[str] | None = None
     truncation: str | None = None
     prompt_cache_key: str | None = None
+    top_logprobs: int | None = None
 
 
-_UNDERSTOOD: Final = frozenset(_Known.__struct_fields__) | _NO_MATTER
-_known = msgspec.json.Decoder(_Known)
+_known = MembersDecoder(msgspec.json.Decoder(_Known))
 
 
 def read_responses(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:
     """Read the body of a Responses request; raises BadRequestError, whose text holds none of it."""
     native = read_fields(body)
-    known = read_as(_known, body)
+    known, unknown = _known.read(body)
     model = check_model(known.model)
     if known.max_output_tokens == 0:
         raise wrong("max_output_tokens", "leave it out, or ask for one at least")
-    _refuse(native, known)
+    _refuse(known, unknown)
     messages = _messages(known)
     told: dict[str, object] = {
         "model": native["model"],
@@ -121,14 +126,14 @@ def read_responses(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:
     )
 
 
-def _refuse(native: Fields, known: _Known) -> None:
+def _refuse(known: _Known, unknown: list[str]) -> None:
     """Refuse what is asked for beyond a chat, each field by its name."""
-    for name, raw in native.items():
-        if bytes(raw) in _EMPTY or name in _UNDERSTOOD:
-            continue
+    for name in unknown:
         if name in _STORED:
             raise refused(name, advice="nothing is stored here: send the whole input, store false")
-        raise refused(name if re.fullmatch(_PLAIN_NAME, name) else "a field")
+        raise refused(name)
+    if known.top_logprobs:
+        raise refused("top_logprobs")
     for name in known.include or ():
         if name not in _INCLUDED:
             raise refused("include", name)

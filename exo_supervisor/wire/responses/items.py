@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
-from exo_supervisor.wire.chat.body import read_as, wrong
+from exo_supervisor.wire.chat.body import wrong
+from exo_supervisor.wire.chat.members import Members, MembersDecoder
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.responses.tools import INPUT, Named, refused
 
@@ -29,8 +30,19 @@ _ROLES: Final = {
 }
 
 
-class Item(Struct):
-    """One member of `input`, as far as any of its types needs; a message may leave its type out."""
+class Item(Members):
+    """One member of `input`, as far as any of its types needs; a message may leave its type out.
+
+    What is harmless tells of an item that is there by itself: its id, how far it was, which part
+    an answer had in its turn. What is encrypted is for its maker alone, and thoughts are told
+    elsewhere whole or not at all.
+    """
+
+    harmless = frozenset({"caller", "encrypted_content", "id", "phase", "status", "summary"})
+    types = frozenset(
+        {"message", "reasoning", "function_call", "custom_tool_call", "function_call_output",
+         "custom_tool_call_output"}
+    )  # fmt: skip
 
     type: str = "message"
     role: str | None = None
@@ -43,7 +55,12 @@ class Item(Struct):
     output: Raw = NULL
 
 
-class _Part(Struct):
+class _Part(Members):
+    """A part of an item's content; what is harmless tells of its text, or is for a cache."""
+
+    harmless = frozenset({"annotations", "logprobs", "prompt_cache_breakpoint"})
+    types = _TEXTS | {"refusal", "input_image", "reasoning_text"}
+
     type: str
     text: str | None = None
     refusal: str | None = None
@@ -51,7 +68,7 @@ class _Part(Struct):
     detail: str | None = None
 
 
-_content = msgspec.json.Decoder(str | list[_Part] | None)
+_content = MembersDecoder(msgspec.json.Decoder(str | list[_Part] | None))
 
 
 @dataclass(slots=True)
@@ -136,7 +153,7 @@ class Conversation:
 
     def _add_thought(self, item: Item, where: str) -> None:
         """Keep a thought that can be read; one that is encrypted is for its maker alone."""
-        told = read_as(_content, item.content, under=f"{where}.content") or ()
+        told = _read(item.content, f"{where}.content")
         if texts := [part.text for part in told if isinstance(part, _Part) and part.text]:
             self._of("assistant").thoughts += texts
 
@@ -167,10 +184,17 @@ class Conversation:
 
 
 def _parts(content: Raw, where: str) -> list[Part]:
-    told = read_as(_content, content, under=where) or ""
+    told = _read(content, where)
     if isinstance(told, str):
         return [_text(told)] if told else []
     return [each for at, part in enumerate(told) for each in _part(part, f"{where}[{at}]")]
+
+
+def _read(content: Raw, where: str) -> str | list[_Part]:
+    told, unknown = _content.read(content, under=where)
+    for name in unknown:
+        raise refused(name)
+    return told or ""
 
 
 def _part(part: _Part, where: str) -> list[Part]:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, structs
 
 from exo_supervisor.core.outcomes import BadRequestError, bad_request
-from exo_supervisor.wire.chat.body import named, wrong
+from exo_supervisor.wire.chat.body import NO_TOOLS, named, wrong
+from exo_supervisor.wire.chat.members import Members
 from exo_supervisor.wire.chat.piece import NULL
 
 INPUT: Final = "input"
@@ -22,19 +23,29 @@ _INPUT_SCHEMA: Final = {
     "required": [INPUT],
     "additionalProperties": False,
 }
+_NO_CALL: Final = (None, "auto", "none")
 _CHOICES: Final = frozenset({"auto", "none", "required"})
 _APART = "__"
 _WEB_SEARCH = "web_search"
 
 
-class _Grammar(Struct):
+class _Grammar(Members):
     type: str = "text"
     syntax: str = ""
     definition: str = ""
 
 
-class Tool(Struct):
-    """One tool; those that OpenAI itself runs have a type of their own."""
+_OWN: Final = frozenset({"function", "custom", "namespace"})
+
+
+class Function(Members):
+    """One tool that is called; those that OpenAI itself runs have a type of their own.
+
+    One whose loading is deferred is told at once.
+    """
+
+    harmless = frozenset({"defer_loading"})
+    types = frozenset({"function", "custom"})
 
     type: str
     name: str | None = None
@@ -42,11 +53,20 @@ class Tool(Struct):
     parameters: Raw = NULL
     strict: bool | None = None
     format: _Grammar | None = None
-    tools: "list[Tool] | None" = None
 
 
-class ToolChoice(Struct):
+class Tool(Function):
+    """One tool, or a namespace of some."""
+
+    types = _OWN
+
+    tools: list[Function] | None = None
+
+
+class ToolChoice(Members):
     """Which tools may, or have to, be called."""
+
+    types = frozenset({"function", "custom", "allowed_tools"})
 
     type: str
     name: str | None = None
@@ -88,6 +108,8 @@ def tool_fields(
         functions[name.flat()] = _function(name, tool)
     told = None if choice is None else _chosen(choice, functions)
     if not functions:
+        if told not in _NO_CALL:
+            raise wrong("tool_choice", NO_TOOLS)
         return {}
     fields: dict[str, object] = {
         "tools": [{"type": "function", "function": each} for each in functions.values()]
@@ -106,10 +128,12 @@ def refused(name: str, value: str = "", advice: str = "leave it out") -> BadRequ
     return bad_request("unsupported_field", text, name.partition("[")[0].partition(".")[0])
 
 
-def _walk(tools: Iterable[Tool], where: str, space: str | None) -> Iterator[tuple[Named, Tool]]:
+def _walk(
+    tools: Iterable[Function], where: str, space: str | None
+) -> Iterator[tuple[Named, Function]]:
     for at, tool in enumerate(tools):
         here = f"{where}[{at}]"
-        if tool.type not in {"function", "custom", "namespace"}:
+        if tool.type not in _OWN:
             off = ' (Codex does so with `web_search = "disabled"` in its config.toml)'
             advice = f"leave it out{off if tool.type == _WEB_SEARCH else ''}"
             raise refused("tools[].type", tool.type, advice)
@@ -117,15 +141,26 @@ def _walk(tools: Iterable[Tool], where: str, space: str | None) -> Iterator[tupl
             raise wrong(f"{here}.name", "a tool has a name")
         if tool.type != "namespace":
             yield Named(tool.name, space, tool.type == "custom"), tool
-        elif space is None:
-            yield from _walk(tool.tools or (), f"{here}.tools", tool.name)
+        elif isinstance(tool, Tool) and space is None:
+            yield from _walk(_described(tool), f"{here}.tools", tool.name)
         else:
             raise wrong(here, "a namespace stands in none")
 
 
-def _function(name: Named, tool: Tool) -> dict[str, object]:
+def _described(space: Tool) -> list[Function]:
+    """Return the tools of a namespace, the first of which tells what is said of them all."""
+    if not space.tools or not space.description:
+        return space.tools or []
+    first, *others = space.tools
+    words = f"{first.description or ''}\n\nOf all tools of {space.name}: {space.description}"
+    return [structs.replace(first, description=words.lstrip()), *others]
+
+
+def _function(name: Named, tool: Function) -> dict[str, object]:
     function: dict[str, object] = {"name": name.flat()}
     words = tool.description
+    if tool.format is not None and tool.format.type not in {"text", "grammar"}:
+        raise refused("tools[].format.type", tool.format.type)
     if name.custom and tool.format is not None and tool.format.definition:
         rule = f"The {INPUT} follows this {tool.format.syntax} grammar:\n{tool.format.definition}"
         words = f"{words}\n\n{rule}" if words else rule

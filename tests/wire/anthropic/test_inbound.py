@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from exo_supervisor.core.outcomes import BadRequestError
 from exo_supervisor.wire.anthropic.inbound import read_messages
+from exo_supervisor.wire.anthropic.outbound import encode as encode_messages
 from exo_supervisor.wire.chat.request import Ask, ChatRequest
 from exo_supervisor.wire.exo.identity import encode_chat as encode_exo
 from exo_supervisor.wire.openai.outbound import encode_chat as encode_cloud
@@ -285,11 +286,25 @@ def test_each_choice_of_tools_is_carried(choice: Json, word: object) -> None:
 
 @pytest.mark.parametrize("tools", [[], None])
 def test_nothing_of_tools_is_left_where_there_are_none(tools: object) -> None:
-    """Row 17: tool_choice and parallel_tool_calls without tools are refused."""
-    choice = {"type": "any", "disable_parallel_tool_use": True}
+    """Row 17: tool_choice and parallel_tool_calls without tools are refused elsewhere."""
+    choice = {"type": "auto", "disable_parallel_tool_use": True}
     assert not {"tools", "tool_choice", "parallel_tool_calls"} & set(
         fields(tools=tools, tool_choice=choice)
     )
+    with pytest.raises(BadRequestError) as caught:
+        read(tools=tools, tool_choice={"type": "any"})
+    assert caught.value.refusal.param == "tool_choice"
+
+
+def test_a_document_alone_is_asked_of_who_takes_documents() -> None:
+    """Hostile finding: it was told to be an empty message."""
+    source = {"type": "text", "media_type": "text/plain", "data": "x"}
+    turn = {"role": "user", "content": [{"type": "document", "source": source}]}
+    request = read(messages=[turn])
+    assert request.native_demands == {"messages[].content[].type=document"}
+    assert request.hazards == {}
+    sent = json.loads(encode_messages(request, Ask("m")))
+    assert sent["messages"] == [turn]
 
 
 @pytest.mark.parametrize("schema", [{"type": None, "required": ["a"]}, {"required": ["a"]}])

@@ -206,7 +206,8 @@ def test_tools_are_carried_and_nothing_of_them_without_any() -> None:
         {"type": "custom", "name": "x"},
     ]
     assert told["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
-    assert not {"tools", "tool_choice"} & set(asked(tools=[], tool_choice="required"))
+    assert not {"tools", "tool_choice"} & set(asked(tools=[], tool_choice="auto"))
+    assert asked(tools=[], tool_choice="required")["tool_choice"] == {"type": "any"}
     assert not {"tools", "tool_choice"} & set(asked(parallel_tool_calls=False))
 
 
@@ -216,6 +217,7 @@ def test_tools_are_carried_and_nothing_of_them_without_any() -> None:
         ("auto", {"type": "auto"}),
         ("none", {"type": "none"}),
         (None, None),
+        ("weird", {"type": "weird"}),
         ({"type": "function", "function": {"name": "f"}}, {"type": "tool", "name": "f"}),
         ({"type": "allowed_tools"}, {"type": "allowed_tools"}),
     ],

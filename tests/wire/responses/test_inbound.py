@@ -323,6 +323,19 @@ def test_of_tools_that_are_not_allowed_none_is_told() -> None:
     assert [tool["function"]["name"] for tool in told["tools"]] == ["apply_patch"]
     assert told["tool_choice"] == "required"
     assert "tools" not in fields(tools=[WEATHER], tool_choice=choice | {"mode": None, "tools": []})
+    assert refusal(tools=[], tool_choice="required").param == "tool_choice"
+
+
+def test_what_is_said_of_a_namespace_is_told_with_its_first_tool() -> None:
+    two = [WEATHER | {"name": "close"}, WEATHER | {"name": "open"}]
+    space = SPACE | {"description": "agents", "tools": two}
+    words = [t["function"]["description"] for t in fields(tools=[space])["tools"]]
+    assert words == ["of a city\n\nOf all tools of agents: agents", "of a city"]
+    bare = SPACE | {"description": "agents", "tools": [{"type": "function", "name": "close"}]}
+    assert fields(tools=[bare])["tools"][0]["function"]["description"] == (
+        "Of all tools of agents: agents"
+    )
+    assert "tools" not in fields(tools=[SPACE | {"description": "agents", "tools": []}])
 
 
 @pytest.mark.parametrize(
@@ -363,7 +376,6 @@ def test_the_form_of_an_answer_is_asked_for(wanted: Json, told: Json) -> None:
         ("conversation", "conv_1"),
         ("background", True),
         ("prompt", {"id": "p"}),
-        ("max_tool_calls", 3),
         ("context_management", [{"type": "compaction"}]),
         ("top_logprobs", 2),
         ("include", ["message.output_text.logprobs"]),
@@ -374,6 +386,7 @@ def test_the_form_of_an_answer_is_asked_for(wanted: Json, told: Json) -> None:
         ("tools", [{"type": "mcp", "server_label": "x"}]),
         ("tool_choice", {"type": "file_search"}),
         ("text", {"format": {"type": "lark"}}),
+        ("tools", [PATCH | {"format": {"type": "regex"}}]),
         ("input", [{"type": "web_search_call", "id": "w"}]),
         ("input", [{"type": "item_reference", "id": "w"}]),
         ("input", [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]),
