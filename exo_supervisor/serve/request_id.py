@@ -8,12 +8,14 @@ _ALPHABET = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _DIGIT = bytes(_ALPHABET[byte & 31] for byte in range(256))
 """The digit that five bits of a byte stand for."""
 _DIGITS_OF_TIME, _DIGITS_OF_CHANCE = 10, 16
+_LAST = 2
+"""Digits of time that differ from one millisecond to the next; the others last a second."""
 
 _bits = Random(os.urandom(32)).getrandbits  # noqa: S311 -- they are unlike each other, no secret
 
 
-class _Millisecond:
-    """The digits of the millisecond in which the last name was made."""
+class _Second:
+    """The digits of time that names of about the same second share."""
 
     number, digits = -1, b""
 
@@ -21,8 +23,9 @@ class _Millisecond:
 def new_request_id() -> str:
     """Make a ULID: 48 bits of milliseconds, then 80 random bits, in Crockford's base 32."""
     now = time.time_ns() // 1_000_000
-    if now != _Millisecond.number:
-        fives = (now >> 5 * place & 31 for place in range(_DIGITS_OF_TIME - 1, -1, -1))
-        _Millisecond.number, _Millisecond.digits = now, bytes(map(_ALPHABET.__getitem__, fives))
-    chance = _bits(8 * _DIGITS_OF_CHANCE).to_bytes(_DIGITS_OF_CHANCE, "little").translate(_DIGIT)
-    return (_Millisecond.digits + chance).decode()
+    if now >> 5 * _LAST != _Second.number:
+        fives = (now >> 5 * place & 31 for place in range(_DIGITS_OF_TIME - 1, _LAST - 1, -1))
+        _Second.digits = bytes(map(_ALPHABET.__getitem__, fives))
+        _Second.number = now >> 5 * _LAST
+    chance = _bits(8 * _DIGITS_OF_CHANCE).to_bytes(_DIGITS_OF_CHANCE, "little")
+    return (_Second.digits + (bytes((now >> 5 & 31, now & 31)) + chance).translate(_DIGIT)).decode()

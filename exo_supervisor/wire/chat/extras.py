@@ -35,7 +35,18 @@ class Extras:
         names = data.count(b'":')
         if names > MAX_NAMES and names - bytes(choices).count(b'":') > MAX_NAMES:
             return False
-        self._now = beside_choices(data)
+        try:
+            return self.note(members(Raw(data)))
+        except UNREADABLE:
+            return self.note({})
+
+    def note(self, told: dict[str, Raw]) -> bool:
+        """Pick them out of the members of a chunk; False: they are too many, or too large."""
+        self._now = {
+            name: Raw(bytes(raw))  # a copy, so that the rest of the chunk can go
+            for name, raw in told.items()
+            if name not in _ENVELOPE and raw != _NULL
+        }
         if not self._now:
             return True
         owed = self._owed | self._now
@@ -54,16 +65,3 @@ class Extras:
         text = b",%b" % msgspec.json.encode(self._owed)[1:-1]
         self._owed = {}
         return text
-
-
-def beside_choices(data: bytes | Raw) -> dict[str, Raw]:
-    """Return the members of a chunk or an answer that are no part of its envelope."""
-    try:
-        found = members(Raw(data))
-    except UNREADABLE:
-        return {}
-    return {
-        name: Raw(bytes(raw))  # a copy, so that the rest of the chunk can go
-        for name, raw in found.items()
-        if name not in _ENVELOPE and raw != _NULL
-    }

@@ -180,7 +180,8 @@ class Reader(Answer, ABC):
             shown = safe_text(model or "")
             self.fail(Fault.WRONG_MODEL, f"another model than asked answered: {shown}")
         if model and model != self._named:
-            self._named, self.served_model = model, self.hide(model)
+            self._named = model
+            self.served_model = model if model == self.asked else self.hide(model)
 
     def read_usage(self, usage: Raw) -> None:
         """Take in the upstream's own count; what is none is passed over."""

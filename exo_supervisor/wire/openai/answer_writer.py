@@ -29,6 +29,10 @@ _TEXTS = frozenset({"content", "reasoning_content", "reasoning", "refusal"})
 _SAID = frozenset({"role", "content"})
 _AUDIO_TEXTS = frozenset({"data", "transcript"})
 
+_ONE_TEXT = (
+    b'{"index":0,"message":{"role":"assistant","content":%b},"logprobs":null,"finish_reason":"%b"}'
+)
+
 
 class _Rest:
     """What a choice tells beside the text of its message; most tell nothing."""
@@ -130,6 +134,8 @@ class AnswerWriter:
 
     held: int = field(default=0, init=False)
     _told: dict[int, _Told] = field(init=False)
+    _only: tuple[bytes, str] | None = field(default=None, init=False)
+    """The text and the end of an answer that is no more."""
 
     def __post_init__(self) -> None:
         self._told = {}
@@ -144,15 +150,12 @@ class AnswerWriter:
             self.note(new * _NAME_TAKES)
         return b""
 
-    def take_text(self, text: bytes, finish: str | None, size: int, /) -> bool:
+    def take_text(self, text: bytes, finish: str, size: int, /) -> bool:
         """Take a whole answer of `size` bytes whose one piece is a text; False: it is too large."""
         held = self.held + size + _NAME_TAKES
         if held > self.most_bytes:
             return False
-        self.held = held
-        told = self._told[0] = _Told()
-        told.content, told.finish = Grown(), finish
-        told.content.add(text)
+        self.held, self._only = held, (text, finish)
         return True
 
     def plain(self, piece: Piece, _answer: Answer, _mark: bytes, size: int) -> WriteTexts | None:
@@ -193,6 +196,9 @@ class AnswerWriter:
         model = _encode(answer.served_model or self.model)
         head = b'{"id":%b,"created":%d,"model":%b,"choices":['
         parts = [head % (_encode(self.id), self.created, model)]
+        if self._only is not None:
+            text, finish = self._only
+            parts.append(_ONE_TEXT % (text, finish.encode()))
         for number, (index, told) in enumerate(sorted(self._told.items())):
             parts.append(b'%b{"index":%d,"message":' % (b"," if number else b"", index))
             told.write(parts)

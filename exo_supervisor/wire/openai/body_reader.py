@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.chat.extras import MAX_NAMES
 from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece, values
 from exo_supervisor.wire.chat.reader import JOINS_NOT, aside
 from exo_supervisor.wire.chat.whole_body import WholeBody, WholeReader
@@ -25,13 +26,17 @@ from exo_supervisor.wire.openai.chunk import (
     decode_chunk,
     read_piece,
 )
-from exo_supervisor.wire.openai.reader import ChunkReader
+from exo_supervisor.wire.openai.reader import TOO_MUCH_BESIDE, ChunkReader, decode_text
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_list, as_object
 
 _ENDS: Final = frozenset({"stop", "length"})
 """How an answer ends that is whole with its text."""
 _UNTOLD: Final = frozenset({b"null", b"[]"})
 """Members of a message that no client gets who does not stream."""
+_ASSISTANT: Final = frozenset({b'"assistant"'})
+_LF, _CR = b"\n\r"
+_SMALL: Final = 2 * MAX_NAMES
+"""Bytes of an answer in which there cannot be too much of anything."""
 _MOST_VALUES = MAX_CHUNK_OBJECTS
 """Objects of a whole answer, and values of one message: each takes many times its bytes."""
 
@@ -45,6 +50,7 @@ class _Choice(Choice, gc=False):
 _ONE_LINE = bytes(0x20 if byte in b"\r\n" else byte for byte in range(256))
 _Choices = Annotated[list[_Choice], Meta(max_length=128)]
 _choices = msgspec.json.Decoder(_Choices | None).decode
+_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,6 +77,8 @@ class BodyReader(WholeReader, ChunkReader):
         try:
             if not body.isascii():
                 body.decode()
+            if self._takes_text(body):
+                return b""
             told, pieces = self.parse(body)
             if told.error != NULL:
                 self.read_error({"error": aside(told.error)})
@@ -82,27 +90,39 @@ class BodyReader(WholeReader, ChunkReader):
             return self._unreadable()
         if len(pieces) > 1 and len({piece.index for piece in pieces}) < len(pieces):
             return self._unreadable()
-        short = self._takes_text(pieces, len(body))
         self.read_around(told, body.translate(_ONE_LINE) if _in_lines(body) else body)
         self.extras.owe()
-        if not short:
-            return self._take_all(pieces, len(body))
-        if self.fault is None:
-            self.tokens = self.progressed = 1
-            self.content = self.finished = self.done = True
-        return b""
+        return self._take_all(pieces, len(body))
 
-    def _takes_text(self, pieces: list[Piece], size: int) -> bool:
+    def _takes_text(self, body: bytes) -> bool:
         """Say whether the writer took an answer that is one text and no more.
 
         Nearly all are. The text is copied at once, and what `take` and `end` would find of such a
         piece is known; all else, and whatever is odd, is judged and joined in full.
         """
-        writer = self.writer
-        if len(pieces) != 1 or self.choices > 1 or not isinstance(writer, AnswerWriter):
+        writer, size = self.writer, len(body)
+        if self.choices > 1 or self._adapts or self.traits is not PROVIDER or size > _SMALL:
             return False
-        text = b"" if self._adapts or self.traits is not PROVIDER else _only_text(pieces[0])
-        return text != b"" and writer.take_text(text, pieces[0].finish, size)
+        if not isinstance(writer, AnswerWriter):
+            return False
+        try:
+            told = _fields(body)
+            if _in_lines(body):
+                told = _fields(body.translate(_ONE_LINE))
+            found = _only_text(_choices(told.get("choices", NULL)) or [])
+        except UNREADABLE:
+            return False
+        if found is None or told.get("error", NULL) != NULL or not writer.take_text(*found, size):
+            return False
+        self.read_named(told.get("model", NULL))
+        self.read_usage(told.get("usage", NULL))
+        if not self.extras.note(told):
+            self.fail(Fault.OVERSIZED, TOO_MUCH_BESIDE)
+        self.extras.owe()
+        if self.fault is None:
+            self.tokens = self.progressed = 1
+            self.content = self.finished = self.done = True
+        return True
 
     def parse(self, body: bytes) -> tuple[Chunk, list[Piece]]:
         """Return the pieces of an answer, and what stands beside them.
@@ -135,26 +155,31 @@ class BodyReader(WholeReader, ChunkReader):
 
 
 def _in_lines(body: bytes) -> bool:
-    return b"\n" in body or b"\r" in body
+    return _LF in body or _CR in body
 
 
 def _is_huge(choice: _Choice) -> bool:
     return len(choice.message) > _MOST_VALUES and values(choice.message) > _MOST_VALUES
 
 
-def _only_text(piece: Piece) -> bytes:
-    """Return the text of a piece as JSON, b"" where it tells anything else, or may do so."""
-    if piece.index or piece.finish not in _ENDS or not piece.delta.content:
-        return b""
-    if not piece.logprobs == NULL == piece.native_finish:
-        return b""
-    text = b""
-    for name, raw in members(piece.raw).items():
+def _only_text(choices: list[_Choice]) -> tuple[bytes, str] | None:
+    """Return the text, as JSON, and the end of an answer that tells, or may tell, nothing else.
+
+    Raises one of UNREADABLE where it is odd.
+    """
+    if len(choices) != 1:
+        return None
+    choice, text = choices[0], b""
+    if choice.index or choice.finish_reason not in _ENDS:
+        return None
+    if not choice.logprobs == NULL == choice.native_finish_reason:
+        return None
+    for name, raw in _fields(choice.message).items():
         if name == "content":
             text = bytes(raw)
-        elif name != "role" and bytes(raw) not in _UNTOLD:
-            return b""
-    return text if text.startswith(b'"') else b""
+        elif bytes(raw) not in (_ASSISTANT if name == "role" else _UNTOLD):
+            return None
+    return (text, choice.finish_reason) if decode_text(text) else None
 
 
 def _read(body: bytes) -> tuple[Chunk, list[_Choice]]:

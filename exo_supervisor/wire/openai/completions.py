@@ -108,7 +108,7 @@ class TextWriter(AnswerWriter):
         told.finish = piece.finish or told.finish
         return b""
 
-    def take_text(self, _text: bytes, _finish: str | None, _size: int, /) -> bool:
+    def take_text(self, _text: bytes, _finish: str, _size: int, /) -> bool:
         """Return False: texts are taken as pieces."""
         return False
 

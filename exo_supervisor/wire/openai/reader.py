@@ -19,6 +19,7 @@ from exo_supervisor.wire.openai.chunk import LARGE, Chunk, read_chunk, read_stri
 from exo_supervisor.wire.openai.template import MARK, MARK_TEXT, Template, is_plain, split_at
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
+TOO_MUCH_BESIDE = "the answer tells too much beside its choices"
 _NO_NAME = Raw(b'""')
 _MAX_CACHED = 4_096
 """Bytes of what stands around the choices of a chunk, up to which the next one's is compared."""
@@ -167,12 +168,15 @@ class ChunkReader(Reader):
 
     def read_around(self, chunk: Chunk, data: bytes, /) -> None:
         """Take in what stands beside the choices."""
-        model = chunk.model
-        named = bytes(model).startswith(b'"') and model != _NO_NAME
-        self.read_model(read_name(model), named=named)
+        self.read_named(chunk.model)
         self.read_usage(chunk.usage)
         if not self.traits.made_up and not self.extras.see(data, chunk.choices):
-            self.fail(Fault.OVERSIZED, "the answer tells too much beside its choices")
+            self.fail(Fault.OVERSIZED, TOO_MUCH_BESIDE)
+
+    def read_named(self, model: Raw) -> None:
+        """Take in under which name the upstream answers, if it tells any."""
+        named = bytes(model).startswith(b'"') and model != _NO_NAME
+        self.read_model(read_name(model), named=named)
 
     def _learn(self, data: bytes, text: bytes) -> None:
         """Make a template of an event that was taken, whose text is, as JSON, `text`.

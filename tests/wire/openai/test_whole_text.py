@@ -29,7 +29,7 @@ ANSWER: dict[str, Any] = {
 class InFull(AnswerWriter):
     """Takes no short way."""
 
-    def take_text(self, text: bytes, finish: str | None, size: int, /) -> bool:  # noqa: ARG002
+    def take_text(self, text: bytes, finish: str, size: int, /) -> bool:  # noqa: ARG002
         return False
 
 
@@ -38,7 +38,7 @@ class Counting(AnswerWriter):
 
     short = 0
 
-    def take_text(self, text: bytes, finish: str | None, size: int, /) -> bool:
+    def take_text(self, text: bytes, finish: str, size: int, /) -> bool:
         took = super().take_text(text, finish, size)
         self.short += took
         return took
