@@ -1,5 +1,6 @@
 """Who owns time in a test, and what no test may do."""
 
+import gc
 import signal
 from collections.abc import Iterator
 
@@ -16,6 +17,17 @@ settings.register_profile("gate", TIMELESS, max_examples=100)
 settings.register_profile("deep", TIMELESS, max_examples=5000)
 settings.load_profile("suite")
 
+# The collector looks at no test that was only just collected, nor, after that, at any of them.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector look at what tests make alone."""
+    gc.freeze()
+    gc.set_threshold(20_000)
+    gc.enable()
+
+
 # A shell's background job ignores Ctrl-C, and hands that on to every process that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -31,8 +43,12 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object
 @pytest.fixture(autouse=True)
 def _logs_as_before() -> Iterator[None]:
     """Keep a test's configuration of the logs from the next one."""
+    set_up, before = structlog.is_configured(), structlog.get_config()
     yield
-    structlog.reset_defaults()
+    if set_up:  # by what several tests share
+        structlog.configure(**before)
+    else:
+        structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

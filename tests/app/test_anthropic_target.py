@@ -6,8 +6,9 @@ import openai
 import pytest
 
 from exo_supervisor.demo import Cloud, Disease, ExoNode, MessagesCloud, text
-from tests.app.test_messages import asking, before, house, streamed, target_of
-from tests.app.test_sdk import TOOLS, streamed_call
+from tests.app.clients.sdks import anthropics
+from tests.app.clients.test_chat import TOOLS, streamed_call
+from tests.app.clients.test_messages import asking, streamed
 from tests.app.world import CLOUD_MODEL, HELLO, KEY, MODEL, in_process
 
 pytestmark = pytest.mark.real_time
@@ -125,7 +126,8 @@ async def test_a_client_that_leaves_frees_the_provider() -> None:
 async def test_messages_to_messages_passes_every_word_and_every_event() -> None:
     """Thoughts with their signature, marks of the cache, and the client's own headers."""
     cloud = provider()
-    async with before(cloud) as (world, client):
+    async with cloud, in_process(cloud=cloud) as world, anthropics(world) as client:
+        await world.ready(0)
         thinking = {"type": "enabled", "budget_tokens": 2048}
         system = [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}]
         told, _ = await streamed(
@@ -157,11 +159,10 @@ async def test_a_server_s_tool_goes_to_who_has_it_past_a_healthy_exo() -> None:
 
 @pytest.mark.parametrize("kind", ["exo", "cloud"])
 async def test_a_server_s_tool_that_nobody_has_is_refused_by_its_name(kind: str) -> None:
-    target = target_of("C" if kind == "exo" else "cloud")
-    is_cloud = isinstance(target, Cloud)
-    alone = in_process(cloud=target, model=CLOUD_ALONE) if is_cloud else house(target)
-    async with target, alone as world:
-        await world.ready(not is_cloud)
+    node, cloud = ExoNode("C", pace=0.0), Cloud(KEY, (CLOUD_MODEL,), pace=0.0)
+    alone = in_process(node) if kind == "exo" else in_process(cloud=cloud, model=CLOUD_ALONE)
+    async with node, cloud, alone as world:
+        await world.ready(kind == "exo")
         refused = await world.http.post("/v1/messages", json=asking(tools=[SEARCH]))
         error = refused.json()["error"]
         assert (refused.status_code, error["code"]) == (400, "unsupported_field")

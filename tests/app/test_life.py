@@ -25,6 +25,7 @@ from tests.app.world import (
     KEY_ENV,
     MODEL,
     PATIENCE,
+    Json,
     World,
     asking,
     exchanged,
@@ -210,21 +211,6 @@ async def test_a_signal_lets_streams_end_and_a_second_one_does_not(*, hurried: b
             assert not (place / "s").exists()
 
 
-async def test_at_its_end_it_tells_what_its_connections_were_used_for() -> None:
-    rules = {"log": {"level": "debug"}}
-    async with ExoNode("C") as node:
-        with folder() as place:
-            async with process_of_service(place, toml([node], None, rules)) as (world, process):
-                await world.ready()
-                process.terminate()
-                assert await left(process) == 0
-                nodes, clouds = await world.lines("connections_closed", 2)
-    assert (nodes["side"], clouds["side"]) == ("nodes", "clouds")
-    assert nodes["connected"] > 0
-    assert nodes["reused"] > 0
-    assert (clouds["requests"], clouds["open"], nodes["open"]) == (0, 0, 0)
-
-
 async def test_more_requests_than_allowed_are_turned_away_at_once() -> None:
     async with (
         ExoNode("C", pace=0.05, tokens=10_000) as node,
@@ -301,7 +287,8 @@ async def test_without_nodes_and_providers_it_stays_up_and_says_what_to_do() -> 
 async def test_a_hangup_changes_nothing_and_settings_are_told_without_a_key() -> None:
     async with ExoNode("C") as node, Cloud(KEY, (CLOUD_MODEL,)) as cloud:
         with folder() as place:
-            async with process_of_service(place, toml([node], cloud, {})) as (world, service):
+            text = toml([node], cloud, {"log": {"level": "debug"}})
+            async with process_of_service(place, text) as (world, service):
                 await world.ready()
                 service.send_signal(signal.SIGHUP)
                 (line,) = await world.lines("not_reloadable_yet")
@@ -316,6 +303,16 @@ async def test_a_hangup_changes_nothing_and_settings_are_told_without_a_key() ->
                 assert f"; set (env {KEY_ENV})" in shown.out
                 service.terminate()
                 assert await left(service) == 0
+                tells_of_its_connections(await world.lines("connections_closed", 2))
+
+
+def tells_of_its_connections(lines: list[Json]) -> None:
+    """At its end, it says what they were used for."""
+    nodes, clouds = lines
+    assert (nodes["side"], clouds["side"]) == ("nodes", "clouds")
+    assert nodes["connected"] > 0
+    assert nodes["reused"] > 0
+    assert (clouds["open"], nodes["open"]) == (0, 0)
 
 
 async def test_status_waits_until_a_service_has_looked_and_socket_names_it_alone() -> None:

@@ -294,6 +294,7 @@ def test_who_closes_is_not_called_back_whatever_else_the_read_brought() -> None:
             assert (wired.rests, wired.ends) == (0, 1)
 
 
+@pytest.mark.real_time
 async def test_a_large_read_is_followed_by_the_next_in_another_turn() -> None:
     """A loop reads on in the same turn, while whoever sends keeps up: 8 MB of tiny events."""
     head = OK + b"content-length: 10000000\r\n\r\n"

@@ -88,9 +88,9 @@ class _Rows(Bounded[Key, Cell]):
 class Breakers:
     """Owns every breaker. One that never tripped and has no failure is a missing row, epoch 0."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, most: int = MAX_ROWS) -> None:
         self.rules = rules
-        self.rows = _Rows(MAX_ROWS)
+        self.rows = _Rows(most)
 
     def __len__(self) -> int:
         return len(self.rows)

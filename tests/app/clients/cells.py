@@ -121,14 +121,19 @@ CELLS: Final[Mapping[str, Callable[[Scene], Awaitable[None]]]] = {
 @asynccontextmanager
 async def scene(client: str, target: str) -> AsyncGenerator[Scene]:
     """Open the service with this client before it, and this target behind."""
+    async with behind(target) as (world, made), CLIENTS[client](world) as opened:
+        yield Scene(opened, world, made, isinstance(made, Cloud) and client not in WHOLE_CALLS)
+
+
+@asynccontextmanager
+async def behind(target: str) -> AsyncGenerator[tuple[World, Target]]:
+    """Open the service with this target behind it."""
     made = TARGETS[target]()
-    is_cloud = isinstance(made, Cloud)
     nodes = [made] if isinstance(made, ExoNode) else []
     cloud = made if isinstance(made, Cloud) else None
-    async with made, in_process(*nodes, cloud=cloud) as world:
+    async with made, in_process(*nodes, cloud=cloud, breaker={"trip_after": 100}) as world:
         await world.ready(len(nodes))
-        async with CLIENTS[client](world) as opened:
-            yield Scene(opened, world, made, is_cloud and client not in WHOLE_CALLS)
+        yield world, made
 
 
 async def run(client: str, target: str) -> dict[str, str]:

@@ -237,18 +237,32 @@ async def responses(world: World) -> AsyncGenerator[Client]:
 @asynccontextmanager
 async def messages(world: World) -> AsyncGenerator[Client]:
     """Open Anthropic's library."""
+    async with anthropics(world) as sdk:
+        yield Messages(sdk)
+
+
+@asynccontextmanager
+async def anthropics(world: World) -> AsyncGenerator[Any]:
+    """Open Anthropic's library itself, whose own types are of httpx2, unknown here."""
     transport = httpx2.AsyncHTTPTransport(uds=world.path, verify=NO_TLS)
     async with httpx2.AsyncClient(transport=transport, timeout=PATIENCE) as plain:
         more: Any = {"http_client": plain, "max_retries": 0}
-        yield Messages(anthropic.AsyncAnthropic(base_url="http://house", api_key="no", **more))
+        yield anthropic.AsyncAnthropic(base_url="http://house", api_key="no", **more)
 
 
 @asynccontextmanager
 async def of_ollama(world: World) -> AsyncGenerator[Client]:
     """Open Ollama's library."""
+    async with ollamas(world) as sdk:
+        yield Ollama(sdk)
+
+
+@asynccontextmanager
+async def ollamas(world: World) -> AsyncGenerator[Any]:
+    """Open Ollama's library itself, which is typed in part only."""
     async with httpx.AsyncHTTPTransport(uds=world.path, verify=NO_TLS) as transport:
         more: Any = {"transport": transport, "timeout": PATIENCE}
-        yield Ollama(ollama.AsyncClient(host="http://house", **more))
+        yield ollama.AsyncClient(host="http://house", **more)
 
 
 class Opening(Protocol):

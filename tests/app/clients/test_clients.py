@@ -5,11 +5,16 @@ import pytest
 from tests.app.clients.cells import TARGETS, run
 from tests.app.clients.sdks import CLIENTS
 
-pytestmark = [pytest.mark.real_time, pytest.mark.alone]
+pytestmark = pytest.mark.real_time
+
+PAIRS = [
+    pytest.param(client, target, marks=[] if before == behind else [pytest.mark.alone])
+    for before, client in enumerate(CLIENTS)
+    for behind, target in enumerate(TARGETS)
+]
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize(("client", "target"), PAIRS)
 async def test_a_client_is_served_whoever_is_behind(client: str, target: str) -> None:
     came = await run(client, target)
     assert {name: why for name, why in came.items() if why} == {}

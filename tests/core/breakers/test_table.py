@@ -4,7 +4,6 @@ import pytest
 
 from exo_supervisor.core.breakers.automaton import Closed, HalfOpen, Mark, Open, Reason, Rules
 from exo_supervisor.core.breakers.table import (
-    MAX_ROWS,
     UNCOUNTED,
     Breakers,
     Change,
@@ -16,13 +15,14 @@ from exo_supervisor.core.names import Address, ClusterKey, ModelId, ProviderName
 NODE: Key = (Address("a:1"), None)
 MODEL: Key = (ClusterKey("a:1"), ModelId("m"))
 RULES = Rules(trip_after=2, rest=10.0)
+MOST = 64
 
 
 class Recorded(Breakers):
     """A table that keeps what its verbs returned of changes."""
 
     def __init__(self) -> None:
-        super().__init__(RULES)
+        super().__init__(RULES, MOST)
         self.changes: list[Change] = []
 
     def permit(self, key: Key, now: float, *, early: bool = False) -> int:
@@ -257,9 +257,9 @@ def test_the_rows_of_the_gone_are_dropped() -> None:
 def test_the_table_has_a_bound_and_an_operators_rows_stay() -> None:
     table = Recorded()
     table.decree(NODE, "open", 0.0)
-    for n in range(MAX_ROWS):
+    for n in range(MOST):
         table.end((ClusterKey("a:1"), ModelId(f"m{n}")), 0, Mark.FAILURE, 0.0)
-    assert len(table) == MAX_ROWS
+    assert len(table) == MOST
     assert table.get(NODE) is not None
     assert table.get((ClusterKey("a:1"), ModelId("m0"))) is None
 
@@ -267,18 +267,18 @@ def test_the_table_has_a_bound_and_an_operators_rows_stay() -> None:
 def test_holds_are_bounded_too() -> None:
     """An operator's hold may name any model, so that a script could make any number of them."""
     table = Recorded()
-    for n in range(MAX_ROWS + 1):
+    for n in range(MOST + 1):
         table.decree((ClusterKey("a:1"), ModelId(f"m{n}")), "open", 0.0)
-    assert len(table) == MAX_ROWS
+    assert len(table) == MOST
     assert table.get((ClusterKey("a:1"), ModelId("m0"))) is None
 
 
 def test_a_split_makes_no_more_rows_than_there_may_be() -> None:
     table = Recorded()
-    for n in range(MAX_ROWS):
+    for n in range(MOST):
         table.decree((ClusterKey("a:1"), ModelId(f"m{n}")), "open", 0.0)
     table.copy(ClusterKey("a:1"), ClusterKey("b:1"))
-    assert len(table) == MAX_ROWS
+    assert len(table) == MOST
 
 
 def test_a_targets_row_stays_with_its_target_and_a_models_with_its_scope() -> None:

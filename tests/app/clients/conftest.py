@@ -1,0 +1,54 @@
+"""One service before each kind of target, for as long as the tests of a library last."""
+
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from exo_supervisor.demo import HEALTHY, Cloud
+from tests.app.clients.cells import TARGETS, Target, behind
+from tests.app.world import CLOUD_MODEL, EXO_MODEL, World
+
+
+class House(Struct):
+    """The service, its only target, and the library that the tests are of."""
+
+    world: World
+    target: Target
+    sdk: Any
+
+    @property
+    def model(self) -> str:
+        """The name under which the target answers."""
+        return CLOUD_MODEL if isinstance(self.target, Cloud) else EXO_MODEL
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what takes a house before every target, or those that its module names in `BEFORE`."""
+    if "opened" in metafunc.fixturenames:
+        before = getattr(metafunc.module, "BEFORE", TARGETS)
+        metafunc.parametrize("opened", before, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """One loop for all tests of a module, whose services live as long."""
+    return "asyncio", {}
+
+
+@pytest.fixture(scope="module")
+async def opened(
+    request: pytest.FixtureRequest,
+    anyio_backend: tuple[str, dict[str, object]],  # noqa: ARG001 - it is set up first
+) -> AsyncGenerator[House]:
+    """Open the module's `LIBRARY` before each kind of target."""
+    async with behind(request.param) as (world, target), request.module.LIBRARY(world) as sdk:
+        yield House(world, target, sdk)
+
+
+@pytest.fixture
+def house(opened: House) -> Iterator[House]:
+    """Lend the service to one test, with a target that is well and fast."""
+    opened.target.disease, opened.target.pace = HEALTHY, 0.0
+    return opened
