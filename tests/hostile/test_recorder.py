@@ -34,7 +34,7 @@ def why_not() -> str | None:
 CELLS = [
     pytest.param(
         attack, way, id=f"{attack}-{way}",
-        marks=[] if (attack, way) == ("T1", "rows") else [pytest.mark.alone],
+        marks=pytest.mark.alone,
     )
     for attack in ATTACKS
     for way in WAYS
