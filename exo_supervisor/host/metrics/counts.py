@@ -26,10 +26,11 @@ class Counter:
         self.name, self.text, self.labels = name, text, tuple(labels)
         self.sums: dict[Labels, float] = {}
 
-    def add(self, *labels: str, by: float = 1) -> None:
+    def add(self, labels: Labels, by: float = 1) -> None:
         """Add to the sum under these labels."""
-        key = _bounded(self.sums, labels)
-        self.sums[key] = self.sums.get(key, 0) + by
+        if labels not in self.sums:
+            labels = _bounded(self.sums, labels)
+        self.sums[labels] = self.sums.get(labels, 0) + by
 
 
 class Cells(Struct, gc=False):
@@ -49,12 +50,12 @@ class Histogram:
         self.bounds = tuple(bounds)
         self.cells: dict[Labels, Cells] = {}
 
-    def observe(self, *labels: str, value: float) -> None:
+    def observe(self, labels: Labels, value: float) -> None:
         """Take one value in."""
-        key = _bounded(self.cells, labels)
-        cells = self.cells.get(key)
+        cells = self.cells.get(labels)
         if cells is None:
-            cells = self.cells[key] = Cells([0] * (len(self.bounds) + 1))
+            empty = Cells([0] * (len(self.bounds) + 1))
+            cells = self.cells.setdefault(_bounded(self.cells, labels), empty)
         cells.counts[bisect_left(self.bounds, value)] += 1
         cells.total += value
 
@@ -67,6 +68,4 @@ class Histogram:
 
 
 def _bounded(table: Mapping[Labels, object], labels: Labels) -> Labels:
-    if labels in table or len(table) < MOST_SERIES:
-        return labels
-    return (OTHER,) * len(labels)
+    return labels if len(table) < MOST_SERIES else (OTHER,) * len(labels)

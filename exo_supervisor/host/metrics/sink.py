@@ -74,25 +74,25 @@ class MetricsSink:
     def done(self, record: RequestDone) -> None:
         """Count a request that ended."""
         where = (self._model(record), side_of(record) or "none")
-        self.requests.add(record.dialect, record.client, *where, record.outcome)
+        self.requests.add((record.dialect, record.client, *where, record.outcome))
         if record.code is not None:
-            self.errors.add(record.code)
-        sums = (
-            (self.attempts, record.attempts),
-            (self.prompt, record.prompt_tokens),
-            (self.cached, record.cached_tokens),
-            (self.generated, record.completion_tokens),
-            (self.malformed, record.malformed),
-        )
-        for counter, figure in sums:
-            if figure:
-                counter.add(*where, by=figure)
-        self.duration.observe(*where, value=record.duration)
+            self.errors.add((record.code,))
+        if record.attempts:
+            self.attempts.add(where, record.attempts)
+        if record.prompt_tokens:
+            self.prompt.add(where, record.prompt_tokens)
+        if record.cached_tokens:
+            self.cached.add(where, record.cached_tokens)
+        if record.completion_tokens:
+            self.generated.add(where, record.completion_tokens)
+        if record.malformed:
+            self.malformed.add(where, record.malformed)
+        self.duration.observe(where, record.duration)
         if record.ttft is not None:
-            self.first.observe(*where, value=record.ttft)
+            self.first.observe(where, record.ttft)
             if (tokens := record.completion_tokens or 0) > 1:
                 rest = max(record.duration - record.ttft, 0.0)
-                self.between.observe(*where, value=rest / (tokens - 1))
+                self.between.observe(where, rest / (tokens - 1))
 
     def _model(self, record: RequestDone) -> str:
         if (policy := self._policy()) is not self._read:
@@ -103,12 +103,12 @@ class MetricsSink:
     def announce(self, said: Announce) -> None:
         """Count what the core announces; some of it in figures of its own."""
         facts = said.facts
-        self.events.add(said.name, said.level)
+        self.events.add((said.name, said.level))
         if said.name == "attempt_failed":
             left_out = facts.get("left_out", 0)  # many of a kind are told of in one
             told = 1 + (left_out if isinstance(left_out, int) else 0)
-            self.failed.add(target_side(facts["target"]), str(facts["fault"]), by=told)
+            self.failed.add((target_side(facts["target"]), str(facts["fault"])), told)
         elif said.name == "traffic_shifted":
-            self.shifts.add(str(facts["from"]), str(facts["to"]), str(facts["reason"]))
+            self.shifts.add((str(facts["from"]), str(facts["to"]), str(facts["reason"])))
         elif (state := _BREAKERS.get(said.name)) is not None:
-            self.transitions.add(target_side(facts["target"]), state)
+            self.transitions.add((target_side(facts["target"]), state))

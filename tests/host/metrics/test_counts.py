@@ -8,9 +8,9 @@ from exo_supervisor.host.metrics.counts import MOST_SERIES, OTHER, Counter, Hist
 
 def test_sums_stand_by_their_labels() -> None:
     counter = Counter("requests", "", ("side",))
-    counter.add("exo")
-    counter.add("exo", by=2)
-    counter.add("cloud")
+    counter.add(("exo",))
+    counter.add(("exo",), 2)
+    counter.add(("cloud",))
     assert counter.sums == {("exo",): 3, ("cloud",): 1}
 
 
@@ -19,7 +19,7 @@ def test_a_bucket_holds_what_is_at_most_its_bound(values: list[float]) -> None:
     bounds = (0.5, 1.0, 50.0)
     histogram = Histogram("ttft", "", ("side",), bounds)
     for value in values:
-        histogram.observe("exo", value=value)
+        histogram.observe(("exo",), value)
     for cells in histogram.cells.values():
         assert dict(histogram.buckets(cells)) == {
             **{repr(bound): sum(value <= bound for value in values) for bound in bounds},
@@ -31,10 +31,10 @@ def test_a_bucket_holds_what_is_at_most_its_bound(values: list[float]) -> None:
 def test_a_family_has_a_bound_and_what_is_over_it_is_counted_together() -> None:
     counter, histogram = Counter("c", "", ("a", "b")), Histogram("h", "", ("a", "b"), (1.0,))
     for number in range(MOST_SERIES + 10):
-        counter.add(str(number), "x")
-        histogram.observe(str(number), "x", value=0.0)
+        counter.add((str(number), "x"))
+        histogram.observe((str(number), "x"), 0.0)
     assert counter.sums[OTHER, OTHER] == 10
     assert histogram.cells[OTHER, OTHER].counts == [10, 0]
     assert len(counter.sums) == len(histogram.cells) == MOST_SERIES + 1
-    counter.add("0", "x")
+    counter.add(("0", "x"))
     assert counter.sums["0", "x"] == 2
