@@ -241,7 +241,7 @@ def _about(
 async def _listen(listener: Listener, given: Given, clients: Clients) -> None:
     await listener.listen(given.sockets)
     if given.tcp is not None:
-        await listener.listen([given.tcp[0]], Guard(clients.of_token))
+        await listener.listen([given.tcp[0]], Guard(clients.of_token, clients.told))
     for provider, why in given.why_off.items():
         log.warning("provider_off", provider=provider, why=why)
     log.info("service_listening", sockets=given.listening_at(), config=given.file)

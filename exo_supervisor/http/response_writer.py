@@ -94,7 +94,8 @@ class ResponseWriter(ServerTransport):
 
     def abort_after(self, data: bytes, seconds: float) -> None:
         """Send last words, then close without an end, so that nobody takes the answer for whole."""
-        self.write(data)
+        if data:
+            self.write(data)
         self._handler = None
         self._close(seconds)
 

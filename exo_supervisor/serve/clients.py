@@ -7,7 +7,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
+from exo_supervisor.http.head import Head
+from exo_supervisor.serve.profiles import TOKEN_MANAGER, told_stranger
 
 MOST_FOUND = 4096
 """Users whose rule is remembered, each with the groups that it came with."""
@@ -45,6 +48,11 @@ class Clients:
         self._default = self.named(DEFAULT_CLIENT.name) or DEFAULT_CLIENT
         self._by_group = any(row.gids for row in self._rows)
         self._found: dict[tuple[int | None, frozenset[int]], ClientRule] = {}
+
+    def told(self, head: Head, refusal: Refusal) -> Refusal:
+        """Tell somebody whose token is not known, as a client of ours may need it told."""
+        kinds = {row.rule.profile for row in self._rows}
+        return told_stranger(head, refusal) if TOKEN_MANAGER in kinds else refusal
 
     def named(self, name: str) -> ClientRule | None:
         """Return the rule of this name."""

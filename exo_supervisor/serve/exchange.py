@@ -72,7 +72,9 @@ class Exchange:
         began = context.clock()
         self._limit = inf if headers.deadline is None else began + headers.deadline
         self._until = min(self._limit, began + context.total)
-        self._keepalive_at = began + context.head if chat.stream else inf
+        self._keepalive_at = began + (
+            context.head if chat.stream else operation.framing.blank_after
+        )
         self._done_at: float | None = None
         self._continuation: Continuation | None = None
         self._order: StartAttempt | Refuse | None = None

@@ -23,15 +23,14 @@ from exo_supervisor.serve.crashes import guarded, guarded_part, refusal_of
 from exo_supervisor.serve.encodings import BodyDecoder, read_codings, too_large
 from exo_supervisor.serve.exchange import Exchange, Order
 from exo_supervisor.serve.live import LiveRequests, Timer
+from exo_supervisor.serve.profiles import operation_for
 from exo_supervisor.serve.request_headers import PLAIN, read_headers
 from exo_supervisor.serve.request_id import new_request_id
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.seam import Client
-from exo_supervisor.serve.target import path_of
 from exo_supervisor.views.request_done import RequestDone
 from exo_supervisor.wire.chat.defaults import fill
 from exo_supervisor.wire.dialect import Answered, Operation
-from exo_supervisor.wire.table import served_at
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("serve")
 
@@ -58,7 +57,7 @@ class Ingress(Struct, frozen=True):
         rule: ClientRule = DEFAULT_CLIENT,
     ) -> "Reception":  # fmt: skip
         """Take a request in by its head; what is known to be `wrong` about it refuses it."""
-        reception = Reception(self, client, head, served_at(path_of(head.target)), rule)
+        reception = Reception(self, client, head, operation_for(head, rule.profile), rule)
         reception.begin(wrong)
         return reception
 
@@ -273,6 +272,7 @@ class Reception:
         catalog = ingress.catalog
         if catalog is not None and catalog.defaults:
             chat = fill(chat, catalog.defaults_of(chat.model))
+        chat = fill(chat, operation.defaults) if operation.defaults else chat
         if not ingress.gate.enter():
             raise BadRequestError(_overloaded("as many requests as are allowed are in flight"))
         self.exchange = exchange = Exchange(

@@ -20,7 +20,7 @@ from exo_supervisor.serve.heads import (
     whole_head,
 )
 from exo_supervisor.serve.seam import Client
-from exo_supervisor.wire.dialect import Framing, Reply, told
+from exo_supervisor.wire.dialect import Framing, Reply
 
 SMALL = 16_384
 """Bytes that a client who has read all before is sure to be handed without a wait."""
@@ -60,7 +60,8 @@ class Response:
     def send_keepalive(self, reply: Reply) -> None:
         """Show that somebody is at work: the head if it is still owed, and a word of no meaning."""
         if self._stream is None:
-            self._start(200, waiting_head(self._framing, self._request_id))
+            head = waiting_head if reply.chat.stream else answer_head
+            self._start(200, head(self._framing, self._request_id))
         self._stream = reply
         self._client.write(self._framing.keepalive(reply))
 
@@ -89,7 +90,8 @@ class Response:
         """Write a whole answer, as far as its client takes it; the rest by `send_on`."""
         self.committed = True
         length = sum(map(len, parts))
-        self._start(200, whole_head(self._framing, self._request_id, served), length)
+        if self._stream is None:
+            self._start(200, whole_head(self._framing, self._request_id, served), length)
         if length <= SMALL:
             self.finish(b"".join(parts))
             return
@@ -118,7 +120,7 @@ class Response:
         if self._pieces is not None:  # all was said, or a JSON object is cut in two
             self.abort()
             return
-        said = told(refusal, self._request_id)
+        said = self._framing.told(refusal, self._request_id)
         if self._stream is not None:
             self.over = True
             event = self._framing.error_event(said, self._stream)
@@ -126,7 +128,7 @@ class Response:
             return
         body = self._framing.error_body(said)
         head = error_head(self._framing, said)
-        self._start(refusal.status, head, len(body))
+        self._start(said.status, head, len(body))
         self.over = True
         self._client.finish(body)
 

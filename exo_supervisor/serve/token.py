@@ -46,8 +46,12 @@ class Judgement(Struct):
 class Guard:
     """Says of each request what is wrong about it, where it is not one that was let in."""
 
-    def __init__(self, client_of: Callable[[str], ClientRule | None]) -> None:
-        self._client_of = client_of
+    def __init__(
+        self,
+        client_of: Callable[[str], ClientRule | None],
+        told: Callable[[Head, Refusal], Refusal] = lambda _, refusal: refusal,
+    ) -> None:
+        self._client_of, self._told = client_of, told
 
     def judge(self, head: Head) -> Judgement:
         """Say what is wrong about a request, if it is not one that was let in."""
@@ -57,7 +61,7 @@ class Guard:
             return Judgement(head, wrong)
         found = self._client(head, in_path)
         if isinstance(found, Refusal):
-            return Judgement(head, found)
+            return Judgement(head, self._told(head, found))
         return Judgement(head, has_token=True, client=found)
 
     def _client(self, head: Head, in_path: str | None) -> ClientRule | Refusal:

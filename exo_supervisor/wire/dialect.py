@@ -4,8 +4,10 @@ A folder of `wire` fills these in, and `table` lists them; whoever serves knows 
 """
 
 from collections.abc import Callable, Mapping
+from math import inf
+from types import MappingProxyType
 
-from msgspec import Struct, field, structs
+from msgspec import Raw, Struct, field, structs
 
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.wire.chat.continuation import Transcript
@@ -68,6 +70,9 @@ class Framing(Struct, frozen=True):
     """Tells who serves, which is given as JSON, once the head went out without it."""
     id_header: str = ""
     """Has the request's id, beside x-request-id."""
+    told: Callable[[Refusal, str], Told] = told
+    blank_after: float = inf
+    """Seconds after which a client that does not stream is shown, too, that somebody is at work."""
 
 
 class Operation(Struct, frozen=True):
@@ -80,6 +85,8 @@ class Operation(Struct, frozen=True):
     stream: Callable[[Reply], Writer]
     body: Callable[[Reply], Writer]
     framing: Framing
+    defaults: Mapping[str, Raw] = MappingProxyType({})
+    """Filled in where neither the client nor a configured row says otherwise."""
 
 
 class Answered(Struct, frozen=True):

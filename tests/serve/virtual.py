@@ -25,6 +25,7 @@ from exo_supervisor.core.effects import (
 from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
 from exo_supervisor.core.names import Address, Generation, ModelId, RequestId
 from exo_supervisor.core.outcomes import Failure, Fault, Refusal
+from exo_supervisor.core.policy import DEFAULT_CLIENT
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.errors import BrokenMachineError
 from exo_supervisor.http.call import Listener
@@ -161,7 +162,8 @@ class Browser:
 
     def abort_after(self, data: bytes, seconds: float) -> None:
         assert seconds == 1.0
-        self.write(data)
+        if data:
+            self.write(data)
         self.end = "cut"
 
     @property
@@ -316,6 +318,8 @@ class House:
             self.gate, self.live, self.records.append, max_body,
         )  # fmt: skip
         self.began = self.loop.now
+        self.rule = DEFAULT_CLIENT
+        """Of whoever asks."""
 
     def ask(self, event: Event) -> None:
         if self.broken:
@@ -348,7 +352,7 @@ class House:
 
     def enter(self, browser: Browser, body: bytes, headers: dict[str, str] | None = None) -> None:
         """Have a client send its request."""
-        browser.handler = self.ingress.begin(browser, begun(headers, len(body)))
+        browser.handler = self.ingress.begin(browser, begun(headers, len(body)), None, self.rule)
         browser.handler.data(body)
         browser.handler.end()
 
