@@ -178,6 +178,7 @@ class FleetEvents:
         self._tables.breakers.prune(targets, {*self._registry.clusters, *clouds})
         self._tables.busy.prune(now)
         self._tables.absent.prune(now)
+        self._tables.affinity.prune(now)
         return effects
 
     def forget_silent(self, now: float, silence: float) -> list[Effect]:

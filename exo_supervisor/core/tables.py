@@ -16,6 +16,7 @@ from exo_supervisor.core.names import Address, ClusterKey, ModelId, ProviderName
 from exo_supervisor.core.placement.desired import DesiredModels
 from exo_supervisor.core.placement.reconciler import Reconciler
 from exo_supervisor.core.policy import ModelRule, Policy
+from exo_supervisor.core.requests.affinity import Affinity
 from exo_supervisor.core.requests.candidate import CandidateCache
 
 
@@ -42,6 +43,7 @@ class Tables:
         self.absent = Absences()
         self.quirks = Quirks()
         self.declines = Declines()
+        self.affinity = Affinity()
         self.candidates = CandidateCache(self.registry)
         self.balance = policy_named(policy.balance)
         self.turn = 0

@@ -65,6 +65,8 @@ def visit(house: House, until: float) -> None:
         streams=house.chance(0.7),
         route=dice.choice(ROUTES),
         local_only=house.chance(0.1),
+        session=dice.randrange(4),
+        mid_turn=house.chance(0.5),
     )
 
 

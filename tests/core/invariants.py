@@ -6,12 +6,14 @@ from exo_supervisor.core.balance.choose import SAMPLE
 from exo_supervisor.core.breakers.automaton import HalfOpen
 from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.effects import Effect, StartAttempt
+from exo_supervisor.core.events import RequestArrived
 from exo_supervisor.core.fleet.condition import judge
 from exo_supervisor.core.fleet.hosts import Hosts
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ClusterKey, ModelId, NodeId, RequestId
 from exo_supervisor.core.requests.candidate import Candidate, at_node
+from exo_supervisor.core.requests.catalog import Tier
 from exo_supervisor.core.tables import Tables
 from tests.core.simulation import STAYS, Client, House
 
@@ -42,6 +44,36 @@ def check_start(effect: Effect, house: House) -> None:
     assert not (client.event.route == "exo" and effect.generation is None), "route ignored"
     state = machine.dispatch.requests[client.event.request]
     assert state.attempts_here <= machine.tables.policy.attempts, "too many attempts in a tier"
+    check_home(effect, client.event, state.tiers, machine.tables)
+
+
+def check_home(
+    start: StartAttempt, event: RequestArrived, tiers: tuple[Tier, ...], tables: Tables
+) -> None:
+    """Check that nobody leaves its home in the middle of a turn, where that is well and has a seat.
+
+    It was looked at before this attempt took its own, so that there was one all the more.
+    """
+    home = tables.affinity.home(event, None)
+    if home is None or not event.mid_turn or start.generation is None or start.attempt > 1:
+        return
+    model = home.model[1]
+    together = any({start.model, model} <= {*tier.models} for tier in tiers)
+    if (
+        model is None
+        or not together
+        or Address(home.target) not in tables.registry.where_ready(model)
+    ):
+        return
+    at = tables.candidates.at(Address(home.target), model)
+    taken = 0 if at.seat_key is None else tables.concurrency.taken.get(at.seat_key, 0)
+    ill = any(key in tables.breakers.rows for key in at.guards) or at.pair in tables.busy.marks
+    if ill or at.guards[1] != home.model or taken >= at.seats:
+        return
+    stranger = tables.registry.nodes[Address(home.target)].trust == "found"
+    may = not (stranger and event.local_only)
+    went = tables.candidates.at(Address(start.target), start.model)
+    assert not may or went.guards[1] == home.model, "a conversation left its home in mid-turn"
 
 
 def check_flights(machine: Machine, clients: dict[RequestId, Client], now: float) -> None:
@@ -113,7 +145,9 @@ def check_judgement(registry: Registry) -> None:
             at.setdefault(node.node_id, set()).add(node.address)
     assert vars(hosts)["_at"] == at, "who answers by an id"
     assert not any(hosts.is_gone(node_id) for node_id in at)
-    lagging = {node.node_id for node in registry.nodes.values() if node.lags}
+    # A host that lagged and began anew is still known by its old id where it has a second address.
+    nodes = registry.nodes.values()
+    lagging = {node.node_id for node in nodes if node.lags or node.alias_of is not None}
     assert vars(hosts)["_lagging"] <= lagging & at.keys(), "who lags"
     stands: dict[NodeId, set[tuple[ClusterKey, ModelId]]] = {}
     for cluster in registry.clusters.values():

@@ -203,6 +203,8 @@ class House:
         streams: bool = True,
         route: Literal["exo", "cloud"] | None = None,
         local_only: bool = False,
+        session: int = 0,
+        mid_turn: bool = False,
     ) -> Client:
         """Let a client arrive, who leaves after `patience` seconds."""
         event = RequestArrived(
@@ -212,6 +214,8 @@ class House:
             draw=self.random.random(),
             route=route,
             local_only=local_only,
+            session=session,
+            mid_turn=mid_turn,
         )
         client = self.clients[event.request] = Client(event, streams)
         self.visitors.append(client)

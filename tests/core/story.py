@@ -158,6 +158,8 @@ class Story:
         hazards: dict[str, str] | None = None,
         size: int = 0,
         client: str = "default",
+        session: int = 0,
+        mid_turn: bool = False,
     ) -> list[Effect]:
         """Let a client ask; the deadline is in seconds from now."""
         return self.tell(
@@ -174,6 +176,8 @@ class Story:
                 hazards=hazards or {},
                 size=size,
                 client=client,
+                session=session,
+                mid_turn=mid_turn,
             )
         )
 

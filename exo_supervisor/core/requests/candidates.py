@@ -9,8 +9,9 @@ from msgspec import Struct
 from exo_supervisor.core.balance.choose import sample
 from exo_supervisor.core.balance.situation import Situation
 from exo_supervisor.core.breakers.table import Key
+from exo_supervisor.core.events import RequestArrived
 from exo_supervisor.core.load.marks import PREFILL, Pair
-from exo_supervisor.core.names import Target
+from exo_supervisor.core.names import Address, Target
 from exo_supervisor.core.policy import PeerRules
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.catalog import Tier
@@ -57,9 +58,18 @@ class Seen(Struct):
 
 
 def candidates(
-    tier: Tier, tables: Tables, draw: float, *, every: bool, local_only: bool
+    tier: Tier,
+    tables: Tables,
+    draw: float,
+    *,
+    every: bool,
+    local_only: bool,
+    home: Target | None = None,
 ) -> Iterator[Candidate]:
-    """List a tier's candidates; of many ready nodes only a sample, unless `every` is asked for."""
+    """List a tier's candidates; of many ready nodes only a sample, unless `every` is asked for.
+
+    A conversation's `home` is among them, if it is ready.
+    """
     if tier.provider is not None:
         if tier.provider in tables.clouds.providers:  # else it left the configuration meanwhile
             for model in tier.models:
@@ -68,8 +78,11 @@ def candidates(
     at_node = tables.candidates.at
     for model in tier.models:
         ready = tables.registry.where_ready(model, local_only=local_only)
-        for address in ready if every else sample(ready, draw):
+        taken = ready if every else sample(ready, draw)
+        for address in taken:
             yield at_node(address, model)
+        if home is not None and len(taken) < len(ready) and home in ready and home not in taken:
+            yield at_node(Address(home), model)
 
 
 def block(candidate: Candidate, seen: Seen, tables: Tables, now: float) -> Block | None:
@@ -139,6 +152,27 @@ def crowded(candidate: Candidate, tables: Tables, now: float) -> float | None:
         if (ramp := tables.breakers.ramp(key, now)) is not None and many >= ramp.at_once
     ]
     return max(ramps, default=None)
+
+
+def at_home(free: list[Candidate], event: RequestArrived, tables: Tables) -> list[Candidate]:
+    """Narrow candidates of a tier that can all be taken to where a conversation belongs."""
+    home = tables.affinity.home(event, free[0].provider)
+    if home is None:
+        return free
+    there = [each for each in free if each.guards[1] == home.model and is_closed(each, tables)]
+    if not event.mid_turn and any(_is_half_full(each, tables) for each in there):
+        there = there if all(_is_half_full(each, tables) for each in free) else []
+    return there or free
+
+
+def is_closed(candidate: Candidate, tables: Tables) -> bool:
+    """Say whether traffic to a candidate flows freely, and it is not just being tried."""
+    return all(tables.breakers.is_closed(key) for key in candidate.guards)
+
+
+def _is_half_full(candidate: Candidate, tables: Tables) -> bool:
+    key = candidate.seat_key
+    return key is not None and 2 * tables.concurrency.taken.get(key, 0) >= candidate.seats
 
 
 def pick(free: list[Candidate], tables: Tables, draw: float, now: float) -> Candidate:

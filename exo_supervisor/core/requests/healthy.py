@@ -10,7 +10,7 @@ every request of a healthy house both ways.
 from exo_supervisor.core.events import RequestArrived
 from exo_supervisor.core.names import ModelId
 from exo_supervisor.core.requests.candidate import Candidate
-from exo_supervisor.core.requests.candidates import balanced
+from exo_supervisor.core.requests.candidates import at_home, balanced
 from exo_supervisor.core.requests.catalog import Route
 from exo_supervisor.core.requests.next_step import Start
 from exo_supervisor.core.tables import Tables
@@ -27,7 +27,7 @@ def start_at_once(event: RequestArrived, route: Route, tables: Tables, now: floa
     tier = route.tiers[0]
     model = tier.models[0]
     if tier.provider is None:
-        found = _at_node(model, event.draw, tables, now)
+        found = _at_node(model, event, tables, now)
         return None if found is None else Start(found, "exo")
     provider = tables.clouds.providers.get(tier.provider)
     if provider is None or not provider.usable(now):
@@ -35,13 +35,15 @@ def start_at_once(event: RequestArrived, route: Route, tables: Tables, now: floa
     return Start(tables.candidates.at_provider(tier.provider, model), "cloud")
 
 
-def _at_node(model: ModelId, draw: float, tables: Tables, now: float) -> Candidate | None:
+def _at_node(model: ModelId, event: RequestArrived, tables: Tables, now: float) -> Candidate | None:
     taken = tables.concurrency.taken
     free = [
         each
         for each in tables.candidates.ready(model)
         if each.seat_key is not None and taken.get(each.seat_key, 0) < each.seats
     ]
+    if event.session and free:
+        free = at_home(free, event, tables)
     if len(free) <= 1:
         return free[0] if free else None
-    return balanced(free, tables, draw, now)
+    return balanced(free, tables, event.draw, now)

@@ -15,7 +15,14 @@ from exo_supervisor.core.names import Side
 from exo_supervisor.core.outcomes import Fault, Refusal
 from exo_supervisor.core.requests.budget import Budget
 from exo_supervisor.core.requests.candidate import Candidate
-from exo_supervisor.core.requests.candidates import Block, block, pick, why_none
+from exo_supervisor.core.requests.candidates import (
+    Block,
+    at_home,
+    block,
+    is_closed,
+    pick,
+    why_none,
+)
 from exo_supervisor.core.requests.catalog import Tier
 from exo_supervisor.core.requests.patience import BUSY_TRIES, least_busy, soonest
 from exo_supervisor.core.requests.refusals import fail
@@ -89,7 +96,8 @@ def _within_tier(
     if state.attempts_here < tables.policy.attempts:
         free = _free(state, tier, tables, now, blocks)
         if free:
-            candidate = pick(_failover_first(state, free, tables), tables, state.event.draw, now)
+            free = at_home(_failover_first(state, free, tables), state.event, tables)
+            candidate = pick(free, tables, state.event.draw, now)
             if _pay(state, candidate, tables, budget, now):
                 return Start(candidate, tier.side)
         else:
@@ -126,11 +134,7 @@ def _failover_first(state: RequestState, free: list[Candidate], tables: Tables) 
     """Prefer a failover that is free to a rested breaker's probe, which is not."""
     if state.attempts_here == 0 or not state.free_failover:
         return free
-    return [candidate for candidate in free if _is_closed(candidate, tables)] or free
-
-
-def _is_closed(candidate: Candidate, tables: Tables) -> bool:
-    return all(tables.breakers.is_closed(key) for key in candidate.guards)
+    return [candidate for candidate in free if is_closed(candidate, tables)] or free
 
 
 def _pay(
@@ -156,7 +160,7 @@ def _is_free(state: RequestState, candidate: Candidate, tables: Tables) -> bool:
     if state.attempts_here == 0:
         return True
     anew = candidate.pair in state.busy_tries
-    return state.free_failover and not anew and _is_closed(candidate, tables)
+    return state.free_failover and not anew and is_closed(candidate, tables)
 
 
 def _again(state: RequestState, tables: Tables, budget: Budget, now: float) -> Step | None:

@@ -162,5 +162,7 @@ def candidates_of(
     state: RequestState, tier: Tier, tables: Tables, *, every: bool
 ) -> Iterator[Candidate]:
     """List a tier's candidates for a request; of many ready nodes only a sample, unless `every`."""
-    stays = state.seen.local_only
-    return candidates(tier, tables, state.event.draw, every=every, local_only=stays)
+    stays, event = state.seen.local_only, state.event
+    home = tables.affinity.home(event, tier.provider)
+    at = None if home is None else home.target
+    return candidates(tier, tables, event.draw, every=every, local_only=stays, home=at)

@@ -62,6 +62,8 @@ class Settlement:
         if tables.declines.bodies:
             tables.declines.forget(candidate.pair)
         tables.latency.observe(candidate.target, candidate.model, event.ttft, now)
+        if state.event.session:
+            tables.affinity.note(state.event, candidate, now)
         if candidate.provider is None:
             tables.prefill.observe(candidate.scope, candidate.model, state.event.size, event.ttft)
         else:

@@ -1,5 +1,6 @@
 """The short way of a plain request decides what the long one would."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,7 +51,13 @@ class Twins:
         match what:
             case "ask":
                 demands = HARMLESS if story is self.long else ()
-                return story.ask(f"r{self.asked}", draw=draw, demands=demands)
+                return story.ask(
+                    f"r{self.asked}",
+                    draw=draw,
+                    demands=demands,
+                    session=which % 4,
+                    mid_turn=which % 2 == 0,
+                )
             case "wait":
                 return story.wait(20.0 * draw)
             case "gone":
@@ -85,3 +92,12 @@ def test_whoever_has_no_seat_left_goes_the_long_way() -> None:
     for number in range(8):
         assert told(story.ask(f"r{number}")) == [f"start a:1 {M}"]
     assert story.ask("waits") == []
+
+
+@pytest.mark.parametrize("mid_turn", [0, 1])
+def test_a_conversation_goes_home_both_ways(mid_turn: int) -> None:
+    twins = Twins(IN_TURN)
+    for _ in range(3):
+        twins.both(("ask", mid_turn + 1, 0.0))
+        twins.both(("succeed", 0, 0.0))
+    assert len({home.target for home in twins.short.machine.tables.affinity.homes.values()}) == 1
