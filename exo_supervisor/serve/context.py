@@ -3,6 +3,8 @@
 import random
 import time
 from collections.abc import Callable
+from hashlib import blake2b
+from secrets import token_bytes
 
 from msgspec import Struct, field
 
@@ -29,3 +31,10 @@ class Context(Struct, frozen=True):
     wall: Callable[[], float] = time.time
     hide: Callable[[str], str] = hide_shapes
     """Takes our keys, and what looks like one, out of a target's words."""
+    salt: bytes = field(default_factory=lambda: token_bytes(16))
+    """Of this run alone: what is remembered of a conversation names it to nobody."""
+
+    def number_of(self, session: str, client: str) -> int:
+        """Return what stands for a conversation of one client's; never 0."""
+        name = f"{client} {session}".encode(errors="replace")
+        return 1 + int.from_bytes(blake2b(name, digest_size=7, key=self.salt).digest())

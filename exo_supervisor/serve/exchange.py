@@ -33,6 +33,7 @@ from exo_supervisor.wire.chat.echo import without_request
 from exo_supervisor.wire.chat.judge import Media
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.request import ChatRequest, refused_of_client
+from exo_supervisor.wire.chat.session import is_mid_turn, session_in_body
 from exo_supervisor.wire.dialect import Operation, Reply
 from exo_supervisor.wire.exo.traits import TRAITS
 
@@ -95,12 +96,17 @@ class Exchange:
     def begin(self) -> None:
         """Tell the core, and do as it says."""
         chat, headers = self._chat, self._headers
+        named, session = headers.session or session_in_body(chat), 0
+        if named:
+            who = f"{self.record.client} {self.record.client_uid}"
+            session = self._context.number_of(named, who)
         self.ask(
             RequestArrived(
                 request=self.request, model=chat.model, deadline=self._until,
                 draw=self._context.draw(), route=headers.route, local_only=headers.local_only,
                 demands=chat.demands, native_demands=chat.native_demands, dialect=chat.dialect,
                 hazards=chat.hazards, size=len(chat.prompt), client=self.record.client,
+                session=session, mid_turn=bool(session) and is_mid_turn(chat),
             )
         )  # fmt: skip
         self._obey()

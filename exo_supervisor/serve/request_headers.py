@@ -7,18 +7,24 @@ from typing import Literal
 from msgspec import Struct
 
 from exo_supervisor.core.outcomes import BadRequestError, bad_request
+from exo_supervisor.wire.chat.session import MAX_SESSION_CHARS, session_in_headers
 
 
 class RequestHeaders(Struct, frozen=True):
-    """A route that was asked for, whether nothing may leave this network, and seconds to answer."""
+    """A route that was asked for, whether nothing may leave this network, and seconds to answer.
+
+    `session` is the conversation's name.
+    """
 
     route: Literal["exo", "cloud"] | None = None
     local_only: bool = False
     deadline: float | None = None
+    session: str = ""
 
 
 PLAIN = RequestHeaders()
 _PREFIX = "x-supervisor-"
+_KNOWN = frozenset(f"{_PREFIX}{name}" for name in ("route", "privacy", "deadline", "session"))
 
 
 def read_headers(headers: Mapping[str, str], repeated: Collection[str] = ()) -> RequestHeaders:
@@ -27,18 +33,20 @@ def read_headers(headers: Mapping[str, str], repeated: Collection[str] = ()) -> 
     An unknown value or header of ours raises BadRequestError, `bad_header`.
     """
     named = [name for name in headers if name.startswith(_PREFIX)]
+    session = session_in_headers(headers)
     if not named:
-        return PLAIN
+        return RequestHeaders(session=session) if session else PLAIN
     for name in named:
         if name in repeated:
             raise _bad(name, "each x-supervisor-* header may be sent once")
-        if name not in ("x-supervisor-route", "x-supervisor-privacy", "x-supervisor-deadline"):
-            raise _bad(name, "known are x-supervisor-privacy, -route and -deadline")
+        if name not in _KNOWN:
+            raise _bad(name, "known are x-supervisor-privacy, -route, -deadline and -session")
     found = {name: headers[name].strip() for name in named}
     return RequestHeaders(
         route=_route(found.get("x-supervisor-route")),
         local_only=_local_only(found.get("x-supervisor-privacy")),
         deadline=_deadline(found.get("x-supervisor-deadline")),
+        session=_session(found.get("x-supervisor-session")) or session,
     )
 
 
@@ -66,6 +74,15 @@ def _deadline(value: str | None) -> float | None:
     if not isfinite(seconds) or seconds <= 0:
         raise _bad("x-supervisor-deadline", "x-supervisor-deadline is seconds above 0")
     return seconds
+
+
+def _session(value: str | None) -> str:
+    if value is None:
+        return ""
+    if not 0 < len(value) <= MAX_SESSION_CHARS or not (value.isascii() and value.isprintable()):
+        text = f"x-supervisor-session is 1 to {MAX_SESSION_CHARS} printable ASCII characters"
+        raise _bad("x-supervisor-session", text)
+    return value
 
 
 def _bad(header: str, text: str) -> BadRequestError:

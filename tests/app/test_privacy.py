@@ -88,6 +88,10 @@ async def test_no_clients_header_reaches_a_target_and_no_key_reaches_exo() -> No
         "x-forwarded-for": "client-secret",
         "x-api-key": "client-secret",
         "openai-organization": "client-secret",
+        "x-supervisor-session": "client-secret",
+        "x-claude-code-session-id": "client-secret",
+        "x-session-id": "client-secret",
+        "session_id": "client-secret",
     }
     async with node, cloud, in_process(node, cloud=cloud) as world:
         await world.ready()

@@ -26,7 +26,7 @@ from exo_supervisor.wire.openai.framing import KEEP_ALIVE
 from exo_supervisor.wire.openai.stream_writer import DONE
 from exo_supervisor.wire.table import OPERATIONS
 from tests.serve.test_attempt import END, ERROR, LONG_END, STOP, Step, text
-from tests.serve.virtual import JSON, RESET, SSE, Browser, House, begun, refusal, start
+from tests.serve.virtual import HELLO, JSON, RESET, SSE, Browser, House, begun, refusal, start
 from tests.wire.requests import a_chat
 
 HEAD: Step = (0.0, (200, SSE))
@@ -89,6 +89,34 @@ def test_a_refusal_after_an_attempt_is_what_the_core_counts_it_as() -> None:
 def test_a_401_says_how_to_authenticate() -> None:
     house = House(lambda request: structs.replace(refused("bad", 401), request=request))
     assert b"www-authenticate: Bearer\r\n" in house.chat().head
+
+
+def arrivals(house: House, *asked: dict[str, str]) -> list[RequestArrived]:
+    """Have a client ask once with each of some headers; return what the core was told."""
+    for headers in asked:
+        house.orders.append(partial(refusal, fault=Fault.CONNECT))
+        house.chat(headers=headers)
+    return [event for _, event in house.events if isinstance(event, RequestArrived)]
+
+
+def test_the_core_gets_a_number_for_a_conversation_that_names_it_to_nobody() -> None:
+    same = {"x-supervisor-session": "my secret plan"}
+    house = House()
+    one, two, other, none = arrivals(house, same, same, {"x-session-id": "s2"}, {})
+    assert one.session == two.session > 0
+    assert len({one.session, other.session}) == 2
+    assert (none.session, none.mid_turn) == (0, False)
+    again = arrivals(House(), same)[0]
+    assert again.session != one.session, "another run knows nothing of this one"
+
+
+def test_a_body_names_a_conversation_and_whose_turn_it_is() -> None:
+    house = House(partial(refusal, fault=Fault.CONNECT))
+    messages = [*HELLO, {"role": "tool", "tool_call_id": "c", "content": "42"}]
+    house.chat(prompt_cache_key="s1", messages=messages)
+    [arrived] = arrivals(house)
+    assert arrived.session > 0
+    assert arrived.mid_turn
 
 
 def test_an_order_that_comes_later_is_obeyed_in_the_next_turn() -> None:

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.serve.request_headers import PLAIN, RequestHeaders, read_headers
 
-ROUTE, PRIVACY, DEADLINE = (f"x-supervisor-{name}" for name in ("route", "privacy", "deadline"))
+ROUTE, PRIVACY, DEADLINE, SESSION = (
+    f"x-supervisor-{name}" for name in ("route", "privacy", "deadline", "session")
+)
 
 
 def refused(headers: dict[str, str], *repeated: str) -> Refusal:
@@ -32,10 +34,20 @@ def test_who_wishes_nothing_gets_what_is_usual() -> None:
         (PRIVACY, " local_only ", RequestHeaders(local_only=True)),
         (DEADLINE, "2.5", RequestHeaders(deadline=2.5)),
         (DEADLINE, "1e3", RequestHeaders(deadline=1000.0)),
+        (SESSION, " s 1 ", RequestHeaders(session="s 1")),
+        (SESSION, "s" * 256, RequestHeaders(session="s" * 256)),
+        ("x-session-id", "s1", RequestHeaders(session="s1")),
+        ("x-session-id", "s" * 257, PLAIN),
     ],
 )
 def test_a_wish_is_read(header: str, value: str, wishes: RequestHeaders) -> None:
     assert read_headers({header: value}) == wishes
+
+
+def test_our_own_header_names_the_conversation_first() -> None:
+    theirs = {"x-claude-code-session-id": "s2", "x-session-id": "s3"}
+    assert read_headers({**theirs, SESSION: "s1"}).session == "s1"
+    assert read_headers({**theirs, ROUTE: "exo"}) == RequestHeaders("exo", session="s2")
 
 
 def test_wishes_go_together() -> None:
@@ -46,6 +58,11 @@ def test_wishes_go_together() -> None:
 @pytest.mark.parametrize(
     ("header", "value"),
     [
+        (SESSION, ""),
+        (SESSION, "s" * 257),
+        (SESSION, "s\x00"),
+        (SESSION, "\xe9"),
+        (SESSION, "\udc80"),
         (ROUTE, "Exo"),
         (ROUTE, ""),
         (PRIVACY, "true"),

@@ -33,7 +33,6 @@ from exo_supervisor.wire.exo.hazards import read_hazards
 
 _HEADERS = ("anthropic-version", "anthropic-beta")
 _HEADER_VALUE = r"[!-~ ]{1,4096}"
-_SESSION_HEADER = "x-claude-code-session-id"
 
 _SAMPLING = ("temperature", "top_p", "top_k")
 _MOST_DEMANDS = 64
@@ -67,10 +66,6 @@ class _ContextManagement(Members):
     edits: list[_Edit] | None = None
 
 
-class _Metadata(Struct):
-    user_id: str | None = None
-
-
 class _Known(Members):
     """The fields we read, in the only types that make sense for them.
 
@@ -78,8 +73,9 @@ class _Known(Members):
     """
 
     harmless = frozenset(
-        {"service_tier", "speed", "cache_control", "diagnostics", "user_profile_id", "workspace_id"}
-    )
+        {"metadata", "service_tier", "speed", "cache_control", "diagnostics", "user_profile_id",
+         "workspace_id"}
+    )  # fmt: skip
 
     model: str | None = None
     messages: list[Turn] | None = None
@@ -96,7 +92,6 @@ class _Known(Members):
     output_config: _OutputConfig | None = None
     output_format: _Format | None = None
     context_management: _ContextManagement | None = None
-    metadata: _Metadata | None = None
 
 
 _known = MembersDecoder(msgspec.json.Decoder(_Known))
@@ -148,7 +143,6 @@ def read_messages(body: bytes, headers: Mapping[str, str]) -> ChatRequest:
         dialect=DIALECT,
         native=native,
         headers=tuple((name, headers[name]) for name in _HEADERS if _can_go_on(headers.get(name))),
-        session=_session(known, headers),
     )
 
 
@@ -184,9 +178,3 @@ def _format(known: _Known, demands: set[str]) -> dict[str, object]:
         return {}
     schema = {"name": "answer", "schema": wanted.schema, "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
-
-
-def _session(known: _Known, headers: Mapping[str, str]) -> str:
-    """Return the key of the conversation, as Claude Code or any other client names it."""
-    user = known.metadata and known.metadata.user_id
-    return headers.get(_SESSION_HEADER, "") or user or ""

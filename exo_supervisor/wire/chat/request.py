@@ -36,7 +36,6 @@ class ChatRequest(Struct, frozen=True, gc=False):
     to no other. What OpenAI's shape cannot say is a demand named as the client's field is, one of
     `native_demands`, too: no target of another dialect is asked for it. `filled` are those of the
     `fields` that a row filled in, which `native` has not.
-    `session` is the conversation's key as the client named it, "" where it named none.
     """
 
     model: str
@@ -52,7 +51,6 @@ class ChatRequest(Struct, frozen=True, gc=False):
     dialect: str = "openai"
     native: Fields | None = None
     headers: tuple[tuple[str, str], ...] = ()
-    session: str = ""
     native_demands: frozenset[str] = frozenset()
     filled: Fields = {}
 

@@ -64,7 +64,7 @@ class _Known(Members):
     """
 
     harmless = frozenset(
-        {"client_metadata", "max_tool_calls", "metadata", "prompt_cache_options",
+        {"client_metadata", "max_tool_calls", "metadata", "prompt_cache_key", "prompt_cache_options",
          "prompt_cache_retention", "safety_identifier", "service_tier", "stream_options", "user"}
     )  # fmt: skip
 
@@ -82,7 +82,6 @@ class _Known(Members):
     reasoning: _Reasoning | None = None
     include: list[str] | None = None
     truncation: str | None = None
-    prompt_cache_key: str | None = None
     top_logprobs: int | None = None
 
 
@@ -122,7 +121,6 @@ def read_responses(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:
         fields=fields,
         dialect=DIALECT,
         native=native,
-        session=known.prompt_cache_key or "",
     )
 
 

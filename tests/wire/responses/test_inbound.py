@@ -115,7 +115,7 @@ def test_a_plain_request_is_asked_as_a_chat() -> None:
 def test_what_the_core_asks_for_is_read() -> None:
     request = read(stream=True, max_output_tokens=9, prompt_cache_key="s1")
     assert (request.model, request.stream, request.max_tokens) == ("m", True, 9)
-    assert (request.session, request.demands, request.dialect) == ("s1", frozenset(), "responses")
+    assert (request.demands, request.dialect) == (frozenset(), "responses")
     assert not read().stream
 
 
