@@ -200,8 +200,8 @@ class RequestArrived(BaseEvent, frozen=True, kw_only=True):
     change the answer and that some target ignores; `native_demands` are those of them that only a
     target of the client's own `dialect` can be asked for; `hazards` are those whose value ends some
     target, and the kind of that value; `size` are the bytes of the prompt; `draw` is a random
-    number in [0, 1); `client` names the rule of who asks; `session` tells conversations apart, where
-    it is not 0; `mid_turn`: the last word is a tool's, not the user's.
+    number in [0, 1); `client` names the rule of who asks; `session` tells conversations apart,
+    where it is not 0; `mid_turn`: the last word is a tool's, not the user's.
     """
 
     request: RequestId
