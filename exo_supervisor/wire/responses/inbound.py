@@ -64,8 +64,9 @@ class _Known(Members):
     """
 
     harmless = frozenset(
-        {"client_metadata", "max_tool_calls", "metadata", "prompt_cache_key", "prompt_cache_options",
-         "prompt_cache_retention", "safety_identifier", "service_tier", "stream_options", "user"}
+        {"client_metadata", "max_tool_calls", "metadata", "prompt_cache_key",
+         "prompt_cache_options", "prompt_cache_retention", "safety_identifier", "service_tier",
+         "stream_options", "user"}
     )  # fmt: skip
 
     model: str | None = None
