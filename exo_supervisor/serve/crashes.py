@@ -40,14 +40,15 @@ def guarded(
     """Have a callback end its request instead of raising."""
 
     @wraps(step)
-    def entry(self: S, *args: P.args, **kwargs: P.kwargs) -> R | None:
+    def entry(self: S, *args: object) -> R | None:  # names would cost a dictionary each time
         try:
-            return step(self, *args, **kwargs)
+            return once(self, *args)
         except Exception as crash:  # noqa: BLE001 -- the outermost guard
             self.crash(crash)
             return None
 
-    return entry
+    once = cast("Callable[..., R]", step)
+    return cast("Callable[Concatenate[S, P], R | None]", entry)
 
 
 def guarded_part(

@@ -51,7 +51,7 @@ def dumps(value: object) -> bytes:
 
 def members(raw: Raw) -> dict[str, Raw]:
     """Return the members of a JSON object, or none of anything else; raises one of UNREADABLE."""
-    if not bytes(raw).startswith(b"{"):
+    if bytes(raw)[:1] != b"{":
         return {}
     try:
         return _strict.decode(raw)

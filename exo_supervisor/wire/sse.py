@@ -5,6 +5,7 @@ from msgspec import Struct
 from exo_supervisor.errors import SupervisorError
 
 _MARK = b"\xef\xbb\xbf"
+_CR = b"\r"[0]
 
 
 class OversizedEventError(SupervisorError):
@@ -58,7 +59,7 @@ class SseReader:
 
     def feed(self, data: bytes) -> list[Message | Comment]:
         """Take the next bytes and return what they complete; raises OversizedEventError."""
-        if self._after_return or b"\r" in data:
+        if self._after_return or _CR in data:
             data = self._plain(data)
         lines = data.split(b"\n")
         rest = lines.pop()
@@ -109,10 +110,10 @@ class SseReader:
                     data.clear()
                     self._held = 0
                 self._event = b""
-            elif line.startswith(b"data:"):
+            elif line[:5] == b"data:":
                 self._bound(len(line))
                 self._held += len(line)
-                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+                self._data.append(line[5:].removeprefix(b" "))
             elif line.startswith(b":"):
                 self._bound(len(line))
                 found.append(Comment(line[2:] if line.startswith(b": ") else line[1:]))

@@ -201,7 +201,7 @@ _name = msgspec.json.Decoder(str).decode
 
 def read_name(raw: Raw) -> str | None:
     """Return a name that may be shown, or None where there is none, or one beyond the bound."""
-    if len(raw) > 6 * MAX_NAME_CHARS + 2 or not bytes(raw).startswith(b'"'):
+    if len(raw) > 6 * MAX_NAME_CHARS + 2 or bytes(raw)[:1] != b'"':
         return None
     try:
         name = _name(raw)

@@ -172,8 +172,7 @@ class AnswerWriter:
             if held > self.most_bytes:
                 return None  # which of them is one too many is told by taking them one by one
             self.held = held
-            for text in texts:
-                content.add(text)
+            content.add(b'"%b"' % b"".join([text[1:-1] for text in texts]))
             return b""
 
         return add

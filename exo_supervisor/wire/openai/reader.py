@@ -114,7 +114,7 @@ class ChunkReader(Reader):
             if written is not None:
                 template.example = data
                 return written
-        if data.startswith(b"[DONE]"):
+        if data[:6] == b"[DONE]":
             return self.end()
         if _LF in data:
             # between the tokens of JSON only; copied into one line of our own stream
@@ -175,7 +175,7 @@ class ChunkReader(Reader):
 
     def read_named(self, model: Raw) -> None:
         """Take in under which name the upstream answers, if it tells any."""
-        named = bytes(model).startswith(b'"') and model != _NO_NAME
+        named = bytes(model)[:1] == b'"' and model != _NO_NAME
         self.read_model(read_name(model), named=named)
 
     def _learn(self, data: bytes, text: bytes) -> None:
