@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from exo_supervisor.config.presets import PresetName
+from exo_supervisor.core.requests.bodies import LARGEST_BODY
 
 _WEEK = 604_800.0
-_LARGEST_BODY = 268_435_456  # 256 MiB: what all bodies in flight may hold together
 
 Seconds = Annotated[float, Meta(gt=0, le=_WEEK, description="seconds above 0", examples=[5.0])]
 Wait = Annotated[float, Meta(ge=0, le=_WEEK, description="seconds, 0 or more", examples=[5.0])]
@@ -23,7 +23,12 @@ InFlight = Annotated[
 ]
 BodyBytes = Annotated[
     int,
-    Meta(ge=1, le=_LARGEST_BODY, description="bytes from 1 to 268435456", examples=[33_554_432]),
+    Meta(
+        ge=1,
+        le=LARGEST_BODY,
+        description=f"bytes from 1 to {LARGEST_BODY}",
+        examples=[33_554_432],
+    ),
 ]
 Rank = Annotated[
     int,

@@ -2,8 +2,11 @@
 
 An automaton without I/O, called back and never awaited: by the core (through `take`), by the
 attempt that runs, by the client's connection and by the ticker. Nothing is decided here. What it
-asks is answered at once, in the order that `take` was given, or by a later call of `take`; an
-exchange waits for an order, is in an attempt, or sends what is left of its answer.
+asks is answered at once, in the order that `take` was given, or by a later call of `take`.
+
+    waiting -- an order to start --> in its `attempt` -- whole --> flushing since --> over
+       |  ^------ it failed, and is tried again ----'                                  ^
+       '-- an order to refuse, or the client left, from any of them -------------------'
 
 It ends exactly once, in `_end`. Until then the core has a request of its name, and each attempt
 that was started is settled once, or given back by `RequestEnded`.
@@ -19,8 +22,8 @@ from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartA
 from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import SERVED, Failure, Fault, Refusal
-from exo_supervisor.core.requests.rates import BYTES_OF_A_TOKEN
 from exo_supervisor.errors import BrokenMachineError
+from exo_supervisor.serve import usage
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.continuation import Broken, Continuation
@@ -56,8 +59,8 @@ class Exchange:
     """Serves one request; its record is filled in as things happen."""
 
     __slots__ = (
-        "_chat", "_context", "_continuation", "_done_at", "_headers", "_keepalive_at", "_limit",
-        "_operation", "_order", "_owner", "_until", "asking", "attempt", "over", "record",
+        "_chat", "_context", "_continuation", "_flushing_since", "_headers", "_keepalive_at",
+        "_operation", "_order", "_owner", "_until", "asking", "attempt", "limit", "over", "record",
         "reply", "request", "response", "room", "streams", "upstream",
     )  # fmt: skip
 
@@ -71,23 +74,19 @@ class Exchange:
         self.request = RequestId(record.request_id)
         self.streams, self.room, self.upstream = chat.stream, context.room, context.upstream
         began = context.clock()
-        self._limit = inf if headers.deadline is None else began + headers.deadline
-        self._until = min(self._limit, began + context.total)
+        self.limit = inf if headers.deadline is None else began + headers.deadline
+        """When the client's own deadline passes."""
+        self._until = min(self.limit, began + context.total)
         self._keepalive_at = began + (
             context.head if chat.stream else operation.framing.blank_after
         )
-        self._done_at: float | None = None
+        self._flushing_since: float | None = None
         self._continuation: Continuation | None = None
         self._order: StartAttempt | Refuse | None = None
         self.attempt: Attempt | None = None
         self.reply = Reply(self.request, int(context.wall()), chat.model, chat)
         """What the writer of the last attempt was told."""
         self.asking = self.over = False
-
-    @property
-    def limit(self) -> float:
-        """When the client's own deadline passes."""
-        return self._limit
 
     def now(self) -> float:
         """Return the instant on the clock of all timers."""
@@ -151,15 +150,15 @@ class Exchange:
         if start.continues and self._continuation is None:
             self._continuation = Continuation(self._chat)
         chat = self._chat if self._continuation is None else self._continuation.ask(start)
-        self.attempt = attempt = Attempt(self, start, until=self._until, limit=self._limit)
+        self.attempt = attempt = Attempt(self, start, until=self._until, limit=self.limit)
         call = self.upstream.send(start, chat, attempt)
         if call is None:
-            self.ended(attempt, Failure(Fault.CONNECT))
+            self.ended(attempt, Failure(Fault.BAD_KEY))
         else:
             attempt.sent(call)
 
     def _refuse(self, refusal: Refusal) -> None:
-        self.record.outcome, self.record.code = refusal.outcome, refusal.code
+        self.record.refuse(refusal)
         self.response.refuse(refusal)
         self._end()
 
@@ -209,7 +208,7 @@ class Exchange:
             self.response.finish(attempt.tail)
         unsent = self.response.unsent
         if unsent:
-            self._done_at = self.now()
+            self._flushing_since = self.now()
         self._settle(attempt, SERVED, unsent=unsent)
         self._flush()
 
@@ -222,7 +221,7 @@ class Exchange:
         if self.response.unsent:
             return
         self.record.outcome = "success"
-        if self._done_at is not None:
+        if self._flushing_since is not None:
             self.ask(RequestEnded(request=self.request))
         self._end()
 
@@ -259,33 +258,16 @@ class Exchange:
                 resumable=resumable,
                 unsent=unsent,
                 body=crc32(self._chat.prompt) if fault is Fault.DECLINED else 0,
-                tokens=self._tokens(attempt),
+                tokens=usage.tokens_of(attempt.reading, len(self._chat.prompt)),
             )
         )
 
-    def _tokens(self, attempt: Attempt) -> int:
-        """Tell what an attempt used; what its target did not tell is reckoned."""
-        reading = attempt.reading
-        if reading is None:
-            return 0
-        prompt, completion = reading.prompt_tokens, reading.completion_tokens
-        if prompt is None:
-            prompt = len(self._chat.prompt) // BYTES_OF_A_TOKEN
-        return prompt + (reading.tokens if completion is None else completion)
-
     def _note(self, attempt: Attempt) -> None:
-        record, reading, continuation = self.record, attempt.reading, self._continuation
+        record, continuation = self.record, self._continuation
         if attempt.ttft is not None:
             record.ttft = round(attempt.began - self._owner.began + attempt.ttft, 6)
         record.continued = 0 if continuation is None else len(continuation)
-        record.served_model = record.prompt_tokens = None
-        record.completion_tokens = record.cached_tokens = None
-        if reading is not None:
-            record.served_model = reading.served_model
-            record.prompt_tokens = reading.prompt_tokens
-            record.completion_tokens = reading.completion_tokens
-            record.cached_tokens = reading.cached_tokens
-            record.malformed += reading.malformed
+        usage.note(record, attempt.reading)
 
     def _break_off(self, broken: Broken) -> None:
         record = self.record
@@ -301,7 +283,7 @@ class Exchange:
 
     def writable(self) -> None:
         """Go on: the client has taken what it was sent."""
-        if self._done_at is not None:
+        if self._flushing_since is not None:
             self.response.send_on()
             self._flush()
         elif self.attempt is not None:
@@ -315,8 +297,8 @@ class Exchange:
 
     def due(self, now: float) -> bool:
         """Look at all timers; True: look again once waiting bytes were read."""
-        if self._done_at is not None:
-            if now >= self._done_at + SLOW_CLIENT:
+        if self._flushing_since is not None:
+            if now >= self._flushing_since + SLOW_CLIENT:
                 self.record.abandon()
                 self.response.abort()
                 self.give_up()
@@ -338,7 +320,7 @@ class Exchange:
         try:
             if attempt is not None and not attempt.over:
                 self._note(attempt)
-                tokens = self._tokens(attempt)
+                tokens = usage.tokens_of(attempt.reading, len(self._chat.prompt))
                 attempt.let_go(whole=False)
             self.ask(RequestEnded(request=self.request, tokens=tokens))
         except BrokenMachineError:

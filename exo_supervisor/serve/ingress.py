@@ -200,7 +200,7 @@ class Reception:
         if self.over:
             return
         refusal = refusal_of(crash)
-        self.record.outcome, self.record.code = refusal.outcome, refusal.code
+        self.record.refuse(refusal)
         try:
             if not self.response.over:
                 self.response.refuse(refusal)
@@ -222,7 +222,6 @@ class Reception:
         self._receive_no_more()
         if self._sender is not None:
             ingress.gate.bodies.close(self._sender)
-        ingress.gate.let_go(self._size)
         record.status = self.response.status
         record.duration = round(ingress.context.clock() - self.began, 6)
         ingress.done(record)
@@ -237,20 +236,18 @@ class Reception:
                 self._decoder = BodyDecoder(codings, self._ingress.max_body)
         if head.length is not None and head.length > self._ingress.max_body:
             raise BadRequestError(too_large(self._ingress.max_body))
-        if not self._ingress.gate.begin():
+        sender = Sender(self.record.client_uid, self.began, self._evict)
+        if not self._ingress.gate.begin(sender):
             raise BadRequestError(_overloaded("as many requests as are allowed are in flight"))
-        self._sender = Sender(self.record.client_uid, self.began, self._evict)
-        self._ingress.gate.bodies.begin(self._sender)
-        self._receiving = True
+        self._sender, self._receiving = sender, True
         if head.expects_continue:
             self._client.send_continue()
 
     def _hold(self, sender: Sender, part: bytes) -> None:
-        gate, size = self._ingress.gate, len(part)
-        if self._size + size > self._ingress.max_body:
-            raise BadRequestError(too_large(self._ingress.max_body))
-        has_room = gate.bodies.take(sender, size, self._ingress.context.clock())
-        if not has_room or not gate.take(size):
+        ingress, size = self._ingress, len(part)
+        if self._size + size > ingress.max_body:
+            raise BadRequestError(too_large(ingress.max_body))
+        if not ingress.gate.bodies.take(sender, size, ingress.context.clock()):
             text = "the bodies of other requests take all the room there is"
             raise BadRequestError(_overloaded(text))
         self._size += size
@@ -287,10 +284,9 @@ class Reception:
         if self._receiving and self._sender is not None:
             self._receiving = False
             self._ingress.gate.bodies.end(self._sender)
-            self._ingress.gate.end()
 
     def _refuse(self, refusal: Refusal) -> None:
-        self.record.code = refusal.code
+        self.record.refuse(refusal)
         self.response.refuse(refusal)
         self.ended()
 

@@ -3,12 +3,13 @@
 from msgspec import Struct
 
 from exo_supervisor.core.names import Side
+from exo_supervisor.core.outcomes import Refusal
 
 
 class RequestDone(Struct, gc=False):
     """One POST to a dispatch route, filled in as things happen and handed over when it is over.
 
-    The fields are the keys of its log line, in their order.
+    The fields are the keys of its log line, in their order; `outcome` is empty until it is known.
     """
 
     request_id: str
@@ -18,7 +19,7 @@ class RequestDone(Struct, gc=False):
     attempts: int = 0
     shift: str | None = None
     status: int = 0
-    outcome: str = "refused"
+    outcome: str = ""
     code: str | None = None
     continued: int = 0
     ttft: float | None = None
@@ -32,10 +33,13 @@ class RequestDone(Struct, gc=False):
     malformed: int = 0
     cached_tokens: int | None = None
 
+    def refuse(self, refusal: Refusal) -> None:
+        """Note that the client is told this instead of an answer."""
+        self.outcome, self.code = refusal.outcome, refusal.code
+
     def abandon(self) -> None:
-        """Note that the client left, unless it is known by now how the request ended."""
-        if self.outcome == "refused":
-            self.outcome = "abandoned"
+        """Note that the client left."""
+        self.outcome = "abandoned"
 
 
 def side_of(record: RequestDone) -> Side | None:

@@ -149,4 +149,6 @@ async def housed(
         ingress = Ingress(context, gate, live, records.append, max_body)
         async with listening(partial(answer, routes.look), begin=ingress.begin) as port:
             yield Housed(port, gate, live, events, records)
-    assert (gate.requests, gate.sending, gate.bytes) == (0, 0, 0), "what came in must go"
+    assert (gate.requests, gate.bodies.sending, gate.bodies.held) == (0, 0, 0), (
+        "what came in must go"
+    )

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.core.requests.admission import Gate
+from exo_supervisor.core.requests.bodies import Bodies
 from tests.demo.raw import exchanged, heard, taken_apart
 from tests.serve import talking
 from tests.serve.listening import HOST, listening
@@ -140,13 +141,13 @@ async def test_a_body_that_breaks_later_on_is_the_clients_fault(more: bytes) -> 
     gate = Gate(10)
     async with housed(gate) as port, await anyio.connect_tcp(HOST, port) as client:
         await client.send(CHUNKED + chunk(b"{"))
-        await counted(lambda: gate.bytes == 1)
+        await counted(lambda: gate.bodies.held == 1)
         await client.send(more)
         with anyio.fail_after(60):
             raw = await client.receive()
         assert answers(raw) == [(400, "bad_http")]
         assert SECRET.encode() not in raw
-        assert (gate.sending, gate.bytes) == (0, 0)
+        assert (gate.bodies.sending, gate.bodies.held) == (0, 0)
 
 
 async def test_half_sent_bodies_keep_nobody_out() -> None:
@@ -156,9 +157,9 @@ async def test_half_sent_bodies_keep_nobody_out() -> None:
             for _ in range(3):
                 client = await stack.enter_async_context(await anyio.connect_tcp(HOST, port))
                 await client.send(HEAD + b"content-length: 900\r\n\r\n" + b"x")
-            await counted(lambda: gate.sending == 3)
+            await counted(lambda: gate.bodies.sending == 3)
             assert answers(await exchanged(post(b"{", CLOSE), HOST, port)) == [(400, "bad_json")]
-        await counted(lambda: not gate.sending)
+        await counted(lambda: not gate.bodies.sending)
 
 
 async def test_a_request_that_has_come_whole_is_refused_if_the_house_filled_up_meanwhile() -> None:
@@ -166,7 +167,7 @@ async def test_a_request_that_has_come_whole_is_refused_if_the_house_filled_up_m
     whole = post(b'{"model":"m","messages":[{"role":"user","content":"hi"}]}')
     async with housed(gate) as port, await anyio.connect_tcp(HOST, port) as client:
         await client.send(whole[:-1])
-        await counted(lambda: gate.bytes > 0)
+        await counted(lambda: gate.bodies.held > 0)
         assert gate.enter()
         await client.send(whole[-1:])
         with anyio.fail_after(60):
@@ -204,21 +205,21 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_counted_out() -
     async with housed(gate) as port:
         async with await anyio.connect_tcp(HOST, port) as client:
             await client.send(HEAD + b"content-length: 900\r\n\r\n" + b"x" * 500)
-            await counted(lambda: gate.bytes == 500)
-        await counted(lambda: not gate.sending)
+            await counted(lambda: gate.bodies.held == 500)
+        await counted(lambda: not gate.bodies.sending)
 
 
 async def test_bodies_share_the_room_that_there_is() -> None:
-    gate = Gate(10, max_bytes=700)
+    gate = Gate(10, Bodies(small=0, large=1400))
     async with housed(gate) as port:
         async with await anyio.connect_tcp(HOST, port) as client:
             await client.send(HEAD + b"content-length: 900\r\n\r\n" + b"x" * 500)
-            await counted(lambda: gate.bytes == 500)
+            await counted(lambda: gate.bodies.held == 500)
             full = await exchanged(post(b"x" * 300, b"connection: close"), HOST, port)
             assert answers(full) == [(503, "overloaded")]
             assert b"retry-after: 1\r\n" in full.lower()
-            assert (gate.sending, gate.bytes) == (1, 500)
-        await counted(lambda: not gate.sending)
+            assert (gate.bodies.sending, gate.bodies.held) == (1, 500)
+        await counted(lambda: not gate.bodies.sending)
 
 
 async def test_more_requests_than_are_allowed_are_refused() -> None:

@@ -205,7 +205,7 @@ def test_a_body_counts_in_the_room_as_large_as_it_is_inside() -> None:
     body = gzip.compress(asked)
     send(client, body)
     assert len(body) < 1000
-    assert house.gate.bytes == len(asked)
+    assert house.gate.bodies.held == len(asked)
     end(client)
     assert json.loads(house.target.calls[0].body)["model"] == "m"
 
@@ -221,7 +221,7 @@ def test_a_bomb_and_a_broken_body_leave_nothing_behind() -> None:
         send(client, body)
         end(client)
         assert told(client) == refusal
-        assert house.gate.bytes == 0
+        assert house.gate.bodies.held == 0
     house.check_empty()
 
 

@@ -200,7 +200,7 @@ def test_many_attempts_that_fail_at_once_each_have_their_end() -> None:
     house = House(*starts, keys={f"n:{n}": "two\nlines" for n in range(9)})
     client = house.chat()
     assert (client.status, house.target.calls) == (502, [])
-    assert [event.failure.fault for event in house.settled()] == [Fault.CONNECT] * 8
+    assert [event.failure.fault for event in house.settled()] == [Fault.BAD_KEY] * 8
     house.check_empty()
 
 

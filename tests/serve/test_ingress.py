@@ -119,9 +119,9 @@ def test_a_body_is_the_same_at_every_split(split: int) -> None:
     house = House(start)
     client = enter(house)
     send(client, ASKED[:split], ASKED[split:])
-    assert house.gate.bytes == len(ASKED)
+    assert house.gate.bodies.held == len(ASKED)
     end(client)
-    assert (house.gate.sending, house.gate.requests) == (0, 1)
+    assert (house.gate.bodies.sending, house.gate.requests) == (0, 1)
     assert json.loads(house.target.calls[0].body)["model"] == "m"
 
 

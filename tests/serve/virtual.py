@@ -378,7 +378,7 @@ class House:
         """Check that nothing is left of any request, and that each was told of once."""
         self.loop.run(1.0)
         assert len(self.live) == 0
-        assert (self.gate.requests, self.gate.sending, self.gate.bytes) == (0, 0, 0)
+        assert (self.gate.requests, self.gate.bodies.sending, self.gate.bodies.held) == (0, 0, 0)
         assert (len(self.room), self.room.left) == (0, self.room_size)
         assert self.loop.idle
         assert all(call.end for call in self.target.calls)

@@ -1,6 +1,7 @@
 """Whose bodies take the room there is: nobody all of it, and the slow ones make room first.
 
-A user holds at most half of what the others leave, so that whoever comes next finds as much again.
+A user holds at most half of what the others leave, so that whoever comes next finds as much again,
+and the two rooms, 256 MiB in all, are never full.
 What a body begins with comes out of a room of its own, where large ones take nothing.
 """
 
@@ -11,6 +12,8 @@ SMALL_BODY = 64 * 1024
 """Bytes of each body that come out of the room for small ones, while there is any."""
 SMALL_ROOM = 32 * 1024 * 1024
 LARGE_ROOM = 224 * 1024 * 1024
+LARGEST_BODY = LARGE_ROOM // 2
+"""Bytes for which there is room in one body, at most: where nobody else holds any."""
 MIN_AGE = 5.0
 """Seconds for which a body may be slow before it has to make room for a faster one."""
 
@@ -22,21 +25,21 @@ class Shares:
     """A room in bytes; each owner may take half of what the others leave."""
 
     def __init__(self, most: int) -> None:
-        self._most, self._total = most, 0
+        self._most, self.total = most, 0
         self._held: dict[Owner, int] = {}
 
     def take(self, owner: Owner, size: int) -> bool:
         """Take so many bytes for an owner; False where they are more than its share."""
         held = self._held.get(owner, 0)
-        if 2 * (held + size) > self._most - (self._total - held):
+        if 2 * (held + size) > self._most - (self.total - held):
             return False
         self._held[owner] = held + size
-        self._total += size
+        self.total += size
         return True
 
     def give_back(self, owner: Owner, size: int) -> None:
         """Give an owner's bytes back."""
-        self._total -= size
+        self.total -= size
         self._held[owner] = self._held.get(owner, 0) - size
         if not self._held[owner]:
             del self._held[owner]
@@ -63,6 +66,16 @@ class Bodies:
     def __init__(self, small: int = SMALL_ROOM, large: int = LARGE_ROOM) -> None:
         self._small, self._large = Shares(small), Shares(large)
         self._sending: dict[Sender, None] = {}
+
+    @property
+    def sending(self) -> int:
+        """Return how many are under way."""
+        return len(self._sending)
+
+    @property
+    def held(self) -> int:
+        """Return how many bytes are held."""
+        return self._small.total + self._large.total
 
     def begin(self, sender: Sender) -> None:
         """Note that a body is under way."""

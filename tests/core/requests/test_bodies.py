@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from exo_supervisor.core.requests.bodies import (
     LARGE_ROOM,
+    LARGEST_BODY,
     MIN_AGE,
     SMALL_BODY,
     SMALL_ROOM,
@@ -94,5 +95,15 @@ def test_there_is_always_half_of_what_is_left(taken: list[tuple[Owner, int]]) ->
         held[owner] = held.get(owner, 0) + size * fits
     for owner, size in held.items():
         shares.give_back(owner, size)
+    assert shares.total == 0
     assert shares.take(9, 50)
+
+
+def test_the_largest_body_that_may_be_configured_finds_room_and_no_byte_more() -> None:
     assert SMALL_ROOM + LARGE_ROOM == 256 * MIB
+    bodies, one = Bodies(), sender(1)
+    assert bodies.take(one, LARGEST_BODY, 0.0)
+    assert bodies.held == LARGEST_BODY
+    bodies.close(one)
+    assert bodies.held == 0
+    assert not Bodies().take(sender(1), LARGEST_BODY + SMALL_BODY + 1, 0.0)
