@@ -24,7 +24,7 @@ from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 _BLOCK_TAKES = 512
 """Bytes of memory that a block takes over its JSON, about."""
-_CUT = (Raw(b'"max_tokens"'), Raw(b'"model_context_window_exceeded"'))
+_CUT = (Raw(b'"max_tokens"'), Raw(b'"model_context_window_exceeded"'), Raw(b'"refusal"'))
 _LISTS = {"citation": "citations"}
 """Members of deltas that are added to a list of the block."""
 

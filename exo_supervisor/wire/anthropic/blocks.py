@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Raw
 
+from exo_supervisor.wire.chat.arguments import CUT
 from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece
 from exo_supervisor.wire.chat.said import said_in
 from exo_supervisor.wire.lenient_json import dumps, members
@@ -83,17 +84,23 @@ class Blocks:
             function = Raw(dumps(delta.function_call))
             events += self._call({"index": Raw(b"0"), "function": function})
         if piece.finish is not None:
-            events += self.close()
+            events += self.close(cut=piece.finish in CUT)
         return events
 
     def text_index(self) -> int | None:
         """Return the index of the text that is open, None where none is."""
         return self._index if self._open is _TEXT else None
 
-    def close(self) -> list[Event]:
-        """Close what is open, and write all that waits. Raises JoinError."""
+    def close(self, *, cut: bool = False) -> list[Event]:
+        """Close what is open, and write all that waits. Raises JoinError.
+
+        Unless the answer was `cut`, each call has arguments that are an object: a client reads them
+        as one as soon as their block is closed.
+        """
         events: list[Event] = []
         while self._queue:
+            if not cut and not self._queue[0].call.function.is_said():
+                raise JoinError("the arguments of a call are no JSON object")
             events += self._next_call()
         return events + self._stop()
 

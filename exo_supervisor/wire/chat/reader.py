@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 
 from exo_supervisor.core.keys import hide_shapes
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.chat.arguments import CUT, Arguments
 from exo_supervisor.wire.chat.continuation import Splice
 from exo_supervisor.wire.chat.judge import in_band, safe_text, said, tellable
 from exo_supervisor.wire.chat.piece import (
@@ -97,6 +98,7 @@ class Reader(Answer, ABC):
     _cut: StopFilter | None = field(default=None, init=False)
     _ends: dict[int, str] = field(init=False)
     _adapts: bool = field(default=False, init=False)
+    _arguments: Arguments | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._ends = {}
@@ -107,7 +109,8 @@ class Reader(Answer, ABC):
     @property
     def held(self) -> int:
         """Return how many bytes of the answer are held here and at the writer."""
-        return self._sse.held + self.writer.held
+        held = self._sse.held + self.writer.held
+        return held if self._arguments is None else held + self._arguments.held
 
     def take_texts(self, _data: bytes) -> bytes | None:
         """Take a read that adds texts to the answer and nothing else; None: it has to be fed."""
@@ -223,6 +226,8 @@ class Reader(Answer, ABC):
         if piece.delta.said():
             self.tokens += 1
             self.content = True
+            if piece.delta.tool_calls or piece.delta.function_call:
+                self._hear_calls(piece)
         elif not piece.finish and (end or not self.content) and not piece.has_extras():
             return b""
         if piece.finish:
@@ -231,15 +236,14 @@ class Reader(Answer, ABC):
                 return b""
         if self.content:
             self.progressed += 1
-        written = self._write(piece)
-        if self.fault is None and (self.enough or (self.finished and self.traits.bare_end)):
-            return written + self.end()
-        return written
+        return self._write(piece)
 
     def _write(self, piece: Piece) -> bytes:
         self.traits.tidy(piece)
         try:
-            return self.writer.take(piece, self)
+            written = self.writer.take(piece, self)
+            over = self.enough or (self.finished and self.traits.bare_end)
+            return written + self.end() if over else written
         except OversizedAnswerError as error:
             self.fail(Fault.OVERSIZED, str(error))
         except NotHonouredError as error:
@@ -253,9 +257,16 @@ class Reader(Answer, ABC):
         native = bytes(piece.native_finish).lower()
         if reason.lower() in _FAILED or native == b'"error"':
             self.fail(Fault.ERROR_EVENT, "the upstream ended the answer with an error")
+        elif self._arguments and reason not in CUT and self._arguments.end_within(index):
+            self.fail(Fault.UNFINISHED, "the arguments of a tool call end in the middle")
         elif reason in _WORDLESS or self.enough or self.seam is not None:
             # any other end without a word may turn out to be an empty answer
             self.content = True
+
+    def _hear_calls(self, piece: Piece) -> None:
+        self._arguments = self._arguments or Arguments()
+        calls, older = piece.delta.tool_calls or [], piece.delta.function_call
+        self._arguments.add(piece.index, [*calls, {"function": older}] if older else calls)
 
     def _adapt(self, piece: Piece) -> bool:
         """Make a piece what the client is to see of it; False where there is no going on."""

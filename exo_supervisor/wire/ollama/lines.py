@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 import msgspec
 from msgspec import Raw
 
+from exo_supervisor.wire.chat.arguments import CUT
 from exo_supervisor.wire.chat.piece import (
     NULL,
     Answer,
@@ -87,7 +88,7 @@ class _Lines:
         """Write the calls of tools as a member, nothing where there is none. Raises JoinError."""
         told = [_call(call) for call in self._calls.whole()]
         if not all(told):
-            if self._finish != "length":
+            if self._finish not in CUT:
                 raise JoinError("the arguments of a call are no JSON object")
             told = [call for call in told if call]  # one that was cut off with the answer
         return b',"tool_calls":%b' % msgspec.json.encode(told) if told else b""

@@ -5,6 +5,7 @@ out, some give every call the same one, and tell them apart by their `id` alone.
 """
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import msgspec
@@ -55,10 +56,17 @@ class FunctionCall:
         grown = self.merged.grown.get("arguments")
         if grown is None or not grown.ends_with(b"}"):
             return bool(self.value)
+        return self.is_said(_MOST_LOOKED)
+
+    def is_said(self, most_bytes: float = inf) -> bool:
+        """Say whether the arguments can be told as an object; none at all are an empty one."""
+        grown = self.merged.grown.get("arguments")
+        if not grown:
+            return True
         parts: list[bytes] = []
         grown.write(parts)
         try:
-            return sum(map(len, parts)) <= _MOST_LOOKED and _is_object(b"".join(parts))
+            return sum(map(len, parts)) <= most_bytes and _is_object(b"".join(parts))
         except UNREADABLE:
             return False
 

@@ -72,7 +72,7 @@ def test_a_call_without_arguments_has_an_empty_object() -> None:
     assert told["content"] == [{"type": "tool_use", "id": "c0", "name": "f", "input": {}}]
 
 
-@pytest.mark.parametrize("arguments", ['{"a"', "[]", "nonsense"])
+@pytest.mark.parametrize("arguments", ['{"a":1}}', "[]", "nonsense"])
 def test_arguments_that_are_no_object_are_no_answer(arguments: str) -> None:
     reading = read(calls(call(0, arguments, id="c0", name="f"), finish="tool_calls"), DONE)
     assert reading.fault is Fault.MALFORMED

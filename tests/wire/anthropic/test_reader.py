@@ -298,7 +298,7 @@ def test_a_call_that_was_cut_by_a_full_context_is_left_out() -> None:
     reading, _ = read(told, writer=answer_writer())
     assert [b["type"] for b in json.loads(b"".join(reading.result()))["content"]] == ["text"]
     reading, _ = read(started() + said("a") + cut + ended("tool_use"), writer=answer_writer())
-    assert reading.fault is Fault.MALFORMED
+    assert reading.fault is Fault.UNFINISHED
 
 
 def test_a_continuation_by_such_an_upstream_goes_on_with_the_text_that_the_client_has() -> None:

@@ -132,7 +132,7 @@ def test_a_call_that_was_cut_off_is_left_out_of_a_cut_answer(stream: bool) -> No
     assert lines_of[-1]["done_reason"] == "length"
     reader = reading(stream=stream)
     out = reader.feed(begun + chunk({}, "tool_calls") + DONE)
-    assert reader.fault is Fault.MALFORMED
+    assert reader.fault is Fault.UNFINISHED
     assert b'"done":true' not in out
 
 
