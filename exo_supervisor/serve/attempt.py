@@ -18,16 +18,12 @@ from exo_supervisor.core.events import AttemptQuieted, ContentSeen
 from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.http.faults import HttpError
 from exo_supervisor.serve.crashes import guarded, guarded_part
+from exo_supervisor.serve.error_answer import ErrorAnswer, readable
 from exo_supervisor.serve.heads import Served
 from exo_supervisor.serve.held import MAX_HELD_BYTES, Held
 from exo_supervisor.serve.seam import Call
 from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, Progress
-from exo_supervisor.serve.upstream import (
-    MAX_ERROR_BYTES,
-    broken_fault,
-    judge_head,
-    readable,
-)
+from exo_supervisor.serve.upstream import broken_fault
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.exo.traits import TRAITS
 
@@ -39,10 +35,9 @@ class Attempt:
     """One attempt under its timers; `until` bounds it before its commit, `limit` after it."""
 
     __slots__ = (
-        "_blocked_at", "_call", "_error_body", "_error_head", "_head", "_held", "_holds",
-        "_limit", "_looked_at", "_opens_by", "_owner", "_progress", "_progressed", "_roomless_at",
-        "_until", "_vouched", "began", "committed", "lived_at", "over", "reading",
-        "start", "tail", "ttft",
+        "_blocked_at", "_call", "_error", "_head", "_held", "_holds", "_limit", "_looked_at",
+        "_opens_by", "_owner", "_progress", "_progressed", "_roomless_at", "_until", "_vouched",
+        "began", "committed", "lived_at", "over", "reading", "start", "tail", "ttft",
     )  # fmt: skip
 
     def __init__(
@@ -54,8 +49,7 @@ class Attempt:
         self._progress = Progress(start, self.began)
         self._opens_by = self._progress.opens_by()
         self._call: Call | None = None
-        self._error_head: tuple[int, dict[str, str]] | None = None
-        self._error_body = b""
+        self._error: ErrorAnswer | None = None
         self.reading: Reader | None = None
         self._head = 0.0
         self._holds = start.commit_at_answer or not owner.streams
@@ -135,7 +129,7 @@ class Attempt:
         self._head = now - self.began
         found = readable(status, headers)
         if found is None:
-            self._error_head = status, headers
+            self._error = ErrorAnswer(status, headers)
             if status == HTTPStatus.OK:  # its body would tell nothing
                 self._fail_by_head()
             else:
@@ -150,7 +144,8 @@ class Attempt:
         """Pass on what one read brought."""
         reading = self.reading
         if reading is None:
-            self._take_error(data)
+            if self._error is not None and self._error.take(data):
+                self._fail_by_head()
             return
         if self.ttft is not None and self.committed and not self._holds:
             written = reading.take_texts(data)
@@ -177,7 +172,7 @@ class Attempt:
     def lost(self, error: HttpError) -> None:
         """Take in that no more comes."""
         self._call = None
-        if self._error_head is not None:  # an error that breaks off says less, not something else
+        if self._error is not None:  # an error that breaks off says less, not something else
             self._fail_by_head()
         elif self.reading is None:
             self._owner.ended(self, self._owner.upstream.not_opened(error))
@@ -198,7 +193,7 @@ class Attempt:
         if self._looked_at != self._progress.since:
             self._looked_at = self._progress.since
             return True
-        if self._error_head is not None and fault is self._unopened():
+        if self._error is not None and fault is self._progress.unopened():
             self._fail_by_head()  # what came of an error's body is all that it says
         else:
             self._fail(fault)
@@ -213,17 +208,14 @@ class Attempt:
             late = now >= self._roomless_at + self.start.timers.stall
             return Fault.OVERLOADED if late else None
         if self.reading is None:
-            return self._unopened() if now >= self._opens_by else None
-        return self._silent(now)
+            return self._progress.unopened() if now >= self._opens_by else None
+        fault = self._progress.silent(now)
+        if fault is None:
+            self._ask_whether_it_lives(now)
+        return fault
 
-    def _unopened(self) -> Fault:
-        timeless = self.start.timers.headers is None
-        return Fault.FIRST_CONTENT_TIMEOUT if timeless else Fault.HEADERS_TIMEOUT
-
-    def _silent(self, now: float) -> Fault | None:
+    def _ask_whether_it_lives(self, now: float) -> None:
         progress, start = self._progress, self.start
-        if now >= progress.fails_at():
-            return Fault.STALL if progress.begun else Fault.FIRST_CONTENT_TIMEOUT
         if now >= progress.asks_at():
             progress.asked_at = now
             self._owner.ask(
@@ -234,7 +226,6 @@ class Attempt:
                     begun=progress.begun,
                 )
             )
-        return None
 
     def _stamp(self, now: float) -> None:
         progress = self._progress
@@ -337,15 +328,9 @@ class Attempt:
             self._progress.since = self._owner.now()
             call.resume_reading()
 
-    def _take_error(self, data: bytes) -> None:
-        self._error_body += data[: MAX_ERROR_BYTES - len(self._error_body)]
-        if len(self._error_body) >= MAX_ERROR_BYTES:
-            self._fail_by_head()
-
     def _fail_by_head(self) -> None:
-        status, headers = self._error_head or (0, {})
-        exo = TRAITS[self.start.generation].exo
-        self._owner.ended(self, judge_head(status, headers, self._error_body, exo=exo))
+        error = self._error or ErrorAnswer(0, {})
+        self._owner.ended(self, error.judge(exo=TRAITS[self.start.generation].exo))
 
     def _fail(self, fault: Fault) -> None:
         reading = self.reading

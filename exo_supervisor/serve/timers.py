@@ -9,6 +9,7 @@ it: the deadlines, and a client or a room that keeps the attempt from reading, a
 from math import inf
 
 from exo_supervisor.core.effects import StartAttempt
+from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.exo.traits import TRAITS
 
 ASK_AGAIN = 10.0
@@ -52,6 +53,17 @@ class Progress:
         """Return when the head of the answer is overdue."""
         timers = self.start.timers
         return self.began + (timers.first_content if timers.headers is None else timers.headers)
+
+    def unopened(self) -> Fault:
+        """Name what it is when no head comes by then."""
+        timeless = self.start.timers.headers is None
+        return Fault.FIRST_CONTENT_TIMEOUT if timeless else Fault.HEADERS_TIMEOUT
+
+    def silent(self, now: float) -> Fault | None:
+        """Say whether an answer that has opened is silent for too long."""
+        if now < self.fails_at():
+            return None
+        return Fault.STALL if self.begun else Fault.FIRST_CONTENT_TIMEOUT
 
     def fails_at(self) -> float:
         """Return when the attempt fails if nothing more comes.

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from math import inf
 from typing import Final, Protocol
 
@@ -19,7 +18,6 @@ from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.current import KeysByName
 from exo_supervisor.serve.seam import Call
-from exo_supervisor.wire.chat.judge import Media, judge, media_of
 from exo_supervisor.wire.chat.request import Ask, ChatRequest
 from exo_supervisor.wire.dialect import Dialect
 from exo_supervisor.wire.exo.traits import TRAITS
@@ -27,8 +25,6 @@ from exo_supervisor.wire.table import DIALECTS
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("upstream")
 
-MAX_ERROR_BYTES: Final = 65_536
-"""Bytes of an error's body that are read."""
 EXHAUSTED_PAUSE: Final = 1.0
 """Seconds after which a request that found no descriptor left may be tried again."""
 EXHAUSTED_QUIET: Final = 60.0
@@ -128,23 +124,6 @@ def opening_fault(error: HttpError) -> Fault:
 def broken_fault(error: HttpError) -> Fault:
     """Name what broke an answer off that had begun."""
     return MEANINGS[error.fault.value].body
-
-
-def readable(status: int, headers: Mapping[str, str]) -> Media | None:
-    """Say what to read an answer as; None: its head is not worth it, and says why."""
-    if status != HTTPStatus.OK:
-        return None
-    media = media_of(headers.get("content-type", ""), headers.get("content-encoding", ""))
-    return None if isinstance(media, Failure) else media
-
-
-def judge_head(status: int, headers: Mapping[str, str], body: bytes, *, exo: bool) -> Failure:
-    """Say why a head is not worth reading on, from what came of its body."""
-    media = headers.get("content-type", "")
-    failure = judge(status, media, headers, body, exo=exo, now_wall=time.time())
-    if failure is None:
-        raise ValueError("nothing is wrong with this head")
-    return failure
 
 
 def open_sessions(why_not: WhyNot | None = None, *, most_kept: int = 0) -> tuple[Client, Client]:

@@ -4,8 +4,9 @@ import asyncio
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.http.faults import HttpError
+from exo_supervisor.serve.error_answer import ErrorAnswer, readable
 from exo_supervisor.serve.seam import Call
-from exo_supervisor.serve.upstream import Failure, Upstream, broken_fault, judge_head, readable
+from exo_supervisor.serve.upstream import Failure, Upstream, broken_fault
 from exo_supervisor.wire.chat.request import ChatRequest
 
 
@@ -63,5 +64,5 @@ async def opened(upstream: Upstream, start: StartAttempt, chat: ChatRequest) -> 
     assert isinstance(said, tuple)
     if readable(*said) is None:
         answer.close()
-        raise FailedError(judge_head(*said, b"", exo=start.generation is not None))
+        raise FailedError(ErrorAnswer(*said).judge(exo=start.generation is not None))
     return answer

@@ -15,11 +15,11 @@ from exo_supervisor.core.events import AttemptQuieted, ContentSeen, RequestEnded
 from exo_supervisor.core.names import Generation, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
+from exo_supervisor.serve.error_answer import MAX_ERROR_BYTES
 from exo_supervisor.serve.live import TICK, TURNS
 from exo_supervisor.serve.response import PIECE, SMALL
 from exo_supervisor.serve.room import FREE_BYTES, GRANT_BYTES, Share
 from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, STEP_TOKENS
-from exo_supervisor.serve.upstream import MAX_ERROR_BYTES
 from exo_supervisor.wire.openai.framing import KEEP_ALIVE
 from exo_supervisor.wire.openai.stream_writer import DONE
 from tests.serve.virtual import JSON, RESET, SSE, TIMERS, Browser, House, Said, start

@@ -19,8 +19,8 @@ from exo_supervisor.core.events import (
 from exo_supervisor.core.names import Address, RequestId
 from exo_supervisor.core.outcomes import Failure, Fault, Refusal, RefusedAs
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
+from exo_supervisor.serve.error_answer import ErrorAnswer
 from exo_supervisor.serve.ingress import Reception
-from exo_supervisor.serve.upstream import judge_head
 from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.openai.framing import KEEP_ALIVE
 from exo_supervisor.wire.openai.stream_writer import DONE
@@ -404,7 +404,7 @@ def test_a_fault_of_our_own_while_a_client_has_yet_to_take_its_answer_cuts_it() 
 
 def test_a_good_head_has_no_failure_to_be_told_of() -> None:
     with pytest.raises(ValueError, match="nothing is wrong"):
-        judge_head(200, SSE, b"", exo=False)
+        ErrorAnswer(200, SSE).judge(exo=False)
 
 
 # The table of requests under way
