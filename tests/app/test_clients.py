@@ -100,3 +100,37 @@ async def test_what_a_client_sends_stays_in_the_house_by_its_rule() -> None:
         answer = await tcp.post(CHAT, json=asking(), headers=bearer(KIDS))
         assert answer.json()["error"]["code"] == "local_only_unavailable"
         assert (await world.chat()).headers["x-supervisor-target"] == "house-cloud"
+
+
+async def test_what_a_client_may_ask_for_is_all_that_its_lists_show() -> None:
+    rows = [
+        {"name": "small", "exo": [EXO_MODEL], "aliases": ["fast"]},
+        {"name": "other", "exo": [EXO_MODEL]},
+    ]
+    kids = {"name": "kids", "models": ["small"]}
+    async with ExoNode("C") as node, house(kids, node=node, model=rows) as (world, tcp):
+        listed = (await tcp.get("/v1/models", headers=bearer(KIDS))).json()["data"]
+        assert {each["id"] for each in listed} == {"small", "fast"}
+        tags = (await tcp.get("/api/tags", headers=bearer(KIDS))).json()["models"]
+        assert {each["name"] for each in tags} == {"small", "fast"}
+        ready = (await tcp.get("/api/ps", headers=bearer(KIDS))).json()["models"]
+        assert {each["name"] for each in ready} == {"small"}
+        assert {each["id"] for each in (await world.look("/v1/models"))["data"]} >= {"other"}
+        for name, status in (("small", 200), ("fast", 200), ("other", 403), ("smal", 403)):
+            shown = await tcp.get(f"/v1/models/{name}", headers=bearer(KIDS))
+            of_ollama = await tcp.post("/api/show", headers=bearer(KIDS), json={"model": name})
+            assert (shown.status_code, of_ollama.status_code) == (status, status), name
+
+
+@pytest.mark.parametrize("admin", [False, True])
+async def test_a_token_gives_orders_where_its_row_says_so(admin: bool) -> None:  # noqa: FBT001 - a parameter
+    async with (
+        ExoNode("C") as node,
+        house({"name": "kids", "admin": admin}, node=node) as (world, tcp),
+    ):
+        path = f"/supervisor/breakers/{node.address}/auto"
+        answer = await tcp.post(path, headers=bearer(KIDS))
+        assert answer.status_code == (200 if admin else 403)
+        [line] = await world.lines("order_given" if admin else "order_refused")
+        assert (line["client"], line["client_uid"]) == ("kids", None)
+        assert (await tcp.post(path, headers=bearer(SERVER))).status_code == 403

@@ -113,7 +113,7 @@ class Catalog:
         if not models:
             return found
         row = name if isinstance(found, str) else found.name
-        if not any(fits(pattern, each) for pattern in models for each in (name, row)):
+        if not _fit(models, name, row):
             return None
         if isinstance(found, str) or (rule := self._rows.rule(row)) is None:
             return found
@@ -121,7 +121,7 @@ class Catalog:
             barred = [
                 each.name
                 for each in self._policy.models
-                if each.name != row and not any(fits(pattern, each.name) for pattern in models)
+                if each.name != row and not _fit(models, each.name)
             ]
             self._within[row, models] = within = self._by_rule(rule, barred)
         return structs.replace(
@@ -146,13 +146,18 @@ class Catalog:
         route = self.lookup(name)
         return {} if isinstance(route, str) else self.defaults.get(route.name, {})
 
-    def names(self) -> Iterator[str]:
-        """List every name that can be resolved, configured ones first, none twice."""
+    def names(self, models: tuple[str, ...] = ()) -> Iterator[str]:
+        """List every name that can be resolved, configured ones first, none twice.
+
+        With `models`, those for which one may ask who is held to them.
+        """
         seen: set[str] = set()
         for name in self._all_names():
             if name not in seen:
                 seen.add(name)
-                yield name
+                rule = self._rows.named.get(name)
+                if _fit(models, name, name if rule is None else rule.name):
+                    yield name
 
     def similar(self, name: str) -> list[str]:
         """Find at most three names near an unknown one."""
@@ -213,6 +218,11 @@ class Catalog:
             models = tuple(model for provider, model in link.cloud if provider == name)
             if models:
                 yield Tier("cloud", models, name, row=link.name)
+
+
+def _fit(models: tuple[str, ...], *names: str) -> bool:
+    """Say whether any of the patterns fits any of these names; where there is none, all fit."""
+    return not models or any(fits(pattern, name) for pattern in models for name in names)
 
 
 def _by_turns(sources: list[Iterable[str]]) -> Iterator[str]:

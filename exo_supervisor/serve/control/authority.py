@@ -1,4 +1,4 @@
-"""Who may give orders: root, the service's own user, and the members of one group."""
+"""Who may give orders: root, the service's own user, one group's members, and clients so named."""
 
 import os
 import socket
@@ -8,7 +8,7 @@ from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.http.peer import groups_of, user_of
-from exo_supervisor.serve.peer import socket_of
+from exo_supervisor.serve.peer import client_of, socket_of
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("orders")
 
@@ -18,8 +18,8 @@ ROOT = 0
 class Authority:
     """Decides on orders by the peer's credentials, which the kernel vouches for, and logs each.
 
-    Over TCP nobody can tell who is at the other end, so that no order is taken there, whatever
-    token comes with it.
+    Over TCP nobody can tell who is at the other end, so that no order is taken there but with a
+    token of a client whose row says `admin = true`.
     """
 
     def __init__(self, admin_group: int | None = None) -> None:
@@ -30,13 +30,16 @@ class Authority:
         """Let an order pass, or raise BadRequestError."""
         peer = socket_of(request)
         user = None if peer is None else user_of(peer)
-        if user in self._users or (peer is not None and self._is_admin(peer)):
-            log.info("order_given", order=order, client_uid=user)
+        rule = client_of(request)
+        who = {"client_uid": user, "client": rule.name}
+        if user in self._users or rule.admin or (peer is not None and self._is_admin(peer)):
+            log.info("order_given", order=order, **who)
             return
-        log.warning("order_refused", order=order, client_uid=user)
-        text = "only root, the service's user and members of server.admin_group may give orders"
+        log.warning("order_refused", order=order, **who)
+        text = "only root, the service's user, members of server.admin_group and clients with"
+        text += " admin = true may give orders"
         if user is None:
-            text += ", over the Unix socket"
+            text += "; over TCP such clients alone"
         raise BadRequestError(Refusal(403, "not_allowed", text))
 
     def _is_admin(self, peer: socket.socket) -> bool:

@@ -21,6 +21,7 @@ from exo_supervisor.http.leaving import LEFT_FIRST, LeaveWatch, only_half_closed
 from exo_supervisor.runtime.supervise import describe_crash
 from exo_supervisor.serve.control.plain import refuse_plainly
 from exo_supervisor.serve.crashes import refusal_of
+from exo_supervisor.serve.peer import let_in
 from exo_supervisor.serve.target import path_of
 from exo_supervisor.serve.token import Judgement
 
@@ -53,7 +54,9 @@ class HandedOver:
         await self._server.shutdown(seconds)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        return await self._serve(request, _judgement_of(request.protocol).wrong)
+        judgement = _judgement_of(request.protocol)
+        let_in(request, judgement.client)
+        return await self._serve(request, judgement.wrong)
 
 
 def _make_last(

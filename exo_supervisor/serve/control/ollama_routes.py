@@ -8,8 +8,11 @@ from aiohttp import web
 
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
+from exo_supervisor.core.policy import ClientRule
+from exo_supervisor.core.requests.clients import may_ask
 from exo_supervisor.serve.control.plain import wrong_method
 from exo_supervisor.serve.heads import JSON_HEADERS
+from exo_supervisor.serve.peer import client_of
 from exo_supervisor.views import models as places
 from exo_supervisor.wire.ollama import models
 
@@ -20,14 +23,19 @@ _BODY_WAIT: Final = 10.0
 
 
 class OllamaRoutes:
-    """Answers what lies below /api; `no_model` tells of a name that is not known."""
+    """Answers what lies below /api; `check` raises for a name that is not known, or not theirs."""
 
-    def __init__(self, machine: Machine, created: int, no_model: Callable[[str], str]) -> None:
-        self._machine, self._no_model = machine, no_model
-        self._exact: dict[str, Callable[[], bytes]] = {
-            "/api/tags": lambda: models.model_tags(machine.catalog.names(), created),
-            "/api/ps": lambda: models.running(sorted(machine.catalog.ready())),
-            "/api/version": models.version,
+    def __init__(
+        self, machine: Machine, created: int, check: Callable[[str, ClientRule], None]
+    ) -> None:
+        self._machine, self._check = machine, check
+        catalog = machine.catalog
+        self._exact: dict[str, Callable[[ClientRule], bytes]] = {
+            "/api/tags": lambda rule: models.model_tags(catalog.names(rule.models), created),
+            "/api/ps": lambda rule: models.running(
+                sorted(each for each in catalog.ready() if may_ask(rule, each))
+            ),
+            "/api/version": lambda _: models.version(),
         }
         self.paths = (*self._exact, _SHOW)
 
@@ -38,7 +46,7 @@ class OllamaRoutes:
         if (answer := self._exact.get(path)) is not None:
             if request.method not in ("GET", "HEAD"):
                 raise wrong_method(path, "GET")
-            return _raw(answer())
+            return _raw(answer(client_of(request)))
         if path == _SHOW:
             if request.method != "POST":
                 raise wrong_method(path, "POST")
@@ -54,9 +62,7 @@ class OllamaRoutes:
 
     async def _show(self, request: web.BaseRequest) -> web.StreamResponse:
         name = models.read_show(await _body(request))
-        catalog = self._machine.catalog
-        if isinstance(catalog.lookup(name), str):
-            raise BadRequestError(Refusal(404, "model_not_found", self._no_model(name)))
+        self._check(name, client_of(request))
         return _raw(models.shown(name, places.context_of(self._machine, name)))
 
 

@@ -18,6 +18,8 @@ from exo_supervisor.core.events import BreakerForced, Event, NodesForgotten
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
+from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
+from exo_supervisor.core.requests.clients import may_ask, not_its_own
 from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.ollama_routes import OllamaRoutes
@@ -25,12 +27,14 @@ from exo_supervisor.serve.control.orders import ORDERS, Orders
 from exo_supervisor.serve.control.plain import wrong_method
 from exo_supervisor.serve.control.trusting import WORDS, Trusting
 from exo_supervisor.serve.heads import JSON_HEADERS
+from exo_supervisor.serve.peer import client_of
 from exo_supervisor.serve.target import CHAT
 from exo_supervisor.views import models as places
 from exo_supervisor.views import rows as views
 from exo_supervisor.views.under_way import under_way
 from exo_supervisor.wire.openai.models import model_card, model_list
 
+MODELS = "/v1/models"
 LONGEST = 200
 """Characters of a path or a target that is compared with those that exist."""
 MOST_NAMED = 5
@@ -57,7 +61,6 @@ class Routes:
             "/health": lambda: _json(health),
             "/healthz": lambda: _json({"status": "ok"}),
             "/readyz": self._ready,
-            "/v1/models": self._models,
             "/supervisor/status": self._status,
             "/supervisor/config": lambda: _json(about.settings),
             "/supervisor/nodes": lambda: _json(
@@ -72,9 +75,9 @@ class Routes:
             "/supervisor/breakers": lambda: _json({"breakers": views.breakers(machine, wall)}),
         }
 
-        self._ollama = OllamaRoutes(machine, self._created, self._no_model)
+        self._ollama = OllamaRoutes(machine, self._created, self._check_model)
         exact = (path for path in self._exact if path != "/")
-        self._paths = [CHAT, *exact, "/metrics", *self._ollama.paths]
+        self._paths = [CHAT, MODELS, *exact, "/metrics", *self._ollama.paths]
 
     def look(
         self, request: web.BaseRequest, path: str
@@ -92,10 +95,10 @@ class Routes:
             if request.method not in ("GET", "HEAD"):
                 raise wrong_method(path, "GET")
             return answer()
-        if path.startswith("/v1/models/"):
+        if path == MODELS or path.startswith(f"{MODELS}/"):
             if request.method not in ("GET", "HEAD"):
-                raise wrong_method("/v1/models/{id}", "GET")
-            return self._model(path.removeprefix("/v1/models/"))
+                raise wrong_method(f"{MODELS}/{{id}}" if path != MODELS else MODELS, "GET")
+            return self._models(client_of(request), path.removeprefix(MODELS)[1:])
         if path.startswith("/supervisor/breakers/"):
             return self._breaker(request, path.removeprefix("/supervisor/breakers/"))
         if path.startswith("/supervisor/nodes/"):
@@ -130,23 +133,29 @@ class Routes:
         ready = machine.looked() and machine.tables.can_serve(now)
         return _json({"ready": ready}, status=200 if ready else 503)
 
-    def _models(self) -> web.Response:
+    def _models(self, rule: ClientRule, name: str) -> web.Response:
+        """List the models that a client may ask for, or show one."""
         machine = self._machine
-        contexts = {name: places.context_of(machine, name) for name in machine.catalog.names()}
+        if name:
+            self._check_model(name, rule)
+            return _raw(model_card(name, self._created, places.context_of(machine, name)))
+        names = machine.catalog.names(rule.models)
+        contexts = {name: places.context_of(machine, name) for name in names}
         return _raw(model_list(contexts, self._created))
 
-    def _model(self, name: str) -> web.Response:
-        if isinstance(self._machine.catalog.lookup(name), str):
-            raise BadRequestError(Refusal(404, "model_not_found", self._no_model(name)))
-        return _raw(model_card(name, self._created, places.context_of(self._machine, name)))
-
-    def _no_model(self, name: str) -> str:
-        """Say that a name is not known, and what comes near."""
-        similar, placeable = self._machine.catalog.nearest(name)
+    def _check_model(self, name: str, rule: ClientRule) -> None:
+        """Raise BadRequestError for a name that is not known, or not this client's."""
+        catalog = self._machine.catalog
+        found = catalog.lookup_within(name, rule.models)
+        if found is None:
+            raise BadRequestError(not_its_own(rule))
+        if not isinstance(found, str):
+            return
         text = "no such model; GET /v1/models lists those that are known"
-        if similar:
-            text += f"; similar: {', '.join(similar)}"
-        return text + (f"; Exo could place: {', '.join(placeable)}" if placeable else "")
+        for what, names in zip(("similar", "Exo could place"), catalog.nearest(name), strict=True):
+            if own := [each for each in names if may_ask(rule, each)]:
+                text += f"; {what}: {', '.join(own)}"
+        raise BadRequestError(Refusal(404, "model_not_found", text))
 
     def _status(self) -> web.Response:
         about = self._about
@@ -227,7 +236,7 @@ class Routes:
             self._authority.check(request, f"{order} {name[:LONGEST]}")
             self._orders.give(name, order)
         elif self._machine.catalog.lookup(name) == "unknown":
-            raise BadRequestError(Refusal(404, "model_not_found", self._no_model(name)))
+            self._check_model(name, DEFAULT_CLIENT)
         return _json({"model": places.model(self._machine, name, anyio.current_time(), wall)})
 
     def _model_at(self, target: str, name: str | None) -> ModelId | None:
