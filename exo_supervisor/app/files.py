@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from exo_supervisor.app.policy import off_by_privacy
 from exo_supervisor.config import where
 from exo_supervisor.config.document import decode
 from exo_supervisor.config.presets import preset_of
@@ -78,7 +79,8 @@ def keys(
             continue
         variable = f"{provider.key_env} is not set" if provider.key_env else "key_env is not set"
         why_off[provider.name] = f"{variable}, no credential {provider.name!r}"
-    return found, why_off
+    kept = off_by_privacy(config)
+    return {name: key for name, key in found.items() if name not in kept}, why_off | kept
 
 
 def _serves_without(provider: Provider) -> bool:

@@ -4,25 +4,20 @@ A supervisor that forgot them at its restart would never take away the second in
 of its last seconds makes.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-import anyio
 import msgspec
-import structlog
-from anyio import to_thread
 from msgspec import Meta, Struct
 
+from exo_supervisor.app.kept_file import KeptFile, read_file, writes_to
 from exo_supervisor.core.effects import OwnInstances
 from exo_supervisor.core.names import InstanceId, ModelId
 from exo_supervisor.core.placement.desired import MAX_OWN, MOST
 from exo_supervisor.errors import SupervisorError
-from exo_supervisor.host.kept import read_kept, write_kept
 from exo_supervisor.wire.exo.placement import LONGEST_ID
 from exo_supervisor.wire.untrusted_json import UNREADABLE
-
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger("instances")
 
 FILE = "instances.json"
 
@@ -67,68 +62,12 @@ def encode_own(own: Sequence[OwnInstances]) -> bytes:
 
 async def read_own(state: Path | None) -> tuple[OwnInstances, ...]:
     """Read what earlier runs placed; a file that cannot be read is as none."""
-    if state is None:
-        return ()
-    try:
-        content = await to_thread.run_sync(read_kept, state / FILE)
-        return () if content is None else decode_own(content)
-    except (OSError, SupervisorError) as fault:
-        log.debug("instances_unreadable", why=_why(fault))
-        return ()
+    return await read_file(state and state / FILE, "instances", decode_own, ())
 
 
-class InstanceFile:
-    """Writes which instances are our own whenever that changes.
-
-    `write` replaces the file; that it raises OSError or SupervisorError costs a line in the log.
-    """
-
-    name = "instances"
-
-    def __init__(self, write: Callable[[bytes], Awaitable[None]]) -> None:
-        self._write = write
-        self._unkept: Sequence[OwnInstances] | None = None
-        self._changed = anyio.Event()
-
-    def keep(self, own: Sequence[OwnInstances]) -> None:
-        """Have this kept; never waits."""
-        self._unkept = own
-        self._changed.set()
-
-    async def run(self) -> None:
-        """Write until cancelled; what has changed then is kept, too."""
-        try:
-            while True:
-                self._changed = anyio.Event()
-                await self._save()
-                await self._changed.wait()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._save()
-
-    async def _save(self) -> None:
-        own = self._unkept
-        if own is None:
-            return
-        try:
-            await self._write(encode_own(own))
-        except (OSError, SupervisorError) as fault:
-            advice = "let the service write to its state directory"
-            log.warning("instances_unwritable", why=_why(fault), advice=advice)
-        if self._unkept is own:  # and it was not cut off, nor has it changed meanwhile
-            self._unkept = None
+InstanceFile = KeptFile[Sequence[OwnInstances]]
 
 
 def instance_file(state: Path | None) -> InstanceFile:
     """Make the service that keeps them; without a state directory they end with the process."""
-
-    async def write(content: bytes) -> None:
-        if state is not None:
-            await to_thread.run_sync(write_kept, state / FILE, content)
-
-    return InstanceFile(write)
-
-
-def _why(fault: Exception) -> str:
-    reason = fault.strerror if isinstance(fault, OSError) else None
-    return (reason or str(fault)).lower()
+    return InstanceFile("instances", writes_to(state and state / FILE), encode_own)

@@ -38,6 +38,7 @@ def policy_of(
     `owned`: the owner of a loopback listener is looked up.
     """
     timeouts, routing = config.timeouts, config.routing
+    why_off = {**why_off, **off_by_privacy(config)}
     return Policy(
         order=tuple(routing.order),
         balance=routing.policy,
@@ -61,6 +62,16 @@ def policy_of(
         first_look=config.health.timeout + timeouts.connect,
         waits=waits,
     )
+
+
+def off_by_privacy(config: Config) -> dict[str, str]:
+    """Say why providers are off in a house that nothing may leave: not even their lists are asked.
+
+    A key would leave it, and with it the word that somebody is at work here.
+    """
+    if config.routing.privacy != "local_only":
+        return {}
+    return {each.name: 'routing.privacy is "local_only"' for each in config.providers}
 
 
 def _peers(timeouts: Timeouts, waits: Waits) -> dict[Generation, PeerRules]:

@@ -5,7 +5,7 @@ from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from ipaddress import IPv4Address
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,13 +20,14 @@ from exo_supervisor.app.beat import Beat
 from exo_supervisor.app.border import border_of
 from exo_supervisor.app.given import Given
 from exo_supervisor.app.instances import instance_file, read_own
+from exo_supervisor.app.kept_file import KeptFile, read_file, writes_to
 from exo_supervisor.app.performer import Performer
 from exo_supervisor.app.pins import pin_watch, read_pins
-from exo_supervisor.app.policy import policy_of
+from exo_supervisor.app.policy import off_by_privacy, policy_of
 from exo_supervisor.app.proxies import proxies_of, proxy_of
 from exo_supervisor.app.scrape import Scrape
 from exo_supervisor.app.sources import Sources, awaited
-from exo_supervisor.app.who import who_of
+from exo_supervisor.app.who import clients_seen, who_of
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
@@ -60,6 +61,7 @@ from exo_supervisor.serve.target import DISPATCHED
 from exo_supervisor.serve.token import Guard
 from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.views.advice import sum_up
+from exo_supervisor.views.day_book import DayBook
 from exo_supervisor.views.tally import Tally
 
 if TYPE_CHECKING:
@@ -69,6 +71,10 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 IDLE = 30.0
 """Seconds after which an idle conductor turns all the same, where no watchdog asks for less."""
+
+DAY_BOOK = "day_book.json"
+WRITE_EVERY = 2.0
+"""Seconds, at least, between two writes of what was counted."""
 
 Clock = Callable[[], float]
 
@@ -96,19 +102,25 @@ async def serve(
         watch, instances = pin_watch(state, send, pins), instance_file(state)
         tally, delay = Tally(), LoopDelay()
         metrics = MetricsSink(current.policy)
-        sinks = Sinks((tally, metrics, *given.sinks))
+        path = state and state / DAY_BOOK
+        kept_book = KeptFile("day_book", writes_to(path), DayBook.encode, pause=WRITE_EVERY)
+        book = DayBook(time, kept_book.keep)
+        await read_file(path, "day_book", book.go_on, None)
+        sinks = Sinks((tally, metrics, book, *given.sinks))
         performer = Performer(health, placer, live, watch, instances, sinks)
         conductor = _conductor(machine, receive, performer, clock)
         sources = Sources(config, machine, fetch, send, state)
         histograms = (*metrics.histograms, delay.delays)
         scrape = Scrape(machine, metrics.counters, histograms, sinks.failures)
-        others = _others(given, machine, conductor, _about(given, sources, live, tally, scrape))
+        others = _others(
+            given, machine, conductor, _about(given, sources, live, tally, book, scrape)
+        )
         ingress = _ingress(given, current, conductor, live, sinks, nodes, clouds, machine.catalog)
         clients = _clients(given, policy)
         listener = _listener(given, ingress, others, clients, clock)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
-            _start(tasks, [health, placer, watch, instances, others, delay])
+            _start(tasks, [health, placer, watch, instances, kept_book, others, delay])
             _start(
                 tasks,
                 [*_listings(given, current, clouds, send), *sources.services, *_advertise(given)],
@@ -224,12 +236,14 @@ def _others(given: Given, machine: Machine, conductor: Conductor, about: About) 
 
 
 def _about(
-    given: Given, sources: Sources, live: LiveRequests, tally: Tally, scrape: Scrape
+    given: Given, sources: Sources, live: LiveRequests, tally: Tally, book: DayBook, scrape: Scrape
 ) -> About:
     return About(
         given.file,
         sources.quiet,
         tally,
+        book,
+        lambda: clients_seen(given.config, book),
         given.listening_at(),
         live.reading,
         metrics=scrape.write,
@@ -259,8 +273,9 @@ def _listings(
 ) -> Iterator[Listing]:
     """Ask the providers for their lists, those behind one proxy together."""
     ways: dict[Proxy | None, list[Source]] = {}
+    off = off_by_privacy(given.config)
     for each in given.config.providers:
-        if each.name in given.keys:
+        if each.name in given.keys and each.name not in off:
             key = partial(current.key, each.name)
             source = Source(ProviderName(each.name), each.base_url, key, each.dialect)
             ways.setdefault(proxy_of(each), []).append(source)

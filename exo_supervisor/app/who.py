@@ -3,12 +3,15 @@
 import pwd
 from collections.abc import Iterable, Mapping
 
-from exo_supervisor.config.schema import Config
+from msgspec.structs import asdict
+
+from exo_supervisor.config.schema import Client, Config
 from exo_supervisor.core.policy import ClientRule
 from exo_supervisor.errors import StartError
 from exo_supervisor.host.credentials import Secret, read_secret
 from exo_supervisor.host.listen import group_id_of
 from exo_supervisor.serve.clients import Who
+from exo_supervisor.views.day_book import ClientSeen, DayBook, Used
 
 CREDENTIAL = "client-"
 """What the name of a systemd credential begins with that holds a client's token."""
@@ -38,6 +41,21 @@ def who_of(config: Config, rules: Iterable[ClientRule]) -> tuple[Who, ...]:
         )
         for row, rule in zip(config.clients, rules, strict=True)
     )
+
+
+def clients_seen(config: Config, book: DayBook) -> list[ClientSeen]:
+    """List the clients with what they used today; who is none of them comes last."""
+    used, rows = book.used(), {row.name: row for row in config.clients}
+    rows.setdefault("default", Client(name="default"))
+    rows["default"] = rows.pop("default")
+    return [
+        ClientSeen(
+            name=row.name, uid=row.uid, gid=row.gid, models=row.models, privacy=row.privacy,
+            route=row.route, profile=row.profile, admin=row.admin, rate=row.rate,
+            **asdict(used.get(row.name, Used())),
+        )
+        for row in rows.values()
+    ]  # fmt: skip
 
 
 def _group_id(name: str, key: str) -> int:

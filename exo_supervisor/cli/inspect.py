@@ -57,6 +57,20 @@ def nodes(arguments: Arguments) -> int:
     )
 
 
+def clients(arguments: Arguments) -> int:
+    """List who asks, what each may, and what each used today."""
+    from exo_supervisor.cli.books import clients as rows
+
+    return show(arguments, "/supervisor/clients", lambda body: rows(body, sys.stdout))
+
+
+def egress(arguments: Arguments) -> int:
+    """Say what left the house, by day, provider and client; nothing is a number, too."""
+    from exo_supervisor.cli.books import egress as rows
+
+    return show(arguments, "/supervisor/egress", lambda body: rows(body, sys.stdout))
+
+
 def breaker(arguments: Arguments) -> int:
     """List the breakers that are not closed, or hold one open or closed, or let it go."""
     if not arguments.words:

@@ -21,8 +21,8 @@ def overview() -> str:
     for group in GROUPS:
         for place, verb in enumerate(v for v in VERBS.values() if v.group == group):
             lines.append(f"{group if place == 0 else '':<7}{verb.name:<9}{verb.help}")
-    common = tuple(name for name in EVERYWHERE if name != "debug")
-    return "\n".join([*lines, "", *_flags(common)])
+    common = "  ".join(_spelled(FLAGS[name]) for name in EVERYWHERE if name != "debug")
+    return "\n".join([*lines, "", f"  {common}  (VERB --help says more)"])
 
 
 def of_verb(verb: Verb) -> str:

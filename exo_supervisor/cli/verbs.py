@@ -139,6 +139,20 @@ VERBS = {
             words="[place|remove NAME]",
             most=2,
         ),
+        Verb(
+            "clients",
+            "look",
+            "inspect",
+            "list who asks, what each may, and what each used today",
+            ("clients", "clients --json"),
+        ),
+        Verb(
+            "egress",
+            "look",
+            "inspect",
+            "say what left the house, by day, provider and client",
+            ("egress", "egress --json"),
+        ),
         Verb("version", "look", "version", "print the version", ("version", "version --json")),
         Verb(
             "chat",

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import structlog
-from msgspec import structs
 
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.host.log_line import request_line
@@ -30,7 +29,7 @@ class LogSink:
         """Write a request's line."""
         line = None if self._allows is None else request_line(record)
         if self._allows is None or line is None:
-            request_log.info("request_done", **structs.asdict(record))
+            request_log.info("request_done", **record.facts())
         elif self._allows("request_done", record.code):
             self._writer.write(line)
 

@@ -117,10 +117,13 @@ class Connection(asyncio.Protocol):
         body = call.body
         if len(body) <= PART:
             self.state = _READING
-            self._transport.write(call.head + body)
+            data = call.head + body
+            call.sent += len(data)
+            self._transport.write(data)
         else:
             self.state = _SENDING
             self._unsent = memoryview(body)
+            call.sent += len(call.head)
             self._transport.write(call.head)
             self._send_on()
 
@@ -130,7 +133,8 @@ class Connection(asyncio.Protocol):
 
     def leave(self) -> None:
         """Tell nobody of the rest of the body: it ends within a moment, or the connection does."""
-        if self.state is _SENDING or self.state is _READING:
+        if self.call is not None and (self.state is _SENDING or self.state is _READING):
+            self.call.sent += len(self._unsent)  # goes out without it
             self.state, self.call = _LEAVING, None
             self._left_bytes = 0
             self._leaving = asyncio.get_running_loop().call_later(LEAVE_SECONDS, self.close)
@@ -244,6 +248,8 @@ class Connection(asyncio.Protocol):
         """Write part by part while the transport takes them."""
         while self._unsent and self._writable and self._transport is not None:
             part, self._unsent = self._unsent[:PART], self._unsent[PART:]
+            if self.call is not None:
+                self.call.sent += len(part)
             self._transport.write(part)
         if not self._unsent and self.state is _SENDING:
             self.state = _READING

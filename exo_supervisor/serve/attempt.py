@@ -36,8 +36,8 @@ class Attempt:
 
     __slots__ = (
         "_blocked_at", "_call", "_error", "_head", "_held", "_holds", "_limit", "_looked_at",
-        "_opens_by", "_owner", "_progress", "_progressed", "_roomless_at", "_until", "_vouched",
-        "began", "committed", "lived_at", "over", "reading", "start", "tail", "ttft",
+        "_opens_by", "_owner", "_progress", "_progressed", "_request", "_roomless_at", "_until",
+        "_vouched", "began", "committed", "lived_at", "over", "reading", "start", "tail", "ttft",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +49,7 @@ class Attempt:
         self._progress = Progress(start, self.began)
         self._opens_by = self._progress.opens_by()
         self._call: Call | None = None
+        self._request: Call | None = None
         self._error: ErrorAnswer | None = None
         self.reading: Reader | None = None
         self._head = 0.0
@@ -76,7 +77,7 @@ class Attempt:
 
     def sent(self, call: Call) -> None:
         """Take in that the request is on its way."""
-        self._call = call
+        self._call = self._request = call
 
     def cancel(self, effect: CancelAttempt) -> None:
         """End it, unless it made progress after the instant since when it was thought dead."""
@@ -117,6 +118,9 @@ class Attempt:
                 call.leave()
             else:
                 call.close()
+        request = self._request  # what it cost is known once nothing more of it goes out
+        if request is not None and self.start.generation is None and request.sent:
+            self._owner.record.leave(self.start.target, request.sent)
         if self._held is not None:
             self._held.close()
 

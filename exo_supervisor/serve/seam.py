@@ -50,6 +50,11 @@ class Client(Protocol):
 class Call(Protocol):
     """One request to a target, from its sending to its answer's end."""
 
+    @property
+    def sent(self) -> int:
+        """How many bytes of it went out."""
+        ...
+
     def pause_reading(self) -> None:
         """Take no more of the answer in for now."""
         ...

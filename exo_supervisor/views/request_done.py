@@ -1,6 +1,7 @@
 """What is told of a request at its end: one record, for whoever keeps or counts requests."""
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import asdict
 
 from exo_supervisor.core.names import Side
 from exo_supervisor.core.outcomes import Refusal
@@ -32,6 +33,21 @@ class RequestDone(Struct, gc=False):
     dialect: str = "openai"
     malformed: int = 0
     cached_tokens: int | None = None
+    egress_bytes: int = 0
+    egress: dict[str, int] | UnsetType = UNSET
+    """Bytes that left the house, by the provider they went to; unset where none did."""
+
+    def facts(self) -> dict[str, object]:
+        """Return what is set, as its line has it."""
+        return {name: fact for name, fact in asdict(self).items() if fact is not UNSET}
+
+    def leave(self, provider: str, size: int) -> None:
+        """Note what was sent out of the house: of each attempt its head and its body."""
+        self.egress_bytes += size
+        if isinstance(self.egress, UnsetType):
+            self.egress = {provider: size}
+        else:
+            self.egress[provider] = self.egress.get(provider, 0) + size
 
     def refuse(self, refusal: Refusal) -> None:
         """Note that the client is told this instead of an answer."""

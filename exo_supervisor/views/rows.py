@@ -13,6 +13,7 @@ from exo_supervisor.core.fleet.trust import is_loopback
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
 from exo_supervisor.views.advice import advise, is_nobodys, sum_up
+from exo_supervisor.views.day_book import DayBook, Egress
 from exo_supervisor.views.explain import advise_on, explain
 from exo_supervisor.views.placement import Wall
 from exo_supervisor.views.tally import ENDS, Tally
@@ -131,6 +132,9 @@ class Status(Struct):
     """How many nodes that answer are trusted on each ground, or are only `found`."""
     to_trust: str | None
     """The command that pins those that are only found."""
+    clients: dict[str, int]
+    """Requests of today."""
+    egress: Egress
 
 
 def nodes(machine: Machine, now: float, wall: Wall) -> list[NodeSeen]:
@@ -195,7 +199,7 @@ def breaker_row(key: Key, cell: Cell | None, wall: Wall) -> BreakerRow:
     )
 
 
-def status(
+def status(  # noqa: PLR0913 - each is another part's to tell
     machine: Machine,
     now: float,
     *,
@@ -204,6 +208,7 @@ def status(
     quiet: list[str],
     wall: Wall,
     tally: Tally,
+    book: DayBook,
     sockets: Sequence[str] = (),
 ) -> Status:
     """Sum the house up."""
@@ -234,6 +239,8 @@ def status(
         sockets=list(sockets),
         trust=dict(Counter(node.trust for node in found if node.up)),
         to_trust=to_trust(found),
+        clients={client: used.requests for client, used in book.used().items()},
+        egress=book.egress(days=False),
     )
 
 

@@ -42,7 +42,7 @@ class Writing:
 
     def __init__(self, *, unwritable: bool = False) -> None:
         self.written: list[tuple[float, Own]] = []
-        self.file = InstanceFile(self._write)
+        self.file = InstanceFile("instances", self._write, encode_own)
         self._unwritable = unwritable
 
     async def _write(self, content: bytes) -> None:
@@ -131,7 +131,7 @@ async def test_a_file_that_others_may_write_is_as_none(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as said:
         assert await read_own(tmp_path) == ()
     [line] = said
-    assert (line["event"], line["log_level"]) == ("instances_unreadable", "debug")
+    assert (line["event"], line["log_level"]) == ("instances_unreadable", "warning")
 
 
 @pytest.mark.real_time

@@ -22,7 +22,7 @@ HEAD = ["ts", "level", "event", "logger"]
 KEYS = (
     "request_id model served_model target attempts shift status outcome code continued ttft "
     "duration prompt_tokens completion_tokens cost_microdollars client_uid client dialect "
-    "malformed cached_tokens"
+    "malformed cached_tokens egress_bytes"
 )
 
 
@@ -47,7 +47,7 @@ def printed(
 
 def the_long_way(record: RequestDone) -> None:
     """Log a request's line as any other is logged."""
-    structlog.get_logger("serve").info("request_done", **msgspec.structs.asdict(record))
+    structlog.get_logger("serve").info("request_done", **record.facts())
 
 
 def untimed(line: bytes) -> bytes:
@@ -62,7 +62,7 @@ def test_a_requests_line_has_all_keys_in_their_order() -> None:
     line = msgspec.json.decode(text)
     assert list(line) == HEAD + KEYS.split()
     assert (line["level"], line["event"], line["logger"]) == ("info", "request_done", "serve")
-    assert {key: line[key] for key in KEYS.split()} == msgspec.structs.asdict(record)
+    assert {key: line[key] for key in KEYS.split()} == record.facts()
 
 
 def test_a_line_of_the_core_has_its_level_name_and_facts() -> None:

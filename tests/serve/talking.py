@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from time import monotonic
+from time import monotonic, time
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
@@ -23,6 +23,7 @@ from exo_supervisor.serve.control.routes import Routes
 from exo_supervisor.serve.ingress import Ingress
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.upstream import Upstream, open_sessions
+from exo_supervisor.views.day_book import DayBook
 from exo_supervisor.views.request_done import RequestDone
 from exo_supervisor.views.tally import Tally
 from tests.serve.listening import listening
@@ -145,7 +146,9 @@ async def housed(
 
     async with nodes, clouds:
         context = Context(ask, Upstream(nodes, clouds, dict), 900.0, head)
-        routes = Routes(Machine(Policy(), monotonic()), ask, About(None, list, Tally()))
+        routes = Routes(
+            Machine(Policy(), monotonic()), ask, About(None, list, Tally(), DayBook(time))
+        )
         ingress = Ingress(context, gate, live, records.append, max_body)
         async with listening(partial(answer, routes.look), begin=ingress.begin) as port:
             yield Housed(port, gate, live, events, records)

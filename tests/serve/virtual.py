@@ -181,7 +181,7 @@ class Call:
     def __init__(self, loop: Loop, listener: Listener, url: str, body: bytes) -> None:
         self._loop, self.listener, self.url, self.body = loop, listener, url, body
         self.paused, self.headed, self.end = False, False, ""
-        self.pauses = 0
+        self.pauses, self.sent = 0, len(body)
         self._waiting: deque[Callable[[], None]] = deque()
 
     def pause_reading(self) -> None:

@@ -11,6 +11,7 @@ from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.views import models, rows
+from exo_supervisor.views.day_book import DayBook
 from exo_supervisor.views.request_done import RequestDone
 from exo_supervisor.views.tally import Tally
 from tests.core.story import BOTH, CHAT, LOCAL, M, P, Q, Story, X, stand
@@ -25,7 +26,7 @@ def wall(instant: float) -> str:
 def shown(story: Story, tally: Tally | None = None) -> rows.Status:
     return rows.status(
         story.machine, story.now, version="1", config="f", quiet=["mdns is quiet"], wall=wall,
-        tally=tally or Tally(),
+        tally=tally or Tally(), book=DayBook(lambda: 0.0),
     )  # fmt: skip
 
 
@@ -215,7 +216,16 @@ def test_what_an_operator_holds_stands_in_the_status() -> None:
 
 def test_the_first_look_is_told_while_it_lasts() -> None:
     machine = Machine(structs.replace(BOTH, seeds=((Address("n:1"), "http://n:1"),)), 0.0)
-    status = rows.status(machine, 0.0, version="1", config=None, quiet=[], wall=wall, tally=Tally())
+    status = rows.status(
+        machine,
+        0.0,
+        version="1",
+        config=None,
+        quiet=[],
+        wall=wall,
+        tally=Tally(),
+        book=DayBook(lambda: 0.0),
+    )
     assert (status.looking, status.ready) == (True, False)
     assert not shown(Story(BOTH)).looking
 

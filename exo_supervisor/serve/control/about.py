@@ -6,6 +6,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from exo_supervisor.core.names import RequestId
+from exo_supervisor.views.day_book import ClientSeen, DayBook
 from exo_supervisor.views.tally import Tally
 from exo_supervisor.wire.chat.reader import Reader
 
@@ -20,6 +21,8 @@ class About(Struct, frozen=True):
     config: str | None
     quiet: Callable[[], list[str]]
     tally: Tally
+    book: DayBook
+    clients: Callable[[], list[ClientSeen]] = list
     sockets: Sequence[str] = ()
     reading_of: Callable[[RequestId], Reader | None] = lambda _: None
     forget: Callable[[], None] = lambda: None

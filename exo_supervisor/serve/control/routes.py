@@ -73,6 +73,8 @@ class Routes:
                 {"requests": under_way(machine, about.reading_of, wall)}
             ),
             "/supervisor/breakers": lambda: _json({"breakers": views.breakers(machine, wall)}),
+            "/supervisor/clients": lambda: _json({"clients": about.clients()}),
+            "/supervisor/egress": lambda: _json(about.book.egress()),
         }
 
         self._ollama = OllamaRoutes(machine, self._created, self._check_model)
@@ -168,6 +170,7 @@ class Routes:
                 quiet=about.quiet(),
                 wall=wall,
                 tally=about.tally,
+                book=about.book,
                 sockets=about.sockets,
             )
         )

@@ -1,0 +1,50 @@
+"""Who used what, and what left the house, as text for eyes."""
+
+from typing import TextIO
+
+from exo_supervisor.cli.json_view import texts
+from exo_supervisor.cli.json_view import word as w
+from exo_supervisor.cli.term import number, table
+from exo_supervisor.client.json_object import Fields, count, fields, objects
+
+
+def clients(body: Fields, stream: TextIO) -> str:
+    """List the clients, one a line: their use today, who they are, and what narrows them."""
+    rows = [["NAME", "REQUESTS", "PROMPT", "COMPLETION", "WHO", "MAY"]]
+    for each in objects(body.get("clients")):
+        used = ("requests", "prompt_tokens", "completion_tokens")
+        who = ", ".join([*texts(each.get("uid")), *(f"@{one}" for one in texts(each.get("gid")))])
+        numbers = [number(count(each.get(name)), stream) for name in used]
+        rows.append([w(each.get("name")), *numbers, who or "-", _may(each)])
+    return f"{table(rows, stream)}\nSince midnight, UTC; PROMPT and COMPLETION are tokens."
+
+
+def _may(client: Fields) -> str:
+    rate = fields(client.get("rate"))
+    said = [
+        ", ".join(texts(client.get("models"))),
+        "local_only" if client.get("privacy") == "local_only" else "",
+        f"route {w(client.get('route'))}" if client.get("route") else "",
+        *(f"{many} {what}/min" for what in rate if (many := count(rate.get(what)))),
+        "orders" if client.get("admin") is True else "",
+    ]
+    return "; ".join(each for each in said if each) or "anything but orders"
+
+
+def egress(body: Fields, stream: TextIO) -> str:
+    """Say what left in all, then by day, provider and client, the newest day first."""
+    days = sorted(objects(body.get("days")), key=lambda each: w(each.get("day")), reverse=True)
+    if not days:
+        return left(body, stream)
+    rows = [["DAY", "PROVIDER", "CLIENT", "REQUESTS", "BYTES"]]
+    for each in days:
+        named = [w(each.get(key)) for key in ("day", "provider", "client")]
+        numbers = [number(count(each.get(key)), stream) for key in ("requests", "bytes")]
+        rows.append([*named, *numbers])
+    return f"{left(body, stream)}\n{table(rows, stream)}"
+
+
+def left(sums: Fields, stream: TextIO) -> str:
+    """Say in one line what left the house."""
+    requests, size = (number(count(sums.get(key)), stream) for key in ("requests", "bytes"))
+    return f"{requests} requests, {size} B left the house since {w(sums.get('since'))}"

@@ -1,0 +1,188 @@
+"""What each client used today, and what left the house: by day, provider and client.
+
+Counted of each request at its end, by UTC's days. It is kept across restarts; of what was counted
+in the last seconds before a crash the file knows nothing.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, field
+
+from exo_supervisor.core.effects import Announce
+from exo_supervisor.errors import SupervisorError
+from exo_supervisor.views.request_done import RequestDone
+
+MAX_DAYS = 92
+MAX_BYTES = 200 * 1024
+"""Of the file; older days than fit are added up in `earlier`."""
+_DAY = 86_400
+
+_Name = Annotated[str, Meta(max_length=256)]
+_Count = Annotated[int, Meta(ge=0)]
+_Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d\Z")]
+
+
+class Used(Struct):
+    """What one client used today."""
+
+    requests: _Count = 0
+    prompt_tokens: _Count = 0
+    completion_tokens: _Count = 0
+
+
+class Left(Struct):
+    """What left the house for one provider on behalf of one client in one day."""
+
+    day: _Day
+    provider: _Name
+    client: _Name
+    requests: _Count = 0
+    bytes: _Count = 0
+
+
+class Earlier(Struct):
+    """What left before the first day that is kept."""
+
+    requests: _Count = 0
+    bytes: _Count = 0
+
+
+class _Pages(Struct):
+    """The file's content; `since` is when counting began."""
+
+    version: Literal[1]
+    since: _Day
+    day: _Day
+    used: dict[_Name, Used] = field(default_factory=dict[str, Used])
+    left: list[Left] = field(default_factory=list[Left])
+    earlier: Earlier = field(default_factory=Earlier)
+
+
+class Egress(Struct):
+    """The answer of `/supervisor/egress`: sums of all that was counted, and the days kept."""
+
+    requests: int
+    bytes: int
+    since: str
+    days: list[Left]
+
+
+class ClientSeen(Struct):
+    """One row of `/supervisor/clients`: who it is, what it may, and what it used today."""
+
+    name: str
+    uid: tuple[str, ...]
+    gid: tuple[str, ...]
+    models: tuple[str, ...]
+    privacy: str
+    route: str
+    profile: str
+    admin: bool
+    rate: dict[str, int]
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class BadBookError(SupervisorError):
+    """The file's content is not what we write."""
+
+
+_decoder = msgspec.json.Decoder(_Pages)
+
+
+class DayBook:
+    """A sink that counts, and has itself kept by `keep` when anything has changed."""
+
+    name = "day_book"
+
+    def __init__(
+        self, wall: Callable[[], float], keep: Callable[["DayBook"], None] = lambda _: None
+    ) -> None:
+        self._wall, self._keep = wall, keep
+        self._midnight = 0.0
+        today = self._today()
+        self._pages = _Pages(version=1, since=today, day=today)
+        self._rows: dict[tuple[str, str, str], Left] = {}
+
+    def go_on(self, content: bytes) -> None:
+        """Go on from what was kept; raises BadBookError for what we have not written."""
+        try:
+            self._pages = pages = _decoder.decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise BadBookError("it is not a book of days") from None
+        self._rows = {(each.day, each.provider, each.client): each for each in pages.left}
+        self._midnight = 0.0
+
+    def encode(self) -> bytes:
+        """Write it as it is kept, its oldest days added up where there are too many."""
+        pages = self._pages
+        while True:
+            content = msgspec.json.encode(pages) + b"\n"
+            days = sorted({each.day for each in pages.left})
+            if len(days) <= MAX_DAYS and (len(content) <= MAX_BYTES or len(days) <= 1):
+                return content
+            self._add_up(days[0])
+
+    def done(self, record: RequestDone) -> None:
+        """Count a request by its end."""
+        if record.code == "bad_token":  # nobody's
+            return
+        self._turn()
+        used = self._pages.used.get(record.client)
+        if used is None:
+            used = self._pages.used[record.client] = Used()
+        used.requests += 1
+        used.prompt_tokens += record.prompt_tokens or 0
+        used.completion_tokens += record.completion_tokens or 0
+        if record.egress is not UNSET:
+            for provider, size in record.egress.items():
+                self._leave(provider, record.client, size)
+        self._keep(self)
+
+    def announce(self, said: Announce) -> None:
+        """Count nothing of what the core announces."""
+
+    def used(self) -> dict[str, Used]:
+        """Return what each client used today."""
+        self._turn()
+        return self._pages.used
+
+    def egress(self, *, days: bool = True) -> Egress:
+        """Sum up what left the house; the days are left out where nobody asks for them."""
+        pages = self._pages
+        requests = pages.earlier.requests + sum(each.requests for each in pages.left)
+        size = pages.earlier.bytes + sum(each.bytes for each in pages.left)
+        return Egress(requests, size, pages.since, pages.left if days else [])
+
+    def _leave(self, provider: str, client: str, size: int) -> None:
+        key = self._pages.day, provider, client
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = Left(*key)
+            self._pages.left.append(row)
+        row.requests += 1
+        row.bytes += size
+
+    def _turn(self) -> None:
+        """Begin a new page at midnight."""
+        if self._wall() >= self._midnight and (today := self._today()) != self._pages.day:
+            self._pages.day = today
+            self._pages.used.clear()
+
+    def _today(self) -> str:
+        now = self._wall()
+        self._midnight = now // _DAY * _DAY + _DAY
+        return datetime.fromtimestamp(now, UTC).date().isoformat()
+
+    def _add_up(self, day: str) -> None:
+        pages = self._pages
+        for each in pages.left:
+            if each.day == day:
+                pages.earlier.requests += each.requests
+                pages.earlier.bytes += each.bytes
+        pages.left = [each for each in pages.left if each.day != day]
+        self._rows = {key: row for key, row in self._rows.items() if key[0] != day}

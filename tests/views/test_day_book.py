@@ -1,0 +1,136 @@
+"""What was used and what left is counted by day, client and provider, and outlasts a restart."""
+
+import msgspec
+import pytest
+
+from exo_supervisor.core.effects import say
+from exo_supervisor.views.day_book import MAX_BYTES, MAX_DAYS, BadBookError, DayBook, Earlier, Left
+from exo_supervisor.views.request_done import RequestDone
+
+DAY = 86_400.0
+NOON = DAY / 2
+
+
+class Clock:
+    """A wall clock that only we turn."""
+
+    def __init__(self, now: float = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def a_record(client: str = "kids", code: str | None = None, **sent: int) -> RequestDone:
+    record = RequestDone("r", client=client, prompt_tokens=3, completion_tokens=4, code=code)
+    for provider, size in sent.items():
+        record.leave(provider, size)
+    return record
+
+
+def test_requests_and_tokens_are_counted_by_client_until_midnight() -> None:
+    clock, kept = Clock(), list[DayBook]()
+    book = DayBook(clock, kept.append)
+    for client in ("kids", "kids", "office"):
+        book.done(a_record(client))
+    book.done(RequestDone("r", client="office"))
+    book.done(a_record("default", code="bad_token"))
+    book.announce(say("info", "anything"))
+    used = {client: msgspec.structs.astuple(each) for client, each in book.used().items()}
+    assert used == {"kids": (2, 6, 8), "office": (2, 3, 4)}
+    assert len(kept) == 4, "what nobody used changes nothing"
+    clock.now = DAY
+    assert book.used() == {}
+
+
+def test_what_left_is_counted_by_day_provider_and_client() -> None:
+    clock = Clock()
+    book = DayBook(clock)
+    assert msgspec.to_builtins(book.egress()) == {
+        "requests": 0, "bytes": 0, "since": "1970-01-01", "days": [],
+    }  # fmt: skip
+    record = a_record(near=100)
+    record.leave("near", 20)
+    record.leave("far", 7)
+    assert (record.egress_bytes, record.egress) == (127, {"near": 120, "far": 7})
+    book.done(record)
+    clock.now += DAY
+    book.done(a_record("office", near=1))
+    book.done(a_record("office", near=1))
+    assert book.egress().days == [
+        Left("1970-01-01", "near", "kids", 1, 120),
+        Left("1970-01-01", "far", "kids", 1, 7),
+        Left("1970-01-02", "near", "office", 2, 2),
+    ]
+    assert (book.egress().requests, book.egress().bytes) == (4, 129)
+    assert book.egress(days=False).days == []
+
+
+def test_it_goes_on_after_a_restart() -> None:
+    clock = Clock()
+    before = DayBook(clock)
+    before.done(a_record(near=5))
+    after = DayBook(clock)
+    after.go_on(before.encode())
+    after.done(a_record(near=6))
+    assert after.egress().days == [Left("1970-01-01", "near", "kids", 2, 11)]
+    assert after.used()["kids"].requests == 2
+    clock.now += DAY
+    later = DayBook(clock)
+    later.go_on(after.encode())
+    assert later.used() == {}, "that was yesterday"
+    assert later.egress().since == "1970-01-01"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b'{"version":2}',
+        b"[" * 100_000,
+        b'{"version":1,"since":"1970-01-01","day":"today","used":{},"left":[]}',
+        b'{"version":1,"since":"1970-01-01","day":"1970-01-01","used":{"k":{"requests":-1}}}',
+    ],
+)
+def test_what_we_have_not_written_is_refused(content: bytes) -> None:
+    book = DayBook(Clock())
+    book.done(a_record(near=5))
+    with pytest.raises(BadBookError):
+        book.go_on(content)
+    assert book.egress().bytes == 5
+
+
+def test_days_that_are_too_many_are_added_up() -> None:
+    clock = Clock()
+    book = DayBook(clock)
+    for _ in range(MAX_DAYS + 3):
+        book.done(a_record(near=2))
+        clock.now += DAY
+    kept = msgspec.json.decode(book.encode())
+    assert len(kept["left"]) == MAX_DAYS
+    assert kept["earlier"] == {"requests": 3, "bytes": 6}
+    assert book.egress().bytes == 2 * (MAX_DAYS + 3)
+    assert book.egress().since == "1970-01-01"
+    again = DayBook(clock)
+    again.go_on(book.encode())
+    assert again.egress() == book.egress()
+    assert Earlier() == Earlier(0, 0)
+
+
+def test_a_file_of_many_rows_stays_small() -> None:
+    clock = Clock()
+    book = DayBook(clock)
+    for day in range(20):
+        clock.now = NOON + day * DAY
+        for client in range(200):
+            book.done(a_record(f"{client:060}", near=1))
+    content = book.encode()
+    assert len(content) <= MAX_BYTES
+    assert book.egress().bytes == 20 * 200
+    one_day = DayBook(clock)
+    for client in range(4000):
+        one_day.done(a_record(f"{client:060}", near=1))
+    assert len({each["day"] for each in msgspec.json.decode(one_day.encode())["left"]}) == 1
