@@ -31,7 +31,7 @@ from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
 from exo_supervisor.serve.upstream import dialect_of
-from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.request_done import RequestDone, in_micros
 from exo_supervisor.wire.chat.echo import without_request
 from exo_supervisor.wire.chat.judge import Media
 from exo_supervisor.wire.chat.reader import Reader
@@ -265,7 +265,7 @@ class Exchange:
     def _note(self, attempt: Attempt) -> None:
         record, continuation = self.record, self._continuation
         if attempt.ttft is not None:
-            record.ttft = round(attempt.began - self._owner.began + attempt.ttft, 6)
+            record.ttft = in_micros(attempt.began - self._owner.began + attempt.ttft)
         record.continued = 0 if continuation is None else len(continuation)
         usage.note(record, attempt.reading)
 

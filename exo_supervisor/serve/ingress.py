@@ -28,7 +28,7 @@ from exo_supervisor.serve.request_headers import PLAIN, read_headers
 from exo_supervisor.serve.request_id import new_request_id
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.seam import Client
-from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.request_done import RequestDone, in_micros
 from exo_supervisor.wire.chat.defaults import fill
 from exo_supervisor.wire.dialect import Answered, Operation
 
@@ -223,7 +223,7 @@ class Reception:
         if self._sender is not None:
             ingress.gate.bodies.close(self._sender)
         record.status = self.response.status
-        record.duration = round(ingress.context.clock() - self.began, 6)
+        record.duration = in_micros(ingress.context.clock() - self.began)
         ingress.done(record)
 
     # ---------------------------------------------------------------- within

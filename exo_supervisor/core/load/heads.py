@@ -21,12 +21,22 @@ class Heads:
 
     def __init__(self) -> None:
         self._seen: dict[ProviderName, deque[float]] = {}
+        self._slowest: dict[ProviderName, float] = {}
 
     def observe(self, provider: ProviderName, took: float) -> None:
         """Take in how long the head of an answer took that brought content."""
-        self._seen.setdefault(provider, deque(maxlen=KEPT)).append(took)
+        seen = self._seen.get(provider)
+        if seen is None:
+            seen = self._seen[provider] = deque(maxlen=KEPT)
+        gone = seen[0] if len(seen) == KEPT else 0.0
+        seen.append(took)
+        slowest = self._slowest.get(provider, 0.0)
+        if gone == slowest or took > slowest:
+            self._slowest[provider] = max(seen)
 
     def limit(self, provider: ProviderName, least: float) -> float | None:
         """Return how long a head may take, or None as long as too little is known."""
-        seen = self._seen.get(provider, ())
-        return None if len(seen) < ENOUGH else max(least, SLACK * max(seen))
+        seen = self._seen.get(provider)
+        if seen is None or len(seen) < ENOUGH:
+            return None
+        return max(least, SLACK * self._slowest[provider])

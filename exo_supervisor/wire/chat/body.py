@@ -31,6 +31,8 @@ _HARMLESS: Final[dict[str, tuple[object, ...]]] = {
 }
 """Values that mean the same as leaving the field out; any other value is a demand."""
 
+_TELLING: Final = frozenset(_HARMLESS)
+
 PREFILL: Final = "prefill"
 """The demand to go on with a last message of the assistant."""
 ANY_JSON: Final = "response_format=json_object"
@@ -162,7 +164,7 @@ def _too_much_stop(name: str) -> BadRequestError:
 
 def demands_of(fields: Fields) -> frozenset[str]:
     """Name the fields of OpenAI's shape that change the answer and that some target ignores."""
-    if _HARMLESS.keys().isdisjoint(fields):
+    if _TELLING.isdisjoint(fields):
         return _NO_DEMANDS
     present = [name for name in _HARMLESS if name in fields]
     values = {name: _value(name, fields[name]) for name in present}

@@ -199,7 +199,7 @@ def values(raw: bytes | Raw) -> int:
 _name = msgspec.json.Decoder(str).decode
 
 
-def read_name(raw: Raw) -> str | None:
+def read_name(raw: Raw | bytes) -> str | None:
     """Return a name that may be shown, or None where there is none, or one beyond the bound."""
     if len(raw) > 6 * MAX_NAME_CHARS + 2 or bytes(raw)[:1] != b'"':
         return None

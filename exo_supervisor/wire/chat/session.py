@@ -41,8 +41,10 @@ _blocks = msgspec.json.Decoder(list[_Block])
 
 def session_in_headers(headers: Mapping[str, str]) -> str:
     """Return what a client calls the conversation in its headers; "" where it does not."""
-    found = (headers[name] for name in _HEADERS if name in headers)
-    return next((name for name in found if 0 < len(name) <= MAX_SESSION_CHARS), "")
+    for name in _HEADERS:
+        if name in headers and 0 < len(headers[name]) <= MAX_SESSION_CHARS:
+            return headers[name]
+    return ""
 
 
 def session_in_body(request: ChatRequest) -> str:

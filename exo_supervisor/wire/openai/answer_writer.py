@@ -29,9 +29,8 @@ _TEXTS = frozenset({"content", "reasoning_content", "reasoning", "refusal"})
 _SAID = frozenset({"role", "content"})
 _AUDIO_TEXTS = frozenset({"data", "transcript"})
 
-_ONE_TEXT = (
-    b'{"index":0,"message":{"role":"assistant","content":%b},"logprobs":null,"finish_reason":"%b"}'
-)
+_BEFORE_ONE = b'{"index":0,"message":{"role":"assistant","content":'
+_BEHIND_ONE = b'},"logprobs":null,"finish_reason":"'
 
 
 class _Rest:
@@ -193,15 +192,14 @@ class AnswerWriter:
         An upstream that told no usage gets its completion's content chunks counted.
         """
         model = _encode(answer.served_model or self.model)
-        head = b'{"id":%b,"created":%d,"model":%b,"choices":['
-        parts = [head % (_encode(self.id), self.created, model)]
+        created = b',"created":%d,"model":' % self.created
+        parts = [b'{"id":', _encode(self.id), created, model, b',"choices":[']
         if self._only is not None:
             text, finish = self._only
-            parts.append(_ONE_TEXT % (text, finish.encode()))
+            parts += _BEFORE_ONE, text, _BEHIND_ONE, finish.encode(), b'"}'
         for number, (index, told) in enumerate(sorted(self._told.items())):
             parts.append(b'%b{"index":%d,"message":' % (b"," if number else b"", index))
             told.write(parts)
         usage = answer.usage_text or counted(answer.tokens)
-        tail = b'],"usage":%b,"object":"chat.completion"%b}'
-        parts.append(tail % (usage, answer.extras.take()))
+        parts += b'],"usage":', usage, b',"object":"chat.completion"', answer.extras.take(), b"}"
         return parts

@@ -31,9 +31,9 @@ from exo_supervisor.wire.untrusted_json import UNREADABLE, as_list, as_object
 
 _ENDS: Final = frozenset({"stop", "length"})
 """How an answer ends that is whole with its text."""
-_UNTOLD: Final = frozenset({b"null", b"[]"})
+_UNTOLD: Final = (NULL, Raw(b"[]"))
 """Members of a message that no client gets who does not stream."""
-_ASSISTANT: Final = frozenset({b'"assistant"'})
+_ASSISTANT: Final = Raw(b'"assistant"')
 _LF, _CR = b"\n\r"
 _SMALL: Final = 2 * MAX_NAMES
 """Bytes of an answer in which there cannot be too much of anything."""
@@ -48,8 +48,15 @@ class _Choice(Choice, gc=False):
 
 
 _ONE_LINE = bytes(0x20 if byte in b"\r\n" else byte for byte in range(256))
+
+
+class _OneText(Choice, gc=False):
+    message: dict[str, Raw] = msgspec.field(default_factory=dict[str, Raw])
+
+
 _Choices = Annotated[list[_Choice], Meta(max_length=128)]
 _choices = msgspec.json.Decoder(_Choices | None).decode
+_texts = msgspec.json.Decoder(list[_OneText]).decode
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
@@ -109,7 +116,7 @@ class BodyReader(WholeReader, ChunkReader):
             told = _fields(body)
             if _in_lines(body):
                 told = _fields(body.translate(_ONE_LINE))
-            found = _only_text(_choices(told.get("choices", NULL)) or [])
+            found = _only_text(_texts(told.get("choices", NULL)))
         except UNREADABLE:
             return False
         if found is None or told.get("error", NULL) != NULL or not writer.take_text(*found, size):
@@ -162,7 +169,7 @@ def _is_huge(choice: _Choice) -> bool:
     return len(choice.message) > _MOST_VALUES and values(choice.message) > _MOST_VALUES
 
 
-def _only_text(choices: list[_Choice]) -> tuple[bytes, str] | None:
+def _only_text(choices: list[_OneText]) -> tuple[bytes, str] | None:
     """Return the text, as JSON, and the end of an answer that tells, or may tell, nothing else.
 
     Raises one of UNREADABLE where it is odd.
@@ -174,10 +181,10 @@ def _only_text(choices: list[_Choice]) -> tuple[bytes, str] | None:
         return None
     if not choice.logprobs == NULL == choice.native_finish_reason:
         return None
-    for name, raw in _fields(choice.message).items():
+    for name, raw in choice.message.items():
         if name == "content":
             text = bytes(raw)
-        elif bytes(raw) not in (_ASSISTANT if name == "role" else _UNTOLD):
+        elif raw not in ((_ASSISTANT,) if name == "role" else _UNTOLD):
             return None
     return (text, choice.finish_reason) if decode_text(text) else None
 

@@ -42,6 +42,7 @@ _list = msgspec.json.Decoder(_List)
 _cards = msgspec.json.Decoder(list[Raw])
 _messages = msgspec.json.Decoder(list[dict[str, Raw]])
 _THOUGHT = b'"reasoning_content"'
+_USAGE = Raw(b'{"include_usage":true}')
 _options = msgspec.json.Decoder(dict[str, Raw] | None)
 
 
@@ -63,11 +64,16 @@ def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
     if not ask.streamed:
         fields.pop("stream_options", None)
     elif ask.usage:
-        options = request.fields.get("stream_options", NULL)
-        merged: dict[str, Raw] = _options.decode(options) or {}
-        merged["include_usage"] = TRUE
-        fields["stream_options"] = Raw(msgspec.json.encode(merged))
+        fields["stream_options"] = _with_usage(request.fields.get("stream_options", NULL))
     return msgspec.json.encode(fields)
+
+
+def _with_usage(options: Raw) -> Raw:
+    if options == NULL:
+        return _USAGE
+    merged: dict[str, Raw] = _options.decode(options) or {}
+    merged["include_usage"] = TRUE
+    return Raw(msgspec.json.encode(merged))
 
 
 def _bent(fields: Fields, quirks: frozenset[str]) -> Fields:

@@ -20,7 +20,7 @@ from exo_supervisor.wire.openai.template import MARK, MARK_TEXT, Template, is_pl
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 TOO_MUCH_BESIDE = "the answer tells too much beside its choices"
-_NO_NAME = Raw(b'""')
+_NO_NAME = b'""'
 _MAX_CACHED = 4_096
 """Bytes of what stands around the choices of a chunk, up to which the next one's is compared."""
 _MOST_PARTS = 8
@@ -175,8 +175,8 @@ class ChunkReader(Reader):
 
     def read_named(self, model: Raw) -> None:
         """Take in under which name the upstream answers, if it tells any."""
-        named = bytes(model)[:1] == b'"' and model != _NO_NAME
-        self.read_model(read_name(model), named=named)
+        text = bytes(model)
+        self.read_model(read_name(text), named=text[:1] == b'"' and text != _NO_NAME)
 
     def _learn(self, data: bytes, text: bytes) -> None:
         """Make a template of an event that was taken, whose text is, as JSON, `text`.
