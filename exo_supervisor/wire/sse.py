@@ -5,7 +5,8 @@ from msgspec import Struct
 from exo_supervisor.errors import SupervisorError
 
 _MARK = b"\xef\xbb\xbf"
-_CR = b"\r"[0]
+_LF, _CR = b"\n\r"
+_DATA = b"data: "
 
 
 class OversizedEventError(SupervisorError):
@@ -56,6 +57,21 @@ class SseReader:
     def held(self) -> int:
         """How many bytes of an unfinished event are held."""
         return self._size + self._held
+
+    def one_message(self, data: bytes) -> bytes | None:
+        """Return the data of bytes that are one usual message and no more; None: feed them.
+
+        Most reads of a stream are; they need not be cut into lines.
+        """
+        if self._line or self._data or self._event or self._after_return:
+            return None
+        size = len(data)
+        if data[:6] != _DATA or data.find(b"\n") != size - 2 or data[-1] != _LF:
+            return None
+        if _CR in data or size > self._max:
+            return None
+        self._at_start = False
+        return data[6:-2]
 
     def feed(self, data: bytes) -> list[Message | Comment]:
         """Take the next bytes and return what they complete; raises OversizedEventError."""

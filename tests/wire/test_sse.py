@@ -53,6 +53,36 @@ def test_any_split_reads_like_the_naive_reader(stream: bytes, mark: bytes, cuts:
     assert found == naive(mark + stream)
 
 
+def taken(reader: SseReader, piece: bytes) -> list[Message | Comment]:
+    message = reader.one_message(piece)
+    return reader.feed(piece) if message is None else [Message(message)]
+
+
+@given(
+    parts=st.lists(
+        STREAMS | st.sampled_from([b"data: a\n\n", b"data: \xc3\xa9\n\n", b"data: \n\n"])
+    ),
+    mark=st.sampled_from([b"", b"\xef\xbb\xbf"]),
+    cuts=st.none() | st.lists(st.integers(0)),
+)
+def test_what_is_taken_as_one_message_is_what_is_read_line_by_line(
+    parts: list[bytes], mark: bytes, cuts: list[int] | None
+) -> None:
+    stream, reader = mark + b"".join(parts), SseReader()
+    came = [mark, *parts] if cuts is None else pieces(stream, cuts)
+    assert [event for piece in came for event in taken(reader, piece)] == naive(stream)
+
+
+def test_one_usual_message_needs_no_lines() -> None:
+    reader = SseReader(max_event=100)
+    assert reader.one_message(b"data: a\n\n") == b"a"
+    assert reader.one_message(b"data: %b\n\n" % (b"a" * 100)) is None
+    assert reader.one_message(b"data: a\rb\n\n") is None
+    assert reader.one_message(b"data: a\n\ndata: b\n\n") is None
+    reader.feed(b"data: a\n")
+    assert reader.one_message(b"data: a\n\n") is None
+
+
 @given(stream=STREAMS)
 def test_byte_by_byte_reads_like_the_naive_reader(stream: bytes) -> None:
     reader = SseReader()

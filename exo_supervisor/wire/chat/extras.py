@@ -32,9 +32,10 @@ class Extras:
 
     def see(self, data: bytes, choices: bytes | Raw) -> bool:
         """Read them out of a chunk; False: it has too many names beside its choices."""
-        names = data.count(b'":')
-        if names > MAX_NAMES and names - bytes(choices).count(b'":') > MAX_NAMES:
-            return False
+        if len(data) > 2 * MAX_NAMES:  # a name takes two bytes beside its letters
+            names = data.count(b'":')
+            if names > MAX_NAMES and names - bytes(choices).count(b'":') > MAX_NAMES:
+                return False
         try:
             return self.note(members(Raw(data)))
         except UNREADABLE:

@@ -120,6 +120,9 @@ class Reader(Answer, ABC):
         """Take the next bytes of the body and return what the client gets for them."""
         if self.done or self.fault is not None:
             return b""
+        message = self._sse.one_message(data)
+        if message is not None:
+            return self.read_event(message)
         try:
             events = self._sse.feed(data)
         except OversizedEventError as error:
