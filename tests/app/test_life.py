@@ -87,7 +87,8 @@ class Ends:
             self.whole += answer.choices[0].finish_reason == "stop"
 
 
-@pytest.mark.parametrize("spare", ["node", pytest.param("cloud", marks=pytest.mark.alone)])
+@pytest.mark.alone
+@pytest.mark.parametrize("spare", ["node", "cloud"])
 async def test_a_node_killed_under_fifty_requests_costs_only_what_had_begun(spare: str) -> None:
     """Whoever had no answer yet gets one from elsewhere, and each request has its one line."""
     cloud, other = Cloud(KEY, (CLOUD_MODEL,), pace=0.0), ExoNode("C", pace=0.01, tokens=20)

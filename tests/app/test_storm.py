@@ -8,7 +8,7 @@ from tests.app.world import CHAT, CLOUD_MODEL, KEY, events, in_process
 
 pytestmark = pytest.mark.real_time
 
-CLIENTS, TURNS = 20, 4
+CLIENTS, TURNS = 10, 4
 PATIENT = {"connect": 60.0, "headers": 60.0}
 """So that on a busy machine, too, every attempt arrives."""
 DISEASES: list[tuple[Disease, float]] = [

@@ -225,7 +225,10 @@ def test_the_readme_says_in_how_many_ways_targets_fail() -> None:
 
 
 @pytest.mark.real_time
-@pytest.mark.parametrize("name", ["long first prefill step", "silence in mid-answer"])
+@pytest.mark.parametrize(
+    "name",
+    ["long first prefill step", pytest.param("silence in mid-answer", marks=pytest.mark.alone)],
+)
 async def test_a_silence_that_is_vouched_for_holds_and_one_that_is_not_fails_the_row(
     name: str,
 ) -> None:
