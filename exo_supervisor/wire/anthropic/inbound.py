@@ -16,26 +16,23 @@ from exo_supervisor.wire.anthropic.events import DIALECT
 from exo_supervisor.wire.anthropic.tools import Tool, ToolChoice, tool_fields
 from exo_supervisor.wire.anthropic.turns import Block, Conversation, Turn, system_text
 from exo_supervisor.wire.chat.body import (
-    PREFILL,
     check_limit,
     check_messages,
     check_model,
     check_stop,
     check_stop_size,
-    demands_of,
     missing,
     read_fields,
 )
 from exo_supervisor.wire.chat.members import Members, MembersDecoder
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import ChatRequest
-from exo_supervisor.wire.exo.hazards import read_hazards
+from exo_supervisor.wire.chat.translated import translated
 
 _HEADERS = ("anthropic-version", "anthropic-beta")
 _HEADER_VALUE = r"[!-~ ]{1,4096}"
 
 _SAMPLING = ("temperature", "top_p", "top_k")
-_MOST_DEMANDS = 64
 
 _EFFORTS = ((4_096, "low"), (16_384, "medium"))
 """Budgets of thinking up to which an effort is meant; more means `high`."""
@@ -115,7 +112,7 @@ def read_messages(body: bytes, headers: Mapping[str, str]) -> ChatRequest:
         raise bad_request("empty_messages", "no message holds anything", "messages")
     demands = talk.demands.union(unknown)
     told: dict[str, object] = {
-        "model": native["model"],
+        "model": model,
         "messages": messages,
         **tool_fields(known.tools, known.tool_choice, demands),
         "max_tokens": native["max_tokens"],
@@ -125,25 +122,11 @@ def read_messages(body: bytes, headers: Mapping[str, str]) -> ChatRequest:
         **_format(known, demands),
         "stream": bool(known.stream),
     }
-    fields = {name: Raw(msgspec.json.encode(value)) for name, value in told.items()}
-    native_demands = frozenset(sorted(demands)[:_MOST_DEMANDS])
-    prefill = {PREFILL} if messages[-1]["role"] == "assistant" else set[str]()
-    contents = (m["role"] != "assistant" and m["content"] != "" for m in messages)
-    return ChatRequest(
-        model=model,
-        stream=bool(known.stream),
-        include_usage=True,
-        demands=demands_of(fields) | native_demands | prefill,
-        native_demands=native_demands,
-        hazards=read_hazards(body, fields, contents),
-        max_tokens=known.max_tokens,
-        stop=stop,
-        n=None,
-        fields=fields,
-        dialect=DIALECT,
-        native=native,
-        headers=tuple((name, headers[name]) for name in _HEADERS if _can_go_on(headers.get(name))),
-    )
+    own = tuple((name, headers[name]) for name in _HEADERS if _can_go_on(headers.get(name)))
+    return translated(
+        body, native, told, dialect=DIALECT, limit=known.max_tokens, only_ours=demands,
+        prefills=True, headers=own,
+    )  # fmt: skip
 
 
 def _can_go_on(value: str | None) -> bool:

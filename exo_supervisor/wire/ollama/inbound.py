@@ -18,7 +18,6 @@ from exo_supervisor.wire.chat.body import (
     check_messages,
     check_model,
     check_stop,
-    demands_of,
     missing,
     read_as,
     read_fields,
@@ -27,7 +26,7 @@ from exo_supervisor.wire.chat.body import (
 from exo_supervisor.wire.chat.members import EMPTY, Members, MembersDecoder
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import ChatRequest, Fields
-from exo_supervisor.wire.exo.hazards import read_hazards
+from exo_supervisor.wire.chat.translated import as_fields, translated
 from exo_supervisor.wire.ollama.turns import Conversation, Message, Turn, with_images
 from exo_supervisor.wire.openai.inputs import Dimensions, count_inputs, embeddings
 
@@ -55,7 +54,6 @@ _HARMLESS: Final = {
 """Options of sampling that nobody else has, and the value that changes nothing."""
 _REFUSED: Final = ("suffix", "template", "context", "raw")
 _PLAIN_NAME = r"[a-z0-9_]{1,64}"
-_MOST_DEMANDS = 16
 
 
 class _Options(Struct):
@@ -150,7 +148,7 @@ def read_embed(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:
     fields: dict[str, object] = {"model": model, "input": told, "encoding_format": "float"}
     if known.dimensions is not None:
         fields["dimensions"] = known.dimensions
-    return embeddings(model, _raw(fields), count)
+    return embeddings(model, as_fields(fields), count)
 
 
 def _asking(
@@ -174,30 +172,10 @@ def _asking(
         **_format(known.format),
         "stream": known.stream is not False,
     }
-    fields = _raw(told)
     demands = _unknown(options).union(unknown)
     if bytes(known.logprobs) not in EMPTY:
         demands.add("logprobs")
-    only_ours = frozenset(sorted(demands)[:_MOST_DEMANDS])
-    contents = (bool(m["content"]) for m in messages if m["role"] != "assistant")
-    return ChatRequest(
-        model=model,
-        stream=known.stream is not False,
-        include_usage=True,
-        demands=demands_of(fields) | only_ours,
-        native_demands=only_ours,
-        hazards=read_hazards(body, fields, contents),
-        max_tokens=limit,
-        stop=stop,
-        n=None,
-        fields=fields,
-        dialect="ollama",
-        native=native,
-    )
-
-
-def _raw(fields: dict[str, object]) -> Fields:
-    return {name: Raw(msgspec.json.encode(value)) for name, value in fields.items()}
+    return translated(body, native, told, dialect="ollama", limit=limit, only_ours=demands)
 
 
 def _unknown(options: Fields) -> set[str]:

@@ -12,9 +12,7 @@ from msgspec import Raw
 
 from exo_supervisor.core.outcomes import bad_request
 from exo_supervisor.wire.chat.body import (
-    PREFILL,
     check_model,
-    demands_of,
     missing,
     read_fields,
     wrong,
@@ -22,7 +20,7 @@ from exo_supervisor.wire.chat.body import (
 from exo_supervisor.wire.chat.members import Members, MembersDecoder
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import ChatRequest
-from exo_supervisor.wire.exo.hazards import read_hazards
+from exo_supervisor.wire.chat.translated import translated
 from exo_supervisor.wire.responses.items import Conversation, Item, Message
 from exo_supervisor.wire.responses.tools import Tool, ToolChoice, refused, tool_fields
 
@@ -99,7 +97,7 @@ def read_responses(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:
     _refuse(known, unknown)
     messages = _messages(known)
     told: dict[str, object] = {
-        "model": native["model"],
+        "model": model,
         "messages": messages,
         **tool_fields(known.tools, known.tool_choice, parallel=known.parallel_tool_calls),
         **_limits(known),
@@ -107,22 +105,8 @@ def read_responses(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:
         **_form(known),
         "stream": bool(known.stream),
     }
-    fields = {name: Raw(msgspec.json.encode(value)) for name, value in told.items()}
-    prefill = {PREFILL} if messages[-1]["role"] == "assistant" else frozenset[str]()
-    contents = (m["role"] != "assistant" and m["content"] != "" for m in messages)
-    return ChatRequest(
-        model=model,
-        stream=bool(known.stream),
-        include_usage=True,
-        demands=demands_of(fields) | prefill,
-        hazards=read_hazards(body, fields, contents),
-        max_tokens=known.max_output_tokens,
-        stop=(),
-        n=None,
-        fields=fields,
-        dialect=DIALECT,
-        native=native,
-    )
+    limit = known.max_output_tokens
+    return translated(body, native, told, dialect=DIALECT, limit=limit, prefills=True)
 
 
 def _refuse(known: _Known, unknown: list[str]) -> None:
