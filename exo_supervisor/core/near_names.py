@@ -43,9 +43,9 @@ def near(name: str, known: Iterable[str]) -> list[str]:
     return list(found)[:MOST]
 
 
-def similar_clause(names: Sequence[str]) -> str:
+def similar_clause(names: Sequence[str], what: str = "similar") -> str:
     """Name those that come near, behind what says that a name is not known."""
-    return f"; similar: {', '.join(names)}" if names else ""
+    return f"; {what}: {', '.join(names)}" if names else ""
 
 
 def _tail(name: str) -> str:

@@ -20,6 +20,7 @@ _FIELDS: Final = frozenset(
      "cache_control", "context_management", "service_tier"}
 )  # fmt: skip
 _UNTHINKING: Final[JsonObject] = {"type": "disabled"}
+Blocks = list[tuple[JsonObject, list[JsonObject]]]
 _PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 
@@ -160,13 +161,6 @@ def answer(wish: Wish) -> Answer:
     reasons = {"stop": "end_turn", "length": "max_tokens"}
     reason = "tool_use" if wish.tool else reasons[wish.finish]
     blocks = _blocks(wish)
-    deltas = [_delta(index, delta) for index, (_, some) in enumerate(blocks) for delta in some]
-    for index, (start, some) in enumerate(blocks):  # each start goes out with its first delta
-        at = sum(len(before) for _, before in blocks[:index])
-        begun = _event("content_block_start", index=index, content_block=start)
-        deltas[at] = begun + deltas[at]
-        if index + 1 < len(blocks):
-            deltas[at + len(some) - 1] += _event("content_block_stop", index=index)
     total = {"output_tokens": len(wish.tokens)} if wish.billed else {}
     stop = _event("content_block_stop", index=len(blocks) - 1)
     ended = {"stop_reason": reason, "stop_sequence": None}
@@ -178,20 +172,12 @@ def answer(wish: Wish) -> Answer:
         early=wish.stream,
         content_type="text/event-stream" if wish.stream else "application/json",
         opening=(_event("message_start", message=message), _PING),
-        events=(*deltas, stop + finish),
+        events=(*_deltas(blocks), stop + finish),
         open_end=stop,
         closing=(_event("message_stop"),),
         failure=(b"event: error\ndata: " + failed + b"\n\n",),
         broken=b'event: content_block_delta\ndata: {"type":"content_block_delta","ind\n\n',
-        breaches={
-            "second_start": _event("message_start", message=message),
-            "other_block": _delta(len(blocks), {"type": "text_delta", "text": "x"}),
-            "nested_block": _event(
-                "content_block_start", index=1, content_block={"type": "text", "text": ""}
-            ),
-            "open_block": finish,
-            "no_reason": _event("message_stop"),
-        },
+        breaches=_breaches(len(blocks), message, finish),
         keepalive=_PING,
         whole=_json(message | {"content": content, "stop_reason": reason, "usage": usage | total}),
         partial=lambda _: _json(message | {"content": content}),
@@ -199,9 +185,33 @@ def answer(wish: Wish) -> Answer:
     )
 
 
-def _blocks(wish: Wish) -> list[tuple[JsonObject, list[JsonObject]]]:
+def _breaches(blocks: int, message: JsonObject, finish: bytes) -> dict[str, bytes]:
+    """Return events that may not stand in the middle of the last block."""
+    text = {"type": "text", "text": ""}
+    return {
+        "second_start": _event("message_start", message=message),
+        "other_block": _delta(blocks, {"type": "text_delta", "text": "x"}),
+        "nested_block": _event("content_block_start", index=1, content_block=text),
+        "open_block": finish,
+        "no_reason": _event("message_stop"),
+    }
+
+
+def _deltas(blocks: Blocks) -> list[bytes]:
+    """Return the events of all blocks; a start goes out with its first delta."""
+    deltas = [_delta(index, delta) for index, (_, some) in enumerate(blocks) for delta in some]
+    for index, (start, some) in enumerate(blocks):
+        at = sum(len(before) for _, before in blocks[:index])
+        begun = _event("content_block_start", index=index, content_block=start)
+        deltas[at] = begun + deltas[at]
+        if index + 1 < len(blocks):
+            deltas[at + len(some) - 1] += _event("content_block_stop", index=index)
+    return deltas
+
+
+def _blocks(wish: Wish) -> Blocks:
     """Return each block's start, and what is added to it."""
-    found: list[tuple[JsonObject, list[JsonObject]]] = []
+    found: Blocks = []
     thoughts = [
         {"type": "thinking_delta", "thinking": word} for word in wish.tokens[: wish.thoughts]
     ]

@@ -50,9 +50,12 @@ class Sinks:
 
     def _tell(self, takers: Sequence[tuple[str, Callable[[T], None]]], what: T) -> None:
         for name, take in takers:
+            # A sink is called inside of a request's end and of the conductor's turn, which no
+            # supervisor of its own stands around, and what it may raise is its writer's to know:
+            # nothing narrower keeps its fault from being theirs.
             try:
                 take(what)
-            except Exception as crash:  # noqa: BLE001 -- a view's fault is never a request's
+            except Exception as crash:  # noqa: BLE001 -- see above
                 self._failed(name, crash)
 
     def _failed(self, name: str, crash: Exception) -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 
 from exo_supervisor.core.breakers.table import Cell, Key
 from exo_supervisor.core.fleet.nodes import Node
+from exo_supervisor.core.fleet.providers import Clouds
 from exo_supervisor.core.fleet.trust import is_loopback
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
@@ -227,10 +228,7 @@ def status(  # noqa: PLR0913 - each is another part's to tell
         looked=[*silent, *quiet],
         nodes=rungs(machine),
         down=sum(node.fell_from is not None for node in found),
-        providers=[
-            ProviderSeen(name, p.state(now), (p.cloud.why_off or p.why) or None)
-            for name, p in clouds.providers.items()
-        ],
+        providers=_providers(clouds, now),
         requests=_requests(machine, tally.counts),
         last_failed=None if failed is None else FailedSeen(wall(failed.at), failed.why),
         held=[row for row in breakers(machine, wall) if row.forced],
@@ -249,6 +247,13 @@ def rungs(machine: Machine) -> dict[str, int]:
     found = machine.tables.registry.nodes.values()
     counts = Counter(n.rung for n in found if n.alias_of is None and not is_nobodys(n))
     return {rung: counts[rung] for rung in _RUNGS}
+
+
+def _providers(clouds: Clouds, now: float) -> list[ProviderSeen]:
+    return [
+        ProviderSeen(name, each.state(now), (each.cloud.why_off or each.why) or None)
+        for name, each in clouds.providers.items()
+    ]
 
 
 def to_trust(nodes: Iterable[Node]) -> str | None:

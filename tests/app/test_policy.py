@@ -10,7 +10,7 @@ from exo_supervisor.config.read import read
 from exo_supervisor.config.schema import Config, Routing
 from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.names import Generation
-from exo_supervisor.core.policy import ANY_TIMERS, WAITS
+from exo_supervisor.core.policy import ANY_TIMERS, WAITS, Policy
 from exo_supervisor.wire.exo.traits import PEERS
 
 CLOUD = '[[provider]]\nname = "p"\nbase_url = "https://p.example/v1"\nkey_env = "K"\n'
@@ -37,6 +37,14 @@ def test_the_stall_of_a_cloud_is_its_own(text: str, stall: float) -> None:
 def test_a_balance_policy_that_is_not_built_is_not_taken_for_another() -> None:
     config = Config(routing=Routing(policy="weighted"))
     assert policy_of(config, {}).balance == "weighted", "the core refuses it by its name"
+
+
+def test_the_core_s_defaults_are_the_configuration_s() -> None:
+    """Both name their defaults, for whoever reads one of them alone."""
+    told, own = policy_of(Config(), {}), Policy()
+    for name in ("order", "balance", "patience", "attempts", "budget", "rules", "ready_interval"):
+        assert getattr(told, name) == getattr(own, name), name
+    assert told.peers["C"].timers == ANY_TIMERS
 
 
 def test_the_core_is_told_of_every_generation() -> None:

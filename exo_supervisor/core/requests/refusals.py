@@ -6,6 +6,7 @@ from math import ceil, inf
 from msgspec import structs
 
 from exo_supervisor.core.names import Address, Target
+from exo_supervisor.core.near_names import similar_clause
 from exo_supervisor.core.outcomes import TELLING, VERDICTS, Failure, Fault, Next, Refusal, RefusedAs
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import Block, Seen
@@ -196,10 +197,7 @@ def not_found(
 ) -> Refusal:
     """Say that nobody has this model, which names come near, and what is ready instead."""
     text = f"no node and no provider has the model {short(name)!r}"
-    if similar:
-        text += f"; similar: {', '.join(similar)}"
-    if placeable:
-        text += f"; Exo could place: {', '.join(placeable)}"
+    text += similar_clause(similar) + similar_clause(placeable, "Exo could place")
     return Refusal(404, "model_not_found", text + _ready(ready), param="model")
 
 
@@ -220,8 +218,7 @@ def not_placed(name: str, ready: Iterable[str]) -> Refusal:
 
 
 def _ready(models: Iterable[str]) -> str:
-    names = ", ".join(sorted(models)[:3])
-    return f"; ready now: {names}" if names else ""
+    return similar_clause(sorted(models)[:3], "ready now")
 
 
 def end_of(code: str, attempts: int) -> RefusedAs:

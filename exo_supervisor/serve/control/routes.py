@@ -17,6 +17,7 @@ from exo_supervisor.core.breakers.table import Forced
 from exo_supervisor.core.events import BreakerForced, Event, NodesForgotten
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId
+from exo_supervisor.core.near_names import similar_clause
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
 from exo_supervisor.core.requests.clients import may_ask, not_its_own
@@ -155,8 +156,7 @@ class Routes:
             return
         text = "no such model; GET /v1/models lists those that are known"
         for what, names in zip(("similar", "Exo could place"), catalog.nearest(name), strict=True):
-            if own := [each for each in names if may_ask(rule, each)]:
-                text += f"; {what}: {', '.join(own)}"
+            text += similar_clause([each for each in names if may_ask(rule, each)], what)
         raise BadRequestError(Refusal(404, "model_not_found", text))
 
     def _status(self) -> web.Response:
