@@ -1,0 +1,142 @@
+"""A program's own file, changed so that it can be put back byte for byte.
+
+Beside it stands what it was: `FILE.exo-supervisor-undo`, for its owner's eyes alone. Whoever reads
+the file meanwhile sees the old one or the new one, whole.
+"""
+
+import json
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from stat import S_IMODE
+from tempfile import mkstemp
+
+from exo_supervisor.cli.errors import VerbError
+from exo_supervisor.client.json_object import Fields, read_object
+
+PRIVATE = 0o600
+_SUFFIX = ".exo-supervisor-undo"
+
+
+def change(path: Path, edit: Callable[[str], str], new: str = "") -> bool:
+    """Change a file's text by `edit`; one that is not there begins as `new`. False: as it was.
+
+    Raises VerbError where it cannot be read, changed or merged; then nothing was changed.
+    """
+    path, side = _places(path)
+    found = _read(path)
+    undo = _undo_of(side)
+    if undo and found is not None and _digest(found) != undo.get("after"):
+        raise VerbError(
+            f"{path} was changed since connect wrote it",
+            why=[f"what stood there before is kept in {side}"],
+            hint=f"take its entry out by hand, then rm {side}",
+        )
+    before = _before(undo) if undo else found
+    try:
+        text = new if before is None else before.decode()
+        after = edit(text).encode()
+    except ValueError as error:  # a text that is no UTF-8, too
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise VerbError(f"{path} stays as it is", why=[why], hint="change it by hand") from error
+    if after == found:
+        return False
+    mode = PRIVATE if found is None else S_IMODE(path.stat().st_mode)
+    kept = {"before": None if before is None else b64encode(before).decode(), "mode": mode}
+    _replace(side, json.dumps(kept | {"after": _digest(after)}).encode(), PRIVATE, _read(side))
+    _replace(path, after, mode, found)
+    return True
+
+
+def undo(path: Path) -> bool:
+    """Put a file back as it was before `change`. False: it was not changed. Raises VerbError."""
+    path, side = _places(path)
+    kept = _undo_of(side)
+    if not kept:
+        return False
+    found = _read(path)
+    if found is not None and _digest(found) != kept.get("after"):
+        raise VerbError(
+            f"{path} was changed since connect wrote it, and would lose that",
+            why=[f"what stood there before is kept in {side}"],
+            hint=f"take its entry out by hand, then rm {side}",
+        )
+    before, mode = _before(kept), kept.get("mode")
+    if before is not None:
+        _replace(path, before, mode if isinstance(mode, int) else PRIVATE, found)
+    elif found is not None:
+        path.unlink()
+    side.unlink()
+    return True
+
+
+def _places(path: Path) -> tuple[Path, Path]:
+    """Follow links: a file that stands elsewhere is changed there."""
+    path = Path(os.path.realpath(path))
+    return path, path.with_name(path.name + _SUFFIX)
+
+
+def _undo_of(side: Path) -> Fields:
+    raw = _read(side)
+    if raw is None:
+        return {}
+    kept = read_object(raw)
+    if "after" not in kept:
+        raise VerbError(f"{side} is torn", hint=f"look at the file beside it, then rm {side}")
+    return kept
+
+
+def _before(kept: Fields) -> bytes | None:
+    text = kept.get("before")
+    return b64decode(text) if isinstance(text, str) else None
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _replace(path: Path, text: bytes, mode: int, found: bytes | None) -> None:
+    """Write a file anew, in one step, unless somebody else changed it meanwhile."""
+    try:
+        if found is not None and not os.access(path, os.W_OK):
+            raise PermissionError(13, "it is read-only")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number, name = mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(text)
+                file.flush()
+                os.fchmod(number, mode)
+                _keep_owner(number, path)
+                os.fsync(number)
+            if _read(path) != found:
+                raise VerbError(f"{path} was changed meanwhile", hint="run it again")
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _keep_owner(number: int, path: Path) -> None:
+    """Leave a file, or the first in a folder, to whom it is: root may change anybody's."""
+    if os.geteuid() == 0:
+        status = (path if path.exists() else path.parent).stat()
+        os.fchown(number, status.st_uid, status.st_gid)
+
+
+def _digest(text: bytes) -> str:
+    return sha256(text).hexdigest()
+
+
+def _unusable(path: Path, error: OSError) -> VerbError:
+    why = (error.strerror or type(error).__name__).lower()
+    return VerbError(f"{path} cannot be changed", why=[why], hint="nothing was changed")
