@@ -20,9 +20,9 @@ _EXAMPLE = 'exo-supervisor chat "PROMPT"'
 def chat(arguments: Arguments) -> int:
     """Ask one question and write the answer, or converse; fails if an answer is not whole."""
     if _converses(arguments):
-        return Conversation(arguments, arguments.model or _only_ready(arguments)).run()
+        return Conversation(arguments, arguments.model or only_ready(arguments)).run()
     question = _question(arguments)
-    model = arguments.model or _only_ready(arguments)
+    model = arguments.model or only_ready(arguments)
     told: list[Fields] = [{"role": "user", "content": question}]
     if arguments.system is not None:
         told.insert(0, {"role": "system", "content": arguments.system})
@@ -64,7 +64,7 @@ def _piped(*, wanted: bool) -> str:
         return sys.stdin.read().rstrip("\n")
 
 
-def _only_ready(arguments: Arguments) -> str:
+def only_ready(arguments: Arguments) -> str:
     """Take the one model that is ready (at Exo before cloud); several or none are an error."""
     listed = objects(parse_object(fetch(arguments, "/supervisor/models")).get("models"))
     known = [each for each in listed if not each.get("alias_of")]

@@ -15,11 +15,13 @@ Edit = Literal["", "json", "toml", "yaml", "manager"]
 class Neighbour(NamedTuple):
     """One program: its environment, its own file and what goes in there, and what people do.
 
-    `new` is what the file holds where there is none yet; `do` says what is left to do by hand.
+    `flags` are what it is started with, `new` is what the file holds where there is none yet, and
+    `do` says what is left to do by hand.
     """
 
     environ: Mapping[str, str] = MappingProxyType({})
     program: str = ""
+    flags: tuple[str, ...] = ()
     file: str = ""
     edit: Edit = ""
     entry: object = None
@@ -27,6 +29,7 @@ class Neighbour(NamedTuple):
     do: str = ""
 
 
+_CODEX = "{name='exo',wire_api='responses',env_key='$VARIABLE',base_url='$URL/v1'}"
 _OPENAI = {"OPENAI_BASE_URL": "$URL/v1", "OPENAI_API_KEY": "$TOKEN"}
 _OF_PI = {
     "baseUrl": "$URL/v1",
@@ -56,6 +59,11 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
     "codex": Neighbour(
         environ={"$VARIABLE": "$TOKEN"},
         program="codex",
+        flags=(
+            *("-c", 'model="$MODEL"', "-c", f'model_provider="{NAME}"'),
+            *("-c", 'web_search="disabled"', "-c"),
+            f"model_providers.{NAME}={_CODEX}",
+        ),
         file="$CODEX_HOME:~/.codex/config.toml",
         edit="toml",
         entry={
@@ -74,7 +82,7 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
         do="it reads its token from $VARIABLE: export it where codex is started",
     ),
     "opencode": Neighbour(
-        environ={"$VARIABLE": "$TOKEN"},
+        environ={"$VARIABLE": "$TOKEN", "OPENCODE_CONFIG_CONTENT": "$ENTRY"},
         program="opencode",
         file="$OPENCODE_CONFIG_DIR:~/.config/opencode/opencode.json",
         edit="json",
@@ -139,6 +147,7 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
     "aider": Neighbour(
         environ={"OPENAI_API_BASE": "$URL/v1", "OPENAI_API_KEY": "$TOKEN"},
         program="aider",
+        flags=("--model", "openai/$MODEL"),
         file="~/.aider.conf.yml",
         edit="yaml",
         entry={

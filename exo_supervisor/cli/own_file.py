@@ -13,6 +13,7 @@ from pathlib import Path
 from stat import S_IMODE
 from tempfile import mkstemp
 
+from exo_supervisor.cli.edits import NotMergedError
 from exo_supervisor.cli.errors import VerbError
 from exo_supervisor.client.json_object import Fields, read_object
 
@@ -38,7 +39,7 @@ def change(path: Path, edit: Callable[[str], str], new: str = "") -> bool:
     try:
         text = new if before is None else before.decode()
         after = edit(text).encode()
-    except ValueError as error:  # a text that is no UTF-8, too
+    except (NotMergedError, ValueError) as error:  # a text that is no UTF-8, or no TOML
         why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise VerbError(f"{path} stays as it is", why=[why], hint="change it by hand") from error
     if after == found:
@@ -116,14 +117,18 @@ def _replace(path: Path, text: bytes, mode: int, found: bytes | None) -> None:
                 os.fchmod(number, mode)
                 _keep_owner(number, path)
                 os.fsync(number)
-            if _read(path) != found:
-                raise VerbError(f"{path} was changed meanwhile", hint="run it again")
-            os.replace(name, path)
+            _check_unchanged(path, found)
+            Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
         raise _unusable(path, error) from error
+
+
+def _check_unchanged(path: Path, found: bytes | None) -> None:
+    if _read(path) != found:
+        raise VerbError(f"{path} was changed meanwhile", hint="run it again")
 
 
 def _keep_owner(number: int, path: Path) -> None:

@@ -28,6 +28,9 @@ class Arguments(NamedTuple):
     keep: bool = False
     debug: bool = False
     yes: bool = False
+    write: bool = False
+    undo: bool = False
+    run: bool = False
     model: str | None = None
     system: str | None = None
     max_tokens: int | None = None
@@ -62,6 +65,9 @@ def parse(argv: Sequence[str]) -> Arguments:
         keep="keep" in switches,
         debug="debug" in switches,
         yes="yes" in switches,
+        write="write" in switches,
+        undo="undo" in switches,
+        run="run" in switches,
         model=values.get("model"),
         system=values.get("system"),
         max_tokens=_tokens(values.get("max-tokens")),

@@ -51,6 +51,9 @@ FLAGS = {
         Flag("temperature", "NUMBER", "0 for the likeliest words, higher for others"),
         Flag("privacy", "local_only", "never leave the own Exo", ("local_only",)),
         Flag("route", "exo|cloud", "let only these serve", ("exo", "cloud")),
+        Flag("write", "", "write it into the program's own file"),
+        Flag("undo", "", "put that file back as it was"),
+        Flag("run", "", "start the program with it"),
         Flag("yes", "", "do not ask before what cannot be undone"),
         Flag("deadline", "SECONDS", "give up after this time"),
     )
@@ -189,6 +192,16 @@ VERBS = {
             flags=("model",),
             words="[TARGET open|close|auto]",
             most=2,
+        ),
+        Verb(
+            "connect",
+            "act",
+            "connect",
+            "tell Claude Code, Codex, Ollama's clients, ... where this is",
+            ("connect codex", "connect opencode --write", "connect claude-code --run"),
+            flags=("model", "write", "undo", "run"),
+            words="PROGRAM",
+            most=UNBOUNDED,
         ),
         Verb(
             "token",
