@@ -59,6 +59,9 @@ def told_stranger(head: Head, refusal: Refusal) -> Refusal:
 def _patient(framing: Framing) -> Framing:
     """Let whole answers be waited for, too, and errors be told in words that shut nothing out."""
 
+    def error_body(said: Told) -> bytes:
+        return without_words(framing.error_body(said))
+
     def keepalive(reply: Reply) -> bytes:
         return framing.keepalive(reply) if reply.chat.stream else BLANK
 
@@ -71,7 +74,7 @@ def _patient(framing: Framing) -> Framing:
     return structs.replace(
         framing,
         told=_mild,
-        error_body=lambda said: without_words(framing.error_body(said)),
+        error_body=error_body,
         keepalive=keepalive,
         error_event=error_event,
         served=served,

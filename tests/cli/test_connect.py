@@ -43,7 +43,7 @@ def path_of(home: Path, name: str) -> Path:
 def says(service: Service, tcp: str = "127.0.0.1:11435") -> None:
     server = {"tcp": tcp, "token_env": "EXO_SUPERVISOR_TOKEN"}
     service.says("GET /supervisor/config", {"file": "/f.toml", "config": {"server": server}})
-    service.says("GET /supervisor/models", {"models": [{"id": "m", "state": "ready", "where": []}]})
+    service.says("GET /supervisor/models", {"models": [{"id": "m", "state": "ready"}]})
 
 
 @pytest.mark.real_time

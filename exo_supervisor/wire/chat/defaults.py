@@ -1,14 +1,15 @@
 """Fields that a configured row gives where its client left them out, as if it had sent them."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Raw, Struct, structs
 
 from exo_supervisor.core.outcomes import bad_request
 from exo_supervisor.wire.bounds import MAX_CHOICES
 from exo_supervisor.wire.chat.body import check_limit, check_stop, demands_of
-from exo_supervisor.wire.chat.request import ChatRequest, Fields
+from exo_supervisor.wire.chat.request import ChatRequest
 
 _LIMITS: Final = frozenset({"max_tokens", "max_completion_tokens"})
 """Two words for one thing: who says either has said it."""
@@ -31,7 +32,7 @@ class _Known(Struct):
 _known = msgspec.json.Decoder(_Known)
 
 
-def fill(chat: ChatRequest, defaults: Fields) -> ChatRequest:
+def fill(chat: ChatRequest, defaults: Mapping[str, Raw]) -> ChatRequest:
     """Fill in what a request leaves out; what it says itself, be it null, stays."""
     said = chat.fields.keys()
     if not _LIMITS.isdisjoint(said):
