@@ -5,16 +5,21 @@ from functools import partial
 
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
+from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.handed_over import HandedOver
 from exo_supervisor.serve.control.plain import answer
 from exo_supervisor.serve.control.routes import Routes
+from exo_supervisor.serve.control.token_orders import TokenOrders
+from exo_supervisor.serve.tokens import Tokens
 
 
 def handed_over(
-    machine: Machine, ask: Callable[[Event], None], about: About, admin_group: int | None
-) -> HandedOver:
+    machine: Machine, ask: Callable[[Event], None], about: About, admin_group: int | None,
+    tokens: Tokens, clients: Clients,
+) -> HandedOver:  # fmt: skip
     """Make what answers the requests of one listener that are no chats."""
-    routes = Routes(machine, ask, about, Authority(admin_group))
+    orders = TokenOrders(tokens, clients)
+    routes = Routes(machine, ask, about, Authority(admin_group), orders)
     return HandedOver(partial(answer, routes.look))

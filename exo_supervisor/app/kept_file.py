@@ -1,6 +1,7 @@
 """Keeps something across restarts: what it last was is written to a small file when it changes."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -82,7 +83,7 @@ def why(fault: Exception) -> str:
 async def read_file(path: Path | None, name: str, decode: Callable[[bytes], T], none: T) -> T:
     """Read what was kept; `none` where there is nothing, or, with a line in the log, no reading.
 
-    `decode` raises SupervisorError for what we have not written.
+    `decode` raises SupervisorError for what we have not written; that is put aside, not lost.
     """
     if path is None:
         return none
@@ -90,6 +91,9 @@ async def read_file(path: Path | None, name: str, decode: Callable[[bytes], T], 
         content = await to_thread.run_sync(read_kept, path)
         return none if content is None else decode(content)
     except (OSError, SupervisorError) as fault:
+        aside = path.with_name(f"{path.name}.unreadable")
+        with suppress(OSError):
+            await to_thread.run_sync(path.replace, aside)
         event = f"{name}_unreadable"
-        log.warning(event, why=why(fault), path=str(path))
+        log.warning(event, why=why(fault), put_aside=str(aside))
         return none

@@ -49,7 +49,7 @@ from exo_supervisor.runtime.current import Current
 from exo_supervisor.runtime.restarts import Restarts
 from exo_supervisor.runtime.sinks import Sinks
 from exo_supervisor.runtime.supervise import Service, supervise
-from exo_supervisor.serve.clients import Clients, digest_of
+from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.late import Late
@@ -59,6 +59,7 @@ from exo_supervisor.serve.listener import Listener
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.target import DISPATCHED
 from exo_supervisor.serve.token import Guard
+from exo_supervisor.serve.tokens import Tokens, decode_tokens, digest_of
 from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.views.advice import sum_up
 from exo_supervisor.views.day_book import DayBook
@@ -72,7 +73,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 IDLE = 30.0
 """Seconds after which an idle conductor turns all the same, where no watchdog asks for less."""
 
-DAY_BOOK = "day_book.json"
+DAY_BOOK, TOKENS = "day_book.json", "tokens.json"
 WRITE_EVERY = 2.0
 """Seconds, at least, between two writes of what was counted."""
 
@@ -112,11 +113,11 @@ async def serve(
         sources = Sources(config, machine, fetch, send, state)
         histograms = (*metrics.histograms, delay.delays)
         scrape = Scrape(machine, metrics.counters, histograms, sinks.failures)
-        others = _others(
-            given, machine, conductor, _about(given, sources, live, tally, book, scrape)
-        )
+        tokens = await _tokens(given)
+        clients = Clients(who_of(config, policy.clients), tokens.client_of)
+        about = _about(given, sources, live, tally, book, scrape)
+        others = _others(given, machine, conductor, about, tokens, clients)
         ingress = _ingress(given, current, conductor, live, sinks, nodes, clouds, machine.catalog)
-        clients = _clients(given, policy)
         listener = _listener(given, ingress, others, clients, clock)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
@@ -194,12 +195,14 @@ def _ingress(
     return Ingress(context, gate, live, sinks.done, config.server.max_body_bytes, catalog)
 
 
-def _clients(given: Given, policy: Policy) -> Clients:
-    """Let the kernel say who asks on the Unix socket, and a token on TCP."""
-    tokens = [(given.tcp[1], DEFAULT_CLIENT.name)] if given.tcp is not None else []
-    tokens += [(secret, name) for name, secret in given.client_tokens.items()]
-    digests = {digest_of(secret.reveal()): name for secret, name in reversed(tokens)}
-    return Clients(who_of(given.config, policy.clients), digests)
+async def _tokens(given: Given) -> Tokens:
+    """Take the tokens of the configuration, and those that were made in earlier runs."""
+    path = given.state and given.state / TOKENS
+    fixed = [(given.tcp[1], DEFAULT_CLIENT.name)] if given.tcp is not None else []
+    fixed += [(secret, name) for name, secret in given.client_tokens.items()]
+    digests = {digest_of(secret.reveal()): name for secret, name in reversed(fixed)}
+    made = await read_file(path, "tokens", decode_tokens, ())
+    return Tokens(time, digests, made, writes_to(path))
 
 
 def _listener(
@@ -216,7 +219,10 @@ def _listener(
     )
 
 
-def _others(given: Given, machine: Machine, conductor: Conductor, about: About) -> Late:
+def _others(
+    given: Given, machine: Machine, conductor: Conductor, about: About, tokens: Tokens,
+    clients: Clients,
+) -> Late:  # fmt: skip
     """Make what answers all but chats, once somebody asks for it.
 
     aiohttp is a third of the memory and half of the CPU that a start takes: too much for a house
@@ -230,7 +236,7 @@ def _others(given: Given, machine: Machine, conductor: Conductor, about: About) 
 
     async def make() -> "HandedOver":
         handed_over = await to_thread.run_sync(bring)
-        return handed_over(machine, conductor.ask, about, given.admin_group)
+        return handed_over(machine, conductor.ask, about, given.admin_group, tokens, clients)
 
     return Late(make)
 

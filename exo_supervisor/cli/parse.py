@@ -39,6 +39,7 @@ class Arguments(NamedTuple):
     route: str | None = None
     deadline: float | None = None
     wait: float | None = None
+    days: int | None = None
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -70,12 +71,13 @@ def parse(argv: Sequence[str]) -> Arguments:
         run="run" in switches,
         model=values.get("model"),
         system=values.get("system"),
-        max_tokens=_tokens(values.get("max-tokens")),
+        max_tokens=_whole("max-tokens", values, "500"),
         temperature=_temperature(values.get("temperature")),
         privacy=values.get("privacy"),
         route=values.get("route"),
         deadline=_seconds("deadline", values),
         wait=_seconds("wait", values),
+        days=_whole("days", values, "90"),
     )
 
 
@@ -178,11 +180,12 @@ def _unknown(name: str) -> VerbError:
     return misuse(f"unknown verb `{name}`{similar(name, list(VERBS))}", f"{PROGRAM} --help")
 
 
-def _tokens(text: str | None) -> int | None:
+def _whole(flag: str, values: Mapping[str, str], example: str) -> int | None:
+    text = values.get(flag)
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and int(text[:10]) > 0 and len(text) < _DIGITS):
-        raise misuse(f"--max-tokens wants a number above 0, got `{text}`", "--max-tokens 500")
+        raise misuse(f"--{flag} wants a number above 0, got `{text}`", f"--{flag} {example}")
     return int(text)
 
 

@@ -55,6 +55,7 @@ FLAGS = {
         Flag("undo", "", "put that file back as it was"),
         Flag("run", "", "start the program with it"),
         Flag("yes", "", "do not ask before what cannot be undone"),
+        Flag("days", "NUMBER", "the new token ends after so many"),
         Flag("deadline", "SECONDS", "give up after this time"),
     )
 }
@@ -207,8 +208,11 @@ VERBS = {
             "token",
             "act",
             "token",
-            "print a new token for server.tcp, and where it belongs",
-            ("token",),
+            "print a token for server.tcp; make, list or end those of clients",
+            ("token", "token new kids --days 90", "token list", "token revoke kids"),
+            flags=("days",),
+            words="[list|new NAME|revoke NAME]",
+            most=2,
         ),
         Verb(
             "drill",

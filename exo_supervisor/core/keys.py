@@ -14,7 +14,7 @@ _LEAST = 8
 
 _PREFIXES = (
     r"[spr]k-|[spr]k_|gsk_|hf_|AIza|r8_|xai-|pplx-|nvapi-|ghp_|gho_|github_pat_|glpat-|"
-    r"xox[abprs]-|AKIA|fw_|tgp_v1_|csk-|co_|eyJ[A-Za-z0-9_-]{8,}\.|ya29\."
+    r"exs_|xox[abprs]-|AKIA|fw_|tgp_v1_|csk-|co_|eyJ[A-Za-z0-9_-]{8,}\.|ya29\."
 )
 _SHAPES = (
     rf"(?i)(?<![A-Za-z0-9])(?:{_PREFIXES})[A-Za-z0-9_.~+/=*…-]{{8,}}"

@@ -1,8 +1,6 @@
 """Who asks: which client's rule holds for a user at the Unix socket, or for a token on TCP."""
 
-from collections.abc import Iterable, Mapping
-from hashlib import sha256
-from types import MappingProxyType
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from msgspec import Struct
@@ -35,16 +33,14 @@ class Peer(Protocol):
 
 
 class Clients:
-    """Knows the rules in their order; of tokens it has no more than their digests.
-
-    What is looked up by a digest takes a time that tells at most of the digest, and whoever sends
-    a token cannot choose that.
-    """
+    """Knows the rules in their order; `name_of` says whose a token is."""
 
     def __init__(
-        self, rows: Iterable[Who] = (), tokens: Mapping[bytes, str] = MappingProxyType({})
+        self,
+        rows: Iterable[Who] = (),
+        name_of: Callable[[str], str | None] = lambda _: None,
     ) -> None:
-        self._rows, self._tokens = tuple(rows), tokens
+        self._rows, self._name_of = tuple(rows), name_of
         self._default = self.named(DEFAULT_CLIENT.name) or DEFAULT_CLIENT
         self._by_group = any(row.gids for row in self._rows)
         self._found: dict[tuple[int | None, frozenset[int]], ClientRule] = {}
@@ -53,6 +49,13 @@ class Clients:
         """Tell somebody whose token is not known, as a client of ours may need it told."""
         kinds = {row.rule.profile for row in self._rows}
         return told_stranger(head, refusal) if TOKEN_MANAGER in kinds else refusal
+
+    def names(self) -> list[str]:
+        """List whoever may have a token."""
+        return [
+            *(row.rule.name for row in self._rows if row.rule is not self._default),
+            DEFAULT_CLIENT.name,
+        ]
 
     def named(self, name: str) -> ClientRule | None:
         """Return the rule of this name."""
@@ -73,10 +76,5 @@ class Clients:
 
     def of_token(self, token: str) -> ClientRule | None:
         """Say which rule holds for a token; None: it is nobody's."""
-        name = self._tokens.get(digest_of(token))
+        name = self._name_of(token)
         return self._default if name == DEFAULT_CLIENT.name else self.named(name or "")
-
-
-def digest_of(token: str) -> bytes:
-    """Return what is kept of a token."""
-    return sha256(token.encode(errors="surrogateescape")).digest()

@@ -26,6 +26,7 @@ from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.ollama_routes import OllamaRoutes
 from exo_supervisor.serve.control.orders import ORDERS, Orders
 from exo_supervisor.serve.control.plain import wrong_method
+from exo_supervisor.serve.control.token_orders import TOKENS, TokenOrders
 from exo_supervisor.serve.control.trusting import WORDS, Trusting
 from exo_supervisor.serve.heads import JSON_HEADERS
 from exo_supervisor.serve.peer import client_of
@@ -51,10 +52,11 @@ class Routes:
         ask: Callable[[Event], None],
         about: About,
         authority: Authority | None = None,
+        tokens: TokenOrders | None = None,
     ) -> None:
         self._machine, self._ask, self._about = machine, ask, about
         self._authority, self._trusting = authority or Authority(), Trusting(machine, ask)
-        self._orders = Orders(machine, ask)
+        self._orders, self._tokens = Orders(machine, ask), tokens
         self._created = int(time())
         health = {"status": "ok", "device_name": gethostname(), "memory_gb": memory_gb()}
         self._exact: dict[str, Callable[[], web.Response]] = {
@@ -88,6 +90,9 @@ class Routes:
         """Answer a request by its path. Raises BadRequestError."""
         if path == "/metrics":
             return self._metrics(request)
+        if self._tokens is not None and (path == TOKENS or path.startswith(f"{TOKENS}/")):
+            self._authority.check(request, f"tokens {path[len(TOKENS) + 1 :][:LONGEST]}".rstrip())
+            return self._tokens.look(request, path[len(TOKENS) + 1 :])
         if path.startswith("/api/"):
             looked_up = self._ollama.look(request, path)
             return looked_up or self._look(request, path)

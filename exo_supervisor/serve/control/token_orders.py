@@ -1,0 +1,105 @@
+"""What an admin may order of tokens: to see which there are, to make one, to end some."""
+
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from difflib import get_close_matches
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from exo_supervisor.core.near_names import similar_clause
+from exo_supervisor.core.outcomes import BadRequestError, Refusal
+from exo_supervisor.errors import SupervisorError
+from exo_supervisor.serve.clients import Clients
+from exo_supervisor.serve.control.plain import wrong_method
+from exo_supervisor.serve.heads import JSON_HEADERS
+from exo_supervisor.serve.tokens import Token, Tokens, TooManyTokensError
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("tokens")
+
+TOKENS = "/supervisor/tokens"
+MAX_DAYS = 36_500
+_LONGEST = 200
+
+
+class TokenOrders:
+    """Answers what lies at and below /supervisor/tokens; whoever asks was let through."""
+
+    def __init__(self, tokens: Tokens, clients: Clients) -> None:
+        self._tokens, self._clients = tokens, clients
+
+    def look(self, request: web.BaseRequest, rest: str) -> Awaitable[web.Response] | web.Response:
+        """Answer a request. Raises BadRequestError."""
+        if not rest:
+            if request.method not in ("GET", "HEAD"):
+                raise wrong_method(TOKENS, "GET")
+            return _json({"tokens": [_row(each) for each in self._tokens.rows()]})
+        name, _, verb = rest.rpartition("/")
+        if verb not in ("new", "revoke") or not name:
+            text = f"tokens take {TOKENS}/NAME/new or /revoke"
+            raise BadRequestError(Refusal(404, "route_not_found", text))
+        if request.method != "POST":
+            raise wrong_method(f"{TOKENS}/NAME/new and /revoke", "POST")
+        if verb == "revoke":
+            return self._revoke(name)
+        return self._make(name, _days(request.query.get("days")))
+
+    async def _make(self, client: str, days: int | None) -> web.Response:
+        names = self._clients.names()
+        if client not in names:
+            near = similar_clause(get_close_matches(client[:_LONGEST], names, n=3))
+            text = f"the configuration has no [[client]] of this name{near}"
+            raise BadRequestError(Refusal(404, "target_not_found", text))
+        try:
+            text, token = await self._tokens.make(client, days)
+        except TooManyTokensError as full:
+            raise BadRequestError(Refusal(503, "overloaded", str(full))) from None
+        except (OSError, SupervisorError) as fault:
+            raise _not_kept("no token was made", fault) from None
+        log.info("token_made", id=token.id, client=client)
+        return _json({"token": text, **_row(token)})
+
+    async def _revoke(self, name: str) -> web.Response:
+        try:
+            gone = await self._tokens.revoke(name)
+        except (OSError, SupervisorError) as fault:
+            raise _not_kept("it holds no more, until a restart", fault) from None
+        if not gone:
+            text = "there is no such token, and none of a client of this name: see token list"
+            raise BadRequestError(Refusal(404, "target_not_found", text))
+        log.info("tokens_revoked", ids=gone)
+        return _json({"revoked": gone})
+
+
+def _days(said: str | None) -> int | None:
+    if said is None:
+        return None
+    if not (said.isascii() and said.isdigit() and len(said) < 6 and 0 < int(said) <= MAX_DAYS):  # noqa: PLR2004 - no more digits
+        text = f"days is a whole number from 1 to {MAX_DAYS}"
+        raise BadRequestError(Refusal(400, "wrong_type", text, param="days"))
+    return int(said)
+
+
+def _not_kept(what: str, fault: Exception) -> BadRequestError:
+    log.error("tokens_unwritable", why=type(fault).__name__)
+    text = f"{what}: the state directory cannot be written; the log says why"
+    return BadRequestError(Refusal(500, "internal", text))
+
+
+def _row(token: Token) -> dict[str, object]:
+    return {
+        "id": token.id,
+        "client": token.client,
+        "made": _wall(token.made),
+        "expires": None if token.expires is None else _wall(token.expires),
+    }
+
+
+def _wall(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _json(body: object) -> web.Response:
+    headers = {**JSON_HEADERS, "cache-control": "no-store"}
+    return web.Response(body=msgspec.json.encode(body), headers=headers)

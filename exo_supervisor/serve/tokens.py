@@ -1,0 +1,129 @@
+"""The tokens for TCP: those of the configuration, and those that were made since.
+
+No token is kept, only its digest (SHA-256). What is looked up by a digest takes a time that tells
+at most of the digest, and whoever sends a token cannot choose that.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+import anyio
+import msgspec
+from msgspec import Meta, Struct
+
+from exo_supervisor.errors import SupervisorError
+
+MAX_TOKENS = 500
+_PREFIX = "exs_"
+"""What tells such a token from others', for whoever looks for lost ones."""
+_BYTES = 32
+
+_Text = Annotated[str, Meta(max_length=128)]
+_Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+
+class Token(Struct, frozen=True):
+    """What is kept of one; the times are seconds since 1970, and None is never."""
+
+    id: _Text
+    client: _Text
+    sha256: _Hex
+    made: float
+    expires: float | None = None
+
+
+class _File(Struct):
+    version: Literal[1]
+    tokens: Annotated[tuple[Token, ...], Meta(max_length=MAX_TOKENS)]
+
+
+_decoder = msgspec.json.Decoder(_File)
+
+
+class BadTokensError(SupervisorError):
+    """The file's content is not what we write."""
+
+
+class TooManyTokensError(SupervisorError):
+    """There are as many as may be."""
+
+
+def decode_tokens(content: bytes) -> tuple[Token, ...]:
+    """Read what we wrote; raises BadTokensError for anything else."""
+    try:
+        return _decoder.decode(content).tokens
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadTokensError("it is not a list of tokens") from None
+
+
+def digest_of(token: str) -> bytes:
+    """Return what is kept of a token."""
+    return sha256(token.encode(errors="surrogateescape")).digest()
+
+
+async def _keep_nothing(_: bytes) -> None:
+    return
+
+
+class Tokens:
+    """Owns them; `write` keeps those that were made, and may raise OSError or SupervisorError."""
+
+    def __init__(
+        self,
+        wall: Callable[[], float],
+        fixed: Mapping[bytes, str] = MappingProxyType({}),
+        made: Iterable[Token] = (),
+        write: Callable[[bytes], Awaitable[None]] = _keep_nothing,
+    ) -> None:
+        self._wall, self._fixed, self._write = wall, fixed, write
+        self._made = {bytes.fromhex(each.sha256): each for each in made}
+        self._writing = anyio.Lock()
+
+    def client_of(self, token: str) -> str | None:
+        """Name the client whose token this is; None: it is nobody's, or it is over."""
+        digest = digest_of(token)
+        found = self._made.get(digest)
+        if found is None:
+            return self._fixed.get(digest)
+        return None if self._is_over(found) else found.client
+
+    def rows(self) -> list[Token]:
+        """List those that were made and hold, by client and age."""
+        holding = (each for each in self._made.values() if not self._is_over(each))
+        return sorted(holding, key=lambda each: (each.client, each.made))
+
+    async def make(self, client: str, days: int | None) -> tuple[str, Token]:
+        """Make a token for a client, which holds once it is kept."""
+        if len(self.rows()) >= MAX_TOKENS:
+            raise TooManyTokensError(f"there are {MAX_TOKENS} tokens: revoke some")
+        text, now = _PREFIX + secrets.token_urlsafe(_BYTES), self._wall()
+        digest = digest_of(text)
+        token = Token(
+            id=f"{client}.{digest.hex()[:8]}", client=client, sha256=digest.hex(), made=now,
+            expires=None if days is None else now + days * 86_400,
+        )  # fmt: skip
+        async with self._writing:
+            await self._write(self._encode({**self._made, digest: token}))
+            self._made[digest] = token
+        return text, token
+
+    async def revoke(self, name: str) -> list[str]:
+        """Let a token hold no more, by its id, or all of a client, even where that is not kept."""
+        gone = {
+            digest: each for digest, each in self._made.items() if name in (each.id, each.client)
+        }
+        if gone:
+            self._made = {key: each for key, each in self._made.items() if key not in gone}
+            async with self._writing:
+                await self._write(self._encode(self._made))
+        return sorted(each.id for each in gone.values())
+
+    def _encode(self, made: Mapping[bytes, Token]) -> bytes:
+        holding = tuple(each for each in made.values() if not self._is_over(each))
+        return msgspec.json.encode(_File(version=1, tokens=holding)) + b"\n"
+
+    def _is_over(self, token: Token) -> bool:
+        return token.expires is not None and self._wall() >= token.expires

@@ -1,0 +1,102 @@
+"""Tokens of clients are made, listed and ended through the service, and are told to nobody else."""
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from exo_supervisor.demo import ExoNode
+from tests.app.test_clients import KIDS, OFFICE, SERVER, bearer, house
+from tests.app.world import CHAT, asking, run
+
+pytestmark = pytest.mark.real_time
+
+ROWS = ({"name": "kids"}, {"name": "office", "admin": True}, {"name": "guests"})
+
+
+def code(answer: httpx.Response) -> str:
+    return answer.json()["error"]["code"]
+
+
+async def test_a_token_lives_from_new_to_revoke_and_across_a_restart(tmp_path: Path) -> None:
+    async with ExoNode("C") as node:
+        async with house(*ROWS, node=node, state=tmp_path) as (world, tcp):
+            made = await run("token", "new", "guests", "--days", "2", "--socket", world.path)
+            text = made.out.strip()
+            assert made.code == 0
+            assert text.startswith("exs_")
+            assert "undo: exo-supervisor token revoke guests." in made.err
+            for ask in (
+                {"headers": bearer(text)},
+                {"headers": {"x-api-key": text}},
+                {"url": f"/t/{text}{CHAT}"},
+            ):
+                answer = await tcp.post(**{"url": CHAT, "json": asking(), **ask})
+                assert answer.status_code == 200
+            lines = await world.lines("request_done", 3)
+            assert {line["client"] for line in lines} == {"guests"}
+            listed = await run("token", "list", "--json", "--socket", world.path)
+            [row] = json.loads(listed.out)["tokens"]
+            assert (row["client"], set(row)) == ("guests", {"id", "client", "made", "expires"})
+            assert "guests" in (await run("token", "list", "--socket", world.path)).out
+        assert (tmp_path / "tokens.json").stat().st_mode & 0o777 == 0o600
+        assert text.encode() not in (tmp_path / "tokens.json").read_bytes()
+        async with house(*ROWS, node=node, state=tmp_path) as (world, tcp):
+            assert (await tcp.get("/v1/models", headers=bearer(text))).status_code == 200
+            ended = await run("token", "revoke", row["id"], "--socket", world.path)
+            assert ended.out == f"{row['id']}: revoked\n"
+            answer = await tcp.get("/v1/models", headers=bearer(text))
+            assert (answer.status_code, code(answer)) == (401, "bad_token")
+            again = await run("token", "revoke", row["id"], "--socket", world.path)
+            assert again.code == 1
+            assert text.encode() not in world.log()
+        (tmp_path / "tokens.json").write_bytes(b'{"version":1,"tok')
+        async with house(*ROWS, node=node, state=tmp_path) as (world, tcp):
+            assert await world.lines("tokens_unreadable")
+            assert (await tcp.get("/v1/models", headers=bearer(text))).status_code == 401
+            assert (tmp_path / "tokens.json.unreadable").exists(), "nothing is lost"
+
+
+async def test_admins_alone_make_tokens() -> None:
+    async with ExoNode("C") as node, house(*ROWS, node=node) as (_, tcp):
+        for token, status in ((KIDS, 403), (SERVER, 403), (OFFICE, 200)):
+            for path in ("guests/new", "guests/revoke"):
+                answer = await tcp.post(f"/supervisor/tokens/{path}", headers=bearer(token))
+                assert answer.status_code == status, path
+            answer = await tcp.get("/supervisor/tokens", headers=bearer(token))
+            assert answer.status_code == status
+        made = await tcp.post("/supervisor/tokens/default/new", headers=bearer(OFFICE))
+        assert made.json()["client"] == "default"
+        assert made.headers["cache-control"] == "no-store"
+
+
+WRONG = [
+    ("POST", "/guest/new", 404, "target_not_found", "similar: guests"),
+    ("POST", "/guests/new?days=0", 400, "wrong_type", "days is a whole number"),
+    ("POST", "/guests/new?days=1e3", 400, "wrong_type", "days is a whole number"),
+    ("POST", "/guests/new?days=999999999", 400, "wrong_type", "days is a whole number"),
+    ("POST", "/guests/revoke", 404, "target_not_found", "no such token"),
+    ("POST", "/guests/renew", 404, "route_not_found", "NAME/new"),
+    ("POST", "/new", 404, "route_not_found", "NAME/new"),
+    ("GET", "/guests/new", 405, "method_not_allowed", "POST"),
+    ("POST", "", 405, "method_not_allowed", "GET"),
+]
+
+
+async def test_what_is_asked_wrongly_has_its_error() -> None:
+    async with ExoNode("C") as node, house(*ROWS, node=node) as (world, _):
+        for method, path, status, kind, words in WRONG:
+            answer = await world.http.request(method, f"/supervisor/tokens{path}")
+            error = answer.json()["error"]
+            assert (answer.status_code, error["code"]) == (status, kind), path
+            assert words in error["message"], path
+
+
+async def test_one_token_of_two_clients_is_nobodys() -> None:
+    async with ExoNode("C") as node, house(*ROWS, node=node) as (_, tcp):
+        both = {**bearer(KIDS), "x-api-key": OFFICE}
+        answer = await tcp.get("/v1/models", headers=both)
+        assert (answer.status_code, code(answer)) == (401, "bad_token")
+        same = {**bearer(KIDS), "x-api-key": KIDS}
+        assert (await tcp.get("/v1/models", headers=same)).status_code == 200
