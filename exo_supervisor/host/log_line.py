@@ -8,7 +8,7 @@ from time import time
 import msgspec
 
 from exo_supervisor.host.facts import MOST_CHARACTERS, safe_text
-from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.request_done import RequestLine
 
 _MOST_BYTES = 8192  # of one line
 _MOST_SHORT = 100  # characters of a fact that stays in a line which had to be cut
@@ -30,17 +30,17 @@ def head(level: str, event: str, logger: object) -> dict[str, object]:
     }
 
 
-def request_line(record: RequestDone) -> bytes | None:
+def request_line(line: RequestLine) -> bytes | None:
     """Write a request's line as JSON in one go; None: its facts have to be looked at one by one.
 
     A line that is short has no fact to be cut; in ASCII nothing is to be escaped but U+007F.
     """
-    counted = record.prompt_tokens, record.completion_tokens, record.cached_tokens
+    counted = line.prompt_tokens, line.completion_tokens, line.cached_tokens
     for tokens in counted:  # as a target says
         if tokens is not None and not 0 <= tokens < _MANY:
             return None
     try:
-        text = _encode(record)
+        text = _encode(line)
     except UnicodeEncodeError:  # half a character
         return None
     if len(text) > MOST_CHARACTERS or _DELETE in text or not text.isascii():

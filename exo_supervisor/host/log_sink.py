@@ -27,11 +27,11 @@ class LogSink:
 
     def done(self, record: RequestDone) -> None:
         """Write a request's line."""
-        line = None if self._allows is None else request_line(record)
-        if self._allows is None or line is None:
-            request_log.info("request_done", **record.facts())
-        elif self._allows("request_done", record.code):
-            self._writer.write(line)
+        text = None if self._allows is None else request_line(record.line)
+        if self._allows is None or text is None:
+            request_log.info("request_done", **record.line.facts())
+        elif self._allows("request_done", record.line.code):
+            self._writer.write(text)
 
     def announce(self, said: Announce) -> None:
         """Write what the core announces."""

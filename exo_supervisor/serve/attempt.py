@@ -35,9 +35,10 @@ class Attempt:
     """One attempt under its timers; `until` bounds it before its commit, `limit` after it."""
 
     __slots__ = (
-        "_blocked_at", "_call", "_error", "_head", "_held", "_holds", "_limit", "_looked_at",
+        "_blocked_at", "_call", "_error", "_held", "_holds", "_limit", "_looked_at",
         "_opens_by", "_owner", "_progress", "_progressed", "_request", "_roomless_at", "_until",
-        "_vouched", "began", "committed", "lived_at", "over", "reading", "start", "tail", "ttft",
+        "_vouched", "began", "committed", "head_after", "lived_at", "over", "reading", "start",
+        "tail", "ttft",
     )  # fmt: skip
 
     def __init__(
@@ -52,7 +53,8 @@ class Attempt:
         self._request: Call | None = None
         self._error: ErrorAnswer | None = None
         self.reading: Reader | None = None
-        self._head = 0.0
+        self.head_after: float | None = None
+        """Seconds until its good head came."""
         self._holds = start.commit_at_answer or not owner.streams
         self._held: Held | None = None
         self.committed = start.resumes
@@ -130,7 +132,7 @@ class Attempt:
     def head(self, status: int, headers: dict[str, str]) -> None:
         """Read on what is worth it, and of anything else why."""
         now = self._owner.now()
-        self._head = now - self.began
+        self.head_after = now - self.began
         found = readable(status, headers)
         if found is None:
             self._error = ErrorAnswer(status, headers)
@@ -267,7 +269,10 @@ class Attempt:
         start = self.start
         self._owner.ask(
             ContentSeen(
-                request=start.request, attempt=start.attempt, ttft=self.ttft, head=self._head
+                request=start.request,
+                attempt=start.attempt,
+                ttft=self.ttft,
+                head=self.head_after or 0.0,
             )
         )
 

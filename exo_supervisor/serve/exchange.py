@@ -31,7 +31,7 @@ from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
 from exo_supervisor.serve.upstream import dialect_of
-from exo_supervisor.views.request_done import RequestDone, in_micros
+from exo_supervisor.views.request_done import AttemptDone, RequestLine, in_micros
 from exo_supervisor.wire.chat.echo import without_request
 from exo_supervisor.wire.chat.judge import Media
 from exo_supervisor.wire.chat.reader import Reader
@@ -61,12 +61,12 @@ class Exchange:
     __slots__ = (
         "_chat", "_context", "_continuation", "_flushing_since", "_headers", "_keepalive_at",
         "_operation", "_order", "_owner", "_until", "asking", "attempt", "limit", "over", "record",
-        "reply", "request", "response", "room", "streams", "upstream",
+        "reply", "request", "response", "room", "streams", "tried", "upstream",
     )  # fmt: skip
 
     def __init__(
         self, context: Context, owner: Owner, operation: Operation, chat: ChatRequest,
-        headers: RequestHeaders, response: Response, record: RequestDone,
+        headers: RequestHeaders, response: Response, record: RequestLine,
     ) -> None:  # fmt: skip
         self._context, self._owner, self._operation = context, owner, operation
         self._chat, self._headers = chat, headers
@@ -86,6 +86,7 @@ class Exchange:
         self.attempt: Attempt | None = None
         self.reply = Reply(self.request, int(context.wall()), chat.model, chat)
         """What the writer of the last attempt was told."""
+        self.tried: list[AttemptDone] = []
         self.asking = self.over = False
 
     def now(self) -> float:
@@ -201,6 +202,7 @@ class Exchange:
             attempt.let_go(whole=False)
             self._failed(attempt, failure or Failure(Fault.EMPTY))
             return
+        self._tell_of(attempt, SERVED)
         attempt.let_go(whole=not reading.enough)
         if not self.streams:
             self.response.send_whole(reading.result(), attempt.served())
@@ -234,6 +236,7 @@ class Exchange:
             message=words,
             loggable=without_request(words, self._chat.fields, self._chat.native),
         )
+        self._tell_of(attempt, failure)
         pieces = 0 if attempt.reading is None else attempt.reading.tokens
         broken = Broken(attempt.start.target, fault, pieces)
         if attempt.committed and self._continuation is not None:
@@ -268,6 +271,9 @@ class Exchange:
             record.ttft = in_micros(attempt.began - self._owner.began + attempt.ttft)
         record.continued = 0 if continuation is None else len(continuation)
         usage.note(record, attempt.reading)
+
+    def _tell_of(self, attempt: Attempt, failure: Failure) -> None:
+        self.tried.append(usage.attempt_done(attempt, failure, self._owner.began, self.now()))
 
     def _break_off(self, broken: Broken) -> None:
         record = self.record
@@ -321,6 +327,7 @@ class Exchange:
             if attempt is not None and not attempt.over:
                 self._note(attempt)
                 tokens = usage.tokens_of(attempt.reading, len(self._chat.prompt))
+                self._tell_of(attempt, Failure(Fault.CLIENT_LEFT))
                 attempt.let_go(whole=False)
             self.ask(RequestEnded(request=self.request, tokens=tokens))
         except BrokenMachineError:

@@ -28,7 +28,7 @@ from exo_supervisor.serve.request_headers import PLAIN, read_headers
 from exo_supervisor.serve.request_id import new_request_id
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.seam import Client
-from exo_supervisor.views.request_done import RequestDone, in_micros
+from exo_supervisor.views.request_done import RequestDone, RequestLine, in_micros
 from exo_supervisor.wire.chat.defaults import fill
 from exo_supervisor.wire.dialect import Answered, Operation
 
@@ -78,7 +78,7 @@ class Reception:
         self._ingress, self._client, self._operation = ingress, client, operation
         self._head, self.rule = head, rule
         self.began = ingress.context.clock()
-        self.record = RequestDone(
+        self.record = RequestLine(
             new_request_id(), client_uid=client.uid, client=rule.name,
             dialect=operation.framing.dialect,
         )  # fmt: skip
@@ -224,7 +224,8 @@ class Reception:
             ingress.gate.bodies.close(self._sender)
         record.status = self.response.status
         record.duration = in_micros(ingress.context.clock() - self.began)
-        ingress.done(record)
+        tried = () if self.exchange is None else self.exchange.tried
+        ingress.done(RequestDone(record, tried))
 
     # ---------------------------------------------------------------- within
 

@@ -1,11 +1,13 @@
 """What an attempt used and who answered it, as its target told, for the books and the log line."""
 
+from exo_supervisor.core.outcomes import Failure
 from exo_supervisor.core.requests.rates import BYTES_OF_A_TOKEN
-from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.serve.attempt import Attempt
+from exo_supervisor.views.request_done import AttemptDone, RequestLine
 from exo_supervisor.wire.chat.reader import Reader
 
 
-def note(record: RequestDone, reading: Reader | None) -> None:
+def note(record: RequestLine, reading: Reader | None) -> None:
     """Note in a record what the last attempt's target told; of the ones before it nothing stays."""
     record.served_model = record.prompt_tokens = None
     record.completion_tokens = record.cached_tokens = None
@@ -25,3 +27,18 @@ def tokens_of(reading: Reader | None, size: int) -> int:
     if prompt is None:
         prompt = size // BYTES_OF_A_TOKEN
     return prompt + (reading.tokens if completion is None else completion)
+
+
+def attempt_done(attempt: Attempt, failure: Failure, arrived: float, now: float) -> AttemptDone:
+    """Put down what came of an attempt that ends now, for those who keep books."""
+    start, reading = attempt.start, attempt.reading
+    used = None if reading is None else reading.usage
+    tokens = () if used is None else (
+        used.prompt_tokens, used.completion_tokens, used.cached_tokens,
+        used.cache_write_tokens, used.cache_write_1h_tokens, used.reasoning_tokens,
+    )  # fmt: skip
+    return AttemptDone(
+        start.target, start.model, reading and reading.served_model, start.shift,
+        attempt.began - arrived, now - arrived, attempt.head_after, attempt.ttft,
+        failure.fault.value, failure.status, failure.loggable, *tokens,
+    )  # fmt: skip

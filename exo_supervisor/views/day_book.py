@@ -129,18 +129,19 @@ class DayBook:
 
     def done(self, record: RequestDone) -> None:
         """Count a request by its end."""
-        if record.code == "bad_token":  # nobody's
+        line = record.line
+        if line.code == "bad_token":  # nobody's
             return
         self._turn()
-        used = self._pages.used.get(record.client)
+        used = self._pages.used.get(line.client)
         if used is None:
-            used = self._pages.used[record.client] = Used()
+            used = self._pages.used[line.client] = Used()
         used.requests += 1
-        used.prompt_tokens += record.prompt_tokens or 0
-        used.completion_tokens += record.completion_tokens or 0
-        if record.egress is not UNSET:
-            for provider, size in record.egress.items():
-                self._leave(provider, record.client, size)
+        used.prompt_tokens += line.prompt_tokens or 0
+        used.completion_tokens += line.completion_tokens or 0
+        if line.egress is not UNSET:
+            for provider, size in line.egress.items():
+                self._leave(provider, line.client, size)
         self._keep(self)
 
     def announce(self, said: Announce) -> None:

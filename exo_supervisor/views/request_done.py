@@ -1,5 +1,7 @@
 """What is told of a request at its end: one record, for whoever keeps or counts requests."""
 
+from collections.abc import Sequence
+
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 
@@ -7,8 +9,8 @@ from exo_supervisor.core.names import Side
 from exo_supervisor.core.outcomes import Refusal
 
 
-class RequestDone(Struct, gc=False):
-    """One POST to a dispatch route, filled in as things happen and handed over when it is over.
+class RequestLine(Struct, gc=False):
+    """One POST to a dispatch route, filled in as things happen.
 
     The fields are the keys of its log line, in their order; `outcome` is empty until it is known.
     """
@@ -63,9 +65,46 @@ def in_micros(seconds: float) -> float:
     return round(seconds * 1_000_000) / 1_000_000
 
 
-def side_of(record: RequestDone) -> Side | None:
+class AttemptDone(Struct, frozen=True, gc=False):
+    """One attempt of a request: where, when, and what came of it.
+
+    `began` and `ended` are seconds from the request's arrival, `head` and `first` (content) from
+    the attempt's own begin. Tokens are as its target counted them, None where it told none.
+    """
+
+    target: str
+    model: str
+    """The id it goes by there."""
+    served_model: str | None
+    shift: str | None
+    """Why it did not go to the first choice."""
+    began: float
+    ended: float
+    head: float | None
+    first: float | None
+    fault: str
+    """A `Fault`; `none`: a whole answer, `client_left`: nobody waited for it any more."""
+    status: int
+    message: str
+    """The target's words, without what the request said."""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+class RequestDone(Struct, frozen=True, gc=False):
+    """What is told at a request's end: its line, and its attempts in their order."""
+
+    line: RequestLine
+    tried: Sequence[AttemptDone] = ()
+
+
+def side_of(line: RequestLine) -> Side | None:
     """Tell on which side a request was served last; None where no target was asked."""
-    return None if record.target is None else target_side(record.target)
+    return None if line.target is None else target_side(line.target)
 
 
 def target_side(target: object) -> Side:

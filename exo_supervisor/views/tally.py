@@ -20,9 +20,9 @@ class Tally:
 
     def done(self, record: RequestDone) -> None:
         """Count a request by its end; what a target refused of it was wrong with it, as with us."""
-        end = _UNSERVED.get(record.outcome, "refused")
-        if record.outcome == "success":
-            end = side_of(record) or "here"
+        end = _UNSERVED.get(record.line.outcome, "refused")
+        if record.line.outcome == "success":
+            end = side_of(record.line) or "here"
         self.counts[end] += 1
 
     def announce(self, said: Announce) -> None:

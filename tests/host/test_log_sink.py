@@ -16,7 +16,7 @@ from exo_supervisor.host import logs
 from exo_supervisor.host.log_limit import MAX_PER_MINUTE
 from exo_supervisor.host.log_line import request_line
 from exo_supervisor.host.log_sink import LogSink
-from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.request_done import RequestDone, RequestLine
 
 HEAD = ["ts", "level", "event", "logger"]
 KEYS = (
@@ -45,7 +45,7 @@ def printed(
     return out.getvalue().splitlines(keepends=True)
 
 
-def the_long_way(record: RequestDone) -> None:
+def the_long_way(record: RequestLine) -> None:
     """Log a request's line as any other is logged."""
     structlog.get_logger("serve").info("request_done", **record.facts())
 
@@ -57,8 +57,8 @@ def untimed(line: bytes) -> bytes:
 
 
 def test_a_requests_line_has_all_keys_in_their_order() -> None:
-    record = RequestDone("01J9", model="chat", attempts=1, status=200, outcome="success", ttft=0.25)
-    (text,) = printed(lambda sink: sink.done(record))
+    record = RequestLine("01J9", model="chat", attempts=1, status=200, outcome="success", ttft=0.25)
+    (text,) = printed(lambda sink: sink.done(RequestDone(record)))
     line = msgspec.json.decode(text)
     assert list(line) == HEAD + KEYS.split()
     assert (line["level"], line["event"], line["logger"]) == ("info", "request_done", "serve")
@@ -74,8 +74,8 @@ def test_a_line_of_the_core_has_its_level_name_and_facts() -> None:
 
 
 def test_lines_below_the_level_are_not_written() -> None:
-    assert printed(lambda sink: sink.done(RequestDone("r")), level="warning") == []
-    assert len(printed(lambda sink: sink.done(RequestDone("r")), level="debug")) == 1
+    assert printed(lambda sink: sink.done(RequestDone(RequestLine("r"))), level="warning") == []
+    assert len(printed(lambda sink: sink.done(RequestDone(RequestLine("r"))), level="debug")) == 1
 
 
 texts = (
@@ -88,7 +88,7 @@ texts = (
 counts = st.integers(0, 10_000) | st.integers() | st.sampled_from([2**63, 2**64, -(2**64), 10**400])
 times = st.floats()
 records = st.builds(
-    RequestDone,
+    RequestLine,
     request_id=texts, model=st.none() | texts, served_model=st.none() | texts,
     target=st.none() | texts, shift=st.none() | texts, code=st.none() | texts, outcome=texts,
     ttft=st.none() | times, duration=times, prompt_tokens=st.none() | counts,
@@ -98,16 +98,16 @@ records = st.builds(
 
 
 @given(records)
-@example(RequestDone("r", model="chat", ttft=0.1, prompt_tokens=3))
-def test_the_quick_line_is_the_very_same(record: RequestDone) -> None:
+@example(RequestLine("r", model="chat", ttft=0.1, prompt_tokens=3))
+def test_the_quick_line_is_the_very_same(record: RequestLine) -> None:
     quick, (long,) = request_line(record), printed(lambda _sink: the_long_way(record))
     assert quick is None or untimed(quick) == untimed(long)
-    (line,) = printed(lambda sink: sink.done(record))
+    (line,) = printed(lambda sink: sink.done(RequestDone(record)))
     assert untimed(line) == untimed(long)
 
 
 def test_an_ordinary_request_has_the_quick_line_and_a_strange_one_has_not() -> None:
-    ordinary = RequestDone(
+    ordinary = RequestLine(
         "01J9ZC2Q7V3K4M5N6P7R8S9T0V", model="house-model", target="192.168.178.100:52415",
         served_model="mlx-community/Llama-3.3-70B-Instruct-4bit", attempts=2,
         shift="attempt_failed", status=200, outcome="success", ttft=0.123456, duration=12.345678,
@@ -123,8 +123,8 @@ def test_an_ordinary_request_has_the_quick_line_and_a_strange_one_has_not() -> N
 def test_requests_without_a_token_are_limited_and_what_was_left_out_is_told() -> None:
     def knock(sink: LogSink) -> None:
         for _ in range(3 * MAX_PER_MINUTE):
-            sink.done(RequestDone("r", code="bad_token"))
-            sink.done(RequestDone("s", code="bad_json"))
+            sink.done(RequestDone(RequestLine("r", code="bad_token")))
+            sink.done(RequestDone(RequestLine("s", code="bad_json")))
 
     lines = [msgspec.json.decode(line) for line in printed(knock)]
     codes = [line.get("code") for line in lines]
@@ -135,7 +135,8 @@ def test_requests_without_a_token_are_limited_and_what_was_left_out_is_told() ->
 def test_lines_of_both_ways_keep_their_order() -> None:
     def tell(sink: LogSink) -> None:
         for number in range(300):
-            sink.done(RequestDone("r", attempts=number, model="ü" if number % 3 else "u"))
+            model = "ü" if number % 3 else "u"
+            sink.done(RequestDone(RequestLine("r", attempts=number, model=model)))
             sink.announce(Announce(level="info", name="said", facts={"attempts": number}))
 
     lines = [msgspec.json.decode(line) for line in printed(tell)]
@@ -143,5 +144,7 @@ def test_lines_of_both_ways_keep_their_order() -> None:
 
 
 def test_the_console_form_has_the_same_facts() -> None:
-    (line,) = printed(lambda sink: sink.done(RequestDone("r", status=200)), fmt="console")
+    (line,) = printed(
+        lambda sink: sink.done(RequestDone(RequestLine("r", status=200))), fmt="console"
+    )
     assert re.search(rb"info     request_done request_id=r .*status=200 .*\(serve\)\n", line)

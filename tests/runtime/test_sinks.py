@@ -4,9 +4,9 @@ from structlog.testing import capture_logs
 
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.runtime.sinks import Sinks
-from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.request_done import RequestDone, RequestLine
 
-RECORD = RequestDone("r", status=200)
+RECORD = RequestDone(RequestLine("r", status=200))
 SAID = Announce(level="info", name="node_ready", facts={})
 SECRET = "what the prompt said"
 

@@ -24,7 +24,7 @@ from exo_supervisor.serve.ingress import Ingress
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.views.day_book import DayBook
-from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.request_done import RequestLine
 from exo_supervisor.views.tally import Tally
 from tests.serve.listening import listening
 
@@ -118,7 +118,7 @@ class Housed:
     gate: Gate
     live: LiveRequests
     events: list[Event]
-    records: list[RequestDone]
+    records: list[RequestLine]
 
     @property
     def told(self) -> list[str]:
@@ -136,7 +136,7 @@ async def housed(
 ) -> AsyncGenerator[Housed]:  # fmt: skip
     """Serve a house whose every request makes one attempt at the node, or none."""
     nodes, clouds = open_sessions()
-    gate, events, records = gate or Gate(10), list[Event](), list[RequestDone]()
+    gate, events, records = gate or Gate(10), list[Event](), list[RequestLine]()
     live = LiveRequests(asyncio.get_running_loop(), monotonic)
 
     def ask(event: Event) -> None:
@@ -149,7 +149,7 @@ async def housed(
         routes = Routes(
             Machine(Policy(), monotonic()), ask, About(None, list, Tally(), DayBook(time))
         )
-        ingress = Ingress(context, gate, live, records.append, max_body)
+        ingress = Ingress(context, gate, live, lambda done: records.append(done.line), max_body)
         async with listening(partial(answer, routes.look), begin=ingress.begin) as port:
             yield Housed(port, gate, live, events, records)
     assert (gate.requests, gate.bodies.sending, gate.bodies.held) == (0, 0, 0), (

@@ -75,6 +75,36 @@ def test_a_line_tells_the_tokens_that_the_last_attempt_told_of() -> None:
     assert told == (5, 2, 3)
 
 
+def test_each_attempt_is_put_down_with_its_times_and_what_it_cost() -> None:
+    """The first dies 1 s after its head and is billed all the same; a second answers."""
+    house = House(start, lambda request: start(request, 2))
+    counts = b'{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}'
+    usage = b'data: {"choices":[],"usage":' + counts + b"}\n\n"
+    house.target.steps = [
+        [(0.5, HEAD[1]), (1.0, usage), (0.0, RESET)],
+        [(0.25, HEAD[1]), (1.0, text("a") + STOP + DONE)],
+    ]
+    house.chat()
+    house.loop.run(5.0)
+    first, second = house.done[0].tried
+    assert (first.fault, first.first, first.head) == ("reset", None, 0.5)
+    assert (first.began, first.ended) == (0.0, 1.5)
+    assert (first.prompt_tokens, first.completion_tokens) == (9, 2)
+    assert (second.fault, second.first, second.head) == ("none", 1.25, 0.25)
+    assert (second.began, second.ended, second.prompt_tokens) == (1.5, 2.75, None)
+
+
+def test_an_attempt_whose_client_left_is_put_down_too() -> None:
+    house = House(start)
+    house.target.steps = [[HEAD, (1.0, text("a")), (5.0, DONE)]]
+    client = house.chat()
+    house.loop.run(2.0)
+    assert client.handler is not None
+    client.handler.gone()
+    (attempt,) = house.done[0].tried
+    assert (attempt.fault, attempt.first) == ("client_left", 1.0)
+
+
 def test_a_refusal_after_an_attempt_is_what_the_core_counts_it_as() -> None:
     said = refused("model_not_found")
     house = House(start, lambda request: structs.replace(said, request=request))

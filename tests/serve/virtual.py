@@ -38,7 +38,7 @@ from exo_supervisor.serve.ingress import Ingress, Reception
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.room import Room
 from exo_supervisor.serve.upstream import Upstream
-from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.request_done import RequestDone, RequestLine
 
 TIMERS = Timers(connect=2.0, headers=8.0, first_content=30.0, first_content_max=300.0, stall=20.0)
 SSE = {"content-type": "text/event-stream"}
@@ -301,7 +301,7 @@ class House:
         self.loop = Loop()
         self.orders: list[Order | None] = list(orders)
         self.events: list[tuple[float, Event]] = []
-        self.records: list[RequestDone] = []
+        self.done: list[RequestDone] = []
         self.broken = False
         self.breaks: tuple[type[object], ...] = ()
         """Events that break the machine; then nothing can be asked of it any more."""
@@ -315,11 +315,15 @@ class House:
                 self.ask, upstream, total, head, self.room, self.loop.time, lambda: 0.5,
                 lambda: 7.0, hide,
             ),
-            self.gate, self.live, self.records.append, max_body,
+            self.gate, self.live, self.done.append, max_body,
         )  # fmt: skip
         self.began = self.loop.now
         self.rule = DEFAULT_CLIENT
         """Of whoever asks."""
+
+    @property
+    def records(self) -> list[RequestLine]:
+        return [done.line for done in self.done]
 
     def ask(self, event: Event) -> None:
         if self.broken:

@@ -5,7 +5,7 @@ import pytest
 
 from exo_supervisor.core.effects import say
 from exo_supervisor.views.day_book import MAX_BYTES, MAX_DAYS, BadBookError, DayBook, Earlier, Left
-from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.request_done import RequestDone, RequestLine
 
 DAY = 86_400.0
 NOON = DAY / 2
@@ -22,10 +22,10 @@ class Clock:
 
 
 def a_record(client: str = "kids", code: str | None = None, **sent: int) -> RequestDone:
-    record = RequestDone("r", client=client, prompt_tokens=3, completion_tokens=4, code=code)
+    line = RequestLine("r", client=client, prompt_tokens=3, completion_tokens=4, code=code)
     for provider, size in sent.items():
-        record.leave(provider, size)
-    return record
+        line.leave(provider, size)
+    return RequestDone(line)
 
 
 def test_requests_and_tokens_are_counted_by_client_until_midnight() -> None:
@@ -33,7 +33,7 @@ def test_requests_and_tokens_are_counted_by_client_until_midnight() -> None:
     book = DayBook(clock, kept.append)
     for client in ("kids", "kids", "office"):
         book.done(a_record(client))
-    book.done(RequestDone("r", client="office"))
+    book.done(RequestDone(RequestLine("r", client="office")))
     book.done(a_record("default", code="bad_token"))
     book.announce(say("info", "anything"))
     used = {client: msgspec.structs.astuple(each) for client, each in book.used().items()}
@@ -50,9 +50,9 @@ def test_what_left_is_counted_by_day_provider_and_client() -> None:
         "requests": 0, "bytes": 0, "since": "1970-01-01", "days": [],
     }  # fmt: skip
     record = a_record(near=100)
-    record.leave("near", 20)
-    record.leave("far", 7)
-    assert (record.egress_bytes, record.egress) == (127, {"near": 120, "far": 7})
+    record.line.leave("near", 20)
+    record.line.leave("far", 7)
+    assert (record.line.egress_bytes, record.line.egress) == (127, {"near": 120, "far": 7})
     book.done(record)
     clock.now += DAY
     book.done(a_record("office", near=1))

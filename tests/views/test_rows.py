@@ -12,7 +12,7 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.views import models, rows
 from exo_supervisor.views.day_book import DayBook
-from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.request_done import RequestDone, RequestLine
 from exo_supervisor.views.tally import Tally
 from tests.core.story import BOTH, CHAT, LOCAL, M, P, Q, Story, X, stand
 
@@ -183,7 +183,7 @@ def test_the_status_counts_requests_and_nodes() -> None:
     story.ask("open")
     tally = Tally()
     for target, outcome in ENDED:
-        tally.done(RequestDone("r", target=target, outcome=outcome))
+        tally.done(RequestDone(RequestLine("r", target=target, outcome=outcome)))
     status = shown(story, tally)
     assert (status.ready, status.uptime, status.config) == (True, 5.0, "f")
     assert (status.requests["now"], status.requests["in_flight"]) == (1, 1)

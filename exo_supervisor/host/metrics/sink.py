@@ -5,7 +5,13 @@ from collections.abc import Callable
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.host.metrics.counts import OTHER, Counter, Histogram
-from exo_supervisor.views.request_done import RequestDone, side_of, target_side
+from exo_supervisor.views.request_done import (
+    AttemptDone,
+    RequestDone,
+    RequestLine,
+    side_of,
+    target_side,
+)
 
 SECONDS = tuple(0.01 * 2**step for step in range(14))
 """Bounds of what is timed: 10 ms to 82 s, each twice the last, as in OpenTelemetry's GenAI."""
@@ -37,7 +43,9 @@ class MetricsSink:
         self.malformed = Counter(
             "malformed_events", "Events of answers that were no JSON and held no content.", where
         )
-        self.failed = Counter("attempt_failures", "Attempts that failed.", ("side", "fault"))
+        self.failed = Counter(
+            "attempt_failures", "Attempts that gave no answer.", ("side", "fault")
+        )
         self.shifts = Counter(
             "shifts", "Moves of a model's traffic between Exo and cloud.", ("from", "to", "reason")
         )
@@ -57,6 +65,9 @@ class MetricsSink:
             where,
             BETWEEN_TOKENS,
         )
+        self.queued = Histogram(
+            "queue_seconds", "From a request's arrival to its first attempt.", where, SECONDS
+        )
         self.duration = Histogram(
             "request_duration_seconds", "From a request's arrival to its end.", where, SECONDS
         )
@@ -72,43 +83,48 @@ class MetricsSink:
         return [each for each in vars(self).values() if isinstance(each, Histogram)]
 
     def done(self, record: RequestDone) -> None:
-        """Count a request that ended."""
-        where = (self._model(record), side_of(record) or "none")
-        self.requests.add((record.dialect, record.client, *where, record.outcome))
-        if record.code is not None:
-            self.errors.add((record.code,))
-        if record.attempts:
-            self.attempts.add(where, record.attempts)
-        if record.prompt_tokens:
-            self.prompt.add(where, record.prompt_tokens)
-        if record.cached_tokens:
-            self.cached.add(where, record.cached_tokens)
-        if record.completion_tokens:
-            self.generated.add(where, record.completion_tokens)
-        if record.malformed:
-            self.malformed.add(where, record.malformed)
-        self.duration.observe(where, record.duration)
-        if record.ttft is not None:
-            self.first.observe(where, record.ttft)
-            if (tokens := record.completion_tokens or 0) > 1:
-                rest = max(record.duration - record.ttft, 0.0)
+        """Count a request that ended, and each of its attempts."""
+        line = record.line
+        model = self._model(line)
+        where = (model, side_of(line) or "none")
+        self.requests.add((line.dialect, line.client, *where, line.outcome))
+        if line.code is not None:
+            self.errors.add((line.code,))
+        if line.malformed:
+            self.malformed.add(where, line.malformed)
+        self.duration.observe(where, line.duration)
+        if line.ttft is not None:
+            self.first.observe(where, line.ttft)
+            if (tokens := line.completion_tokens or 0) > 1:
+                rest = max(line.duration - line.ttft, 0.0)
                 self.between.observe(where, rest / (tokens - 1))
+        if record.tried:
+            self.queued.observe(where, record.tried[0].began)
+        for attempt in record.tried:
+            self._attempted(model, attempt)
 
-    def _model(self, record: RequestDone) -> str:
+    def _attempted(self, model: str, attempt: AttemptDone) -> None:
+        where = (model, target_side(attempt.target))
+        self.attempts.add(where)
+        if attempt.fault != "none":
+            self.failed.add((where[1], attempt.fault))
+        if attempt.prompt_tokens:
+            self.prompt.add(where, attempt.prompt_tokens)
+        if attempt.cached_tokens:
+            self.cached.add(where, attempt.cached_tokens)
+        if attempt.completion_tokens:
+            self.generated.add(where, attempt.completion_tokens)
+
+    def _model(self, line: RequestLine) -> str:
         if (policy := self._policy()) is not self._read:
             self._read, self._named = policy, frozenset(rule.name for rule in policy.models)
-        model = record.model
-        return model if model is not None and model in self._named else OTHER
+        return line.model if line.model is not None and line.model in self._named else OTHER
 
     def announce(self, said: Announce) -> None:
         """Count what the core announces; some of it in figures of its own."""
         facts = said.facts
         self.events.add((said.name, said.level))
-        if said.name == "attempt_failed":
-            left_out = facts.get("left_out", 0)  # many of a kind are told of in one
-            told = 1 + (left_out if isinstance(left_out, int) else 0)
-            self.failed.add((target_side(facts["target"]), str(facts["fault"])), told)
-        elif said.name == "traffic_shifted":
+        if said.name == "traffic_shifted":
             self.shifts.add((str(facts["from"]), str(facts["to"]), str(facts["reason"])))
         elif (state := _BREAKERS.get(said.name)) is not None:
             self.transitions.add((target_side(facts["target"]), state))

@@ -5,7 +5,7 @@ import pytest
 from exo_supervisor.core.effects import say
 from exo_supervisor.core.policy import ModelRule, Policy
 from exo_supervisor.host.metrics.sink import MetricsSink
-from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.request_done import AttemptDone, RequestDone, RequestLine
 
 NODE = "192.168.1.5:52415"
 
@@ -15,32 +15,40 @@ def a_sink(*names: str) -> MetricsSink:
     return MetricsSink(lambda: policy)
 
 
-def a_record(**more: object) -> RequestDone:
-    record = RequestDone(
+def a_record(*, attempt: bool = True, **more: object) -> RequestDone:
+    line = RequestLine(
         "r", model="house", target=NODE, attempts=2, status=200, outcome="success", ttft=0.5,
         duration=2.5, prompt_tokens=10, completion_tokens=5, cached_tokens=4,
     )  # fmt: skip
     for name, value in more.items():
-        setattr(record, name, value)
-    return record
+        setattr(line, name, value)
+    failed = AttemptDone(
+        "openrouter", "m", None, None, 0.25, 0.5, 0.1, None, "stall", 200, "", 10, 1,
+    )  # fmt: skip
+    served = AttemptDone(NODE, "m", "m", None, 0.5, 2.5, 0.1, 0.2, "none", 200, "", 10, 5, 4)
+    return RequestDone(line, [failed, served] if attempt else [])
 
 
 def test_an_answer_counts_in_every_figure() -> None:
+    """A failed attempt's tokens count where they were made."""
     sink = a_sink("house")
     sink.done(a_record())
-    where = ("house", "exo")
+    where, there = ("house", "exo"), ("house", "cloud")
     assert sink.requests.sums == {("openai", "default", *where, "success"): 1}
-    figures = [sink.attempts, sink.prompt, sink.cached, sink.generated]
-    assert [figure.sums for figure in figures] == [{where: n} for n in (2, 10, 4, 5)]
-    assert [sink.first.cells[where].total, sink.duration.cells[where].total] == [0.5, 2.5]
+    assert sink.attempts.sums == {there: 1, where: 1}
+    assert sink.failed.sums == {("cloud", "stall"): 1}
+    assert sink.prompt.sums == {there: 10, where: 10}
+    assert sink.generated.sums == {there: 1, where: 5}
+    assert sink.cached.sums == {where: 4}
+    timed = sink.first, sink.queued, sink.duration
+    assert [figure.cells[where].total for figure in timed] == [0.5, 0.25, 2.5]
     assert sink.between.cells[where].total == 0.5  # 2 s for the four tokens after the first
     assert not sink.errors.sums
 
 
 def test_an_error_has_its_code_and_no_latency() -> None:
     sink = a_sink("house")
-    nothing = {"target": None, "attempts": 0, "ttft": None, "prompt_tokens": None}
-    sink.done(a_record(**nothing, completion_tokens=None, cached_tokens=None, code="no_target"))
+    sink.done(a_record(attempt=False, target=None, ttft=None, code="no_target"))
     assert sink.errors.sums == {("no_target",): 1}
     assert list(sink.duration.cells) == [("house", "none")]
     assert not sink.first.cells
@@ -71,13 +79,11 @@ def test_names_are_those_of_the_policy_that_holds() -> None:
 
 def test_what_is_announced_is_counted_by_its_own_words() -> None:
     sink = a_sink()
-    sink.announce(say("info", "attempt_failed", target=NODE, fault="stall"))
-    sink.announce(say("info", "attempt_failed", target="openrouter", fault="stall", left_out=4))
+    sink.announce(say("info", "node_up", node=NODE))
     moved = {"from": "exo", "to": "cloud", "reason": "breaker_open"}
     sink.announce(say("warning", "traffic_shifted", **moved))
     for name in ("breaker_opened", "breaker_half_opened", "breaker_closed"):
         sink.announce(say("info", name, target=NODE))
-    assert sink.failed.sums == {("exo", "stall"): 1, ("cloud", "stall"): 5}
     assert sink.shifts.sums == {("exo", "cloud", "breaker_open"): 1}
     assert sink.transitions.sums == {("exo", to): 1 for to in ("open", "half_open", "closed")}
-    assert sink.events.sums["attempt_failed", "info"] == 2
+    assert sink.events.sums["node_up", "info"] == 1
