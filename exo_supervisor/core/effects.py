@@ -114,8 +114,8 @@ class KeepInstances(BaseEffect, frozen=True, kw_only=True):
 class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     """Send a request to a target; a `generation` of None means a provider.
 
-    `dialect` is what it is asked in; None: what its kind of peer speaks. `quirks` are in what it
-    differs from that.
+    `dialect` is what it is asked in; None: what its kind of peer speaks. `without` are fields that
+    it does not take.
 
     `shift` is why this is not the first choice; `commit_at_answer`: nothing is shown before the
     whole answer is in; `continues`: another target may go on with it, and `resumes`: this one does.
@@ -136,7 +136,7 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     streamed: bool = True
     usage: bool = True
     dialect: str | None = None
-    quirks: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
 
 
 class CancelAttempt(BaseEffect, frozen=True, kw_only=True):

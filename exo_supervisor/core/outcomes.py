@@ -80,8 +80,7 @@ class Fault(Enum):
     NOT_PLACED = "not_placed"
     BAD_KEY = "bad_key"
     CONTEXT_LENGTH = "context_length"
-    STREAM_REFUSED = "stream_refused"
-    USAGE_REFUSED = "usage_refused"
+    FIELD_REFUSED = "field_refused"
     UNSUPPORTED = "unsupported"
     DECLINED = "declined"
     REJECTED = "rejected"
@@ -122,8 +121,7 @@ VERDICTS: dict[Fault, Verdict] = {
     Fault.NOT_PLACED: _ELSEWHERE,
     Fault.BAD_KEY: _ELSEWHERE,
     Fault.CONTEXT_LENGTH: _ELSEWHERE,
-    Fault.STREAM_REFUSED: _ELSEWHERE,
-    Fault.USAGE_REFUSED: _ELSEWHERE,
+    Fault.FIELD_REFUSED: _ELSEWHERE,
     Fault.UNSUPPORTED: _ELSEWHERE,
     Fault.DECLINED: _ELSEWHERE,
     Fault.REJECTED: Verdict(Outcome.NEUTRAL, Blame.NOBODY, Next.NOWHERE),
@@ -150,8 +148,7 @@ CLOSED_AT_WORK = frozenset(
 TELLING = frozenset(
     {
         Fault.CONTEXT_LENGTH,
-        Fault.STREAM_REFUSED,
-        Fault.USAGE_REFUSED,
+        Fault.FIELD_REFUSED,
         Fault.UNSUPPORTED,
         Fault.DECLINED,
         Fault.REJECTED,
@@ -164,7 +161,8 @@ class Failure(Struct, frozen=True, gc=False):
     """Why an attempt ended without a whole answer; `retry_after` in seconds.
 
     `message` are the target's own words, made safe, which the client alone may read: they may
-    repeat its prompt. `loggable` are those of them that may stand where others read, too.
+    repeat its prompt. `loggable` are those of them that may stand where others read, too. `field`
+    is what was refused, where the request can be made without it.
     """
 
     fault: Fault
@@ -172,6 +170,7 @@ class Failure(Struct, frozen=True, gc=False):
     status: int = 0
     retry_after: float | None = None
     loggable: str = ""
+    field: str = ""
 
 
 SERVED = Failure(Fault.NONE)

@@ -71,10 +71,12 @@ class PeerRules(Struct, frozen=True):
 
 ANY_PEER = PeerRules()
 
-NEW_LIMIT = "new_limit"
+NEW_LIMIT = "max_tokens"
 """Takes a limit of the answer's tokens as `max_completion_tokens` only."""
-NO_STREAM_OPTIONS = "no_stream_options"
-"""Takes no `stream_options`, and tells its usage unasked."""
+OLD_LIMIT = "max_completion_tokens"
+"""Takes it as `max_tokens` only."""
+NO_STREAM_OPTIONS = "stream_options"
+"""Takes none of them, and tells its usage unasked if at all."""
 
 
 class Cloud(Struct, frozen=True):
@@ -99,7 +101,7 @@ class Cloud(Struct, frozen=True):
     ignored: frozenset[str] = frozenset()
     """Demands that it does not honour."""
     quirks: frozenset[str] = frozenset()
-    """In what it is known to differ from its dialect."""
+    """Fields of its dialect that it does not take."""
 
 
 class ModelRule(Struct, frozen=True):

@@ -35,8 +35,9 @@ from exo_supervisor.views.request_done import AttemptDone, RequestLine, in_micro
 from exo_supervisor.wire.chat.echo import without_request
 from exo_supervisor.wire.chat.judge import Media
 from exo_supervisor.wire.chat.reader import Reader
-from exo_supervisor.wire.chat.request import ChatRequest, refused_of_client
+from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.chat.session import is_mid_turn, session_in_body
+from exo_supervisor.wire.chat.spare import can_spare
 from exo_supervisor.wire.dialect import Operation, Reply
 from exo_supervisor.wire.exo.traits import TRAITS
 
@@ -228,7 +229,10 @@ class Exchange:
         self._end()
 
     def _failed(self, attempt: Attempt, failure: Failure) -> None:
-        fault = refused_of_client(failure.fault, self._chat)
+        fault = failure.fault
+        if fault is Fault.FIELD_REFUSED:
+            spare = can_spare(self._chat, failure.field, attempt.start.dialect)
+            fault = fault if spare else Fault.UNSUPPORTED
         words = failure.message and self._context.hide(failure.message)
         failure = structs.replace(
             failure,

@@ -19,6 +19,7 @@ from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.current import KeysByName
 from exo_supervisor.serve.seam import Call
 from exo_supervisor.wire.chat.request import Ask, ChatRequest
+from exo_supervisor.wire.chat.spare import leave_out
 from exo_supervisor.wire.dialect import Dialect
 from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.table import DIALECTS
@@ -79,7 +80,14 @@ class Upstream:
         if chat.headers and not traits.exo and DIALECTS.get(chat.dialect) is dialect:
             ours = dialect.headers(self._keys()[start.target])
             headers = encode_headers({**ours, **dict(chat.headers)})
-        ask = Ask(start.model, traits, start.streamed, start.usage, start.quirks)
+        if start.without:
+            chat, left_out = leave_out(chat, start.without, start.dialect)
+            for name in left_out:
+                log.info(
+                    "field_dropped",
+                    request_id=start.request, target=start.target, model=start.model, field=name,
+                )  # fmt: skip
+        ask = Ask(start.model, traits, start.streamed, start.usage, start.without)
         body = dialect.encode(chat, ask)
         return sender.send(
             listener, "POST", dialect.url(start.url, chat.kind), headers=headers, body=body,

@@ -37,7 +37,7 @@ async def test_a_stream_that_is_refused_is_asked_for_as_a_whole_and_never_again(
         assert provider.last_request is not None
         assert provider.last_request["stream"] is False
         [line] = await world.lines("attempt_failed")
-        assert (line["target"], line["fault"], line["status"]) == (HOUSE, "stream_refused", 400)
+        assert (line["target"], line["fault"], line["status"]) == (HOUSE, "field_refused", 400)
         assert line["message"].startswith("Your organization must be verified")
 
 
@@ -87,3 +87,21 @@ async def test_the_words_of_a_provider_reach_a_client_that_nobody_served() -> No
         assert f"{HOUSE}: bad_key ({words})" in answer.json()["error"]["message"]
         status = await world.look("/supervisor/status")
         assert status["providers"][0]["state"] == "bad_key"
+
+
+async def test_a_field_that_a_model_takes_no_more_is_left_out_once_and_said() -> None:
+    async with cloud() as provider, in_process(cloud=provider) as world:
+        words = "Unsupported value: 'temperature' does not support 0.2 with this model."
+        provider.disease = Disease("status", status=400, words=words)
+        answer = await world.chat(temperature=0.2, seed=7)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "upstream_rejected")
+        assert provider.seen == 2, "once more, and no more"
+        assert provider.last_request is not None
+        assert "temperature" not in provider.last_request
+        assert provider.last_request["seed"] == 7
+        [line] = await world.lines("field_dropped")
+        assert (line["target"], line["field"]) == (HOUSE, "temperature")
+        provider.disease = Disease("none")
+        assert (await world.chat(temperature=0.2)).status_code == 200
+        assert provider.seen == 3, "it is remembered"
+        assert "temperature" not in provider.last_request

@@ -73,9 +73,10 @@ STAYS = frozenset({"private", "kept", "star-1"})
 AT_ONCE = (
     Fault.CONNECT, Fault.RESET_EARLY, Fault.SERVER_ERROR, Fault.ERROR_EVENT, Fault.EMPTY,
     Fault.REJECTED, Fault.CONTEXT_LENGTH, Fault.NOT_PLACED, Fault.WRONG_MODEL, Fault.UNSUPPORTED,
-    Fault.DECLINED, Fault.STREAM_REFUSED, Fault.USAGE_REFUSED,
+    Fault.DECLINED, Fault.FIELD_REFUSED,
 )  # fmt: skip
 IN_MIDSTREAM = (Fault.RESET, Fault.STALL, Fault.ERROR_EVENT, Fault.UNFINISHED, Fault.OVERSIZED)
+SPARE = ("", "stream", "stream_options", "top_p", "thinking")
 PAUSES = (None, 0.0, 0.5, 3.0, 20.0)
 
 Log = list[tuple[float, Event]]
@@ -378,6 +379,7 @@ class House:
                 fault,
                 status=400 if fault is Fault.REJECTED else 0,
                 retry_after=retry_after if fault is Fault.BUSY else None,
+                field=self.random.choice(SPARE) if fault is Fault.FIELD_REFUSED else "",
             ),
             committed=client.committed,
             body=self.random.randrange(8),

@@ -190,6 +190,7 @@ class Story:
         status: int = 0,
         message: str = "",
         committed: bool = False,
+        field: str = "",
         tokens: int = 0,
     ) -> list[Effect]:
         """End a request's attempt."""
@@ -197,7 +198,7 @@ class Story:
             AttemptSettled(
                 request=RequestId(request),
                 attempt=self.number(request),
-                failure=Failure(fault, message, status, retry_after, loggable=message),
+                failure=Failure(fault, message, status, retry_after, loggable=message, field=field),
                 draw=0.0,
                 committed=committed,
                 tokens=tokens,

@@ -13,13 +13,15 @@ POLICY = Policy(clouds=CLOUDS, models=(GOES_ON,))
 LOCAL = Policy(models=(ModelRule("chat", exo=(M,), continues=True, local_only=True),))
 
 
-def breaks(story: Story, request: str, fault: Fault, *, resumable: bool = True) -> list[Effect]:
+def breaks(
+    story: Story, request: str, fault: Fault, *, resumable: bool = True, field: str = ""
+) -> list[Effect]:
     """Let a stream break off in the middle."""
     return story.tell(
         AttemptSettled(
             request=RequestId(request),
             attempt=story.number(request),
-            failure=Failure(fault),
+            failure=Failure(fault, field=field),
             draw=0.0,
             committed=True,
             resumable=resumable,
@@ -145,7 +147,9 @@ def test_past_its_deadline_nothing_goes_on() -> None:
 def test_a_provider_that_refuses_what_we_added_goes_on_without_it() -> None:
     story = begun(POLICY, "a:1")
     assert told(breaks(story, "r", Fault.RESET)) == ["start p x /attempt_failed"]
-    assert told(breaks(story, "r", Fault.USAGE_REFUSED)) == ["start p x /attempt_failed"]
+    assert told(breaks(story, "r", Fault.FIELD_REFUSED, field="stream_options")) == [
+        "start p x /attempt_failed"
+    ]
 
 
 def test_a_busy_node_is_not_waited_for_in_the_middle_of_an_answer() -> None:

@@ -106,15 +106,16 @@ def test_too_long_goes_to_whoever_takes_more_or_does_not_say() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "asked"),
-    [(Fault.STREAM_REFUSED, (False, False)), (Fault.USAGE_REFUSED, (True, False))],
+    ("field", "asked"),
+    [("stream", (False, False)), ("stream_options", (True, False)), ("top_p", (True, True))],
 )
 def test_what_we_had_added_is_left_out_and_asked_again_and_remembered(
-    fault: Fault, asked: tuple[bool, bool]
+    field: str, asked: tuple[bool, bool]
 ) -> None:
+    refused = Fault.FIELD_REFUSED
     story = Story(structs.replace(ONE, attempts=1, budget=0.0))
     story.ask("r")
-    [start] = story.fail("r", fault, status=400, message="no such field")
+    [start] = story.fail("r", refused, status=400, message="no such field", field=field)
     assert isinstance(start, StartAttempt)
     assert (start.target, start.attempt, start.shift) == ("p", 2, None)
     assert (start.streamed, start.usage) == asked
@@ -123,7 +124,8 @@ def test_what_we_had_added_is_left_out_and_asked_again_and_remembered(
     [start] = story.ask("s")
     assert isinstance(start, StartAttempt)
     assert (start.streamed, start.usage) == asked
-    answer = refusal(story.fail("s", fault, status=400, message="no such field"))
+    assert field in start.without
+    answer = refusal(story.fail("s", refused, status=400, message="no such field", field=field))
     assert (answer.status, answer.code, answer.message) == (
         400, "upstream_rejected", "no such field",
     )  # fmt: skip
@@ -133,15 +135,39 @@ def test_what_we_had_added_is_left_out_and_asked_again_and_remembered(
 def test_to_be_asked_again_takes_nothing_from_the_attempts_of_a_tier() -> None:
     story = Story(structs.replace(TWO_MODELS, attempts=2))
     story.ask("r")
-    assert told(story.fail("r", Fault.STREAM_REFUSED)) == ["start p x"]
+    assert told(story.fail("r", Fault.FIELD_REFUSED, field="stream")) == ["start p x"]
     assert told(story.fail("r", Fault.NOT_PLACED)) == ["start p y"]
+
+
+def test_a_field_that_nobody_named_is_no_reason_to_ask_again() -> None:
+    story = Story(ONE)
+    story.ask("r")
+    assert told(story.fail("r", Fault.FIELD_REFUSED, status=400)) == [
+        "refuse 400 upstream_rejected"
+    ]
+
+
+def test_thoughts_that_another_signed_are_left_out_for_their_own_request_and_target_alone() -> None:
+    """Those of the next conversation this provider may have signed, and those of this one, q."""
+    story = Story(CLOUD)
+    story.ask("r")
+    [start] = story.fail("r", Fault.FIELD_REFUSED, status=400, field="thinking")
+    assert isinstance(start, StartAttempt)
+    assert (start.target, start.without) == ("p", {"thinking"})
+    [start] = story.fail("r", Fault.FIELD_REFUSED, status=400, field="thinking")
+    assert isinstance(start, StartAttempt)
+    assert (start.target, start.without) == ("q", frozenset())
+    story.succeed("r")
+    [start] = story.ask("s")
+    assert isinstance(start, StartAttempt)
+    assert (start.target, start.without) == ("p", frozenset())
 
 
 def test_both_may_be_refused_one_after_the_other() -> None:
     story = Story(ONE)
     story.ask("r")
-    story.fail("r", Fault.USAGE_REFUSED, status=400)
-    [start] = story.fail("r", Fault.STREAM_REFUSED, status=400)
+    story.fail("r", Fault.FIELD_REFUSED, status=400, field="stream_options")
+    [start] = story.fail("r", Fault.FIELD_REFUSED, status=400, field="stream")
     assert isinstance(start, StartAttempt)
     assert (start.attempt, start.streamed, start.usage) == (3, False, False)
     assert story.succeed("r") == []
@@ -156,7 +182,7 @@ def test_it_is_not_asked_again_where_its_breaker_would_not_have_it() -> None:
         story.fail(request, Fault.CONNECT)
     assert story.state("p") == "open"
     assert told(story.ask("u")) == ["start p x /panic"]
-    assert told(story.fail("u", Fault.STREAM_REFUSED)) == ["refuse 503 no_target"]
+    assert told(story.fail("u", Fault.FIELD_REFUSED, field="stream")) == ["refuse 503 no_target"]
     assert story.idle()
 
 

@@ -193,7 +193,7 @@ def test_not_even_what_we_had_added_is_asked_again_without_at_a_cloud() -> None:
     assert told(story.ask("r")) == ["start p x"]
     private = structs.replace(only, models=(structs.replace(only.models[0], local_only=True),))
     change(story, private)
-    assert told(story.fail("r", Fault.STREAM_REFUSED))[0].startswith("refuse")
+    assert told(story.fail("r", Fault.FIELD_REFUSED, field="stream"))[0].startswith("refuse")
 
 
 def test_privacy_that_ends_now_still_holds_for_a_request_that_came_under_it() -> None:

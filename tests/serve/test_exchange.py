@@ -3,7 +3,9 @@
 import json
 from functools import partial
 from math import inf
+from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Raw, structs
 from structlog.testing import capture_logs
@@ -234,15 +236,46 @@ def test_many_attempts_that_fail_at_once_each_have_their_end() -> None:
     house.check_empty()
 
 
-def test_what_a_client_asked_of_usage_is_its_own_refusal() -> None:
-    said = b'{"error":{"message":"Unrecognized request argument supplied: stream_options"}}'
-    steps: list[Step] = [(0.0, (400, JSON)), (0.0, said), (0.0, END)]
-    for own, fault in ((False, Fault.USAGE_REFUSED), (True, Fault.UNSUPPORTED)):
-        house = House(lambda request: start(request, generation=None))
-        house.target.steps = [list(steps)]
-        house.chat(stream_options={"include_usage": True} if own else None)
-        house.loop.run(1.0)
-        assert [event.failure.fault for event in house.settled()] == [fault]
+@pytest.mark.parametrize(
+    ("asked", "said", "failure"),
+    [
+        ({}, "Unrecognized request argument supplied: stream_options", "stream_options"),
+        ({"temperature": 1}, "Unsupported parameter: 'temperature'", "temperature"),
+        ({}, "Unsupported parameter: 'temperature'", None),
+        ({"reasoning_effort": "low"}, "Unsupported parameter: 'reasoning_effort'", None),
+        ({"max_tokens": 9}, "'max_tokens' is unsupported, use 'max_completion_tokens' instead",
+         "max_tokens"),
+        ({}, "'max_tokens' is unsupported, use 'max_completion_tokens' instead", None),
+    ],
+)  # fmt: skip
+def test_what_was_refused_by_name_may_be_left_out_where_it_was_asked_for(
+    asked: dict[str, Any], said: str, failure: str | None
+) -> None:
+    """An effort that the client named itself is its own; one that was not there is not to blame."""
+    house = House(lambda request: start(request, generation=None))
+    error = msgspec.json.encode({"error": {"message": said}})
+    house.target.steps = [[(0.0, (400, JSON)), (0.0, error), (0.0, END)]]
+    house.chat(**asked)
+    house.loop.run(1.0)
+    [event] = house.settled()
+    fault = Fault.UNSUPPORTED if failure is None else Fault.FIELD_REFUSED
+    assert event.failure.fault is fault
+    if failure is not None:
+        assert event.failure.field == failure
+
+
+def test_what_is_left_out_of_a_clients_fields_is_said() -> None:
+    without = frozenset({"temperature", "top_p", "stop"})
+    house = House(lambda request: structs.replace(start(request, generation=None), without=without))
+    with capture_logs() as logs:
+        house.chat(temperature=0.5, seed=1, stop=["x"])
+    [line] = [line for line in logs if line["event"] == "field_dropped"]
+    facts = {name: line[name] for name in ("target", "model", "field")}
+    assert facts == {"target": "n:1", "model": "m", "field": "temperature"}
+    [call] = house.target.calls
+    sent = json.loads(call.body)
+    assert "temperature" not in sent
+    assert (sent["seed"], sent["stop"]) == (1, ["x"]), "what changes the answer stays"
 
 
 def test_a_declined_request_is_told_apart_by_its_body() -> None:

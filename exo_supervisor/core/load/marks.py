@@ -28,8 +28,9 @@ DECLINES = 3
 """Different requests in a row that a provider declines before it is left alone with that model."""
 
 
-STREAM, USAGE, PREFILL = "stream", "usage", "prefill"
-"""To be asked for a stream; for its usage; to go on with a last message of the assistant."""
+STREAM, PREFILL, THINKING = "stream", "prefill", "thinking"
+"""To be asked for a stream; to go on with a last message of the assistant; thoughts of earlier
+turns that another provider has signed."""
 
 
 class Busy(Struct):
@@ -141,7 +142,7 @@ class Absences:
 
 
 class Quirks:
-    """Owns what models at providers are known not to take: STREAM, USAGE or PREFILL."""
+    """Owns what models at providers are known not to take: fields by their names, or PREFILL."""
 
     def __init__(self) -> None:
         self.known = Bounded[Pair, frozenset[str]](MAX_ROWS)

@@ -43,6 +43,8 @@ class Attempt(Struct):
     streamed: bool = True
     """It was asked to stream, and `usage` to tell its usage: both may be refused."""
     usage: bool = True
+    without: frozenset[str] = frozenset()
+    """Fields that it was asked without."""
     content: bool = False
     owed: tuple[int, int] = (0, 0)
     """Failures at target and model that this attempt's first content wiped out."""
@@ -76,7 +78,9 @@ class RequestState(Struct):
     paid: bool = False
     """A retry that the budget has allowed already, before its wait."""
     anew: tuple[Candidate, Side] | None = None
-    """Where to ask at once again, without what was refused of our own."""
+    """Where to ask at once again, without what was refused."""
+    left_out: set[tuple[Pair, str]] = set()
+    """What of this very request a model does not take."""
     patience_until: float | None = None
     waiting_until: float | None = None
     pause_until: float = -inf

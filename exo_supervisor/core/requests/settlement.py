@@ -8,21 +8,25 @@ from exo_supervisor.core.breakers.automaton import Mark
 from exo_supervisor.core.breakers.table import Change, Key
 from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
 from exo_supervisor.core.events import AttemptSettled, ContentSeen
-from exo_supervisor.core.load.marks import PREFILL, STREAM, USAGE
+from exo_supervisor.core.load.marks import PREFILL, THINKING
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Failure, Fault
 from exo_supervisor.core.requests.candidate import Candidate, Permits
 from exo_supervisor.core.requests.request import Attempt, HeldFailure, RequestState
 from exo_supervisor.core.tables import Tables
 
-_ADDED = {Fault.STREAM_REFUSED: STREAM, Fault.USAGE_REFUSED: USAGE}
-"""What of our own making a target may refuse."""
 _NO_PREFILL = frozenset({Fault.REJECTED, Fault.UNSUPPORTED, Fault.BEGAN_ANEW})
 """How a target says that it does not go on with what another began."""
 _UNFIT = frozenset({Fault.CONTEXT_LENGTH, Fault.UNSUPPORTED})
 """Faults that all nodes of a cluster share."""
 _OF_THE_MODEL = frozenset(
-    {Fault.NOT_PLACED, Fault.CONTEXT_LENGTH, Fault.UNSUPPORTED, Fault.DECLINED, *_ADDED}
+    {
+        Fault.NOT_PLACED,
+        Fault.CONTEXT_LENGTH,
+        Fault.UNSUPPORTED,
+        Fault.DECLINED,
+        Fault.FIELD_REFUSED,
+    }
 )
 """Faults of one model at a target, which may have others for the request."""
 
@@ -165,7 +169,7 @@ class Settlement:
         self, state: RequestState, attempt: Attempt, failure: Failure, now: float
     ) -> list[Effect]:
         candidate, fault, tables = attempt.candidate, failure.fault, self._tables
-        if self._ask_anew(state, attempt, fault):
+        if self._ask_anew(state, attempt, failure):
             return []
         if fault in _OF_THE_MODEL:
             state.seen.passed.add(candidate.pair)
@@ -198,13 +202,18 @@ class Settlement:
         context = self._tables.context(candidate.provider, candidate.model)
         state.seen.too_short = max(state.seen.too_short, context)
 
-    def _ask_anew(self, state: RequestState, attempt: Attempt, fault: Fault) -> bool:
-        """Have a request made again at once, without what we had added and the target refused."""
-        added = _ADDED.get(fault)
-        asked = attempt.streamed if fault is Fault.STREAM_REFUSED else attempt.usage
-        if added is None or not asked:
+    def _ask_anew(self, state: RequestState, attempt: Attempt, failure: Failure) -> bool:
+        """Have a request made again at once, without the field that the target refused.
+
+        That is remembered, but for thoughts: those of another conversation it may have signed.
+        """
+        field, pair = failure.field, attempt.candidate.pair
+        if failure.fault is not Fault.FIELD_REFUSED or not field or field in attempt.without:
             return False
-        self._tables.quirks.note(attempt.candidate.pair, added)
+        if field == THINKING:
+            state.left_out.add((pair, field))
+        else:
+            self._tables.quirks.note(pair, field)
         state.anew = attempt.candidate, attempt.side
         state.attempts_here -= 1
         return True

@@ -5,7 +5,7 @@ from msgspec import structs
 from exo_supervisor.core.effects import Announce, StartAttempt, Timers
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.load.heads import Heads
-from exo_supervisor.core.load.marks import STREAM, USAGE
+from exo_supervisor.core.load.marks import STREAM
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.policy import NO_STREAM_OPTIONS, Cloud, PeerRules
 from exo_supervisor.core.requests.candidate import Candidate
@@ -24,13 +24,14 @@ SOONEST = 2.0
 def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAttempt:
     """Describe an attempt that begins, and note on it how its node and its cluster are now."""
     candidate = attempt.candidate
-    dialect, quirks = None, _NONE
+    dialect = None
     if candidate.provider is not None:
         cloud = tables.clouds.providers[candidate.provider].cloud
         url, timers = cloud.url, _cloud_timers(cloud, tables.heads, state.event.demands)
-        if not cloud.streams or cloud.quirks or tables.quirks.known or state.event.demands:
+        bends = cloud.quirks or tables.quirks.known or state.left_out
+        if not cloud.streams or bends or state.event.demands:
             timers = _settle_form(state, attempt, cloud, timers, tables)
-        dialect, quirks = cloud.dialect, cloud.quirks
+        dialect = cloud.dialect
     else:
         node = tables.registry.nodes[Address(candidate.target)]
         url = node.url
@@ -52,7 +53,7 @@ def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAtte
         streamed=attempt.streamed,
         usage=attempt.usage,
         dialect=dialect,
-        quirks=quirks,
+        without=attempt.without,
     )
 
 
@@ -104,10 +105,14 @@ def _settle_form(
     An answer that is no stream shows nothing, not even a head, before all of it is there.
     """
     pair = attempt.candidate.pair
+    refused = cloud.quirks | tables.quirks.known.get(pair, _NONE)
+    refused |= {what for where, what in state.left_out if where == pair}
     streams = cloud.streams and _ONE_PIECE.isdisjoint(state.event.demands)
-    attempt.streamed = streams and not tables.quirks.has(pair, STREAM)
-    refused = NO_STREAM_OPTIONS in cloud.quirks or tables.quirks.has(pair, USAGE)
-    attempt.usage = attempt.streamed and not refused
+    attempt.streamed = streams and STREAM not in refused
+    attempt.usage = attempt.streamed and NO_STREAM_OPTIONS not in refused
+    attempt.without = refused
+    if not attempt.usage:
+        attempt.without |= {NO_STREAM_OPTIONS} if attempt.streamed else {NO_STREAM_OPTIONS, STREAM}
     return timers if attempt.streamed else structs.replace(timers, headers=None)
 
 

@@ -46,8 +46,7 @@ _FAULTS = {
     About.KEY: Fault.BAD_KEY,
     About.MODEL: Fault.NOT_PLACED,
     About.LENGTH: Fault.CONTEXT_LENGTH,
-    About.USAGE: Fault.USAGE_REFUSED,
-    About.STREAM: Fault.STREAM_REFUSED,
+    About.SPARE: Fault.FIELD_REFUSED,
     About.FIELD: Fault.UNSUPPORTED,
     About.HERE: Fault.DECLINED,
     None: Fault.REJECTED,
@@ -195,7 +194,8 @@ def judge(
     wait = retry_after(named, now_wall)
     wait = error.retry_after if wait is None else wait
     fault = _judge_status(status, error, exo=exo, wait=wait)
-    return Failure(fault, tellable(fault, error), status, wait)
+    field = wordings.spare_field(status, error.words()) if fault is Fault.FIELD_REFUSED else ""
+    return Failure(fault, tellable(fault, error), status, wait, field=field)
 
 
 def tellable(fault: Fault, error: Said) -> str:

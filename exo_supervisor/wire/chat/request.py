@@ -6,8 +6,6 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.exo.hazards import Hazard
 from exo_supervisor.wire.exo.traits import PROVIDER, Traits
 
@@ -64,14 +62,14 @@ class Ask(Struct, frozen=True):
     """How one target is asked: under which name of the model, and for what kind of answer.
 
     Without `streamed` it is asked for one whole answer, whatever the client asked of us; with
-    `usage` for a stream that tells its usage. `quirks` are in what it differs from its dialect.
+    `usage` for a stream that tells its usage. It takes no fields `without`.
     """
 
     model: str
     traits: Traits = PROVIDER
     streamed: bool = True
     usage: bool = True
-    quirks: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
 
     def named(self) -> Raw:
         """Return the model's name as JSON."""
@@ -81,9 +79,3 @@ class Ask(Struct, frozen=True):
 @lru_cache(maxsize=256)  # few are asked again and again
 def _as_json(name: str) -> Raw:
     return Raw(msgspec.json.encode(name))
-
-
-def refused_of_client(fault: Fault, request: ChatRequest) -> Fault:
-    """Tell what we added from what the client itself asked for, where a provider refused it."""
-    own = request.fields.get("stream_options", NULL) != NULL
-    return Fault.UNSUPPORTED if own and fault is Fault.USAGE_REFUSED else fault

@@ -18,8 +18,7 @@ class About(Enum):
     KEY = "key"
     MODEL = "model"
     LENGTH = "length"
-    USAGE = "usage"
-    STREAM = "stream"
+    SPARE = "spare"
     FIELD = "field"
     HERE = "here"
 
@@ -121,6 +120,31 @@ _FIELD = (
     r"supported by this model|"
     r"maximum allowed number of output|image input|multimodal|mmproj|requires --enable"
 )
+SPARE = {
+    **{
+        name: rf"(?i)(?<![a-z_]){name.replace('_', '_?')}(?![a-z_])"
+        for name in (
+            "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty",
+            "repetition_penalty", "max_tokens", "max_completion_tokens",
+        )
+    },
+    "reasoning_effort": r"(?i)(?<![a-z_])(reasoning[_.]?)?effort(?![a-z_])",
+}  # fmt: skip
+"""How upstreams call the fields that a request can be made without, or with another name."""
+_INSTEAD = r"(?is)\b(use|try) .{1,60}? instead"
+_NOT_SPARE = (
+    r"(?is)"
+    r"between|\brange\b|(less|greater|more|lower|higher|larger) than|at (most|least)|must be|"
+    r"maximum|minimum|exceed|both be|<=|>=|\btools?\b|\bfunctions?\b|response_?format|json_?schema|"
+    r"\bstop\b|\bimages?\b"
+)
+"""Of a value that is wrong, of two fields at once, or of what changes the answer."""
+_SIGNATURE = (
+    r"(?is)"
+    r"(invalid|missing)\b.{0,40}\bsignature|\bsignature\b.{0,60}(invalid|verif|not valid|decrypt)|"
+    r"(invalid|cannot be modified).{0,60}`?(redacted_)?thinking`? block"
+)
+"""Thoughts of an earlier turn were signed by another provider, or with another key."""
 _FULL = (
     r"(?is)"
     r"queue( is)? full|queue_full|overloaded|server (is )?busy|maximum pending requests|"
@@ -145,13 +169,28 @@ def about(status: int, words: str) -> About | None:
         return About.MODEL
     if is_too_long(words):
         return About.LENGTH
-    if re.search(_USAGE, words):
-        return About.USAGE
-    if re.search(_STREAM, words):
-        return About.STREAM
+    if spare_field(status, words):
+        return About.SPARE
     if status in {402, 403, 451} or re.search(_SMALLER, words) or _is_of_here(words):
         return About.HERE
     return About.FIELD if status in {400, 404, 422} and re.search(_FIELD, words) else None
+
+
+def spare_field(status: int, words: str) -> str:
+    """Name the one field for which a request is refused and that it can be made without."""
+    if re.search(_USAGE, words):
+        return "stream_options"
+    if re.search(_STREAM, words):
+        return "stream"
+    if status not in {400, 422}:
+        return ""
+    if re.search(_SIGNATURE, words):
+        return "thinking"
+    if not re.search(_FIELD, words) or re.search(_NOT_SPARE, words):
+        return ""
+    said = re.sub(_INSTEAD, "", words)
+    named = [name for name, pattern in SPARE.items() if re.search(pattern, said)]
+    return named[0] if len(named) == 1 else ""
 
 
 def is_too_long(words: str) -> bool:

@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 
 from exo_supervisor import __version__
 from exo_supervisor.core.names import ModelId
-from exo_supervisor.core.policy import NEW_LIMIT, NO_STREAM_OPTIONS
+from exo_supervisor.core.policy import NEW_LIMIT, NO_STREAM_OPTIONS, OLD_LIMIT
 from exo_supervisor.wire.bounds import MAX_NAME_CHARS
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import FALSE, TRUE, Ask, ChatRequest, Fields, Kind
@@ -37,7 +37,7 @@ _PATHS: dict[Kind, str] = {
     "embeddings": "/embeddings",
 }
 
-_LIMIT, _COMPLETION_LIMIT = "max_tokens", "max_completion_tokens"
+_LIMITS = NEW_LIMIT, OLD_LIMIT
 _list = msgspec.json.Decoder(_List)
 _cards = msgspec.json.Decoder(list[Raw])
 _messages = msgspec.json.Decoder(list[dict[str, Raw]])
@@ -59,8 +59,8 @@ def encode_chat(request: ChatRequest, ask: Ask) -> bytes:
     fields["stream"] = TRUE if ask.streamed else FALSE
     if request.dialect != "openai":
         fields["messages"] = _without_thoughts(fields["messages"])
-    if ask.quirks:
-        fields = _bent(fields, ask.quirks if request.kind == "chat" else ask.quirks - {NEW_LIMIT})
+    if ask.without:
+        fields = _bent(fields, ask.without, renames=request.kind == "chat")
     if not ask.streamed:
         fields.pop("stream_options", None)
     elif ask.usage:
@@ -76,16 +76,17 @@ def _with_usage(options: Raw) -> Raw:
     return Raw(msgspec.json.encode(merged))
 
 
-def _bent(fields: Fields, quirks: frozenset[str]) -> Fields:
+def _bent(fields: Fields, without: frozenset[str], *, renames: bool) -> Fields:
     """Say the same as a provider takes it, in the client's order."""
-    if NO_STREAM_OPTIONS in quirks:
+    if NO_STREAM_OPTIONS in without:
         fields.pop("stream_options", None)
-    if NEW_LIMIT not in quirks or _LIMIT not in fields:
-        return fields
-    if _COMPLETION_LIMIT in fields:
-        del fields[_LIMIT]
-        return fields
-    return {_COMPLETION_LIMIT if key == _LIMIT else key: raw for key, raw in fields.items()}
+    for old, new in (_LIMITS, _LIMITS[::-1]) if renames else ():
+        if old in without and old in fields:
+            if new in fields:
+                del fields[old]
+                return fields
+            return {new if key == old else key: raw for key, raw in fields.items()}
+    return fields
 
 
 def _without_thoughts(messages: Raw) -> Raw:

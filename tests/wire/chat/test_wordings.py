@@ -162,10 +162,12 @@ FIELD = (
     (404, 'No endpoints found that support tool use. Try disabling "question".'),
     (404, "No endpoints found that support the provided 'tool_choice' value."),
     (404, "No endpoints found that support image input"),
-    (400, openai("Unsupported parameter: 'max_tokens' is not supported with this model. Use "
-                 "'max_completion_tokens' instead.", "unsupported_parameter", "max_tokens")),
-    (400, openai("Unsupported value: 'temperature' does not support 0.2 with this model.",
-                 "unsupported_value", "temperature")),
+    (400, anthropic("invalid_request_error",
+                    "`temperature` and `top_p` cannot both be specified for this model.")),
+    (400, openai("Unsupported parameter: 'stop' is not supported with this model.",
+                 "unsupported_parameter", "stop")),
+    (400, openai("Unsupported parameter: 'response_format' is not supported with this model.",
+                 "unsupported_parameter", "response_format")),
     (400, openai("'messages.0' : for 'role:user' the following must be satisfied "
                  "[('messages.0.content' : value must be a string)]")),
     (400, openai("Failed to deserialize the JSON body into the target type: messages[0]: unknown "
@@ -182,9 +184,41 @@ FIELD = (
                     "prefill. The conversation must end with a user message.")),
     (400, {"message": "Expected last role User or Tool (or Assistant with prefix True) for serving "
            "but got assistant", "type": "invalid_request_message_order", "code": "3230"}),
-    (422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "top_k"],
-                       "msg": "Extra inputs are not permitted", "input": 5}]}),
 )  # fmt: skip
+SPARE = (
+    ("max_tokens", 400, openai("Unsupported parameter: 'max_tokens' is not supported with this "
+                               "model. Use 'max_completion_tokens' instead.",
+                               "unsupported_parameter", "max_tokens")),
+    ("max_completion_tokens", 422,
+     {"detail": [{"type": "extra_forbidden", "loc": ["body", "max_completion_tokens"],
+                  "msg": "Extra inputs are not permitted", "input": 5}]}),
+    ("temperature", 400, openai("Unsupported value: 'temperature' does not support 0.2 with this "
+                                "model. Only the default (1) value is supported.",
+                                "unsupported_value", "temperature")),
+    ("temperature", 400, anthropic("invalid_request_error",
+                                   "`temperature` is deprecated for this model.")),
+    ("top_k", 422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "top_k"],
+                                "msg": "Extra inputs are not permitted", "input": 5}]}),
+    ("top_p", 400, anthropic("invalid_request_error", "top_p: Extra inputs are not permitted")),
+    ("presence_penalty", 400, "Model x-4 does not support parameter presencePenalty."),
+    ("reasoning_effort", 400, openai("Unsupported parameter: 'reasoning.effort' is not supported "
+                                     "with this model.")),
+    ("reasoning_effort", 400, openai("Unrecognized request argument supplied: reasoning_effort")),
+    ("thinking", 400, anthropic("invalid_request_error",
+                                "messages.1.content.0: Invalid `signature` in `thinking` block")),
+    ("thinking", 400, anthropic("invalid_request_error",
+                                "messages.3.content.0.thinking.signature: Field required, the "
+                                "signature could not be verified")),
+)  # fmt: skip
+NOT_SPARE = (
+    (400, openai("'temperature' must be between 0 and 2, other values are not supported.")),
+    (400, openai("Unsupported value: max_tokens exceeds the maximum of this model", None,
+                 "max_tokens")),
+    (400, openai("Invalid 'temperature': integer above maximum value.")),
+    (400, "The temperature in Paris is not a tool that is supported; tools are unsupported"),
+    (403, "temperature is not supported for your plan"),
+)  # fmt: skip
+"""Of a value, of two fields at once, or not of a field at all."""
 HERE = (
     (402, openai("This request requires more credits, or fewer max_tokens. You requested up to "
                  "65536 tokens, but can only afford 1234.")),
@@ -255,8 +289,8 @@ TABLE = [
     *((Fault.BAD_KEY, *row) for row in KEY),
     *((Fault.NOT_PLACED, *row) for row in MODEL),
     *((Fault.CONTEXT_LENGTH, *row) for row in LENGTH),
-    *((Fault.STREAM_REFUSED, *row) for row in STREAM),
-    *((Fault.USAGE_REFUSED, *row) for row in USAGE),
+    *((Fault.FIELD_REFUSED, *row) for row in (*STREAM, *USAGE)),
+    *((Fault.FIELD_REFUSED, *row) for _, *row in SPARE),
     *((Fault.UNSUPPORTED, *row) for row in FIELD),
     *((Fault.DECLINED, *row) for row in HERE),
     *((Fault.REJECTED, *row) for row in WRONG),
@@ -268,6 +302,19 @@ TABLE = [
 @pytest.mark.parametrize(("fault", "status", "body"), TABLE)
 def test_a_wording_has_its_fault(fault: Fault, status: int, body: object) -> None:
     assert judged(status, body).fault is fault
+
+
+@pytest.mark.parametrize(
+    ("field", "status", "body"),
+    [
+        *SPARE,
+        *(("stream", *row) for row in STREAM),
+        *(("stream_options", *row) for row in USAGE),
+        *(("", *row) for row in (*NOT_SPARE, *FIELD, *HERE, *WRONG)),
+    ],
+)
+def test_a_field_that_may_be_left_out_is_named(field: str, status: int, body: object) -> None:
+    assert judged(status, body).field == field
 
 
 @pytest.mark.parametrize(

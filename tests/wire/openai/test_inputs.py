@@ -72,9 +72,9 @@ def test_each_goes_to_its_own_place_with_its_fields_as_they_came() -> None:
     assert OPENAI.url("http://p/v1", asked.kind) == "http://p/v1/embeddings"
     sent = json.loads(OPENAI.encode(asked, Ask("theirs")))
     assert sent == {"model": "theirs", "input": "a", "dimensions": 4, "user": "u", "stream": True}
-    quirks = frozenset({NEW_LIMIT})  # which is of chats alone
+    without = frozenset({NEW_LIMIT})  # which is of chats alone
     short = json.loads(
-        OPENAI.encode(read("completions", prompt="a", max_tokens=3), Ask("t", quirks=quirks))
+        OPENAI.encode(read("completions", prompt="a", max_tokens=3), Ask("t", without=without))
     )
     assert short["max_tokens"] == 3
     completing = read("completions", prompt="a", suffix="z", echo=True)
