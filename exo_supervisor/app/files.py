@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from exo_supervisor.app.policy import off_by_privacy
 from exo_supervisor.config import where
@@ -14,6 +15,8 @@ from exo_supervisor.host.credentials import Secret, read_secret
 
 TOKEN = "api-token"  # noqa: S105 - the name of a systemd credential
 LARGEST_FILE = 1024 * 1024
+MOST_KEYS = 32
+"""Keys of one provider, at most."""
 
 
 class NoFileError(StartError):
@@ -60,27 +63,64 @@ def token(config: Config, environ: Mapping[str, str]) -> Secret | None:
     return found
 
 
-def keys(
-    config: Config, environ: Mapping[str, str]
-) -> tuple[dict[str, Secret | None], dict[str, str]]:
-    """Read every provider's key, None where it needs none, and why each without one is off.
+class Found(NamedTuple):
+    """Every provider's keys, without any where it needs none, and why each is off that has none.
 
-    Raises CredentialError for one that is there but cannot be used.
+    `missing` says, in words, which keys are not there of those providers that have others.
     """
-    found: dict[str, Secret | None] = {}
-    why_off: dict[str, str] = {}
+
+    keys: dict[str, tuple[Secret, ...]]
+    why_off: dict[str, str]
+    missing: dict[str, str]
+
+
+def keys(config: Config, environ: Mapping[str, str]) -> Found:
+    """Read the keys of all providers; raises CredentialError for one that cannot be used."""
+    found = Found({}, {}, {})
+    names = {each.name for each in config.providers}
     for provider in config.providers:
         try:
-            secret = read_secret(provider.key_env, provider.name, environ)
+            secrets, missing = _keys_of(provider, names, environ)
         except StartError as fault:
             raise CredentialError(str(fault)) from fault
-        if secret is not None or _serves_without(provider):
-            found[provider.name] = secret
-            continue
-        variable = f"{provider.key_env} is not set" if provider.key_env else "key_env is not set"
-        why_off[provider.name] = f"{variable}, no credential {provider.name!r}"
+        if secrets or _serves_without(provider):
+            found.keys[provider.name] = secrets
+            if missing:
+                found.missing[provider.name] = _not_set(missing)
+        else:
+            why = _not_set(missing or ["key_env"])
+            found.why_off[provider.name] = f"{why}, no credential {provider.name!r}"
     kept = off_by_privacy(config)
-    return {name: key for name, key in found.items() if name not in kept}, why_off | kept
+    held = {name: secrets for name, secrets in found.keys.items() if name not in kept}
+    return found._replace(keys=held, why_off=found.why_off | kept)
+
+
+def _not_set(variables: list[str]) -> str:
+    return f"{' and '.join(variables)} {'are' if len(variables) > 1 else 'is'} not set"
+
+
+def _keys_of(
+    provider: Provider, names: set[str], environ: Mapping[str, str]
+) -> tuple[tuple[Secret, ...], list[str]]:
+    """Read one provider's keys, and name the variables for which there is none.
+
+    The credentials are NAME, NAME.2, ..., as far as they go on; a provider that has such a name
+    itself keeps its own.
+    """
+    secrets: list[Secret] = []
+    missing: list[str] = []
+    for place in range(MOST_KEYS):
+        variable = provider.key_env[place] if place < len(provider.key_env) else ""
+        credential = provider.name if not place else f"{provider.name}.{place + 1}"
+        taken = place > 0 and credential in names
+        secret = read_secret(variable, "" if taken else credential, environ)
+        if secret is not None:
+            secrets.append(secret)
+        elif variable:
+            missing.append(variable)
+        else:
+            break
+    return tuple(secrets), missing
 
 
 def _serves_without(provider: Provider) -> bool:

@@ -22,13 +22,14 @@ class Given(Struct, frozen=True):
     `state` is the directory of what is kept across restarts; None keeps nothing. `tcp` is a
     loopback listener and the token that it asks for, `admin_group` whose members give orders;
     `client_tokens` are those of clients, by the names of their rows. `sinks` are told of each
-    request's end and of what the core announces.
+    request's end and of what the core announces. `missing` are keys of
+    providers that have others.
     """
 
     config: Config
     file: str | None
     sockets: Sequence[socket]
-    keys: Mapping[str, Secret | None]
+    keys: Mapping[str, tuple[Secret, ...]]
     why_off: Mapping[str, str]
     state: Path | None = None
     tcp: tuple[socket, Secret] | None = None
@@ -37,10 +38,14 @@ class Given(Struct, frozen=True):
     origins: Mapping[str, str] = MappingProxyType({})
     waits: Waits = WAITS
     sinks: Sequence[Sink] = ()
+    missing: Mapping[str, str] = MappingProxyType({})
 
     def settings(self) -> Mapping[str, object]:
         """Return the settings as they are shown: what is set and from where, never a secret."""
-        keys = {name: secret.where if secret else NO_KEY for name, secret in self.keys.items()}
+        keys = {
+            name: ", ".join(each.where for each in secrets) or NO_KEY
+            for name, secrets in self.keys.items()
+        }
         return {
             "view": "service",
             "file": self.file,

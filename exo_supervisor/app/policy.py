@@ -1,6 +1,7 @@
 """The configuration as the core wants it: plain values, every default in its place."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 from msgspec import Raw, structs
@@ -24,21 +25,23 @@ CLOUD_STALL = 60.0
 
 def policy_of(
     config: Config,
-    why_off: Mapping[str, str],
+    missing: Mapping[str, str],
     *,
+    keys: Mapping[str, int] = MappingProxyType({}),
     pins: tuple[tuple[Address, str | None], ...] = (),
     own: tuple[OwnInstances, ...] = (),
     awaited: frozenset[str] = frozenset(),
     owned: bool = False,
     waits: Waits = WAITS,
 ) -> Policy:
-    """Make the core's policy; `why_off` names the providers without a key, and why.
+    """Make the core's policy; `missing` names the providers that lack keys, and says which.
 
+    `keys` are how many each has; where nothing is said one, or none if one is missing.
     `pins` and `own` are of earlier runs, `awaited` names the sources that the first look waits for;
     `owned`: the owner of a loopback listener is looked up.
     """
     timeouts, routing = config.timeouts, config.routing
-    why_off = {**why_off, **off_by_privacy(config)}
+    missing = {**missing, **off_by_privacy(config)}
     return Policy(
         order=tuple(routing.order),
         balance=routing.policy,
@@ -53,7 +56,7 @@ def policy_of(
         awaited=awaited,
         owned=owned,
         seeds=tuple((address_of(url), url) for url in config.discovery.static),
-        clouds=tuple(_cloud(each, config, why_off) for each in config.providers),
+        clouds=tuple(_cloud(each, config, missing, keys) for each in config.providers),
         models=tuple(_rule(each) for each in config.models),
         clients=tuple(_client(each) for each in config.clients),
         peers=_peers(timeouts, waits),
@@ -94,7 +97,9 @@ def _exo_timers(peer: PeerRules, timeouts: Timeouts, waits: Waits) -> Timers:
     )
 
 
-def _cloud(provider: Provider, config: Config, why_off: Mapping[str, str]) -> Cloud:
+def _cloud(
+    provider: Provider, config: Config, missing: Mapping[str, str], keys: Mapping[str, int]
+) -> Cloud:
     timeouts, preset = config.timeouts, preset_of(provider.preset)
     first = CLOUD_FIRST_CONTENT if provider.first_content is None else provider.first_content
     connect = max(timeouts.connect, CLOUD_CONNECT)
@@ -111,9 +116,9 @@ def _cloud(provider: Provider, config: Config, why_off: Mapping[str, str]) -> Cl
             stall=CLOUD_STALL if provider.stall is None else provider.stall,
         ),
         learns_head=provider.headers is None,
-        keyed=provider.name not in why_off,
+        keys=keys.get(provider.name, int(provider.name not in missing)),
         streams=provider.stream,
-        why_off=why_off.get(provider.name, ""),
+        missing=missing.get(provider.name, ""),
         dialect=provider.dialect,
         ignored=preset.ignored | _IGNORED.get(provider.dialect, frozenset()),
         quirks=preset.quirks,

@@ -42,14 +42,14 @@ def run(named: str | None, socket: str | None) -> int:
     descriptors.fill_standard()
     settings = files.load(named, socket, os.environ)
     config = settings.config
-    keys, why_off = files.keys(config, os.environ)
+    found = files.keys(config, os.environ)
     token, tokens = files.token(config, os.environ), client_tokens(config, os.environ)
     lines = logs.configure(config.log.level, config.log.format)
     for path, why in where.hidden_files(os.environ).items():
         log.debug("optional_file_unreadable", path=path, why=why)
     try:
         user_ids(config.discovery.loopback_users)
-        who_of(config, policy_of(config, why_off).clients)
+        who_of(config, policy_of(config, found.why_off).clients)
         admin_group = listen.group_id_of(config.server.admin_group, "server.admin_group")
         tcp = None if token is None else (open_tcp(config.server.tcp), token)
         sockets = _sockets(settings)
@@ -61,8 +61,9 @@ def run(named: str | None, socket: str | None) -> int:
         config=config,
         file=settings.file,
         sockets=[each.socket for each in sockets],
-        keys=keys,
-        why_off=why_off,
+        keys=found.keys,
+        why_off=found.why_off,
+        missing=found.missing,
         state=None if state is None else Path(state),
         tcp=tcp,
         admin_group=admin_group,

@@ -90,7 +90,7 @@ async def serve(
     config, state = given.config, given.state
     clock = get_running_loop().time  # what anyio.current_time asks, without its detour
     border, pins = border_of(config), await read_pins(state)
-    keys = {name: secret and secret.reveal() for name, secret in given.keys.items()}
+    keys = {name: tuple(x.reveal() for x in held) or (None,) for name, held in given.keys.items()}
     policy = await _policy(given, pins, owned=border.owned)
     current = Current(policy, keys, given.secrets())
     machine = Machine(current.policy(), clock())
@@ -141,7 +141,8 @@ async def serve(
 async def _policy(given: Given, pins: Pins, *, owned: bool) -> Policy:
     config, state = given.config, given.state
     return policy_of(
-        config, given.why_off,
+        config, {**given.missing, **given.why_off},
+        keys={name: max(1, len(held)) for name, held in given.keys.items()},
         pins=pins, own=await read_own(state), awaited=awaited(config, state),
         owned=owned, waits=given.waits,
     )  # fmt: skip
@@ -264,6 +265,8 @@ async def _listen(listener: Listener, given: Given, clients: Clients) -> None:
         await listener.listen([given.tcp[0]], Guard(clients.of_token, clients.told))
     for provider, why in given.why_off.items():
         log.warning("provider_off", provider=provider, why=why)
+    for provider, why in given.missing.items():
+        log.warning("provider_key_missing", provider=provider, why=why)
     log.info("service_listening", sockets=given.listening_at(), config=given.file)
     systemd.notify("READY=1")
 

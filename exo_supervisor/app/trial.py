@@ -1,12 +1,13 @@
 """Tries each seed and provider of a configuration once, and spends no token."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Literal
 
 import anyio
 from msgspec import Struct
 
 from exo_supervisor.app.border import border_of
+from exo_supervisor.app.files import Found
 from exo_supervisor.app.proxies import proxy_of
 from exo_supervisor.config.schema import Config, Provider
 from exo_supervisor.core.events import ProviderListed
@@ -17,7 +18,6 @@ from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.probe import Prober
 from exo_supervisor.fleet_io.provider_models import Source, ask_for_list
 from exo_supervisor.fleet_io.read_state import read_placement
-from exo_supervisor.host.credentials import Secret
 from exo_supervisor.runtime.fetch import GetError
 from exo_supervisor.serve.upstream import open_sessions
 from exo_supervisor.views.explain import reason_of
@@ -27,7 +27,7 @@ LIST_WAIT = 10.0
 STATE_WAIT = 5.0
 
 
-class Finding(Struct, frozen=True):
+class Finding(Struct):
     """One thing that was tried and what came of it."""
 
     state: Literal["ok", "warn", "off"]
@@ -39,8 +39,7 @@ class Finding(Struct, frozen=True):
 
 async def try_all(
     config: Config,
-    keys: Mapping[str, Secret | None],
-    why_off: Mapping[str, str],
+    found_keys: Found,
     *,
     optional: Collection[str] = (),
 ) -> list[Finding]:
@@ -59,8 +58,8 @@ async def try_all(
 
         async def provider(place: int, each: Provider) -> None:
             fetch = Fetcher(clouds, proxy_of(each))
-            tried, listed = await _try_provider(fetch, each, keys, why_off)
-            found[place] = [tried, *_unlisted(config, each.name, listed)]
+            tried, listed = await _try_provider(fetch, each, found_keys)
+            found[place] = [*tried, *_unlisted(config, each.name, listed)]
 
         for place, url in enumerate(config.discovery.static):
             tasks.start_soon(node, place, url)
@@ -87,17 +86,30 @@ async def _try_node(fetch: Fetcher, url: str, wait: float) -> Finding:
 
 
 async def _try_provider(
-    fetch: Fetcher,
-    provider: Provider,
-    keys: Mapping[str, Secret | None],
-    why_off: Mapping[str, str],
-) -> tuple[Finding, tuple[ModelId, ...]]:
-    """Try one provider; also the models that it lists, none where it lists none."""
+    fetch: Fetcher, provider: Provider, keys: Found
+) -> tuple[list[Finding], tuple[ModelId, ...]]:
+    """Try one provider by each of its keys; also the models that it lists, if any."""
     name = ProviderName(provider.name)
-    if name in why_off:
-        return Finding("off", "provider", f"{name}, {why_off[name]}"), ()
-    secret = keys[name]
-    key = secret and secret.reveal()
+    if name in keys.why_off:
+        return [Finding("off", "provider", f"{name}, {keys.why_off[name]}")], ()
+    missing = keys.missing.get(name)
+    findings = [Finding("warn", "provider", f"{name}, {missing}")] if missing else []
+    models: tuple[ModelId, ...] = ()
+    held = keys.keys[name]
+    for number, secret in enumerate(held or (None,), start=1):
+        key = secret and secret.reveal()
+        finding, listed = await _try_key(fetch, provider, key)
+        if len(held) > 1:
+            finding.text += f" (key {number} of {len(held)})"
+        findings.append(finding)
+        models = models or listed
+    return findings, models
+
+
+async def _try_key(
+    fetch: Fetcher, provider: Provider, key: str | None
+) -> tuple[Finding, tuple[ModelId, ...]]:
+    name = ProviderName(provider.name)
     source = Source(name, provider.base_url, lambda: key, provider.dialect)
     told = await ask_for_list(fetch, source, LIST_WAIT)
     if not isinstance(told, ProviderListed):

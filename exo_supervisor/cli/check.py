@@ -166,13 +166,13 @@ def _value(config: Fields, key: str) -> object:
 
 
 def _try_here(settings: Settings) -> list[Finding]:
-    keys, why_off = files.keys(settings.config, os.environ)
+    keys = files.keys(settings.config, os.environ)
     files.token(settings.config, os.environ)  # a service without it would not start
     unasked = settings.origins.get(SEEDS) == "default"
     optional = settings.config.discovery.static if unasked else ()
 
     async def tried() -> list[Finding]:
-        return await try_all(settings.config, keys, why_off, optional=optional)
+        return await try_all(settings.config, keys, optional=optional)
 
     return anyio.run(tried)
 
@@ -189,7 +189,8 @@ def _of_service(arguments: Arguments, running: Fields) -> Iterator[Finding]:
     for each in objects(status.get("providers")):
         name, state, why = word(each.get("name")), word(each.get("state")), each.get("why")
         text = f"{name} {state}, key {keys.get(name, 'not set')}" + (f", {why}" if why else "")
-        yield Finding(_LEVELS.get(state, "warn"), "provider", text, "service")
+        level = _LEVELS.get(state, "warn")
+        yield Finding("warn" if why and level == "ok" else level, "provider", text, "service")
     for model in objects((of_service(arguments, "/supervisor/models") or {}).get("models")):
         for place in objects(model.get("where")):
             if "does not list" in (why := word(place.get("why"))):

@@ -62,8 +62,12 @@ def _as_seen_here(settings: Settings) -> dict[str, object]:
 def _keys_set(settings: Settings) -> dict[str, str]:
     """Say of each provider whether its key is there, and never what it is."""
     try:
-        found, why_off = files.keys(settings.config, os.environ)
+        found = files.keys(settings.config, os.environ)
     except StartError:
         return {}
-    said = {name: NO_KEY if secret is None else "set" for name, secret in found.items()}
-    return said | dict.fromkeys(why_off, "not set")
+    said = {name: _many(len(secrets)) for name, secrets in found.keys.items()}
+    return said | found.missing | dict.fromkeys(found.why_off, "not set")
+
+
+def _many(keys: int) -> str:
+    return f"{keys} set" if keys > 1 else "set" if keys else NO_KEY

@@ -59,6 +59,10 @@ _UNSAID = frozenset(
 )
 
 
+_ONE_OR_MANY = frozenset({"model.exo", "provider.key_env"})
+"""Keys whose list may be written as the one text in it."""
+
+
 class UnfitError(Exception):
     """A value does not fit; `found` says all that is wrong with it."""
 
@@ -89,8 +93,8 @@ def take(table: str, field: FieldInfo, value: object) -> object:
 
 
 def _take_list(key: str, kind: object, value: object) -> object:
-    if key == "model.exo" and isinstance(value, str):
-        value = [value]
+    if key in _ONE_OR_MANY and isinstance(value, str):
+        value = [value] if value or key != "provider.key_env" else []
     if not isinstance(value, list | tuple):
         message = f"{key} wants a list{_got(key, value)}"
         return Unfit("wrong_type", message, _example(kind, "[]"))
@@ -100,6 +104,8 @@ def _take_list(key: str, kind: object, value: object) -> object:
     taken = tuple(_take_one(key, kind, item, index) for index, item in enumerate(items))
     if wrong := [item for item in taken if isinstance(item, Unfit)]:
         raise UnfitError(*wrong)
+    if key == "provider.key_env" and len(set(taken)) < len(taken):
+        return Unfit("bad_value", f"{key} names a variable twice", "name each once")
     if key == "routing.order" and (not taken or len(set(taken)) < len(taken)):
         message = f"{key} wants each tier once, at least one"
         return Unfit("bad_value", message, 'allowed: "exo", "cloud", in the order to try')

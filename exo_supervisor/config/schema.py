@@ -202,7 +202,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     preset: PresetName = ""
     dialect: Literal["openai", "anthropic"] = "openai"
     base_url: CloudUrl
-    key_env: MaybeVariable = ""
+    key_env: tuple[Variable, ...] = ()
+    "They are tried in their order."
     priority: Rank = 1
     models: tuple[Id, ...] = ()
     stream: bool = True

@@ -115,7 +115,7 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     """Send a request to a target; a `generation` of None means a provider.
 
     `dialect` is what it is asked in; None: what its kind of peer speaks. `without` are fields that
-    it does not take.
+    it does not take, and `key` is the place of the key that it is asked by.
 
     `shift` is why this is not the first choice; `commit_at_answer`: nothing is shown before the
     whole answer is in; `continues`: another target may go on with it, and `resumes`: this one does.
@@ -137,6 +137,7 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     usage: bool = True
     dialect: str | None = None
     without: frozenset[str] = frozenset()
+    key: int = 0
 
 
 class CancelAttempt(BaseEffect, frozen=True, kw_only=True):

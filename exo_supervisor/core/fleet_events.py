@@ -230,7 +230,7 @@ class FleetEvents:
         if not all(node is not None and node.looked for node in seeds):
             return False
         providers = self._tables.clouds.providers.values()
-        unlisted = (each for each in providers if each.cloud.keyed and not each.cloud.models)
+        unlisted = (each for each in providers if each.cloud.keys and not each.cloud.models)
         return all(provider.looked for provider in unlisted)
 
     def regrouped(self) -> list[Effect]:

@@ -162,7 +162,8 @@ class Failure(Struct, frozen=True, gc=False):
 
     `message` are the target's own words, made safe, which the client alone may read: they may
     repeat its prompt. `loggable` are those of them that may stand where others read, too. `field`
-    is what was refused, where the request can be made without it.
+    is what was refused, where the request can be made without it. `of_key`: it is the key that was
+    used too much, and not the target that has too much to do.
     """
 
     fault: Fault
@@ -171,6 +172,7 @@ class Failure(Struct, frozen=True, gc=False):
     retry_after: float | None = None
     loggable: str = ""
     field: str = ""
+    of_key: bool = False
 
 
 SERVED = Failure(Fault.NONE)

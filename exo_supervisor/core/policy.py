@@ -82,7 +82,8 @@ NO_STREAM_OPTIONS = "stream_options"
 class Cloud(Struct, frozen=True):
     """One provider: where it is, when it is tried, and what it may be asked for.
 
-    `keyed` is False when it has no key and needs one; `models`, where not empty, is all it has.
+    `keys` are how many it has, one where it needs none; without any it is off. `models`, where not
+    empty, is all it has.
     `learns_head`: how long its head may take is learnt, and `timers.headers` is the least of it.
     """
 
@@ -92,10 +93,11 @@ class Cloud(Struct, frozen=True):
     models: tuple[ModelId, ...] = ()
     timers: Timers = ANY_TIMERS
     learns_head: bool = False
-    keyed: bool = True
+    keys: int = 1
     streams: bool = True
     """It may be asked for a stream."""
-    why_off: str = ""
+    missing: str = ""
+    """Which keys are not there that were to be, in words; of a provider that is off, too."""
     dialect: str = "openai"
     """What it is asked in."""
     ignored: frozenset[str] = frozenset()

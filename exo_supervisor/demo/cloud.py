@@ -21,6 +21,7 @@ class Cloud(DemoServer):
     """A real HTTP server that behaves as an OpenAI-style cloud; start it with `async with`.
 
     With a `key`, requests need it as bearer token. Models that are not in `models` get a 404.
+    `refuses` are keys that get a status and words instead of an answer to a chat.
     Other arguments: see DemoServer.
     """
 
@@ -36,6 +37,7 @@ class Cloud(DemoServer):
     ) -> None:
         super().__init__(**server)
         self.key, self.models, self.prefills = key, models, prefills
+        self.refuses: dict[str, tuple[int, str]] = {}
 
     @property
     def base_url(self) -> str:
@@ -75,6 +77,9 @@ class Cloud(DemoServer):
         refusal = self.stranger(request)
         if refusal is not None:
             return refusal
+        refused = self.refuses.get(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        if refused is not None:
+            return said(*refused, code=None)
         try:
             body: JsonObject = msgspec.json.decode(await request.read(), type=dict[str, Any])
             chat = msgspec.convert(body, Chat)

@@ -87,7 +87,7 @@ async def set_up() -> AsyncGenerator[Stage]:
             config=read(text.replace("'", '"'), file="demo", environ={}).config,
             file=None,
             sockets=[listening.socket],
-            keys={"pretend-cloud": Secret("pretend-key", "the demo")},
+            keys={"pretend-cloud": (Secret("pretend-key", "the demo"),)},
             why_off={},
             sinks=(log,),
         )

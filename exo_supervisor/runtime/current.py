@@ -6,8 +6,8 @@ from exo_supervisor.core.events import Event, PolicyChanged
 from exo_supervisor.core.keys import Keys
 from exo_supervisor.core.policy import Policy
 
-KeysByName = Mapping[str, str | None]
-"""Each provider's key; None: it needs none."""
+KeysByName = Mapping[str, tuple[str | None, ...]]
+"""Each provider's keys, at the places by which the core knows them; None: it needs none."""
 
 
 class Current:
@@ -26,8 +26,8 @@ class Current:
         return self._keys
 
     def key(self, provider: str) -> str | None:
-        """Return one provider's key, for whoever asks it for its list."""
-        return self._keys.get(provider)
+        """Return one provider's first key, for whoever asks it for its list."""
+        return next(iter(self._keys.get(provider, ())), None)
 
     def hide(self, text: str) -> str:
         """Take out our secrets, and those replaced last: an answer may be of then."""
@@ -43,5 +43,5 @@ class Current:
         ask(PolicyChanged(policy=policy))
 
     def _hide(self, *keys: KeysByName) -> Keys:
-        held = [key for each in keys for key in each.values() if key is not None]
-        return Keys([*held, *self._secrets])
+        held = (key for each in keys for of_one in each.values() for key in of_one)
+        return Keys([*filter(None, held), *self._secrets])

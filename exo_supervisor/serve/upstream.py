@@ -62,7 +62,7 @@ class Upstream:
     ) -> None:
         self._nodes, self._clouds = nodes, clouds
         self._keys, self._proxies = keys, proxies or {}
-        self._headers: dict[str, bytes | None] = {}
+        self._headers: dict[tuple[str, int], bytes | None] = {}
         self._headers_with = keys()
         self._node_headers = encode_headers(DIALECTS["exo"].headers(None))
         self._clock, self._quiet_until = clock, -inf
@@ -74,11 +74,11 @@ class Upstream:
         if traits.exo:
             sender, headers = self._nodes, self._node_headers
         else:
-            sender, headers = self._clouds, self._headers_of(start.target, dialect)
+            sender, headers = self._clouds, self._headers_of(start.target, start.key, dialect)
         if headers is None:
             return None
         if chat.headers and not traits.exo and DIALECTS.get(chat.dialect) is dialect:
-            ours = dialect.headers(self._keys()[start.target])
+            ours = dialect.headers(self._keys()[start.target][start.key])
             headers = encode_headers({**ours, **dict(chat.headers)})
         if start.without:
             chat, left_out = leave_out(chat, start.without, start.dialect)
@@ -105,17 +105,17 @@ class Upstream:
             log.warning("descriptors_exhausted", advice="raise the limit of open files")
         return Failure(fault, retry_after=EXHAUSTED_PAUSE)
 
-    def _headers_of(self, target: Target, dialect: Dialect) -> bytes | None:
+    def _headers_of(self, target: Target, key: int, dialect: Dialect) -> bytes | None:
         keys = self._keys()
         if keys is not self._headers_with:  # others took their place
             self._headers_with, self._headers = keys, {}
-        if target not in self._headers:
+        if (target, key) not in self._headers:
             try:
-                headers = encode_headers(dialect.headers(keys[target]))
-            except (KeyError, ValueError):  # it left meanwhile, or a key that would be two lines
+                headers = encode_headers(dialect.headers(keys[target][key]))
+            except (LookupError, ValueError):  # it left meanwhile, or a key that would be two lines
                 headers = None
-            self._headers[target] = headers
-        return self._headers[target]
+            self._headers[target, key] = headers
+        return self._headers[target, key]
 
 
 def dialect_of(start: StartAttempt) -> Dialect:

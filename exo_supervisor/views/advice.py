@@ -62,10 +62,12 @@ def is_nobodys(node: Node) -> bool:
 
 def _on_key(provider: Provider) -> str:
     """Say why a provider is left alone: a new key does not fill an empty account."""
-    name, why = provider.cloud.name, provider.key_why
+    name, why = provider.cloud.name, provider.key_why()
     if why:
         return f"{name} serves nothing now: {why[:MAX_WORDS]}"
-    return f"{name} refused its key: set a new one and restart"
+    keys = len(provider.keys)
+    which = "its key: set a new one" if keys == 1 else f"all its {keys} keys: set new ones"
+    return f"{name} refused {which} and restart"
 
 
 def _on_models(machine: Machine) -> Iterator[str]:

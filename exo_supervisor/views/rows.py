@@ -9,7 +9,6 @@ from msgspec.structs import asdict
 
 from exo_supervisor.core.breakers.table import Cell, Key
 from exo_supervisor.core.fleet.nodes import Node
-from exo_supervisor.core.fleet.providers import Clouds
 from exo_supervisor.core.fleet.trust import is_loopback
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
@@ -17,6 +16,7 @@ from exo_supervisor.views.advice import advise, is_nobodys, sum_up
 from exo_supervisor.views.day_book import DayBook, Egress
 from exo_supervisor.views.explain import advise_on, explain
 from exo_supervisor.views.placement import Wall
+from exo_supervisor.views.providers import ProviderSeen, shown
 from exo_supervisor.views.tally import ENDS, Tally
 
 _RUNGS = ("seen", "reachable", "identified", "clustered", "placed", "ready")
@@ -86,14 +86,6 @@ class BreakerRow(Struct):
     until: str | None
     failures: int
     last: str | None
-
-
-class ProviderSeen(Struct):
-    """A provider in the status."""
-
-    name: str
-    state: str
-    why: str | None
 
 
 class FailedSeen(Struct):
@@ -228,7 +220,7 @@ def status(  # noqa: PLR0913 - each is another part's to tell
         looked=[*silent, *quiet],
         nodes=rungs(machine),
         down=sum(node.fell_from is not None for node in found),
-        providers=_providers(clouds, now),
+        providers=[shown(each, now, wall) for each in clouds.providers.values()],
         requests=_requests(machine, tally.counts),
         last_failed=None if failed is None else FailedSeen(wall(failed.at), failed.why),
         held=[row for row in breakers(machine, wall) if row.forced],
@@ -247,13 +239,6 @@ def rungs(machine: Machine) -> dict[str, int]:
     found = machine.tables.registry.nodes.values()
     counts = Counter(n.rung for n in found if n.alias_of is None and not is_nobodys(n))
     return {rung: counts[rung] for rung in _RUNGS}
-
-
-def _providers(clouds: Clouds, now: float) -> list[ProviderSeen]:
-    return [
-        ProviderSeen(name, each.state(now), (each.cloud.why_off or each.why) or None)
-        for name, each in clouds.providers.items()
-    ]
 
 
 def to_trust(nodes: Iterable[Node]) -> str | None:

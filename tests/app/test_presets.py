@@ -33,6 +33,5 @@ async def test_a_server_that_needs_no_key_is_sent_none() -> None:
     async with Cloud(None, (CLOUD_MODEL,)) as cloud:
         text = f'[[provider]]\nname = "home"\npreset = "vllm"\nbase_url = "{cloud.base_url}"\n'
         config = read(f"[discovery]\nstatic = []\n{text}", file="test", environ={}).config
-        found, why_off = keys(config, {})
-        tried = await try_all(config, found, why_off)
+        tried = await try_all(config, keys(config, {}))
         assert [(each.state, each.text) for each in tried] == [("ok", "home, lists 1 models")]

@@ -26,6 +26,7 @@ from exo_supervisor.app.given import Given
 from exo_supervisor.app.service import serve
 from exo_supervisor.config.literal import literal
 from exo_supervisor.config.read import Settings, read
+from exo_supervisor.config.schema import Provider
 from exo_supervisor.core.policy import WAITS, Waits
 from exo_supervisor.demo import Cloud, ExoNode, MessagesCloud
 from exo_supervisor.host import listen, logs
@@ -138,7 +139,7 @@ async def _serving(
         config=settings.config,
         file=None,
         sockets=[listening.socket],
-        keys={each.name: Secret(KEY, "the test") for each in settings.config.providers},
+        keys=given_keys(settings.config.providers),
         why_off={},
         **more,
     )
@@ -173,6 +174,17 @@ async def clients(path: str, log: Callable[[], bytes]) -> AsyncGenerator[World]:
             max_retries=0,
         )
         yield World(path, plain, sdk, log)
+
+
+def given_keys(providers: Sequence[Provider]) -> dict[str, tuple[Secret, ...]]:
+    """Give each provider as many keys as it names variables, one where it names none."""
+    return {
+        each.name: tuple(
+            Secret(f"{KEY}-{place}" if place else KEY, "the test")
+            for place in range(len(each.key_env) or 1)
+        )
+        for each in providers
+    }
 
 
 def toml(nodes: Sequence[ExoNode | str], cloud: Cloud | None, tables: Mapping[str, Any]) -> str:

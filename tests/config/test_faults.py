@@ -310,7 +310,7 @@ SECRET = "hunter2"
         f'[[provider]]\nname = "p"\nbase_url = "https://h/?k={SECRET}"',
         f'{PROVIDER}api_key = "{SECRET}"',
         f'{PROVIDER}key_env = "sk-{SECRET}"',
-        f'{PROVIDER}key_env = ["{SECRET}"]',
+        f'{PROVIDER}key_env = ["sk-{SECRET}"]',
         f"{PROVIDER}api_key = {SECRET}",
         f'provider = [{{ name = "p", base_url = "https://h", api_key = "{SECRET}" }}]',
         f'[server]\ntoken_env = "my {SECRET}"',

@@ -39,7 +39,7 @@ def test_each_preset_is_a_provider_by_itself(name: str) -> None:
     own = "" if PRESETS[name].base_url else f'base_url = "{PRESETS[name].example}"'
     provider = provider_of(f'preset = "{name}"\n{own}')
     assert provider.base_url == (PRESETS[name].base_url or PRESETS[name].example)
-    assert provider.key_env == PRESETS[name].key_env
+    assert provider.key_env == tuple(filter(None, (PRESETS[name].key_env,)))
     assert provider.dialect in DIALECTS
 
 
@@ -47,7 +47,7 @@ def test_each_preset_is_a_provider_by_itself(name: str) -> None:
 def test_each_row_of_the_table_holds_what_a_file_may_say(name: str) -> None:
     preset = PRESETS[name]
     for key, value in preset.given().items():
-        assert take("provider", KEYS["provider"][key], value) == value
+        assert take("provider", KEYS["provider"][key], value) in (value, (value,))
     assert preset.quirks <= {NEW_LIMIT, NO_STREAM_OPTIONS}
     assert preset.ignored <= PEERS["C"].ignored
     assert preset.keyless == preset.base_url.startswith("http://127.0.0.1:")
@@ -65,7 +65,7 @@ def test_the_row_goes_before_its_preset() -> None:
     )
     assert provider.base_url == "https://h/v1"
     assert provider.dialect == "anthropic"
-    assert provider.key_env == ""
+    assert provider.key_env == ()
 
 
 def test_what_a_preset_filled_in_is_shown_with_where_it_came_from() -> None:
@@ -96,16 +96,16 @@ def test_a_wrong_preset_is_told_with_what_would_be_right(rows: str, key: str, pa
 @pytest.mark.parametrize("name", [name for name in NAMED if PRESETS[name].keyless])
 def test_a_server_of_ones_own_serves_without_a_key(name: str) -> None:
     config = settings_of(f'[[provider]]\nname = "p"\npreset = "{name}"').config
-    assert keys(config, {}) == ({"p": None}, {})
+    assert keys(config, {}) == ({"p": ()}, {}, {})
     named = settings_of(f'[[provider]]\nname = "p"\npreset = "{name}"\nkey_env = "K"').config
-    assert keys(named, {}) == ({}, {"p": "K is not set, no credential 'p'"})
+    assert keys(named, {}) == ({}, {"p": "K is not set, no credential 'p'"}, {})
 
 
 def test_any_other_without_its_key_is_off() -> None:
     config = settings_of('[[provider]]\nname = "p"\npreset = "xai"').config
-    found, why_off = keys(config, {})
-    assert found == {}
-    assert why_off == {"p": "XAI_API_KEY is not set, no credential 'p'"}
+    found = keys(config, {})
+    assert found.keys == {}
+    assert found.why_off == {"p": "XAI_API_KEY is not set, no credential 'p'"}
 
 
 def test_the_core_is_told_in_what_a_provider_differs() -> None:

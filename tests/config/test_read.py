@@ -41,7 +41,7 @@ def test_the_example_is_valid_with_its_commented_tables_in_force() -> None:
             name="openrouter",
             preset="openrouter",
             base_url="https://openrouter.ai/api/v1",
-            key_env="OPENROUTER_API_KEY",
+            key_env=("OPENROUTER_API_KEY",),
             connect=10.0,
             headers=8.0,
             first_content=120.0,
@@ -169,8 +169,8 @@ def test_the_configuration_is_rendered_with_its_origins() -> None:
     lines = render(settings, {"openrouter": "set", "spare": "not set"}).splitlines()
     assert f"{'interval = 2.0':<40} # EXO_SUPERVISOR_HEALTH__INTERVAL" in lines
     key = WHOLE.splitlines().index('key_env = "OPENROUTER_API_KEY"') + 1
-    assert f'key_env = "OPENROUTER_API_KEY"           # f.toml:{key}; set' in lines
-    assert 'key_env = ""'.ljust(40) + " # default; not set" in lines
+    assert f'key_env = ["OPENROUTER_API_KEY"]         # f.toml:{key}; set' in lines
+    assert "key_env = []".ljust(40) + " # default; not set" in lines
     assert f"{'# stall is unset':<40} # default" in lines
     assert [line for line in lines if line.startswith("[")] == [
         "[server]", "[discovery]", "[health]", "[breaker]", "[retry]", "[timeouts]", "[routing]",

@@ -189,6 +189,7 @@ class Story:
         retry_after: float | None = None,
         status: int = 0,
         message: str = "",
+        of_key: bool = False,
         committed: bool = False,
         field: str = "",
         tokens: int = 0,
@@ -198,7 +199,9 @@ class Story:
             AttemptSettled(
                 request=RequestId(request),
                 attempt=self.number(request),
-                failure=Failure(fault, message, status, retry_after, loggable=message, field=field),
+                failure=Failure(
+                    fault, message, status, retry_after, message, field=field, of_key=of_key
+                ),
                 draw=0.0,
                 committed=committed,
                 tokens=tokens,
@@ -282,7 +285,7 @@ def stand(model: str, *instances: str, why: str = "", running: bool = False) -> 
 
 
 def told(effects: list[Effect]) -> list[str]:
-    """Put effects into short words: `start a:1 m`, with `/shift`; `refuse 503 no_target`."""
+    """Put effects into short words: `start a:1 m`, `start p x #2 /shift`, `refuse 503 code`."""
     return [word(effect) for effect in effects]
 
 
@@ -291,7 +294,8 @@ def word(effect: Effect) -> str:
     match effect:
         case StartAttempt():
             shift = "" if effect.shift is None else f" /{effect.shift}"
-            return f"start {effect.target} {effect.model}{shift}"
+            key = f" #{effect.key + 1}" if effect.key else ""
+            return f"start {effect.target} {effect.model}{key}{shift}"
         case Refuse():
             return f"refuse {effect.refusal.status} {effect.refusal.code}"
         case Announce():

@@ -74,7 +74,7 @@ def test_a_target_that_names_no_time_is_left_alone_ever_longer() -> None:
     for n in range(7):
         story.ask(f"r{n}")
         story.fail(f"r{n}", Fault.BUSY)
-        mark = story.machine.tables.busy.get((Address("a:1"), M))
+        mark = story.machine.tables.busy.get((Address("a:1"), M, 0))
         assert mark is not None
         pauses.append(mark.until - story.now)
         story.tick(mark.until)

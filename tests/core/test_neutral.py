@@ -5,7 +5,7 @@ from msgspec import structs
 
 from exo_supervisor.core.effects import Effect, StartAttempt
 from exo_supervisor.core.events import AttemptSettled, ProviderFailed, ProviderListed
-from exo_supervisor.core.fleet.providers import KEY_REST, KEY_REST_MAX
+from exo_supervisor.core.fleet.provider_keys import KEY_REST, KEY_REST_MAX
 from exo_supervisor.core.load.marks import ABSENT
 from exo_supervisor.core.names import ModelId, RequestId
 from exo_supervisor.core.outcomes import Failure, Fault
@@ -34,16 +34,14 @@ def test_a_key_rests_twice_as_long_each_time_until_it_works() -> None:
     for n in range(6):
         story.ask(f"r{n}")
         assert refusal(story.fail(f"r{n}", Fault.BAD_KEY, status=401)).code == "no_target"
-        until = story.machine.tables.clouds.providers[P].bad_key_until
-        assert until is not None
-        rests.append(until - story.now)
+        rests.append(story.machine.tables.clouds.providers[P].keys[0].until - story.now)
         story.wait(rests[-1])
     assert rests == [KEY_REST, 600.0, 1200.0, 2400.0, KEY_REST_MAX, KEY_REST_MAX]
     story.ask("s")
     story.succeed("s")
     story.ask("t")
     story.fail("t", Fault.BAD_KEY, status=401)
-    assert story.machine.tables.clouds.providers[P].bad_key_until == story.now + KEY_REST
+    assert story.machine.tables.clouds.providers[P].keys[0].until == story.now + KEY_REST
 
 
 def test_a_burst_at_a_refused_key_counts_as_one() -> None:
@@ -52,7 +50,7 @@ def test_a_burst_at_a_refused_key_counts_as_one() -> None:
         story.ask(request)
     for request in "rst":
         story.fail(request, Fault.BAD_KEY, status=401)
-    assert story.machine.tables.clouds.providers[P].bad_key_until == story.now + KEY_REST
+    assert story.machine.tables.clouds.providers[P].keys[0].until == story.now + KEY_REST
     assert story.names().count("provider_key_refused") == 1
 
 

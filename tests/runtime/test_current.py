@@ -9,26 +9,26 @@ BEFORE, AFTER = Policy(), Policy(patience=1.0)
 
 
 def test_the_core_is_told_of_the_policy_once_the_keys_are_the_new_ones() -> None:
-    current = Current(BEFORE, {"p": OLD})
+    current = Current(BEFORE, {"p": (OLD,)})
     told: list[tuple[Event, str | None, Policy]] = []
     current.swap(
-        AFTER, {"p": NEW}, lambda event: told.append((event, current.key("p"), current.policy()))
+        AFTER, {"p": (NEW,)}, lambda event: told.append((event, current.key("p"), current.policy()))
     )
     assert told == [(PolicyChanged(policy=AFTER), NEW, AFTER)]
 
 
 def test_the_keys_are_one_mapping_until_others_take_their_place() -> None:
-    current = Current(BEFORE, {"p": OLD})
+    current = Current(BEFORE, {"p": (OLD,)})
     before = current.keys()
     assert current.keys() is before
-    current.swap(AFTER, {"q": None}, lambda _event: None)
-    assert current.keys() == {"q": None}
+    current.swap(AFTER, {"q": (None,)}, lambda _event: None)
+    assert current.keys() == {"q": (None,)}
     assert (current.key("p"), current.key("q")) == (None, None)
 
 
 def test_the_key_that_was_replaced_is_hidden_still_for_answers_under_way() -> None:
-    current = Current(BEFORE, {"p": OLD, "q": None}, [TOKEN])
+    current = Current(BEFORE, {"p": (OLD,), "q": (None,)}, [TOKEN])
     said = f"{OLD} {NEW} {TOKEN}"
     assert current.hide(said) == f"[secret] {NEW} [secret]"
-    current.swap(AFTER, {"p": NEW}, lambda _event: None)
+    current.swap(AFTER, {"p": (NEW,)}, lambda _event: None)
     assert current.hide(said) == "[secret] [secret] [secret]"

@@ -229,7 +229,7 @@ def test_an_answer_of_a_sort_that_was_not_asked_for_fails_over() -> None:
 
 def test_many_attempts_that_fail_at_once_each_have_their_end() -> None:
     starts = [partial(start, attempt=n, generation=None) for n in range(1, 9)]
-    house = House(*starts, keys={f"n:{n}": "two\nlines" for n in range(9)})
+    house = House(*starts, keys={f"n:{n}": ("two\nlines",) for n in range(9)})
     client = house.chat()
     assert (client.status, house.target.calls) == (502, [])
     assert [event.failure.fault for event in house.settled()] == [Fault.BAD_KEY] * 8

@@ -68,7 +68,7 @@ async def house(target: Target) -> AsyncGenerator[tuple[Upstream, str]]:
     ):
         tasks.start_soon(listener.serve, target.handle)
         port = listener.extra_attributes[SocketAttribute.local_port]()
-        yield Upstream(nodes, clouds, {"n:1": None}.copy), f"http://127.0.0.1:{port}"
+        yield Upstream(nodes, clouds, {"n:1": (None,)}.copy), f"http://127.0.0.1:{port}"
         tasks.cancel_scope.cancel()
 
 

@@ -50,9 +50,9 @@ class Deaf:
 
 def test_keys_that_were_replaced_are_sent_no_more() -> None:
     wire = Wire()
-    current = Current(Policy(), {"p": "old-key"})
+    current = Current(Policy(), {"p": ("old-key",)})
     upstream = Upstream(wire, wire, current.keys)
-    for keys in ({"p": "old-key"}, {"p": "new-key"}, {"p": None}):
+    for keys in ({"p": ("old-key",)}, {"p": ("new-key",)}, {"p": (None,)}):
         current.swap(Policy(), keys, lambda _event: None)
         for _ in range(2):
             assert upstream.send(START, CHAT, Deaf()) is not None
@@ -64,7 +64,7 @@ def test_keys_that_were_replaced_are_sent_no_more() -> None:
 
 def test_an_attempt_at_a_provider_that_has_just_left_is_not_sent() -> None:
     wire = Wire()
-    current = Current(Policy(), {"p": "old-key"})
+    current = Current(Policy(), {"p": ("old-key",)})
     upstream = Upstream(wire, wire, current.keys)
     current.swap(Policy(), {}, lambda _event: None)
     assert upstream.send(START, CHAT, Deaf()) is None

@@ -84,7 +84,7 @@ async def talker() -> AsyncGenerator[tuple[Talker, str]]:
 async def upstream() -> AsyncGenerator[Upstream]:
     nodes, clouds = open_sessions()
     async with nodes, clouds:
-        yield Upstream(nodes, clouds, {"n:1": None}.copy)
+        yield Upstream(nodes, clouds, {"n:1": (None,)}.copy)
 
 
 async def asked(house: Upstream, url: str, target: Target) -> bytes:

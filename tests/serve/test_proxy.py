@@ -28,7 +28,7 @@ async def test_chats_and_lists_go_over_the_proxy_of_their_provider() -> None:
         name = f"far.example:{server.port}"
         async with proxying(ConnectProxy({name: server.port})) as proxy:
             way = read_proxy(proxy.url)
-            upstream = Upstream(nodes, clouds, {"n:1": "key"}.copy, {"n:1": way})
+            upstream = Upstream(nodes, clouds, {"n:1": ("key",)}.copy, {"n:1": way})
             start = attempt(f"http://{name}/v1", RequestId("r"))
             answer = await opened(upstream, msgspec.structs.replace(start, generation=None), CHAT)
             assert b"here" in await answer.read()
@@ -38,7 +38,7 @@ async def test_chats_and_lists_go_over_the_proxy_of_their_provider() -> None:
             assert reply.status == 200
             assert len(proxy.asked) == 1, "the way there is kept, too"
             assert b"key" not in b"".join(proxy.asked)
-            near = Upstream(nodes, clouds, {"n:1": None}.copy)
+            near = Upstream(nodes, clouds, {"n:1": (None,)}.copy)
             answer = await opened(near, attempt(server.url, RequestId("r")), CHAT)
             answer.close()
             assert len(proxy.asked) == 1

@@ -32,6 +32,7 @@ from exo_supervisor.http.call import Listener
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.url import Proxy
+from exo_supervisor.runtime.current import KeysByName
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.exchange import Exchange
 from exo_supervisor.serve.ingress import Ingress, Reception
@@ -44,7 +45,7 @@ TIMERS = Timers(connect=2.0, headers=8.0, first_content=30.0, first_content_max=
 SSE = {"content-type": "text/event-stream"}
 JSON = {"content-type": "application/json"}
 HELLO = [{"role": "user", "content": "hi"}]
-NO_KEYS: Mapping[str, str | None] = {f"n:{n}": None for n in range(9)}
+NO_KEYS: KeysByName = {f"n:{n}": (None,) for n in range(9)}
 
 
 class Alarm:
@@ -296,7 +297,7 @@ class House:
     def __init__(
         self, *orders: Order | None, head: float = 15.0,
         total: float = 900.0, room: int = 2**28, max_requests: int = 10, max_body: int = 100_000,
-        hide: Callable[[str], str] = str, keys: Mapping[str, str | None] = NO_KEYS,
+        hide: Callable[[str], str] = str, keys: KeysByName = NO_KEYS,
     ) -> None:  # fmt: skip
         self.loop = Loop()
         self.orders: list[Order | None] = list(orders)

@@ -43,21 +43,31 @@ def test_a_house_with_nothing_is_told_all_its_ways() -> None:
 
 
 def test_a_provider_without_a_key_needs_no_second_one() -> None:
-    off = looked(Policy(clouds=(Cloud(P, "https://p.example", keyed=False, why_off="no key"),)))
+    off = looked(Policy(clouds=(Cloud(P, "https://p.example", keys=0, missing="no key"),)))
     assert advise(off, 9.0) == [START, DEMO]
 
 
 def test_a_refused_key_comes_first_and_rests_with_the_key() -> None:
     story = Story(BOTH)
-    story.machine.tables.clouds.refused_key(P, story.now)
+    story.machine.tables.clouds.refused_key(P, 0, story.now)
     first = f"{P} refused its key: set a new one and restart"
     assert advise(story.machine, story.now)[0] == first
     assert first not in advise(story.machine, story.now + 301.0)
 
 
+def test_all_of_several_keys_refused_asks_for_new_ones() -> None:
+    story = Story(structs.replace(BOTH, clouds=(Cloud(P, "https://p.example", keys=2),)))
+    clouds = story.machine.tables.clouds
+    clouds.refused_key(P, 0, story.now)
+    assert not any("refused" in line for line in advise(story.machine, story.now))
+    clouds.refused_key(P, 1, story.now)
+    first = f"{P} refused all its 2 keys: set new ones and restart"
+    assert advise(story.machine, story.now)[0] == first
+
+
 def test_an_empty_account_is_told_in_the_providers_words() -> None:
     story = Story(BOTH)
-    story.machine.tables.clouds.refused_key(P, story.now, "Insufficient Balance")
+    story.machine.tables.clouds.refused_key(P, 0, story.now, 402, "Insufficient Balance")
     said = f"{P} serves nothing now: Insufficient Balance"
     assert advise(story.machine, story.now)[0] == said
 
@@ -199,7 +209,7 @@ def test_one_that_was_up_on_this_host_is_missed_at_its_own_address() -> None:
         pytest.param(BOTH, "key", "no Exo node found, every provider refused its key", id="key"),
         pytest.param(BOTH, "held", "no Exo node found, every provider is held open", id="held"),
         pytest.param(
-            structs.replace(BOTH, clouds=(Cloud(P, "https://p", keyed=False),)),
+            structs.replace(BOTH, clouds=(Cloud(P, "https://p", keys=0),)),
             None, "no Exo node found, no provider has a key", id="no key",
         ),
         pytest.param(
@@ -225,7 +235,7 @@ def test_a_cloud_stands_by_only_where_it_was_reached_and_may_serve(
         if event == "unreached":
             story.tell(ProviderFailed(provider=name, why="timeout"))
         elif event == "key":
-            clouds.refused_key(name, story.now)
+            clouds.refused_key(name, 0, story.now)
         elif event == "held":
             story.force(name, "open")
     assert sum_up(story.machine, story.now) == said

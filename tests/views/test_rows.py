@@ -6,12 +6,14 @@ from msgspec import structs
 from exo_supervisor.core.events import CapacityRead, ProviderFailed, ProviderListed
 from exo_supervisor.core.fleet.capacity import Capacity
 from exo_supervisor.core.fleet.placed import Placed
+from exo_supervisor.core.fleet.provider_keys import KEY_REST
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.policy import Policy
+from exo_supervisor.core.policy import Cloud, Policy
 from exo_supervisor.views import models, rows
 from exo_supervisor.views.day_book import DayBook
+from exo_supervisor.views.providers import KeySeen
 from exo_supervisor.views.request_done import RequestDone, RequestLine
 from exo_supervisor.views.tally import Tally
 from tests.core.story import BOTH, CHAT, LOCAL, M, P, Q, Story, X, stand
@@ -160,7 +162,7 @@ def test_models_stand_where_they_stand() -> None:
 
 def test_a_provider_whose_key_was_refused_is_shown_with_its_reason() -> None:
     story = Story(BOTH)
-    story.machine.tables.clouds.refused_key(P, story.now)
+    story.machine.tables.clouds.refused_key(P, 0, story.now)
     rows = {row.id: row for row in models.models(story.machine, story.now, wall)}
     assert [(at.target, at.ready, at.why) for at in rows["chat"].where] == [
         ("p", False, "it refused its key"),
@@ -170,6 +172,25 @@ def test_a_provider_whose_key_was_refused_is_shown_with_its_reason() -> None:
         ("p", "bad_key"),
         ("q", "ready"),
     ]
+
+
+def test_of_several_keys_the_refused_ones_are_told_by_number_with_why_and_until_when() -> None:
+    story = Story(structs.replace(BOTH, clouds=(Cloud(P, "https://p.example", keys=3),)))
+    clouds = story.machine.tables.clouds
+    clouds.refused_key(P, 1, story.now, 401)
+    [seen] = shown(story).providers
+    until = wall(story.now + KEY_REST)
+    assert (seen.state, seen.keys) == ("ready", 3)
+    assert seen.refused == [KeySeen(2, "refused with status 401", until)]
+    assert seen.why == f"key 2 of 3: refused with status 401, until {until}"
+    clouds.refused_key(P, 0, story.now, 402, "Insufficient Balance")
+    [seen] = shown(story).providers
+    assert next((key.key, key.why) for key in seen.refused) == (1, "Insufficient Balance")
+    clouds.refused_key(P, 2, story.now, 401)
+    [seen] = shown(story).providers
+    assert (seen.state, len(seen.refused)) == ("bad_key", 3)
+    story.wait(KEY_REST)
+    assert shown(story).providers[0].refused == []
 
 
 ENDED = [

@@ -4,14 +4,11 @@ from typing import Literal
 
 from msgspec import Struct, field, structs
 
+from exo_supervisor.core.fleet.provider_keys import GOOD, Key, prove, refuse
 from exo_supervisor.core.names import ModelId, ProviderName
 from exo_supervisor.core.near_names import near, similar_clause
 from exo_supervisor.core.outcomes import TELLING, Fault
 from exo_supervisor.core.policy import Cloud
-
-KEY_REST = 300.0
-KEY_REST_MAX = 3600.0
-"""Seconds for which a refused key is left alone: first, doubling, at most; it may be mended."""
 
 _UNREACHED = frozenset({Fault.CONNECT, Fault.CONNECT_TIMEOUT, Fault.TLS})
 _ANSWERED = frozenset(
@@ -39,15 +36,24 @@ class Provider(Struct):
     contexts: dict[ModelId, int] = field(default_factory=dict[ModelId, int])
     looked: bool = False
     why: str = ""
-    bad_key_until: float | None = None
-    key_rest: float = 0.0
-    key_why: str = ""
-    """Why it refused the key, in its own words, where they are of money and not of the key."""
+    keys: list[Key] = field(default_factory=list[Key])
+    """One for each of `cloud.keys`, in their order."""
     reached: bool | None = None
 
     def usable(self, now: float) -> bool:
         """Say whether it may be asked: it has a key that was not refused of late."""
-        return self.cloud.keyed and (self.bad_key_until is None or now >= self.bad_key_until)
+        return self.first_key(now) is not None
+
+    def first_key(self, now: float) -> int | None:
+        """Return the place of the first key that may be tried."""
+        for place, key in enumerate(self.keys):
+            if key.usable(now):
+                return place
+        return None
+
+    def key_why(self) -> str:
+        """Say in its own words why it refuses a key, where it told."""
+        return next((key.why for key in self.keys if key.why), "")
 
     def stands_by(self, now: float) -> bool:
         """Say whether it may be asked and was reached since its last failure."""
@@ -63,9 +69,9 @@ class Provider(Struct):
 
     def state(self, now: float) -> State:
         """Name its state for people."""
-        if not self.cloud.keyed:
+        if not self.keys:
             return "off"
-        if self.bad_key_until is not None and now < self.bad_key_until:
+        if not self.usable(now):
             return "bad_key"
         if self.reached is None:
             return "unknown"
@@ -91,11 +97,10 @@ class Clouds:
         before, self.providers = self.providers, {}
         for cloud in sorted(clouds, key=lambda cloud: cloud.priority):
             known = before.get(cloud.name)
-            provider = Provider(cloud, dict.fromkeys(cloud.models))
+            keys = [GOOD] * cloud.keys
+            provider = Provider(cloud, dict.fromkeys(cloud.models), keys=keys)
             if known is not None and known.cloud.url == cloud.url:
-                provider = structs.replace(
-                    known, cloud=cloud, bad_key_until=None, key_rest=0.0, key_why=""
-                )
+                provider = structs.replace(known, cloud=cloud, keys=keys)
                 provider.listed = dict.fromkeys(cloud.models) or known.own
             self.providers[cloud.name] = provider
         return [name for name, was in before.items() if not _stayed(was, self.get(name))]
@@ -103,6 +108,11 @@ class Clouds:
     def get(self, name: str) -> Provider | None:
         """Look a provider up by its name."""
         return self.providers.get(ProviderName(name))
+
+    def count_keys(self, name: str) -> int:
+        """Return how many keys a provider has; none where it is off, or left the configuration."""
+        provider = self.get(name)
+        return 0 if provider is None else len(provider.keys)
 
     def with_model(self, model: ModelId) -> list[ProviderName]:
         """List the providers that have a model under this very id, the preferred one first."""
@@ -146,26 +156,26 @@ class Clouds:
         elif fault in _ANSWERED and provider.reached is not True:
             provider.reached, provider.why = True, ""
 
-    def refused_key(self, name: ProviderName, now: float, why: str = "") -> bool:
-        """Leave a provider alone for a while, since it refused the key, each time for longer.
+    def refused_key(
+        self, name: str, place: int, now: float, status: int = 0, why: str = ""
+    ) -> Key | None:
+        """Leave a key of a provider alone for a while; None if it is left alone already."""
+        provider = self.get(name)
+        if provider is None or place >= len(provider.keys):  # the configuration has changed
+            return None
+        before = provider.keys[place]
+        after = provider.keys[place] = refuse(before, now, status, why)
+        provider.looked = True
+        if not provider.usable(now):
+            provider.reached = None
+        return None if after is before else after
 
-        `why` is in its own words. False: it is left alone already, and this was asked before that
-        was known.
-        """
-        provider = self.providers[name]
-        if provider.bad_key_until is not None and now < provider.bad_key_until:
-            return False
-        provider.key_rest = min(KEY_REST_MAX, 2.0 * provider.key_rest or KEY_REST)
-        provider.bad_key_until, provider.looked = now + provider.key_rest, True
-        provider.reached, provider.key_why = None, why
-        return True
-
-    def took_key(self, name: ProviderName) -> None:
+    def took_key(self, name: ProviderName, place: int, began: float) -> None:
         """Note that a provider answered with content, which proves the key."""
         provider = self.providers.get(name)
-        if provider is None:
+        if provider is None or place >= len(provider.keys):
             return
-        provider.bad_key_until, provider.key_rest, provider.key_why = None, 0.0, ""
+        provider.keys[place] = prove(provider.keys[place], began)
         provider.reached, provider.why = True, ""
 
 

@@ -11,6 +11,8 @@ from exo_supervisor.core.names import ModelId, Target
 
 Pair = tuple[Target, ModelId]
 """A model at one target."""
+Slot = tuple[Target, ModelId, int]
+"""A model at one target by one of its keys, the first of which is 0, as where there is none."""
 
 MAX_ROWS = 8192
 """Rows of each table, at most."""
@@ -50,44 +52,44 @@ class BusyMarks:
     """Owns the marks of the busy; others may read whether there are any."""
 
     def __init__(self) -> None:
-        self.marks = Bounded[Pair, Busy](MAX_ROWS)
+        self.marks = Bounded[Slot, Busy](MAX_ROWS)
 
     def __len__(self) -> int:
         return len(self.marks)
 
-    def get(self, pair: Pair) -> Busy | None:
+    def get(self, slot: Slot) -> Busy | None:
         """Look a mark up, one whose time is up included."""
-        return self.marks.get(pair)
+        return self.marks.get(slot)
 
-    def free_at(self, pair: Pair, draw: float) -> float | None:
+    def free_at(self, slot: Slot, draw: float) -> float | None:
         """Tell when a request may start there; `draw`, in [0, 1), spreads those who follow.
 
         When the time is up, one goes first; the others follow a little later, each at a moment of
         its own, or all of them would meet the same refusal at once.
         """
-        mark = self.marks.get(pair)
+        mark = self.marks.get(slot)
         if mark is None or mark.led is None:
             return None if mark is None else mark.until
         return max(mark.until, mark.led + FOLLOW * (0.1 + 0.9 * draw))
 
-    def note(self, pair: Pair, wait: float | None, began: float, now: float) -> None:
+    def note(self, slot: Slot, wait: float | None, began: float, now: float) -> None:
         """Mark a target that answered `busy` to an attempt that `began` at an instant.
 
         The longest time named wins. Who had begun before the last refusal tells nothing of what
         came after it, so a burst that is refused at once counts as one.
         """
-        mark = self.marks.get(pair)
+        mark = self.marks.get(slot)
         if mark is None:
-            mark = self.marks[pair] = Busy(now, 1, now)
+            mark = self.marks[slot] = Busy(now, 1, now)
         elif began >= mark.at:
             mark.streak += 1
         if wait is None:
             wait = min(BUSY_MAX, BUSY_FIRST * 2.0 ** min(mark.streak - 1, 10))
         mark.until, mark.at, mark.led = max(mark.until, now + wait), now, None
 
-    def start(self, pair: Pair, now: float) -> None:
+    def start(self, slot: Slot, now: float) -> None:
         """Note that an attempt begins there: the first one after the time is up leads the rest."""
-        mark = self.marks.get(pair)
+        mark = self.marks.get(slot)
         if mark is None:
             return
         if now < mark.until:
@@ -95,21 +97,21 @@ class BusyMarks:
         elif mark.led is None:
             mark.led = now
 
-    def lift(self, pair: Pair, began: float) -> None:
+    def lift(self, slot: Slot, began: float) -> None:
         """Take a mark away, because an attempt that began since it was made brought content."""
-        mark = self.marks.get(pair)
+        mark = self.marks.get(slot)
         if mark is not None and began >= mark.at:
-            del self.marks[pair]
+            del self.marks[slot]
 
     def forget(self, target: Target) -> None:
         """Drop the marks of a target that is gone."""
-        for pair in [pair for pair in self.marks if pair[0] == target]:
-            del self.marks[pair]
+        for slot in [slot for slot in self.marks if slot[0] == target]:
+            del self.marks[slot]
 
     def prune(self, now: float) -> None:
         """Drop the marks whose time was up long ago."""
-        for pair in [pair for pair, mark in self.marks.items() if now >= mark.until + STREAK]:
-            del self.marks[pair]
+        for slot in [slot for slot, mark in self.marks.items() if now >= mark.until + STREAK]:
+            del self.marks[slot]
 
 
 class Absences:

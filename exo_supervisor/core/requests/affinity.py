@@ -27,10 +27,15 @@ _Row = tuple[int, str, ProviderName | None]
 
 
 class Home(Struct, frozen=True):
-    """Where a conversation got its last content: at this target, of this copy of a model."""
+    """Where a conversation got its last content: at this target, of this copy of a model.
+
+    What a provider keeps of it, its `encrypted_content` above all, is of one `key`, whatever model
+    comes next.
+    """
 
     target: Target
     model: Key
+    key: int
     until: float
 
 
@@ -46,7 +51,7 @@ class Affinity:
 
     def note(self, event: RequestArrived, candidate: Candidate, now: float) -> None:
         """Remember where a conversation got content."""
-        home = Home(candidate.target, candidate.guards[1], now + KEPT)
+        home = Home(candidate.target, candidate.guards[1], candidate.key, now + KEPT)
         self.homes.renew(_row(event, candidate.provider), home)
 
     def prune(self, now: float) -> None:

@@ -9,7 +9,7 @@ from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.fleet.placed import Instance
 from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.load.concurrency import SeatKey, key_of, seats_of
-from exo_supervisor.core.load.marks import Pair
+from exo_supervisor.core.load.marks import Pair, Slot
 from exo_supervisor.core.names import (
     Address,
     ClusterKey,
@@ -50,6 +50,8 @@ class Candidate(Struct, frozen=True):
     """The breakers of the target and of the model."""
     pair: Pair
     """The model at this very target."""
+    slot: Slot
+    """The same by this very key: many a provider counts by keys how much it is asked."""
     seat_key: SeatKey | None
     """What limits how many are at work at once; a provider knows its own limit."""
     unguarded: Permits
@@ -57,6 +59,8 @@ class Candidate(Struct, frozen=True):
     copies: frozenset[InstanceId] = frozenset()
     """The copies of the model that its cluster tells of, `ready_copies` those that are ready."""
     ready_copies: frozenset[InstanceId] = frozenset()
+    key: int = 0
+    """Which of a provider's keys is meant, by its place."""
 
 
 def make_candidate(
@@ -66,6 +70,7 @@ def make_candidate(
     node: Node | None = None,
     seats: int = 0,
     copies: tuple[Instance, ...] = (),
+    key: int = 0,
 ) -> Candidate:
     """Make a candidate; where there is no node, the target is a provider."""
     peer = ANY_PEER if node is None else node.peer
@@ -80,10 +85,12 @@ def make_candidate(
         provider=ProviderName(target) if node is None else None,
         guards=guards,
         pair=(target, model),
+        slot=(target, model, key),
         seat_key=None if node is None else key_of(peer, scope, model),
         unguarded=Permits((guards[0], 0), (guards[1], 0)),
         copies=frozenset(one.id for one in copies),
         ready_copies=frozenset(one.id for one in copies if one.ready),
+        key=key,
     )
 
 
@@ -104,7 +111,7 @@ class CandidateCache:
         self._registry, self._models = registry, registry.models
         self._made = Bounded[Pair, Candidate](MAX_CANDIDATES)
         self._of_model = Bounded[ModelId, list[Candidate]](MAX_CANDIDATES)
-        self._at_providers = Bounded[Pair, Candidate](MAX_CANDIDATES)
+        self._at_providers = Bounded[Slot, Candidate](MAX_CANDIDATES)
         self._shape = registry.models.shape
 
     def at(self, address: Address, model: ModelId) -> Candidate:
@@ -127,11 +134,12 @@ class CandidateCache:
             self._of_model[model] = found
         return found
 
-    def at_provider(self, name: ProviderName, model: ModelId) -> Candidate:
-        """Return the candidate of a model at a provider."""
-        found = self._at_providers.get((name, model))
+    def at_provider(self, name: ProviderName, model: ModelId, key: int) -> Candidate:
+        """Return the candidate of a model at a provider, by one of its keys."""
+        found = self._at_providers.get((name, model, key))
         if found is None:
-            found = self._at_providers[name, model] = make_candidate(name, name, model)
+            found = make_candidate(name, name, model, key=key)
+            self._at_providers[name, model, key] = found
         return found
 
     def _forget(self) -> None:

@@ -71,9 +71,9 @@ def candidates(
     A conversation's `home` is among them, if it is ready.
     """
     if tier.provider is not None:
-        if tier.provider in tables.clouds.providers:  # else it left the configuration meanwhile
-            for model in tier.models:
-                yield tables.candidates.at_provider(tier.provider, model)
+        for model in tier.models:
+            for key in range(tables.clouds.count_keys(tier.provider) or 1):
+                yield tables.candidates.at_provider(tier.provider, model, key)
         return
     at_node = tables.candidates.at
     for model in tier.models:
@@ -101,7 +101,7 @@ def block(candidate: Candidate, seen: Seen, tables: Tables, now: float) -> Block
     breakers = tables.breakers
     if breakers.rows and not all(breakers.may_admit(key, now) for key in candidate.guards):
         return Block.BREAKER
-    free_at = tables.busy.free_at(candidate.pair, seen.draw) if tables.busy.marks else None
+    free_at = tables.busy.free_at(candidate.slot, seen.draw) if tables.busy.marks else None
     if free_at is not None and now < free_at:
         return Block.BUSY
     if crowded(candidate, tables, now) is not None:
@@ -118,7 +118,7 @@ def _block_at_cloud(candidate: Candidate, seen: Seen, tables: Tables, now: float
         return Block.FIELD
     if PREFILL in seen.demands and tables.quirks.has(candidate.pair, PREFILL):
         return Block.FIELD
-    if not provider.usable(now):
+    if candidate.key >= len(provider.keys) or not provider.keys[candidate.key].usable(now):
         return Block.CLOUD
     if tables.absent.holds(candidate.pair, now):
         return Block.NOT_READY
@@ -159,7 +159,10 @@ def at_home(free: list[Candidate], event: RequestArrived, tables: Tables) -> lis
     home = tables.affinity.home(event, free[0].provider)
     if home is None:
         return free
-    there = [each for each in free if each.guards[1] == home.model and is_closed(each, tables)]
+    known = [each for each in free if each.key == home.key and is_closed(each, tables)]
+    there = [each for each in known if each.guards[1] == home.model]
+    if free[0].provider is not None:
+        return there or known or free
     if not event.mid_turn and any(_is_half_full(each, tables) for each in there):
         there = there if all(_is_half_full(each, tables) for each in free) else []
     return there or free

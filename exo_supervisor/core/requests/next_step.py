@@ -119,7 +119,7 @@ def _free(
         free: list[Candidate] = []
         for candidate in candidates_of(state, tier, tables, every=every):
             reason = block(candidate, state.seen, tables, now)
-            if reason is None and state.busy_tries.get(candidate.pair, 0) >= BUSY_TRIES:
+            if reason is None and state.busy_tries.get(candidate.slot, 0) >= BUSY_TRIES:
                 reason = Block.BUSY
             if reason is None:
                 free.append(candidate)
@@ -159,7 +159,7 @@ def _pay(
 def _is_free(state: RequestState, candidate: Candidate, tables: Tables) -> bool:
     if state.attempts_here == 0:
         return True
-    anew = candidate.pair in state.busy_tries
+    anew = candidate.slot in state.busy_tries
     return state.free_failover and not anew and is_closed(candidate, tables)
 
 

@@ -39,7 +39,7 @@ def soonest(state: RequestState, tier: Tier, tables: Tables, now: float) -> Unti
     for candidate in candidates_of(state, tier, tables, every=True):
         if block(candidate, state.seen, tables, now) is not Block.BUSY:
             continue
-        if state.busy_tries.get(candidate.pair, 0) >= BUSY_TRIES:
+        if state.busy_tries.get(candidate.slot, 0) >= BUSY_TRIES:
             continue
         found = _free(candidate, state, state.patience_until, tables, now)
         if found is not None and found.at < best.at:
@@ -50,8 +50,8 @@ def soonest(state: RequestState, tier: Tier, tables: Tables, now: float) -> Unti
 def _free(
     candidate: Candidate, state: RequestState, patience: float, tables: Tables, now: float
 ) -> Until | None:
-    mark = tables.busy.get(candidate.pair)
-    free_at = tables.busy.free_at(candidate.pair, state.event.draw)
+    mark = tables.busy.get(candidate.slot)
+    free_at = tables.busy.free_at(candidate.slot, state.event.draw)
     if mark is not None and free_at is not None and now < free_at:
         fits = mark.until <= patience
         return Until(free_at, candidate, follows=mark.led is not None) if fits else None
@@ -73,7 +73,7 @@ def least_busy(state: RequestState, tables: Tables, now: float) -> tuple[Candida
     best: tuple[float, Candidate, Side] | None = None
     for tier in state.tiers:
         for candidate in candidates_of(state, tier, tables, every=False):
-            mark = tables.busy.get(candidate.pair)
+            mark = tables.busy.get(candidate.slot)
             if mark is None or block(candidate, state.seen, tables, now) is not Block.BUSY:
                 continue
             if crowded(candidate, tables, now) is not None:  # its seat is taken, marked or not

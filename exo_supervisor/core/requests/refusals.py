@@ -157,7 +157,7 @@ def _refused_keys(state: RequestState, tables: Tables, now: float) -> Iterator[s
         provider = None if tier.provider is None else tables.clouds.get(tier.provider)
         if provider is None or provider.state(now) != "bad_key" or tier.provider in tried:
             continue
-        yield f"{tier.provider}: bad_key{_brackets(provider.key_why[:MAX_WORDS])}"
+        yield f"{tier.provider}: bad_key{_brackets(provider.key_why()[:MAX_WORDS])}"
 
 
 def _only_found(state: RequestState, tables: Tables) -> Address | None:
@@ -186,7 +186,7 @@ def _retry_after(state: RequestState, tables: Tables, now: float) -> float:
 def _rest_ends(candidate: Candidate, tables: Tables) -> float | None:
     """Tell when a target and its model have both rested, and no mark keeps anybody away."""
     ends = [tables.breakers.rest_ends(key) for key in candidate.guards]
-    mark = tables.busy.get(candidate.pair)
+    mark = tables.busy.get(candidate.slot)
     ends.append(None if mark is None else mark.until)
     last = max((end for end in ends if end is not None), default=-inf)
     return None if last == -inf else last

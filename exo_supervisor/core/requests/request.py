@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.events import RequestArrived
-from exo_supervisor.core.load.marks import Pair
+from exo_supervisor.core.load.marks import Slot
 from exo_supervisor.core.names import InstanceId, NodeId, Scope, Side, Target
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next
 from exo_supervisor.core.policy import ANY_TIMERS
@@ -74,7 +74,7 @@ class RequestState(Struct):
     free_failover: bool = True
     once: Candidate | None = None
     retried: set[Target] = set()
-    busy_tries: dict[Pair, int] = {}
+    busy_tries: dict[Slot, int] = {}
     paid: bool = False
     """A retry that the budget has allowed already, before its wait."""
     anew: tuple[Candidate, Side] | None = None

@@ -8,7 +8,7 @@ from exo_supervisor.core.breakers.automaton import Mark
 from exo_supervisor.core.breakers.table import Change, Key
 from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
 from exo_supervisor.core.events import AttemptSettled, ContentSeen
-from exo_supervisor.core.load.marks import PREFILL, THINKING
+from exo_supervisor.core.load.marks import PREFILL, THINKING, Slot
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Failure, Fault
 from exo_supervisor.core.requests.candidate import Candidate, Permits
@@ -50,7 +50,7 @@ class Settlement:
             effects = announced(now, first, second)
         tables.concurrency.acquire(candidate.target, candidate.seat_key)
         if tables.busy.marks:
-            tables.busy.start(candidate.pair, now)
+            tables.busy.start(candidate.slot, now)
         return permits, effects
 
     def content(
@@ -62,7 +62,7 @@ class Settlement:
         if tables.breakers.rows or state.held:
             effects = self._mark_content(state, attempt, now)
         if tables.busy.marks:
-            tables.busy.lift(candidate.pair, attempt.began)
+            tables.busy.lift(candidate.slot, attempt.began)
         if tables.declines.bodies:
             tables.declines.forget(candidate.pair)
         tables.latency.observe(candidate.target, candidate.model, event.ttft, now)
@@ -71,7 +71,7 @@ class Settlement:
         if candidate.provider is None:
             tables.prefill.observe(candidate.scope, candidate.model, state.event.size, event.ttft)
         else:
-            tables.clouds.took_key(candidate.provider)
+            tables.clouds.took_key(candidate.provider, candidate.key, attempt.began)
             if event.head is not None and attempt.streamed:
                 tables.heads.observe(candidate.provider, event.head)
         return effects
@@ -146,9 +146,9 @@ class Settlement:
         if candidate.provider is not None:
             tables.clouds.attempted(candidate.provider, fault)
         if fault is Fault.BUSY:
-            tables.busy.note(candidate.pair, failure.retry_after, attempt.began, now)
-            tries = state.busy_tries
-            tries[candidate.pair] = tries.get(candidate.pair, 0) + 1
+            for slot in self._busy_slots(candidate, failure):
+                tables.busy.note(slot, failure.retry_after, attempt.began, now)
+                state.busy_tries[slot] = state.busy_tries.get(slot, 0) + 1
             return []
         if candidate.provider is not None:
             return self._learn_of_cloud(state, attempt, failure, now)
@@ -165,12 +165,26 @@ class Settlement:
         tables.registry.unplace(Address(candidate.target), candidate.model, now)
         return [ReadPlacement(node=Address(candidate.target))]
 
+    def _busy_slots(self, candidate: Candidate, failure: Failure) -> list[Slot]:
+        """List what a busy answer speaks of: one key, or the target by whichever key.
+
+        Providers limit an account, so a 429 leaves the other keys as they were, which may be of
+        other accounts; where they are not, each of them costs one more attempt. One whose server
+        has too much to do (503, 529, a full queue) would say so to all of them.
+        """
+        if failure.of_key or candidate.provider is None:
+            return [candidate.slot]
+        keys = self._tables.clouds.count_keys(candidate.provider)
+        return [(*candidate.pair, key) for key in range(keys)]
+
     def _learn_of_cloud(
         self, state: RequestState, attempt: Attempt, failure: Failure, now: float
     ) -> list[Effect]:
         candidate, fault, tables = attempt.candidate, failure.fault, self._tables
         if self._ask_anew(state, attempt, failure):
             return []
+        if fault is Fault.BAD_KEY:  # by another key it may serve this very request
+            return self._refuse_key(candidate, failure, now)
         if fault in _OF_THE_MODEL:
             state.seen.passed.add(candidate.pair)
         else:
@@ -179,23 +193,25 @@ class Settlement:
             state.seen.skipped.add(candidate.guards[1])
         if state.resuming and not attempt.content and fault in _NO_PREFILL:
             tables.quirks.note(candidate.pair, PREFILL)
-        provider = tables.clouds.get(candidate.target)
-        if provider is None:
+        if tables.clouds.get(candidate.target) is None:
             return []
-        match fault:
-            case Fault.NOT_PLACED:
-                tables.absent.note(candidate.pair, now)
-            case Fault.CONTEXT_LENGTH:
-                self._note_too_long(state, candidate)
-            case Fault.BAD_KEY if tables.clouds.refused_key(
-                provider.cloud.name, now, failure.loggable
-            ):
-                facts: dict[str, object] = {"provider": candidate.target, "status": failure.status}
-                facts["rest"] = provider.key_rest
-                return [Announce(level="error", name="provider_key_refused", facts=facts)]
-            case _:
-                pass
+        if fault is Fault.NOT_PLACED:
+            tables.absent.note(candidate.pair, now)
+        elif fault is Fault.CONTEXT_LENGTH:
+            self._note_too_long(state, candidate)
         return []
+
+    def _refuse_key(self, candidate: Candidate, failure: Failure, now: float) -> list[Effect]:
+        """Leave the key of an attempt alone; keys are told by their numbers, which begin at one."""
+        keys = self._tables.clouds.count_keys(candidate.target)
+        refused = self._tables.clouds.refused_key(
+            candidate.target, candidate.key, now, failure.status, failure.loggable
+        )
+        if refused is None:
+            return []
+        facts: dict[str, object] = {"provider": candidate.target, "status": failure.status}
+        facts |= {"number": candidate.key + 1, "of": keys, "rest": refused.rest}
+        return [Announce(level="error", name="provider_key_refused", facts=facts)]
 
     def _note_too_long(self, state: RequestState, candidate: Candidate) -> None:
         """Keep a request from whoever takes no more than one that it did not fit into."""

@@ -54,6 +54,7 @@ def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAtte
         usage=attempt.usage,
         dialect=dialect,
         without=attempt.without,
+        key=candidate.key,
     )
 
 

@@ -195,7 +195,9 @@ def judge(
     wait = error.retry_after if wait is None else wait
     fault = _judge_status(status, error, exo=exo, wait=wait)
     field = wordings.spare_field(status, error.words()) if fault is Fault.FIELD_REFUSED else ""
-    return Failure(fault, tellable(fault, error), status, wait, field=field)
+    limited = fault is Fault.BUSY and status == HTTPStatus.TOO_MANY_REQUESTS
+    of_key = limited and not exo and not wordings.is_of_server(error.words())
+    return Failure(fault, tellable(fault, error), status, wait, field=field, of_key=of_key)
 
 
 def tellable(fault: Fault, error: Said) -> str:

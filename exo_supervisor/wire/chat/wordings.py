@@ -145,12 +145,12 @@ _SIGNATURE = (
     r"(invalid|cannot be modified).{0,60}`?(redacted_)?thinking`? block"
 )
 """Thoughts of an earlier turn were signed by another provider, or with another key."""
-_FULL = (
+_SERVER = (
     r"(?is)"
     r"queue( is)? full|queue_full|overloaded|server (is )?busy|maximum pending requests|"
-    r"too many (concurrent )?requests|at capacity|no (free |available )?slots?\b|loading model|"
-    r"rate[ _-]?limit"
+    r"at capacity|no (free |available )?slots?\b|loading model"
 )
+_FULL = rf"{_SERVER}|too many (concurrent )?requests|rate[ _-]?limit"
 _ECHO = r"""(?s)(\[?type=\w+, )?(['"]input['"]\s*:|input_value\s*=).*"""
 _PAGE = r"(?is)<(?:!doctype|html|head|body|\?xml)\b.*"
 _WAIT = (
@@ -211,6 +211,11 @@ def asks_for_less(words: str) -> bool:
 def is_full(words: str) -> bool:
     """Say whether a server has more to do than it takes on."""
     return re.search(_FULL, words) is not None
+
+
+def is_of_server(words: str) -> bool:
+    """Say whether a server has too much to do, whoever asks it."""
+    return re.search(rf"{_SERVER}|upstream", words) is not None
 
 
 def without_echo(words: str) -> str:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from exo_supervisor.core.fleet.providers import KEY_REST, Clouds
+from exo_supervisor.core.fleet.provider_keys import KEY_REST
+from exo_supervisor.core.fleet.providers import Clouds
 from exo_supervisor.core.names import ModelId, ProviderName
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Cloud
@@ -17,7 +18,7 @@ def clouds() -> Clouds:
         (
             Cloud(Q, "https://q.example", priority=2, models=(X,)),
             Cloud(P, "https://p.example", priority=1),
-            Cloud(OFF, "https://off.example", priority=3, keyed=False),
+            Cloud(OFF, "https://off.example", priority=3, keys=0),
         )
     )
 
@@ -51,13 +52,13 @@ def test_states(clouds: Clouds) -> None:
 
 def test_a_refused_key_is_left_alone_for_a_while_or_until_it_works(clouds: Clouds) -> None:
     provider = clouds.providers[P]
-    clouds.refused_key(P, 100.0)
+    clouds.refused_key(P, 0, 100.0)
     assert (provider.usable(100.0), provider.state(100.0), provider.looked) == (
         False, "bad_key", True,
     )  # fmt: skip
     assert provider.usable(100.0 + KEY_REST)
     assert provider.state(100.0 + KEY_REST) == "unknown"
-    clouds.took_key(P)
+    clouds.took_key(P, 0, 200.0)
     assert (provider.usable(101.0), provider.state(101.0)) == (True, "ready")
 
 
@@ -74,9 +75,9 @@ def test_reached_is_what_was_seen_last(clouds: Clouds) -> None:
         assert not provider.stands_by(0.0)
         clouds.attempted(P, Fault.BUSY)
         assert (provider.stands_by(0.0), provider.why) == (True, "")
-    clouds.refused_key(P, 0.0)
+    clouds.refused_key(P, 0, 0.0)
     assert not provider.stands_by(KEY_REST), "a refused key is its last failure"
-    clouds.took_key(P)
+    clouds.took_key(P, 0, 200.0)
     assert provider.stands_by(0.0)
 
 

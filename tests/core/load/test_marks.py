@@ -11,72 +11,74 @@ from exo_supervisor.core.load.marks import (
     Declines,
     Pair,
     Quirks,
+    Slot,
 )
 from exo_supervisor.core.names import ModelId, ProviderName
 
 P, Q = ProviderName("p"), ProviderName("q")
 X, Y = ModelId("x"), ModelId("y")
 AT: Pair = (P, X)
+HERE: Slot = (P, X, 0)
 
 
 def noted(*waits: float | None, began: float = 0.0) -> BusyMarks:
     """Mark one model once for each wait, all of them said at the instant 10."""
     busy = BusyMarks()
     for wait in waits:
-        busy.note(AT, wait, began, 10.0)
+        busy.note(HERE, wait, began, 10.0)
     return busy
 
 
 def test_the_longest_time_named_wins() -> None:
-    assert noted(20.0, 2.0).free_at(AT, 0.0) == 30.0
-    assert noted(2.0, 20.0).free_at(AT, 0.0) == 30.0
-    assert noted(20.0).free_at((P, Y), 0.0) is None, "another model there is another matter"
+    assert noted(20.0, 2.0).free_at(HERE, 0.0) == 30.0
+    assert noted(2.0, 20.0).free_at(HERE, 0.0) == 30.0
+    assert noted(20.0).free_at((P, Y, 0), 0.0) is None, "another model there is another matter"
 
 
 def test_a_burst_that_is_refused_at_once_counts_as_one() -> None:
-    mark = noted(None, None, None).get(AT)
+    mark = noted(None, None, None).get(HERE)
     assert mark is not None
     assert (mark.streak, mark.until) == (1, 11.0)
-    mark = noted(None, None, None, began=10.0).get(AT)
+    mark = noted(None, None, None, began=10.0).get(HERE)
     assert mark is not None
     assert (mark.streak, mark.until) == (3, 14.0)
 
 
 def test_a_success_lifts_it_unless_it_began_before() -> None:
     busy = noted(20.0)
-    busy.lift(AT, 9.9)
-    assert busy.get(AT) is not None, "what was let in before says nothing of what is let in now"
-    busy.lift(AT, 10.0)
-    assert busy.get(AT) is None
-    busy.lift(AT, 10.0)
+    busy.lift(HERE, 9.9)
+    assert busy.get(HERE) is not None, "what was let in before says nothing of what is let in now"
+    busy.lift(HERE, 10.0)
+    assert busy.get(HERE) is None
+    busy.lift(HERE, 10.0)
 
 
 def test_one_goes_first_and_the_others_follow_each_at_a_moment_of_its_own() -> None:
     busy = noted(5.0)
-    busy.start(AT, 15.0)
-    assert busy.free_at(AT, 0.0) == 15.0 + 0.1 * FOLLOW
-    assert busy.free_at(AT, 0.5) == 15.0 + 0.55 * FOLLOW
-    busy.start(AT, 15.1)
-    assert busy.free_at(AT, 0.0) == 15.0 + 0.1 * FOLLOW, "only one is the first"
-    busy.note(AT, 3.0, 15.0, 16.0)
-    assert busy.free_at(AT, 0.5) == 19.0, "a new refusal is a new wait"
-    busy.start((P, Y), 0.0)
-    assert busy.get((P, Y)) is None
+    busy.start(HERE, 15.0)
+    assert busy.free_at(HERE, 0.0) == 15.0 + 0.1 * FOLLOW
+    assert busy.free_at(HERE, 0.5) == 15.0 + 0.55 * FOLLOW
+    busy.start(HERE, 15.1)
+    assert busy.free_at(HERE, 0.0) == 15.0 + 0.1 * FOLLOW, "only one is the first"
+    busy.note(HERE, 3.0, 15.0, 16.0)
+    assert busy.free_at(HERE, 0.5) == 19.0, "a new refusal is a new wait"
+    busy.start((P, Y, 0), 0.0)
+    assert busy.get((P, Y, 0)) is None
 
 
 def test_who_tries_it_before_its_time_leads_nobody() -> None:
     busy = noted(3600.0)
-    busy.start(AT, 80.0)
-    mark = busy.get(AT)
+    busy.start(HERE, 80.0)
+    mark = busy.get(HERE)
     assert mark is not None
     assert (mark.led, mark.at, mark.until) == (None, 80.0, 3610.0)
 
 
 def test_marks_are_dropped_with_their_target_and_when_their_time_is_long_up() -> None:
     busy = noted(5.0)
-    busy.note((Q, X), 5.0, 0.0, 10.0)
+    busy.note((Q, X, 0), 5.0, 0.0, 10.0)
     busy.forget(P)
-    assert (busy.get(AT), len(busy)) == (None, 1)
+    assert (busy.get(HERE), len(busy)) == (None, 1)
     busy.prune(15.0 + STREAK - 0.1)
     assert len(busy) == 1
     busy.prune(15.0 + STREAK)

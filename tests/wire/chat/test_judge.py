@@ -224,3 +224,26 @@ def test_an_error_may_name_its_rest_itself() -> None:
 )
 def test_no_error_body_raises(error: object, status: int) -> None:
     assert len(judged(status, error).message) <= 300
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "exo", "of_key"),
+    [
+        (429, "Rate limit reached for requests per minute", False, True),
+        (429, "Too Many Requests", False, True),
+        (429, "", False, True),
+        (429, "The engine is currently overloaded", False, False),
+        (429, "m is temporarily rate-limited upstream. Please retry shortly", False, False),
+        (429, "Rate limit reached", True, False),
+        (503, "Rate limit reached", False, False),
+        (529, "", False, False),
+        (429, "You exceeded your current quota", False, False),
+    ],
+)
+def test_a_429_speaks_of_the_key_unless_it_speaks_of_the_server(
+    *, status: int, words: str, exo: bool, of_key: bool
+) -> None:
+    body = json.dumps({"error": {"message": words}}).encode()
+    found = judge(status, "application/json", {}, body, exo=exo, now_wall=0.0)
+    assert found is not None
+    assert found.of_key == of_key
