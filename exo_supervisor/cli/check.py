@@ -3,10 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal
 
 import anyio
 import msgspec
@@ -33,8 +31,6 @@ from exo_supervisor.wire.exo.traits import PEERS
 OPEN_PORT = "whoever reaches an Exo port can use and delete its models: keep it inside your network"
 SEEDS = "discovery.static"
 NO_SERVICE = Finding("off", "service", "none answers; one that runs also finds nodes on your LAN")
-_LEVELS: Mapping[str, Literal["ok", "off"]] = MappingProxyType({"ready": "ok", "off": "off"})
-"""What a provider's state is for us; every other one is a warning."""
 _DOWN = {"seen", "down", "-"}
 
 
@@ -189,8 +185,9 @@ def _of_service(arguments: Arguments, running: Fields) -> Iterator[Finding]:
     for each in objects(status.get("providers")):
         name, state, why = word(each.get("name")), word(each.get("state")), each.get("why")
         text = f"{name} {state}, key {keys.get(name, 'not set')}" + (f", {why}" if why else "")
-        level = _LEVELS.get(state, "warn")
-        yield Finding("warn" if why and level == "ok" else level, "provider", text, "service")
+        odd = "off" if state == "off" else "warn"
+        level = "ok" if state == "ready" and not why else odd
+        yield Finding(level, "provider", text, "service")
     for model in objects((of_service(arguments, "/supervisor/models") or {}).get("models")):
         for place in objects(model.get("where")):
             if "does not list" in (why := word(place.get("why"))):
