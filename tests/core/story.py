@@ -181,7 +181,7 @@ class Story:
             )
         )
 
-    def fail(
+    def fail(  # noqa: PLR0913 - a target may say each of these
         self,
         request: str,
         fault: Fault,

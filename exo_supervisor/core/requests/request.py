@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.events import RequestArrived
-from exo_supervisor.core.load.marks import Slot
+from exo_supervisor.core.load.marks import Pair, Slot
 from exo_supervisor.core.names import InstanceId, NodeId, Scope, Side, Target
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next
 from exo_supervisor.core.policy import ANY_TIMERS
