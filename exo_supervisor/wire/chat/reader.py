@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from exo_supervisor.core.keys import hide_shapes
 from exo_supervisor.core.outcomes import Fault
@@ -29,12 +29,12 @@ from exo_supervisor.wire.chat.piece import (
 )
 from exo_supervisor.wire.chat.stop_filter import StopFilter
 from exo_supervisor.wire.chat.usage import read_usage, write_usage
+from exo_supervisor.wire.exo.prefill import read_prefill
 from exo_supervisor.wire.exo.traits import PROVIDER, Traits
 from exo_supervisor.wire.lenient_json import dumps, loads
 from exo_supervisor.wire.sse import Message, OversizedEventError, SseReader
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
-_PREFILL = b"prefill_progress "
 _WORDLESS = frozenset({"length", "tool_calls", "function_call", "content_filter"})
 """Finish reasons with which an answer may be whole without a word."""
 MAX_MALFORMED = 1_000
@@ -46,18 +46,6 @@ _FAILED = frozenset(
 """Finish reasons that say that the answer is not whole, whatever came before, in any case."""
 _MAX_ASIDE = 65_536
 """Bytes of an error or a usage that are read, at most."""
-
-
-class _Prefill(Struct):
-    processed_tokens: int
-    total_tokens: int = 0
-
-
-class _PrefillComment(Struct):
-    chunk: _Prefill = msgspec.field(name="PrefillProgressChunk")
-
-
-_prefill = msgspec.json.Decoder(_PrefillComment)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -134,7 +122,7 @@ class Reader(Answer, ABC):
                 written.append(self.read_event(event.data, event.event))
                 if self.done or self.fault is not None:
                     break
-            elif not self.content and event.text.startswith(_PREFILL):
+            elif not self.content:
                 self._hear(event.text)
         return written[0] if len(written) == 1 else b"".join(written)
 
@@ -302,10 +290,8 @@ class Reader(Answer, ABC):
         return b""
 
     def _hear(self, comment: bytes) -> None:
-        """Exo 1.0.68 and later tell how far a prompt is read in comments."""
-        try:
-            told = _prefill.decode(comment[len(_PREFILL) :]).chunk
-        except UNREADABLE:
+        told = read_prefill(comment)
+        if told is None:
             return
         self.prefill_total = told.total_tokens
         if told.processed_tokens != self.processed:  # a first `0/N` tells nothing yet
