@@ -21,6 +21,7 @@ from exo_supervisor.serve.crashes import guarded, guarded_part
 from exo_supervisor.serve.error_answer import ErrorAnswer, readable
 from exo_supervisor.serve.heads import Served
 from exo_supervisor.serve.held import MAX_HELD_BYTES, Held
+from exo_supervisor.serve.room import FREE_BYTES
 from exo_supervisor.serve.seam import Call
 from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, Progress
 from exo_supervisor.serve.upstream import broken_fault
@@ -315,7 +316,7 @@ class Attempt:
 
     def _look_for_room(self, reader_holds: int) -> None:
         """Stop reading where there is no room for more."""
-        if not reader_holds and self._held is None:
+        if reader_holds <= FREE_BYTES and self._held is None:
             return
         if not self._hold().fits(reader_holds) and self._roomless_at is None:
             self._roomless_at = self._owner.now()

@@ -114,5 +114,6 @@ class Bodies:
         """Let go of a body."""
         self.end(sender)
         self._small.give_back(sender.owner, sender.small)
-        self._large.give_back(sender.owner, sender.large)
+        if sender.large:
+            self._large.give_back(sender.owner, sender.large)
         sender.small = sender.large = 0

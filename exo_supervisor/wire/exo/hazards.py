@@ -95,6 +95,8 @@ def number(raw: Raw) -> float | None:
 
 def _has_long_number(body: bytes) -> bool:
     """Say whether many digits stand in a row anywhere; a twelfth of what a pattern would cost."""
+    if len(body) <= _SLICE:
+        return body.translate(_ZEROS).find(_LONG_NUMBER) >= 0
     for start in range(0, len(body), _SLICE):
         part = body[start : start + _SLICE + len(_LONG_NUMBER)]
         if part.translate(_ZEROS).find(_LONG_NUMBER) >= 0:  # `in` raises, and drops, an error
