@@ -325,7 +325,7 @@ def test_arguments_that_stop_in_the_middle_are_no_whole_call(
     stream: bool,
     finish: str,
 ) -> None:
-    """Hostile finding 11: it ended whole in chat, Messages and Responses."""
+    """Row 14: it ended whole in chat, Messages and Responses."""
     reader = reader_for(upstream, path, stream=stream)
     told = got(reader, UPSTREAMS[upstream](Said(text=("so",), calls=UNCLOSED, finish=finish)))
     assert reader.fault is Fault.UNFINISHED
@@ -339,6 +339,7 @@ def test_an_answer_that_ran_into_its_limit_may_end_within_a_call(
     *,
     stream: bool,
 ) -> None:
+    """Row 22: such an answer is no less one for its tools."""
     reader = reader_for(upstream, path, stream=stream)
     got(reader, UPSTREAMS[upstream](Said(text=("so",), calls=UNCLOSED, finish="length")))
     assert (reader.fault, reader.done) == (None, True)

@@ -50,6 +50,7 @@ def test_every_kind_of_peer_speaks_a_dialect_of_the_table() -> None:
 @pytest.mark.parametrize("name", DIALECTS)
 @pytest.mark.parametrize("path", REQUESTS)
 def test_each_dialect_is_asked_and_read_for_each_client(path: str, name: str, media: Media) -> None:
+    """Row 23: whichever form a client wants, and whichever comes."""
     operation, dialect = OPERATIONS[path], DIALECTS[name]
     traits = next((t for t in TRAITS.values() if t.dialect == name), TRAITS[None])
     request = operation.read(REQUESTS[path], {})
