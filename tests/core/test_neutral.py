@@ -146,7 +146,7 @@ def test_a_field_that_nobody_named_is_no_reason_to_ask_again() -> None:
 
 
 def test_thoughts_that_another_signed_are_left_out_for_their_own_request_and_target_alone() -> None:
-    """Those of the next conversation this provider may have signed, and those of this one, q."""
+    """Row 11: those of the next conversation it may have signed, and those of this one, q."""
     story = Story(CLOUD)
     story.ask("r")
     [start] = story.fail("r", Fault.FIELD_REFUSED, status=400, field="thinking")

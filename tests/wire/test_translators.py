@@ -27,6 +27,8 @@ PLACES: Final = {
     "responses written": "wire/responses/test_writer.py",
     "pairs": "wire/test_pairs.py",
     "table": "wire/test_table.py",
+    "spare": "wire/chat/test_spare.py",
+    "tiers": "core/test_neutral.py",
     "here": "wire/test_translators.py",
     "anthropic": "app/test_anthropic_target.py",
     "messages": "app/clients/test_messages.py",
@@ -95,7 +97,8 @@ ROWS: Final[dict[int, tuple[str, ...]]] = {
     ),
     11: (
         "thinking signature of another provider: 400; retry once, stripped, only on that error",
-        "here::test_row_11",
+        "spare::test_thoughts_that_another_signed_are_left_out_of_every_turn",
+        "tiers::test_thoughts_that_another_signed_are_left_out_for_their_own_request_and_target_alone",
     ),
     12: (
         "`encrypted_content` sent to another key or org",

@@ -86,6 +86,7 @@ def test_a_limit_is_told_by_its_other_name(
 
 
 def test_thoughts_that_another_signed_are_left_out_of_every_turn() -> None:
+    """Row 11: and never before their signature was named as the reason."""
     turns = [
         USER,
         {"role": "assistant", "content": [THOUGHT, TEXT]},
