@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from exo_supervisor.core.fleet.capacity import Capacity
 from exo_supervisor.core.fleet.placed import Placed
+from exo_supervisor.core.load.allowance import Allowance
 from exo_supervisor.core.names import (
     Address,
     ClusterKey,
@@ -221,12 +222,16 @@ class RequestArrived(BaseEvent, frozen=True, kw_only=True):
 
 
 class ContentSeen(BaseEvent, frozen=True, kw_only=True):
-    """An attempt brought its first content, `ttft` seconds after it began, and its head `head`."""
+    """An attempt brought its first content, `ttft` seconds after it began, and its head `head`.
+
+    `allowances` are what its head told of how much more is taken there.
+    """
 
     request: RequestId
     attempt: int
     ttft: float
     head: float | None = None
+    allowances: tuple[Allowance, ...] = ()
 
 
 class AttemptQuieted(BaseEvent, frozen=True, kw_only=True):

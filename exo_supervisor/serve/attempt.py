@@ -9,12 +9,14 @@ that there was progress. While its client does not read, or while there is no ro
 answer, the target is not read either, and none of its timers runs.
 """
 
+import time
 from http import HTTPStatus
 from math import inf
 from typing import TYPE_CHECKING
 
 from exo_supervisor.core.effects import CancelAttempt, StartAttempt
 from exo_supervisor.core.events import AttemptQuieted, ContentSeen
+from exo_supervisor.core.load.allowance import Allowance
 from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.http.faults import HttpError
 from exo_supervisor.serve.crashes import guarded, guarded_part
@@ -25,6 +27,7 @@ from exo_supervisor.serve.room import FREE_BYTES
 from exo_supervisor.serve.seam import Call
 from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, Progress
 from exo_supervisor.serve.upstream import broken_fault
+from exo_supervisor.wire.chat.rate_limits import read_allowances
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.exo.traits import TRAITS
 
@@ -36,7 +39,7 @@ class Attempt:
     """One attempt under its timers; `until` bounds it before its commit, `limit` after it."""
 
     __slots__ = (
-        "_blocked_at", "_call", "_error", "_held", "_holds", "_limit", "_looked_at",
+        "_allowances", "_blocked_at", "_call", "_error", "_held", "_holds", "_limit", "_looked_at",
         "_opens_by", "_owner", "_progress", "_progressed", "_request", "_roomless_at", "_until",
         "_vouched", "began", "committed", "head_after", "lived_at", "over", "reading", "start",
         "tail", "ttft",
@@ -66,6 +69,7 @@ class Attempt:
         self.ttft: float | None = None
         self.lived_at: float | None = None
         """When its answer made progress last, as far as the ticker has seen."""
+        self._allowances: tuple[Allowance, ...] = ()
         self._vouched = False
         self._progressed = 0
         self._looked_at = -inf
@@ -142,6 +146,8 @@ class Attempt:
             else:
                 self._opens_by = min(self._opens_by, now + ERROR_WAIT)
             return
+        if self.start.generation is None:
+            self._allowances = read_allowances(headers, time.time())
         self.reading = self._owner.read_answer(self.start, found)
         if self.reading is None:
             self._fail(Fault.CONTENT_TYPE)
@@ -274,6 +280,7 @@ class Attempt:
                 attempt=start.attempt,
                 ttft=self.ttft,
                 head=self.head_after or 0.0,
+                allowances=self._allowances,
             )
         )
 

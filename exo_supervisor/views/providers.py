@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from exo_supervisor.core.fleet.providers import Provider
+from exo_supervisor.core.load.marks import BusyMarks
 from exo_supervisor.views.placement import Wall
 
 
@@ -24,8 +25,8 @@ class ProviderSeen(Struct):
     refused: list[KeySeen]
 
 
-def shown(provider: Provider, now: float, wall: Wall) -> ProviderSeen:
-    """Show one provider."""
+def shown(provider: Provider, busy: BusyMarks, now: float, wall: Wall) -> ProviderSeen:
+    """Show one provider, and until when it is to be left alone, in part or as a whole."""
     refused = [
         KeySeen(number, key.why or f"refused with status {key.status}", wall(key.until))
         for number, key in enumerate(provider.keys, start=1)
@@ -34,5 +35,8 @@ def shown(provider: Provider, now: float, wall: Wall) -> ProviderSeen:
     keys = len(provider.keys)
     of = f" of {keys}" if keys > 1 else ""
     told = (f"key {seen.key}{of}: {seen.why}, until {seen.until}" for seen in refused)
-    why = provider.cloud.missing or provider.why or "; ".join(told)
-    return ProviderSeen(provider.cloud.name, provider.state(now), why or None, keys, refused)
+    name = provider.cloud.name
+    marks = [m.until for slot, m in busy.marks.items() if slot[0] == name and now < m.until]
+    limited = [f"busy or at its limit until {wall(max(marks))}"] if marks else []
+    why = provider.cloud.missing or provider.why or "; ".join([*told, *limited])
+    return ProviderSeen(name, provider.state(now), why or None, keys, refused)

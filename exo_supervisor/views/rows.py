@@ -220,7 +220,9 @@ def status(  # noqa: PLR0913 - each is another part's to tell
         looked=[*silent, *quiet],
         nodes=rungs(machine),
         down=sum(node.fell_from is not None for node in found),
-        providers=[shown(each, now, wall) for each in clouds.providers.values()],
+        providers=[
+            shown(each, machine.tables.busy, now, wall) for each in clouds.providers.values()
+        ],
         requests=_requests(machine, tally.counts),
         last_failed=None if failed is None else FailedSeen(wall(failed.at), failed.why),
         held=[row for row in breakers(machine, wall) if row.forced],

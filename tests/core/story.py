@@ -25,6 +25,7 @@ from exo_supervisor.core.events import (
     Ticked,
 )
 from exo_supervisor.core.fleet.placed import Instance, Placed
+from exo_supervisor.core.load.allowance import Allowance
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import (
     Address,
@@ -208,10 +209,16 @@ class Story:
             )
         )
 
-    def begin(self, request: str, ttft: float = 0.5) -> list[Effect]:
+    def begin(
+        self, request: str, ttft: float = 0.5, allowances: tuple[Allowance, ...] = ()
+    ) -> list[Effect]:
         """Let a request's attempt bring its first content."""
         attempt = self.number(request)
-        return self.tell(ContentSeen(request=RequestId(request), attempt=attempt, ttft=ttft))
+        return self.tell(
+            ContentSeen(
+                request=RequestId(request), attempt=attempt, ttft=ttft, allowances=allowances
+            )
+        )
 
     def succeed(self, request: str, ttft: float = 0.5) -> list[Effect]:
         """Let a request's attempt begin and end well."""

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from exo_supervisor.core.effects import CancelAttempt, KeepAwake, StartAttempt, Timers
 from exo_supervisor.core.events import AttemptQuieted, ContentSeen, RequestEnded
+from exo_supervisor.core.load.allowance import Allowance
 from exo_supervisor.core.names import Generation, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
@@ -878,3 +879,14 @@ def test_an_error_after_a_keepalive_is_an_event_and_a_cut() -> None:
     told = ride((20.0, RESET), head=15.0)
     assert (told.client.end, told.client.status) == ("cut", 200)
     assert told.client.got[-1].startswith(b'data: {"error":')
+
+
+@pytest.mark.parametrize(("generation", "told"), [(None, 1), ("C", 0)])
+def test_what_a_providers_head_says_is_left_is_told_with_its_first_content(
+    generation: Generation | None, told: int
+) -> None:
+    limits = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}
+    ask = Ask(generation=generation, head_of=(200, SSE | limits))
+    ride = ask.ride((0.0, text("a")), (0.0, END))
+    [seen] = [event for _, event in ride.house.events if isinstance(event, ContentSeen)]
+    assert seen.allowances == (Allowance("requests", 0, 360.0),) * told

@@ -285,3 +285,13 @@ def test_an_alias_and_what_it_stands_for_are_one_model() -> None:
     story = Story(structs.replace(BOTH, models=(apart,)), "n:1")
     rows = {row.id: row for row in models.models(story.machine, story.now, wall)}
     assert rows["x"].alias_of is None, "another provider has it, too"
+
+
+def test_a_provider_that_is_at_its_limit_says_until_when() -> None:
+    story = Story(BOTH)
+    story.machine.tables.busy.note((P, X, 0), 60.0, 0.0, story.now)
+    [limited, free] = shown(story).providers
+    assert limited.why == f"busy or at its limit until {wall(story.now + 60.0)}"
+    assert (limited.state, free.why) == ("ready", None)
+    story.wait(60.0)
+    assert shown(story).providers[0].why is None

@@ -8,6 +8,7 @@ from exo_supervisor.core.breakers.automaton import Mark
 from exo_supervisor.core.breakers.table import Change, Key
 from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
 from exo_supervisor.core.events import AttemptSettled, ContentSeen
+from exo_supervisor.core.load.allowance import spent_for
 from exo_supervisor.core.load.marks import PREFILL, THINKING, Slot
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Failure, Fault
@@ -76,7 +77,19 @@ class Settlement:
             tables.clouds.took_key(candidate.provider, candidate.key, attempt.began)
             if event.head is not None and attempt.streamed:
                 tables.heads.observe(candidate.provider, event.head)
+            if event.allowances:
+                self._note_allowances(state, attempt, event, now)
         return effects
+
+    def _note_allowances(
+        self, state: RequestState, attempt: Attempt, event: ContentSeen, now: float
+    ) -> None:
+        """Leave a key alone that has nothing left, as if it had refused a request already."""
+        candidate, tables = attempt.candidate, self._tables
+        others = tables.concurrency.at[candidate.target] - 1
+        rest = spent_for(event.allowances, others, state.event.size)
+        if rest:
+            tables.busy.note(candidate.slot, rest, attempt.began, now)
 
     def _mark_content(self, state: RequestState, attempt: Attempt, now: float) -> list[Effect]:
         breakers, permits = self._tables.breakers, attempt.permits

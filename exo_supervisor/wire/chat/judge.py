@@ -12,6 +12,7 @@ from msgspec import Struct
 from exo_supervisor.core.keys import hide_shapes
 from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.wire.chat import wordings
+from exo_supervisor.wire.chat.rate_limits import read_allowances
 from exo_supervisor.wire.chat.retry_after import MAX_WAIT, retry_after, seconds
 from exo_supervisor.wire.chat.wordings import About
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_list, as_object
@@ -195,6 +196,9 @@ def judge(
     wait = error.retry_after if wait is None else wait
     fault = _judge_status(status, error, exo=exo, wait=wait)
     field = wordings.spare_field(status, error.words()) if fault is Fault.FIELD_REFUSED else ""
+    if fault is Fault.BUSY and wait is None and not exo:
+        resets = [each.reset for each in read_allowances(named, now_wall) if not each.left]
+        wait = max(resets, default=None)
     limited = fault is Fault.BUSY and status == HTTPStatus.TOO_MANY_REQUESTS
     of_key = limited and not exo and not wordings.is_of_server(error.words())
     return Failure(fault, tellable(fault, error), status, wait, field=field, of_key=of_key)

@@ -28,21 +28,21 @@ def retry_after(headers: Mapping[str, str], now_wall: float) -> float | None:
     value = headers.get("retry-after", "")
     if (wait := seconds(value)) is not None:
         return wait
-    moment = _moment(value)
-    if moment is None:
+    at = moment(value)
+    if at is None:
         return None
-    began = _moment(headers.get("date", ""))
-    return min(max(moment - (now_wall if began is None else began), 0.0), MAX_WAIT)
+    began = moment(headers.get("date", ""))
+    return min(max(at - (now_wall if began is None else began), 0.0), MAX_WAIT)
 
 
-def _moment(value: str) -> float | None:
+def moment(value: str) -> float | None:
     """Read a date of HTTP as seconds since the epoch."""
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few answers name a date
 
     try:
-        moment: datetime = parsedate_to_datetime(value)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return moment.timestamp()
+        at: datetime = parsedate_to_datetime(value)
+        if at.tzinfo is None:
+            at = at.replace(tzinfo=UTC)
+        return at.timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None

@@ -1,0 +1,28 @@
+"""How much more a provider says that it takes, before it has to refuse anybody."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+LETTERS = 4
+"""Bytes of a prompt to a token, roughly."""
+MOST_NEEDED = 8192
+"""Tokens that a prompt is taken to need, at most: the bytes of larger ones are mostly pictures."""
+
+
+class Allowance(Struct, frozen=True):
+    """So many requests or tokens are left until the reset, which is in so many seconds."""
+
+    kind: Literal["requests", "tokens"]
+    left: int
+    reset: float
+
+
+def spent_for(told: tuple[Allowance, ...], under_way: int, size: int) -> float:
+    """Return the seconds for which a provider takes no more; 0: it does.
+
+    So it is where nothing is left, or less than the `under_way` beside this request need, for it
+    may not have counted those; of tokens, where another prompt of this `size` does not fit.
+    """
+    need = {"requests": max(1, under_way), "tokens": max(1, min(size // LETTERS, MOST_NEEDED))}
+    return max((each.reset for each in told if each.left < need[each.kind]), default=0.0)

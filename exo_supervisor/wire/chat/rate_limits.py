@@ -1,0 +1,83 @@
+"""What an answer's head tells of how much more its target takes, and until when that holds.
+
+Each row is a pair of headers as its providers document them. The resets differ by form: a duration
+(OpenAI, Groq: `1s`, `6m0s`, `20ms`), a moment (Anthropic: RFC 3339), seconds from now (the drafts
+of RateLimit, Together), or an epoch in seconds or, at OpenRouter, in thousandths. Whatever is
+neither is as if it were not there: a header is a hint, and costs nobody an answer.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from exo_supervisor.core.load.allowance import Allowance
+from exo_supervisor.wire.chat.retry_after import MAX_WAIT, moment
+
+_PAIRS: Final = (
+    ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests", "requests"),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens", "tokens"),
+    ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset", "requests"),
+    ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset", "tokens"),
+    (
+        "anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset",
+        "tokens",
+    ),
+    (
+        "anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset",
+        "tokens",
+    ),
+    ("x-ratelimit-remaining", "x-ratelimit-reset", "requests"),
+    ("ratelimit-remaining", "ratelimit-reset", "requests"),
+)  # fmt: skip
+_NAMES: Final = frozenset(remaining for remaining, _, _ in _PAIRS)
+_LONGEST = 40
+"""Characters of a value, at most, that is looked at."""
+_DURATION = r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
+_UNITS = (86_400.0, 3600.0, 60.0, 1.0, 0.001)
+_EPOCH, _EPOCH_MS = 1e9, 1e11
+"""Numbers from which on a reset is no length of time: as one, this would be 31 years."""
+
+
+def read_allowances(headers: Mapping[str, str], now_wall: float) -> tuple[Allowance, ...]:
+    """Read what is left; the names of `headers` are in lower case.
+
+    Moments are reckoned from the answer's own `date`, where it has one, else from `now_wall`.
+    """
+    if _NAMES.isdisjoint(headers):
+        return ()
+    told: list[Allowance] = []
+    for remaining, reset, kind in _PAIRS:
+        left = headers.get(remaining, "")
+        if not (left.isascii() and left.isdigit() and len(left) <= _LONGEST):
+            continue
+        seconds = _seconds(headers.get(reset, ""), headers.get("date", ""), now_wall)
+        if seconds is not None and seconds > 0.0:
+            told.append(Allowance(kind, int(left), min(seconds, MAX_WAIT)))
+    return tuple(told)
+
+
+def _seconds(reset: str, date: str, now_wall: float) -> float | None:
+    """Read how long it is until a reset."""
+    text = reset.strip()
+    if not text or len(text) > _LONGEST or not text.isascii():
+        return None
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        number = float(text)
+        if number < _EPOCH:
+            return number
+        return (number / 1000.0 if number >= _EPOCH_MS else number) - _now(date, now_wall)
+    if (found := re.fullmatch(_DURATION, text)) is not None:
+        return sum(
+            float(part or 0) * unit for part, unit in zip(found.groups(), _UNITS, strict=True)
+        )
+    try:
+        at = datetime.fromisoformat(text)
+        return None if at.tzinfo is None else at.timestamp() - _now(date, now_wall)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _now(date: str, now_wall: float) -> float:
+    began = moment(date)
+    return now_wall if began is None else began
