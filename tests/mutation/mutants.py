@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -13,13 +14,29 @@ Change = Callable[[ast.AST], ast.AST | None]
 
 
 class Mutant(Struct, frozen=True):
-    """One changed module: `line` is where, `what` says how, `code` is the whole of it."""
+    """One change of one module: `source` is the line, `what` says how.
+
+    It decides in the lines `first` to `last`, in a call of the outermost function there, or, if
+    `at_import`, as the module is made.
+    """
 
     module: str
     line: int
     source: str
     what: str
-    code: str
+    first: int
+    last: int
+    at_import: bool
+    place: int
+    turn: int
+
+
+class _Spot(Struct, frozen=True):
+    """A node that may be changed, the statement it stands in, and whether a function holds it."""
+
+    node: ast.AST
+    statement: ast.AST
+    called: bool
 
 
 _COMPARED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
@@ -47,16 +64,49 @@ _SWAPPED = {"min": "max", "max": "min", "any": "all", "all": "any"}
 def mutants(path: Path, module: str = "") -> list[Mutant]:
     """List every mutant of one module, which is named as in `fleet.registry`."""
     text = path.read_text(encoding="utf-8")
-    lines, tree = text.splitlines(), ast.parse(text)
-    nodes = list(_decisions(tree))
+    lines = text.splitlines()
     found: list[Mutant] = []
-    for place, node in enumerate(nodes):
-        for what, change in _changes(node):
-            changed = _Changer(place, change).apply(tree)
-            line = _line(node)
+    for place, spot in enumerate(_spots(ast.parse(text))):
+        first, last = _reach(spot.statement)
+        line = _line(spot.node)
+        for turn, (what, _) in enumerate(_changes(spot.node)):
             source = lines[line - 1].strip()
-            found.append(Mutant(module or path.stem, line, source, what, ast.unparse(changed)))
+            found.append(
+                Mutant(
+                    module or path.stem,
+                    line,
+                    source,
+                    what,
+                    first,
+                    last,
+                    not spot.called,
+                    place,
+                    turn,
+                )
+            )
     return found
+
+
+def changed(path: Path, mutant: Mutant) -> ast.Module:
+    """Parse the module with the mutant in it; all lines keep their numbers."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    node = next(islice(_spots(tree), mutant.place, None)).node
+    _, change = next(islice(_changes(node), mutant.turn, None))
+    _replace(tree, node, change(node))
+    return ast.fix_missing_locations(tree)
+
+
+def _reach(statement: ast.AST) -> tuple[int, int]:
+    """Tell a statement's lines, without those of the block that it opens."""
+    first = _line(statement)
+    match statement:
+        case ast.match_case(body=[head, *_]):
+            return first, max(first, head.lineno - 1)
+        case ast.stmt():
+            body = cast("list[ast.stmt]", getattr(statement, "body", []))
+            return first, max(first, body[0].lineno - 1) if body else statement.end_lineno or first
+        case _:
+            return first, first
 
 
 def _line(node: ast.AST) -> int:
@@ -68,21 +118,43 @@ def _line(node: ast.AST) -> int:
             return int(getattr(node, "lineno", 1))
 
 
-def _decisions(tree: ast.AST) -> Iterator[ast.AST]:
+def _spots(
+    tree: ast.AST, statement: ast.AST | None = None, *, called: bool = False
+) -> Iterator[_Spot]:
     """Walk all that may be changed.
 
     Left out are annotations and texts, the values of an Enum, and named settings and defaults of
-    modules and classes: tests take those by name, so that they may be tuned.
+    modules and classes: tests take those by name, so that they may be tuned. What only the type
+    checker reads decides nothing: `assert_never`, `cast`, `TYPE_CHECKING`.
     """
     for node in _children(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        if isinstance(node, ast.Expr) and (_is_text(node) or _is_for_types(node.value)):
             continue
         if isinstance(tree, ast.Module | ast.ClassDef) and _is_setting(node):
             continue
         if isinstance(node, ast.ClassDef) and any("Enum" in ast.unparse(b) for b in node.bases):
             continue
-        yield node
-        yield from _decisions(node)
+        if isinstance(node, ast.If) and _is_for_types(node.test):
+            continue
+        around = node if isinstance(node, ast.stmt | ast.match_case) else statement or node
+        inside = called or (isinstance(tree, _FUNCTIONS) and node in tree.body)
+        yield _Spot(node, around, inside)
+        yield from _spots(node, around, called=inside)
+
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def _is_text(node: ast.Expr) -> bool:
+    return isinstance(node.value, ast.Constant)
+
+
+def _is_for_types(node: ast.expr) -> bool:
+    match node:
+        case ast.Call(func=ast.Name(id="assert_never")) | ast.Name(id="TYPE_CHECKING"):
+            return True
+        case _:
+            return False
 
 
 def _is_setting(node: ast.AST) -> bool:
@@ -96,7 +168,7 @@ def _children(node: ast.AST) -> list[ast.AST]:
     match node:
         case ast.AnnAssign(value=value):
             return [] if value is None else [value]
-        case ast.FunctionDef(args=args, body=body):
+        case ast.FunctionDef(args=args, body=body) | ast.AsyncFunctionDef(args=args, body=body):
             return [*args.defaults, *(each for each in args.kw_defaults if each), *body]
         case ast.ClassDef(body=body):
             return [*body]
@@ -140,7 +212,7 @@ def _values(node: ast.AST) -> Iterator[tuple[str, Change]]:
                 yield f"{value} became {value + step}", _set(value=value + step)
         case ast.Call(func=ast.Name(id=name)) if name in _SWAPPED:
             yield f"{name} became {_SWAPPED[name]}", _set(func=ast.Name(_SWAPPED[name]))
-        case ast.Return(value=value) if value is not None and not _is_none(value):
+        case ast.Return(value=value) if value is not None and not _is_falsehood(value):
             yield "None was returned", _set(value=ast.Constant(None))
         case _:
             pass
@@ -148,13 +220,15 @@ def _values(node: ast.AST) -> Iterator[tuple[str, Change]]:
 
 def _branches(node: ast.AST) -> Iterator[tuple[str, Change]]:
     match node:
-        case ast.If() | ast.While() | ast.IfExp():
-            yield "the condition turned", _set(test=_negated(node.test))
+        case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test) if _turns(test):
+            yield "the condition turned", _set(test=_negated(test))
         case ast.comprehension(ifs=[first, *rest]):
-            yield "the filter turned", _set(ifs=[_negated(first), *rest])
+            if _turns(first):
+                yield "the filter turned", _set(ifs=[_negated(first), *rest])
             yield "the filter went", _set(ifs=rest)
         case ast.match_case(guard=ast.expr() as guard):
-            yield "the guard turned", _set(guard=_negated(guard))
+            if _turns(guard):
+                yield "the guard turned", _set(guard=_negated(guard))
             yield "the guard went", _set(guard=None)
         case ast.Continue():
             yield "continue became break", lambda _: ast.Break()
@@ -162,6 +236,17 @@ def _branches(node: ast.AST) -> Iterator[tuple[str, Change]]:
             yield "break became continue", lambda _: ast.Continue()
         case _:
             pass
+
+
+def _turns(test: ast.expr) -> bool:
+    """Tell whether to turn it is a change of its own, and not that of the comparison in it."""
+    match test:
+        case ast.UnaryOp(op=ast.Not()) | ast.Constant():
+            return False
+        case ast.Compare(ops=[only]):
+            return type(only) not in _COMPARED
+        case _:
+            return True
 
 
 def _set(**fields: object) -> Change:
@@ -177,27 +262,13 @@ def _negated(test: ast.expr) -> ast.expr:
     return ast.UnaryOp(ast.Not(), deepcopy(test))
 
 
-def _is_none(value: ast.expr) -> bool:
-    return isinstance(value, ast.Constant) and value.value is None
+def _is_falsehood(value: ast.expr) -> bool:
+    """Tell None, and False, which nobody can tell from it in a condition."""
+    return isinstance(value, ast.Constant) and (value.value is None or value.value is False)
 
 
 def _word(node: ast.AST) -> str:
     return type(node).__name__
-
-
-class _Changer:
-    """Changes the node at one place of the walk in a copy of the tree."""
-
-    def __init__(self, place: int, change: Change) -> None:
-        self._place, self._change = place, change
-
-    def apply(self, tree: ast.Module) -> ast.Module:
-        copy = deepcopy(tree)
-        for place, node in enumerate(_decisions(copy)):
-            if place == self._place:
-                _replace(copy, node, self._change(node))
-                break
-        return ast.fix_missing_locations(copy)
 
 
 def _replace(tree: ast.AST, old: ast.AST, new: ast.AST | None) -> None:
