@@ -67,7 +67,8 @@ def draw(module: str, sample: int | None, seed: int) -> list[Mutant]:
 def read_allowed(text: str) -> dict[tuple[str, str, str], str]:
     """Read the mutants that change nothing: module, line, change, and why it is none."""
     rows = [line.rsplit(" | ", 2) for line in text.splitlines() if line and line[0] != "#"]
-    return {(*place.split(" | ", 1), what): why for place, what, why in rows}
+    places = [(*place.partition(" | "), what, why) for place, what, why in rows]
+    return {(module, source, what): why for module, _, source, what, why in places}
 
 
 def report(verdicts: dict[Mutant, Verdict], known: list[Mutant]) -> str:

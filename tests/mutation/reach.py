@@ -46,14 +46,15 @@ class Reach(Struct):
         return {test: took for file in self.files.values() for test, took in file.tests}
 
     def tests(self, mutant: Mutant) -> set[str]:
-        """Name the tests that run a mutant's statement; all of its module's if it is imported."""
+        """Name the tests that run a mutant's statement; all of its module's if an import does."""
+        imported = self.runs_at_import(mutant)
         found: set[str] = set()
         for file in self.files.values():
             lines = file.lines.get(mutant.module, {})
             for line, reached in lines.items():
-                if mutant.at_import or mutant.first <= line <= mutant.last:
+                if imported or mutant.first <= line <= mutant.last:
                     found.update(file.tests[each][0] for each in reached if each != IMPORT)
-        if mutant.at_import and not found:
+        if imported and not found:
             return set(self.seconds())
         return found
 

@@ -1,11 +1,19 @@
 """The mutator changes what decides, one thing at a time, and nothing else."""
 
 import ast
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.mutation.__main__ import ROOT, named, read_allowed, report
-from tests.mutation.mutants import Mutant, mutants
-from tests.mutation.trial import HOURS, SEEDS, Bench, files_for
+import pytest
+
+from tests.mutation.__main__ import draw, read_allowed, report
+from tests.mutation.mutants import Mutant, changed, mutants
+from tests.mutation.reach import IMPORT, Measured, Reach
+from tests.mutation.room import ROOT, modules_of
+from tests.mutation.trial import order
 
 CODE = '''\
 """A text."""
@@ -33,7 +41,7 @@ def made(tmp_path: Path) -> list[Mutant]:
 
 def test_each_mutant_differs_from_the_code_and_from_all_others(tmp_path: Path) -> None:
     found = made(tmp_path)
-    codes = {each.code for each in found}
+    codes = {ast.unparse(changed(tmp_path / "module.py", each)) for each in found}
     assert len(codes) == len(found)
     assert ast.unparse(ast.parse(CODE)) not in codes
 
@@ -51,50 +59,85 @@ def test_what_decides_is_changed_and_settings_texts_and_types_are_not(tmp_path: 
     }  # fmt: skip
 
 
+def test_a_mutant_decides_in_its_statement_and_not_in_the_block_below(tmp_path: Path) -> None:
+    lines = {(each.first, each.last, each.at_import) for each in made(tmp_path) if each.line == 8}
+    assert lines == {(8, 8, False)}
+    assert [each.at_import for each in made(tmp_path) if each.line == 6] == [True, True]
+
+
+ONE, TWO, THREE, FOUR = (
+    Mutant("r.m", n, "x", "y", first=n, last=n, at_import=n == 4, place=n, turn=0)
+    for n in (1, 2, 3, 4)
+)
+
+
 def test_the_report_counts_a_hang_as_noticed_and_the_allow_list_gives_reasons() -> None:
-    one, two, three = (Mutant("m", n, "x", "y", str(n)) for n in range(3))
-    last = report({one: "killed", two: "survived", three: "timeout"}).splitlines()[-1]
-    assert last.split() == ["all", "2", "1", "66.7%"]
-    row = read_allowed("# a remark\n\nm | x = 1 | 1 became 2 | nobody sees it\n")
-    assert row == {("m", "x = 1", "1 became 2"): "nobody sees it"}
+    verdicts = report({ONE: "killed", TWO: "unreached", THREE: "timeout"}, [FOUR])
+    assert verdicts.splitlines()[-1].split() == ["all", "2", "1", "1", "66.7%"]
+    row = read_allowed("# a remark\n\nm | x = 1 | 2 | 1 became 2 | nobody sees it\n")
+    assert row == {("m", "x = 1 | 2", "1 became 2"): "nobody sees it"}
 
 
 def test_a_room_and_a_module_are_named_by_their_dotted_paths() -> None:
-    assert {"wire.chat.judge"} == set(named(["wire.chat.judge"]))
-    rooms = {name.partition(".")[0] for name in named(["wire", "http"])}
+    assert {"wire.chat.judge"} == set(modules_of(["wire.chat.judge"]))
+    rooms = {name.partition(".")[0] for name in modules_of(["wire", "http"])}
     assert rooms == {"wire", "http"}
-    assert not named(["wire.chat.jud"])
+    assert not modules_of(["wire.chat.jud"])
 
 
-def test_a_module_meets_its_own_tests_first_and_the_simulation_at_the_very_end() -> None:
-    tests = ROOT / "tests"
-    wire = files_for(tests, "wire.openai.template")
-    assert wire[0] == str(tests / "wire/openai/test_template.py")
-    assert all("/wire/openai/" in each for each in wire[:3])
-    assert any("/wire/exo/" in each for each in wire)
-    core = files_for(tests, "core.breakers.table")
-    assert core[0] == str(tests / "core/breakers/test_table.py")
-    assert core[-1].endswith(f"test_simulation.py::{HOURS}[{SEEDS - 1}]")
+def test_a_draw_takes_of_each_module_by_its_size_and_can_be_repeated() -> None:
+    drawn = draw("core.breakers", 20, 7)
+    assert drawn == draw("core.breakers", 20, 7) != draw("core.breakers", 20, 8)
+    assert len(set(drawn)) == 20
+    assert {each.module for each in drawn} >= {"core.breakers.automaton", "core.breakers.table"}
 
 
-def test_tests_that_fail_without_a_mutant_are_told_from_such_that_notice_one(
-    tmp_path: Path,
-) -> None:
-    root, place = tmp_path / "root", tmp_path / "bench"
-    (root / "exo_supervisor/room").mkdir(parents=True)
-    (root / "tests/room").mkdir(parents=True)
-    (root / "tests/recordings").mkdir()
-    (root / "pyproject.toml").write_text("")
-    (root / "exo_supervisor/__init__.py").write_text("")
-    (root / "exo_supervisor/room/__init__.py").write_text("")
-    (root / "exo_supervisor/room/one.py").write_text("def f(a):\n    return a + 2\n")
-    (root / "tests/room/test_one.py").write_text(
-        "from exo_supervisor.room.one import f\ndef test_f(): assert f(2) == 4\n"
+def test_the_nearest_and_fastest_tests_of_a_line_come_first() -> None:
+    far, near, slow = "tests/b/test_z.py::f", "tests/r/test_m.py::f", "tests/b/test_z.py::g"
+    lines = {"r.m": {1: [0, 1], 2: [1], 4: [IMPORT]}}
+    here = Measured("", [(near, 0.01)], {"r.m": {1: [0]}})
+    reach = Reach({}, {"z": Measured("", [(far, 0.01), (slow, 900.0)], lines), "m": here})
+    assert [test for test, _ in order(ONE, reach).tests] == [near, far]
+    assert reach.tests(TWO) == {slow}
+    assert not reach.tests(THREE)
+    assert reach.tests(FOUR) == {far, near, slow}
+    assert [reach.runs_at_import(each) for each in (ONE, FOUR)] == [False, True]
+
+
+WORLD = {
+    "exo_supervisor/__init__.py": "",
+    "exo_supervisor/room/__init__.py": "",
+    "exo_supervisor/room/one.py": """\
+def f(a):
+    return a + 2
+def g(a):
+    return a - 1
+def h(b=3):
+    return b
+TABLE = (g(2),)
+""",
+    "tests/room/test_one.py": """\
+from exo_supervisor.room import one
+def test_f(): assert one.f(2) == 4
+def test_table(): assert (one.TABLE, one.h()) == ((1,), 3)
+def test_broken(): assert one.f(2) == 5
+""",
+}
+
+
+@pytest.mark.alone
+def test_a_mutant_is_noticed_by_who_passes_without_it(tmp_path: Path) -> None:
+    """In a world of its own: live functions, an import's work and a line that no test reaches."""
+    for name, text in WORLD.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    shutil.copytree(ROOT / "tests/mutation", tmp_path / "tests/mutation")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    words = [sys.executable, "-m", "tests.mutation", "--module", "room"]
+    home = os.environ | {"HOME": str(tmp_path)}
+    done = subprocess.run(  # noqa: S603 - our own interpreter and words
+        words, cwd=tmp_path, env=home, capture_output=True, text=True, check=True
     )
-    place.mkdir()
-    bench = Bench(root, place, patience=60.0)
-    assert bench.attempt(None, "room") == "survived"
-    one, *_ = mutants(root / "exo_supervisor/room/one.py", "room.one")
-    assert bench.attempt(one, one.module) == "killed"
-    (place / "tests/room/test_one.py").write_text("def test_f(): assert False\n")
-    assert bench.attempt(None, "room") == "killed"
+    assert done.stdout.splitlines()[-1].split()[:3] == ["all", "14", "0"]
+    assert "test_broken fails without any mutant" in done.stderr

@@ -16,13 +16,12 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
-from itertools import pairwise
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Literal, NoReturn
@@ -36,7 +35,7 @@ from tests.mutation.reach import Reach
 from tests.mutation.room import OPTIONS, PACKAGE, modules_of
 
 Verdict = Literal["killed", "survived", "timeout", "unreached"]
-ENOUGH = 30.0
+ENOUGH = 15.0
 """Seconds of tests, as measured without a mutant, that it has to survive."""
 GIGABYTES = 4
 
@@ -83,7 +82,7 @@ def try_all(
 
 
 @contextmanager
-def _silence() -> Iterator[Callable[[str], None]]:
+def _silence() -> Generator[Callable[[str], None]]:
     """Keep what pytest prints, here and in every child, from the terminal."""
     sys.stdout.flush()
     out, err, nowhere = os.dup(1), os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -232,9 +231,10 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 def _meet(session: pytest.Session, order: Order) -> int:
     items = {item.nodeid: item for item in session.items}
     tests = [(items[test], took) for test, took in order.tests if test in items]
-    for (item, took), (following, _) in pairwise([*tests, (None, 0.0)]):
+    following = [*(item for item, _ in tests[1:]), None]
+    for (item, took), after in zip(tests, following, strict=True):
         # A test of real time may fail for the machine's sake: what counts does so twice.
-        if all(_fails(session, item, following, took) for _ in range(2)):
+        if all(_fails(session, item, after, took) for _ in range(2)):
             return _KILLED
     return _SURVIVED
 
