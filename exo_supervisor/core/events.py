@@ -107,10 +107,10 @@ class PlacementFailed(BaseEvent, frozen=True, kw_only=True):
 
 
 class CardsRead(BaseEvent, frozen=True, kw_only=True):
-    """A node told which models Exo knows of, placed or not."""
+    """A node told which models Exo knows of, placed or not, and what each of them can."""
 
     node: Address
-    cards: tuple[ModelId, ...]
+    cards: dict[ModelId, tuple[str, ...]]
 
 
 class PlacementChosen(BaseEvent, frozen=True, kw_only=True):
@@ -178,11 +178,12 @@ class AddressesRead(BaseEvent, frozen=True, kw_only=True):
 
 
 class ProviderListed(BaseEvent, frozen=True, kw_only=True):
-    """A provider told which models it has, and of some the tokens that they take."""
+    """A provider told which models it has, of some the tokens that they take, and what they can."""
 
     provider: ProviderName
     models: tuple[ModelId, ...]
     contexts: dict[ModelId, int] = {}
+    capabilities: dict[ModelId, tuple[str, ...]] = {}
 
 
 class ProviderFailed(BaseEvent, frozen=True, kw_only=True):

@@ -135,9 +135,9 @@ class FleetEvents:
 
     def cards(self, event: CardsRead, _now: float) -> list[Effect]:
         """Remember which models Exo merely knows."""
-        for card in event.cards:
+        for card, can in event.cards.items():
             if len(self._registry.cards) < MAX_CARDS:
-                self._registry.cards.setdefault(card)
+                self._registry.cards.setdefault(card, can)
         return []
 
     def listed(self, event: ProviderListed, _now: float) -> list[Effect]:
@@ -146,7 +146,7 @@ class FleetEvents:
         if provider is None:
             return []
         first = provider.reached is not True
-        self._tables.clouds.listed(event.provider, event.models, event.contexts)
+        self._tables.clouds.listed(event.provider, event.models, event.contexts, event.capabilities)
         self._tables.absent.listed(event.provider, event.models)
         count = len(provider.listed)
         if not first:

@@ -69,6 +69,13 @@ class Tables:
             return said
         return at.contexts.get(model, 0)
 
+    def capabilities(self, provider: ProviderName | None, model: ModelId) -> tuple[str, ...]:
+        """Return what a model can at a provider, or at Exo; nothing: nobody told."""
+        if provider is None:
+            return self.registry.cards.get(model, ())
+        at = self.clouds.get(provider)
+        return () if at is None else at.capabilities.get(model, ())
+
     def can_serve(self, now: float) -> bool:
         """Say whether any target of the routing order could take a request now, by what was seen.
 

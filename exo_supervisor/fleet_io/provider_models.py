@@ -89,5 +89,8 @@ def _judge(provider: ProviderName, reply: HttpAnswer) -> ProviderListed | Provid
         models = read_models(reply.body)
     except WireError as fault:
         return ProviderFailed(provider=provider, why="bad_answer", detail=str(fault), answered=True)
-    contexts = {model: size for model, size in models.items() if size}
-    return ProviderListed(provider=provider, models=tuple(models), contexts=contexts)
+    contexts = {model: facts.context for model, facts in models.items() if facts.context}
+    can = {model: facts.capabilities for model, facts in models.items() if facts.capabilities}
+    return ProviderListed(
+        provider=provider, models=tuple(models), contexts=contexts, capabilities=can
+    )

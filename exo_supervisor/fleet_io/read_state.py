@@ -60,10 +60,15 @@ async def read_capacity(
     return _bear(node, read_machines(listed, memory, system, identities))
 
 
-async def read_cards_of(prober: Prober, until: float) -> tuple[ModelId, ...]:
-    """Ask a node which models its Exo knows of; raises GetError or WireError."""
+async def read_cards_of(prober: Prober, until: float) -> dict[ModelId, tuple[str, ...]]:
+    """Ask a node which models its Exo knows of, and what they can; raises GetError or WireError."""
     cards = read_cards(await prober.body("/v1/models", until, _LONGEST_LIST))
-    return tuple(name for card in cards for name in (card.id, card.alias) if name is not None)
+    return {
+        name: card.capabilities
+        for card in cards
+        for name in (card.id, card.alias)
+        if name is not None
+    }
 
 
 async def _read_paths(prober: Prober, until: float, *, disks: bool) -> Placement:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from exo_supervisor.core.fleet.model_facts import ModelFacts
 from exo_supervisor.core.fleet.nodes import Cluster
 from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.machine import Machine
@@ -48,15 +49,17 @@ class ModelRow(Struct):
     """The configured row that stands for the same places."""
 
 
-def context_of(machine: Machine, name: str) -> int:
-    """Return the tokens that each place of a name takes; 0 where none of them told."""
-    route = machine.catalog.lookup(name)
-    told = (
-        machine.tables.context(tier.provider, model)
+def facts_of(machine: Machine, name: str) -> ModelFacts:
+    """Return what holds of a name at each of its places that told anything."""
+    route, tables = machine.catalog.lookup(name), machine.tables
+    places = [
+        (tier.provider, model)
         for tier in (() if isinstance(route, str) else route.tiers)
         for model in tier.models
-    )
-    return min(filter(None, told), default=0)
+    ]
+    context = min(filter(None, (tables.context(*place) for place in places)), default=0)
+    first, *others = [*filter(None, (tables.capabilities(*place) for place in places))] or [()]
+    return ModelFacts(context, tuple(word for word in first if all(word in o for o in others)))
 
 
 def models(machine: Machine, now: float, wall: Wall) -> list[ModelRow]:

@@ -268,3 +268,16 @@ async def test_requests_wait_for_the_first_look_rather_than_go_to_the_cloud() ->
                 await node.stop()
                 await node.start()
             assert answers
+
+
+async def test_what_a_model_can_is_told_in_both_dialects() -> None:
+    """Exo's cards say it, and they are read beside the first state."""
+    async with ExoNode("C", pace=0.0) as node, in_process(node) as world:
+        await world.ready()
+
+        def told(body: Json) -> bool:
+            return any(card.get("capabilities") == ["text"] for card in body["data"])
+
+        await world.until("/v1/models", told)
+        tags = (await world.look("/api/tags"))["models"]
+        assert ["completion"] in [card.get("capabilities") for card in tags]

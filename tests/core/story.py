@@ -142,7 +142,7 @@ class Story:
 
     def cards(self, node: str, *cards: str) -> list[Effect]:
         """Let a node tell which models Exo knows of."""
-        return self.tell(CardsRead(node=Address(node), cards=tuple(map(ModelId, cards))))
+        return self.tell(CardsRead(node=Address(node), cards={ModelId(card): () for card in cards}))
 
     def ask(  # noqa: PLR0913 - a client may say each of these
         self,

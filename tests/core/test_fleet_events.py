@@ -144,7 +144,7 @@ def test_a_merge_keeps_the_worse_health() -> None:
 
 def test_cards_have_a_bound() -> None:
     story = Story(LOCAL)
-    cards = tuple(ModelId(f"card{n}") for n in range(MAX_CARDS + 1))
+    cards = {ModelId(f"card{n}"): () for n in range(MAX_CARDS + 1)}
     story.tell(CardsRead(node=GONE, cards=cards))
     assert told(story.ask("r", "card0")) == ["refuse 404 model_not_placed"]
     assert told(story.ask("s", f"card{MAX_CARDS}")) == ["refuse 404 model_not_found"]

@@ -536,7 +536,7 @@ async def test_cards_are_read_when_wanted_and_tried_again_when_they_fail() -> No
         await anyio.sleep(1.0)
         health.read(ReadPlacement(node=NODE))
         await anyio.sleep(1.0)
-    read = CardsRead(node=NODE, cards=(ModelId("card"), ModelId("org/card")))
+    read = CardsRead(node=NODE, cards={ModelId("card"): (), ModelId("org/card"): ()})
     assert heard == [
         (0.0, well()),
         (1.0, placed()),
@@ -586,7 +586,7 @@ async def test_generation_a_is_ready_for_all_that_it_can_load(
     models = (Placed(ModelId("llama-3.2-1b"), ready, why),)
     assert [event for _, event in heard[1:]] == [
         PlacementRead(node=NODE, listed=listed, models=models),
-        CardsRead(node=NODE, cards=(ModelId("llama-3.2-1b"), ModelId("dummy"))),
+        CardsRead(node=NODE, cards={ModelId("llama-3.2-1b"): (), ModelId("dummy"): ()}),
     ]
 
 

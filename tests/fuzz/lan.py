@@ -118,7 +118,7 @@ class Lan:
             )  # fmt: skip
             machines = read_full_machines(listed, state)
             story.tell(CapacityRead(node=at, capacities=dict(machines.capacities)))
-            story.tell(CardsRead(node=at, cards=tuple(each.model for each in models)))
+            story.tell(CardsRead(node=at, cards={each.model: () for each in models}))
         with suppress(WireError):
             story.tell(AddressesRead(node=at, addresses=read_state_addresses(state)))
         with suppress(WireError):

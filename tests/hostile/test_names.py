@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from exo_supervisor.core.fleet.model_facts import NO_FACTS
 from exo_supervisor.core.outcomes import BadRequestError
 from exo_supervisor.wire.bounds import MAX_NAME_CHARS
 from exo_supervisor.wire.errors import WireError
@@ -89,7 +90,9 @@ def test_a_name_beyond_the_bound_comes_in_nowhere(name: str) -> None:
     ):
         with pytest.raises(WireError):
             refused()
-    assert providers.read_models(write({"data": [{"id": "NAME"}, {"id": "b"}, "NAME"]})) == {"b": 0}
+    assert providers.read_models(write({"data": [{"id": "NAME"}, {"id": "b"}, "NAME"]})) == {
+        "b": NO_FACTS
+    }
 
 
 def test_a_client_names_no_model_beyond_the_bound() -> None:

@@ -2,13 +2,14 @@
 
 from msgspec import structs
 
-from exo_supervisor.core.events import PlacementRead, ProviderListed
+from exo_supervisor.core.events import CardsRead, PlacementRead, ProviderListed
+from exo_supervisor.core.fleet.model_facts import NO_FACTS
 from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.names import Address, ModelId, NodeId, ProviderName
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from exo_supervisor.views.advice import advise
-from exo_supervisor.views.models import ModelRow, context_of, models
-from tests.core.story import CHAT, LOCAL, M, Story, stand
+from exo_supervisor.views.models import ModelRow, facts_of, models
+from tests.core.story import BOTH, CHAT, LOCAL, M, P, Story, X, stand
 
 KEPT = Policy(models=(ModelRule("chat", exo=(M,), keep=True),))
 
@@ -94,10 +95,26 @@ def test_a_name_has_the_least_context_that_a_provider_of_its_tells() -> None:
     rule = ModelRule("chat", exo=(M,), cloud=((p, x), (q, x)))
     clouds = (Cloud(p, "http://p"), Cloud(q, "http://q"))
     story = Story(Policy(models=(rule,), clouds=clouds))
-    assert context_of(story.machine, "chat") == 0
+    assert facts_of(story.machine, "chat").context == 0
     story.tell(ProviderListed(provider=p, models=(x,), contexts={x: 8192}))
     story.tell(ProviderListed(provider=q, models=(x,)))
-    assert context_of(story.machine, "chat") == 8192
+    assert facts_of(story.machine, "chat").context == 8192
     story.tell(ProviderListed(provider=q, models=(x,), contexts={x: 4096}))
-    told = [context_of(story.machine, name) for name in ("chat", "x", "p/x", "q/x", "nowhere")]
+    told = [
+        facts_of(story.machine, name).context for name in ("chat", "x", "p/x", "q/x", "nowhere")
+    ]
     assert told == [4096, 4096, 8192, 4096, 0]
+
+
+def test_a_name_can_what_each_of_its_places_can_that_told_anything() -> None:
+    story = Story(BOTH, "a:1")
+    assert facts_of(story.machine, "chat").capabilities == ()
+    story.tell(CardsRead(node=Address("a:1"), cards={M: ("text", "thinking", "vision")}))
+    assert facts_of(story.machine, "chat").capabilities == ("text", "thinking", "vision")
+    can = {X: ("vision", "tools", "thinking")}
+    story.tell(ProviderListed(provider=P, models=(X,), capabilities=can))
+    assert facts_of(story.machine, "chat").capabilities == ("thinking", "vision")
+    assert facts_of(story.machine, "p/x").capabilities == can[X]
+    story.tell(ProviderListed(provider=P, models=(X,)))
+    assert facts_of(story.machine, "p/x").capabilities == (), "its newest list holds"
+    assert facts_of(story.machine, "gone/x") == NO_FACTS

@@ -26,14 +26,17 @@ class Provider(Struct):
     """One provider and what was last heard of it.
 
     `listed` are the models that it may be asked for by their own ids, `own` those of its own list.
-    `contexts` are the tokens that they take, where it told. `reached` is whether it gave any HTTP
-    answer since it last could not be reached.
+    `contexts` are the tokens that they take, where it told, and `capabilities` what they can.
+    `reached` is whether it gave any HTTP answer since it last could not be reached.
     """
 
     cloud: Cloud
     listed: dict[ModelId, None]
     own: dict[ModelId, None] = field(default_factory=dict[ModelId, None])
     contexts: dict[ModelId, int] = field(default_factory=dict[ModelId, int])
+    capabilities: dict[ModelId, tuple[str, ...]] = field(
+        default_factory=dict[ModelId, tuple[str, ...]]
+    )
     looked: bool = False
     why: str = ""
     keys: list[Key] = field(default_factory=list[Key])
@@ -130,11 +133,13 @@ class Clouds:
         name: ProviderName,
         models: tuple[ModelId, ...],
         contexts: dict[ModelId, int] | None = None,
+        capabilities: dict[ModelId, tuple[str, ...]] | None = None,
     ) -> None:
         """Take a provider's own list in; what was configured for it limits the list."""
         provider = self.providers[name]
         provider.looked, provider.reached, provider.why = True, True, ""
         provider.own, provider.contexts = dict.fromkeys(models), contexts or {}
+        provider.capabilities = capabilities or {}
         if not provider.cloud.models:
             provider.listed = provider.own
 

@@ -61,7 +61,7 @@ class Registry:
         self.trust, self._peers = trust or Trust(), peers
         self.nodes: dict[Address, Node] = {}
         self.clusters: dict[ClusterKey, Cluster] = {}
-        self.cards: dict[ModelId, None] = {}
+        self.cards: dict[ModelId, tuple[str, ...]] = {}
         self.unverified = Unverified()
         self.topology = Topology(self.nodes, self.clusters, self.trust)
         self.models = ModelIndex(self.nodes, self.clusters, self.trust)

@@ -31,7 +31,10 @@ class OllamaRoutes:
         self._machine, self._check = machine, check
         catalog = machine.catalog
         self._exact: dict[str, Callable[[ClientRule], bytes]] = {
-            "/api/tags": lambda rule: models.model_tags(catalog.names(rule.models), created),
+            "/api/tags": lambda rule: models.model_tags(
+                {name: places.facts_of(machine, name) for name in catalog.names(rule.models)},
+                created,
+            ),
             "/api/ps": lambda rule: models.running(
                 sorted(each for each in catalog.ready() if may_ask(rule, each))
             ),
@@ -63,7 +66,7 @@ class OllamaRoutes:
     async def _show(self, request: web.BaseRequest) -> web.StreamResponse:
         name = models.read_show(await _body(request))
         self._check(name, client_of(request))
-        return _raw(models.shown(name, places.context_of(self._machine, name)))
+        return _raw(models.shown(name, places.facts_of(self._machine, name)))
 
 
 async def _body(request: web.BaseRequest) -> bytes:

@@ -146,10 +146,10 @@ class Routes:
         machine = self._machine
         if name:
             self._check_model(name, rule)
-            return _raw(model_card(name, self._created, places.context_of(machine, name)))
+            return _raw(model_card(name, self._created, places.facts_of(machine, name)))
         names = machine.catalog.names(rule.models)
-        contexts = {name: places.context_of(machine, name) for name in names}
-        return _raw(model_list(contexts, self._created))
+        facts = {name: places.facts_of(machine, name) for name in names}
+        return _raw(model_list(facts, self._created))
 
     def _check_model(self, name: str, rule: ClientRule) -> None:
         """Raise BadRequestError for a name that is not known, or not this client's."""

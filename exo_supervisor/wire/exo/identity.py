@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 
 from exo_supervisor.core.names import Generation, ModelId, NodeId
 from exo_supervisor.wire.bounds import at_most, bounded_part
+from exo_supervisor.wire.capabilities import capability_words
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import TRUE, Ask, ChatRequest, Kind
 from exo_supervisor.wire.errors import WireError
@@ -44,11 +45,13 @@ class Card(Struct, frozen=True):
 
     id: ModelId
     alias: ModelId | None = None
+    capabilities: tuple[str, ...] = ()
 
 
 class _Card(Struct):
     id: str
     hugging_face_id: str | None = None
+    capabilities: object = None
 
 
 class _Cards(Struct):
@@ -135,6 +138,7 @@ def read_cards(body: bytes) -> tuple[Card, ...]:
         Card(
             id=ModelId(card.id),
             alias=ModelId(card.hugging_face_id) if card.hugging_face_id else None,
+            capabilities=capability_words(card.capabilities),
         )
         for card in cards
     )

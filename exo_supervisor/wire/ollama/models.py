@@ -1,6 +1,6 @@
 """Which models there are, as Ollama's clients are told: what is unknown here is left out, or 0."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
+from exo_supervisor.core.fleet.model_facts import ModelFacts
 from exo_supervisor.wire.chat.body import check_model, read_as, read_fields
 
 API: Final = "0.12.0"
@@ -18,6 +19,11 @@ _DETAILS: Final[dict[str, object]] = {
 }  # fmt: skip
 
 
+_OLLAMAS: Final = frozenset(
+    {"completion", "tools", "vision", "thinking", "embedding", "insert", "audio"}
+)
+
+
 class _Show(Struct):
     model: str | None = None
     name: str | None = None
@@ -26,10 +32,10 @@ class _Show(Struct):
 _show = msgspec.json.Decoder(_Show)
 
 
-def model_tags(names: Iterable[str], created: int) -> bytes:
+def model_tags(facts: Mapping[str, ModelFacts], created: int) -> bytes:
     """Write the answer of /api/tags; the digest is of the name, since files are none of ours."""
     modified = datetime.fromtimestamp(created, UTC).isoformat().replace("+00:00", "Z")
-    models = [_card(name) | {"modified_at": modified} for name in names]
+    models = [_card(name) | {"modified_at": modified} | _can(its) for name, its in facts.items()]
     return msgspec.json.encode({"models": models})
 
 
@@ -50,13 +56,22 @@ def read_show(body: bytes) -> str:
     return check_model(known.model or known.name)
 
 
-def shown(name: str, context: int) -> bytes:
-    """Write the answer of /api/show; `context` is how many tokens it takes, 0 where unknown."""
+def shown(name: str, facts: ModelFacts) -> bytes:
+    """Write the answer of /api/show."""
     info: dict[str, object] = {"general.architecture": "unknown", "general.basename": name}
-    if context:
-        info["unknown.context_length"] = context
+    if facts.context:
+        info["unknown.context_length"] = facts.context
     told: dict[str, object] = {"details": _DETAILS, "model_info": info, "modelfile": Raw(b'""')}
-    return msgspec.json.encode(told)
+    return msgspec.json.encode(told | _can(facts))
+
+
+def _can(facts: ModelFacts) -> dict[str, object]:
+    """Tell what a model can in Ollama's own words, of which clients read "completion" as chat."""
+    if not facts.capabilities:
+        return {}
+    words = [word for word in facts.capabilities if word in _OLLAMAS]
+    chats = [] if "embedding" in words or "completion" in words else ["completion"]
+    return {"capabilities": [*chats, *words]}
 
 
 def _card(name: str) -> dict[str, object]:

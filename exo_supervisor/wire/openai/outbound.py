@@ -6,9 +6,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from exo_supervisor import __version__
+from exo_supervisor.core.fleet.model_facts import ModelFacts
 from exo_supervisor.core.names import ModelId
 from exo_supervisor.core.policy import NEW_LIMIT, NO_STREAM_OPTIONS, OLD_LIMIT
 from exo_supervisor.wire.bounds import MAX_NAME_CHARS
+from exo_supervisor.wire.capabilities import capabilities_of
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import FALSE, TRUE, Ask, ChatRequest, Fields, Kind
 from exo_supervisor.wire.errors import WireError
@@ -98,21 +100,20 @@ def _without_thoughts(messages: Raw) -> Raw:
     return Raw(msgspec.json.encode(told))
 
 
-def read_models(body: bytes) -> dict[ModelId, int]:
+def read_models(body: bytes) -> dict[ModelId, ModelFacts]:
     """Read a model list of any known shape, `data`, `models` or bare; raises WireError.
 
-    Each model has the tokens that it takes, 0 where the list does not say. Of a longer list the
-    first `MAX_LISTED` are read, and a name beyond the bound is passed over.
+    Of a longer list the first `MAX_LISTED` are read, and a name beyond the bound is passed over.
     """
     if body.count(b",") > _MAX_COMMAS:
         raise WireError("a list of models that holds more values than are read")
-    models: dict[ModelId, int] = {}
+    models: dict[ModelId, ModelFacts] = {}
     try:
         for raw in islice(_cards.decode(_list_in(body)), MAX_LISTED):
             card: object = msgspec.json.decode(raw) if len(raw) <= _MAX_CARD_BYTES else None
             name = _name(card)
             if name and len(name) <= MAX_NAME_CHARS:
-                models.setdefault(ModelId(name), _context(as_object(card)))
+                models.setdefault(ModelId(name), _facts(as_object(card)))
     except UNREADABLE:
         raise WireError("not a list of models") from None
     return models
@@ -131,9 +132,10 @@ def _name(card: object) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _context(card: dict[str, object]) -> int:
+def _facts(card: dict[str, object]) -> ModelFacts:
     told = (card.get(name) for name in _CONTEXTS)
-    return next((size for size in told if type(size) is int and size > 0), 0)
+    context = next((size for size in told if type(size) is int and size > 0), 0)
+    return ModelFacts(context, capabilities_of(card))
 
 
 def url(base: str, kind: Kind) -> str:

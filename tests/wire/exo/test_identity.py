@@ -79,9 +79,10 @@ def test_a_node_id_is_a_peer_id_or_a_hexadecimal_number(body: bytes) -> None:
 
 
 def test_cards_of_every_version_are_read() -> None:
-    cards = b'{"data":[{"id":"a/b","context_length":8},{"id":"s","hugging_face_id":"x/s","y":1}]}'
+    cards = b'{"data":[{"id":"a/b","context_length":8,"capabilities":["text"]},'
+    cards += b'{"id":"s","hugging_face_id":"x/s","y":1}]}'
     assert read_cards(cards) == (
-        Card(ModelId("a/b"), None),
+        Card(ModelId("a/b"), None, ("text",)),
         Card(ModelId("s"), ModelId("x/s")),
     )
     with pytest.raises(WireError):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from exo_supervisor.core.fleet.model_facts import NO_FACTS
 from exo_supervisor.core.policy import NEW_LIMIT, NO_STREAM_OPTIONS
 from exo_supervisor.wire.chat.request import Ask
 from exo_supervisor.wire.errors import WireError
@@ -76,7 +77,7 @@ def test_stream_options_are_kept_from_a_provider_that_tells_its_usage_unasked() 
     ],
 )
 def test_lists_of_every_known_shape_are_read(body: bytes) -> None:
-    assert read_models(body) == {"a": 0, "b": 0}
+    assert read_models(body) == {"a": NO_FACTS, "b": NO_FACTS}
 
 
 def test_a_list_may_tell_how_much_a_model_takes() -> None:
@@ -89,7 +90,8 @@ def test_a_list_may_tell_how_much_a_model_takes() -> None:
         {"id": "a", "context_length": 1},
     ]
     models = read_models(json.dumps({"data": cards}).encode())
-    assert models == {"a": 8192, "b": 4096, "c": 5, "d": 0, "e": 0}
+    contexts = {model: facts.context for model, facts in models.items()}
+    assert contexts == {"a": 8192, "b": 4096, "c": 5, "d": 0, "e": 0}
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"5", b'{"data":{}}', b"\xff", b"[" * 100_000])
