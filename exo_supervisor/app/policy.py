@@ -41,7 +41,8 @@ def policy_of(
     `owned`: the owner of a loopback listener is looked up.
     """
     timeouts, routing = config.timeouts, config.routing
-    missing = {**missing, **off_by_privacy(config)}
+    off = off_by_privacy(config)
+    missing, keys = {**missing, **off}, {**keys, **dict.fromkeys(off, 0)}
     return Policy(
         order=tuple(routing.order),
         balance=routing.policy,

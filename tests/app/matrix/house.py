@@ -46,6 +46,7 @@ class House(Struct, frozen=True):
 
     world: World
     targets: dict[str, ExoNode | Cloud]
+    rescue: Cloud
 
     def name(self, cell: Cell) -> str:
         """Name a cell's target as the service does."""
@@ -54,8 +55,15 @@ class House(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def house(place: Place, cells: Sequence[Cell], timers: Timers) -> AsyncGenerator[House]:
-    """Open a house whose targets are all well and known."""
+async def house(
+    place: Place,
+    cells: Sequence[Cell],
+    timers: Timers,
+    *,
+    privacy: str = "any",
+    **tables: Any,  # noqa: ANN401 - tables of TOML
+) -> AsyncGenerator[House]:
+    """Open a house whose targets are all well and known; `privacy` is that of each model's row."""
     targets: dict[str, ExoNode | Cloud] = {cell.id: _target(place, cell) for cell in cells}
     rescue = Cloud(KEY, (MODEL,), pace=0, tokens=RESCUE_TOKENS)
     nodes = [each for each in targets.values() if isinstance(each, ExoNode)]
@@ -73,15 +81,16 @@ async def house(place: Place, cells: Sequence[Cell], timers: Timers) -> AsyncGen
                 *nodes,
                 waits=_waits(timers),
                 provider=providers,
-                model=[_model(place, cell) for cell in cells],
+                model=[_model(place, cell) | {"privacy": privacy} for cell in cells],
                 health={"interval": NEVER, "timeout": 20.0, "ready_interval": NEVER},
                 timeouts=_timeouts(timers) | {"first_content_max": timers.first_content_max},
                 retry={"budget": 1.0},
                 server={"head": NEVER},
+                **tables,
             )
         )
         await world.ready(len(nodes))
-        yield House(world, targets)
+        yield House(world, targets, rescue)
 
 
 def _target(place: Place, cell: Cell) -> ExoNode | Cloud:

@@ -48,7 +48,7 @@ async def _run(place: Place, kind: Kind, cells: Sequence[Cell]) -> dict[str, Tol
 
         async def ask(cell: Cell) -> None:
             async with limit:
-                replies[cell.id] = await _ask(made, cell)
+                replies[cell.id] = await ask_cell(made, cell)
 
         async with anyio.create_task_group() as tasks:
             for cell in cells:
@@ -59,7 +59,8 @@ async def _run(place: Place, kind: Kind, cells: Sequence[Cell]) -> dict[str, Tol
         return {cell.id: _told(made, cell, replies[cell.id], rows, lines) for cell in cells}
 
 
-async def _ask(made: House, cell: Cell) -> Reply:
+async def ask_cell(made: House, cell: Cell, *headers: str) -> Reply:
+    """Let a cell's target fall ill, and ask it."""
     made.targets[cell.id].disease = cell.row.disease
     speaker = SPEAKERS[cell.dialect]
     body = {"model": cell.id, **speaker.asking}
@@ -67,7 +68,7 @@ async def _ask(made: House, cell: Cell) -> Reply:
         body |= speaker.streaming
     if cell.row.tools:
         body["tools"] = [speaker.tool]
-    asked = post(json.dumps(body).encode(), path=speaker.path)
+    asked = post(json.dumps(body).encode(), *headers, path=speaker.path)
     return taken_apart(await _exchanged(made.world.path, asked))
 
 
