@@ -1,0 +1,138 @@
+"""The red twin of every privacy test: each guard taken out of a copy of the tree, one at a time.
+
+`python -m tests.hostile.guards` prints a line for each, and fails if the tests did not notice one.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from msgspec import Struct
+
+ROOT = Path(__file__).parents[2]
+CORE, SERVE, APP = "exo_supervisor/core", "exo_supervisor/serve", "exo_supervisor/app"
+
+
+class Guard(Struct, frozen=True):
+    """What keeps a request in the house: where it stands, and what is put in its place."""
+
+    what: str
+    file: str
+    stands: str
+    instead: str
+
+
+GUARDS = (
+    Guard(
+        "the request's header", f"{SERVE}/request_headers.py",
+        "    return value is not None\n", "    return False\n",
+    ),
+    Guard(
+        "what the header says reaches the core", f"{SERVE}/exchange.py",
+        "local_only=headers.local_only", "local_only=False",
+    ),
+    Guard(
+        "the client's rule", f"{CORE}/requests/clients.py",
+        "local_only=event.local_only or rule.local_only", "local_only=event.local_only",
+    ),
+    Guard(
+        "the client's rule is its own", f"{SERVE}/clients.py",
+        "if uid in row.uids or row.gids & gids", "if row.gids & gids",
+    ),
+    Guard(
+        "the client's rule, from the file", f"{APP}/policy.py",
+        'local_only=client.privacy == "local_only"', "local_only=False",
+    ),
+    Guard(
+        "a client's rule that comes meanwhile", f"{CORE}/requests/dispatch.py",
+        "stays = stays or self._clients.rule_of(state.event.client).local_only", "pass",
+    ),
+    Guard(
+        "the model's row", f"{APP}/policy.py",
+        'local_only=model.privacy == "local_only"', "local_only=False",
+    ),
+    Guard(
+        "a row on the way", f"{CORE}/requests/rows.py",
+        "return any(self._rules[name].local_only for name in passed)", "return rule.local_only",
+    ),
+    Guard(
+        "a row's ids under other names", f"{CORE}/requests/catalog.py",
+        "return any(name in self._private or self._rows.keeps(name) for name in names)",
+        "return False",
+    ),
+    Guard(
+        "a row asked for within a client's models", f"{CORE}/requests/catalog.py",
+        "within, local_only=found.local_only,", "within, local_only=False,",
+    ),
+    Guard(
+        "the whole house", f"{APP}/policy.py",
+        'local_only=routing.privacy == "local_only"', "local_only=False",
+    ),
+    Guard(
+        "the whole house holds for each route", f"{CORE}/requests/catalog.py",
+        "stays = local_only or self._policy.local_only", "stays = local_only",
+    ),
+    Guard(
+        "the way of a healthy house", f"{CORE}/requests/healthy.py",
+        " or event.local_only:", ":",
+    ),
+    Guard(
+        "the tiers of a request that stays", f"{CORE}/requests/intake.py",
+        'tiers = tuple(tier for tier in tiers if tier.side == "exo")\n        if', "if",
+    ),
+    Guard(
+        "no provider for what stays, whatever the policy was", f"{CORE}/requests/candidates.py",
+        "if provider is None or seen.local_only:", "if provider is None:",
+    ),
+    Guard(
+        "trusted nodes alone", f"{CORE}/requests/request.py",
+        "local_only=stays)", "local_only=False)",
+    ),
+    Guard(
+        "no list is asked for in such a house", f"{APP}/policy.py",
+        'if config.routing.privacy != "local_only":', "if True:",
+    ),
+)  # fmt: skip
+TESTS = (
+    "tests/core/test_privacy.py", "tests/core/test_clients.py", "tests/core/test_policy_changed.py",
+    "tests/core/fleet/test_trust.py", "tests/core/test_simulation.py",
+    "tests/serve/test_request_headers.py", "tests/app/test_clients.py", "tests/app/test_privacy.py",
+    "tests/app/test_egress.py", "tests/hostile/test_private_faults.py",
+)  # fmt: skip
+
+
+def noticed(guard: Guard) -> bool:
+    """Say whether any test fails without a guard."""
+    with TemporaryDirectory(prefix="guards-") as place:
+        tree = Path(place)
+        for each in ("exo_supervisor", "tests", "pyproject.toml", "supervisor.toml"):
+            source = ROOT / each
+            if source.is_dir():
+                shutil.copytree(source, tree / each, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, tree / each)
+        file = tree / guard.file
+        text = file.read_text(encoding="utf-8")
+        assert text.count(guard.stands) == 1, f"{guard.what}: its place has changed"
+        file.write_text(text.replace(guard.stands, guard.instead), encoding="utf-8")
+        words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *TESTS]
+        done = subprocess.run(words, cwd=tree, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+        assert done.returncode in (0, 1), done.stdout + done.stderr
+        return done.returncode == 1
+
+
+def main() -> int:
+    """Take each guard out."""
+    missed = 0
+    for guard in GUARDS:
+        seen = noticed(guard)
+        missed += not seen
+        sys.stdout.write(f"{'red' if seen else 'NOT NOTICED':<12} {guard.what}\n")
+        sys.stdout.flush()
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
