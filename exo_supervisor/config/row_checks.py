@@ -8,6 +8,9 @@ from exo_supervisor.config.literal import shown
 
 _LEADS = ("any_of", "fallback")
 """Keys that name other rows."""
+MOST_ROWS = 512
+"""Rows that may follow one another, the first one included: the core goes through them by calls."""
+_MOST_SHOWN = 8
 
 
 def check_rows(builder: Builder) -> None:
@@ -61,28 +64,56 @@ def _refuse_unknown(
 
 
 def _check_circles(builder: Builder, rows: dict[str, str]) -> None:
-    """Follow each row to the rows that it leads to; a way that comes back is told once."""
-    over: set[str] = set()
+    """Follow each row to the rows that it leads to; a way that comes back is told once.
 
-    def follow(name: str, way: tuple[str, ...]) -> bool:
-        if name in over:
-            return False
-        for key in _LEADS:
-            for index, other in enumerate(_texts(builder, rows[name], key)):
-                here = (*way, name)
-                if other in here:
-                    circle = " -> ".join((*here[here.index(other) :], other))
-                    dotted = f"{rows[name]}.{key}"
-                    message = f"model.{key}[{index}] leads back to its own row: {circle}"
-                    place = builder.places[dotted](index)
-                    hint = "take one of them out"
-                    builder.refuse(place, f"{dotted}[{index}]", "bad_value", message, hint)
-                    return True
-                if follow(other, here):
-                    return True
-        over.add(name)
-        return False
+    So is one that is too long: each request for its first row would go through all of them. There
+    may be more rows than Python has frames, so that no row follows another by a call.
+    """
+    lengths: dict[str, int] = {}
+    for start, label in rows.items():
+        way = {} if start in lengths else {start: iter(_leads(builder, label))}
+        while way:
+            name = next(reversed(way))
+            for key, index, other in way[name]:
+                if other in way:
+                    names = [*way]
+                    _refuse_circle(
+                        builder, f"{rows[name]}.{key}", index, names[names.index(other) :]
+                    )
+                    return
+                if other not in lengths:
+                    way[other] = iter(_leads(builder, rows[other]))
+                    break
+            else:
+                del way[name]
+                leads = _leads(builder, rows[name])
+                lengths[name] = 1 + max((lengths[other] for _, _, other in leads), default=0)
+                if lengths[name] > MOST_ROWS:
+                    key, index, _ = max(leads, key=lambda lead: lengths[lead[2]])
+                    _refuse_length(builder, f"{rows[name]}.{key}", index)
+                    return
 
-    for name in rows:
-        if follow(name, ()):
-            return
+
+def _leads(builder: Builder, label: str) -> list[tuple[str, int, str]]:
+    return [
+        (key, index, other)
+        for key in _LEADS
+        for index, other in enumerate(_texts(builder, label, key))
+    ]
+
+
+def _refuse_circle(builder: Builder, dotted: str, index: int, names: list[str]) -> None:
+    shown = names if len(names) <= _MOST_SHOWN else [*names[:_MOST_SHOWN], "..."]
+    circle = " -> ".join((*shown, names[0]))
+    key = dotted.rpartition(".")[2]
+    message = f"model.{key}[{index}] leads back to its own row: {circle}"
+    place = builder.places[dotted](index)
+    builder.refuse(place, f"{dotted}[{index}]", "bad_value", message, "take one of them out")
+
+
+def _refuse_length(builder: Builder, dotted: str, index: int) -> None:
+    key = dotted.rpartition(".")[2]
+    message = f"model.{key}[{index}] leads on over more than {MOST_ROWS} rows, one after the other"
+    place = builder.places[dotted](index)
+    hint = "list the rows in one fallback instead"
+    builder.refuse(place, f"{dotted}[{index}]", "bad_value", message, hint)

@@ -3,7 +3,7 @@
 A bound on bytes is none on work: four megabytes hold a million small values, and each costs a
 hundred times its bytes to decode. Commas can be counted without decoding anything; what lies
 between two of them is one value, or a nesting whose depth the decoder bounds itself. That depth
-is hundreds, though: where a client may have filled it at each comma, brackets are counted as well.
+is hundreds, though, and may be filled at each comma, so that brackets are counted as well.
 """
 
 from collections.abc import Iterable
@@ -23,6 +23,8 @@ MAX_RUNNERS: Final = 4_000
 MAX_PART_BYTES: Final = 4 * 1024 * 1024
 """Bytes of one part of a state, or of a list."""
 MAX_PART_COMMAS: Final = 50_000
+MAX_PART_BRACKETS: Final = 2 * MAX_PART_COMMAS
+"""Lists and objects of one part, one within the other or not; most hold a comma or two."""
 MAX_CHAT_VALUES: Final = 65_536
 """Values of a chat request, and its texts: each costs a hundred times its bytes to decode."""
 _MAX_CHAT_BRACKETS: Final = 2 * MAX_CHAT_VALUES
@@ -30,10 +32,13 @@ _MAX_CHAT_BRACKETS: Final = 2 * MAX_CHAT_VALUES
 MAX_STATE_COMMAS: Final = 1_000_000
 """Commas of a whole state, prompts included: what is passed over costs less than what is read."""
 
+MAX_STATE_BRACKETS: Final = 2 * MAX_STATE_COMMAS
+
 
 def bounded_part(body: bytes) -> bytes:
     """Return what is to be decoded, if that takes but a moment; raises WireError."""
-    if len(body) > MAX_PART_BYTES or body.count(b",") > MAX_PART_COMMAS:
+    few = body.count(b",") <= MAX_PART_COMMAS and _brackets(body) <= MAX_PART_BRACKETS
+    if len(body) > MAX_PART_BYTES or not few:
         raise WireError(
             f"an answer of more than {MAX_PART_BYTES} bytes or {MAX_PART_COMMAS} values"
         )
@@ -42,7 +47,7 @@ def bounded_part(body: bytes) -> bytes:
 
 def bounded_state(body: bytes) -> bytes:
     """Return a whole state, most of which is passed over; raises WireError."""
-    if body.count(b",") > MAX_STATE_COMMAS:
+    if body.count(b",") > MAX_STATE_COMMAS or _brackets(body) > MAX_STATE_BRACKETS:
         raise WireError(f"a state of more than {MAX_STATE_COMMAS} values")
     return body
 
@@ -61,7 +66,11 @@ def _has_few_marks(json: bytes) -> bool:
     """Say whether few values follow another, and few hold others."""
     if json.count(b",") > MAX_CHAT_VALUES:
         return False
-    return json.count(b"[") + json.count(b"{") <= _MAX_CHAT_BRACKETS
+    return _brackets(json) <= _MAX_CHAT_BRACKETS
+
+
+def _brackets(json: bytes) -> int:
+    return json.count(b"[") + json.count(b"{")
 
 
 def at_most(most: int, names: Iterable[str]) -> tuple[str, ...]:

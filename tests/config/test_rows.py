@@ -5,6 +5,7 @@ import pytest
 from exo_supervisor.app.policy import policy_of
 from exo_supervisor.config.fault import ConfigError
 from exo_supervisor.config.read import read
+from exo_supervisor.config.row_checks import MOST_ROWS
 
 CLOUD = '[[provider]]\nname = "p"\nbase_url = "https://h/v1"\n'
 
@@ -99,3 +100,22 @@ def test_a_wrong_list_of_names_is_told_as_that_alone() -> None:
 def test_deep_rows_are_followed_to_their_end() -> None:
     rows = "".join(row(f"r{n}", f'fallback = ["r{n + 1}"]') for n in range(300))
     read(rows + row("r300", 'exo = "x"'), file="f", environ={})
+
+
+def test_rows_that_follow_one_another_without_end_are_told_of_and_are_no_crash() -> None:
+    """Hostile finding 13: 1,100 rows in a chain were a RecursionError."""
+    rows = "".join(row(f"r{n}", f'fallback = ["r{n + 1}"]') for n in range(1_100))
+    [(key, line, message, hint)] = faults_of(rows + row("r1100", 'exo = "x"'))
+    assert (key, line) == (f"model[{1_100 - MOST_ROWS}].fallback[0]", (1_100 - MOST_ROWS) * 3 + 3)
+    assert (
+        message
+        == f"model.fallback[0] leads on over more than {MOST_ROWS} rows, one after the other"
+    )
+    assert "one fallback" in hint
+
+
+def test_a_circle_of_many_rows_is_told_shortly() -> None:
+    rows = "".join(row(f"r{n}", f'any_of = ["r{(n + 1) % 1_100}"]') for n in range(1_100))
+    [(key, _, message, _)] = faults_of(rows)
+    assert key == "model[1099].any_of[0]"
+    assert message.endswith("r0 -> r1 -> r2 -> r3 -> r4 -> r5 -> r6 -> r7 -> ... -> r0")

@@ -12,6 +12,7 @@ from exo_supervisor.wire.bounds import (
     MAX_CHAT_VALUES,
     MAX_NAME_CHARS,
     MAX_STATE_COMMAS,
+    bounded_part,
     bounded_state,
 )
 from exo_supervisor.wire.chat.extras import MAX_NAMES, Extras
@@ -50,6 +51,15 @@ def test_a_state_of_too_many_values_is_refused_unread() -> None:
     assert bounded_state(b"[1,2]") == b"[1,2]"
     with pytest.raises(WireError):
         bounded_state(b"," * (MAX_STATE_COMMAS + 1))
+
+
+@pytest.mark.parametrize("bounded", [bounded_part, bounded_state])
+def test_what_nests_at_each_comma_is_refused_unread(bounded: Callable[[bytes], bytes]) -> None:
+    """Few commas, and a hundred values between two of them."""
+    nested = b"[" * 64 + b"]" * 64
+    with pytest.raises(WireError):
+        bounded(b"[" + (nested + b",") * 40_000 + b"0]")
+    assert bounded(nested) == nested
 
 
 def test_a_list_of_models_of_too_many_values_is_refused_unread() -> None:

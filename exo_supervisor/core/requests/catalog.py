@@ -101,8 +101,11 @@ class Catalog:
             return self._by_pattern(name) or missing
         pairs = tuple((provider_name, model) for provider_name in at_clouds)
         link = Link("", (model,) if at_exo else (), pairs)
-        others = (f"{provider_name}/{model}" for provider_name in at_clouds)
-        return self._route(name, (link,), local_only=self._stays(model, *others))
+        others = [f"{provider_name}/{model}" for provider_name in at_clouds]
+        stays = self._stays(model, *others)
+        if stays and not at_exo and (route := self._by_pattern(name, *others)) is not None:
+            return route  # whoever lists it is not asked, but the row that keeps it may serve
+        return self._route(name, (link,), local_only=stays)
 
     def lookup_within(self, name: str, models: tuple[str, ...]) -> Lookup | None:
         """Resolve a name for one who may ask only for what these patterns fit; None: not for it.
