@@ -2,7 +2,7 @@
 
 import gc
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM
 
@@ -44,41 +44,35 @@ def run(named: str | None, socket: str | None) -> int:
     config = settings.config
     found = files.keys(config, os.environ)
     token, tokens = files.token(config, os.environ), client_tokens(config, os.environ)
-    lines = logs.configure(config.log.level, config.log.format)
-    for path, why in where.hidden_files(os.environ).items():
-        log.debug("optional_file_unreadable", path=path, why=why)
-    try:
+    with ExitStack() as closing:
+        lines = logs.configure(config.log.level, config.log.format)
+        closing.callback(lines.close, LAST_LINES)
+        for path, why in where.hidden_files(os.environ).items():
+            log.debug("optional_file_unreadable", path=path, why=why)
         user_ids(config.discovery.loopback_users)
         who_of(config, policy_of(config, found.why_off).clients)
         admin_group = listen.group_id_of(config.server.admin_group, "server.admin_group")
-        tcp = None if token is None else (open_tcp(config.server.tcp), token)
+        tcp = None if token is None else (closing.enter_context(open_tcp(config.server.tcp)), token)
         sockets = _sockets(settings)
-    except StartError:
-        lines.close(LAST_LINES)
-        raise
-    state = where.state_directory(os.environ)
-    given = Given(
-        config=config,
-        file=settings.file,
-        sockets=[each.socket for each in sockets],
-        keys=found.keys,
-        why_off=found.why_off,
-        missing=found.missing,
-        state=None if state is None else Path(state),
-        tcp=tcp,
-        admin_group=admin_group,
-        client_tokens=tokens,
-        origins=settings.origins,
-        sinks=(lines,),
-    )
-    try:
-        return _run_loop(given)
-    finally:
         for each in sockets:
-            each.close()
-        if tcp is not None:
-            tcp[0].close()
-        lines.close(LAST_LINES)
+            closing.callback(each.close)
+        state = where.state_directory(os.environ)
+        return _run_loop(
+            Given(
+                config=config,
+                file=settings.file,
+                sockets=[each.socket for each in sockets],
+                keys=found.keys,
+                why_off=found.why_off,
+                missing=found.missing,
+                state=None if state is None else Path(state),
+                tcp=tcp,
+                admin_group=admin_group,
+                client_tokens=tokens,
+                origins=settings.origins,
+                sinks=(lines,),
+            )
+        )
 
 
 def _run_loop(given: Given) -> int:

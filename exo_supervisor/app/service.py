@@ -20,12 +20,12 @@ from exo_supervisor.app.beat import Beat
 from exo_supervisor.app.border import border_of
 from exo_supervisor.app.given import Given
 from exo_supervisor.app.instances import instance_file, read_own
-from exo_supervisor.app.kept_file import KeptFile, read_file, writes_to
+from exo_supervisor.app.kept_file import read_file, writes_to
 from exo_supervisor.app.performer import Performer
 from exo_supervisor.app.pins import pin_watch, read_pins
 from exo_supervisor.app.policy import off_by_privacy, policy_of
 from exo_supervisor.app.proxies import proxies_of, proxy_of
-from exo_supervisor.app.scrape import Scrape
+from exo_supervisor.app.records import Records, open_records
 from exo_supervisor.app.sources import Sources, awaited
 from exo_supervisor.app.who import clients_seen, who_of
 from exo_supervisor.core.events import Event
@@ -40,8 +40,6 @@ from exo_supervisor.fleet_io.health import Health
 from exo_supervisor.fleet_io.placer import Placer
 from exo_supervisor.fleet_io.provider_models import Listing, Source
 from exo_supervisor.host import limits, systemd
-from exo_supervisor.host.metrics.loop_delay import LoopDelay
-from exo_supervisor.host.metrics.sink import MetricsSink
 from exo_supervisor.http.client import Client
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.conductor import INBOX, Conductor
@@ -62,8 +60,6 @@ from exo_supervisor.serve.token import Guard
 from exo_supervisor.serve.tokens import Tokens, decode_tokens, digest_of
 from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.views.advice import sum_up
-from exo_supervisor.views.day_book import DayBook
-from exo_supervisor.views.tally import Tally
 
 if TYPE_CHECKING:
     from exo_supervisor.serve.control.handed_over import HandedOver
@@ -73,9 +69,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 IDLE = 30.0
 """Seconds after which an idle conductor turns all the same, where no watchdog asks for less."""
 
-DAY_BOOK, TOKENS = "day_book.json", "tokens.json"
-WRITE_EVERY = 2.0
-"""Seconds, at least, between two writes of what was counted."""
+TOKENS = "tokens.json"
 
 Clock = Callable[[], float]
 
@@ -101,27 +95,20 @@ async def serve(
         health = _health(given, fetch, send, live, clock)
         placer = Placer(fetch, fetch.command, send, random.random, jitter=given.waits.jitter)
         watch, instances = pin_watch(state, send, pins), instance_file(state)
-        tally, delay = Tally(), LoopDelay()
-        metrics = MetricsSink(current.policy)
-        path = state and state / DAY_BOOK
-        kept_book = KeptFile("day_book", writes_to(path), DayBook.encode, pause=WRITE_EVERY)
-        book = DayBook(time, kept_book.keep)
-        await read_file(path, "day_book", book.go_on, None)
-        sinks = Sinks((tally, metrics, book, *given.sinks))
+        records = await open_records(given, current.policy)
+        sinks = records.sinks
         performer = Performer(health, placer, live, watch, instances, sinks)
         conductor = _conductor(machine, receive, performer, clock)
         sources = Sources(config, machine, fetch, send, state)
-        histograms = (*metrics.histograms, delay.delays)
-        scrape = Scrape(machine, metrics.counters, histograms, sinks.failures)
         tokens = await _tokens(given)
         clients = Clients(who_of(config, policy.clients), tokens.client_of)
-        about = _about(given, sources, live, tally, book, scrape)
+        about = _about(given, sources, live, records, machine)
         others = _others(given, machine, conductor, about, tokens, clients)
         ingress = _ingress(given, current, conductor, live, sinks, nodes, clouds, machine.catalog)
         listener = _listener(given, ingress, others, clients, clock)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
-            _start(tasks, [health, placer, watch, instances, kept_book, others, delay])
+            _start(tasks, [health, placer, watch, instances, others, *records.services])
             _start(
                 tasks,
                 [*_listings(given, current, clouds, send), *sources.services, *_advertise(given)],
@@ -129,13 +116,17 @@ async def serve(
             await _listen(listener, given, clients)
             started()
             await stop()
-            systemd.notify("STOPPING=1")
-            log.info("drain_started", in_flight=len(live))
-            await listener.drain()
+            await _drain(listener, live)
             tasks.cancel_scope.cancel()
     for side, client in (("nodes", nodes), ("clouds", clouds)):
         log.debug("connections_closed", side=side, **asdict(client.statistics()))
     log.info("service_stopped")
+
+
+async def _drain(listener: Listener, live: LiveRequests) -> None:
+    systemd.notify("STOPPING=1")
+    log.info("drain_started", in_flight=len(live))
+    await listener.drain()
 
 
 async def _policy(given: Given, pins: Pins, *, owned: bool) -> Policy:
@@ -243,17 +234,17 @@ def _others(
 
 
 def _about(
-    given: Given, sources: Sources, live: LiveRequests, tally: Tally, book: DayBook, scrape: Scrape
+    given: Given, sources: Sources, live: LiveRequests, records: Records, machine: Machine
 ) -> About:
     return About(
         given.file,
         sources.quiet,
-        tally,
-        book,
-        lambda: clients_seen(given.config, book),
+        records.tally,
+        records.book,
+        lambda: clients_seen(given.config, records.book),
         given.listening_at(),
         live.reading,
-        metrics=scrape.write,
+        metrics=records.scrape(machine).write,
         settings=given.settings(),
         forget=sources.forget,
     )

@@ -1,0 +1,53 @@
+"""Who takes in what is told of each request, and what is made of it: counts, pages, books."""
+
+from collections.abc import Callable
+from time import time
+
+from msgspec import Struct
+
+from exo_supervisor.app.given import Given
+from exo_supervisor.app.kept_file import KeptFile, read_file, writes_to
+from exo_supervisor.app.scrape import Scrape
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.policy import Policy
+from exo_supervisor.host.metrics.loop_delay import LoopDelay
+from exo_supervisor.host.metrics.sink import MetricsSink
+from exo_supervisor.runtime.sinks import Sinks
+from exo_supervisor.runtime.supervise import Service
+from exo_supervisor.views.day_book import DayBook
+from exo_supervisor.views.tally import Tally
+
+DAY_BOOK = "day_book.json"
+WRITE_EVERY = 2.0
+"""Seconds, at least, between two writes of what was counted."""
+
+
+class Records(Struct, frozen=True):
+    """The sinks, and what the others read of them."""
+
+    tally: Tally
+    book: DayBook
+    metrics: MetricsSink
+    delay: LoopDelay
+    kept: KeptFile[DayBook]
+    sinks: Sinks
+
+    @property
+    def services(self) -> list[Service]:
+        """Return what runs for them."""
+        return [self.kept, self.delay]
+
+    def scrape(self, machine: Machine) -> Scrape:
+        """Make the page of metrics."""
+        histograms = (*self.metrics.histograms, self.delay.delays)
+        return Scrape(machine, self.metrics.counters, histograms, self.sinks.failures)
+
+
+async def open_records(given: Given, policy: Callable[[], Policy]) -> Records:
+    """Make them, and go on with the book of today that an earlier run kept."""
+    path = given.state and given.state / DAY_BOOK
+    kept = KeptFile("day_book", writes_to(path), DayBook.encode, pause=WRITE_EVERY)
+    tally, metrics, book = Tally(), MetricsSink(policy), DayBook(time, kept.keep)
+    await read_file(path, "day_book", book.go_on, None)
+    sinks = Sinks((tally, metrics, book, *given.sinks))
+    return Records(tally, book, metrics, LoopDelay(), kept, sinks)
