@@ -70,7 +70,7 @@ class ModelIndex:
 
     def stand(self, cluster: Cluster, told: Mapping[ModelId, Placed], now: float) -> None:
         """Take in how a cluster's models stand, as its state has it, and which members lag."""
-        lags_changed, told = self._note_lags(cluster), dict(told)
+        lags, told = self._note_lags(cluster), dict(told)
         if told != cluster.told:
             self._hosts.stand(cluster.key, cluster.told, told)
             cluster.told = told
@@ -79,15 +79,15 @@ class ModelIndex:
         cluster.models = {model: self._judge(cluster, placed) for model, placed in told.items()}
         cluster.condition.wait(cluster.models, now)
         self._hold(cluster, cluster.models.keys() - old.keys())
-        if lags_changed or old != cluster.models:
+        if lags or old != cluster.models:
             self._reindex(cluster, old.keys() | cluster.models.keys(), now)
+        self._judge_on(lags, now)  # another cluster may still name a host that left it
 
-    def _note_lags(self, cluster: Cluster) -> bool:
-        """Note which members lag; True if that changed."""
+    def _note_lags(self, cluster: Cluster) -> list[NodeId]:
+        """Note which members lag, and list those of which that changed."""
         nodes = [self._nodes[member] for member in cluster.members]
         known = [(node, node.node_id) for node in nodes if node.node_id is not None]
-        new = [name for node, name in known if self._hosts.note_lag(name, lagging=node.lags)]
-        return bool(new)
+        return [name for node, name in known if self._hosts.note_lag(name, lagging=node.lags)]
 
     def follow_id(self, node: Node, former: NodeId | None, now: float) -> None:
         """Judge anew what stands on an id that began or ceased to answer."""
@@ -96,7 +96,11 @@ class ModelIndex:
             moved += [former] if self._hosts.left(former, node.address) else []
         if node.node_id is not None and node.up:
             moved += [node.node_id] if self._hosts.answered(node.node_id, node.address) else []
-        for key, model in [stand for node_id in moved for stand in self._hosts.on(node_id)]:
+        self._judge_on(moved, now)
+
+    def _judge_on(self, hosts: Iterable[NodeId], now: float) -> None:
+        """Judge anew what stands on some hosts, in whichever cluster."""
+        for key, model in [stand for host in hosts for stand in self._hosts.on(host)]:
             cluster = self._clusters[key]
             cluster.models[model] = self._judge(cluster, cluster.told[model])
             cluster.condition.wait(cluster.models, now)

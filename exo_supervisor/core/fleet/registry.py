@@ -156,7 +156,8 @@ class Registry:
         node = self.nodes[event.node]
         node.looked, node.unread = True, None
         if node.alias_of is not None:
-            return Reading(said=compare(node, self.nodes[node.alias_of], event, now))
+            holder = self.nodes.get(node.alias_of)  # forgotten, until the alias answers again
+            return Reading(said=compare(node, holder, event, now) if holder else ())
         if not node.was_up:
             return Reading()
         if self.topology.note_list(node, event.listed, now):

@@ -404,6 +404,32 @@ def test_the_claims_for_one_address_have_a_bound_and_the_newest_stay() -> None:
     assert len(claims) == MAX_CLAIMS
 
 
+def test_an_alias_whose_owner_was_forgotten_may_still_tell() -> None:
+    house = House(A, B)
+    house.answer(A, "x")
+    house.answer(B, "x")
+    house.miss(A)
+    house.registry.forget(A, 1.0)
+    house.read(B, "x", 2.0, m=True)
+    assert (house.rung(B), [*house.registry.ready_models()]) == ("identified", [])
+    house.answer(B, "x", 3.0)
+    house.read(B, "x", 4.0, m=True)
+    assert house.rung(B) == "ready"
+
+
+def test_a_host_that_left_and_lags_no_more_is_judged_anew_where_it_is_still_named() -> None:
+    house = House(A, B)
+    house.answer(A, "w#0", generation="B")
+    house.answer(B, "x#0", generation="B")
+    on_x = stand("m", "i@x")
+    for node, index, models in ((A, 1, (on_x,)), (B, 0, ())):
+        listed = (NodeId("x#0"),) if node == A else ()
+        event = PlacementRead(node=node, listed=listed, models=models, index=index)
+        house.registry.read(event, 0.0)
+    house.read(B, "", 15.0, m=False)
+    check_judgement(house.registry)
+
+
 class AnyNews(sm.RuleBasedStateMachine):
     """Sightings, answers, silence, restarts, lists and states in any order."""
 
