@@ -70,6 +70,25 @@ def test_of_rows_that_are_as_good_the_warm_one_serves_as_the_first_choice() -> N
     assert told(story.ask("s", "first", route="cloud"))[0] == "start p x /route"
 
 
+@pytest.mark.parametrize("draw", [0.0, 0.9])
+def test_who_loads_a_model_at_its_first_request_is_not_the_warm_one(draw: float) -> None:
+    """Generation A calls ready what it has yet to load, and who was never measured seems fast."""
+    first = ModelRule("first", exo=(M,), any_of=("second",))
+    story = Story(house(first, ModelRule("second", exo=(K,)), policy=LOCAL))
+    story.up("a:1", generation="A")
+    story.read("a:1", M)
+    assert told(story.ask("cold", "first", draw=draw)) == ["start a:1 m"], "none is warm"
+    story.leave("cold")
+    story.up("b:1")
+    story.read("b:1", K)
+    for request in ("r", "s"):
+        assert told(story.ask(request, "first", draw=draw)) == ["start b:1 k"]
+        story.succeed(request, ttft=5.0)
+    story.ask("load", "m")
+    story.succeed("load", ttft=0.1)
+    assert told(story.ask("t", "first", draw=draw)) == ["start a:1 m"], "now it is warm, and faster"
+
+
 def test_a_model_is_placed_at_a_request_only_while_none_as_good_is_warm() -> None:
     first = ModelRule("first", exo=(M,), any_of=("second",), on_demand=True)
     rules = house(first, ModelRule("second", exo=(K,)), policy=LOCAL)

@@ -1,6 +1,6 @@
 """What a balance policy may look at."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -10,7 +10,10 @@ from exo_supervisor.core.names import ModelId, Target
 
 
 class Situation(Struct):
-    """The house at a choice: `turn` counts the choices, `draw` is a random number in [0, 1)."""
+    """The house at a choice: `turn` counts the choices, `draw` is a random number in [0, 1).
+
+    `others` are those targets that would be asked for another model, and which.
+    """
 
     latency: Latencies
     concurrency: Concurrency
@@ -18,6 +21,7 @@ class Situation(Struct):
     turn: int
     draw: float
     now: float
+    others: Mapping[Target, ModelId] = {}
 
 
 Choose = Callable[[Sequence[Target], Situation], Target]

@@ -183,15 +183,26 @@ def pick(free: list[Candidate], tables: Tables, draw: float, now: float) -> Cand
     if len(free) == 1:
         return free[0]
     by_target: dict[Target, Candidate] = {}
-    for candidate in free:  # where a target has several of the models, the first named is meant
+    for candidate in _warm(free, tables):  # where a target has several, the first named is meant
         by_target.setdefault(candidate.target, candidate)
     return balanced(list(by_target.values()), tables, draw, now)
+
+
+def _warm(free: list[Candidate], tables: Tables) -> list[Candidate]:
+    """Of models that are as good as each other, prefer those that need not be loaded first."""
+    if len({each.model for each in free}) == 1:
+        return free
+    has_sample = tables.latency.has_sample
+    cold = {each.pair for each in free if each.peer.loads_late and not has_sample(*each.pair)}
+    return [each for each in free if each.pair not in cold] or free
 
 
 def balanced(free: list[Candidate], tables: Tables, draw: float, now: float) -> Candidate:
     """Let the configured balance choose among some targets, each of them once."""
     tables.turn += 1
-    at = Situation(tables.latency, tables.concurrency, free[0].model, tables.turn, draw, now)
+    model = free[0].model
+    others = {each.target: each.model for each in free if each.model != model}
+    at = Situation(tables.latency, tables.concurrency, model, tables.turn, draw, now, others)
     nodes = [each.target for each in free]
     return free[nodes.index(tables.balance(nodes, at))]
 
