@@ -56,6 +56,9 @@ class AsyncClient(Caller):
     async def remove(self, name: str) -> Fields:
         return await self._ask(self.order_request(name, "remove"), read_model)
 
+    async def release(self, target: str) -> Fields:
+        return await self._ask(self.order_request(target, "auto", of="breakers"), read_view)
+
     async def _ask(self, request: bytes, read: Callable[[Response, bytes], T]) -> T:
         response, parts = Response(), list[bytes]()
         async with aclosing(self.parts(request, response)) as coming:

@@ -78,13 +78,13 @@ class Caller:
     def get_request(self, path: str) -> bytes:
         return request("GET", path, headers=self._headers)
 
-    def order_request(self, name: str, order: str) -> bytes:
-        """Order a model to be placed or removed; whatever may be in its name stays in it."""
+    def order_request(self, name: str, order: str, of: str = "models") -> bytes:
+        """Order something of a model, a breaker, ...; whatever may be in its name stays in it."""
         kept = "".join(
             c if c.isascii() and c.isalnum() else "".join(f"%{byte:02X}" for byte in c.encode())
             for c in name
         )
-        return request("POST", f"/supervisor/models/{kept}/{order}", b"", self._headers)
+        return request("POST", f"/supervisor/{of}/{kept}/{order}", b"", self._headers)
 
     def chat_request(self, messages: Messages, model: str, more: Fields) -> bytes:
         if isinstance(messages, str):

@@ -64,6 +64,10 @@ class Client(Caller):
         """Order a model to be removed from Exo; its answers there end."""
         return self._ask(self.order_request(name, "remove"), read_model)
 
+    def release(self, target: str) -> Fields:
+        """Let a breaker that a person holds decide by itself again; return its row."""
+        return self._ask(self.order_request(target, "auto", of="breakers"), read_view)
+
     def _ask(self, request: bytes, read: Callable[[Response, bytes], T]) -> T:
         answer = self.open(request)
         try:

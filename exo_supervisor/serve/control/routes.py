@@ -30,6 +30,7 @@ from exo_supervisor.serve.control.token_orders import TOKENS, TokenOrders
 from exo_supervisor.serve.control.trusting import WORDS, Trusting
 from exo_supervisor.serve.heads import JSON_HEADERS
 from exo_supervisor.serve.peer import client_of
+from exo_supervisor.serve.profiles import TOKEN_MANAGER
 from exo_supervisor.serve.target import CHAT
 from exo_supervisor.views import models as places
 from exo_supervisor.views import rows as views
@@ -149,7 +150,8 @@ class Routes:
             return _raw(model_card(name, self._created, places.facts_of(machine, name)))
         names = machine.catalog.names(rule.models)
         facts = {name: places.facts_of(machine, name) for name in names}
-        return _raw(model_list(facts, self._created))
+        codex = rule.profile != TOKEN_MANAGER  # it, too, would read that member
+        return _raw(model_list(facts, self._created, codex=codex))
 
     def _check_model(self, name: str, rule: ClientRule) -> None:
         """Raise BadRequestError for a name that is not known, or not this client's."""

@@ -17,14 +17,16 @@ def _card(name: str, created: int, facts: ModelFacts) -> Mapping[str, object]:
     return card
 
 
-def model_list(facts: Mapping[str, ModelFacts], created: int) -> bytes:
+def model_list(facts: Mapping[str, ModelFacts], created: int, *, codex: bool = True) -> bytes:
     """Write the answer of `GET /v1/models`; `created` is in seconds since the epoch.
 
     Codex reads `models`, and is told of none: an entry has to bring a system prompt, which would
-    take the place of its own.
+    take the place of its own. Others take an empty list at its word: without `codex` they get
+    `data` alone.
     """
     cards = [_card(name, created, its) for name, its in facts.items()]
-    return msgspec.json.encode({"object": "list", "data": cards, "models": ()})
+    told = {"object": "list", "data": cards}
+    return msgspec.json.encode({**told, "models": ()} if codex else told)
 
 
 def model_card(name: str, created: int, facts: ModelFacts = NO_FACTS) -> bytes:
