@@ -30,7 +30,7 @@ from exo_supervisor.bridge.__main__ import main
 from exo_supervisor.demo import Cloud, ExoNode, text
 from exo_supervisor.host.credentials import Secret
 from exo_supervisor.host.tcp import open_tcp
-from tests.app.world import CLOUD_MODEL, EXO_MODEL, KEY, World, in_process
+from tests.app.world import CLOUD_MODEL, EXO_MODEL, KEY, SOON, World, in_process
 
 pytestmark = pytest.mark.real_time
 T = TypeVar("T")
@@ -67,7 +67,12 @@ async def test_the_old_surface_runs_as_written_over_one_service(
     rows = [{"name": MODEL, "exo": [EXO_MODEL], "cloud": [f"house-cloud/{CLOUD_MODEL}"]}]
     server = {"tcp": f"127.0.0.1:{listener.getsockname()[1]}"}
     house = in_process(
-        node, cloud=cloud, model=rows, server=server, tcp=(listener, Secret(TOKEN, "the test"))
+        node,
+        cloud=cloud,
+        model=rows,
+        server=server,
+        tcp=(listener, Secret(TOKEN, "the test")),
+        waits=SOON,
     )
     async with node, cloud, house as world:
         await world.ready()
@@ -75,7 +80,7 @@ async def test_the_old_surface_runs_as_written_over_one_service(
         monkeypatch.setenv("EXO_SUPERVISOR_SERVER__SOCKET", world.path)
         monkeypatch.setenv("EXO_SUPERVISOR_TOKEN", TOKEN)
         for step in (
-            lambda: _script(world, tmp_path), lambda: _command_line(capsys),
+            lambda: _script(world, tmp_path, capsys), lambda: _command_line(capsys),
             lambda: _manager(node.address), lambda: _provider(node.address),
             lambda: _integration(tmp_path), lambda: _reliakit(server["tcp"]), _examples,
         ):  # fmt: skip
@@ -92,11 +97,10 @@ def awaited(call: Callable[[], T]) -> Awaitable[T]:
     return to_thread.run_sync(call)
 
 
-def _script(world: World, folder: Path) -> None:
+def _script(world: World, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "enhanced_multi_provider_manager.py").write_text("class EnhancedTokenManager: pass")
-    path = subprocess.check_output(
-        [sys.executable, "-m", "exo_supervisor.bridge", "--path"], text=True
-    ).strip()
+    assert main(["--path"]) == 0
+    path = capsys.readouterr().out.strip()
     assert path == str(PATH)
     environ = {"PYTHONPATH": f"{path}:{folder}", "EXO_SUPERVISOR_SERVER__SOCKET": world.path}
     said = subprocess.check_output(  # noqa: S603 - the script above
