@@ -105,12 +105,10 @@ def test_what_a_row_keeps_by_its_name_stays_whoever_lists_it(
 def test_what_a_cloud_lists_is_served_at_home_by_the_pattern_that_keeps_it() -> None:
     """Hostile finding: it was 403 even where the row's own Exo could serve it."""
     cloud = Cloud(ProviderName("p"), "https://p.example", 1, models=(ModelId("x-1"),))
-    keeps = ModelRule("x-*", exo=(ModelId("x"),), local_only=True)
+    keeps = ModelRule("x-*", exo=(ModelId("m"),), local_only=True)
     story = Story(Policy(clouds=(cloud,), models=(keeps,), trust="link"), "a:1")
-    assert told(story.ask("r", "x-1")) == ["start a:1 x"]
-    assert told(story.ask("s", "p/x-1")) == ["refuse 403 privacy"], (
-        "there the provider was asked for"
-    )
+    assert told(story.ask("r", "x-1")) == ["start a:1 m"]
+    assert told(story.ask("s", "p/x-1")) == ["refuse 403 privacy"], "p itself was asked for"
 
 
 def test_a_longer_pattern_does_not_lead_out_what_a_shorter_one_keeps() -> None:

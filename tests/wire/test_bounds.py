@@ -53,12 +53,14 @@ def test_a_state_of_too_many_values_is_refused_unread() -> None:
         bounded_state(b"," * (MAX_STATE_COMMAS + 1))
 
 
-@pytest.mark.parametrize("bounded", [bounded_part, bounded_state])
-def test_what_nests_at_each_comma_is_refused_unread(bounded: Callable[[bytes], bytes]) -> None:
+@pytest.mark.parametrize(("bounded", "many"), [(bounded_part, 2_000), (bounded_state, 40_000)])
+def test_what_nests_at_each_comma_is_refused_unread(
+    bounded: Callable[[bytes], bytes], many: int
+) -> None:
     """Few commas, and a hundred values between two of them."""
     nested = b"[" * 64 + b"]" * 64
     with pytest.raises(WireError):
-        bounded(b"[" + (nested + b",") * 40_000 + b"0]")
+        bounded(b"[" + (nested + b",") * many + b"0]")
     assert bounded(nested) == nested
 
 
