@@ -1,0 +1,103 @@
+"""Which price holds: the user's own first, then the shipped book, by provider, model and day."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct, field
+
+from exo_supervisor.core.books.price import Price
+from exo_supervisor.core.bounded import Bounded
+
+MOST_FOUND = 4096
+"""Models whose price is remembered: a provider's list has hundreds."""
+
+Rule = Literal["equals", "starts_with", "ends_with", "contains", "regex"]
+
+
+class Match(Struct, frozen=True, array_like=True):
+    """How a model's id is told: by this rule, and each of `also`."""
+
+    rule: Rule
+    text: str
+    also: tuple["Match", ...] = ()
+
+    def fits(self, model: str) -> bool:
+        """Say whether an id, in lower case, is one of these."""
+        text = self.text
+        if self.rule == "regex":
+            fits = re.search(text, model) is not None
+        elif self.rule == "contains":
+            fits = text in model
+        elif self.rule == "equals":
+            fits = model == text
+        else:
+            fits = model.startswith(text) if self.rule == "starts_with" else model.endswith(text)
+        return fits and all(each.fits(model) for each in self.also)
+
+
+class Dated(Struct, frozen=True, rename={"since": "from"}, omit_defaults=True):
+    """A price, and since which day (`2026-01-01`, in UTC) it holds; "": always."""
+
+    price: Price
+    since: str = ""
+
+
+class Priced(Struct, frozen=True):
+    """A model of a provider: any of `match` tells its ids; `prices` from the oldest on."""
+
+    match: tuple[Match, ...]
+    prices: tuple[Dated, ...]
+
+    def on(self, day: str) -> Price | None:
+        """Return what holds on a day: the newest price that has begun; None: none has."""
+        begun = [each for each in self.prices if each.since <= day]
+        return max(begun, key=lambda each: each.since).price if begun else None
+
+
+class Seller(Struct, frozen=True):
+    """A provider in the shipped book, told by its URL."""
+
+    url: str
+    """A regular expression."""
+    models: tuple[Priced, ...]
+
+
+class Book(Struct, frozen=True):
+    """The shipped book: where its figures come from, of which day, and what each provider asks."""
+
+    source: str
+    date: str
+    sellers: dict[str, Seller] = field(default_factory=dict[str, Seller])
+
+
+class Prices:
+    """Tells prices by a provider's name; `own` are the user's, `urls` where each provider is."""
+
+    def __init__(
+        self,
+        own: Mapping[str, Sequence[Priced]],
+        urls: Mapping[str, str],
+        book: Book,
+    ) -> None:
+        self._own, self._urls, self._book = own, urls, book
+        self._found = Bounded[tuple[str, str], tuple[Priced, ...]](MOST_FOUND)
+
+    def of(self, provider: str, model: str, day: str) -> Price | None:
+        """Return what a model costs at a provider on a day, None where nobody knows."""
+        key = provider, model
+        rows = self._found.get(key)
+        if rows is None:
+            rows = self._found[key] = tuple(self._find(provider, model.lower()))
+        return next((price for row in rows if (price := row.on(day)) is not None), None)
+
+    def _find(self, provider: str, model: str) -> Iterator[Priced]:
+        shipped = self._seller(provider)
+        for row in (*self._own.get(provider, ()), *(() if shipped is None else shipped.models)):
+            if any(match.fits(model) for match in row.match):
+                yield row
+
+    def _seller(self, provider: str) -> Seller | None:
+        url = self._urls.get(provider)
+        sellers = self._book.sellers.values()
+        return next((each for each in sellers if url and re.match(each.url, url)), None)

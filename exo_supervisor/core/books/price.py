@@ -1,0 +1,93 @@
+"""Money without fractions: pico-units (a millionth of a millionth) of the books' currency.
+
+Providers price a million tokens with at most six decimals, so that a token costs a whole number of
+pico-units and sums are exact, in whatever order they are made.
+"""
+
+from math import ceil
+
+from msgspec import Struct
+
+PICO = 10**12
+"""Pico-units in one unit of the currency."""
+PER_MILLION = 10**6
+"""Pico-units a token in one unit a million tokens."""
+
+
+class Tokens(Struct, frozen=True, gc=False):
+    """What an attempt used; the parts count in the wholes, as OpenAI means it.
+
+    `cached`, `cache_write` (with its part `cache_write_1h`) are in `prompt`, `reasoning` is in
+    `completion`.
+    """
+
+    prompt: int
+    completion: int
+    cached: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    reasoning: int = 0
+
+
+class Price(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Pico-units a token, by its class; None: as `input`, `reasoning` as `output`.
+
+    `request` is for each request. Of a longer prompt than `above`, of which the dearest tier counts
+    that it reaches, all tokens cost what the tier says: there is no price of a part.
+    """
+
+    input: int
+    output: int
+    cached: int | None = None
+    cache_write: int | None = None
+    cache_write_1h: int | None = None
+    reasoning: int | None = None
+    request: int = 0
+    above: int = 0
+    tiers: tuple["Price", ...] = ()
+
+    def at(self, prompt: int) -> "Price":
+        """Return the tier that a prompt of so many tokens is in."""
+        reached = [tier for tier in self.tiers if prompt > tier.above]
+        return max(reached, key=lambda tier: tier.above, default=self)
+
+    def cost(self, tokens: Tokens) -> int:
+        """Return what an attempt cost; a part larger than its whole counts as the whole."""
+        tier = self.at(tokens.prompt)
+        write = _or(tier.cache_write, tier.input)
+        cached = min(tokens.cached, tokens.prompt)
+        written = min(tokens.cache_write, tokens.prompt - cached)
+        for_an_hour = min(tokens.cache_write_1h, written)
+        reasoning = min(tokens.reasoning, tokens.completion)
+        return (
+            (tokens.prompt - cached - written) * tier.input
+            + cached * _or(tier.cached, tier.input)
+            + (written - for_an_hour) * write
+            + for_an_hour * _or(tier.cache_write_1h, write)
+            + (tokens.completion - reasoning) * tier.output
+            + reasoning * _or(tier.reasoning, tier.output)
+            + tier.request
+        )
+
+    def most(self, prompt: int, completion: int) -> int:
+        """Return the most that so many tokens can cost, of whatever class they turn out to be."""
+        tiers = [self, *(tier for tier in self.tiers if prompt > tier.above)]
+        return max(
+            prompt * max(_known(tier.input, tier.cached, tier.cache_write, tier.cache_write_1h))
+            + completion * max(_known(tier.output, tier.reasoning))
+            + tier.request
+            for tier in tiers
+        )
+
+
+def pico(amount: float) -> int:
+    """Turn an amount of the currency into pico-units; a fraction of one counts as a whole one."""
+    return ceil(round(amount * PICO, 3))
+
+
+def _or(price: int | None, other: int) -> int:
+    return other if price is None else price
+
+
+def _known(*prices: int | None) -> list[int]:
+    return [price for price in prices if price is not None]

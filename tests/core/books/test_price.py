@@ -1,0 +1,56 @@
+"""What a request costs: exact, by classes of tokens, and never more than what was reckoned with."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exo_supervisor.core.books.price import PICO, Price, Tokens, pico
+
+PLAIN = Price(input=3_000_000, output=15_000_000)
+FULL = Price(
+    input=3_000_000, output=15_000_000, cached=300_000, cache_write=3_750_000,
+    cache_write_1h=6_000_000, reasoning=20_000_000, request=PICO // 1000,
+    tiers=(
+        Price(input=6_000_000, output=22_500_000, above=200_000),
+        Price(input=9_000_000, output=30_000_000, above=500_000),
+    ),
+)  # fmt: skip
+COUNTS = st.integers(0, 10**9)
+
+
+@pytest.mark.parametrize(
+    ("price", "tokens", "dollars"),
+    [
+        (PLAIN, Tokens(1_000_000, 0), 3.0),
+        (PLAIN, Tokens(0, 1_000_000), 15.0),
+        (PLAIN, Tokens(1_000_000, 0, cached=500_000, cache_write=100_000), 3.0),
+        (FULL, Tokens(0, 0), 0.001),
+        (FULL, Tokens(100_000, 0, cached=100_000), 0.03 + 0.001),
+        (FULL, Tokens(100_000, 0, cache_write=100_000, cache_write_1h=50_000), 0.4885),
+        (FULL, Tokens(0, 1000, reasoning=1000), 0.02 + 0.001),
+        (FULL, Tokens(200_000, 0), 0.601),
+        (FULL, Tokens(200_001, 0), 1.200006),
+        (FULL, Tokens(1_000_000, 0), 9.0),
+        (FULL, Tokens(10, 0, cached=90), 0.001003),
+    ],
+)
+def test_an_attempt_costs_what_a_person_reckons(
+    price: Price, tokens: Tokens, dollars: float
+) -> None:
+    assert price.cost(tokens) == round(dollars * PICO)
+
+
+@given(COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
+def test_no_use_of_so_many_tokens_costs_more_than_the_most(
+    prompt: int, completion: int, cached: int, write: int, hour: int, reasoning: int
+) -> None:
+    tokens = Tokens(prompt, completion, cached, write, hour, reasoning)
+    assert 0 <= FULL.cost(tokens) <= FULL.most(prompt, completion)
+    assert 0 <= PLAIN.cost(tokens) == PLAIN.most(prompt, completion)
+
+
+@pytest.mark.parametrize(
+    ("amount", "units"), [(0.0, 0), (1.0, PICO), (0.3, 3 * 10**11), (1e-13, 1), (0.02, 2 * 10**10)]
+)
+def test_an_amount_is_whole_units(amount: float, units: int) -> None:
+    assert pico(amount) == units
