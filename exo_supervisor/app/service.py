@@ -24,10 +24,12 @@ from exo_supervisor.app.kept_file import read_file, writes_to
 from exo_supervisor.app.performer import Performer
 from exo_supervisor.app.pins import pin_watch, read_pins
 from exo_supervisor.app.policy import off_by_privacy, policy_of
+from exo_supervisor.app.price_book import PriceBook
 from exo_supervisor.app.proxies import proxies_of, proxy_of
 from exo_supervisor.app.records import Records, open_records
 from exo_supervisor.app.sources import Sources, awaited
 from exo_supervisor.app.who import clients_seen, who_of
+from exo_supervisor.core.books.book import Prices
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ProviderName
@@ -104,11 +106,17 @@ async def serve(
         clients = Clients(who_of(config, policy.clients), tokens.client_of)
         about = _about(given, sources, live, records, machine)
         others = _others(given, machine, conductor, about, tokens, clients)
-        ingress = _ingress(given, current, conductor, live, sinks, nodes, clouds, machine.catalog)
+        prices = Prices({each.name: each.base_url for each in config.providers}, {})
+        upstream = Upstream(nodes, clouds, current.keys, proxies_of(config))
+        ingress = _ingress(
+            given, current, conductor, live, sinks, upstream, prices, machine.catalog
+        )
         listener = _listener(given, ingress, others, clients, clock)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
             _start(tasks, [health, placer, watch, instances, others, *records.services])
+            if config.providers:
+                _start(tasks, [PriceBook(prices)])
             _start(
                 tasks,
                 [*_listings(given, current, clouds, send), *sources.services, *_advertise(given)],
@@ -170,18 +178,19 @@ def _ingress(
     conductor: Conductor,
     live: LiveRequests,
     sinks: Sinks,
-    nodes: Client,
-    clouds: Client,
+    upstream: Upstream,
+    prices: Prices,
     catalog: Catalog,
 ) -> Ingress:
     """Join what takes chats in with what asks the core and with what asks the targets."""
     config = given.config
     context = Context(
         ask=conductor.ask,
-        upstream=Upstream(nodes, clouds, current.keys, proxies_of(config)),
+        upstream=upstream,
         total=config.timeouts.total,
         head=config.server.head,
         hide=current.hide,
+        prices=prices,
     )
     gate = Gate(config.server.max_requests)
     return Ingress(context, gate, live, sinks.done, config.server.max_body_bytes, catalog)

@@ -3,11 +3,15 @@
 import random
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from secrets import token_bytes
 
 from msgspec import Struct, field
 
+from exo_supervisor.core.books.book import Prices
+from exo_supervisor.core.books.price import Price
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.keys import hide_shapes
 from exo_supervisor.serve.room import Room
@@ -31,10 +35,20 @@ class Context(Struct, frozen=True):
     wall: Callable[[], float] = time.time
     hide: Callable[[str], str] = hide_shapes
     """Takes our keys, and what looks like one, out of a target's words."""
+    prices: Prices = field(default_factory=lambda: Prices({}, {}))
     salt: bytes = field(default_factory=lambda: token_bytes(16))
     """Of this run alone: what is remembered of a conversation names it to nobody."""
+
+    def price_of(self, provider: str, model: str) -> Price | None:
+        """Return what a model costs at a provider today."""
+        return self.prices.of(provider, model, _day(int(self.wall()) // 86_400))
 
     def number_of(self, session: str, client: str) -> int:
         """Return what stands for a conversation of one client's; never 0."""
         name = f"{client} {session}".encode(errors="replace")
         return 1 + int.from_bytes(blake2b(name, digest_size=7, key=self.salt).digest())
+
+
+@lru_cache(maxsize=2)
+def _day(since_1970: int) -> str:
+    return datetime.fromtimestamp(since_1970 * 86_400, UTC).date().isoformat()

@@ -277,7 +277,9 @@ class Exchange:
         usage.note(record, attempt.reading)
 
     def _tell_of(self, attempt: Attempt, failure: Failure) -> None:
-        self.tried.append(usage.attempt_done(attempt, failure, self._owner.began, self.now()))
+        arrived, price_of = self._owner.began, self._context.price_of
+        done = usage.attempt_done(attempt, failure, arrived, self.now(), price_of)
+        self.tried.append(done)
 
     def _break_off(self, broken: Broken) -> None:
         record = self.record
@@ -341,4 +343,5 @@ class Exchange:
 
     def _end(self) -> None:
         self.over = True
+        self.record.cost_microdollars = usage.cost_of(self.tried)
         self._owner.ended()

@@ -1,10 +1,18 @@
 """What an attempt used and who answered it, as its target told, for the books and the log line."""
 
+from collections.abc import Callable, Iterable
+from math import ceil
+
+from exo_supervisor.core.books.price import Price, Tokens
 from exo_supervisor.core.outcomes import Failure
 from exo_supervisor.core.requests.rates import BYTES_OF_A_TOKEN
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.views.request_done import AttemptDone, RequestLine
+from exo_supervisor.wire.chat.piece import Usage
 from exo_supervisor.wire.chat.reader import Reader
+
+PriceOf = Callable[[str, str], Price | None]
+"""What a model costs at a provider."""
 
 
 def note(record: RequestLine, reading: Reader | None) -> None:
@@ -29,16 +37,36 @@ def tokens_of(reading: Reader | None, size: int) -> int:
     return prompt + (reading.tokens if completion is None else completion)
 
 
-def attempt_done(attempt: Attempt, failure: Failure, arrived: float, now: float) -> AttemptDone:
+def attempt_done(
+    attempt: Attempt, failure: Failure, arrived: float, now: float, price_of: PriceOf
+) -> AttemptDone:
     """Put down what came of an attempt that ends now, for those who keep books."""
     start, reading = attempt.start, attempt.reading
     used = None if reading is None else reading.usage
     tokens = () if used is None else (
         used.prompt_tokens, used.completion_tokens, used.cached_tokens,
         used.cache_write_tokens, used.cache_write_1h_tokens, used.reasoning_tokens,
+        _cost(used, price_of(start.target, start.model)) if start.generation is None else None,
     )  # fmt: skip
     return AttemptDone(
         start.target, start.model, reading and reading.served_model, start.shift,
         attempt.began - arrived, now - arrived, attempt.head_after, attempt.ttft,
         failure.fault.value, failure.status, failure.loggable, *tokens,
     )  # fmt: skip
+
+
+def _cost(used: Usage, price: Price | None) -> int | None:
+    if price is None:
+        return None
+    return price.cost(
+        Tokens(
+            used.prompt_tokens, used.completion_tokens, used.cached_tokens,
+            used.cache_write_tokens, used.cache_write_1h_tokens, used.reasoning_tokens,
+        )
+    )  # fmt: skip
+
+
+def cost_of(tried: Iterable[AttemptDone]) -> int | None:
+    """Sum up what is known to have been paid for a request, in millionths, rounded up; or None."""
+    costs = [each.cost for each in tried if each.cost is not None]
+    return ceil(sum(costs) / 1_000_000) if costs else None

@@ -37,7 +37,7 @@ def test_the_book_says_where_it_comes_from() -> None:
 @pytest.mark.parametrize("prompt", [1000, 600_000])
 def test_our_sums_are_the_package_s(seller: str, prompt: int) -> None:
     """Of models spread over the list; of a price that depends on the hour ours is no less."""
-    prices = Prices({}, URLS, BOOK)
+    prices = Prices(URLS, {}, BOOK)
     (provider,) = [each for each in providers if each.id == seller]
     compared = 0
     for model in provider.models[:: len(provider.models) // 40 or 1]:

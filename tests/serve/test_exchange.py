@@ -10,6 +10,8 @@ import pytest
 from msgspec import Raw, structs
 from structlog.testing import capture_logs
 
+from exo_supervisor.core.books.book import Dated, Match, Priced, Prices
+from exo_supervisor.core.books.price import Price
 from exo_supervisor.core.effects import CancelAttempt, Refuse
 from exo_supervisor.core.events import (
     AttemptQuieted,
@@ -18,7 +20,7 @@ from exo_supervisor.core.events import (
     RequestArrived,
     RequestEnded,
 )
-from exo_supervisor.core.names import Address, RequestId
+from exo_supervisor.core.names import Address, Generation, ModelId, RequestId
 from exo_supervisor.core.outcomes import Failure, Fault, Refusal, RefusedAs
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.serve.error_answer import ErrorAnswer
@@ -512,3 +514,24 @@ def test_of_many_descriptors_that_are_missing_one_line_a_minute_tells() -> None:
         house.chat()
         house.loop.run(1.0)
     assert [line["event"] for line in lines] == ["descriptors_exhausted"] * 2
+
+
+def test_what_a_provider_asks_is_summed_up_and_rounded_once() -> None:
+    """1,000 tokens at 3 and 100 at 15 a million are 4,500 millionths; Exo's tokens cost nothing."""
+    price = Priced((Match("equals", "m"),), (Dated(Price(input=3_000_000, output=15_000_000)),))
+    counts = b'{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100}'
+    usage = b'data: {"choices":[],"usage":' + counts + b"}\n\n"
+    cases: list[tuple[Generation | None, int | None]] = [(None, 4500), ("C", None)]
+    for generation, cost in cases:
+        first = structs.replace(
+            start(RequestId("r")), target="p", model=ModelId("m"), generation=generation
+        )
+        house = House(
+            lambda request, first=first: structs.replace(first, request=request),
+            keys={"p": (None,)},
+            prices=Prices({}, {"p": [price]}),
+        )
+        house.target.steps = [[HEAD, (1.0, text("a") + STOP + usage + DONE)]]
+        house.chat()
+        house.loop.run(5.0)
+        assert house.records[0].cost_microdollars == cost

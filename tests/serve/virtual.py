@@ -14,6 +14,7 @@ from math import inf
 
 import msgspec
 
+from exo_supervisor.core.books.book import Prices
 from exo_supervisor.core.effects import (
     CancelAttempt,
     Effect,
@@ -297,7 +298,7 @@ class House:
     def __init__(
         self, *orders: Order | None, head: float = 15.0,
         total: float = 900.0, room: int = 2**28, max_requests: int = 10, max_body: int = 100_000,
-        hide: Callable[[str], str] = str, keys: KeysByName = NO_KEYS,
+        hide: Callable[[str], str] = str, prices: Prices | None = None, keys: KeysByName = NO_KEYS,
     ) -> None:  # fmt: skip
         self.loop = Loop()
         self.orders: list[Order | None] = list(orders)
@@ -314,7 +315,7 @@ class House:
         self.ingress = Ingress(
             Context(
                 self.ask, upstream, total, head, self.room, self.loop.time, lambda: 0.5,
-                lambda: 7.0, hide,
+                lambda: 7.0, hide, prices or Prices({}, {}),
             ),
             self.gate, self.live, self.done.append, max_body,
         )  # fmt: skip

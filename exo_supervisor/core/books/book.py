@@ -71,17 +71,22 @@ class Book(Struct, frozen=True):
     sellers: dict[str, Seller] = field(default_factory=dict[str, Seller])
 
 
+NO_BOOK = Book("", "")
+
+
 class Prices:
-    """Tells prices by a provider's name; `own` are the user's, `urls` where each provider is."""
+    """Tells prices by a provider's name; `urls` say where each is, `own` are the user's."""
 
     def __init__(
-        self,
-        own: Mapping[str, Sequence[Priced]],
-        urls: Mapping[str, str],
-        book: Book,
+        self, urls: Mapping[str, str], own: Mapping[str, Sequence[Priced]], book: Book = NO_BOOK
     ) -> None:
-        self._own, self._urls, self._book = own, urls, book
+        self._urls, self._own, self._book = urls, own, book
         self._found = Bounded[tuple[str, str], tuple[Priced, ...]](MOST_FOUND)
+
+    def shelve(self, book: Book) -> None:
+        """Take the shipped book in, once it has been read."""
+        self._book = book
+        self._found.clear()
 
     def of(self, provider: str, model: str, day: str) -> Price | None:
         """Return what a model costs at a provider on a day, None where nobody knows."""

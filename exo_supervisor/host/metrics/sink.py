@@ -43,6 +43,9 @@ class MetricsSink:
         self.malformed = Counter(
             "malformed_events", "Events of answers that were no JSON and held no content.", where
         )
+        self.spent = Counter(
+            "spend_microdollars", "What providers ask for, by the price book.", ("provider",)
+        )
         self.failed = Counter(
             "attempt_failures", "Attempts that gave no answer.", ("side", "fault")
         )
@@ -106,6 +109,8 @@ class MetricsSink:
     def _attempted(self, model: str, attempt: AttemptDone) -> None:
         where = (model, target_side(attempt.target))
         self.attempts.add(where)
+        if attempt.cost is not None:
+            self.spent.add((attempt.target,), attempt.cost / 1_000_000)
         if attempt.fault != "none":
             self.failed.add((where[1], attempt.fault))
         if attempt.prompt_tokens:

@@ -43,7 +43,7 @@ def test_all_rules_of_a_match_have_to_fit() -> None:
 def test_the_newest_price_that_has_begun_holds() -> None:
     dates = Dated(DEAR, "2026-02-01"), Dated(CHEAP, "2026-06-01")
     prices = Prices(
-        {}, {"c": "https://api.cloud.example/v1"}, a_book(Priced((Match("equals", "m"),), dates))
+        {"c": "https://api.cloud.example/v1"}, {}, a_book(Priced((Match("equals", "m"),), dates))
     )
     days = ("2026-01-31", "2026-02-01", "2026-05-31", "2026-06-01")
     assert [prices.of("c", "M", day) for day in days] == [None, DEAR, DEAR, CHEAP]
@@ -51,16 +51,23 @@ def test_the_newest_price_that_has_begun_holds() -> None:
 
 def test_what_the_user_says_comes_first() -> None:
     own = {"c": [priced("m", CHEAP, since="2026-03-01")]}
-    prices = Prices(own, {"c": "https://api.cloud.example"}, a_book(priced("m", DEAR)))
+    prices = Prices({"c": "https://api.cloud.example"}, own, a_book(priced("m", DEAR)))
     assert prices.of("c", "m", "2026-03-01") == CHEAP
     assert prices.of("c", "m", "2026-02-28") == DEAR, "before it holds, the book's does"
 
 
 def test_who_is_not_in_the_book_has_no_price() -> None:
     urls = {"near": "http://192.168.1.3:8000", "c": "https://api.cloud.example"}
-    prices = Prices({}, urls, a_book(priced("m", DEAR)))
+    prices = Prices(urls, {}, a_book(priced("m", DEAR)))
     asked = [("near", "m"), ("c", "n"), ("nobody", "m")]
     assert [prices.of(provider, model, "2026-01-01") for provider, model in asked] == [None] * 3
+
+
+def test_a_book_that_is_read_late_tells_what_was_not_known() -> None:
+    prices = Prices({"c": "https://api.cloud.example"}, {})
+    assert prices.of("c", "m", "2026-01-01") is None
+    prices.shelve(a_book(priced("m", DEAR)))
+    assert prices.of("c", "m", "2026-01-01") == DEAR
 
 
 def test_a_book_reads_back_as_it_was_written() -> None:

@@ -1,6 +1,7 @@
 """The sink counts what records and announcements say, once."""
 
 import pytest
+from msgspec import structs
 
 from exo_supervisor.core.effects import say
 from exo_supervisor.core.policy import ModelRule, Policy
@@ -26,7 +27,8 @@ def a_record(*, attempt: bool = True, **more: object) -> RequestDone:
         "openrouter", "m", None, None, 0.25, 0.5, 0.1, None, "stall", 200, "", 10, 1,
     )  # fmt: skip
     served = AttemptDone(NODE, "m", "m", None, 0.5, 2.5, 0.1, 0.2, "none", 200, "", 10, 5, 4)
-    return RequestDone(line, [failed, served] if attempt else [])
+    paid = structs.replace(failed, cost=2_500_000)
+    return RequestDone(line, [paid, served] if attempt else [])
 
 
 def test_an_answer_counts_in_every_figure() -> None:
@@ -40,6 +42,7 @@ def test_an_answer_counts_in_every_figure() -> None:
     assert sink.prompt.sums == {there: 10, where: 10}
     assert sink.generated.sums == {there: 1, where: 5}
     assert sink.cached.sums == {where: 4}
+    assert sink.spent.sums == {("openrouter",): 2.5}
     timed = sink.first, sink.queued, sink.duration
     assert [figure.cells[where].total for figure in timed] == [0.5, 0.25, 2.5]
     assert sink.between.cells[where].total == 0.5  # 2 s for the four tokens after the first
