@@ -424,6 +424,7 @@ async def test_the_kernel_watches_over_a_peer_far_away() -> None:
             assert await options(client, server.url) == (1, LOST_AFTER_REUSED * 1000)
         async with Client(idle=3.0) as client:
             assert await options(client, server.url) == (0, 0)
+            assert await options(client, server.url) == (0, 0)
 
 
 async def test_a_large_body_arrives_whole() -> None:

@@ -7,9 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exo_supervisor.http import response_reader
 from exo_supervisor.http.connection import LARGE_READ, PART, State
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
-from exo_supervisor.http.response_reader import MAX_HEAD_BYTES, MAX_INTERIM
+from exo_supervisor.http.response_reader import (
+    MAX_HEAD_BYTES,
+    MAX_INTERIM,
+    MAX_NAME_BYTES,
+    MAX_NAMES,
+)
 from tests.http.wire import Heard, Wired
 
 ASK = b"GET / HTTP/1.1\r\nhost: n:1\r\n\r\n"
@@ -204,6 +210,18 @@ def test_a_head_has_a_bound_however_it_comes() -> None:
         pieces = [endless[i : i + 1000] for i in range(0, len(endless), 1000)]
         with Wired() as wired:
             assert fed(wired, pieces).story[4] == PAYLOAD_HEAD
+
+
+def test_the_names_that_are_kept_have_a_bound() -> None:
+    """A peer may name its fields anew in each answer."""
+    kept: dict[bytes, str] = vars(response_reader)["_names"]
+    long = b"L" * (MAX_NAME_BYTES + 1)
+    names = [long, *(b"N%d" % n for n in range(MAX_NAMES + 1))]
+    for name in names:
+        with Wired() as wired:
+            heard = fed(wired, [OK + b"content-length: 0\r\n" + name + b": b\r\n\r\n"])
+            assert heard.headers[name.decode().lower()] == "b"
+    assert (len(kept), long in kept) == (MAX_NAMES, False)
 
 
 def test_what_chunks_say_beside_their_data_has_a_bound() -> None:

@@ -35,6 +35,7 @@ def test_idle_connections_are_closed_each_in_its_time() -> None:
         one.loop.advance(30)
         _, other, far = second(one)
         assert repr(one.server) == "<Server 2 connections, 2 idle>"
+        assert one.loop.timers == 1, "one watch for all"
         one.loop.advance(40)
         one.feed(post(b"hi"))
         one.loop.advance(34)

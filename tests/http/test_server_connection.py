@@ -295,6 +295,16 @@ def test_a_refused_body_that_was_not_asked_for_ends_the_connection() -> None:
         assert one.loop.timers == 1, "the server's own"
 
 
+def test_a_body_that_was_asked_for_excuses_none_that_comes_later() -> None:
+    with Served() as one:
+        one.head_first = ServerConnection.send_continue
+        one.feed(post(b"hi", EXPECT)[:-2], b"hi")
+        one.head_first = refuse
+        one.feed(post(b"hi", EXPECT)[:-2])
+        assert one.sent.endswith(LENGTH % 0 + CLOSE + b"\r\n")
+        assert one.transport.done == ["eof"]
+
+
 @pytest.mark.parametrize("request_bytes", [post(b"hello"), CHUNKED])
 def test_after_a_refusal_by_the_head_the_rest_of_the_body_is_passed_over(
     request_bytes: bytes,
