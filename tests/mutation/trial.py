@@ -170,6 +170,7 @@ _Functions = dict[tuple[str, str, int], list[FunctionType]]
 def _live_functions() -> _Functions:
     """Find every function of the package by its file, its name in there and its first line."""
     found: _Functions = {}
+    gc.unfreeze()  # a frozen object is none of those that are listed
     for each in gc.get_objects():
         if isinstance(each, FunctionType) and each.__code__.co_filename.startswith(str(PACKAGE)):
             found.setdefault(_key(each.__code__), []).append(each)
