@@ -290,7 +290,7 @@ def got(reader: Reader, *parts: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("upstream", "path", "stream"), PAIRS)
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(places=st.lists(st.integers(0, 3_000), max_size=6))
 def test_an_answer_is_read_as_it_was_said_however_it_is_cut(
     upstream: tuple[str, Media],
