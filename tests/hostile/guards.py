@@ -88,7 +88,7 @@ GUARDS = (
     ),
     Guard(
         "trusted nodes alone", f"{CORE}/requests/request.py",
-        "local_only=stays)", "local_only=False)",
+        "local_only=stays, home=at)", "local_only=False, home=at)",
     ),
     Guard(
         "no list is asked for in such a house", f"{APP}/policy.py",

@@ -26,7 +26,7 @@ from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.ollama_routes import OllamaRoutes
 from exo_supervisor.serve.control.orders import ORDERS, Orders
 from exo_supervisor.serve.control.plain import wrong_method
-from exo_supervisor.serve.control.token_orders import TOKENS, TokenOrders
+from exo_supervisor.serve.control.token_orders import TOKENS, TokenOrders, order_of
 from exo_supervisor.serve.control.trusting import WORDS, Trusting
 from exo_supervisor.serve.heads import JSON_HEADERS
 from exo_supervisor.serve.peer import client_of
@@ -92,8 +92,9 @@ class Routes:
         if path == "/metrics":
             return self._metrics(request)
         if self._tokens is not None and (path == TOKENS or path.startswith(f"{TOKENS}/")):
-            self._authority.check(request, f"tokens {path[len(TOKENS) + 1 :][:LONGEST]}".rstrip())
-            return self._tokens.look(request, path[len(TOKENS) + 1 :])
+            rest = path[len(TOKENS) + 1 :]
+            self._authority.check(request, order_of(rest))
+            return self._tokens.look(request, rest)
         if path.startswith("/api/"):
             looked_up = self._ollama.look(request, path)
             return looked_up or self._look(request, path)

@@ -19,6 +19,7 @@ from exo_supervisor.serve.tokens import Token, Tokens, TooManyTokensError
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("tokens")
 
 TOKENS = "/supervisor/tokens"
+VERBS = ("new", "revoke")
 MAX_DAYS = 36_500
 _LONGEST = 200
 
@@ -36,7 +37,7 @@ class TokenOrders:
                 raise wrong_method(TOKENS, "GET")
             return _json({"tokens": [_row(each) for each in self._tokens.rows()]})
         name, _, verb = rest.rpartition("/")
-        if verb not in ("new", "revoke") or not name:
+        if verb not in VERBS or not name:
             text = f"tokens take {TOKENS}/NAME/new or /revoke"
             raise BadRequestError(Refusal(404, "route_not_found", text))
         if request.method != "POST":
@@ -70,6 +71,12 @@ class TokenOrders:
             raise BadRequestError(Refusal(404, "target_not_found", text))
         log.info("tokens_revoked", ids=gone)
         return _json({"revoked": gone})
+
+
+def order_of(rest: str) -> str:
+    """Name an order, but not what it is given for: somebody may take a token for its name."""
+    verb = rest.rpartition("/")[2]
+    return f"token {verb if verb in VERBS else 'list'}"
 
 
 def _days(said: str | None) -> int | None:
