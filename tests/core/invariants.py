@@ -67,7 +67,7 @@ def check_home(
         return
     at = tables.candidates.at(Address(home.target), model)
     taken = 0 if at.seat_key is None else tables.concurrency.taken.get(at.seat_key, 0)
-    ill = any(key in tables.breakers.rows for key in at.guards) or at.pair in tables.busy.marks
+    ill = any(key in tables.breakers.rows for key in at.guards) or at.slot in tables.busy.marks
     if ill or at.guards[1] != home.model or taken >= at.seats:
         return
     stranger = tables.registry.nodes[Address(home.target)].trust == "found"
