@@ -29,7 +29,8 @@ def connect(arguments: Arguments) -> int:
     if neighbour is None:
         known = similar(name, list(NEIGHBOURS)) if name else ""
         hint = f"exo-supervisor connect {'|'.join(NEIGHBOURS)}"
-        raise misuse(f"connect wants a program, got `{name}`{known}", hint)
+        got = f", got `{name}`{known}" if name else ""
+        raise misuse(f"connect wants a program{got}", hint)
     if sum((arguments.write, arguments.undo, arguments.run)) > 1 or (rest and not arguments.run):
         raise misuse("connect does one thing at a time", f"exo-supervisor connect {name} --write")
     if arguments.undo:
@@ -84,7 +85,10 @@ def _write(arguments: Arguments, name: str, neighbour: Neighbour, words: dict[st
         words = _needed(arguments, words, json.dumps(neighbour.entry))
         entry = _filled(neighbour.entry, words)
         merge = edits.MERGES[neighbour.edit]
-        changed = own_file.change(path, lambda text: merge(text, entry), neighbour.new)
+        secret = "$TOKEN" in json.dumps(neighbour.entry)
+        changed = own_file.change(
+            path, lambda text: merge(text, entry), neighbour.new, secret=secret
+        )
     say(f"{path}: {'changed' if changed else 'already so'}")
     if neighbour.do:
         note(str(_filled(neighbour.do, {"MODEL": "MODEL", **words})))
@@ -132,7 +136,7 @@ def _tell(name: str, neighbour: Neighbour, words: dict[str, str], entry: object)
     if neighbour.do:
         say(f"# {clean(str(_filled(neighbour.do, words)))}")
     if words["VARIABLE"] not in os.environ:
-        note(f"{words['VARIABLE']} is not set here: exo-supervisor token makes a token")
+        note(f"{words['VARIABLE']} is not set here: exo-supervisor token new NAME makes one")
 
 
 def _entry(neighbour: Neighbour, words: dict[str, str]) -> object:
@@ -155,7 +159,7 @@ def _token(variable: str) -> str:
     if not token:
         raise VerbError(
             f"the token is missing: {variable} is not set here",
-            hint=f"export {variable}=..., the one that the service has or `token new` made",
+            hint=f"export {variable}=..., as exo-supervisor token new NAME made it",
         )
     return token
 

@@ -198,6 +198,7 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
     "token-manager": Neighbour(
         file="~/.token_manager_config.json",
         edit="manager",
-        do='give it a [[client]] with profile = "token-manager", and start it anew',
+        do='in supervisor.toml it is a [[client]] with profile = "token-manager" and a name; '
+        "exo-supervisor token new NAME makes its token; then start it anew",
     ),
 }

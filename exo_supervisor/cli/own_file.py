@@ -21,8 +21,10 @@ PRIVATE = 0o600
 _SUFFIX = ".exo-supervisor-undo"
 
 
-def change(path: Path, edit: Callable[[str], str], new: str = "") -> bool:
+def change(path: Path, edit: Callable[[str], str], new: str = "", *, secret: bool = False) -> bool:
     """Change a file's text by `edit`; one that is not there begins as `new`. False: as it was.
+
+    One that has a secret from then on is its owner's alone until it is put back.
 
     Raises VerbError where it cannot be read, changed or merged; then nothing was changed.
     """
@@ -47,7 +49,7 @@ def change(path: Path, edit: Callable[[str], str], new: str = "") -> bool:
     mode = PRIVATE if found is None else S_IMODE(path.stat().st_mode)
     kept = {"before": None if before is None else b64encode(before).decode(), "mode": mode}
     _replace(side, json.dumps(kept | {"after": _digest(after)}).encode(), PRIVATE, _read(side))
-    _replace(path, after, mode, found)
+    _replace(path, after, mode & PRIVATE if secret else mode, found)
     return True
 
 

@@ -45,7 +45,9 @@ def write(path: Path, url: str, token: str) -> bool:
     key = path.with_name(_KEY)
     made = own_file.change(key, lambda text: text or new_key().decode())
     try:
-        return own_file.change(path, _edit(url, encrypt(key.read_bytes(), token.encode())), NEW)
+        return own_file.change(
+            path, _edit(url, encrypt(key.read_bytes(), token.encode())), NEW, secret=True
+        )
     except (ValueError, VerbError) as error:
         if made:
             own_file.undo(key)

@@ -22,6 +22,7 @@ from tests.cli.conftest import Service
 
 TOKEN = "the-token-of-this-person"
 URL = "http://127.0.0.1:11435"
+MANAGER = "token-manager"
 FILES = [name for name, each in NEIGHBOURS.items() if each.file]
 
 
@@ -77,11 +78,13 @@ def test_a_file_is_written_once_and_taken_back_byte_for_byte(
         assert service.main("connect", name, "--write") == 0
         written = path.read_bytes()
         assert URL.encode() in written
-        assert stat.S_IMODE(path.stat().st_mode) == (0o600 if was is None else 0o640)
+        private = was is None or "$TOKEN" in json.dumps(NEIGHBOURS[name].entry) or MANAGER in name
+        assert stat.S_IMODE(path.stat().st_mode) == (0o600 if private else 0o640)
         side = path.with_name(path.name + ".exo-supervisor-undo")
         assert stat.S_IMODE(side.stat().st_mode) == 0o600
         assert service.main("connect", name, "--undo") == 0
         assert (path.read_bytes() if path.exists() else None) == was
+        assert was is None or stat.S_IMODE(path.stat().st_mode) == 0o640
         assert service.main("connect", name, "--undo") == 0
         assert sorted(each.name for each in path.parent.iterdir()) == [path.name] * (
             was is not None
