@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.__main__ import draw, read_allowed, report
+from tests.mutation.__main__ import ALLOWED, draw, read_allowed, report
 from tests.mutation.mutants import Mutant, changed, mutants
 from tests.mutation.reach import IMPORT, Measured, Reach
 from tests.mutation.room import ROOT, modules_of
@@ -76,6 +76,12 @@ def test_the_report_counts_a_hang_as_noticed_and_the_allow_list_gives_reasons() 
     assert verdicts.splitlines()[-1].split() == ["all", "2", "1", "1", "66.7%"]
     row = read_allowed("# a remark\n\nm | x = 1 | 2 | 1 became 2 | nobody sees it\n")
     assert row == {("m", "x = 1 | 2", "1 became 2"): "nobody sees it"}
+
+
+def test_what_is_allowed_still_stands_in_the_code() -> None:
+    for module, source, what in read_allowed(ALLOWED.read_text(encoding="utf-8")):
+        found = mutants(modules_of([module])[module], module)
+        assert any((each.source, each.what) == (source, what) for each in found), (module, source)
 
 
 def test_a_room_and_a_module_are_named_by_their_dotted_paths() -> None:
