@@ -211,7 +211,7 @@ def _values(node: ast.AST) -> Iterator[tuple[str, Change]]:
             for step in (1, -1):
                 yield f"{value} became {value + step}", _set(value=value + step)
         case ast.Call(func=ast.Name(id=name)) if name in _SWAPPED:
-            yield f"{name} became {_SWAPPED[name]}", _set(func=ast.Name(_SWAPPED[name]))
+            yield f"{name} became {_SWAPPED[name]}", _set(func=ast.Name(_SWAPPED[name], ast.Load()))
         case ast.Return(value=value) if value is not None and not _is_falsehood(value):
             yield "None was returned", _set(value=ast.Constant(None))
         case _:

@@ -41,7 +41,9 @@ def made(tmp_path: Path) -> list[Mutant]:
 
 def test_each_mutant_differs_from_the_code_and_from_all_others(tmp_path: Path) -> None:
     found = made(tmp_path)
-    codes = {ast.unparse(changed(tmp_path / "module.py", each)) for each in found}
+    trees = [changed(tmp_path / "module.py", each) for each in found]
+    assert all(compile(each, "module.py", "exec") for each in trees)
+    codes = {ast.unparse(each) for each in trees}
     assert len(codes) == len(found)
     assert ast.unparse(ast.parse(CODE)) not in codes
 

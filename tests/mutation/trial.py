@@ -206,11 +206,12 @@ def _live_and_die(
 def _plant(mutant: Mutant, functions: _Functions) -> bool:
     """Give the live functions the mutant's code; False if it does not fit into them."""
     changes = False
-    codes = Counter(map(_key, _codes(_compiled(mutant))))
-    for code in _codes(_compiled(mutant)):
+    codes = [*_codes(_compiled(mutant))]
+    keys = Counter(map(_key, codes))
+    for code in codes:
         for function in functions.get(_key(code), ()):
             if function.__code__ != code:
-                if codes[_key(code)] > 1 or function.__code__.co_freevars != code.co_freevars:
+                if keys[_key(code)] > 1 or function.__code__.co_freevars != code.co_freevars:
                     return False
                 function.__code__ = code
                 changes = True
