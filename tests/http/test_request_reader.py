@@ -237,13 +237,18 @@ def test_empty_lines_without_end_are_read_in_one_step() -> None:
     assert read(reader, [CHUNKED])[0][3] == b"hello", "its successor has as many for itself"
 
 
-@pytest.mark.parametrize("size", [1, 7, 10**6])
+@pytest.mark.parametrize("size", [1, 2, 7, 10**6])
 def test_a_body_of_empty_lines_alone_has_a_bound(size: int) -> None:
     """They cost seconds before, of which a loop gives one connection many in a turn."""
     lines = b"\r\n\r\n" * MAX_PIECES
     whole = HOST + TE + b"\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(lines), lines)
     with pytest.raises(BadBodyError):
         read(reader_of(), [whole[at : at + size] for at in range(0, len(whole), size)])
+
+
+def test_the_preface_of_http_2_is_no_request() -> None:
+    with pytest.raises(BadHeadError, match="not a request"):
+        reader_of().take_head(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 
 
 def head(lines: bytes, version: bytes = b"1.1") -> Head:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exo_supervisor.http.leaving import LEFT_EVERY
+from exo_supervisor.http.response_writer import frame_head
 from exo_supervisor.http.server_connection import LINGER, MAX_PIPELINED, ServerConnection
 from exo_supervisor.http.server_transport import LAST_READ, LAST_TAKE
 from tests.http.serve import OK, Asked, Other, Served, echo, wait
@@ -233,6 +234,12 @@ def test_a_client_that_is_old_or_goes_gets_an_answer_of_its_kind(
         assert one.sent == wanted.replace(b"HTTP/1.1", b"HTTP/" + version)
         state = "IDLE" if b"keep-alive" in wanted else "CLOSED"
         assert one.state == f"<ServerConnection {state}, 1 requests>"
+
+
+def test_an_old_client_is_told_its_version_and_no_word_of_the_fields_is_changed() -> None:
+    head = b"HTTP/1.1 200 OK\r\nvia: HTTP/1.1 x\r\n"
+    framed = frame_head(head, b"", 0, is_old=True, keep=False)
+    assert framed.startswith(b"HTTP/1.0 200 OK\r\nvia: HTTP/1.1 x\r\n")
 
 
 def test_behind_the_last_request_of_a_client_nothing_is_served() -> None:
