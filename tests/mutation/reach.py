@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterable, Iterator
 from difflib import SequenceMatcher
 from pathlib import Path
 from subprocess import DEVNULL, run
+from time import process_time
 
 import coverage
 import msgspec
@@ -29,7 +30,7 @@ IMPORT = -1
 
 
 class Measured(Struct):
-    """What one test file does: the seconds of each of its tests, and the lines they reach."""
+    """What one test file does: the CPU seconds of each of its tests, and the lines they reach."""
 
     digest: str
     tests: list[tuple[str, float]]
@@ -120,30 +121,30 @@ def _measure_apart(room: str, files: list[str], result: Path) -> dict[str, Measu
 
 
 class _Watch:
-    """A plugin that names the test which runs to coverage, and notes how long each takes.
+    """A plugin that names the test which runs to coverage, and notes what each costs.
 
     A test that fails although there is no mutant can notice none: it is named and left out.
     """
 
     def __init__(self, measurer: coverage.Coverage) -> None:
         self._measurer = measurer
-        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.seconds: dict[str, float] = {}
         self.failed: set[str] = set()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         self._measurer.switch_context(item.nodeid)
+        began = process_time()  # whatever else the machine does
         try:
             return (yield)
         finally:
+            self.seconds[item.nodeid] = process_time() - began
             self._measurer.switch_context("")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             self.failed.add(report.nodeid)
             sys.stderr.write(f"{report.nodeid} fails without any mutant: left out\n")
-        if not report.skipped:
-            self.seconds[report.nodeid] += report.duration
 
 
 def _measure(room: str, files: Iterable[str]) -> dict[str, Measured]:
