@@ -39,17 +39,25 @@ class Border:
         """Say whether the owner of a loopback listener is looked up."""
         return self._owners is not None
 
+    async def not_local(self, ip: Ip, _port: int) -> str | None:
+        """Say why no connection to a provider of the house may be made; None if one may.
+
+        Whose program listens on this machine is not asked: a person has named it.
+        """
+        here = _plain(ip)
+        return None if here.is_loopback or self._inside(here) else "not_local"
+
     async def why_not(self, ip: Ip, port: int) -> Why | None:
         """Say why no connection may be made there; None if one may."""
-        mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
-        plain = mapped or ip
+        plain = _plain(ip)
         if plain.is_loopback or plain.is_unspecified:
             return await self._why_not_here(plain, port)
-        if isinstance(plain, IPv6Address):
-            inside = any(plain in network for network in _HOUSE_V6)
-        else:
-            inside = self._in_the_house(plain) or any(plain in each for each in self._ranges)
-        return None if inside else "outside"
+        return None if self._inside(plain) else "outside"
+
+    def _inside(self, ip: Ip) -> bool:
+        if isinstance(ip, IPv6Address):
+            return any(ip in network for network in _HOUSE_V6)
+        return self._in_the_house(ip) or any(ip in each for each in self._ranges)
 
     async def _why_not_here(self, ip: Ip, port: int) -> Why | None:
         """Look who listens on this machine; nobody now may be anybody by the time we connect."""
@@ -62,6 +70,11 @@ class Border:
         if not listening:
             return "refused"
         return "other_user" if listening - self._users else None
+
+
+def _plain(ip: Ip) -> Ip:
+    """Take an IPv4 address out of the IPv6 one that it may be wrapped in."""
+    return (ip.ipv4_mapped if isinstance(ip, IPv6Address) else None) or ip
 
 
 def border_of(config: Config) -> Border:

@@ -75,7 +75,8 @@ def off_by_privacy(config: Config) -> dict[str, str]:
     """
     if config.routing.privacy != "local_only":
         return {}
-    return {each.name: 'routing.privacy is "local_only"' for each in config.providers}
+    away = (each.name for each in config.providers if not each.local)
+    return dict.fromkeys(away, 'routing.privacy is "local_only"')
 
 
 def _peers(timeouts: Timeouts, waits: Waits) -> dict[Generation, PeerRules]:
@@ -121,6 +122,7 @@ def _cloud(
         streams=provider.stream,
         missing=missing.get(provider.name, ""),
         dialect=provider.dialect,
+        local=provider.local,
         ignored=preset.ignored | _IGNORED.get(provider.dialect, frozenset()),
         quirks=preset.quirks,
     )

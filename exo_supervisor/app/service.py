@@ -60,7 +60,7 @@ from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.target import DISPATCHED
 from exo_supervisor.serve.token import Guard
 from exo_supervisor.serve.tokens import Tokens, decode_tokens, digest_of
-from exo_supervisor.serve.upstream import Upstream, open_sessions
+from exo_supervisor.serve.upstream import Upstream, open_house, open_sessions
 from exo_supervisor.views.advice import sum_up
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ async def serve(
     machine = Machine(current.policy(), clock())
     send, receive = anyio.create_memory_object_stream[Event](INBOX)
     nodes, clouds = open_sessions(border.why_not, most_kept=limits.file_limit() // 8)
-    async with nodes, clouds, send, receive:
+    house = open_house(border.not_local)
+    async with nodes, clouds, house, send, receive:
         fetch, live = Fetcher(nodes), LiveRequests(get_running_loop(), monotonic)
         health = _health(given, fetch, send, live, clock)
         placer = Placer(fetch, fetch.command, send, random.random, jitter=given.waits.jitter)
@@ -107,7 +108,7 @@ async def serve(
         about = _about(given, sources, live, records, machine)
         others = _others(given, machine, conductor, about, tokens, clients)
         prices = Prices({each.name: each.base_url for each in config.providers}, {})
-        upstream = Upstream(nodes, clouds, current.keys, proxies_of(config))
+        upstream = Upstream(nodes, clouds, current.keys, proxies_of(config), house=house)
         ingress = _ingress(
             given, current, conductor, live, sinks, upstream, prices, machine.catalog
         )
@@ -119,14 +120,18 @@ async def serve(
                 _start(tasks, [PriceBook(prices)])
             _start(
                 tasks,
-                [*_listings(given, current, clouds, send), *sources.services, *_advertise(given)],
+                [
+                    *_listings(given, current, clouds, house, send),
+                    *sources.services,
+                    *_advertise(given),
+                ],
             )
             await _listen(listener, given, clients)
             started()
             await stop()
             await _drain(listener, live)
             tasks.cancel_scope.cancel()
-    for side, client in (("nodes", nodes), ("clouds", clouds)):
+    for side, client in (("nodes", nodes), ("clouds", clouds), ("house", house)):
         log.debug("connections_closed", side=side, **asdict(client.statistics()))
     log.info("service_stopped")
 
@@ -278,18 +283,23 @@ def _start(tasks: TaskGroup, services: Sequence[Service]) -> None:
 
 
 def _listings(
-    given: Given, current: Current, clouds: Client, send: MemoryObjectSendStream[Event]
+    given: Given,
+    current: Current,
+    clouds: Client,
+    house: Client,
+    send: MemoryObjectSendStream[Event],
 ) -> Iterator[Listing]:
     """Ask the providers for their lists, those behind one proxy together."""
-    ways: dict[Proxy | None, list[Source]] = {}
+    ways: dict[tuple[Client, Proxy | None], list[Source]] = {}
     off = off_by_privacy(given.config)
     for each in given.config.providers:
         if each.name in given.keys and each.name not in off:
             key = partial(current.key, each.name)
-            source = Source(ProviderName(each.name), each.base_url, key, each.dialect)
-            ways.setdefault(proxy_of(each), []).append(source)
-    for proxy, sources in ways.items():
-        yield Listing(Fetcher(clouds, proxy), send, sources)
+            source = Source(ProviderName(each.name), each.base_url, key, each.dialect, each.local)
+            way = house if each.local else clouds, proxy_of(each)
+            ways.setdefault(way, []).append(source)
+    for way, sources in ways.items():
+        yield Listing(Fetcher(*way), send, sources)
 
 
 def _advertise(given: Given) -> list[Service]:

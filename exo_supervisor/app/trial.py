@@ -19,7 +19,7 @@ from exo_supervisor.fleet_io.probe import Prober
 from exo_supervisor.fleet_io.provider_models import Source, ask_for_list
 from exo_supervisor.fleet_io.read_state import read_placement
 from exo_supervisor.runtime.fetch import GetError
-from exo_supervisor.serve.upstream import open_sessions
+from exo_supervisor.serve.upstream import open_house, open_sessions
 from exo_supervisor.views.explain import reason_of
 from exo_supervisor.wire.errors import WireError
 
@@ -47,9 +47,11 @@ async def try_all(
 
     An `optional` seed is one that nobody wrote down: it is not missed.
     """
-    nodes, clouds = open_sessions(border_of(config).why_not)
+    border = border_of(config)
+    nodes, clouds = open_sessions(border.why_not)
+    house = open_house(border.not_local)
     found: dict[int, list[Finding]] = {}
-    async with nodes, clouds, anyio.create_task_group() as tasks:
+    async with nodes, clouds, house, anyio.create_task_group() as tasks:
 
         async def node(place: int, url: str) -> None:
             tried = await _try_node(Fetcher(nodes), url, config.health.timeout)
@@ -57,7 +59,7 @@ async def try_all(
             found[place] = [tried if missed else Finding("off", "node", tried.text)]
 
         async def provider(place: int, each: Provider) -> None:
-            fetch = Fetcher(clouds, proxy_of(each))
+            fetch = Fetcher(house if each.local else clouds, proxy_of(each))
             tried, listed = await _try_provider(fetch, each, found_keys)
             found[place] = [*tried, *_unlisted(config, each.name, listed)]
 

@@ -6,6 +6,7 @@ from typing import cast
 from exo_supervisor.config.builder import Builder
 from exo_supervisor.config.client_checks import check_clients
 from exo_supervisor.config.literal import shown
+from exo_supervisor.config.network_checks import is_public
 from exo_supervisor.config.row_checks import check_names, check_rows
 
 _SERVING = ("exo", "cloud", "any_of", "fallback")
@@ -16,6 +17,8 @@ def cross_check(builder: Builder) -> None:
     """Promise a fault in `builder` for each pair of values that contradict each other."""
     _rests(builder)
     _advertise(builder)
+    for label in builder.listed("provider"):
+        _local(builder, label)
     check_names(builder, "provider")
     check_rows(builder)
     check_clients(builder)
@@ -45,6 +48,22 @@ def _advertise(builder: Builder) -> None:
         message = f"{key} has nothing to announce: server.tcp opens no listener"
         hint = 'set server.tcp, for example to "127.0.0.1:11435"'
         builder.refuse(builder.places[key](None), key, "bad_value", message, hint)
+
+
+def _local(builder: Builder, label: str) -> None:
+    """Refuse a provider of the house whose way leads out of it; a name is asked for later."""
+    if not builder.get(label, "local"):
+        return
+    key, at = f"{label}.local", builder.places[f"{label}.local"](None)
+    if builder.get(label, "proxy"):
+        message = "provider.local is of the house, and provider.proxy leads out of it"
+        builder.refuse(at, key, "bad_value", message, "remove one of them")
+    url = str(builder.get(label, "base_url") or "")
+    ranges = cast("tuple[str, ...]", builder.get("discovery", "ranges"))
+    if is_public(url, ranges):
+        message = "provider.local is of the house, and its base_url is a public address"
+        hint = "if it stands in yours, add its network to discovery.ranges"
+        builder.refuse(at, key, "bad_value", message, hint)
 
 
 def _targets(builder: Builder, label: str) -> None:

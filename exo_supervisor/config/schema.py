@@ -208,6 +208,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     models: tuple[Id, ...] = ()
     stream: bool = True
     "False: it is never asked for a stream, not even on behalf of a client that wants one."
+    local: bool = False
+    "True: it is one of the house. No preset says so, only whoever knows where it stands."
     proxy: ProxyUrl = ""
     connect: Seconds | None = None
     headers: Seconds | None = None

@@ -138,6 +138,8 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     dialect: str | None = None
     without: frozenset[str] = frozenset()
     key: int = 0
+    local: bool = False
+    """It is a provider of the house."""
 
 
 class CancelAttempt(BaseEffect, frozen=True, kw_only=True):

@@ -195,6 +195,13 @@ class ProviderFailed(BaseEvent, frozen=True, kw_only=True):
     answered: bool = False
 
 
+class ProviderVetted(BaseEvent, frozen=True, kw_only=True):
+    """A provider of the house told which models it serves itself; None: it hands none on."""
+
+    provider: ProviderName
+    housed: frozenset[ModelId] | None
+
+
 class RequestArrived(BaseEvent, frozen=True, kw_only=True):
     """A client wants an answer.
 
@@ -311,6 +318,7 @@ Event = (
     | AddressesRead
     | ProviderListed
     | ProviderFailed
+    | ProviderVetted
     | RequestArrived
     | ContentSeen
     | AttemptQuieted

@@ -20,6 +20,7 @@ from exo_supervisor.core.events import (
     ProbeFailed,
     ProviderFailed,
     ProviderListed,
+    ProviderVetted,
     SourceHeard,
 )
 from exo_supervisor.core.fleet.grouping import Grouping
@@ -166,6 +167,11 @@ class FleetEvents:
         name = "provider_list_refused" if event.answered else "provider_unreached"
         return [say("warning", name, provider=event.provider, why=event.why)]
 
+    def vetted(self, event: ProviderVetted, _now: float) -> list[Effect]:
+        """Take in which models a provider of the house serves itself."""
+        self._tables.clouds.vetted(event.provider, event.housed)
+        return []
+
     def sweep(self, now: float) -> list[Effect]:
         """Name what is stuck; drop the nodes that were silent for long and that no person named."""
         effects: list[Effect] = [*stuck_nodes(self._registry, now)]
@@ -230,7 +236,11 @@ class FleetEvents:
         if not all(node is not None and node.looked for node in seeds):
             return False
         providers = self._tables.clouds.providers.values()
-        unlisted = (each for each in providers if each.cloud.keys and not each.cloud.models)
+        unlisted = (
+            each
+            for each in providers
+            if each.cloud.keys and (each.cloud.local or not each.cloud.models)
+        )
         return all(provider.looked for provider in unlisted)
 
     def regrouped(self) -> list[Effect]:

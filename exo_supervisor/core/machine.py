@@ -68,6 +68,7 @@ from exo_supervisor.core.events import (
     ProbeFailed,
     ProviderFailed,
     ProviderListed,
+    ProviderVetted,
     RequestArrived,
     RequestEnded,
     SourceHeard,
@@ -128,6 +129,7 @@ class Machine:
             PlacementFailed: (fleet.unread, "if_changed"),
             ProviderListed: (fleet.listed, "always"),
             ProviderFailed: (fleet.unlisted, "if_changed"),
+            ProviderVetted: (fleet.vetted, "always"),
             SourceHeard: (fleet.heard, "if_changed"),
             # What no request waits for.
             NodeSighted: (fleet.sighted, None),

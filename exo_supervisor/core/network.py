@@ -24,6 +24,7 @@ Why = Literal[
     "bad_key",
     "outside",
     "other_user",
+    "not_local",
 ]
 """Why a look at somebody failed: refused, timed out and wrong answer are three stories."""
 

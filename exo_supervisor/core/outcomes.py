@@ -58,6 +58,7 @@ class Fault(Enum):
     NONE = "none"
     CONNECT = "connect"
     CONNECT_TIMEOUT = "connect_timeout"
+    NOT_LOCAL = "not_local"
     TLS = "tls"
     RESET = "reset"
     RESET_EARLY = "reset_early"
@@ -99,6 +100,7 @@ VERDICTS: dict[Fault, Verdict] = {
     Fault.NONE: Verdict(Outcome.SUCCESS, Blame.NOBODY, Next.NOWHERE),
     Fault.CONNECT: _AT_TARGET,
     Fault.CONNECT_TIMEOUT: _AT_TARGET,
+    Fault.NOT_LOCAL: _AT_TARGET,
     Fault.TLS: _AT_TARGET,
     Fault.RESET: _AT_TARGET,
     Fault.RESET_EARLY: Verdict(Outcome.FAILURE, Blame.TARGET, Next.SAME_ONCE),

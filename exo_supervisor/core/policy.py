@@ -104,6 +104,13 @@ class Cloud(Struct, frozen=True):
     """Demands that it does not honour."""
     quirks: frozenset[str] = frozenset()
     """Fields of its dialect that it does not take."""
+    local: bool = False
+    """A person said that it is one of the house."""
+
+    @property
+    def side(self) -> Side:
+        """Which side it belongs to."""
+        return "exo" if self.local else "cloud"
 
 
 class ModelRule(Struct, frozen=True):

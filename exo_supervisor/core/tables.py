@@ -12,7 +12,7 @@ from exo_supervisor.core.load.heads import Heads
 from exo_supervisor.core.load.latency import Latencies
 from exo_supervisor.core.load.marks import Absences, BusyMarks, Declines, Quirks
 from exo_supervisor.core.load.prefill import Prefill
-from exo_supervisor.core.names import Address, ClusterKey, ModelId, ProviderName, Scope
+from exo_supervisor.core.names import Address, ClusterKey, ModelId, ProviderName, Scope, Side
 from exo_supervisor.core.placement.desired import DesiredModels
 from exo_supervisor.core.placement.reconciler import Reconciler
 from exo_supervisor.core.policy import ModelRule, Policy
@@ -82,18 +82,23 @@ class Tables:
         A provider counts that was reached since its last failure and that no operator shut.
         """
         order = self.policy.order
-        if "exo" in order and next(self.registry.ready_models(), None) is not None:
+        if "exo" in order and (self.stand_by(now, "exo") or any(self.registry.ready_models())):
             return True
         return "cloud" in order and self.cloud_stands_by(now)
 
     def cloud_stands_by(self, now: float) -> bool:
         """Say whether any provider could take a request now, by what was seen of it."""
-        if self.policy.local_only:
-            return False
-        return any(
-            provider.stands_by(now) and not self.breakers.held_open((name, None))
+        return not self.policy.local_only and bool(self.stand_by(now, "cloud"))
+
+    def stand_by(self, now: float, side: Side) -> list[ProviderName]:
+        """List the providers of a side that could take a request now, by what was seen of them."""
+        return [
+            name
             for name, provider in self.clouds.providers.items()
-        )
+            if provider.cloud.side == side
+            and provider.stands_by(now)
+            and not self.breakers.held_open((name, None))
+        ]
 
     def breaker_key(self, target: str, model: ModelId | None) -> Key:
         """Name the breaker of a target, or of a model where that target's models live.

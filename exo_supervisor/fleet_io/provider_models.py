@@ -7,17 +7,20 @@ from typing import NamedTuple
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
-from exo_supervisor.core.events import Event, ProviderFailed, ProviderListed
+from exo_supervisor.core.events import Event, ProviderFailed, ProviderListed, ProviderVetted
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.runtime.fetch import Get, GetError
 from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.identity import HttpAnswer
+from exo_supervisor.wire.ollama.housed import read_housed
 from exo_supervisor.wire.openai.outbound import read_models
 from exo_supervisor.wire.table import DIALECTS
 
 FIRST_PAUSE = 10.0
 """Seconds before a provider that failed is asked again; it doubles up to the interval."""
 
+VET_EVERY = 30.0
+"""Seconds after which one of the house is asked again what it hands on: any name may be by then."""
 _LONGEST = 16 * 2**20
 _BAD_KEY = frozenset({401, 402, 403})
 
@@ -29,6 +32,7 @@ class Source(NamedTuple):
     url: str
     key: Callable[[], str | None]
     dialect: str = "openai"
+    local: bool = False
 
 
 class Listing:
@@ -57,14 +61,31 @@ class Listing:
     async def _poll(self, source: Source) -> None:
         pause = FIRST_PAUSE
         while True:
+            if source.local and (vetted := await vet(self._get, source, self._timeout)):
+                await self._inbox.send(vetted)
             event = await ask_for_list(self._get, source, self._timeout)
             await self._inbox.send(event)
             if isinstance(event, ProviderListed):
                 pause = FIRST_PAUSE
-                await anyio.sleep(self._interval)
+                await anyio.sleep(
+                    min(self._interval, VET_EVERY) if source.local else self._interval
+                )
             else:
                 await anyio.sleep(min(pause, self._interval))
                 pause *= 2
+
+
+async def vet(get: Get, source: Source, wait: float) -> ProviderVetted | None:
+    """Ask a provider of the house what it serves itself, as Ollama tells it; None: unreachable."""
+    headers = DIALECTS[source.dialect].headers(source.key())
+    url = f"{source.url.rstrip('/').removesuffix('/v1')}/api/tags"
+    try:
+        reply = await get(url, timeout=wait, limit=_LONGEST, headers=headers)
+    except GetError:
+        return None
+    told = reply.status in (HTTPStatus.OK, *_BAD_KEY)  # who hides it may hand anything on
+    housed = read_housed(reply.body) if told else None
+    return ProviderVetted(provider=source.name, housed=housed)
 
 
 async def ask_for_list(get: Get, source: Source, wait: float) -> ProviderListed | ProviderFailed:

@@ -126,7 +126,8 @@ class Attempt:
             else:
                 call.close()
         request = self._request  # what it cost is known once nothing more of it goes out
-        if request is not None and self.start.generation is None and request.sent:
+        leaves = self.start.generation is None and not self.start.local
+        if request is not None and leaves and request.sent:
             self._owner.record.leave(self.start.target, request.sent)
         if self._held is not None:
             self._held.close()

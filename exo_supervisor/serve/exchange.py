@@ -16,7 +16,7 @@ from math import inf
 from typing import Protocol
 from zlib import crc32
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartAttempt
 from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
@@ -149,6 +149,7 @@ class Exchange:
     def _start(self, start: StartAttempt) -> None:
         record = self.record
         record.target, record.attempts, record.shift = start.target, start.attempt, start.shift
+        record.house = start.local or UNSET
         if start.continues and self._continuation is None:
             self._continuation = Continuation(self._chat)
         chat = self._chat if self._continuation is None else self._continuation.ask(start)

@@ -58,9 +58,10 @@ class Upstream:
         keys: Callable[[], KeysByName],
         proxies: Mapping[str, Proxy] | None = None,
         *,
+        house: Sender | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._nodes, self._clouds = nodes, clouds
+        self._nodes, self._clouds, self._house = nodes, clouds, house or clouds
         self._keys, self._proxies = keys, proxies or {}
         self._headers: dict[tuple[str, int], bytes | None] = {}
         self._headers_with = keys()
@@ -74,7 +75,8 @@ class Upstream:
         if traits.exo:
             sender, headers = self._nodes, self._node_headers
         else:
-            sender, headers = self._clouds, self._headers_of(start.target, start.key, dialect)
+            sender = self._house if start.local else self._clouds
+            headers = self._headers_of(start.target, start.key, dialect)
         if headers is None:
             return None
         if chat.headers and not traits.exo and DIALECTS.get(chat.dialect) is dialect:
@@ -125,6 +127,8 @@ def dialect_of(start: StartAttempt) -> Dialect:
 
 def opening_fault(error: HttpError) -> Fault:
     """Name what kept an answer from beginning."""
+    if error.detail == Fault.NOT_LOCAL.value:
+        return Fault.NOT_LOCAL
     row = MEANINGS[error.fault.value]
     return row.connect if error.stage is Stage.CONNECT else row.head
 
@@ -142,3 +146,8 @@ def open_sessions(why_not: WhyNot | None = None, *, most_kept: int = 0) -> tuple
     """
     nodes = Client(idle=NODE_IDLE, kept=NODE_KEPT, most_kept=most_kept, why_not=why_not)
     return nodes, Client(idle=PROVIDER_IDLE, tcp_keepalive=True)
+
+
+def open_house(not_local: WhyNot) -> Client:
+    """Make the client for providers of the house; each address is asked of before it connects."""
+    return Client(idle=PROVIDER_IDLE, tcp_keepalive=True, why_not=not_local)

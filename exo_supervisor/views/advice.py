@@ -134,10 +134,13 @@ def sum_up(machine: Machine, now: float) -> str:
         return "still looking at nodes and providers"
     order, registry = machine.tables.policy.order, machine.tables.registry
     local = "exo" in order and next(registry.ready_models(), None) is not None
+    house = machine.tables.stand_by(now, "exo") if "exo" in order else []
     cloud = "cloud" in order and machine.tables.cloud_stands_by(now)
     if local:
         missing = ", no cloud stands by" if machine.tables.clouds.providers else ""
         return "Exo serves, cloud stands by" if cloud else f"Exo serves{missing}"
+    if house:
+        return f"{house[0]} serves at home, no model is ready at Exo"
     exo = "no model is ready" if registry.any_up() else "no Exo node found"
     if "exo" not in order:
         exo = "routing.order has no exo"
@@ -149,7 +152,7 @@ def sum_up(machine: Machine, now: float) -> str:
 def _no_cloud(machine: Machine, now: float) -> str:
     """Say why no provider could serve."""
     tables = machine.tables
-    providers = tables.clouds.providers.values()
+    providers = [each for each in tables.clouds.providers.values() if not each.cloud.local]
     states = {provider.state(now) for provider in providers}
     if not states:
         return "no provider is configured"

@@ -21,6 +21,7 @@ _WHY = {
     "bad_key": "it asks for a key",
     "outside": "its name leads out of this network",
     "other_user": "listened on by another user",
+    "not_local": "its address is not of this house",
 }
 _TRY = {
     "refused": "start Exo there, or put the port of its --api-port into discovery.static",

@@ -142,7 +142,8 @@ def _lost(machine: Machine, ids: list[ModelId], now: float) -> str | None:
 
 
 def _is_cloud(machine: Machine, target: str) -> bool:
-    return machine.tables.clouds.get(target) is not None
+    provider = machine.tables.clouds.get(target)
+    return provider is not None and not provider.cloud.local
 
 
 def _places(
@@ -157,6 +158,8 @@ def _places(
             why = "held open by the operator"
         for model in ids:
             reason = why or clouds.unlisted(provider, model)
+            if not cloud.serves(model):
+                reason = reason or "it hands this model on, which leaves the house"
             yield Where(provider, model, not reason, reason, None)
         return
     for model in ids:

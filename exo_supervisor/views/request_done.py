@@ -38,6 +38,8 @@ class RequestLine(Struct, gc=False):
     egress_bytes: int = 0
     egress: dict[str, int] | UnsetType = UNSET
     """Bytes that left the house, by the provider they went to; unset where none did."""
+    house: bool | UnsetType = UNSET
+    """Its target is a provider of the house; unset where it is none."""
 
     def facts(self) -> dict[str, object]:
         """Return what is set, as its line has it."""
@@ -106,7 +108,9 @@ class RequestDone(Struct, frozen=True, gc=False):
 
 def side_of(line: RequestLine) -> Side | None:
     """Tell on which side a request was served last; None where no target was asked."""
-    return None if line.target is None else target_side(line.target)
+    if line.target is None:
+        return None
+    return "exo" if line.house is True else target_side(line.target)
 
 
 def target_side(target: object) -> Side:

@@ -85,6 +85,6 @@ def _awaited(
 ) -> Literal["first_look", "model", "turn"]:
     if request_state.first_look:
         return "first_look"
-    models = [each for tier in request_state.tiers if tier.side == "exo" for each in tier.models]
+    models = [each for tier in request_state.tiers if tier.provider is None for each in tier.models]
     ready = any(machine.tables.registry.where_ready(model) for model in models)
     return "model" if not ready and machine.tables.reconciler.expects(models) else "turn"

@@ -10,7 +10,7 @@ from exo_supervisor.core.near_names import near, similar_clause
 from exo_supervisor.core.outcomes import TELLING, Fault
 from exo_supervisor.core.policy import Cloud
 
-_UNREACHED = frozenset({Fault.CONNECT, Fault.CONNECT_TIMEOUT, Fault.TLS})
+_UNREACHED = frozenset({Fault.CONNECT, Fault.CONNECT_TIMEOUT, Fault.TLS, Fault.NOT_LOCAL})
 _ANSWERED = frozenset(
     {
         Fault.NONE, Fault.SERVER_ERROR, Fault.BAD_STATUS, Fault.CONTENT_TYPE, Fault.ERROR_EVENT,
@@ -42,6 +42,22 @@ class Provider(Struct):
     keys: list[Key] = field(default_factory=list[Key])
     """One for each of `cloud.keys`, in their order."""
     reached: bool | None = None
+    vetted: bool = False
+    """One of the house was asked which models it serves itself: it may hand others on."""
+    housed: frozenset[ModelId] | None = None
+    """Those that it named; None: it hands none on."""
+
+    def serves(self, model: ModelId) -> bool:
+        """Say whether it may be asked for a model: one of the house for what stays in it.
+
+        Ollama serves models of its own cloud beside those on its disk, under names that end so, or
+        under any name that was given to one; until it has told of which, it is asked for none.
+        """
+        if not self.cloud.local:
+            return True
+        if not self.vetted or model.casefold().endswith("cloud"):
+            return False
+        return self.housed is None or not self.housed.isdisjoint((model, f"{model}:latest"))
 
     def usable(self, now: float) -> bool:
         """Say whether it may be asked: it has a key that was not refused of late."""
@@ -102,7 +118,7 @@ class Clouds:
             known = before.get(cloud.name)
             keys = [GOOD] * cloud.keys
             provider = Provider(cloud, dict.fromkeys(cloud.models), keys=keys)
-            if known is not None and known.cloud.url == cloud.url:
+            if known is not None and _stayed(known, provider):
                 provider = structs.replace(known, cloud=cloud, keys=keys)
                 provider.listed = dict.fromkeys(cloud.models) or known.own
             self.providers[cloud.name] = provider
@@ -138,10 +154,17 @@ class Clouds:
         """Take a provider's own list in; what was configured for it limits the list."""
         provider = self.providers[name]
         provider.looked, provider.reached, provider.why = True, True, ""
+        models = tuple(model for model in models if provider.serves(model))
         provider.own, provider.contexts = dict.fromkeys(models), contexts or {}
         provider.capabilities = capabilities or {}
         if not provider.cloud.models:
             provider.listed = provider.own
+
+    def vetted(self, name: ProviderName, housed: frozenset[ModelId] | None) -> None:
+        """Note which models one of the house serves itself; None: it hands none on."""
+        provider = self.providers.get(name)
+        if provider is not None:
+            provider.vetted, provider.housed = True, housed
 
     def failed(self, name: ProviderName, why: str, *, answered: bool = False) -> None:
         """Note that a provider did not give its list; what it listed before still stands.
@@ -185,4 +208,5 @@ class Clouds:
 
 
 def _stayed(was: Provider, now: Provider | None) -> bool:
-    return now is not None and now.cloud.url == was.cloud.url
+    """Say whether a provider is who it was, in the house or out of it."""
+    return now is not None and (now.cloud.url, now.cloud.local) == (was.cloud.url, was.cloud.local)

@@ -4,6 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+Kind = Literal["requests", "tokens"]
+
 LETTERS = 4
 """Bytes of a prompt to a token, roughly."""
 MOST_NEEDED = 8192
@@ -13,7 +15,7 @@ MOST_NEEDED = 8192
 class Allowance(Struct, frozen=True):
     """So many requests or tokens are left until the reset, which is in so many seconds."""
 
-    kind: Literal["requests", "tokens"]
+    kind: Kind
     left: int
     reset: float
 
@@ -24,5 +26,8 @@ def spent_for(told: tuple[Allowance, ...], under_way: int, size: int) -> float:
     So it is where nothing is left, or less than the `under_way` beside this request need, for it
     may not have counted those; of tokens, where another prompt of this `size` does not fit.
     """
-    need = {"requests": max(1, under_way), "tokens": max(1, min(size // LETTERS, MOST_NEEDED))}
+    need: dict[Kind, int] = {
+        "requests": max(1, under_way),
+        "tokens": max(1, min(size // LETTERS, MOST_NEEDED)),
+    }
     return max((each.reset for each in told if each.left < need[each.kind]), default=0.0)

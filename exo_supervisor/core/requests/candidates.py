@@ -111,15 +111,18 @@ def block(candidate: Candidate, seen: Seen, tables: Tables, now: float) -> Block
 
 def _block_at_cloud(candidate: Candidate, seen: Seen, tables: Tables, now: float) -> Block | None:
     provider = tables.clouds.get(candidate.target)
-    if provider is None or seen.local_only:  # the policy may have changed since it came
+    # The policy may have changed since it came.
+    if provider is None or (seen.local_only and not provider.cloud.local):
         return Block.CLOUD
     cloud = provider.cloud
+    if not provider.serves(candidate.model):
+        return Block.NOT_READY
     if seen.demands & cloud.ignored or (seen.native and cloud.dialect != seen.dialect):
         return Block.FIELD
     if PREFILL in seen.demands and tables.quirks.has(candidate.pair, PREFILL):
         return Block.FIELD
     if candidate.key >= len(provider.keys) or not provider.keys[candidate.key].usable(now):
-        return Block.CLOUD
+        return Block.DOWN if cloud.local else Block.CLOUD
     if tables.absent.holds(candidate.pair, now):
         return Block.NOT_READY
     return None
@@ -211,6 +214,7 @@ def why_none(blocks: set[Block], tables: Tables) -> Block:
     """Name the one reason that stands for a tier in which nothing can be taken."""
     for reason in (
         Block.FAILED, Block.BUSY, Block.BREAKER, Block.FIELD, Block.CLOUD, Block.NOT_READY,
+        Block.DOWN,
     ):  # fmt: skip
         if reason in blocks:
             return reason

@@ -15,7 +15,7 @@ from exo_supervisor.core.requests.rows import Link, Rows, fits
 
 
 class Tier(Struct, frozen=True):
-    """Targets of equal standing: all of Exo, or one provider."""
+    """Targets of equal standing: all of Exo, or one provider, which may be one of the house."""
 
     side: Side
     models: tuple[ModelId, ...]
@@ -211,16 +211,16 @@ class Catalog:
 
     def _tiers(self, link: Link) -> Iterator[Tier]:
         for side in self._policy.order:
-            if side == "cloud":
-                yield from self._cloud_tiers(link)
-            elif link.exo:
+            if side == "exo" and link.exo:
                 yield Tier("exo", link.exo, row=link.name)
+            yield from self._provider_tiers(link, side)
 
-    def _cloud_tiers(self, link: Link) -> Iterator[Tier]:
-        for name in self._clouds.providers:
-            models = tuple(model for provider, model in link.cloud if provider == name)
-            if models:
-                yield Tier("cloud", models, name, row=link.name)
+    def _provider_tiers(self, link: Link, side: Side) -> Iterator[Tier]:
+        """List the providers of a side; those of the house come behind Exo's nodes."""
+        for name, provider in self._clouds.providers.items():
+            models = tuple(model for at, model in link.cloud if at == name)
+            if models and provider.cloud.side == side:
+                yield Tier(side, models, name, row=link.name)
 
 
 def _fit(models: tuple[str, ...], *names: str) -> bool:

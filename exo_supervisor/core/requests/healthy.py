@@ -30,10 +30,12 @@ def start_at_once(event: RequestArrived, route: Route, tables: Tables, now: floa
         found = _at_node(model, event, tables, now)
         return None if found is None else Start(found, "exo")
     provider = tables.clouds.providers.get(tier.provider)
-    key = None if provider is None else provider.first_key(now)
-    if key is None or (event.session and provider is not None and len(provider.keys) > 1):
+    if provider is None or not provider.serves(model):
         return None
-    return Start(tables.candidates.at_provider(tier.provider, model, key), "cloud")
+    key = provider.first_key(now)
+    if key is None or (event.session and len(provider.keys) > 1):
+        return None
+    return Start(tables.candidates.at_provider(tier.provider, model, key), tier.side)
 
 
 def _at_node(model: ModelId, event: RequestArrived, tables: Tables, now: float) -> Candidate | None:

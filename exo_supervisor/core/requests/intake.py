@@ -63,7 +63,7 @@ def _narrow(state: RequestState, event: RequestArrived, route: Route) -> Refusal
 def _fit(tiers: tuple[Tier, ...], event: RequestArrived, name: str) -> tuple[Tier, ...]:
     """Leave out whoever cannot serve such a request, however well it is."""
     if event.native_demands:  # no Exo honours one, so that none is placed for it
-        tiers = tuple(tier for tier in tiers if tier.side != "exo")
+        tiers = tuple(tier for tier in tiers if tier.provider is not None)
     rows = [tier.row for tier in tiers]
     if rows and EMBEDDINGS in event.demands:  # vectors of another model mean something else
         row = name if name in rows else rows[0]
@@ -79,7 +79,7 @@ def place_on_demand(state: RequestState, tables: Tables, now: float) -> list[Eff
     if state.event.native_demands:
         return []
     stays, own = state.seen.local_only, state.tiers_of(route.name)
-    models = (model for tier in own if tier.side == "exo" for model in tier.models)
+    models = (model for tier in own if tier.provider is None for model in tier.models)
     if any(registry.where_ready(model, local_only=stays) for model in models):
         return []
     return tables.reconciler.demand(route.exo, now)

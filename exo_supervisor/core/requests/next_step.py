@@ -243,7 +243,7 @@ def _await_model(state: RequestState, tables: Tables, now: float) -> Step | None
     until = state.arrived + tables.policy.load_wait
     if now >= until or state.rejected is not None:
         return None
-    tiers = [tier for tier in state.tiers if tier.side == "exo"]
+    tiers = [tier for tier in state.tiers if tier.provider is None]
     if not any(tables.reconciler.expects(tier.models) for tier in tiers):
         return None
     where_ready, stays = tables.registry.where_ready, state.seen.local_only

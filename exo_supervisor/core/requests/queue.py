@@ -30,7 +30,7 @@ class Waiting:
         request = state.event.request
         if request in self.line:
             return
-        models = tuple({m for tier in state.tiers if tier.side == "exo" for m in tier.models})
+        models = tuple({m for tier in state.tiers if tier.provider is None for m in tier.models})
         self.line[request] = models
         for model in models:
             self._by_model.setdefault(model, {})[request] = None

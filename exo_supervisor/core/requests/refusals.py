@@ -162,7 +162,7 @@ def _refused_keys(state: RequestState, tables: Tables, now: float) -> Iterator[s
 
 def _only_found(state: RequestState, tables: Tables) -> Address | None:
     """Name a node that could serve what must stay in the house, if a person trusted it."""
-    models = [model for tier in state.tiers if tier.side == "exo" for model in tier.models]
+    models = [model for tier in state.tiers if tier.provider is None for model in tier.models]
     nodes, where = tables.registry.nodes, tables.registry.where_placed
     ready = (cluster for model in models for cluster, placed in where(model) if placed.ready)
     members = (nodes[member] for cluster in ready for member in cluster.members)

@@ -55,6 +55,7 @@ def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAtte
         dialect=dialect,
         without=attempt.without,
         key=candidate.key,
+        local=candidate.provider is not None and attempt.side == "exo",
     )
 
 

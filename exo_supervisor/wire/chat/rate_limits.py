@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from exo_supervisor.core.load.allowance import Allowance
+from exo_supervisor.core.load.allowance import Allowance, Kind
 from exo_supervisor.wire.chat.retry_after import MAX_WAIT, moment
 
-_PAIRS: Final = (
+_PAIRS: Final[tuple[tuple[str, str, Kind], ...]] = (
     ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests", "requests"),
     ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens", "tokens"),
     ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset", "requests"),
