@@ -12,7 +12,15 @@ import pytest
 from anyio.abc import SocketStream
 
 from exo_supervisor.http.client import Client, encode_headers
-from exo_supervisor.http.connect import LOST_AFTER, LOST_AFTER_REUSED, ConnectOptions, connect
+from exo_supervisor.http.connect import (
+    LOST_AFTER,
+    LOST_AFTER_REUSED,
+    PROBE_EVERY,
+    PROBE_IDLE,
+    ConnectOptions,
+    connect,
+    set_keepalive,
+)
 from exo_supervisor.http.connection import LEAVE_BYTES, Connection
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.resolver import Address, IpAddress, Resolver
@@ -425,6 +433,18 @@ async def test_the_kernel_watches_over_a_peer_far_away() -> None:
         async with Client(idle=3.0) as client:
             assert await options(client, server.url) == (0, 0)
             assert await options(client, server.url) == (0, 0)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="another platform's way")
+@pytest.mark.parametrize(("lost_after", "probes"), [(10.0, 2), (1.0, 1)])
+def test_a_silent_peer_is_probed_as_often_as_its_time_allows(
+    lost_after: float, probes: int
+) -> None:
+    with socket.socket() as plain:
+        set_keepalive(plain, lost_after)
+        kept = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        read = [plain.getsockopt(socket.IPPROTO_TCP, each) for each in kept]
+    assert read == [PROBE_IDLE, PROBE_EVERY, probes]
 
 
 async def test_a_large_body_arrives_whole() -> None:
