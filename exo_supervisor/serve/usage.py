@@ -46,12 +46,13 @@ def attempt_done(
     tokens = () if used is None else (
         used.prompt_tokens, used.completion_tokens, used.cached_tokens,
         used.cache_write_tokens, used.cache_write_1h_tokens, used.reasoning_tokens,
-        _cost(used, price_of(start.target, start.model)) if start.generation is None else None,
     )  # fmt: skip
+    is_paid = start.generation is None and not start.local
     return AttemptDone(
         start.target, start.model, reading and reading.served_model, start.shift,
         attempt.began - arrived, now - arrived, attempt.head_after, attempt.ttft,
-        failure.fault.value, failure.status, failure.loggable, *tokens,
+        failure.fault.value, failure.status, failure.loggable, *tokens, local=start.local,
+        cost=_cost(used, price_of(start.target, start.model)) if used and is_paid else None,
     )  # fmt: skip
 
 

@@ -95,6 +95,8 @@ class AttemptDone(Struct, frozen=True, gc=False):
     cache_write_tokens: int = 0
     cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
+    local: bool = False
+    """Its target is a provider of the house."""
     cost: int | None = None
     """Pico-units of money; None: nobody was paid, or nobody knows how much."""
 

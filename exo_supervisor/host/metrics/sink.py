@@ -107,7 +107,7 @@ class MetricsSink:
             self._attempted(model, attempt)
 
     def _attempted(self, model: str, attempt: AttemptDone) -> None:
-        where = (model, target_side(attempt.target))
+        where = (model, "exo" if attempt.local else target_side(attempt.target))
         self.attempts.add(where)
         if attempt.cost is not None:
             self.spent.add((attempt.target,), attempt.cost / 1_000_000)

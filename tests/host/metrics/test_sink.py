@@ -90,3 +90,12 @@ def test_what_is_announced_is_counted_by_its_own_words() -> None:
     assert sink.shifts.sums == {("exo", "cloud", "breaker_open"): 1}
     assert sink.transitions.sums == {("exo", to): 1 for to in ("open", "half_open", "closed")}
     assert sink.events.sums["node_up", "info"] == 1
+
+
+def test_a_provider_of_the_house_counts_on_exo_s_side() -> None:
+    sink = a_sink("house")
+    record = a_record(target="near", house=True)
+    near = structs.replace(record.tried[1], target="near", local=True)
+    sink.done(structs.replace(record, tried=[near]))
+    assert sink.attempts.sums == {("house", "exo"): 1}
+    assert sink.requests.sums == {("openai", "default", "house", "exo", "success"): 1}
