@@ -21,9 +21,7 @@ def take_rates(key: str, value: object) -> dict[str, int] | Unfit:
         if name not in _RATES:
             near = get_close_matches(name[:64], _RATES, n=1)
             hint = f"similar key: `{near[0]}`" if near else _EXAMPLE
-            return Unfit(
-                "unknown_key", f"{key} holds `{shown(name)[1:-1]}`, which it has not", hint
-            )
+            return Unfit("unknown_key", f"{key} has no `{shown(name)[1:-1]}`", hint)
         if type(each) is not int or not 0 <= each <= _MOST:
             message = f"{key}.{name} wants a whole number from 0 to {_MOST}, got {shown(each)}"
             return Unfit("bad_value", message, _EXAMPLE)

@@ -100,7 +100,7 @@ def _take_list(key: str, kind: object, value: object) -> object:
         return Unfit("wrong_type", message, _example(kind, "[]"))
     items = cast("Sequence[object]", value)
     if key in _NUMBERED:
-        items = [str(item) if type(item) is int else item for item in items]
+        items = [str(item) if type(item) is int and item >= 0 else item for item in items]
     taken = tuple(_take_one(key, kind, item, index) for index, item in enumerate(items))
     if wrong := [item for item in taken if isinstance(item, Unfit)]:
         raise UnfitError(*wrong)

@@ -247,7 +247,7 @@ class Client(Struct, frozen=True, kw_only=True):
     route: Literal["", "exo", "cloud"] = ""
     profile: Literal["", "token-manager"] = ""
     admin: bool = False
-    rate: Rates = {}
+    rate: Rates = field(default_factory=lambda: {"requests": 0, "tokens": 0})
 
 
 class Log(Struct, frozen=True):
