@@ -3,7 +3,7 @@
 import pytest
 
 from exo_supervisor.demo import ExoNode
-from tests.app.world import in_process
+from tests.app.world import Json, in_process
 
 pytestmark = pytest.mark.real_time
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.real_time
 async def test_a_conversation_stays_at_its_node_however_its_client_names_it() -> None:
     """Round robin would alternate, and does where nobody names one."""
     one, two = ExoNode("C", pace=0.0), ExoNode("C", pace=0.0)
-    tables = {"routing": {"policy": "round_robin"}}
+    tables: Json = {"routing": {"policy": "round_robin"}}
     async with one, two, in_process(one, two, **tables) as world:
         await world.ready(2)
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from exo_supervisor.demo import Cloud, Disease, ExoNode
-from tests.app.world import CLOUD_MODEL, KEY, MODEL, in_process, run
+from tests.app.world import CLOUD_MODEL, KEY, MODEL, Json, in_process, run
 
 pytestmark = pytest.mark.real_time
 
@@ -68,7 +68,7 @@ async def test_the_book_agrees_with_what_went_over_the_wire(tmp_path: Path) -> N
         Cloud(KEY, (CLOUD_MODEL,)) as cloud,
         Recorder(cloud.base_url).standing() as recorder,
     ):
-        tables = {"provider": provider(recorder)}
+        tables: Json = {"provider": provider(recorder)}
         async with in_process(node, cloud=cloud, state=tmp_path, **tables) as world:
             await world.ready()
             assert (await world.chat()).headers["x-supervisor-target"] == node.address
@@ -141,7 +141,7 @@ async def test_a_house_that_nothing_may_leave_asks_no_provider_even_for_its_list
         Cloud(KEY, (CLOUD_MODEL,)) as cloud,
         Recorder(cloud.base_url).standing() as recorder,
     ):
-        tables = {"provider": provider(recorder), "routing": {"privacy": "local_only"}}
+        tables: Json = {"provider": provider(recorder), "routing": {"privacy": "local_only"}}
         async with in_process(node, cloud=cloud, **tables) as world:
             await world.ready()
             assert (await world.chat()).status_code == 200

@@ -27,13 +27,11 @@ async def test_a_token_lives_from_new_to_revoke_and_across_a_restart(tmp_path: P
             assert made.code == 0
             assert text.startswith("exs_")
             assert "undo: exo-supervisor token revoke guests." in made.err
-            for ask in (
-                {"headers": bearer(text)},
-                {"headers": {"x-api-key": text}},
-                {"url": f"/t/{text}{CHAT}"},
-            ):
-                answer = await tcp.post(**{"url": CHAT, "json": asking(), **ask})
-                assert answer.status_code == 200
+            ways: list[tuple[str, dict[str, str]]] = [
+                (CHAT, bearer(text)), (CHAT, {"x-api-key": text}), (f"/t/{text}{CHAT}", {}),
+            ]  # fmt: skip
+            for path, headers in ways:
+                assert (await tcp.post(path, json=asking(), headers=headers)).status_code == 200
             lines = await world.lines("request_done", 3)
             assert {line["client"] for line in lines} == {"guests"}
             listed = await run("token", "list", "--json", "--socket", world.path)

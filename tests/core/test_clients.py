@@ -111,6 +111,13 @@ def test_a_row_that_is_as_good_stands_in_only_where_the_client_may_ask_for_it(
     assert told(story.fail("r", Fault.STALL)) == [comes]
 
 
+def test_a_private_row_keeps_what_a_client_may_ask_for_by_its_name() -> None:
+    rows = (ModelRule("small", cloud=((P, X),), local_only=True), ModelRule("s*", cloud=((P, X),)))
+    story = Story(policy(ClientRule("k", models=("s*",)), models=rows))
+    assert told(story.ask("r", "small", client="k")) == ["refuse 403 privacy"]
+    assert told(story.ask("s", "sm", client="k")) == ["start p x"]
+
+
 def test_an_error_names_no_model_that_is_not_the_clients_own() -> None:
     story = Story(policy(ClientRule("k", models=("sma*",)), models=ROWS), "a:1")
     text = refusal(story.ask("r", "smal", client="k")).message
