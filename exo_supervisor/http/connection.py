@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
         self.requests = 0
         self.heard = False
         """Whether a byte came for the request that runs, or ran last."""
-        self.idle_since = 0.0
+        self.idle_since: float  # set by the pool, as it comes to rest
         self._at_rest, self._at_end, self._resend = at_rest, at_end, resend
         self._transport: asyncio.Transport | None = None
         self.call: Call | None = None

@@ -83,14 +83,15 @@ def test_nothing_is_written_before_there_is_content() -> None:
     assert reading.feed(text("a")).startswith(b"event: message_start\n")
 
 
-def test_tokens_from_a_cache_are_counted_once() -> None:
+@pytest.mark.parametrize(("prompt", "fresh"), [(100, 10), (90, 0), (60, 0)])
+def test_tokens_from_a_cache_are_counted_once(prompt: int, fresh: int) -> None:
     """Row 13: OpenAI's prompt includes them, Anthropic's input does not."""
     usage = {
-        "prompt_tokens": 100, "completion_tokens": 2, "total_tokens": 102,
+        "prompt_tokens": prompt, "completion_tokens": 2, "total_tokens": 102,
         "prompt_tokens_details": {"cached_tokens": 70, "cache_write_tokens": 20},
     }  # fmt: skip
     told = message(text("a", "stop"), chunk({}, usage=usage), DONE)["usage"]
-    assert (told["input_tokens"], told["output_tokens"]) == (10, 2)
+    assert (told["input_tokens"], told["output_tokens"]) == (fresh, 2)
     assert (told["cache_read_input_tokens"], told["cache_creation_input_tokens"]) == (70, 20)
 
 
