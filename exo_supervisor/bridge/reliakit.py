@@ -93,17 +93,14 @@ class HealthChecker:
         ] = []
 
     def on_failure(self, callback: Callable[[str, str], object]) -> None:
-        """Call it with name and error once the target is offline."""
         self.on_failure_callbacks.append(callback)
 
     def on_recovery(self, callback: Callable[[str], object]) -> None:
-        """Call it with the name once the target is healthy again."""
         self.on_recovery_callbacks.append(callback)
 
     def on_status_change(
         self, callback: Callable[[str, HealthStatus, HealthStatus], object]
     ) -> None:
-        """Call it with name, old and new status."""
         self.on_status_change_callbacks.append(callback)
 
     def check(self) -> HealthCheckResult:
