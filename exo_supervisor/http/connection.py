@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
         self._leaving: asyncio.TimerHandle | None = None
         self._left_bytes = 0  # bytes of a body that is left to end
         self._look = poll()
-        self._unsent = memoryview(b"")  # of the body that is being sent
+        self._unsent: memoryview[int] = memoryview(b"")  # of the body that is being sent
         self._writable = True
         self._paused = False
         self._reader = ResponseReader()
