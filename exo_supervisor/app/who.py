@@ -17,6 +17,10 @@ CREDENTIAL = "client-"
 """What the name of a systemd credential begins with that holds a client's token."""
 
 
+class WhoError(StartError):
+    """A client of the configuration is nobody here, or its token cannot be used."""
+
+
 def user_id(name: str, key: str) -> int:
     """Find a user's id by name or number. Raises StartError, naming the key that it stands at."""
     if name.isascii() and name.isdigit():
@@ -31,16 +35,19 @@ def user_id(name: str, key: str) -> int:
 def who_of(config: Config, rules: Iterable[ClientRule]) -> tuple[Who, ...]:
     """Say for whom each rule holds; the rules are those of the configuration's rows, in order.
 
-    Raises StartError for a user or a group that this machine does not know.
+    Raises WhoError for a user or a group that this machine does not know.
     """
-    return tuple(
-        Who(
-            rule,
-            frozenset(user_id(name, f"uid of client {row.name!r}") for name in row.uid),
-            frozenset(_group_id(name, f"gid of client {row.name!r}") for name in row.gid),
+    try:
+        return tuple(
+            Who(
+                rule,
+                frozenset(user_id(name, f"uid of client {row.name!r}") for name in row.uid),
+                frozenset(_group_id(name, f"gid of client {row.name!r}") for name in row.gid),
+            )
+            for row, rule in zip(config.clients, rules, strict=True)
         )
-        for row, rule in zip(config.clients, rules, strict=True)
-    )
+    except StartError as fault:
+        raise WhoError(str(fault)) from None
 
 
 def clients_seen(config: Config, book: DayBook) -> list[ClientSeen]:
@@ -65,13 +72,16 @@ def _group_id(name: str, key: str) -> int:
 
 
 def client_tokens(config: Config, environ: Mapping[str, str]) -> dict[str, Secret]:
-    """Read the tokens of the clients that have one by the configuration. Raises StartError.
+    """Read the tokens of the clients that have one by the configuration. Raises WhoError.
 
     One whose `token_env` is not set has none of that kind: it may have others.
     """
-    found = {
-        row.name: read_secret(row.token_env, CREDENTIAL + row.name, environ)
-        for row in config.clients
-        if row.name != "default"
-    }
+    try:
+        found = {
+            row.name: read_secret(row.token_env, CREDENTIAL + row.name, environ)
+            for row in config.clients
+            if row.name != "default"
+        }
+    except StartError as fault:
+        raise WhoError(str(fault)) from None
     return {name: secret for name, secret in found.items() if secret is not None}

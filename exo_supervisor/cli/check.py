@@ -12,6 +12,7 @@ import msgspec
 from exo_supervisor.app import files
 from exo_supervisor.app.policy import fields_of, policy_of
 from exo_supervisor.app.trial import Finding, try_all
+from exo_supervisor.app.who import client_tokens, who_of
 from exo_supervisor.cli.errors import FAILED
 from exo_supervisor.cli.json_view import parse_object, texts, word
 from exo_supervisor.cli.parse import Arguments
@@ -163,7 +164,10 @@ def _value(config: Fields, key: str) -> object:
 
 def _try_here(settings: Settings) -> list[Finding]:
     keys = files.keys(settings.config, os.environ)
-    files.token(settings.config, os.environ)  # a service without it would not start
+    # A service without its token, or with a client who is nobody, would not start.
+    files.token(settings.config, os.environ)
+    client_tokens(settings.config, os.environ)
+    who_of(settings.config, policy_of(settings.config, {}).clients)
     unasked = settings.origins.get(SEEDS) == "default"
     optional = settings.config.discovery.static if unasked else ()
 

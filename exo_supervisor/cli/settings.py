@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 from exo_supervisor.app import files
+from exo_supervisor.app.who import WhoError
 from exo_supervisor.cli.errors import BAD_CONFIG, VerbError
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, remark
@@ -34,7 +35,7 @@ def guarded(work: Callable[[], int], *, as_json: bool = False) -> int:
     except files.NoFileError as fault:
         hint = "exo-supervisor check --config FILE, with a file that is there"
         raise VerbError(str(fault), hint=hint, exit_code=BAD_CONFIG) from fault
-    except files.CredentialError as fault:
+    except (files.CredentialError, WhoError) as fault:
         raise VerbError(str(fault), exit_code=BAD_CONFIG) from fault
     except StartError as fault:
         raise VerbError(str(fault)) from fault

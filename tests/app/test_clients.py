@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -21,7 +22,9 @@ from tests.app.world import (
     PATIENCE,
     World,
     asking,
+    folder,
     in_process,
+    run_all,
 )
 
 pytestmark = pytest.mark.real_time
@@ -134,3 +137,46 @@ async def test_a_token_gives_orders_where_its_row_says_so(admin: bool) -> None: 
         [line] = await world.lines("order_given" if admin else "order_refused")
         assert (line["client"], line["client_uid"]) == ("kids", None)
         assert (await tcp.post(path, headers=bearer(SERVER))).status_code == 403
+
+
+async def test_over_its_rate_a_client_is_told_when_to_come_again_in_its_dialect() -> None:
+    kids = {"name": "kids", "rate": {"requests": 2}}
+    async with ExoNode("C", pace=0.0) as node, house(kids, node=node) as (world, tcp):
+        for _ in range(2):
+            assert (await tcp.post(CHAT, json=asking(), headers=bearer(KIDS))).status_code == 200
+        told = {
+            CHAT: ("error", "code", "rate_limited"),
+            "/v1/messages": ("error", "type", "rate_limit_error"),
+            "/api/chat": ("error", "", ""),
+        }
+        for path, (outer, inner, said) in told.items():
+            answer = await tcp.post(path, json=asking(max_tokens=9), headers=bearer(KIDS))
+            assert answer.status_code == 429
+            assert 1 <= int(answer.headers["retry-after"]) <= 61
+            assert "x-should-retry" not in answer.headers
+            body = answer.json()[outer]
+            assert not inner or body[inner] == said
+        assert (await world.chat()).status_code == 200, "others are not held to it"
+        used = (await world.look("/supervisor/clients"))["clients"]
+        assert [(each["name"], each["requests"]) for each in used] == [("kids", 5), ("default", 1)]
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ('uid = ["nobody-here-9"]', "uid of client 'kids' names 'nobody-here-9'"),
+        ('gid = ["no-group-here-9"]', "there is no group 'no-group-here-9'"),
+        ('token_env = "KIDS_TOKEN"', "KIDS_TOKEN holds a space"),
+    ],
+)
+async def test_a_client_who_is_nobody_keeps_the_service_from_its_start(row: str, told: str) -> None:
+    with folder() as place:
+        file = place / "supervisor.toml"
+        await anyio.Path(file).write_text(f'[[client]]\nname = "kids"\n{row}\n')
+        words = ("--config", str(file), "--socket", str(place / "s"))
+        for ended in await run_all(
+            ("run", *words), ("check", *words), env={"KIDS_TOKEN": "two words of a secret"}
+        ):
+            assert ended.code == 78
+            assert told in ended.err
+            assert "two words" not in ended.err + ended.out
