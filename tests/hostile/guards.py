@@ -99,7 +99,8 @@ GUARDS = (
     ),
     Guard(
         "no provider for what stays, whatever the policy was", f"{CORE}/requests/candidates.py",
-        "if provider is None or seen.local_only:", "if provider is None:",
+        "if provider is None or (seen.local_only and not provider.cloud.local):",
+        "if provider is None:",
         "tests/core/test_policy_changed.py",
     ),
     Guard(
