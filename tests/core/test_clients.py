@@ -111,6 +111,14 @@ def test_a_row_that_is_as_good_stands_in_only_where_the_client_may_ask_for_it(
     assert told(story.fail("r", Fault.STALL)) == [comes]
 
 
+def test_a_client_is_shown_the_names_that_it_may_ask_for() -> None:
+    story = Story(policy(models=ROWS), "a:1")
+    catalog = story.machine.catalog
+    assert set(catalog.names(("small",))) == {"small", "fast"}
+    assert set(catalog.names()) >= {"small", "fast", "big", "net", "m"}
+    assert catalog.lookup_within("small", ("small",)) == catalog.lookup_within("fast", ("small",))
+
+
 def test_a_private_row_keeps_what_a_client_may_ask_for_by_its_name() -> None:
     rows = (ModelRule("small", cloud=((P, X),), local_only=True), ModelRule("s*", cloud=((P, X),)))
     story = Story(policy(ClientRule("k", models=("s*",)), models=rows))
