@@ -9,7 +9,11 @@ from exo_supervisor.wire.chat.piece import Usage
 from exo_supervisor.wire.lenient_json import loads
 from exo_supervisor.wire.untrusted_json import as_object
 
-_Count = Annotated[int, Meta(ge=0)] | None
+MOST = 10**9
+"""Tokens that an answer may be said to have used; more would say nothing, but upset every sum."""
+
+Count = Annotated[int, Meta(ge=0, le=MOST)]
+_Count = Count | None
 
 
 class _Prompt(Struct, gc=False):
@@ -22,9 +26,9 @@ class _Completion(Struct, gc=False):
 
 
 class _Counts(Struct, gc=False):
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
+    prompt_tokens: Count
+    completion_tokens: Count
+    total_tokens: Count
 
 
 class _Details(_Counts, gc=False):
@@ -41,7 +45,7 @@ _NO_PROMPT, _NO_COMPLETION = _Prompt(), _Completion()
 
 
 def read_usage(raw: Raw) -> Usage:
-    """Read a `usage`, leniently where need be; raises one of UNREADABLE where it lacks a count.
+    """Read a `usage`, leniently where need be; raises one of UNREADABLE where a whole is no count.
 
     A detail that is not told, or is no count, is 0.
     """
@@ -95,4 +99,4 @@ def write_usage(usage: Usage) -> bytes:
 
 def _count(told: dict[str, object], name: str) -> int:
     count = told.get(name)
-    return count if type(count) is int and count > 0 else 0
+    return count if type(count) is int and 0 < count <= MOST else 0

@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 
 from exo_supervisor.wire.chat.piece import NULL, Answer, Delta, Piece, Usage
 from exo_supervisor.wire.chat.reader import aside
+from exo_supervisor.wire.chat.usage import Count
 from exo_supervisor.wire.chat.vectors import VectorWriter
 from exo_supervisor.wire.dialect import Reply
 from exo_supervisor.wire.openai.body_reader import BodyReader
@@ -31,8 +32,8 @@ class _List(Struct):
 
 
 class _Counts(Struct):
-    prompt_tokens: int
-    total_tokens: int = 0
+    prompt_tokens: Count
+    total_tokens: Count = 0
 
 
 _list = msgspec.json.Decoder(_List)

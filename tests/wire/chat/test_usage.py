@@ -23,6 +23,7 @@ BARE = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
         ({"prompt_tokens_details": None, "completion_tokens_details": []}, 0, 0, 0),
         ({"prompt_tokens_details": {"cached_tokens": "7", "cache_write_tokens": -1}}, 0, 0, 0),
         ({"prompt_tokens_details": {"cached_tokens": True}}, 0, 0, 0),
+        ({"prompt_tokens_details": {"cached_tokens": 10**40}}, 0, 0, 0),
     ],
 )
 def test_details_are_read_where_they_are_told(
@@ -37,6 +38,14 @@ def test_details_are_read_where_they_are_told(
 def test_a_usage_without_its_counts_is_none() -> None:
     with pytest.raises(ValidationError):
         read_usage(Raw(b'{"prompt_tokens":1}'))
+
+
+@pytest.mark.parametrize("name", list(BARE))
+@pytest.mark.parametrize("count", [-1, 10**9 + 1, 10**40, 1.5, "9", None])
+def test_a_usage_that_nobody_can_have_is_none(name: str, count: object) -> None:
+    reading = streamed()
+    reading.read_usage(Raw(json.dumps(BARE | {name: count}).encode()))
+    assert (reading.usage, reading.usage_text) == (None, b"")
 
 
 def test_a_usage_is_written_with_the_details_that_it_has() -> None:

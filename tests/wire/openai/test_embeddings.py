@@ -70,11 +70,12 @@ def test_a_whole_list_is_written_with_its_usage_and_who_made_it() -> None:
     }
     assert (reader.prompt_tokens, reader.completion_tokens) == (4, 0)
     assert b"2.5e-1" in b"".join(reader.result())  # a value is copied as it came
-    unbilled = reading()
-    answer = told(unbilled, listed([1.0], [1.0], usage={"total_tokens": "many"}))
-    assert isinstance(answer, dict)
-    assert "usage" not in answer  # none is made up
-    assert unbilled.prompt_tokens is None
+    for odd in ("many", -1, 10**40):
+        unbilled = reading()
+        answer = told(unbilled, listed([1.0], [1.0], usage={"prompt_tokens": odd}))
+        assert isinstance(answer, dict)
+        assert "usage" not in answer  # none is made up
+        assert unbilled.prompt_tokens is None
 
 
 def test_vectors_come_in_the_order_of_their_texts() -> None:
