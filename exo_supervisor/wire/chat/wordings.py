@@ -52,6 +52,14 @@ _KEY = (
     r"(inactive|not active|disabled|deactivated|suspended|blocked|terminated|archived|deleted)|"
     r"account_deactivated|user not found"
 )
+_NOT_ABOUT_A_KEY = (
+    r"(?is)"
+    r"\b(down|up)load|\bfetch|\bimages?\b|\bmcp\b|\btools?\b|\bfunctions?\b|\bmetadata\b|"
+    r"unrecogni[sz]ed (request )?(argument|parameter|field|key|property)|"
+    r"unknown (parameter|field|name|argument|variant|property)|extra (inputs?|fields?) |"
+    r"additional propert|(permission|access|allowed|authori[sz]ed|entitled)\b[^.]{0,40}\bmodels?\b"
+)
+"""A request that has a member of such a name, or needs something else that asks for a key."""
 _MODEL = (
     r"(?is)"
     r"model_(not_found|decommissioned|not_available|deprecated|retired|not_supported|not_exist)|"
@@ -241,7 +249,8 @@ def _is_of_key(status: int, words: str) -> bool:
         return True
     if status not in {400, 403} or re.search(_MODEL, words):
         return False
-    return re.search(_KEY, words) is not None
+    said = re.sub(_QUOTED, "", words)
+    return re.search(_KEY, said) is not None and re.search(_NOT_ABOUT_A_KEY, said) is None
 
 
 def _is_of_model(status: int, words: str) -> bool:

@@ -305,6 +305,23 @@ def test_a_wording_has_its_fault(fault: Fault, status: int, body: object) -> Non
 
 
 @pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "Unrecognized request argument supplied: api_key"),
+        (400, "Invalid value: 'api_key'. Supported values are: 'text' and 'image_url'."),
+        (400, "Unknown parameter: api_key"),
+        (400, "Error while downloading https://house.example/a.png: 401 Unauthorized"),
+        (400, "Failed to fetch the file: authentication is required there"),
+        (400, "MCP server `crm` asks for an access token"),
+        (400, "Invalid schema for function 'x': credentials is no type"),
+        (403, "Your API key does not have permission to use the model vendor/dear"),
+    ],
+)
+def test_no_key_is_left_alone_for_what_one_request_has(status: int, words: str) -> None:
+    assert judged(status, openai(words)).fault is not Fault.BAD_KEY
+
+
+@pytest.mark.parametrize(
     ("field", "status", "body"),
     [
         *SPARE,
