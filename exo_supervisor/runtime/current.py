@@ -1,4 +1,8 @@
-"""The policy and the keys that hold now: whoever needs one of them while we run asks here."""
+"""The policy and the keys that hold now: whoever needs one of them while we run asks here.
+
+`swap` is the place of a reload, which nothing asks for yet. What is read once at the start it does
+not reach: the listeners, the bounds of bodies and requests, who is asked for lists, health's times.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 

@@ -16,6 +16,10 @@ client's, so it must not be risked lightly:
   for a rest twice as long (with jitter, up to a cap, never shorter than what was left).
 - A probe from which nothing is learnt (its client left, the target was busy, the fault was
   another's) gives the slot back: the rest was over, so the next request may probe at once.
+- What a model failed at before its content is held until the request ends (`HeldFailure`): it
+  counts when another cluster or provider then answers the same request, else the fault may be the
+  request's own, and nothing was learnt. So a probe's slot may be taken until then, and a house with
+  one cluster and no provider never trips by such faults.
 - First content is the success, not the end: an answer may take minutes, in which all the others
   would go elsewhere. If that attempt fails after it, the failures which its content had wiped out
   count again (`owed`), or a target that dies in every answer would never trip.

@@ -1,4 +1,8 @@
-"""Attempts without progress: the state is asked about them, and whom it disowns is ended."""
+"""Attempts without progress: the state is asked about them, and whom it disowns is ended.
+
+Only of an Exo that has a state. By the clock alone `serve.timers` judges the others, and whoever
+made no progress for as long as nobody is vouched for.
+"""
 
 from collections.abc import Iterator, Mapping
 from math import inf
