@@ -9,18 +9,21 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+from msgspec import structs
 
 from exo_supervisor.core.books.book import Book, Dated, Match, Priced, Seller
-from exo_supervisor.core.books.price import PER_MILLION, Price
+from exo_supervisor.core.books.price import Price
 
 FILE = Path(__file__).parent.parent / "exo_supervisor" / "config" / "price_book.json"
 SELLERS = (
     "anthropic", "azure", "deepseek", "fireworks", "google", "groq", "mistral", "openai",
     "openrouter", "perplexity", "together", "x-ai",
 )  # fmt: skip
+PER_MILLION = 10**6
+"""Pico-units a token in one unit a million tokens."""
 CLASSES = {
     "input": "input_mtok",
     "output": "output_mtok",
@@ -44,12 +47,13 @@ def price_of(prices: Any) -> Price | None:  # noqa: ANN401 -- the library's own 
     told["output"] = told["output"] or Decimal(0)  # of what only embeds
     known = {name: each for name, each in told.items() if each is not None}
     starts = sorted({tier.start for each in known.values() for tier in getattr(each, "tiers", ())})
-    tiers = tuple(
-        Price(above=start, **{name: pico_of(at(each, start)) for name, each in known.items()})
-        for start in starts
-    )
-    base = {name: pico_of(at(each, 0)) for name, each in known.items()}
-    return Price(tiers=tiers, **base)
+    tiers = tuple(structs.replace(priced(known, start), above=start) for start in starts)
+    return structs.replace(priced(known, 0), tiers=tiers)
+
+
+def priced(known: dict[str, Any], start: int) -> Price:
+    """Return what each class costs from so many tokens on."""
+    return msgspec.convert({name: pico_of(at(each, start)) for name, each in known.items()}, Price)
 
 
 def at(price: Any, start: int) -> Decimal:  # noqa: ANN401 -- as above
@@ -61,12 +65,12 @@ def at(price: Any, start: int) -> Decimal:  # noqa: ANN401 -- as above
 
 def dated(model: Any) -> Iterator[Dated]:  # noqa: ANN401 -- as above
     """Yield a model's prices with their days; of those of one day the dearest."""
-    if not isinstance(model.prices, list):
-        rows = [("", model.prices)]
-    else:
+    prices = model.prices
+    rows: list[tuple[str, Any]] = [("", prices)]
+    if isinstance(prices, list):
         rows = [
             (str(getattr(each.constraint, "start_date", "") or ""), each.prices)
-            for each in model.prices
+            for each in cast("list[Any]", prices)
         ]
     by_day: dict[str, Price] = {}
     for day, told in rows:

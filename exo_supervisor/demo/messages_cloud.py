@@ -10,6 +10,7 @@ from aiohttp import web
 from exo_supervisor.demo import refusals
 from exo_supervisor.demo.answers import Answer, Chat, JsonObject, Wish, wish
 from exo_supervisor.demo.cloud import Cloud
+from exo_supervisor.demo.diseases import Breach
 from exo_supervisor.demo.server import Stream
 
 VERSIONS: Final = frozenset({"2023-06-01", "2026-10-21"})
@@ -185,7 +186,7 @@ def answer(wish: Wish) -> Answer:
     )
 
 
-def _breaches(blocks: int, message: JsonObject, finish: bytes) -> dict[str, bytes]:
+def _breaches(blocks: int, message: JsonObject, finish: bytes) -> dict[Breach, bytes]:
     """Return events that may not stand in the middle of the last block."""
     text = {"type": "text", "text": ""}
     return {

@@ -9,9 +9,10 @@ from genai_prices import Usage, calc_price
 from genai_prices.data import providers
 
 from exo_supervisor.core.books.book import Book, Prices
-from exo_supervisor.core.books.price import PICO, Tokens
+from exo_supervisor.core.books.price import Tokens
 from tests.price_book import FILE, SELLERS
 
+PICO = 10**12
 BOOK = msgspec.json.decode(FILE.read_bytes(), type=Book)
 URLS = {
     "anthropic": "https://api.anthropic.com",

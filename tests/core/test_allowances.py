@@ -61,6 +61,13 @@ def test_requests_under_way_need_what_is_left() -> None:
     assert told(story.ask("d")) == ["start q x /busy"]
 
 
+def test_who_has_some_left_is_asked_again() -> None:
+    story = Story(CLOUD)
+    story.ask("r")
+    story.begin("r", allowances=(Allowance("requests", 5, 60.0),))
+    assert told(story.ask("s")) == ["start p x"]
+
+
 def test_a_lie_costs_no_more_than_a_try_each_minute() -> None:
     """Where all are marked, one request goes out now and then; what it brings lifts the mark."""
     story = Story(structs.replace(CLOUD, clouds=CLOUDS[:1]))

@@ -6,8 +6,8 @@ import pytest
 from msgspec import structs
 
 from exo_supervisor.core.effects import StartAttempt
-from exo_supervisor.core.events import AttemptSettled, ProviderListed
-from exo_supervisor.core.names import ModelId, ProviderName, RequestId, Side
+from exo_supervisor.core.events import AttemptSettled, CardsRead, ProviderListed
+from exo_supervisor.core.names import Address, ModelId, ProviderName, RequestId, Side
 from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from tests.core.story import BOTH, LOCAL, Story, refusal, told
@@ -133,6 +133,16 @@ def test_the_row_says_it_before_its_provider_does_and_the_shortest_holds() -> No
     story.tell(ProviderListed(provider=P, models=(X, Y, K), contexts=listed))
     asked = [(P, X), (P, Y), (P, K), (None, M), (None, K), (ProviderName("z"), X)]
     assert [story.machine.tables.context(*each) for each in asked] == [50, 100, 7, 50, 0, 0]
+
+
+def test_what_a_model_can_is_what_its_own_place_tells() -> None:
+    story = Story(house(BIG, SMALL, LAST), "a:1")
+    story.tell(ProviderListed(provider=P, models=(X, Y), capabilities={X: ("vision",)}))
+    story.tell(CardsRead(node=Address("a:1"), cards={M: ("tools",), X: ()}))
+    asked = [(P, X), (P, Y), (None, M), (None, X), (None, Y), (ProviderName("z"), X)]
+    assert [story.machine.tables.capabilities(*each) for each in asked] == [
+        ("vision",), (), ("tools",), (), (), (),
+    ]  # fmt: skip
 
 
 def test_another_row_does_not_go_on_with_an_answer_that_broke_off() -> None:

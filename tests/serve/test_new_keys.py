@@ -22,6 +22,8 @@ START = StartAttempt(
 class Wire:
     """Takes what is sent, and answers nothing."""
 
+    sent = 0
+
     def __init__(self) -> None:
         self.heads: list[bytes] = []
 

@@ -4,14 +4,7 @@ Providers price a million tokens with at most six decimals, so that a token cost
 pico-units and sums are exact, in whatever order they are made.
 """
 
-from math import ceil
-
 from msgspec import Struct
-
-PICO = 10**12
-"""Pico-units in one unit of the currency."""
-PER_MILLION = 10**6
-"""Pico-units a token in one unit a million tokens."""
 
 
 class Tokens(Struct, frozen=True, gc=False):
@@ -78,11 +71,6 @@ class Price(Struct, frozen=True, gc=False, omit_defaults=True):
             + tier.request
             for tier in tiers
         )
-
-
-def pico(amount: float) -> int:
-    """Turn an amount of the currency into pico-units; a fraction of one counts as a whole one."""
-    return ceil(round(amount * PICO, 3))
 
 
 def _or(price: int | None, other: int) -> int:

@@ -1,6 +1,7 @@
 """One service before each kind of target, for as long as the tests of a library last."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from msgspec import Struct
 from exo_supervisor.demo import HEALTHY, Cloud
 from tests.app.clients.cells import TARGETS, Target, behind
 from tests.app.world import CLOUD_MODEL, EXO_MODEL, World
+
+module_of = attrgetter("module")  # pytest says nothing of its type
 
 
 class House(Struct):
@@ -27,7 +30,7 @@ class House(Struct):
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what takes a house before every target, or those that its module names in `BEFORE`."""
     if "opened" in metafunc.fixturenames:
-        before = getattr(metafunc.module, "BEFORE", TARGETS)
+        before = getattr(module_of(metafunc), "BEFORE", TARGETS)
         metafunc.parametrize("opened", before, indirect=True, scope="module")
 
 
@@ -43,12 +46,13 @@ async def opened(
     anyio_backend: tuple[str, dict[str, object]],  # noqa: ARG001 - it is set up first
 ) -> AsyncGenerator[House]:
     """Open the module's `LIBRARY` before each kind of target."""
-    async with behind(request.param) as (world, target), request.module.LIBRARY(world) as sdk:
+    library = module_of(request).LIBRARY
+    async with behind(request.param) as (world, target), library(world) as sdk:
         yield House(world, target, sdk)
 
 
 @pytest.fixture
-def house(opened: House) -> Iterator[House]:
+def house(opened: House) -> House:
     """Lend the service to one test, with a target that is well and fast."""
     opened.target.disease, opened.target.pace = HEALTHY, 0.0
     return opened

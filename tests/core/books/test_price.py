@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.core.books.price import PICO, Price, Tokens, pico
+from exo_supervisor.core.books.price import Price, Tokens
 
+PICO = 10**12
 PLAIN = Price(input=3_000_000, output=15_000_000)
 FULL = Price(
     input=3_000_000, output=15_000_000, cached=300_000, cache_write=3_750_000,
@@ -47,10 +48,3 @@ def test_no_use_of_so_many_tokens_costs_more_than_the_most(
     tokens = Tokens(prompt, completion, cached, write, hour, reasoning)
     assert 0 <= FULL.cost(tokens) <= FULL.most(prompt, completion)
     assert 0 <= PLAIN.cost(tokens) == PLAIN.most(prompt, completion)
-
-
-@pytest.mark.parametrize(
-    ("amount", "units"), [(0.0, 0), (1.0, PICO), (0.3, 3 * 10**11), (1e-13, 1), (0.02, 2 * 10**10)]
-)
-def test_an_amount_is_whole_units(amount: float, units: int) -> None:
-    assert pico(amount) == units

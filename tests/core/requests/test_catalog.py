@@ -30,7 +30,7 @@ def catalog(*order: Side, local_only: bool = False) -> Catalog:
         policy = Policy(order=policy.order, clouds=clouds, models=rules, local_only=True)
     registry = Registry()
     registry.known.remember(Address("n:1"), (K, X))
-    registry.cards = {ModelId("card"): None, K: None}
+    registry.cards = {ModelId("card"): (), K: ()}
     found = Clouds(clouds)
     found.listed(P, (X, ModelId("p/odd")))
     return Catalog(policy, registry, found)
@@ -154,7 +154,7 @@ def named() -> Catalog:
     )
     registry = Registry()
     registry.known.remember(Address("n:1"), (K,))
-    registry.cards = {ModelId("card"): None}
+    registry.cards = {ModelId("card"): ()}
     found = Clouds(clouds)
     found.listed(P, (ModelId("late"),))
     return Catalog(Policy(clouds=clouds, models=rules), registry, found)

@@ -121,6 +121,11 @@ def test_a_text_is_told_as_it_comes() -> None:
     ]  # fmt: skip
 
 
+def test_a_read_is_never_taken_as_mere_texts() -> None:
+    reading, _ = read(started())
+    assert reading.take_texts(said("Hel")) is None
+
+
 def test_thoughts_calls_and_text_are_told_and_nothing_of_a_server_s_tools() -> None:
     found = deltas(RICH)
     assert found[0] == {"role": "assistant", "reasoning_content": "hm"}
