@@ -1,11 +1,12 @@
 """Requests that Exo serves, else the cloud; ai-token-manager's entry; Reliakit's methods."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from exo_supervisor.bridge.exo_provider import NOBODY, ExoClusterProvider
+from exo_supervisor.bridge.exo_provider import NOBODY, ExoClusterProvider, local_now
 from exo_supervisor.cli import token_manager
 from exo_supervisor.cli.errors import VerbError
 from exo_supervisor.client import AnswerError, Client, Completion, NoAnswerError
@@ -41,12 +42,9 @@ class ExoTokenManagerIntegration:
 
     def add_to_config(self) -> bool:
         """Put that entry into its file, as `exo-supervisor connect token-manager --write` does."""
-        from os import environ  # noqa: PLC0415 - read as it is now
-
+        token = os.environ.get(TOKEN_VARIABLE, "")
         try:
-            token_manager.write(
-                Path(self.config_path), _listener(), environ.get(TOKEN_VARIABLE, "")
-            )
+            token_manager.write(Path(self.config_path), _listener(), token)
         except (AnswerError, VerbError):
             return False
         return True
@@ -123,8 +121,7 @@ class ExoReliakitProvider:
             requests = fields(Client().status().get("requests"))
         except AnswerError:
             pass  # then there is no node above, either
-        delays = [each["latency"] for each in rows if isinstance(each.get("latency"), float)]
-        known = [delay for delay in delays if isinstance(delay, float)]
+        known = [delay for each in rows if isinstance(delay := each.get("latency"), float)]
         failed, served = count(requests.get("failed")), count(requests.get("served"))
         return {
             "healthy": health["cluster_available"],
@@ -133,7 +130,7 @@ class ExoReliakitProvider:
             "total_nodes": health["total_nodes"],
             "latency_ms": round(1000 * sum(known) / len(known), 3) if known else None,
             "error_rate": failed / (failed + served) if failed + served else 0.0,
-            "last_check": datetime.now().isoformat(),  # noqa: DTZ005 - as in the earlier bridge
+            "last_check": local_now().isoformat(),
         }
 
     def attempt_recovery(self) -> bool:
@@ -154,7 +151,7 @@ class ExoReliakitProvider:
     def on_failure(self) -> None:
         """Count a failure; the third asks for a recovery."""
         self.failed_attempts += 1
-        self.last_failure_time = datetime.now()  # noqa: DTZ005 - as in the earlier bridge
+        self.last_failure_time = local_now()
         if self.failed_attempts >= self.max_failures:
             self.attempt_recovery()
 

@@ -24,8 +24,9 @@ class ExoNodeStatus(Enum):
     DISCOVERING = "discovering"
 
 
-def _local_now() -> datetime:
-    return datetime.now()  # noqa: DTZ005 - naive and local, as in the earlier bridge
+def local_now() -> datetime:
+    """Return the time as the earlier bridge told it: local, without a zone."""
+    return datetime.now()  # noqa: DTZ005 - see above
 
 
 @dataclass
@@ -49,7 +50,7 @@ class ExoNode:
         """Tell whether it was seen within so many seconds and is not offline."""
         if self.status is ExoNodeStatus.OFFLINE or self.last_seen is None:
             return False
-        return (_local_now() - self.last_seen).total_seconds() < timeout_seconds
+        return (local_now() - self.last_seen).total_seconds() < timeout_seconds
 
 
 class ExoClusterProvider:
@@ -67,7 +68,7 @@ class ExoClusterProvider:
         self.auto_discover, self.health_check_interval = auto_discover, health_check_interval
         self.node_timeout = node_timeout
         self.total_requests, self.total_compute_time = 0, 0.0
-        self.last_reset = _local_now()
+        self.last_reset = local_now()
 
     def start_health_monitoring(self) -> None:
         """Do nothing: the service looks at its nodes all the time."""
@@ -162,7 +163,7 @@ class ExoClusterProvider:
     def reset_usage(self) -> None:
         """Count from here on."""
         self.total_requests, self.total_compute_time = 0, 0.0
-        self.last_reset = _local_now()
+        self.last_reset = local_now()
 
     def _nodes(self) -> list[ExoNode]:
         """Return the nodes, none of them where no service answers."""
@@ -189,7 +190,7 @@ def _node(row: Fields) -> ExoNode:
         str(capacity.get("chip") or host),
         round(count(capacity.get("memory_total")) / _GIB, 1),
         status,
-        _local_now() if up else None,
+        local_now() if up else None,
         [str(each["id"]) for each in objects(row.get("models")) if each.get("ready")],
     )
 

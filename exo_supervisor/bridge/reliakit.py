@@ -12,13 +12,14 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from exo_supervisor.bridge.exo_integration import ExoReliakitProvider, ExoTokenManagerIntegration
+from exo_supervisor.bridge.exo_provider import local_now
 from exo_supervisor.client.json_object import Fields, read_object
 
 _MOST_RESULTS, _MOST_EVENTS, _MOST_RECOVERIES = 100, 500, 100
 _RECENT, _SHOWN_EVENTS, _SHOWN_RECOVERIES = 20, 20, 10
 _FAILING = 2
 """Failures in a row from which a target is failing."""
-_LONGEST = 65_536
+_MAX_BODY_BYTES = 65_536
 _OK = 200
 
 
@@ -30,10 +31,6 @@ class HealthStatus(Enum):
     FAILING = "failing"
     OFFLINE = "offline"
     RECOVERING = "recovering"
-
-
-def _now() -> datetime:
-    return datetime.now()  # noqa: DTZ005 - naive and local, as in the earlier bridge
 
 
 @dataclass
@@ -60,7 +57,7 @@ class RecoveryAction:
     action_type: str
     target: str
     params: Fields = field(default_factory=dict[str, object])
-    timestamp: datetime = field(default_factory=_now)
+    timestamp: datetime = field(default_factory=local_now)
     success: bool = False
     error: str | None = None
 
@@ -109,7 +106,7 @@ class HealthChecker:
         error, body = self._ask()
         latency = (time.monotonic() - began) * 1000
         self._count(error)
-        self.last_check_time = _now()
+        self.last_check_time = local_now()
         result = HealthCheckResult(
             self.last_check_time, error is None, self.current_status, latency, error, body
         )
@@ -136,7 +133,7 @@ class HealthChecker:
         url = f"{self.target_url}{self.health_endpoint}"
         try:
             with urlopen(url, timeout=self.timeout) as answer:  # noqa: S310 - whoever made this named it
-                body: bytes = answer.read(_LONGEST)
+                body: bytes = answer.read(_MAX_BODY_BYTES)
                 return None if answer.status == _OK else f"HTTP {answer.status}", read_object(body)
         except HTTPError as error:
             with error:
@@ -258,7 +255,8 @@ class ReliakitSelfHealingManager:
         if target_name is None:
             return {name: self._check(name).to_dict() for name in [*self.checkers]}
         if target_name not in self.checkers:
-            raise ValueError(f"there is no target {target_name}")
+            known = ", ".join(self.checkers) or "none was added"
+            raise ValueError(f"there is no target {target_name}; there are: {known}")
         return self._check(target_name)
 
     def _run(self) -> None:
@@ -296,4 +294,6 @@ class ReliakitSelfHealingManager:
         self._log("status_change", told)
 
     def _log(self, kind: str, data: Mapping[str, object]) -> None:
-        self.event_log.append({"timestamp": _now().isoformat(), "type": kind, "data": dict(data)})
+        self.event_log.append(
+            {"timestamp": local_now().isoformat(), "type": kind, "data": dict(data)}
+        )

@@ -1,14 +1,12 @@
 """The client of the old bridge's examples: one call for Exo and for whatever stands in for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from exo_supervisor.bridge.exo_integration import LOCAL, ExoTokenManagerIntegration
+from exo_supervisor.bridge.exo_integration import LOCAL, ExoTokenManagerIntegration, Messages
 from exo_supervisor.bridge.exo_provider import NOBODY
 from exo_supervisor.client import AnswerError, Client
 from exo_supervisor.client.json_object import Fields, fields
-
-Messages = Sequence[Mapping[str, object]]
 
 
 class CloudProvider(Protocol):
