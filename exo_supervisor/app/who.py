@@ -29,7 +29,7 @@ def user_id(name: str, key: str) -> int:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
         text = f"{key} names {name!r}, and this machine has no such user"
-        raise StartError(text) from None
+        raise StartError(f"{text}; create it with useradd, or change {key}") from None
 
 
 def who_of(config: Config, rules: Iterable[ClientRule]) -> tuple[Who, ...]:

@@ -76,9 +76,7 @@ def _listener(arguments: Arguments, name: str) -> tuple[str, str]:
 
 
 def _write(arguments: Arguments, name: str, neighbour: Neighbour, words: dict[str, str]) -> int:
-    if not neighbour.file:
-        raise misuse(f"{name} keeps this in no file", f"exo-supervisor connect {name}")
-    path = _path(neighbour)
+    path = _path(name, neighbour)
     if neighbour.edit == "manager":
         changed = token_manager.write(path, words["URL"], _token(words["VARIABLE"]))
     else:
@@ -97,9 +95,7 @@ def _write(arguments: Arguments, name: str, neighbour: Neighbour, words: dict[st
 
 
 def _undo(name: str, neighbour: Neighbour) -> int:
-    if not neighbour.file:
-        raise misuse(f"{name} keeps this in no file", f"exo-supervisor connect {name}")
-    path = _path(neighbour)
+    path = _path(name, neighbour)
     changed = (token_manager if neighbour.edit == "manager" else own_file).undo(path)
     say(f"{path}: {'as it was before' if changed else 'already without it'}")
     return 0
@@ -121,14 +117,15 @@ def _run(arguments: Arguments, neighbour: Neighbour, words: dict[str, str]) -> i
         os.execvpe(program, [program, *flags, *more], {k: str(v) for k, v in environ.items()})  # noqa: S606 - the program that a person named
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        raise VerbError(f"{program} could not be started", why=[why]) from error
+        hint = f"install it, or put it on the PATH; then exo-supervisor connect {name} --run"
+        raise VerbError(f"{program} could not be started", why=[why], hint=hint) from error
 
 
 def _tell(name: str, neighbour: Neighbour, words: dict[str, str], entry: object) -> None:
     """Print what can be pasted; the token stands there by the name of its variable."""
-    environ = fields(_filled(dict(neighbour.environ), words))
-    for variable, value in environ.items():
-        if variable != words["VARIABLE"] and variable != "OPENCODE_CONFIG_CONTENT":
+    brief = {name: text for name, text in neighbour.environ.items() if text != "$ENTRY"}
+    for variable, value in fields(_filled(brief, words)).items():
+        if variable != words["VARIABLE"]:
             say(f'export {variable}="{clean(str(value))}"')
     if neighbour.file:
         say(f"# {neighbour.file.rpartition(':')[2]}; or: exo-supervisor connect {name} --write")
@@ -181,8 +178,13 @@ def _filled(template: object, words: Mapping[str, str]) -> object:
     return cast("object", json.loads(text))
 
 
-def _path(neighbour: Neighbour) -> Path:
-    """Say where the program's file is: at its usual place, or where a variable moved it."""
+def _path(name: str, neighbour: Neighbour) -> Path:
+    """Return where the program's file is: at its usual place, or where a variable moved it.
+
+    Raises VerbError where it has none.
+    """
+    if not neighbour.file:
+        raise misuse(f"{name} keeps this in no file", f"exo-supervisor connect {name}")
     variable, _, usual = neighbour.file.rpartition(":")
     moved = os.environ.get(variable[1:]) if variable else None
     if moved:

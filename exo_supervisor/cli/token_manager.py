@@ -53,7 +53,11 @@ def write(path: Path, url: str, token: str) -> bool:
             own_file.undo(key)
         if isinstance(error, VerbError):
             raise
-        raise VerbError(f"{key} is no key of ai-token-manager's", why=[str(error)]) from error
+        raise VerbError(
+            f"{key} is no key of ai-token-manager's",
+            why=[str(error)],
+            hint="move it away: a new one is made, and what only it opens has to be entered anew",
+        ) from error
 
 
 def undo(path: Path) -> bool:

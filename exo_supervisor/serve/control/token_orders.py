@@ -21,7 +21,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("tokens")
 TOKENS = "/supervisor/tokens"
 VERBS = ("new", "revoke")
 MAX_DAYS = 36_500
-_LONGEST = 200
+_MAX_COMPARED = 200
+"""Characters of a name that is not known which are compared with those that are."""
 
 
 class TokenOrders:
@@ -49,7 +50,7 @@ class TokenOrders:
     async def _make(self, client: str, days: int | None) -> web.Response:
         names = self._clients.names()
         if client not in names:
-            near = similar_clause(get_close_matches(client[:_LONGEST], names, n=3))
+            near = similar_clause(get_close_matches(client[:_MAX_COMPARED], names, n=3))
             text = f"the configuration has no [[client]] of this name{near}"
             raise BadRequestError(Refusal(404, "target_not_found", text))
         try:

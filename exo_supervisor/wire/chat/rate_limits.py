@@ -31,8 +31,8 @@ _PAIRS: Final[tuple[tuple[str, str, Kind], ...]] = (
     ("ratelimit-remaining", "ratelimit-reset", "requests"),
 )  # fmt: skip
 _NAMES: Final = frozenset(remaining for remaining, _, _ in _PAIRS)
-_LONGEST = 40
-"""Characters of a value, at most, that is looked at."""
+_MAX_CHARS = 40
+"""Of a value that is looked at."""
 _DURATION = r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
 _UNITS = (86_400.0, 3600.0, 60.0, 1.0, 0.001)
 _EPOCH, _EPOCH_MS = 1e9, 1e11
@@ -49,7 +49,7 @@ def read_allowances(headers: Mapping[str, str], now_wall: float) -> tuple[Allowa
     told: list[Allowance] = []
     for remaining, reset, kind in _PAIRS:
         left = headers.get(remaining, "")
-        if not (left.isascii() and left.isdigit() and len(left) <= _LONGEST):
+        if not (left.isascii() and left.isdigit() and len(left) <= _MAX_CHARS):
             continue
         seconds = _seconds(headers.get(reset, ""), headers.get("date", ""), now_wall)
         if seconds is not None and seconds > 0.0:
@@ -60,7 +60,7 @@ def read_allowances(headers: Mapping[str, str], now_wall: float) -> tuple[Allowa
 def _seconds(reset: str, date: str, now_wall: float) -> float | None:
     """Read how long it is until a reset."""
     text = reset.strip()
-    if not text or len(text) > _LONGEST or not text.isascii():
+    if not text or len(text) > _MAX_CHARS or not text.isascii():
         return None
     if re.fullmatch(r"\d+(\.\d+)?", text):
         number = float(text)
