@@ -2,8 +2,7 @@
 
 import random
 from asyncio import get_running_loop
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address
 from time import monotonic, time
 from typing import TYPE_CHECKING
@@ -21,18 +20,18 @@ from exo_supervisor.app.border import border_of
 from exo_supervisor.app.given import Given
 from exo_supervisor.app.instances import instance_file, read_own
 from exo_supervisor.app.kept_file import read_file, writes_to
+from exo_supervisor.app.listings import listings
 from exo_supervisor.app.performer import Performer
 from exo_supervisor.app.pins import pin_watch, read_pins
-from exo_supervisor.app.policy import off_by_privacy, policy_of
+from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.price_book import PriceBook
-from exo_supervisor.app.proxies import proxies_of, proxy_of
+from exo_supervisor.app.proxies import proxies_of
 from exo_supervisor.app.records import Records, open_records
 from exo_supervisor.app.sources import Sources, awaited
 from exo_supervisor.app.who import clients_seen, who_of
 from exo_supervisor.core.books.book import Prices
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
-from exo_supervisor.core.names import ProviderName
 from exo_supervisor.core.policy import DEFAULT_CLIENT, Policy
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.core.requests.catalog import Catalog
@@ -40,10 +39,7 @@ from exo_supervisor.discovery.pins import Pins
 from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.health import Health
 from exo_supervisor.fleet_io.placer import Placer
-from exo_supervisor.fleet_io.provider_models import Listing, Source
 from exo_supervisor.host import limits, systemd
-from exo_supervisor.http.client import Client
-from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.conductor import INBOX, Conductor
 from exo_supervisor.runtime.current import Current
 from exo_supervisor.runtime.restarts import Restarts
@@ -121,7 +117,7 @@ async def serve(
             _start(
                 tasks,
                 [
-                    *_listings(given, current, clouds, house, send),
+                    *listings(given, current, clouds, house, send),
                     *sources.services,
                     *_advertise(given),
                 ],
@@ -280,26 +276,6 @@ def _start(tasks: TaskGroup, services: Sequence[Service]) -> None:
     """Start what may crash and come back, each under its own supervision."""
     for service in services:
         tasks.start_soon(supervise, service, Restarts(essential=False), name=service.name)
-
-
-def _listings(
-    given: Given,
-    current: Current,
-    clouds: Client,
-    house: Client,
-    send: MemoryObjectSendStream[Event],
-) -> Iterator[Listing]:
-    """Ask the providers for their lists, those behind one proxy together."""
-    ways: dict[tuple[Client, Proxy | None], list[Source]] = {}
-    off = off_by_privacy(given.config)
-    for each in given.config.providers:
-        if each.name in given.keys and each.name not in off:
-            key = partial(current.key, each.name)
-            source = Source(ProviderName(each.name), each.base_url, key, each.dialect, each.local)
-            way = house if each.local else clouds, proxy_of(each)
-            ways.setdefault(way, []).append(source)
-    for way, sources in ways.items():
-        yield Listing(Fetcher(*way), send, sources)
 
 
 def _advertise(given: Given) -> list[Service]:

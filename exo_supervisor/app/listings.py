@@ -1,0 +1,37 @@
+"""Which providers are asked for their lists of models, and by which way."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from anyio.streams.memory import MemoryObjectSendStream
+
+from exo_supervisor.app.given import Given
+from exo_supervisor.app.policy import off_by_privacy
+from exo_supervisor.app.proxies import proxy_of
+from exo_supervisor.core.events import Event
+from exo_supervisor.core.names import ProviderName
+from exo_supervisor.fleet_io.fetch import Fetcher
+from exo_supervisor.fleet_io.provider_models import Listing, Source
+from exo_supervisor.http.client import Client
+from exo_supervisor.http.url import Proxy
+from exo_supervisor.runtime.current import Current
+
+
+def listings(
+    given: Given,
+    current: Current,
+    clouds: Client,
+    house: Client,
+    send: MemoryObjectSendStream[Event],
+) -> Iterator[Listing]:
+    """Ask the providers for their lists, those behind one proxy together."""
+    ways: dict[tuple[Client, Proxy | None], list[Source]] = {}
+    off = off_by_privacy(given.config)
+    for each in given.config.providers:
+        if each.name in given.keys and each.name not in off:
+            key = partial(current.key, each.name)
+            source = Source(ProviderName(each.name), each.base_url, key, each.dialect, each.local)
+            way = house if each.local else clouds, proxy_of(each)
+            ways.setdefault(way, []).append(source)
+    for way, sources in ways.items():
+        yield Listing(Fetcher(*way), send, sources)
