@@ -60,6 +60,8 @@ class World(Struct):
     http: httpx.AsyncClient
     sdk: AsyncOpenAI
     log: Callable[[], bytes]
+    url: str = ""
+    """Of the listener on TCP, where there is one."""
 
     async def chat(self, headers: Mapping[str, str] | None = None, **more: Any) -> httpx.Response:  # noqa: ANN401 - any JSON
         """Send a chat request that says little; `more` changes its fields."""

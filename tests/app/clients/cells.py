@@ -4,18 +4,43 @@ import json
 import re
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
-from typing import Final
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from importlib.util import find_spec
+from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
 from exo_supervisor.demo import HEALTHY, Cloud, Disease, ExoNode, MessagesCloud, text
-from tests.app.clients.sdks import CLIENTS, PIXEL, RESULT, WHOLE_CALLS, Ask, Client
+from exo_supervisor.host.credentials import Secret
+from exo_supervisor.host.tcp import open_tcp
+from tests.app.clients import of_litellm, sdks
+from tests.app.clients.sdks import PIXEL, RESULT, Ask, Client
 from tests.app.world import CLOUD_MODEL, KEY, World, in_process
 
 PACE: Final = 0.01
 TOKENS, HEARD = 12, 3
 ARGUMENTS: Final = {"city": "Paris"}
+
+
+class Opening(Protocol):
+    """Opens a library on the service."""
+
+    def __call__(self, world: World, /) -> AbstractAsyncContextManager[Client]: ...
+
+
+CLIENTS: Final[Mapping[str, Opening]] = {
+    "openai chat": sdks.chat,
+    "openai responses": sdks.responses,
+    "anthropic": sdks.messages,
+    "ollama": sdks.of_ollama,
+    "litellm": of_litellm.of_litellm,
+}
+WHOLE_CALLS: Final = frozenset({"ollama"})
+"""Those whose dialect tells a call at once, also in a stream."""
+MISSING: Final = (
+    {} if find_spec("litellm") else {"litellm": "not asked, it is not here: `pip install litellm`"}
+)
+"""Why a client cannot be asked here: those that are too heavy for every developer."""
 
 Target = ExoNode | Cloud
 
@@ -131,9 +156,13 @@ async def behind(target: str) -> AsyncGenerator[tuple[World, Target]]:
     made = TARGETS[target]()
     nodes = [made] if isinstance(made, ExoNode) else []
     cloud = made if isinstance(made, Cloud) else None
-    async with made, in_process(*nodes, cloud=cloud, breaker={"trip_after": 100}) as world:
-        await world.ready(len(nodes))
-        yield world, made
+    with open_tcp("127.0.0.1:0") as opened:
+        tcp = (opened, Secret(of_litellm.TOKEN, "the test"))
+        more: Any = {"breaker": {"trip_after": 100}}
+        async with made, in_process(*nodes, cloud=cloud, tcp=tcp, **more) as world:
+            await world.ready(len(nodes))
+            world.url = "http://{}:{}".format(*opened.getsockname())
+            yield world, made
 
 
 async def run(client: str, target: str) -> dict[str, str]:

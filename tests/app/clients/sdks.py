@@ -1,8 +1,8 @@
 """The clients that people have, each by its own library, under one face."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final, Protocol
 
 import anthropic
@@ -263,19 +263,3 @@ async def ollamas(world: World) -> AsyncGenerator[Any]:
     async with httpx.AsyncHTTPTransport(uds=world.path, verify=NO_TLS) as transport:
         more: Any = {"transport": transport, "timeout": PATIENCE}
         yield ollama.AsyncClient(host="http://house", **more)
-
-
-class Opening(Protocol):
-    """Opens a library on the service's socket."""
-
-    def __call__(self, world: World, /) -> AbstractAsyncContextManager[Client]: ...
-
-
-CLIENTS: Final[Mapping[str, Opening]] = {
-    "openai chat": chat,
-    "openai responses": responses,
-    "anthropic": messages,
-    "ollama": of_ollama,
-}
-WHOLE_CALLS: Final = frozenset({"ollama"})
-"""Those whose dialect tells a call at once, also in a stream."""

@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.app.clients.cells import TARGETS, run
-from tests.app.clients.sdks import CLIENTS
+from tests.app.clients.cells import CLIENTS, MISSING, TARGETS, run
 
 pytestmark = pytest.mark.real_time
 
@@ -16,5 +15,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("client", "target"), PAIRS)
 async def test_a_client_is_served_whoever_is_behind(client: str, target: str) -> None:
+    if client in MISSING:
+        pytest.skip(MISSING[client])
     came = await run(client, target)
     assert {name: why for name, why in came.items() if why} == {}
