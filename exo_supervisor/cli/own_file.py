@@ -31,13 +31,13 @@ def change(path: Path, edit: Callable[[str], str], new: str = "", *, secret: boo
     path, side = _places(path)
     found = _read(path)
     undo = _undo_of(side)
-    if undo and found is not None and _digest(found) != undo.get("after"):
+    before = _before(undo, side) if undo else found
+    if undo and found not in (None, before) and _digest(found) != undo.get("after"):
         raise VerbError(
             f"{path} was changed since connect wrote it",
             why=[f"what stood there before is kept in {side}"],
             hint=f"take its entry out by hand, then rm {side}",
         )
-    before = _before(undo) if undo else found
     try:
         text = new if before is None else before.decode()
         after = edit(text).encode()
@@ -59,14 +59,14 @@ def undo(path: Path) -> bool:
     kept = _undo_of(side)
     if not kept:
         return False
-    found = _read(path)
-    if found is not None and _digest(found) != kept.get("after"):
+    found, before = _read(path), _before(kept, side)
+    if found not in (None, before) and _digest(found) != kept.get("after"):
         raise VerbError(
             f"{path} was changed since connect wrote it, and would lose that",
             why=[f"what stood there before is kept in {side}"],
             hint=f"take its entry out by hand, then rm {side}",
         )
-    before, mode = _before(kept), kept.get("mode")
+    mode = kept.get("mode")
     if before is not None:
         _replace(path, before, mode if isinstance(mode, int) else PRIVATE, found)
     elif found is not None:
@@ -87,13 +87,20 @@ def _undo_of(side: Path) -> Fields:
         return {}
     kept = read_object(raw)
     if "after" not in kept:
-        raise VerbError(f"{side} is torn", hint=f"look at the file beside it, then rm {side}")
+        raise _torn(side)
     return kept
 
 
-def _before(kept: Fields) -> bytes | None:
+def _before(kept: Fields, side: Path) -> bytes | None:
     text = kept.get("before")
-    return b64decode(text) if isinstance(text, str) else None
+    try:
+        return b64decode(text, validate=True) if isinstance(text, str) else None
+    except ValueError as error:
+        raise _torn(side) from error
+
+
+def _torn(side: Path) -> VerbError:
+    return VerbError(f"{side} is torn", hint=f"look at the file beside it, then rm {side}")
 
 
 def _read(path: Path) -> bytes | None:
@@ -140,8 +147,8 @@ def _keep_owner(number: int, path: Path) -> None:
         os.fchown(number, status.st_uid, status.st_gid)
 
 
-def _digest(text: bytes) -> str:
-    return sha256(text).hexdigest()
+def _digest(text: bytes | None) -> str:
+    return sha256(text or b"").hexdigest()
 
 
 def _unusable(path: Path, error: OSError) -> VerbError:

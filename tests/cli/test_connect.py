@@ -243,11 +243,27 @@ def test_a_link_is_followed_and_a_folder_is_told(tmp_path: Path) -> None:
         own_file.change(tmp_path / "there" / "below", str.upper, "x")
 
 
-def test_a_torn_undo_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("torn", ["{", '{"before": "d2F", "mode": 384, "after": "x"}'])
+def test_a_torn_undo_is_told(tmp_path: Path, torn: str) -> None:
     (tmp_path / "file").write_text("was")
-    (tmp_path / "file.exo-supervisor-undo").write_text("{")
-    with pytest.raises(VerbError, match="is torn"):
-        own_file.undo(tmp_path / "file")
+    (tmp_path / "file.exo-supervisor-undo").write_text(torn)
+    for act in (own_file.undo, lambda path: own_file.change(path, str.upper)):
+        with pytest.raises(VerbError, match="is torn"):
+            act(tmp_path / "file")
+
+
+def test_a_file_that_stands_as_it_was_before_is_written_again_and_taken_back(
+    tmp_path: Path,
+) -> None:
+    """A person put it back by hand, or the first write broke off between its two files."""
+    (path := tmp_path / "file").write_text("was")
+    for _ in range(2):
+        assert own_file.change(path, str.upper)
+        assert path.read_text() == "WAS"
+        path.write_text("was")
+    assert own_file.undo(path)
+    assert path.read_text() == "was"
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to what is read-only")
