@@ -184,6 +184,7 @@ class FleetEvents:
         self._tables.breakers.prune(targets, {*self._registry.clusters, *clouds})
         self._tables.busy.prune(now)
         self._tables.absent.prune(now)
+        self._tables.quirks.prune(now)
         self._tables.affinity.prune(now)
         return effects
 

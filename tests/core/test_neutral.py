@@ -6,7 +6,7 @@ from msgspec import structs
 from exo_supervisor.core.effects import Effect, StartAttempt
 from exo_supervisor.core.events import AttemptSettled, ProviderFailed, ProviderListed
 from exo_supervisor.core.fleet.provider_keys import KEY_REST, KEY_REST_MAX
-from exo_supervisor.core.load.marks import ABSENT
+from exo_supervisor.core.load.marks import ABSENT, QUIRK
 from exo_supervisor.core.names import ModelId, RequestId
 from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.core.policy import ModelRule
@@ -128,6 +128,28 @@ def test_what_we_had_added_is_left_out_and_asked_again_and_remembered(
         400, "upstream_rejected", "no such field",
     )  # fmt: skip
     assert story.idle()
+
+
+def test_a_field_that_was_left_out_is_sent_again_after_a_while() -> None:
+    story = Story(ONE)
+    story.ask("r")
+    story.fail("r", Fault.FIELD_REFUSED, status=400, field="temperature")
+    story.succeed("r")
+    story.wait(QUIRK + 60.0)
+    [start] = story.ask("s")
+    assert isinstance(start, StartAttempt)
+    assert start.without == frozenset()
+
+
+def test_a_field_that_was_left_out_in_vain_is_sent_again() -> None:
+    """One odd request would take `temperature` from everybody's."""
+    story = Story(ONE)
+    story.ask("r")
+    story.fail("r", Fault.FIELD_REFUSED, status=400, field="temperature")
+    story.fail("r", Fault.REJECTED, status=400)
+    [start] = story.ask("s")
+    assert isinstance(start, StartAttempt)
+    assert start.without == frozenset()
 
 
 def test_to_be_asked_again_takes_nothing_from_the_attempts_of_a_tier() -> None:

@@ -26,6 +26,8 @@ STREAK = 60.0
 """Seconds after its end for which a busy mark is kept, so that a next one can be longer."""
 ABSENT = 300.0
 """Seconds for which a model that a provider says it has not is not asked for there."""
+QUIRK = 300.0
+"""Seconds for which what a model did not take is left out: what stood beside it may be to blame."""
 DECLINES = 3
 """Different requests in a row that a provider declines before it is left alone with that model."""
 
@@ -148,14 +150,21 @@ class Quirks:
 
     def __init__(self) -> None:
         self.known = Bounded[Pair, frozenset[str]](MAX_ROWS)
+        self._until = Bounded[Pair, float](MAX_ROWS)
 
-    def note(self, pair: Pair, what: str) -> None:
+    def note(self, pair: Pair, what: str, now: float) -> None:
         """Remember that a model does not take something."""
         self.known.renew(pair, self.known.get(pair, frozenset[str]()) | {what})
+        self._until.renew(pair, now + QUIRK)
 
     def has(self, pair: Pair, what: str) -> bool:
         """Say whether a model is known not to take something."""
         return what in self.known.get(pair, ())
+
+    def prune(self, now: float) -> None:
+        """Drop what is to be tried again."""
+        for pair in [pair for pair, until in self._until.items() if now >= until]:
+            del self._until[pair], self.known[pair]
 
 
 class Declines:

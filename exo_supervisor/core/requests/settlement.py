@@ -68,6 +68,8 @@ class Settlement:
             tables.busy.lift(candidate.slot, attempt.began)
         if tables.declines.bodies:
             tables.declines.forget(candidate.pair)
+        if state.left_out:
+            self._note_quirks(state, candidate, now)
         tables.latency.observe(candidate.target, candidate.model, event.ttft, now)
         if state.event.session:
             tables.affinity.note(state.event, candidate, now)
@@ -80,6 +82,15 @@ class Settlement:
             if event.allowances:
                 self._note_allowances(state, attempt, event, now)
         return effects
+
+    def _note_quirks(self, state: RequestState, candidate: Candidate, now: float) -> None:
+        """Remember without what a model answers, but for thoughts.
+
+        Those of another conversation it may have signed.
+        """
+        for pair, field in state.left_out:
+            if pair == candidate.pair and field != THINKING:
+                self._tables.quirks.note(pair, field, now)
 
     def _note_allowances(
         self, state: RequestState, attempt: Attempt, event: ContentSeen, now: float
@@ -207,7 +218,7 @@ class Settlement:
         if VERDICTS[fault].blame is Blame.MODEL:
             state.seen.skipped.add(candidate.guards[1])
         if state.resuming and not attempt.content and fault in _NO_PREFILL:
-            tables.quirks.note(candidate.pair, PREFILL)
+            tables.quirks.note(candidate.pair, PREFILL, now)
         if tables.clouds.get(candidate.target) is None:
             return []
         if fault is Fault.NOT_PLACED:
@@ -234,17 +245,11 @@ class Settlement:
         state.seen.too_short = max(state.seen.too_short, context)
 
     def _ask_anew(self, state: RequestState, attempt: Attempt, failure: Failure) -> bool:
-        """Have a request made again at once, without the field that the target refused.
-
-        That is remembered, but for thoughts: those of another conversation it may have signed.
-        """
-        field, pair = failure.field, attempt.candidate.pair
+        """Have a request made again at once, without the field that the target refused."""
+        field = failure.field
         if failure.fault is not Fault.FIELD_REFUSED or not field or field in attempt.without:
             return False
-        if field == THINKING:
-            state.left_out.add((pair, field))
-        else:
-            self._tables.quirks.note(pair, field)
+        state.left_out.add((attempt.candidate.pair, field))
         state.anew = attempt.candidate, attempt.side
         state.attempts_here -= 1
         return True

@@ -4,6 +4,7 @@ from exo_supervisor.core.load.marks import (
     ABSENT,
     FOLLOW,
     PREFILL,
+    QUIRK,
     STREAK,
     STREAM,
     Absences,
@@ -106,11 +107,20 @@ def test_a_model_is_absent_for_a_while_or_until_it_is_listed() -> None:
 
 def test_what_a_model_does_not_take_is_added_up() -> None:
     quirks = Quirks()
-    quirks.note(AT, STREAM)
-    quirks.note(AT, PREFILL)
+    quirks.note(AT, STREAM, 0.0)
+    quirks.note(AT, PREFILL, 1.0)
     assert quirks.has(AT, STREAM)
     assert quirks.has(AT, PREFILL)
     assert not quirks.has((P, Y), STREAM)
+
+
+def test_what_a_model_did_not_take_is_tried_again_after_a_while() -> None:
+    quirks = Quirks()
+    quirks.note(AT, STREAM, 0.0)
+    quirks.note((P, Y), STREAM, 1.0)
+    quirks.prune(QUIRK)
+    assert not quirks.has(AT, STREAM)
+    assert quirks.has((P, Y), STREAM)
 
 
 def test_the_third_different_request_in_a_row_counts_and_each_new_one_after_it() -> None:
