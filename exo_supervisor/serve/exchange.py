@@ -149,7 +149,7 @@ class Exchange:
     def _start(self, start: StartAttempt) -> None:
         record = self.record
         record.target, record.attempts, record.shift = start.target, start.attempt, start.shift
-        record.house = start.local or UNSET
+        record.local = start.local or UNSET
         if start.continues and self._continuation is None:
             self._continuation = Continuation(self._chat)
         chat = self._chat if self._continuation is None else self._continuation.ask(start)

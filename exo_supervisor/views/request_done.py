@@ -38,7 +38,7 @@ class RequestLine(Struct, gc=False):
     egress_bytes: int = 0
     egress: dict[str, int] | UnsetType = UNSET
     """Bytes that left the house, by the provider they went to; unset where none did."""
-    house: bool | UnsetType = UNSET
+    local: bool | UnsetType = UNSET
     """Its target is a provider of the house; unset where it is none."""
 
     def facts(self) -> dict[str, object]:
@@ -112,7 +112,7 @@ def side_of(line: RequestLine) -> Side | None:
     """Tell on which side a request was served last; None where no target was asked."""
     if line.target is None:
         return None
-    return "exo" if line.house is True else target_side(line.target)
+    return "exo" if line.local is True else target_side(line.target)
 
 
 def target_side(target: object) -> Side:

@@ -48,7 +48,7 @@ async def test_what_must_stay_is_served_by_a_provider_of_the_house(kind: type[Cl
             assert (status["requests"]["exo"], status["requests"]["cloud"]) == (1, 0)
             assert status["ready"] is True
             [line] = await world.lines("request_done")
-            assert (line["egress_bytes"], line["house"]) == (0, True)
+            assert (line["egress_bytes"], line["local"]) == (0, True)
             away = await world.chat(model="house/alias", headers=LOCAL_ONLY)
             assert (away.status_code == 200) == (kind is Cloud)
 

@@ -94,7 +94,7 @@ def test_what_is_announced_is_counted_by_its_own_words() -> None:
 
 def test_a_provider_of_the_house_counts_on_exo_s_side() -> None:
     sink = a_sink("house")
-    record = a_record(target="near", house=True)
+    record = a_record(target="near", local=True)
     near = structs.replace(record.tried[1], target="near", local=True)
     sink.done(structs.replace(record, tried=[near]))
     assert sink.attempts.sums == {("house", "exo"): 1}
