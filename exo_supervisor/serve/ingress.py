@@ -68,15 +68,15 @@ class Reception:
     __slots__ = (
         "_alarm", "_came", "_client", "_decoder", "_head", "_headers", "_ingress", "_looked_at",
         "_operation", "_part_at", "_parts", "_receiving", "_sender", "_size", "_stamped", "began",
-        "exchange", "over", "record", "response", "rule",
+        "exchange", "over", "record", "response",
     )  # fmt: skip
 
     def __init__(
         self, ingress: Ingress, client: Client, head: Head, operation: Operation | Answered,
-        rule: ClientRule = DEFAULT_CLIENT,
+        rule: ClientRule,
     ) -> None:  # fmt: skip
         self._ingress, self._client, self._operation = ingress, client, operation
-        self._head, self.rule = head, rule
+        self._head = head
         self.began = ingress.context.clock()
         self.record = RequestLine(
             new_request_id(), client_uid=client.uid, client=rule.name,

@@ -22,6 +22,7 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.names import Address, Generation, ModelId, RequestId
 from exo_supervisor.core.outcomes import Failure, Fault, Refusal, RefusedAs
+from exo_supervisor.core.policy import DEFAULT_CLIENT
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.serve.error_answer import ErrorAnswer
 from exo_supervisor.serve.ingress import Reception
@@ -219,7 +220,7 @@ def test_an_answer_of_a_sort_that_was_not_asked_for_fails_over() -> None:
 
     operation = structs.replace(OPERATIONS["/v1/chat/completions"], read=read)
     browser = Browser(house.loop)
-    reception = Reception(house.ingress, browser, begun(), operation)
+    reception = Reception(house.ingress, browser, begun(), operation, DEFAULT_CLIENT)
     browser.handler = reception
     reception.begin(None)
     reception.end()
