@@ -4,7 +4,7 @@ import random
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address
-from time import monotonic, time
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import anyio
@@ -19,7 +19,6 @@ from exo_supervisor.app.beat import Beat
 from exo_supervisor.app.border import border_of
 from exo_supervisor.app.given import Given
 from exo_supervisor.app.instances import instance_file, read_own
-from exo_supervisor.app.kept_file import read_file, writes_to
 from exo_supervisor.app.listings import listings
 from exo_supervisor.app.performer import Performer
 from exo_supervisor.app.pins import pin_watch, read_pins
@@ -28,11 +27,11 @@ from exo_supervisor.app.price_book import PriceBook
 from exo_supervisor.app.proxies import proxies_of
 from exo_supervisor.app.records import Records, open_records
 from exo_supervisor.app.sources import Sources, awaited
-from exo_supervisor.app.who import clients_seen, who_of
+from exo_supervisor.app.who import clients_seen, open_tokens, who_of
 from exo_supervisor.core.books.book import Prices
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
-from exo_supervisor.core.policy import DEFAULT_CLIENT, Policy
+from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.core.requests.catalog import Catalog
 from exo_supervisor.discovery.pins import Pins
@@ -55,7 +54,7 @@ from exo_supervisor.serve.listener import Listener
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.target import DISPATCHED
 from exo_supervisor.serve.token import Guard
-from exo_supervisor.serve.tokens import Tokens, decode_tokens, digest_of
+from exo_supervisor.serve.tokens import Tokens
 from exo_supervisor.serve.upstream import Upstream, open_house, open_sessions
 from exo_supervisor.views.advice import sum_up
 
@@ -66,8 +65,6 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 IDLE = 30.0
 """Seconds after which an idle conductor turns all the same, where no watchdog asks for less."""
-
-TOKENS = "tokens.json"
 
 Clock = Callable[[], float]
 
@@ -99,7 +96,7 @@ async def serve(
         performer = Performer(health, placer, live, watch, instances, sinks)
         conductor = _conductor(machine, receive, performer, clock)
         sources = Sources(config, machine, fetch, send, state)
-        tokens = await _tokens(given)
+        tokens = await open_tokens(given)
         clients = Clients(who_of(config, policy.clients), tokens.client_of)
         about = _about(given, sources, live, records, machine)
         others = _others(given, machine, conductor, about, tokens, clients)
@@ -112,16 +109,9 @@ async def serve(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
             _start(tasks, [health, placer, watch, instances, others, *records.services])
-            if config.providers:
-                _start(tasks, [PriceBook(prices)])
-            _start(
-                tasks,
-                [
-                    *listings(given, current, clouds, house, send),
-                    *sources.services,
-                    *_advertise(given),
-                ],
-            )
+            _start(tasks, [PriceBook(prices)] if config.providers else [])
+            _start(tasks, [*listings(given, current, clouds, house, send), *sources.services])
+            _start(tasks, _advertise(given))
             await _listen(listener, given, clients)
             started()
             await stop()
@@ -155,12 +145,8 @@ def _health(
     live: LiveRequests,
     clock: Clock,
 ) -> Health:
-    every, timeout, lived_at = (
-        given.config.health.interval,
-        given.config.health.timeout,
-        live.lived_at,
-    )
-    return Health(fetch, send, interval=every, timeout=timeout, lived_at=lived_at, clock=clock)
+    every, timeout = given.config.health.interval, given.config.health.timeout
+    return Health(fetch, send, interval=every, timeout=timeout, lived_at=live.lived_at, clock=clock)
 
 
 def _conductor(
@@ -195,16 +181,6 @@ def _ingress(
     )
     gate = Gate(config.server.max_requests)
     return Ingress(context, gate, live, sinks.done, config.server.max_body_bytes, catalog)
-
-
-async def _tokens(given: Given) -> Tokens:
-    """Take the tokens of the configuration, and those that were made in earlier runs."""
-    path = given.state and given.state / TOKENS
-    fixed = [(given.tcp[1], DEFAULT_CLIENT.name)] if given.tcp is not None else []
-    fixed += [(secret, name) for name, secret in given.client_tokens.items()]
-    digests = {digest_of(secret.reveal()): name for secret, name in reversed(fixed)}
-    made = await read_file(path, "tokens", decode_tokens, ())
-    return Tokens(time, digests, made, writes_to(path))
 
 
 def _listener(

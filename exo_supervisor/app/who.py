@@ -2,17 +2,22 @@
 
 import pwd
 from collections.abc import Iterable, Mapping
+from time import time
 
 from msgspec.structs import asdict
 
+from exo_supervisor.app.given import Given
+from exo_supervisor.app.kept_file import read_file, writes_to
 from exo_supervisor.config.schema import Client, Config
-from exo_supervisor.core.policy import ClientRule
+from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
 from exo_supervisor.errors import StartError
 from exo_supervisor.host.credentials import Secret, read_secret
 from exo_supervisor.host.listen import group_id_of
 from exo_supervisor.serve.clients import Who
+from exo_supervisor.serve.tokens import Tokens, decode_tokens, digest_of
 from exo_supervisor.views.day_book import ClientSeen, DayBook, Used
 
+TOKENS = "tokens.json"
 CREDENTIAL = "client-"
 """What the name of a systemd credential begins with that holds a client's token."""
 
@@ -85,3 +90,13 @@ def client_tokens(config: Config, environ: Mapping[str, str]) -> dict[str, Secre
     except StartError as fault:
         raise WhoError(str(fault)) from None
     return {name: secret for name, secret in found.items() if secret is not None}
+
+
+async def open_tokens(given: Given) -> Tokens:
+    """Take the tokens of the configuration, and those that were made in earlier runs."""
+    fixed = [(given.tcp[1], DEFAULT_CLIENT.name)] if given.tcp is not None else []
+    fixed += [(secret, name) for name, secret in given.client_tokens.items()]
+    digests = {digest_of(secret.reveal()): name for secret, name in reversed(fixed)}
+    path = given.state and given.state / TOKENS
+    made = await read_file(path, "tokens", decode_tokens, ())
+    return Tokens(time, digests, made, writes_to(path))
