@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, structs
 
+from exo_supervisor.core.estimate import BYTES_A_TOKEN
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.http.head import Head
 from exo_supervisor.serve.target import CHAT, path_of
@@ -33,7 +34,6 @@ BLANK: Final = b" "
 """May stand before any JSON text (RFC 8259, section 2)."""
 _STATUSES: Final[Mapping[int, int]] = {401: 403, 402: 503, 429: 503}
 _WORDS: Final = ((b"quota", b"allowance"), (b"402", b"40-2"), (b"429", b"4-29"))
-_BYTES_A_TOKEN: Final = 4
 
 
 def operation_for(head: Head, profile: str) -> Operation | Answered:
@@ -102,7 +102,7 @@ class _CountedWriter(AnswerWriter):
 
     def result(self, answer: Answer) -> list[bytes]:
         if answer.usage is None:
-            prompt = -(-self.prompt // _BYTES_A_TOKEN)
+            prompt = -(-self.prompt // BYTES_A_TOKEN)
             usage = {
                 "prompt_tokens": prompt,
                 "completion_tokens": answer.tokens,

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from math import ceil
 
 from exo_supervisor.core.books.price import Price, Tokens
+from exo_supervisor.core.estimate import BYTES_A_TOKEN
 from exo_supervisor.core.outcomes import Failure
-from exo_supervisor.core.requests.rates import BYTES_OF_A_TOKEN
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.views.request_done import AttemptDone, RequestLine
 from exo_supervisor.wire.chat.piece import Usage
@@ -33,7 +33,7 @@ def tokens_of(reading: Reader | None, size: int) -> int:
         return 0
     prompt, completion = reading.prompt_tokens, reading.completion_tokens
     if prompt is None:
-        prompt = size // BYTES_OF_A_TOKEN
+        prompt = size // BYTES_A_TOKEN
     return prompt + (reading.tokens if completion is None else completion)
 
 

@@ -4,10 +4,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from exo_supervisor.core.estimate import BYTES_A_TOKEN
+
 Kind = Literal["requests", "tokens"]
 
-LETTERS = 4
-"""Bytes of a prompt to a token, roughly."""
 MOST_NEEDED = 8192
 """Tokens that a prompt is taken to need, at most: the bytes of larger ones are mostly pictures."""
 
@@ -28,6 +28,6 @@ def spent_for(told: tuple[Allowance, ...], under_way: int, size: int) -> float:
     """
     need: dict[Kind, int] = {
         "requests": max(1, under_way),
-        "tokens": max(1, min(size // LETTERS, MOST_NEEDED)),
+        "tokens": max(1, min(size // BYTES_A_TOKEN, MOST_NEEDED)),
     }
     return max((each.reset for each in told if each.left < need[each.kind]), default=0.0)

@@ -9,12 +9,11 @@ from math import floor
 
 from msgspec import Struct
 
+from exo_supervisor.core.estimate import BYTES_A_TOKEN
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.policy import ClientRule
 
 MINUTE = 60
-BYTES_OF_A_TOKEN = 4
-"""Of a prompt, about: what is said in English, in the tokens of today's models."""
 
 Second = tuple[int, int, int]
 """A second, and the requests and the tokens that were let through in it."""
@@ -96,7 +95,7 @@ class Rates:
         """Let a request through whose prompt has `size` bytes, or say how long it has to wait."""
         if not (rule.requests or rule.tokens):
             return None
-        estimate = size // BYTES_OF_A_TOKEN + 1
+        estimate = size // BYTES_A_TOKEN + 1
         minute, wait = admit(self._minutes.get(rule.name, Minute()), rule, estimate, now)
         self._minutes[rule.name] = minute
         if wait is None:
@@ -116,8 +115,8 @@ class Rates:
             at = taken.second, taken.estimate, taken.tokens
             self._minutes[taken.client] = settle(minute, *at, now)
 
-    def follow(self, clients: Iterable[ClientRule]) -> None:
+    def follow(self, rules: Iterable[ClientRule]) -> None:
         """Forget whoever has no rate any more."""
-        names = {rule.name for rule in clients if rule.requests or rule.tokens}
+        names = {rule.name for rule in rules if rule.requests or rule.tokens}
         for name in self._minutes.keys() - names:
             del self._minutes[name]

@@ -6,12 +6,11 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
+from exo_supervisor.core.estimate import BYTES_A_TOKEN
 from exo_supervisor.wire.chat.body import check_messages, check_model, read_as, read_fields
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.untrusted_json import as_list, as_object
 
-_BYTES_A_TOKEN: Final = 4
-"""Of English text; other scripts take more bytes a character in UTF-8, and more tokens, too."""
 _MESSAGE: Final = 4
 """Tokens of a message beside what is in it: whose it is, where it begins and ends."""
 _MEDIA: Final = 1_600
@@ -46,7 +45,7 @@ def count_tokens(body: bytes) -> bytes:
             size += len(value.encode())
         else:
             tokens += _MEDIA * (as_object(value).get("type") in ("image", "document"))
-    tokens += -(-size // _BYTES_A_TOKEN)
+    tokens += -(-size // BYTES_A_TOKEN)
     return msgspec.json.encode({"input_tokens": tokens, "estimated": True})
 
 
