@@ -19,8 +19,8 @@ class PriceBook:
         self._prices = prices
 
     async def run(self) -> None:
-        """Read the book and put it on the shelf."""
-        self._prices.shelve(await to_thread.run_sync(_read))
+        """Read the book, and have its prices hold from then on."""
+        self._prices.update(await to_thread.run_sync(_read))
 
 
 def _read() -> Book:

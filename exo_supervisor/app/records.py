@@ -48,6 +48,6 @@ async def open_records(given: Given, policy: Callable[[], Policy]) -> Records:
     path = given.state and given.state / DAY_BOOK
     kept = KeptFile("day_book", writes_to(path), DayBook.encode, pause=WRITE_EVERY)
     tally, metrics, book = Tally(), MetricsSink(policy), DayBook(time, kept.keep)
-    await read_file(path, "day_book", book.go_on, None)
+    await read_file(path, "day_book", book.restore, None)
     sinks = Sinks((tally, metrics, book, *given.sinks))
     return Records(tally, book, metrics, LoopDelay(), kept, sinks)

@@ -108,7 +108,7 @@ class DayBook:
         self._pages = _Pages(version=1, since=today, day=today)
         self._rows: dict[tuple[str, str, str], Left] = {}
 
-    def go_on(self, content: bytes) -> None:
+    def restore(self, content: bytes) -> None:
         """Go on from what was kept; raises BadBookError for what we have not written."""
         try:
             self._pages = pages = _decoder.decode(content)

@@ -71,13 +71,13 @@ def test_it_goes_on_after_a_restart() -> None:
     before = DayBook(clock)
     before.done(a_record(near=5))
     after = DayBook(clock)
-    after.go_on(before.encode())
+    after.restore(before.encode())
     after.done(a_record(near=6))
     assert after.egress().days == [Left("1970-01-01", "near", "kids", 2, 11)]
     assert after.used()["kids"].requests == 2
     clock.now += DAY
     later = DayBook(clock)
-    later.go_on(after.encode())
+    later.restore(after.encode())
     assert later.used() == {}, "that was yesterday"
     assert later.egress().since == "1970-01-01"
 
@@ -99,7 +99,7 @@ def test_what_we_have_not_written_is_refused(content: bytes) -> None:
     book = DayBook(Clock())
     book.done(a_record(near=5))
     with pytest.raises(BadBookError):
-        book.go_on(content)
+        book.restore(content)
     assert book.egress().bytes == 5
 
 
@@ -115,7 +115,7 @@ def test_days_that_are_too_many_are_added_up() -> None:
     assert book.egress().bytes == 2 * (MAX_DAYS + 3)
     assert book.egress().since == "1970-01-01"
     again = DayBook(clock)
-    again.go_on(book.encode())
+    again.restore(book.encode())
     assert again.egress() == book.egress()
     assert Earlier() == Earlier(0, 0)
 

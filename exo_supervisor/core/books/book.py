@@ -83,7 +83,7 @@ class Prices:
         self._urls, self._own, self._book = urls, own, book
         self._found = Bounded[tuple[str, str], tuple[Priced, ...]](MOST_FOUND)
 
-    def shelve(self, book: Book) -> None:
+    def update(self, book: Book) -> None:
         """Take the shipped book in, once it has been read."""
         self._book = book
         self._found.clear()

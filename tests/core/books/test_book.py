@@ -66,7 +66,7 @@ def test_who_is_not_in_the_book_has_no_price() -> None:
 def test_a_book_that_is_read_late_tells_what_was_not_known() -> None:
     prices = Prices({"c": "https://api.cloud.example"}, {})
     assert prices.of("c", "m", "2026-01-01") is None
-    prices.shelve(a_book(priced("m", DEAR)))
+    prices.update(a_book(priced("m", DEAR)))
     assert prices.of("c", "m", "2026-01-01") == DEAR
 
 
