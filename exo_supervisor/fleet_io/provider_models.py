@@ -8,7 +8,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
 from exo_supervisor.core.events import Event, ProviderFailed, ProviderListed, ProviderVetted
-from exo_supervisor.core.names import ProviderName
+from exo_supervisor.core.names import ModelId, ProviderName
 from exo_supervisor.runtime.fetch import Get, GetError
 from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.identity import HttpAnswer
@@ -23,6 +23,7 @@ VET_EVERY = 30.0
 """Seconds after which one of the house is asked again what it hands on: any name may be by then."""
 _LONGEST = 16 * 2**20
 _BAD_KEY = frozenset({401, 402, 403})
+_NO_ROUTE = frozenset({400, 404, 405, 410, 501})
 
 
 class Source(NamedTuple):
@@ -76,15 +77,23 @@ class Listing:
 
 
 async def vet(get: Get, source: Source, wait: float) -> ProviderVetted | None:
-    """Ask a provider of the house what it serves itself, as Ollama tells it; None: unreachable."""
+    """Ask a provider of the house what it serves itself, as Ollama tells it; None: it did not say.
+
+    Who hides it may hand anything on; who has no such route is no Ollama.
+    """
     headers = DIALECTS[source.dialect].headers(source.key())
     url = f"{source.url.rstrip('/').removesuffix('/v1')}/api/tags"
     try:
         reply = await get(url, timeout=wait, limit=_LONGEST, headers=headers)
     except GetError:
         return None
-    told = reply.status in (HTTPStatus.OK, *_BAD_KEY)  # who hides it may hand anything on
-    housed = read_housed(reply.body) if told else None
+    housed: frozenset[ModelId] | None = None
+    if reply.status in _BAD_KEY:
+        housed = frozenset()
+    elif reply.status == HTTPStatus.OK:
+        housed = read_housed(reply.body)
+    elif reply.status not in _NO_ROUTE:
+        return None
     return ProviderVetted(provider=source.name, housed=housed)
 
 

@@ -4,7 +4,7 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from exo_supervisor.core.events import Event, ProviderFailed, ProviderListed
+from exo_supervisor.core.events import Event, ProviderFailed, ProviderListed, ProviderVetted
 from exo_supervisor.core.names import ModelId, ProviderName
 from exo_supervisor.fleet_io.provider_models import Listing, Source
 from exo_supervisor.runtime.fetch import GetError
@@ -113,3 +113,26 @@ async def test_a_provider_that_is_back_is_on_its_beat_again() -> None:
         at.append(anyio.current_time())
         tasks.cancel_scope.cancel()
     assert at == [0.0, 10.0, 30.0, 330.0, 340.0]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "vetted"),
+    [
+        (200, '{"models":[{"name":"a"},{"name":"b","remote_host":"x"}]}', [frozenset({A})]),
+        (200, '{"error":"Unexpected endpoint"}', [None]),
+        (404, '{"detail":"Not Found"}', [None]),
+        (401, '{"error":"unauthorized"}', [frozenset()]),
+        (500, '{"error":"the disk is slow"}', []),
+        (503, "", []),
+        (302, "", []),
+        (429, "", []),
+    ],
+)
+async def test_who_does_not_say_what_it_hands_on_is_not_taken_for_one_that_hands_nothing_on(
+    status: int, body: str, vetted: list[frozenset[ModelId] | None]
+) -> None:
+    get = FakeGet()
+    get.say("https://cloud.test/api/api/tags", body, status)
+    events = await heard(get, 1.0, SOURCE._replace(local=True))
+    told = [event.housed for _, event in events if isinstance(event, ProviderVetted)]
+    assert told == vetted
