@@ -304,16 +304,16 @@ async def test_a_hangup_changes_nothing_and_settings_are_told_without_a_key() ->
                 assert f"; set (env {KEY_ENV})" in shown.out
                 service.terminate()
                 assert await left(service) == 0
-                tells_of_its_connections(await world.lines("connections_closed", 2))
+                tells_of_its_connections(await world.lines("connections_closed", 3))
 
 
 def tells_of_its_connections(lines: list[Json]) -> None:
     """At its end, it says what they were used for."""
-    nodes, clouds = lines
-    assert (nodes["side"], clouds["side"]) == ("nodes", "clouds")
+    nodes, clouds, house = lines
+    assert [each["side"] for each in lines] == ["nodes", "clouds", "house"]
     assert nodes["connected"] > 0
     assert nodes["reused"] > 0
-    assert (clouds["open"], nodes["open"]) == (0, 0)
+    assert [nodes["open"], clouds["open"], house["open"], house["connected"]] == [0, 0, 0, 0]
 
 
 async def test_status_waits_until_a_service_has_looked_and_socket_names_it_alone() -> None:
