@@ -43,3 +43,7 @@ def test_the_search_has_a_bound() -> None:
     many = [f"0{number}" for number in range(SCAN)]
     assert near("zebra", [*many, "zebra-1"]) == []
     assert near("zebra", ["z" * (LONGEST + 1), "zebra-1"]) == ["zebra-1"]
+
+
+def test_what_is_the_same_but_for_case_comes_alone() -> None:
+    assert near("LLAMA", ["Llama", "llama", "llama-2"]) == ["Llama"]

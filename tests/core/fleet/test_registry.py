@@ -337,6 +337,8 @@ def test_the_table_has_a_bound() -> None:
     for n in range(MAX_NODES):
         assert house.sight(Address(f"n{n}:1"), seeded=n % 2 == 0)
     assert not house.sight(A, seeded=True)
+    again = NodeSighted(node=Address("n1:1"), url="http://n1:1", source="test")
+    assert house.registry.has_room(again), "who has a place may be told of anew"
     assert len(house.registry.nodes) == MAX_NODES
 
 

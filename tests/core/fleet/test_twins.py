@@ -49,6 +49,14 @@ def test_one_machine_with_two_addresses_is_no_twin() -> None:
     assert house.names() == ["model_ready"]
 
 
+def test_one_index_read_twice_is_no_proof() -> None:
+    house = House()
+    for _ in range(5):
+        house.tells_own(A, 100)
+        house.tells_own(B, 100)
+    assert (house.other.twin, house.other.proofs) == (False, 0)
+
+
 def test_an_election_makes_no_twin() -> None:
     house = House()
     house.tells_own(A, 5000)
