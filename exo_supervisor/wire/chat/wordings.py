@@ -11,6 +11,9 @@ than the rest of this package's import, and most services never meet a refusal.
 import re
 from enum import Enum
 
+from exo_supervisor.core.load.marks import STREAM, THINKING
+from exo_supervisor.core.policy import NO_STREAM_OPTIONS
+
 
 class About(Enum):
     """What a refusal speaks of, in order of precedence."""
@@ -187,13 +190,13 @@ def about(status: int, words: str) -> About | None:
 def spare_field(status: int, words: str) -> str:
     """Name the one field for which a request is refused and that it can be made without."""
     if re.search(_USAGE, words):
-        return "stream_options"
+        return NO_STREAM_OPTIONS
     if re.search(_STREAM, words):
-        return "stream"
+        return STREAM
     if status not in {400, 422}:
         return ""
     if re.search(_SIGNATURE, words):
-        return "thinking"
+        return THINKING
     if not re.search(_FIELD, words) or re.search(_NOT_SPARE, words):
         return ""
     said = re.sub(_INSTEAD, "", words)
