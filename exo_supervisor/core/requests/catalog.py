@@ -11,7 +11,7 @@ from exo_supervisor.core.fleet.registry import Registry
 from exo_supervisor.core.names import ModelId, ProviderName, Side
 from exo_supervisor.core.near_names import SCAN, near
 from exo_supervisor.core.policy import ModelRule, Policy
-from exo_supervisor.core.requests.rows import Link, Rows, fits
+from exo_supervisor.core.requests.rows import Link, Rows, is_within
 
 
 class Tier(Struct, frozen=True):
@@ -116,7 +116,7 @@ class Catalog:
         if not models:
             return found
         row = name if isinstance(found, str) else found.name
-        if not _fit(models, name, row):
+        if not is_within(models, name, row):
             return None
         if isinstance(found, str) or (rule := self._rows.rule(row)) is None:
             return found
@@ -124,7 +124,7 @@ class Catalog:
             barred = [
                 each.name
                 for each in self._policy.models
-                if each.name != row and not _fit(models, each.name)
+                if each.name != row and not is_within(models, each.name)
             ]
             self._within[row, models] = within = self._by_rule(rule, barred)
         return structs.replace(
@@ -159,7 +159,7 @@ class Catalog:
             if name not in seen:
                 seen.add(name)
                 rule = self._rows.named.get(name)
-                if _fit(models, name, name if rule is None else rule.name):
+                if is_within(models, name, name if rule is None else rule.name):
                     yield name
 
     def similar(self, name: str) -> list[str]:
@@ -221,11 +221,6 @@ class Catalog:
             models = tuple(model for at, model in link.cloud if at == name)
             if models and provider.cloud.side == side:
                 yield Tier(side, models, name, row=link.name)
-
-
-def _fit(models: tuple[str, ...], *names: str) -> bool:
-    """Say whether any of the patterns fits any of these names; where there is none, all fit."""
-    return not models or any(fits(pattern, name) for pattern in models for name in names)
 
 
 def _by_turns(sources: list[Iterable[str]]) -> Iterator[str]:

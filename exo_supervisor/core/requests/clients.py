@@ -12,7 +12,7 @@ from exo_supervisor.core.events import RequestArrived
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
 from exo_supervisor.core.requests.rates import Rates
-from exo_supervisor.core.requests.rows import fits
+from exo_supervisor.core.requests.rows import is_within
 
 
 class Clients:
@@ -51,7 +51,7 @@ class Clients:
 
 def may_ask(rule: ClientRule, name: str) -> bool:
     """Say whether a client may ask for a name."""
-    return not rule.models or any(fits(pattern, name) for pattern in rule.models)
+    return is_within(rule.models, name)
 
 
 def not_its_own(rule: ClientRule) -> Refusal:

@@ -100,3 +100,8 @@ def fits(pattern: str, name: str) -> bool:
             return False
         at = found + len(part)
     return True
+
+
+def is_within(patterns: tuple[str, ...], *names: str) -> bool:
+    """Say whether any of the patterns fits any of these names; where there is none, all fit."""
+    return not patterns or any(fits(pattern, name) for pattern in patterns for name in names)
