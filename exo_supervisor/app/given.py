@@ -22,8 +22,7 @@ class Given(Struct, frozen=True):
     `state` is the directory of what is kept across restarts; None keeps nothing. `tcp` is a
     loopback listener and the token that it asks for, `admin_group` whose members give orders;
     `client_tokens` are those of clients, by the names of their rows. `sinks` are told of each
-    request's end and of what the core announces. `missing` are keys of
-    providers that have others.
+    request's end and of what the core announces. `missing` are keys of providers that have others.
     """
 
     config: Config
