@@ -16,6 +16,7 @@ from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.core.requests.bodies import Sender
 from exo_supervisor.core.requests.catalog import Catalog
+from exo_supervisor.core.requests.clients import names_others
 from exo_supervisor.http.head import Head
 from exo_supervisor.runtime.supervise import describe_crash
 from exo_supervisor.serve.context import Context
@@ -67,8 +68,8 @@ class Reception:
 
     __slots__ = (
         "_alarm", "_came", "_client", "_decoder", "_head", "_headers", "_ingress", "_looked_at",
-        "_operation", "_part_at", "_parts", "_receiving", "_sender", "_size", "_stamped", "began",
-        "exchange", "over", "record", "response",
+        "_operation", "_part_at", "_parts", "_receiving", "_rule", "_sender", "_size", "_stamped",
+        "began", "exchange", "over", "record", "response",
     )  # fmt: skip
 
     def __init__(
@@ -76,7 +77,7 @@ class Reception:
         rule: ClientRule,
     ) -> None:  # fmt: skip
         self._ingress, self._client, self._operation = ingress, client, operation
-        self._head = head
+        self._head, self._rule = head, rule
         self.began = ingress.context.clock()
         self.record = RequestLine(
             new_request_id(), client_uid=client.uid, client=rule.name,
@@ -267,6 +268,9 @@ class Reception:
             return
         chat = operation.read(body, self._head.headers)
         self.record.model = chat.model
+        others = names_others(self._rule, chat.fields if chat.native is None else chat.native)
+        if others is not None:
+            raise BadRequestError(others)
         catalog = ingress.catalog
         if catalog is not None and catalog.defaults:
             chat = fill(chat, catalog.defaults_of(chat.model))

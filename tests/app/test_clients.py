@@ -90,6 +90,22 @@ async def test_a_client_asks_for_its_own_models_alone() -> None:
         assert answer.json()["error"]["code"] == "not_allowed"
 
 
+@pytest.mark.parametrize("field", ["models", "fallback_models", "fallbacks", "preset"])
+async def test_a_client_held_to_its_models_has_no_broker_choose_others(field: str) -> None:
+    kids = {"name": "kids", "uid": ME, "models": [MODEL]}
+    async with (
+        ExoNode("C") as node,
+        Cloud(KEY, (CLOUD_MODEL,)) as cloud,
+        house(kids, node=node, cloud=cloud) as (world, tcp),
+    ):
+        for path, more in ((CHAT, {}), ("/v1/messages", {"max_tokens": 9})):
+            body = asking(**{field: ["vendor/dear"]}, **more)
+            answer = await world.http.post(path, json=body)
+            assert (answer.status_code, field in answer.text) == (403, True)
+        answer = await tcp.post(CHAT, json=body, headers=bearer(SERVER))
+        assert answer.status_code != 403, "who may ask for all may have others chosen"
+
+
 async def test_what_a_client_sends_stays_in_the_house_by_its_rule() -> None:
     kids = {"name": "kids", "privacy": "local_only"}
     async with (

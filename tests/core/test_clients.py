@@ -8,6 +8,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ModelId, RequestId, Side
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import ClientRule, ModelRule, Policy
+from exo_supervisor.core.requests.clients import names_others
 from tests.core.story import BOTH, CHAT, P, Story, X, refusal, told
 
 
@@ -169,3 +170,12 @@ def test_what_waits_for_the_first_look_is_counted_once() -> None:
     assert look is not None
     effects = machine.handle(Ticked(), look)
     assert "start p x /exo_down" in told(effects), "and is not over its rate"
+
+
+def test_a_broker_may_choose_others_for_whoever_may_ask_for_all() -> None:
+    """OpenRouter goes on to `models` where `model` fails, and a client can see to that."""
+    held = names_others(ClientRule("k", models=("m",)), ("messages", "models"))
+    assert held is not None
+    assert (held.status, held.code, held.param) == (403, "not_allowed", "models")
+    assert names_others(ClientRule("k", models=("m",)), ("messages", "model")) is None
+    assert names_others(ClientRule("k"), ("models",)) is None

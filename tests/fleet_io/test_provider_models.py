@@ -121,7 +121,7 @@ async def test_a_provider_that_is_back_is_on_its_beat_again() -> None:
         (200, '{"models":[{"name":"a"},{"name":"b","remote_host":"x"}]}', [frozenset({A})]),
         (200, '{"error":"Unexpected endpoint"}', [None]),
         (404, '{"detail":"Not Found"}', [None]),
-        (401, '{"error":"unauthorized"}', [frozenset()]),
+        (401, '{"error":"unauthorized"}', [frozenset[ModelId]()]),
         (500, '{"error":"the disk is slow"}', []),
         (503, "", []),
         (302, "", []),

@@ -14,6 +14,9 @@ from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
 from exo_supervisor.core.requests.rates import Rates
 from exo_supervisor.core.requests.rows import is_within
 
+OF_OTHERS = frozenset({"models", "fallback_models", "fallbacks", "preset"})
+"""Fields by which a broker is told to ask other models than `model`."""
+
 
 class Clients:
     """Owns the rules that ask for less than all, and the rates of whoever has some."""
@@ -52,6 +55,15 @@ class Clients:
 def may_ask(rule: ClientRule, name: str) -> bool:
     """Say whether a client may ask for a name."""
     return is_within(rule.models, name)
+
+
+def names_others(rule: ClientRule, fields: Iterable[str]) -> Refusal | None:
+    """Refuse a request of a client held to some models that has brokers choose among others."""
+    named = sorted(OF_OTHERS.intersection(fields)) if rule.models else []
+    if not named:
+        return None
+    text = f"client {rule.name!r} may ask for some models only, and {named[0]} can name any"
+    return Refusal(403, "not_allowed", text, param=named[0])
 
 
 def not_its_own(rule: ClientRule) -> Refusal:
