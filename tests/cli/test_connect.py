@@ -245,11 +245,11 @@ def test_a_link_is_followed_and_a_folder_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("torn", ["{", '{"before": "d2F", "mode": 384, "after": "x"}'])
 def test_a_torn_undo_is_told(tmp_path: Path, torn: str) -> None:
-    (tmp_path / "file").write_text("was")
+    (path := tmp_path / "file").write_text("was")
     (tmp_path / "file.exo-supervisor-undo").write_text(torn)
-    for act in (own_file.undo, lambda path: own_file.change(path, str.upper)):
+    for act in (lambda: own_file.undo(path), lambda: own_file.change(path, str.upper)):
         with pytest.raises(VerbError, match="is torn"):
-            act(tmp_path / "file")
+            act()
 
 
 def test_a_file_that_stands_as_it_was_before_is_written_again_and_taken_back(
