@@ -91,3 +91,10 @@ def test_what_a_provider_does_not_list_is_told_with_what_comes_near(clouds: Clou
     clouds.listed(Q, (Y,))
     assert clouds.unlisted(Q, X) == "q does not list x", "what is configured is no proof"
     assert clouds.with_model(X) == [Q]
+
+
+def test_a_list_of_what_is_housed_that_comes_after_its_provider_left_is_nobody_s() -> None:
+    clouds = Clouds((Cloud(P, "https://p.example"),))
+    clouds.follow(())
+    clouds.vetted(P, frozenset())
+    assert clouds.get(P) is None
