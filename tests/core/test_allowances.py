@@ -3,7 +3,8 @@
 import pytest
 from msgspec import structs
 
-from exo_supervisor.core.load.allowance import MOST_NEEDED, Allowance, spent_for
+from exo_supervisor.core.estimate import MOST_EXPECTED
+from exo_supervisor.core.load.allowance import Allowance, spent_for
 from tests.core.story import BOTH, CLOUDS, Story, told
 
 CLOUD = structs.replace(BOTH, order=("cloud",))
@@ -22,7 +23,7 @@ NO_REQUEST = Allowance("requests", 0, 60.0)
         ((Allowance("tokens", 0, 5.0),), 0, 0, 5.0),
         ((Allowance("tokens", 1000, 5.0),), 0, 4000, 0.0),
         ((Allowance("tokens", 999, 5.0),), 0, 4000, 5.0),
-        ((Allowance("tokens", MOST_NEEDED, 5.0),), 0, 10**8, 0.0),
+        ((Allowance("tokens", MOST_EXPECTED, 5.0),), 0, 10**8, 0.0),
         ((NO_REQUEST, Allowance("tokens", 0, 90.0)), 0, 0, 90.0),
     ],
 )

@@ -4,12 +4,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from exo_supervisor.core.estimate import BYTES_A_TOKEN
+from exo_supervisor.core.estimate import expected_tokens
 
 Kind = Literal["requests", "tokens"]
-
-MOST_NEEDED = 8192
-"""Tokens that a prompt is taken to need, at most: the bytes of larger ones are mostly pictures."""
 
 
 class Allowance(Struct, frozen=True):
@@ -28,6 +25,6 @@ def spent_for(told: tuple[Allowance, ...], under_way: int, size: int) -> float:
     """
     need: dict[Kind, int] = {
         "requests": max(1, under_way),
-        "tokens": max(1, min(size // BYTES_A_TOKEN, MOST_NEEDED)),
+        "tokens": expected_tokens(size),
     }
     return max((each.reset for each in told if each.left < need[each.kind]), default=0.0)

@@ -9,7 +9,7 @@ from math import floor
 
 from msgspec import Struct
 
-from exo_supervisor.core.estimate import BYTES_A_TOKEN
+from exo_supervisor.core.estimate import expected_tokens
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.policy import ClientRule
 
@@ -95,7 +95,7 @@ class Rates:
         """Let a request through whose prompt has `size` bytes, or say how long it has to wait."""
         if not (rule.requests or rule.tokens):
             return None
-        estimate = size // BYTES_A_TOKEN + 1
+        estimate = expected_tokens(size)
         minute, wait = admit(self._minutes.get(rule.name, Minute()), rule, estimate, now)
         self._minutes[rule.name] = minute
         if wait is None:

@@ -207,5 +207,6 @@ def _format(told: Raw) -> dict[str, object]:
         return {"response_format": {"type": "json_object"}}
     if not bytes(told).startswith(b"{"):
         raise wrong("format", "it is json or a schema")
-    schema = {"name": "answer", "schema": told, "strict": True}
+    # Not strict: that wants a schema of its own kind, and refuses those that pydantic writes.
+    schema = {"name": "answer", "schema": told}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}

@@ -50,13 +50,21 @@ def test_what_was_used_takes_the_place_of_the_estimate() -> None:
 
 def test_a_request_without_any_attempt_takes_no_tokens() -> None:
     rates = Rates()
-    assert rates.take(RequestId("r"), HUNDRED, 4 * 99, 0.0) is None
+    assert rates.take(RequestId("r"), HUNDRED, 4 * 100, 0.0) is None
     assert rates.take(RequestId("s"), HUNDRED, 4, 0.0) == 61.0
     rates.end(RequestId("r"), 1.0)
     assert rates.take(RequestId("s"), HUNDRED, 4, 1.0) is None
     rates.used(RequestId("nobody's"), 5)
     assert rates.take(RequestId("t"), ClientRule("free"), 4, 1.0) is None
     assert list(rates.taken) == ["s"]
+
+
+def test_a_picture_is_not_expected_to_have_as_many_tokens_as_a_text_of_its_bytes() -> None:
+    rates, rule = Rates(), ClientRule("kids", tokens=50_000)
+    for name in ("r", "s"):
+        assert rates.take(RequestId(name), rule, 400_000, 0.0) is None
+        rates.used(RequestId(name), 800)
+        rates.end(RequestId(name), 1.0)
 
 
 def test_whoever_has_no_rate_any_more_is_forgotten() -> None:

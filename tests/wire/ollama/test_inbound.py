@@ -80,7 +80,7 @@ ASKED: list[tuple[Json, Json]] = [
         {
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True},
+                "json_schema": {"name": "answer", "schema": SCHEMA},
             }
         },
     ),
