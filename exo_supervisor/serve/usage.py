@@ -1,7 +1,6 @@
 """What an attempt used and who answered it, as its target told, for the books and the log line."""
 
 from collections.abc import Callable, Iterable
-from math import ceil
 
 from exo_supervisor.core.books.price import Price, Tokens
 from exo_supervisor.core.estimate import BYTES_A_TOKEN
@@ -70,4 +69,4 @@ def _cost(used: Usage, price: Price | None) -> int | None:
 def cost_of(tried: Iterable[AttemptDone]) -> int | None:
     """Sum up what is known to have been paid for a request, in millionths, rounded up; or None."""
     costs = [each.cost for each in tried if each.cost is not None]
-    return ceil(sum(costs) / 1_000_000) if costs else None
+    return -(-sum(costs) // 1_000_000) if costs else None

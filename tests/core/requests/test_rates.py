@@ -96,12 +96,12 @@ class AnyTraffic(sm.RuleBasedStateMachine):
         told = self.rates.take(RequestId(name), BOTH, size, self.now)
         if told is not None:
             assert told > 0
-            assert admit(self._minute(), BOTH, size // 4 + 1, self.now + told)[1] is None
+            assert admit(self._minute(), BOTH, max(1, size // 4), self.now + told)[1] is None
             return sm.multiple()
         last = self.now - MINUTE
         assert sum(at > last for at in self.let_through) < BOTH.requests
         used = sum(tokens for at, tokens in self.used if at > last)
-        assert not used or used + size // 4 + 1 <= BOTH.tokens
+        assert not used or used + max(1, size // 4) <= BOTH.tokens
         self.let_through.append(self.now)
         self.under_way.add(name)
         return sm.multiple(name)
