@@ -3,6 +3,7 @@
 A folder of `wire` fills these in, and `table` lists them; whoever serves knows no more of it.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from math import inf
 from types import MappingProxyType
@@ -26,6 +27,21 @@ class Told(Refusal, frozen=True):
 def told(refusal: Refusal, request_id: str = "") -> Told:
     """Tell a client of a refusal."""
     return Told(**structs.asdict(refusal), request_id=request_id)
+
+
+def told_by(names: Mapping[str, str]) -> Callable[[Refusal, str], Told]:
+    """Tell of a refusal by the names that a dialect's clients know our fields by."""
+    ours = re.compile(rf"\b({'|'.join(names)})\b")
+
+    def tell(refusal: Refusal, request_id: str = "") -> Told:
+        said = told(refusal, request_id)
+        if refusal.code != "unsupported_field":
+            return said
+        message = ours.sub(lambda found: names[found[0]], said.message)
+        param = said.param and names.get(said.param, said.param)
+        return structs.replace(said, message=message, param=param)
+
+    return tell
 
 
 class StreamState(Struct, gc=False):

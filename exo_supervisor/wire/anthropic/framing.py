@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from exo_supervisor.wire.dialect import Framing, Reply, Told
+from exo_supervisor.wire.dialect import Framing, Reply, Told, told_by
 
 PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
 
@@ -48,4 +48,11 @@ FRAMING: Final = Framing(
     keepalive=lambda _: PING,
     served=lambda served, _: b": supervisor %b\n\n" % served,
     id_header="request-id",
+    told=told_by(
+        {
+            "response_format": "output_config.format",
+            "reasoning_effort": "output_config.effort",
+            "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+        }
+    ),
 )

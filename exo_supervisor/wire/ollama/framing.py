@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from exo_supervisor.wire.dialect import Framing, Reply, Told
+from exo_supervisor.wire.dialect import Framing, Reply, Told, told_by
 
 
 def created_at(reply: Reply) -> str:
@@ -37,6 +37,7 @@ def _framing(empty: dict[str, object]) -> Framing:
         error_event=_error_line,
         keepalive=partial(_line, empty),
         served=lambda served, reply: _line(empty, reply, supervisor=Raw(served)),
+        told=told_by({"response_format": "format", "reasoning_effort": "think"}),
     )
 
 

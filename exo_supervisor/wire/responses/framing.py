@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from exo_supervisor.wire.chat.piece import NULL
-from exo_supervisor.wire.dialect import Framing, Reply, Told
+from exo_supervisor.wire.dialect import Framing, Reply, Told, told_by
 from exo_supervisor.wire.openai.framing import error_body
 
 _ECHOED: Final[dict[str, object]] = {
@@ -82,4 +82,5 @@ FRAMING: Final = Framing(
     error_event=_failed,
     keepalive=_keepalive,
     served=lambda served, _: b": supervisor %b\n\n" % served,
+    told=told_by({"response_format": "text.format", "reasoning_effort": "reasoning.effort"}),
 )
