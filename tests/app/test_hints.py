@@ -15,7 +15,7 @@ import pytest
 
 from exo_supervisor.cli.verbs import PROGRAM
 from exo_supervisor.demo import Cloud, Disease, ExoNode
-from tests.app import test_verbs
+from tests.app import test_tokens, test_verbs
 from tests.app.world import (
     CLOUD_MODEL,
     EXO_MODEL,
@@ -29,7 +29,7 @@ from tests.app.world import (
     run,
     until,
 )
-from tests.cli import test_parse
+from tests.cli import test_connect, test_parse
 from tests.rehearse import test_drill
 
 SOURCE = Path(__file__).parents[2] / "exo_supervisor"
@@ -193,6 +193,8 @@ LEADS = {
     "check": [test_no_service_leads_to_run_and_a_bad_file_to_check],
     "demo": [test_verbs.test_the_demo_tells_a_story_in_which_each_step_happened],
     "drill": [test_drill],
+    "connect": [test_connect],
+    "token": [test_tokens],
     "--help": [test_parse.test_help_fits_one_screen],
 }
 
