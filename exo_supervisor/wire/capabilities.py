@@ -19,12 +19,15 @@ _SAME: Final = {
     "completion_chat": "completion",
 }
 """Other words for the same, as Anthropic, OpenRouter and Mistral have them; Ollama's are ours."""
+_TOLD_IN: Final = frozenset({"capabilities", "supported_parameters", "architecture"})
 _PARAMETERS: Final = frozenset({"tools", "reasoning", "structured_outputs"})
 """Which of the parameters that OpenRouter lists are more than a parameter."""
 
 
 def capabilities_of(card: dict[str, object]) -> tuple[str, ...]:
     """Read what a list says that a model can; nothing of it has to be there, or be as it should."""
+    if _TOLD_IN.isdisjoint(card):  # most lists tell nothing of it, and some are long
+        return ()
     architecture = as_object(card.get("architecture"))
     told = (
         *_named(card.get("capabilities")),

@@ -112,8 +112,8 @@ def read_models(body: bytes) -> dict[ModelId, ModelFacts]:
         for raw in islice(_cards.decode(_list_in(body)), MAX_LISTED):
             card: object = msgspec.json.decode(raw) if len(raw) <= _MAX_CARD_BYTES else None
             name = _name(card)
-            if name and len(name) <= MAX_NAME_CHARS:
-                models.setdefault(ModelId(name), _facts(as_object(card)))
+            if name and len(name) <= MAX_NAME_CHARS and name not in models:
+                models[ModelId(name)] = _facts(as_object(card))
     except UNREADABLE:
         raise WireError("not a list of models") from None
     return models

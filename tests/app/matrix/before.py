@@ -57,8 +57,7 @@ WORDS: Final = (
     _cloud("part", 400, "This model does not support image input."),
     _cloud("tools", 404, "No endpoints found that support tool use."),
     Row("no_stream", Disease("no_stream"), ASKED_ANEW, but=NO_NAME | NO_OPTIONS),
-    Row("no_stream_options", Disease("no_stream_options"), ASKED_ANEW,
-        but=NO_NAME | NO_OPTIONS | {"cloud-chat-stream": NOT_THERE}),
+    Row("no_stream_options", Disease("no_stream_options"), ASKED_ANEW, but=NO_NAME | NO_OPTIONS),
 )  # fmt: skip
 """Refusals that only their words tell apart."""
 HEADS: Final = (
