@@ -155,6 +155,18 @@ async def test_a_token_gives_orders_where_its_row_says_so(admin: bool) -> None: 
         assert (await tcp.post(path, headers=bearer(SERVER))).status_code == 403
 
 
+@pytest.mark.parametrize(
+    "path", ["breakers/{}/open", "nodes/{}/trust", "models/{}/place", "models/{}/remove"]
+)
+async def test_what_was_pasted_in_the_place_of_a_name_is_in_no_line(path: str) -> None:
+    async with ExoNode("C") as node, house({"name": "kids", "admin": True}, node=node) as (w, tcp):
+        answer = await tcp.post(f"/supervisor/{path.format(KIDS)}", headers=bearer(KIDS))
+        assert answer.status_code in (400, 404)
+        [line] = await w.lines("order_given")
+        assert "(unknown)" in line["order"]
+        assert KIDS.encode() not in w.log()
+
+
 async def test_over_its_rate_a_client_is_told_when_to_come_again_in_its_dialect() -> None:
     kids = {"name": "kids", "rate": {"requests": 2}}
     async with ExoNode("C", pace=0.0) as node, house(kids, node=node) as (world, tcp):

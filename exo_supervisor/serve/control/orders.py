@@ -27,6 +27,13 @@ class Orders:
             raise BadRequestError(Refusal(503, "no_target", text))
         self._ask(ModelOrdered(models=models, order=order))
 
+    def named(self, name: str) -> str:
+        """Return a name as an order's log line has it; one that is unknown may be a pasted key."""
+        tables = self._machine.tables
+        targets = (*tables.clouds.providers, *tables.registry.nodes)
+        known = name in targets or self._machine.catalog.lookup(name) != "unknown"
+        return name if known else "(unknown)"
+
     def _models_of(self, name: str) -> tuple[ModelId, ...]:
         """Find a model's ids at Exo; raises BadRequestError."""
         route = self._machine.catalog.lookup(name)

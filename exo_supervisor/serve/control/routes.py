@@ -191,7 +191,7 @@ class Routes:
             raise BadRequestError(Refusal(404, "route_not_found", text))
         if request.method != "POST":
             raise wrong_method("/supervisor/breakers/TARGET/open|close|auto", "POST")
-        self._authority.check(request, f"breaker {target[:LONGEST]} {verb}")
+        self._authority.check(request, f"breaker {self._orders.named(target)} {verb}")
         model = self._model_at(target, request.query.get("model"))
         tables = self._machine.tables
         key = self._machine.tables.breaker_key(target, model)
@@ -214,8 +214,10 @@ class Routes:
             raise BadRequestError(Refusal(404, "route_not_found", text))
         if request.method != "POST":
             raise wrong_method("/supervisor/nodes/ADDRESS/trust|untrust", "POST")
-        self._authority.check(request, f"{word} {unquote(address)[:LONGEST] or 'all'}")
-        changed = self._trusting.say(unquote(address), word)
+        address = unquote(address)
+        whom = self._orders.named(address) if address else "all"
+        self._authority.check(request, f"{word} {whom}")
+        changed = self._trusting.say(address, word)
         return _json(
             {
                 "nodes": views.nodes(self._machine, anyio.current_time(), wall),
@@ -244,7 +246,7 @@ class Routes:
         if order is not None and request.method != "POST":
             raise wrong_method("/supervisor/models/NAME/place and /remove", "POST")
         if order is not None:
-            self._authority.check(request, f"{order} {name[:LONGEST]}")
+            self._authority.check(request, f"{order} {self._orders.named(name)}")
             self._orders.give(name, order)
         elif self._machine.catalog.lookup(name) == "unknown":
             self._check_model(name, DEFAULT_CLIENT)
