@@ -11,7 +11,7 @@ from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.handed_over import HandedOver
 from exo_supervisor.serve.control.plain import answer
 from exo_supervisor.serve.control.routes import Routes
-from exo_supervisor.serve.control.token_orders import TokenOrders
+from exo_supervisor.serve.control.token_orders import TOKENS, TokenOrders
 from exo_supervisor.serve.tokens import Tokens
 
 
@@ -20,6 +20,7 @@ def handed_over(
     tokens: Tokens, clients: Clients,
 ) -> HandedOver:  # fmt: skip
     """Make what answers the requests of one listener that are no chats."""
-    orders = TokenOrders(tokens, clients)
-    routes = Routes(machine, ask, about, Authority(admin_group), orders)
+    authority = Authority(admin_group)
+    below = {TOKENS: TokenOrders(tokens, clients, authority).look}
+    routes = Routes(machine, ask, about, authority, below)
     return HandedOver(partial(answer, routes.look))

@@ -1,11 +1,12 @@
 """What can be asked of the house beside chats: its models, its health, and how it stands."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from os import sysconf
 from socket import gethostname
 from time import time
+from types import MappingProxyType
 from urllib.parse import unquote
 
 import anyio
@@ -26,7 +27,6 @@ from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.ollama_routes import OllamaRoutes
 from exo_supervisor.serve.control.orders import ORDERS, Orders
 from exo_supervisor.serve.control.plain import wrong_method
-from exo_supervisor.serve.control.token_orders import TOKENS, TokenOrders, order_of
 from exo_supervisor.serve.control.trusting import WORDS, Trusting
 from exo_supervisor.serve.heads import JSON_HEADERS
 from exo_supervisor.serve.peer import client_of
@@ -41,6 +41,8 @@ MODELS = "/v1/models"
 LONGEST = 200
 """Characters of a path or a target that is compared with those that exist."""
 MOST_NAMED = 5
+Below = Callable[[web.BaseRequest, str], web.StreamResponse | Awaitable[web.StreamResponse]]
+"""Answers what is asked at a path and below it; it is given what stands below."""
 _FORCED: dict[str, Forced | None] = {"open": "open", "close": "closed", "auto": None}
 
 
@@ -53,11 +55,11 @@ class Routes:
         ask: Callable[[Event], None],
         about: About,
         authority: Authority | None = None,
-        tokens: TokenOrders | None = None,
+        below: Mapping[str, Below] = MappingProxyType({}),
     ) -> None:
         self._machine, self._ask, self._about = machine, ask, about
         self._authority, self._trusting = authority or Authority(), Trusting(machine, ask)
-        self._orders, self._tokens = Orders(machine, ask), tokens
+        self._orders, self._below = Orders(machine, ask), below
         self._created = int(time())
         health = {"status": "ok", "device_name": gethostname(), "memory_gb": memory_gb()}
         self._exact: dict[str, Callable[[], web.Response]] = {
@@ -80,10 +82,9 @@ class Routes:
             "/supervisor/clients": lambda: _json({"clients": about.clients()}),
             "/supervisor/egress": lambda: _json(about.book.egress()),
         }
-
         self._ollama = OllamaRoutes(machine, self._created, self._check_model)
         exact = (path for path in self._exact if path != "/")
-        self._paths = [CHAT, MODELS, *exact, "/metrics", *self._ollama.paths]
+        self._paths = [CHAT, MODELS, *exact, "/metrics", *below, *self._ollama.paths]
 
     def look(
         self, request: web.BaseRequest, path: str
@@ -91,10 +92,9 @@ class Routes:
         """Answer a request by its path. Raises BadRequestError."""
         if path == "/metrics":
             return self._metrics(request)
-        if self._tokens is not None and (path == TOKENS or path.startswith(f"{TOKENS}/")):
-            rest = path[len(TOKENS) + 1 :]
-            self._authority.check(request, order_of(rest))
-            return self._tokens.look(request, rest)
+        for root, look in self._below.items():
+            if path == root or path.startswith(f"{root}/"):
+                return look(request, path[len(root) + 1 :])
         if path.startswith("/api/"):
             looked_up = self._ollama.look(request, path)
             return looked_up or self._look(request, path)
@@ -194,7 +194,7 @@ class Routes:
         self._authority.check(request, f"breaker {self._orders.named(target)} {verb}")
         model = self._model_at(target, request.query.get("model"))
         tables = self._machine.tables
-        key = self._machine.tables.breaker_key(target, model)
+        key = tables.breaker_key(target, model)
         was = tables.breakers.get(key)
         before = "closed" if was is None else was.state()
         held = None if was is None else was.forced
@@ -256,7 +256,7 @@ class Routes:
         """Find the id by which a target knows a model; raises BadRequestError."""
         tables = self._machine.tables
         provider = tables.clouds.get(target)
-        scope = self._machine.tables.scope_of(target)
+        scope = tables.scope_of(target)
         known = provider is not None or scope in tables.registry.clusters
         if not known and Address(target) not in tables.registry.nodes:
             there = [*tables.clouds.providers, *tables.registry.nodes]

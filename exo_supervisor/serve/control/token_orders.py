@@ -12,6 +12,7 @@ from exo_supervisor.core.near_names import similar_clause
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.serve.clients import Clients
+from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.plain import wrong_method
 from exo_supervisor.serve.heads import JSON_HEADERS
 from exo_supervisor.serve.tokens import Token, Tokens, TooManyTokensError
@@ -26,13 +27,14 @@ _MAX_COMPARED = 200
 
 
 class TokenOrders:
-    """Answers what lies at and below /supervisor/tokens; whoever asks was let through."""
+    """Answers what lies at and below /supervisor/tokens, to those who may give orders."""
 
-    def __init__(self, tokens: Tokens, clients: Clients) -> None:
-        self._tokens, self._clients = tokens, clients
+    def __init__(self, tokens: Tokens, clients: Clients, authority: Authority) -> None:
+        self._tokens, self._clients, self._authority = tokens, clients, authority
 
     def look(self, request: web.BaseRequest, rest: str) -> Awaitable[web.Response] | web.Response:
         """Answer a request. Raises BadRequestError."""
+        self._authority.check(request, order_of(rest))
         if not rest:
             if request.method not in ("GET", "HEAD"):
                 raise wrong_method(TOKENS, "GET")
