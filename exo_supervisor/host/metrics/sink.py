@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from msgspec import UNSET
+
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.host.metrics.counts import OTHER, Counter, Histogram
@@ -15,6 +17,7 @@ from exo_supervisor.views.request_done import (
 
 SECONDS = tuple(0.01 * 2**step for step in range(14))
 """Bounds of what is timed: 10 ms to 82 s, each twice the last, as in OpenTelemetry's GenAI."""
+OVERHEAD = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 BETWEEN_TOKENS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
 _BREAKERS = {
     "breaker_opened": "open",
@@ -30,7 +33,8 @@ class MetricsSink:
 
     def __init__(self, policy: Callable[[], Policy]) -> None:
         self._policy = policy
-        self._read, self._named = Policy(), frozenset[str]()
+        self._read = Policy()
+        self._named, self._house = frozenset[str](), frozenset[str]()
         where = ("model", "side")
         self.requests = Counter(
             "requests", "Requests that ended, by how.", ("dialect", "client", *where, "outcome")
@@ -49,6 +53,10 @@ class MetricsSink:
         self.failed = Counter(
             "attempt_failures", "Attempts that gave no answer.", ("side", "fault")
         )
+        self.left = Counter(
+            "egress_requests", "Requests of which anything left the house.", ("provider",)
+        )
+        self.sent = Counter("egress_bytes", "Bytes that left the house.", ("provider",))
         self.shifts = Counter(
             "shifts", "Moves of a model's traffic between Exo and cloud.", ("from", "to", "reason")
         )
@@ -70,6 +78,12 @@ class MetricsSink:
         )
         self.queued = Histogram(
             "queue_seconds", "From a request's arrival to its first attempt.", where, SECONDS
+        )
+        self.overhead = Histogram(
+            "overhead_seconds",
+            "Of a request's duration, what none of its targets was at work on: all waits included.",
+            ("side",),
+            OVERHEAD,
         )
         self.duration = Histogram(
             "request_duration_seconds", "From a request's arrival to its end.", where, SECONDS
@@ -101,17 +115,24 @@ class MetricsSink:
             if (tokens := line.completion_tokens or 0) > 1:
                 rest = max(line.duration - line.ttft, 0.0)
                 self.between.observe(where, rest / (tokens - 1))
-        if record.tried:
-            self.queued.observe(where, record.tried[0].began)
+        at_work = 0.0
         for attempt in record.tried:
             self._attempted(model, attempt)
+            at_work += attempt.ended - attempt.began
+        if record.tried:
+            self.queued.observe(where, record.tried[0].began)
+            self.overhead.observe((where[1],), max(line.duration - at_work, 0.0))
+        if line.egress is not UNSET:
+            for provider, size in line.egress.items():
+                self.left.add((provider,))
+                self.sent.add((provider,), size)
 
     def _attempted(self, model: str, attempt: AttemptDone) -> None:
         where = (model, "exo" if attempt.local else target_side(attempt.target))
         self.attempts.add(where)
         if attempt.cost is not None:
             self.spent.add((attempt.target,), attempt.cost / 1_000_000)
-        if attempt.fault != "none":
+        if attempt.fault not in ("none", "client_left"):
             self.failed.add((where[1], attempt.fault))
         if attempt.prompt_tokens:
             self.prompt.add(where, attempt.prompt_tokens)
@@ -121,9 +142,14 @@ class MetricsSink:
             self.generated.add(where, attempt.completion_tokens)
 
     def _model(self, line: RequestLine) -> str:
+        self._look()
+        return line.model if line.model is not None and line.model in self._named else OTHER
+
+    def _look(self) -> None:
+        """Read the names of another policy, where one holds now."""
         if (policy := self._policy()) is not self._read:
             self._read, self._named = policy, frozenset(rule.name for rule in policy.models)
-        return line.model if line.model is not None and line.model in self._named else OTHER
+            self._house = frozenset(cloud.name for cloud in policy.clouds if cloud.local)
 
     def announce(self, said: Announce) -> None:
         """Count what the core announces; some of it in figures of its own."""
@@ -132,4 +158,7 @@ class MetricsSink:
         if said.name == "traffic_shifted":
             self.shifts.add((str(facts["from"]), str(facts["to"]), str(facts["reason"])))
         elif (state := _BREAKERS.get(said.name)) is not None:
-            self.transitions.add((target_side(facts["target"]), state))
+            self._look()
+            target = facts["target"]
+            side = "exo" if target in self._house else target_side(target)
+            self.transitions.add((side, state))

@@ -4,7 +4,8 @@ import pytest
 from msgspec import structs
 
 from exo_supervisor.core.effects import say
-from exo_supervisor.core.policy import ModelRule, Policy
+from exo_supervisor.core.names import ProviderName
+from exo_supervisor.core.policy import Cloud, ModelRule, Policy
 from exo_supervisor.host.metrics.sink import MetricsSink
 from exo_supervisor.views.request_done import AttemptDone, RequestDone, RequestLine
 
@@ -90,6 +91,43 @@ def test_what_is_announced_is_counted_by_its_own_words() -> None:
     assert sink.shifts.sums == {("exo", "cloud", "breaker_open"): 1}
     assert sink.transitions.sums == {("exo", to): 1 for to in ("open", "half_open", "closed")}
     assert sink.events.sums["node_up", "info"] == 1
+
+
+def test_an_attempt_whose_client_left_is_no_failure() -> None:
+    sink = a_sink("house")
+    record = a_record(outcome="abandoned")
+    sink.done(
+        structs.replace(record, tried=[structs.replace(record.tried[1], fault="client_left")])
+    )
+    assert sink.attempts.sums == {("house", "exo"): 1}
+    assert not sink.failed.sums
+
+
+def test_overhead_is_what_no_target_was_at_work_on() -> None:
+    """Of 2.5 s the two attempts took 0.25 and 2; more than all of it is none."""
+    sink = a_sink("house")
+    sink.done(a_record())
+    sink.done(a_record(duration=2.0))
+    assert sink.overhead.cells["exo",].total == 0.25
+
+
+def test_what_left_the_house_counts_by_where_it_went() -> None:
+    sink = a_sink("house")
+    record = a_record()
+    for provider, size in (("openrouter", 700), ("openrouter", 300), ("groq", 50)):
+        record.line.leave(provider, size)
+    sink.done(record)
+    assert sink.left.sums == {("openrouter",): 1, ("groq",): 1}
+    assert sink.sent.sums == {("openrouter",): 1000, ("groq",): 50}
+
+
+def test_a_breaker_of_a_provider_of_the_house_turns_on_exo_s_side() -> None:
+    clouds = (Cloud(ProviderName("near"), "http://127.0.0.1:1", local=True),)
+    clouds += (Cloud(ProviderName("far"), "https://far.example"),)
+    sink = MetricsSink(lambda: Policy(clouds=clouds))
+    for target in ("near", "far"):
+        sink.announce(say("warning", "breaker_opened", target=target))
+    assert sink.transitions.sums == {("exo", "open"): 1, ("cloud", "open"): 1}
 
 
 def test_a_provider_of_the_house_counts_on_exo_s_side() -> None:
