@@ -14,7 +14,7 @@ from exo_supervisor.wire.errors import WireError
 MAX_NAME_CHARS: Final = 256
 """Characters of an id or a name, at most, wherever one enters."""
 MAX_CHOICES: Final = 128
-"""Answers that one request may ask for, for all its prompts."""
+"""Answers that one request may ask for, for all its prompts: OpenAI's bound for `n`."""
 MAX_MODELS: Final = 1_000
 """Models, or instances of models, that one answer may name."""
 MAX_MEMBERS: Final = 128

@@ -75,7 +75,7 @@ def report(verdicts: dict[Mutant, Verdict], known: list[Mutant]) -> str:
     """Lay out, per module and in all, how many mutants were noticed; a hang is noticed, too."""
     modules: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for mutant, verdict in verdicts.items():
-        modules[mutant.module][_COUNTED[verdict]] += 1
+        modules[mutant.module].update(_COUNTED[verdict])
     for mutant in known:
         modules[mutant.module]["equal"] += 1
     rows = [_row(name, count) for name, count in sorted(modules.items())]
@@ -83,19 +83,19 @@ def report(verdicts: dict[Mutant, Verdict], known: list[Mutant]) -> str:
     return "\n".join([_HEAD, *rows, _row("all", total)])
 
 
-_COUNTED: dict[Verdict, str] = {
-    "killed": "killed",
-    "timeout": "killed",
-    "survived": "survived",
-    "unreached": "survived",
+_COUNTED: dict[Verdict, tuple[str, ...]] = {
+    "killed": ("killed",),
+    "timeout": ("killed", "hung"),
+    "survived": ("survived",),
+    "unreached": ("survived",),
 }
-_HEAD = f"{'MODULE':<32}{'KILLED':>8}{'SURVIVED':>10}{'EQUIVALENT':>12}{'SHARE':>8}"
+_HEAD = f"{'MODULE':<32}{'KILLED':>8}{'(HUNG)':>8}{'SURVIVED':>10}{'EQUIVALENT':>12}{'SHARE':>8}"
 
 
 def _row(name: str, count: Counter[str]) -> str:
     killed, survived, equal = count["killed"], count["survived"], count["equal"]
     share = killed / max(1, killed + survived)
-    return f"{name:<32}{killed:>8}{survived:>10}{equal:>12}{share:>8.1%}"
+    return f"{name:<32}{killed:>8}{count['hung']:>8}{survived:>10}{equal:>12}{share:>8.1%}"
 
 
 if __name__ == "__main__":

@@ -125,7 +125,8 @@ def _spots(
 
     Left out are annotations and texts, the values of an Enum, and named settings and defaults of
     modules and classes: tests take those by name, so that they may be tuned. What only the type
-    checker reads decides nothing: `assert_never`, `cast`, `TYPE_CHECKING`.
+    checker reads decides nothing: `assert_never`, `cast`, `TYPE_CHECKING`, nor do the flags of a
+    class and its fields, as `frozen` and `init`, which say what nobody may do.
     """
     for node in _children(tree):
         if isinstance(node, ast.Expr) and (_is_text(node) or _is_for_types(node.value)):
@@ -135,6 +136,8 @@ def _spots(
         if isinstance(node, ast.ClassDef) and any("Enum" in ast.unparse(b) for b in node.bases):
             continue
         if isinstance(node, ast.If) and _is_for_types(node.test):
+            continue
+        if isinstance(node, ast.keyword) and node.arg == "init":
             continue
         around = node if isinstance(node, ast.stmt | ast.match_case) else statement or node
         inside = called or (isinstance(tree, _FUNCTIONS) and node in tree.body)

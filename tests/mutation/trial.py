@@ -142,6 +142,7 @@ class _Loop:
 
     def _settle(self, order: Order, status: int) -> None:
         if os.WIFSIGNALED(status):
+            self._tell(signal.Signals(os.WTERMSIG(status)).name)
             self._note(order, "timeout")
         elif (code := os.WEXITSTATUS(status)) in _VERDICTS:
             self._note(order, _VERDICTS[code])
@@ -245,7 +246,7 @@ def _fails(
     session: pytest.Session, item: pytest.Item, following: pytest.Item | None, took: float
 ) -> bool:
     signal.setitimer(signal.ITIMER_PROF, 5 + 10 * took)
-    signal.setitimer(signal.ITIMER_REAL, 60 + 40 * took)  # it waits for what never comes
+    signal.setitimer(signal.ITIMER_REAL, 30 + 40 * took)  # it waits for what never comes
     before = session.testsfailed
     item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
     return session.testsfailed > before

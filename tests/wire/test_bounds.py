@@ -10,21 +10,25 @@ from msgspec import Raw
 from exo_supervisor.core.outcomes import BadRequestError
 from exo_supervisor.wire.bounds import (
     MAX_CHAT_VALUES,
+    MAX_CHOICES,
     MAX_NAME_CHARS,
     MAX_STATE_COMMAS,
     bounded_part,
     bounded_state,
 )
 from exo_supervisor.wire.chat.extras import MAX_NAMES, Extras
+from exo_supervisor.wire.chat.piece import MAX_CALLS, read_name
 from exo_supervisor.wire.chat.request import Ask
 from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.hazards import read_hazards
 from exo_supervisor.wire.exo.identity import encode_chat
 from exo_supervisor.wire.exo.traits import TRAITS
+from exo_supervisor.wire.openai.chunk import read_chunk
 from exo_supervisor.wire.openai.inbound import read_chat
 from exo_supervisor.wire.openai.outbound import read_models
 from exo_supervisor.wire.sse import SseReader
 from exo_supervisor.wire.table import ANSWERED
+from exo_supervisor.wire.untrusted_json import UNREADABLE
 from tests.wire.reading import body_gathered, gathered, streamed
 
 HALF = b'data: {"choices": [{"index": 0, "delta": {"content": "half an eve'
@@ -160,3 +164,31 @@ def test_a_text_holds_as_many_commas_as_it_likes(text: str) -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": text * MANY}] * 3}
     for ascii_ in (False, True):
         assert read_chat(json.dumps(body, ensure_ascii=ascii_).encode()).model == "m"
+
+
+def test_a_name_has_a_bound_however_it_is_escaped() -> None:
+    for one in ("a", "\u00e9", "\\u0061"):
+        assert read_name(f'"{one * MAX_NAME_CHARS}"'.encode()) is not None
+        assert read_name(f'"{one * (MAX_NAME_CHARS + 1)}"'.encode()) is None
+    for none in (b'""', b"null", b"5", b'"a\\u0007"', b'"', b'"\\ud800'):
+        assert read_name(none) is None
+
+
+@pytest.mark.parametrize("odd", ["", ',"odd":NaN'])
+def test_choices_and_calls_of_one_chunk_have_a_bound_in_what_is_nearly_json_too(odd: str) -> None:
+    def chunk(choices: int, index: int, calls: int) -> bytes:
+        delta = {"tool_calls": [{} for _ in range(calls)]}
+        told = [{"index": 0, "delta": {}}] * (choices - 1) + [{"index": index, "delta": delta}]
+        return b'{"choices":%b%b}' % (json.dumps(told).encode(), odd.encode())
+
+    assert len(read_chunk(chunk(MAX_CHOICES, MAX_CHOICES - 1, MAX_CALLS))[1]) == MAX_CHOICES
+    for many in ((MAX_CHOICES + 1, 0, 1), (1, MAX_CHOICES, 1), (1, 0, MAX_CALLS + 1), (1, -1, 1)):
+        with pytest.raises(UNREADABLE):
+            read_chunk(chunk(*many))
+
+
+def test_what_is_nearly_json_keeps_all_of_its_delta_but_a_role_that_says_nothing() -> None:
+    for role, kept in ((b"null", b""), (b'"assistant"', b'"role":"assistant",')):
+        delta = b'{"role":%b,"content":null,"odd":NaN}' % role
+        _, [piece] = read_chunk(b'{"choices":[{"delta":%b}]}' % delta)
+        assert bytes(piece.raw).replace(b" ", b"") == b'{%b"content":null,"odd":NaN}' % kept

@@ -18,8 +18,9 @@ from exo_supervisor.wire.lenient_json import members
 
 NULL = Raw(b"null")
 
-Calls = Annotated[list[dict[str, object]], Meta(max_length=1024)]
+MAX_CALLS = 1024
 """Calls of tools in one delta; no model asks for as many at once."""
+Calls = Annotated[list[dict[str, object]], Meta(max_length=MAX_CALLS)]
 
 _NOTHING = frozenset({b"null", b'""', b"false", b"0", b"{}", b"[]"})
 

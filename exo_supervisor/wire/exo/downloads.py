@@ -131,7 +131,7 @@ def _waits_for(instance: Instance, model: ModelId, downloads: Downloads) -> Inst
         return structs.replace(instance, why="download_failed", detail=failed.detail)
     slowest = min(
         (one for one in mine if one.state == "ongoing"),
-        key=lambda one: one.done / (one.total or one.done or 1),
+        key=lambda one: one.done / one.total if one.total else one.done,
         default=None,
     )
     if slowest is None:

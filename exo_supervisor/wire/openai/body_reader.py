@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.bounds import MAX_CHOICES
 from exo_supervisor.wire.chat.extras import MAX_NAMES
 from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece, values
 from exo_supervisor.wire.chat.reader import JOINS_NOT, aside
@@ -54,7 +55,7 @@ class _OneText(Choice, gc=False):
     message: dict[str, Raw] = msgspec.field(default_factory=dict[str, Raw])
 
 
-_Choices = Annotated[list[_Choice], Meta(max_length=128)]
+_Choices = Annotated[list[_Choice], Meta(max_length=MAX_CHOICES)]
 _choices = msgspec.json.Decoder(_Choices | None).decode
 _texts = msgspec.json.Decoder(list[_OneText]).decode
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode

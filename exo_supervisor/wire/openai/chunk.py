@@ -5,12 +5,13 @@ from typing import Annotated, Final, cast
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from exo_supervisor.wire.bounds import MAX_CHOICES
 from exo_supervisor.wire.chat.piece import NULL, Delta, Piece, values
 from exo_supervisor.wire.lenient_json import loads, written
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
 
-Index = Annotated[int, Meta(ge=0, lt=128)]
-"""The place of a choice; 128 is OpenAI's bound for `n`."""
+Index = Annotated[int, Meta(ge=0, lt=MAX_CHOICES)]
+"""The place of a choice."""
 
 MAX_CHUNK_OBJECTS: Final = 100_000
 """Objects in the choices of one chunk, and values in one delta: more would hold everybody up."""
@@ -37,7 +38,7 @@ class Chunk(Struct, gc=False):
     error: Raw = NULL
 
 
-Choices = Annotated[list[Choice], Meta(max_length=128)]
+Choices = Annotated[list[Choice], Meta(max_length=MAX_CHOICES)]
 
 
 class _Choice(Struct):
@@ -49,7 +50,7 @@ class _Choice(Struct):
 class LooseChoices(Struct):
     """The choices of what was read leniently; all else in them is looked at as it came."""
 
-    choices: Annotated[list[_Choice], Meta(max_length=128)] | None = None
+    choices: Annotated[list[_Choice], Meta(max_length=MAX_CHOICES)] | None = None
 
 
 decode_chunk = msgspec.json.Decoder(Chunk).decode

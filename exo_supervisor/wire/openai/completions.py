@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from exo_supervisor.wire.bounds import MAX_CHOICES
 from exo_supervisor.wire.chat.piece import Answer, Delta, Piece, counted
 from exo_supervisor.wire.dialect import Reply
 from exo_supervisor.wire.lenient_json import dumps, members, value, written
@@ -25,7 +26,7 @@ class _Choice(Struct):
 
 
 class _Texts(Struct):
-    choices: Annotated[list[_Choice], Meta(max_length=128)] | None = None
+    choices: Annotated[list[_Choice], Meta(max_length=MAX_CHOICES)] | None = None
 
 
 def read_texts(body: bytes) -> tuple[Chunk, list[Piece]]:

@@ -8,6 +8,7 @@ from msgspec import Raw
 from exo_supervisor.wire.chat.echo import (
     MAX_COMPARED_BYTES,
     MAX_COMPARED_COMMAS,
+    RUN_CHARS,
     without_request,
 )
 
@@ -127,3 +128,11 @@ def test_a_short_text_is_cut_out_as_a_whole_by_whichever_name_it_goes(name: str)
     for told in ("hunter2", ["a", "hunter2"]):
         raw = {name: Raw(json.dumps(told).encode())}
         assert without_request("bad: hunter2 or so", raw) == "bad: … or so"
+
+
+def test_one_word_as_long_as_a_run_is_cut_out_wherever_it_stands_in_the_request() -> None:
+    word = "abcdefghijkl" * 2
+    for before in range(2 * RUN_CHARS):
+        told = without_request(f"no: {word}, ok", fields(f"{'z' * before}{word}yyy and more"))
+        assert told == "no: …, ok"
+    assert without_request(f"no: {word[1:]}, ok", fields(f"x{word[1:]}y")) == f"no: {word[1:]}, ok"

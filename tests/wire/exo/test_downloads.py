@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from exo_supervisor.wire.bounds import MAX_MEMBERS, MAX_MODELS
 from exo_supervisor.wire.exo.downloads import (
@@ -159,3 +160,18 @@ def test_one_that_waits_for_no_known_download_is_as_it_was() -> None:
 def test_a_runner_that_failed_says_why_in_exos_words(failed: object, said: str) -> None:
     (placed,) = placement("n1", status="RunnerFailed", more=failed).models
     assert (placed.why, placed.detail, placed.ready) == ("runner_failed", said, False)
+
+
+def test_one_instance_that_waits_is_enough_to_look_at_the_downloads() -> None:
+    waits, loads = placement("n1").models[0], placement("n1", status="RunnerLoading").models[0]
+    instances = loads.instances + waits.instances
+    both = structs.replace(placement("n1"), models=(structs.replace(loads, instances=instances),))
+    assert both.waits()
+
+
+def test_of_a_download_nobody_knows_the_size_and_is_the_slowest_before_its_first_byte() -> None:
+    for of_unknown, said in ((0, "downloading, 0.0 GiB so far"), (1, "downloading 50 %")):
+        body = told(n1=[going(GIB, 2 * GIB)], n2=[going(of_unknown, 0)])
+        (placed,) = with_downloads(placement("n1", "n2"), body).models
+        assert placed.progress is not None
+        assert placed.progress.startswith(said)

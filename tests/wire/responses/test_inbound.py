@@ -124,7 +124,7 @@ def test_items_are_messages_each_in_its_place() -> None:
     assert messages(
         says("developer", [part("rules")]),
         {"role": "user", "content": "one"},
-        says("assistant", [part("two", "output_text")], id="msg_1", status="completed"),
+        says("assistant", [part(t, "output_text") for t in ("t", "wo")], id="msg_1", status="x"),
         says("developer", "now in French"),
         says("user", [part("three"), part("")]),
         instructions="be brief",
