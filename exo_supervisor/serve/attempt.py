@@ -86,6 +86,11 @@ class Attempt:
         """Take in that the request is on its way."""
         self._call = self._request = call
 
+    @property
+    def given(self) -> int:
+        """Bytes that the target was given of the request."""
+        return 0 if self._request is None else self._request.sent
+
     def cancel(self, effect: CancelAttempt) -> None:
         """End it, unless it made progress after the instant since when it was thought dead."""
         if self.over:
@@ -125,10 +130,9 @@ class Attempt:
                 call.leave()
             else:
                 call.close()
-        request = self._request  # what it cost is known once nothing more of it goes out
         leaves = self.start.generation is None and not self.start.local
-        if request is not None and leaves and request.sent:
-            self._owner.record.leave(self.start.target, request.sent)
+        if leaves and self.given:  # what it cost is known once nothing more of it goes out
+            self._owner.record.leave(self.start.target, self.given)
         if self._held is not None:
             self._held.close()
 

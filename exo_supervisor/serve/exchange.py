@@ -266,7 +266,7 @@ class Exchange:
                 resumable=resumable,
                 unsent=unsent,
                 body=crc32(self._chat.prompt) if fault is Fault.DECLINED else 0,
-                tokens=usage.tokens_of(attempt.reading, len(self._chat.prompt)),
+                tokens=usage.tokens_of(self.tried[-1]),
             )
         )
 
@@ -278,8 +278,8 @@ class Exchange:
         usage.note(record, attempt.reading)
 
     def _tell_of(self, attempt: Attempt, failure: Failure) -> None:
-        arrived, price_of = self._owner.began, self._context.price_of
-        done = usage.attempt_done(attempt, failure, arrived, self.now(), price_of)
+        size, arrived, price_of = len(self._chat.prompt), self._owner.began, self._context.price_of
+        done = usage.attempt_done(attempt, failure, size, arrived, self.now(), price_of)
         self.tried.append(done)
 
     def _break_off(self, broken: Broken) -> None:
@@ -333,8 +333,8 @@ class Exchange:
         try:
             if attempt is not None and not attempt.over:
                 self._note(attempt)
-                tokens = usage.tokens_of(attempt.reading, len(self._chat.prompt))
                 self._tell_of(attempt, Failure(Fault.CLIENT_LEFT))
+                tokens = usage.tokens_of(self.tried[-1])
                 attempt.let_go(whole=False)
             self.ask(RequestEnded(request=self.request, tokens=tokens))
         except BrokenMachineError:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable
 
+from msgspec import structs
+
 from exo_supervisor.core.books.price import Price, Tokens
 from exo_supervisor.core.estimate import BYTES_A_TOKEN
-from exo_supervisor.core.outcomes import Failure
+from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.views.request_done import AttemptDone, RequestLine
 from exo_supervisor.wire.chat.piece import Usage
@@ -12,6 +14,11 @@ from exo_supervisor.wire.chat.reader import Reader
 
 PriceOf = Callable[[str, str], Price | None]
 """What a model costs at a provider."""
+_CUT = frozenset({
+    Fault.HEADERS_TIMEOUT, Fault.RESET, Fault.STALL, Fault.FIRST_CONTENT_TIMEOUT, Fault.CLIENT_LEFT,
+    Fault.DEADLINE, Fault.OVERLOADED, Fault.OVERSIZED, Fault.STATE_LOST,
+})  # fmt: skip
+"""Ends of which the target did not tell itself: it may have read the prompt, and be paid for it."""
 
 
 def note(record: RequestLine, reading: Reader | None) -> None:
@@ -26,33 +33,47 @@ def note(record: RequestLine, reading: Reader | None) -> None:
         record.malformed += reading.malformed
 
 
-def tokens_of(reading: Reader | None, size: int) -> int:
-    """Tell what an attempt used; what its target did not tell is reckoned, of a prompt's `size`."""
-    if reading is None:
-        return 0
-    prompt, completion = reading.prompt_tokens, reading.completion_tokens
-    if prompt is None:
-        prompt = size // BYTES_A_TOKEN
-    return prompt + (reading.tokens if completion is None else completion)
-
-
 def attempt_done(
-    attempt: Attempt, failure: Failure, arrived: float, now: float, price_of: PriceOf
+    attempt: Attempt, failure: Failure, size: int, arrived: float, now: float, price_of: PriceOf
 ) -> AttemptDone:
-    """Put down what came of an attempt that ends now, for those who keep books."""
+    """Put down what came of an attempt that ends now, for those who keep books.
+
+    `size` are the bytes of its prompt.
+    """
     start, reading = attempt.start, attempt.reading
-    used = None if reading is None else reading.usage
+    is_paid = start.generation is None and not start.local
+    used, estimated = None, False
+    if reading is not None:
+        used, estimated = _used(reading, failure.fault, size)
+    elif is_paid and attempt.given and attempt.head_after is None and failure.fault in _CUT:
+        used, estimated = _reckoned(size, 0), True
     tokens = () if used is None else (
         used.prompt_tokens, used.completion_tokens, used.cached_tokens,
         used.cache_write_tokens, used.cache_write_1h_tokens, used.reasoning_tokens,
     )  # fmt: skip
-    is_paid = start.generation is None and not start.local
     return AttemptDone(
         start.target, start.model, reading and reading.served_model, start.shift,
         attempt.began - arrived, now - arrived, attempt.head_after, attempt.ttft,
         failure.fault.value, failure.status, failure.loggable, *tokens, local=start.local,
         cost=_cost(used, price_of(start.target, start.model)) if used and is_paid else None,
+        number=start.attempt, response_id=reading and reading.response_id,
+        reported_cost=used and used.reported_cost, estimated=estimated,
     )  # fmt: skip
+
+
+def _used(reading: Reader, fault: Fault, size: int) -> tuple[Usage | None, bool]:
+    """Return what an answer used, as far as anybody told or saw it, and whether it was reckoned."""
+    told, seen = reading.usage, reading.reckoned
+    if told is None and (reading.content or fault in _CUT):
+        return _reckoned(size, seen), True
+    if told is None or fault is Fault.NONE or told.completion_tokens >= seen:
+        return told, False
+    return structs.replace(told, completion_tokens=seen), True  # it was told before the end
+
+
+def _reckoned(size: int, completion: int) -> Usage:
+    prompt = size // BYTES_A_TOKEN
+    return Usage(prompt, completion, prompt + completion)
 
 
 def _cost(used: Usage, price: Price | None) -> int | None:
@@ -64,6 +85,11 @@ def _cost(used: Usage, price: Price | None) -> int | None:
             used.cache_write_tokens, used.cache_write_1h_tokens, used.reasoning_tokens,
         )
     )  # fmt: skip
+
+
+def tokens_of(done: AttemptDone) -> int:
+    """Tell what an attempt used, for what its client may use a minute."""
+    return (done.prompt_tokens or 0) + (done.completion_tokens or 0)
 
 
 def cost_of(tried: Iterable[AttemptDone]) -> int | None:

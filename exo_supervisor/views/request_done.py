@@ -71,7 +71,9 @@ class AttemptDone(Struct, frozen=True, gc=False):
     """One attempt of a request: where, when, and what came of it.
 
     `began` and `ended` are seconds from the request's arrival, `head` and `first` (content) from
-    the attempt's own begin. Tokens are as its target counted them, None where it told none.
+    the attempt's own begin. Tokens are as its target counted them, or as they were reckoned where
+    it told none; None where there was nothing to count. Money is in pico-units, None where nobody
+    knows it.
     """
 
     target: str
@@ -98,7 +100,19 @@ class AttemptDone(Struct, frozen=True, gc=False):
     local: bool = False
     """Its target is a provider of the house."""
     cost: int | None = None
-    """Pico-units of money; None: nobody was paid, or nobody knows how much."""
+    """What its provider asks by the prices that held; None, too, where nobody is paid."""
+    number: int = 0
+    """The first attempt of a request is 1."""
+    response_id: str | None = None
+    """What its target calls the answer."""
+    reported_cost: int | None = None
+    """What its target says that it asks, always in dollars."""
+    estimated: bool = False
+    """Its tokens were reckoned, at least in part: an answer that is cut off is paid for, too."""
+    local_cost: int | None = None
+    """What the energy of Exo's nodes cost."""
+    saved: int | None = None
+    """What the same tokens would have cost elsewhere; of whole answers of Exo's only."""
 
 
 class RequestDone(Struct, frozen=True, gc=False):

@@ -96,7 +96,8 @@ def test_each_attempt_is_put_down_with_its_times_and_what_it_cost() -> None:
     assert (first.began, first.ended) == (0.0, 1.5)
     assert (first.prompt_tokens, first.completion_tokens) == (9, 2)
     assert (second.fault, second.first, second.head) == ("none", 1.25, 0.25)
-    assert (second.began, second.ended, second.prompt_tokens) == (1.5, 2.75, None)
+    assert (second.began, second.ended, second.estimated) == (1.5, 2.75, True)
+    assert (first.number, second.number, first.estimated) == (1, 2, False)
 
 
 def test_an_attempt_whose_client_left_is_put_down_too() -> None:

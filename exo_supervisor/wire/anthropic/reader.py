@@ -21,6 +21,7 @@ from exo_supervisor.wire.chat.piece import (
     read_name,
 )
 from exo_supervisor.wire.chat.reader import JOINS_NOT, Reader, aside
+from exo_supervisor.wire.chat.usage import read_reported
 from exo_supervisor.wire.lenient_json import dumps, members, value
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
 
@@ -122,6 +123,7 @@ class EventReader(Reader):
         self._begun = True
         model = message.get("model", NULL)
         self.read_model(read_name(model), named=model != NULL)
+        self.read_id(message.get("id", NULL))
         self._count_tokens(message.get("usage", NULL))
         return Delta()
 
@@ -155,8 +157,10 @@ class EventReader(Reader):
         if cached or written:
             usage["prompt_tokens_details"] = details
         self.read_usage(Raw(msgspec.json.encode(usage)))
-        kept = self._counts.get(_KEPT_1H, 0)
-        self.usage = self.usage and msgspec.structs.replace(self.usage, cache_write_1h_tokens=kept)
+        kept, asked = self._counts.get(_KEPT_1H, 0), read_reported(raw)
+        self.usage = self.usage and msgspec.structs.replace(
+            self.usage, cache_write_1h_tokens=kept, reported_cost=asked
+        )
 
     # ---------------------------------------------------------------- its blocks
 

@@ -105,7 +105,8 @@ class Usage(Struct, frozen=True, gc=False):
 
     As OpenAI means it, `prompt_tokens` include those that were read from a cache (`cached_tokens`)
     or written into one, `cache_write_1h_tokens` being those of the writes that are kept for an
-    hour; and `completion_tokens` include `reasoning_tokens`.
+    hour; and `completion_tokens` include `reasoning_tokens`. `reported_cost` is what the upstream
+    says that it asks, in pico-dollars.
     """
 
     prompt_tokens: int
@@ -115,6 +116,7 @@ class Usage(Struct, frozen=True, gc=False):
     cache_write_tokens: int = 0
     cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
+    reported_cost: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,12 +124,13 @@ class Answer:
     """What is known of an answer so far: its reader updates it, its writer reads it.
 
     `tokens` counts the pieces that said something; `usage_text` is the usage as JSON, b"" where the
-    upstream told none and none may be made up.
+    upstream told none and none may be made up. `response_id` is what the upstream calls it.
     """
 
     content: bool = field(default=False, init=False)
     tokens: int = field(default=0, init=False)
     served_model: str | None = field(default=None, init=False)
+    response_id: str | None = field(default=None, init=False)
     usage: Usage | None = field(default=None, init=False)
     usage_text: bytes = field(default=b"", init=False)
     extras: Extras = field(default_factory=Extras, init=False)

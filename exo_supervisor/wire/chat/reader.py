@@ -26,6 +26,7 @@ from exo_supervisor.wire.chat.piece import (
     Piece,
     Writer,
     counted,
+    read_name,
 )
 from exo_supervisor.wire.chat.stop_filter import StopFilter
 from exo_supervisor.wire.chat.usage import read_usage, write_usage
@@ -99,6 +100,11 @@ class Reader(Answer, ABC):
         """Return how many bytes of the answer are held here and at the writer."""
         held = self._sse.held + self.writer.held
         return held if self._arguments is None else held + self._arguments.held
+
+    @property
+    def reckoned(self) -> int:
+        """Return how many tokens the answer has, as far as they were seen."""
+        return self.tokens
 
     def take_texts(self, _data: bytes) -> bytes | None:
         """Take a read that adds texts to the answer and nothing else; None: it has to be fed."""
@@ -176,6 +182,11 @@ class Reader(Answer, ABC):
         if model and model != self._named:
             self._named = model
             self.served_model = model if model == self.asked else self.hide(model)
+
+    def read_id(self, raw: Raw) -> None:
+        """Take in what the upstream calls its answer, the first time that it tells."""
+        if self.response_id is None and (told := read_name(raw)) is not None:
+            self.response_id = self.hide(told)
 
     def read_usage(self, usage: Raw) -> None:
         """Take in the upstream's own count; what is none is passed over."""

@@ -1,13 +1,15 @@
 """Token counts of an answer as OpenAI's dialect tells them, whichever upstream counted."""
 
+from decimal import Decimal
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from exo_supervisor.wire.chat.piece import Usage
-from exo_supervisor.wire.lenient_json import loads
-from exo_supervisor.wire.untrusted_json import as_object
+from exo_supervisor.core.books.amount import amount_of, pico_of
+from exo_supervisor.wire.chat.piece import NULL, Usage
+from exo_supervisor.wire.lenient_json import loads, members
+from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
 
 MOST = 10**9
 """Tokens that an answer may be said to have used; more would say nothing, but upset every sum."""
@@ -25,13 +27,26 @@ class _Completion(Struct, gc=False):
     reasoning_tokens: _Count = None
 
 
-class _Counts(Struct, gc=False):
+class _Reported(Struct, gc=False):
+    """What an upstream says that it asks, each as it came: digits are no float."""
+
+    cost: Raw = NULL
+    """OpenRouter's, in dollars, with a key of the user's own its fee alone; Perplexity's parts."""
+    is_byok: Raw = NULL
+    cost_details: Raw = NULL
+    estimated_cost: Raw = NULL
+    """DeepInfra's."""
+    cost_in_usd_ticks: Raw = NULL
+    """xAI's."""
+
+
+class _Counts(_Reported, kw_only=True, gc=False):
     prompt_tokens: Count
     completion_tokens: Count
     total_tokens: Count
 
 
-class _Details(_Counts, gc=False):
+class _Details(_Counts, kw_only=True, gc=False):
     prompt_tokens_details: _Prompt | None = None
     completion_tokens_details: _Completion | None = None
     prompt_cache_hit_tokens: _Count = None
@@ -41,7 +56,12 @@ class _Details(_Counts, gc=False):
 
 
 _details = msgspec.json.Decoder(_Details).decode
+_reports = msgspec.json.Decoder(_Reported).decode
 _NO_PROMPT, _NO_COMPLETION = _Prompt(), _Completion()
+_WHOLES = ("prompt_tokens", "completion_tokens", "total_tokens")
+_TRUE = Raw(b"true")
+_TICKS = 10**10
+"""Of xAI's, in a dollar."""
 
 
 def read_usage(raw: Raw) -> Usage:
@@ -63,22 +83,56 @@ def read_usage(raw: Raw) -> Usage:
         prompt.cache_write_tokens or 0,
         0,
         completion.reasoning_tokens or 0,
+        _cost_of(told),
     )
+
+
+def read_reported(raw: Raw) -> int | None:
+    """Read what a `usage` of any dialect says that it asks, in pico-dollars."""
+    try:
+        return _cost_of(_reports(raw)) if b"cost" in bytes(raw) else None
+    except UNREADABLE:
+        return None
+
+
+def _cost_of(told: _Reported) -> int | None:
+    if told.cost != NULL:
+        cost = _amount(told.cost, "total_cost")
+        if cost is not None and told.is_byok == _TRUE:
+            cost += _amount(told.cost_details, "upstream_inference_cost") or 0
+    elif told.estimated_cost != NULL:
+        cost = _amount(told.estimated_cost)
+    else:
+        ticks = _amount(told.cost_in_usd_ticks)
+        return None if ticks is None else pico_of(ticks, _TICKS)
+    return None if cost is None else pico_of(cost)
+
+
+def _amount(raw: Raw, part: str = "") -> Decimal | None:
+    """Read an amount, or that `part` of an object that is one."""
+    if raw == NULL:
+        return None
+    text = bytes(members(raw).get(part, NULL) if bytes(raw).startswith(b"{") else raw)
+    return amount_of(text.strip(b'"').decode(errors="replace"))
 
 
 def _read_leniently(raw: Raw) -> _Details:
     usage = as_object(loads(raw))
-    counts = msgspec.convert(usage, _Counts)
+    counts = msgspec.convert({name: usage.get(name) for name in _WHOLES}, _Counts)
     prompt = as_object(usage.get("prompt_tokens_details"))
     completion = as_object(usage.get("completion_tokens_details"))
+    told = members(raw)
     return _Details(
-        counts.prompt_tokens,
-        counts.completion_tokens,
-        counts.total_tokens,
-        _Prompt(_count(prompt, "cached_tokens"), _count(prompt, "cache_write_tokens")),
-        _Completion(_count(completion, "reasoning_tokens")),
-        _count(usage, "prompt_cache_hit_tokens"),
-        _count(usage, "cached_tokens"),
+        prompt_tokens=counts.prompt_tokens,
+        completion_tokens=counts.completion_tokens,
+        total_tokens=counts.total_tokens,
+        prompt_tokens_details=_Prompt(
+            _count(prompt, "cached_tokens"), _count(prompt, "cache_write_tokens")
+        ),
+        completion_tokens_details=_Completion(_count(completion, "reasoning_tokens")),
+        prompt_cache_hit_tokens=_count(usage, "prompt_cache_hit_tokens"),
+        cached_tokens=_count(usage, "cached_tokens"),
+        **{name: told[name] for name in _Reported.__struct_fields__ if name in told},
     )
 
 

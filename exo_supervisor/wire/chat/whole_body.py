@@ -4,6 +4,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Final
 
+from exo_supervisor.core.estimate import BYTES_A_TOKEN
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.reader import Reader
 
@@ -47,6 +48,11 @@ class WholeReader(Reader):
     def held(self) -> int:
         """Return how many bytes of the answer are held here."""
         return self.gathered.size
+
+    @property
+    def reckoned(self) -> int:
+        """Return how many tokens so many bytes are: they came at once, and were not counted."""
+        return self.gathered.size // BYTES_A_TOKEN
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes in; there is nothing for the client before the end."""

@@ -123,6 +123,7 @@ class BodyReader(WholeReader, ChunkReader):
         if found is None or told.get("error", NULL) != NULL or not writer.take_text(*found, size):
             return False
         self.read_named(told.get("model", NULL))
+        self.read_id(told.get("id", NULL))
         self.read_usage(told.get("usage", NULL))
         if not self.extras.note(told):
             self.fail(Fault.OVERSIZED, TOO_MUCH_BESIDE)
@@ -218,7 +219,7 @@ def _read_leniently(body: bytes) -> tuple[Chunk, list[_Choice]]:
         )
         for read, choice in zip(loose, told, strict=True)
     ]
-    names = ("model", "choices", "usage", "error")
+    names = Chunk.__struct_fields__
     return Chunk(*(Raw(written(fields.get(name))) for name in names)), choices
 
 

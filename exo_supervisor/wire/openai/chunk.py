@@ -36,6 +36,7 @@ class Chunk(Struct, gc=False):
     choices: Raw = NULL
     usage: Raw = NULL
     error: Raw = NULL
+    id: Raw = NULL
 
 
 Choices = Annotated[list[Choice], Meta(max_length=MAX_CHOICES)]
@@ -118,9 +119,7 @@ def _read_leniently(data: bytes) -> tuple[Chunk, list[Piece]]:
         raise msgspec.DecodeError("not an object")
     read = msgspec.convert(fields, LooseChoices).choices or []
     told = cast("list[object]", fields.get("choices") or [])
-    chunk = Chunk(
-        *(Raw(written(fields.get(name))) for name in ("model", "choices", "usage", "error"))
-    )
+    chunk = Chunk(*(Raw(written(fields.get(name))) for name in Chunk.__struct_fields__))
     return chunk, [_odd(one, as_object(raw)) for one, raw in zip(read, told, strict=True)]
 
 

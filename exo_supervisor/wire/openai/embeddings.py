@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 
 from exo_supervisor.wire.chat.piece import NULL, Answer, Delta, Piece, Usage
 from exo_supervisor.wire.chat.reader import aside
-from exo_supervisor.wire.chat.usage import Count
+from exo_supervisor.wire.chat.usage import Count, read_reported
 from exo_supervisor.wire.chat.vectors import VectorWriter
 from exo_supervisor.wire.dialect import Reply
 from exo_supervisor.wire.openai.body_reader import BodyReader
@@ -29,6 +29,7 @@ class _List(Struct):
     data: list[_Item] | None = None
     usage: Raw = NULL
     error: Raw = NULL
+    id: Raw = NULL
 
 
 class _Counts(Struct):
@@ -46,6 +47,11 @@ class EmbeddingsReader(BodyReader):
 
     what: ClassVar[str] = "a list of embeddings"
 
+    @property
+    def reckoned(self) -> int:
+        """Return that vectors are no tokens."""
+        return 0
+
     def parse(self, body: bytes) -> tuple[Chunk, list[Piece]]:
         """Return the vectors in the order of the texts; raises one of UNREADABLE."""
         told = _list.decode(body)
@@ -61,7 +67,7 @@ class EmbeddingsReader(BodyReader):
             for place, item in zip(places, items, strict=True)
         ]
         pieces.sort(key=lambda piece: piece.index)
-        return Chunk(model=told.model, usage=told.usage, error=told.error), pieces
+        return Chunk(model=told.model, usage=told.usage, error=told.error, id=told.id), pieces
 
     def read_around(self, chunk: Chunk, _data: bytes, /) -> None:
         """Take in who answered, and the count: what else is told beside the vectors is no news."""
@@ -73,7 +79,9 @@ class EmbeddingsReader(BodyReader):
             told = msgspec.convert(aside(usage), _Counts)
         except UNREADABLE:
             return
-        self.usage = Usage(told.prompt_tokens, 0, told.total_tokens)
+        self.usage = Usage(
+            told.prompt_tokens, 0, told.total_tokens, reported_cost=read_reported(usage)
+        )
         self.usage_text = bytes(usage)
 
 

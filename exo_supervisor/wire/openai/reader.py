@@ -169,6 +169,7 @@ class ChunkReader(Reader):
     def read_around(self, chunk: Chunk, data: bytes, /) -> None:
         """Take in what stands beside the choices."""
         self.read_named(chunk.model)
+        self.read_id(chunk.id)
         self.read_usage(chunk.usage)
         if not self.traits.made_up and not self.extras.see(data, chunk.choices):
             self.fail(Fault.OVERSIZED, TOO_MUCH_BESIDE)

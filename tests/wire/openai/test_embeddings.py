@@ -56,9 +56,11 @@ def listed(*embeddings: object, **more: object) -> Json:
 
 
 def test_a_whole_list_is_written_with_its_usage_and_who_made_it() -> None:
-    usage = {"prompt_tokens": 4, "total_tokens": 4, "prompt_tokens_details": None}
+    usage = {"prompt_tokens": 4, "total_tokens": 4, "prompt_tokens_details": None, "cost": 2e-6}
     reader = reading()
-    sent = json.dumps(listed([1.0, 0.5], [0.25, 1], usage=usage)).replace("0.25", "2.5e-1")
+    sent = json.dumps(listed([1.0, 0.5], [0.25, 1], usage=usage, id="gen-1")).replace(
+        "0.25", "2.5e-1"
+    )
     assert told(reader, sent.encode()) == {
         "object": "list",
         "data": [
@@ -69,6 +71,8 @@ def test_a_whole_list_is_written_with_its_usage_and_who_made_it() -> None:
         "usage": usage,
     }
     assert (reader.prompt_tokens, reader.completion_tokens) == (4, 0)
+    assert (reader.usage and reader.usage.reported_cost, reader.response_id) == (2_000_000, "gen-1")
+    assert reader.reckoned == 0, "vectors are no tokens"
     assert b"2.5e-1" in b"".join(reader.result())  # a value is copied as it came
     for odd in ("many", -1, 10**40):
         unbilled = reading()
