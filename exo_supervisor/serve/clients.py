@@ -45,6 +45,9 @@ class Clients:
         self._by_group = any(row.gids for row in self._rows)
         self._found: dict[tuple[int | None, frozenset[int]], ClientRule] = {}
 
+    def __len__(self) -> int:
+        return len(self._found)
+
     def told(self, head: Head, refusal: Refusal) -> Refusal:
         """Tell somebody whose token is not known, as a client of ours may need it told."""
         kinds = {row.rule.profile for row in self._rows}

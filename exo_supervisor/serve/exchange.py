@@ -315,8 +315,7 @@ class Exchange:
                 self.record.abandon()
                 self.response.abort()
                 self.give_up()
-            return False
-        if now >= self._keepalive_at and not self.response.committed:
+        elif now >= self._keepalive_at and not self.response.committed:
             self._keepalive_at = now + KEEPALIVE_PERIOD
             if not self.response.full:
                 self.response.send_keepalive(self.reply)

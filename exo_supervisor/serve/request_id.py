@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from random import Random
 
 _ALPHABET = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -20,12 +21,13 @@ class _Second:
     number, digits = -1, b""
 
 
-def new_request_id() -> str:
+def new_request_id(clock: Callable[[], int] = time.time_ns) -> str:
     """Make a ULID: 48 bits of milliseconds, then 80 random bits, in Crockford's base 32."""
-    now = time.time_ns() // 1_000_000
-    if now >> 5 * _LAST != _Second.number:
+    now = clock() // 1_000_000
+    second = now >> 5 * _LAST
+    if second != _Second.number:
         fives = (now >> 5 * place & 31 for place in range(_DIGITS_OF_TIME - 1, _LAST - 1, -1))
         _Second.digits = bytes(map(_ALPHABET.__getitem__, fives))
-        _Second.number = now >> 5 * _LAST
+        _Second.number = second
     chance = _bits(8 * _DIGITS_OF_CHANCE).to_bytes(_DIGITS_OF_CHANCE, "little")
     return (_Second.digits + (bytes((now >> 5 & 31, now & 31)) + chance).translate(_DIGIT)).decode()

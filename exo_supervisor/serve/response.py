@@ -80,15 +80,13 @@ class Response:
         Where the client keeps up, part and end are one write.
         """
         if len(data) <= SMALL and not self._client.full:
-            self.over = True
-            self._client.finish(data)
+            self._finish(data)
             return
         self._pieces = iter((data,) if data else ())
         self.send_on()
 
     def send_whole(self, parts: list[bytes], served: Served) -> None:
         """Write a whole answer, as far as its client takes it; the rest by `send_on`."""
-        self.committed = True
         length = sum(map(len, parts))
         if self._stream is None:
             self._start(200, whole_head(self._framing, self._request_id, served), length)
@@ -101,8 +99,7 @@ class Response:
     def answer(self, body: bytes) -> None:
         """Answer without a target, in a few bytes."""
         self._start(200, answer_head(self._framing, self._request_id), len(body))
-        self.over = True
-        self._client.finish(body)
+        self._finish(body)
 
     def send_on(self) -> None:
         """Write what is left of the answer, as far as its client takes it."""
@@ -110,8 +107,7 @@ class Response:
             piece = next(self._pieces, None)
             if piece is None:
                 self._pieces = None
-                self.over = True
-                self._client.finish()
+                self._finish(b"")
             else:
                 self._client.write(piece)
 
@@ -129,14 +125,17 @@ class Response:
         body = self._framing.error_body(said)
         head = error_head(self._framing, said)
         self._start(said.status, head, len(body))
-        self.over = True
-        self._client.finish(body)
+        self._finish(body)
 
     def abort(self) -> None:
         """Cut the connection of a client that does not read: it may see no end to its answer."""
         self.over = True
         self._pieces = None
         self._client.abort()
+
+    def _finish(self, data: bytes) -> None:
+        self.over = True
+        self._client.finish(data)
 
     def _start(self, status: int, head: bytes, length: int | None = None) -> None:
         self.status = status

@@ -79,7 +79,7 @@ class Upstream:
             headers = self._headers_of(start.target, start.key, dialect)
         if headers is None:
             return None
-        if chat.headers and not traits.exo and DIALECTS.get(chat.dialect) is dialect:
+        if chat.headers and DIALECTS.get(chat.dialect) is dialect:
             ours = dialect.headers(self._keys()[start.target][start.key])
             headers = encode_headers({**ours, **dict(chat.headers)})
         if start.without:

@@ -886,7 +886,8 @@ def test_what_a_providers_head_says_is_left_is_told_with_its_first_content(
     generation: Generation | None, told: int
 ) -> None:
     limits = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}
-    ask = Ask(generation=generation, head_of=(200, SSE | limits))
-    ride = ask.ride((0.0, text("a")), (0.0, END))
+    ask = Ask(generation=generation, head_of=None)
+    ride = ask.ride((2.0, (200, SSE | limits)), (0.5, text("a")), (0.0, END))
     [seen] = [event for _, event in ride.house.events if isinstance(event, ContentSeen)]
+    assert (seen.head, seen.ttft) == (2.0, 2.5)
     assert seen.allowances == (Allowance("requests", 0, 360.0),) * told

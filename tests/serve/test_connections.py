@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.http.server import HEAD_WAIT
-from exo_supervisor.serve.door import MAX_WITHOUT_TOKEN, QUIET, Door
+from exo_supervisor.serve.door import MAX_WITHOUT_TOKEN, QUIET, Connection, Door
 from tests.serve.listening import HOST, answer_plainly, listening, only
 
 GONE = (anyio.BrokenResourceError, anyio.EndOfStream)
@@ -145,3 +145,38 @@ async def test_a_head_that_came_in_time_is_served_beyond_it() -> None:
                 await silent.receive()
             over.set()
             assert (await stream.receive()).startswith(b"HTTP/1.1 200 OK")
+
+
+class Watched(Door):
+    """Counts who showed a token, and who went."""
+
+    shown = gone = 0
+
+    def show(self, connection: Connection) -> None:
+        self.shown += 1
+        super().show(connection)
+
+    def leave(self, connection: Connection) -> None:
+        self.gone += 1
+        super().leave(connection)
+
+
+@pytest.mark.real_time
+async def test_only_who_has_the_token_shows_it_and_each_is_counted_out() -> None:
+    door = Watched(lambda: 0.0)
+    async with listening(serve, door, guard=only(TOKEN), begin=answer_plainly) as where:
+        for token, request, shown in (("wrong", ASK, 0), (TOKEN, ASK, 1), (TOKEN, CHAT, 2)):
+            async with await anyio.connect_tcp(HOST, where) as stream:
+                await answered(stream, token.encode(), request)
+            assert door.shown == shown
+    assert door.gone == 3
+
+
+@pytest.mark.real_time
+async def test_an_end_of_service_cuts_who_is_still_connected() -> None:
+    async with listening(serve, guard=only(TOKEN)) as where:
+        stream = await anyio.connect_tcp(HOST, where)
+        await answered(stream, TOKEN.encode())
+    with pytest.raises(GONE):
+        await stream.receive()
+    await stream.aclose()

@@ -344,6 +344,33 @@ def test_one_that_would_not_go_on_is_not_who_broke_it_off() -> None:
     house.check_empty()
 
 
+def test_a_deadline_that_passes_before_the_second_says_a_word_is_told_of_it() -> None:
+    house = House(
+        lambda request: start(request, continues=True),
+        lambda request: start(request, 2, continues=True, resumes=True),
+    )
+    house.target.steps = [[HEAD, (1.0, text("one ")), (1.0, RESET)], []]
+    client = house.chat(headers={"x-supervisor-deadline": "4"})
+    house.loop.run(5.0)
+    assert client.end == "cut"
+    assert b"the deadline passed after 0 pieces of its answer" in client.got[-1]
+    house.check_empty()
+
+
+def test_a_line_counts_what_was_malformed_in_all_attempts_and_says_who_is_of_the_house() -> None:
+    house = House(
+        lambda request: structs.replace(start(request), local=True),
+        lambda request: start(request, 2),
+    )
+    odd = b"data: {nonsense\n\n"
+    house.target.steps = [
+        [HEAD, (0.0, odd * 2), (0.0, RESET)], [HEAD, (0.0, odd + text("a") + STOP + DONE)],
+    ]  # fmt: skip
+    house.chat()
+    house.loop.run(5.0)
+    assert (house.records[0].malformed, house.records[0].local) == (3, msgspec.UNSET)
+
+
 def test_an_answer_that_nobody_may_go_on_with_is_cut() -> None:
     house = House(start)
     house.target.steps = [[HEAD, (1.0, text("a")), (1.0, ERROR)]]
@@ -395,6 +422,7 @@ def test_who_leaves_while_it_waits_for_an_order_is_told_of() -> None:
     assert client.handler is not None
     client.handler.gone()
     assert [type(event) for _, event in house.events] == [RequestArrived, RequestEnded]
+    assert house.events[-1][1] == RequestEnded(request=RequestId(house.records[0].request_id))
     house.check_empty()
 
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.real_time
 
 
 class Echo(asyncio.Protocol):
-    """Answers with what it got, and ends."""
+    """Answers with what it got, and ends; an `!` says that it was told of an end."""
 
     def __init__(self, left: Callable[[], None]) -> None:
         self._left = left
@@ -27,7 +27,13 @@ class Echo(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         assert isinstance(self._transport, asyncio.Transport)
         self._transport.write(data)
-        self._transport.close()
+        if data.endswith(b"."):
+            self._transport.close()
+
+    def eof_received(self) -> bool:
+        assert isinstance(self._transport, asyncio.Transport)
+        self._transport.write(b"!")
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
@@ -40,19 +46,28 @@ JUDGED = Judgement(NO_HEAD)
 class Echoes:
     """Takes connections on."""
 
-    drained = 0
+    drained = taken = 0
+    seconds = 0.0
 
     def connection(self, judgement: Judgement, left: Callable[[], None]) -> Echo:
         assert judgement is JUDGED
+        self.taken += 1
         return Echo(left)
 
     async def drain(self, seconds: float) -> None:
-        del seconds
+        self.seconds = seconds
         self.drained += 1
 
 
 async def held(late: Late, left: asyncio.Event) -> socket.socket:
     """Hand a connection over, with a request, as the listener does; return its client's end."""
+    return (await held_back(late, left, b"GET /."))[0]
+
+
+async def held_back(
+    late: Late, left: asyncio.Event, said: bytes
+) -> tuple[socket.socket, asyncio.Protocol]:
+    """Hand a connection over; return its client's end, and what holds it."""
     near, far = socket.socketpair()
     near.setblocking(False)  # noqa: FBT003 -- the library's own form
     loop = asyncio.get_running_loop()
@@ -60,8 +75,8 @@ async def held(late: Late, left: asyncio.Event) -> socket.socket:
     protocol = late.connection(JUDGED, left.set)
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
-    protocol.data_received(b"GET /")
-    return near
+    protocol.data_received(said)
+    return near, protocol
 
 
 async def heard(near: socket.socket) -> bytes:
@@ -108,9 +123,9 @@ async def test_what_came_early_is_answered_once_somebody_can() -> None:
         with pytest.raises(BlockingIOError):
             early.recv(1)
         house.come.set()
-        assert await heard(early) == b"GET /"
+        assert await heard(early) == b"GET /."
         await left.wait()
-        assert await heard(await held(late, asyncio.Event())) == b"GET /", "who comes later, too"
+        assert await heard(await held(late, asyncio.Event())) == b"GET /.", "who comes later, too"
 
 
 async def test_who_leaves_meanwhile_is_counted_out_and_not_answered() -> None:
@@ -125,6 +140,24 @@ async def test_who_leaves_meanwhile_is_counted_out_and_not_answered() -> None:
         house.come.set()
         await late.drain(EVER)
         near.close()
+    assert (house.echoes.taken, house.echoes.seconds) == (0, pytest.approx(EVER, rel=0.5))
+
+
+@pytest.mark.parametrize("half", [True, False])
+async def test_what_follows_its_hand_over_reaches_who_took_it_on(*, half: bool) -> None:
+    """One that said meanwhile that it sends no more is told of, and closed."""
+    house, left = House(), asyncio.Event()
+    async with house.running() as late:
+        near, protocol = await held_back(late, left, b"GET /")
+        if half:
+            protocol.eof_received()
+        house.come.set()
+        loop = asyncio.get_running_loop()
+        assert await loop.sock_recv(near, 5) == b"GET /"
+        if not half:
+            await loop.sock_sendall(near, b"more.")
+        assert await heard(near) == (b"!" if half else b"more.")
+        await left.wait()
 
 
 async def test_an_end_before_that_waits_for_it_and_answers_who_is_held() -> None:
@@ -134,7 +167,7 @@ async def test_an_end_before_that_waits_for_it_and_answers_who_is_held() -> None
         tasks.start_soon(late.drain, EVER)
         await house.asked.wait()
         house.come.set()
-        assert await heard(near) == b"GET /"
+        assert await heard(near) == b"GET /."
     assert house.echoes.drained == 1
 
 

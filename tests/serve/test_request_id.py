@@ -25,3 +25,10 @@ def test_names_are_unlike_each_other_and_sorted_by_time() -> None:
     assert [name[:10] for name in names] == sorted(name[:10] for name in names)
     chance = {digit for name in names for digit in name[10:]}
     assert chance == set(ALPHABET)
+
+
+def test_a_name_tells_its_millisecond_whichever_was_made_before() -> None:
+    instants = [1_700_000_000_000 + step for step in (0, 1, 1023, 1024, 5, 4_000_000_000, 6)]
+    for now in instants:
+        name = new_request_id(lambda now=now: now * 1_000_000 + 999_999)
+        assert millisecond(name) == now

@@ -17,8 +17,7 @@ from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule, Policy
 from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.plain import answer
-from exo_supervisor.serve.control.routes import Routes
-from exo_supervisor.serve.control.token_orders import TokenOrders
+from exo_supervisor.serve.control.routes import Below, Routes
 from exo_supervisor.serve.peer import let_in
 from exo_supervisor.views.day_book import DayBook
 from exo_supervisor.views.tally import Tally
@@ -83,12 +82,12 @@ class House:
 
     def __init__(
         self, policy: Policy = BOTH, *nodes: str, about: About | None = None,
-        tokens: TokenOrders | None = None, admin_group: int | None = None,
+        below: Mapping[str, Below] | None = None,
     ) -> None:  # fmt: skip
         self.story = Story(policy, *nodes)
         self.events: list[Event] = []
         self.routes = Routes(
-            self.story.machine, self._ask, about or about_it(), Authority(admin_group), tokens
+            self.story.machine, self._ask, about or about_it(), Authority(), below or {}
         )
 
     def _ask(self, event: Event) -> None:

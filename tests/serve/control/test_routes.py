@@ -231,6 +231,14 @@ async def test_a_word_on_a_node_or_on_all_is_taken(house: House) -> None:
     assert house.events[0] == NodeTrusted(node=Address("a:1"), trusted=True)
 
 
+async def test_who_was_named_by_a_person_needs_no_pin() -> None:
+    house = House(NODES, "a:1")
+    house.story.up("b:1", seeded=True)
+    assert (await house.post("/supervisor/nodes/trust")).body["changed"] == ["a:1"]
+    many = House(NODES, *(f"abc{n}:1" for n in range(5)))
+    assert (await many.post("/supervisor/nodes/abc:1/trust")).error[2].count("abc") == 3
+
+
 async def test_a_pin_outlives_its_node_and_is_taken_back_by_its_address(house: House) -> None:
     await house.post("/supervisor/nodes/a:1/trust")
     del house.story.machine.tables.registry.nodes[Address("a:1")]
