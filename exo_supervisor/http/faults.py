@@ -63,7 +63,7 @@ def name_fault(error: BaseException) -> NetworkFault:
     asyncio and uvloop raise different classes for the same trouble, and not all fill in a number.
     """
     match error:
-        case socket.gaierror():  # getaddrinfo hides that it could not open its own files
+        case socket.gaierror():
             return NetworkFault.EXHAUSTED if _is_exhausted() else NetworkFault.DNS
         case UnicodeError():
             return NetworkFault.DNS
@@ -78,10 +78,14 @@ def name_fault(error: BaseException) -> NetworkFault:
         case ConnectionError():
             return NetworkFault.RESET
         case _:
-            return NetworkFault.NO_ROUTE
+            return NetworkFault.EXHAUSTED if _is_exhausted() else NetworkFault.NO_ROUTE
 
 
 def _is_exhausted() -> bool:
+    """Look for what getaddrinfo hides where it could not open its own files.
+
+    It fails with EAI_AGAIN then, or with whatever number is left over, EBUSY with glibc 2.36.
+    """
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as refused:

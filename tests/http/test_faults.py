@@ -45,6 +45,7 @@ def test_a_look_up_that_found_no_descriptor_is_our_own_want() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
     try:
         assert name_fault(socket.gaierror(-2, "unknown")) is NetworkFault.EXHAUSTED
+        assert name_fault(OSError(errno.EBUSY, "as glibc has it")) is NetworkFault.EXHAUSTED
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
