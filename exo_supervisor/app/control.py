@@ -10,6 +10,7 @@ from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.handed_over import HandedOver
 from exo_supervisor.serve.control.plain import answer
+from exo_supervisor.serve.control.recorded import REQUESTS, SHIFTS, Recorded
 from exo_supervisor.serve.control.routes import Routes
 from exo_supervisor.serve.control.token_orders import TOKENS, TokenOrders
 from exo_supervisor.serve.tokens import Tokens
@@ -21,6 +22,11 @@ def handed_over(
 ) -> HandedOver:  # fmt: skip
     """Make what answers the requests of one listener that are no chats."""
     authority = Authority(admin_group)
-    below = {TOKENS: TokenOrders(tokens, clients, authority).look}
+    recorded = Recorded(machine, about, authority)
+    below = {
+        TOKENS: TokenOrders(tokens, clients, authority).look,
+        REQUESTS: recorded.requests,
+        SHIFTS: recorded.shifts,
+    }
     routes = Routes(machine, ask, about, authority, below)
     return HandedOver(partial(answer, routes.look))

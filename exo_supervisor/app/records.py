@@ -10,11 +10,13 @@ from exo_supervisor.app.kept_file import KeptFile, read_file, writes_to
 from exo_supervisor.app.scrape import Scrape
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.policy import Policy
+from exo_supervisor.core.requests.catalog import Catalog
 from exo_supervisor.host.metrics.loop_delay import LoopDelay
 from exo_supervisor.host.metrics.sink import MetricsSink
 from exo_supervisor.runtime.sinks import Sinks
 from exo_supervisor.runtime.supervise import Service
 from exo_supervisor.views.day_book import DayBook
+from exo_supervisor.views.recorder import Recorder
 from exo_supervisor.views.tally import Tally
 
 DAY_BOOK = "day_book.json"
@@ -26,6 +28,7 @@ class Records(Struct, frozen=True):
     """The sinks, and what the others read of them."""
 
     tally: Tally
+    recorder: Recorder
     book: DayBook
     metrics: MetricsSink
     delay: LoopDelay
@@ -43,11 +46,12 @@ class Records(Struct, frozen=True):
         return Scrape(machine, self.metrics.counters, histograms, self.sinks.failures)
 
 
-async def open_records(given: Given, policy: Callable[[], Policy]) -> Records:
+async def open_records(given: Given, policy: Callable[[], Policy], catalog: Catalog) -> Records:
     """Make them, and go on with the book of today that an earlier run kept."""
     path = given.state and given.state / DAY_BOOK
     kept = KeptFile("day_book", writes_to(path), DayBook.encode, pause=WRITE_EVERY)
     tally, metrics, book = Tally(), MetricsSink(policy), DayBook(time, kept.keep)
     await read_file(path, "day_book", book.restore, None)
-    sinks = Sinks((tally, metrics, book, *given.sinks))
-    return Records(tally, book, metrics, LoopDelay(), kept, sinks)
+    recorder = Recorder(time, catalog.name_of)
+    sinks = Sinks((tally, recorder, metrics, book, *given.sinks))
+    return Records(tally, recorder, book, metrics, LoopDelay(), kept, sinks)

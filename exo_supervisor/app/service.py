@@ -91,7 +91,7 @@ async def serve(
         health = _health(given, fetch, send, live, clock)
         placer = Placer(fetch, fetch.command, send, random.random, jitter=given.waits.jitter)
         watch, instances = pin_watch(state, send, pins), instance_file(state)
-        records = await open_records(given, current.policy)
+        records = await open_records(given, current.policy, machine.catalog)
         sinks = records.sinks
         performer = Performer(health, placer, live, watch, instances, sinks)
         conductor = _conductor(machine, receive, performer, clock)
@@ -233,6 +233,7 @@ def _about(
         metrics=records.scrape(machine).write,
         settings=given.settings(),
         forget=sources.forget,
+        recorder=records.recorder,
     )
 
 

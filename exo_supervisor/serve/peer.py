@@ -6,6 +6,7 @@ from typing import cast
 from aiohttp import web
 
 from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
+from exo_supervisor.http.peer import user_of
 
 _CLIENT = web.RequestKey("client", ClientRule)
 
@@ -15,6 +16,12 @@ def socket_of(request: web.BaseRequest) -> socket.socket | None:
     if request.transport is None:
         return None
     return cast("socket.socket | None", request.transport.get_extra_info("socket"))
+
+
+def user_at(request: web.BaseRequest) -> int | None:
+    """Return which user asks, where anybody can tell."""
+    peer = socket_of(request)
+    return None if peer is None else user_of(peer)
 
 
 def let_in(request: web.BaseRequest, client: ClientRule) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 
+from exo_supervisor.core.choice import ONLY, Choice
 from exo_supervisor.core.names import Side
 from exo_supervisor.core.outcomes import Refusal
 
@@ -113,13 +114,23 @@ class AttemptDone(Struct, frozen=True, gc=False):
     """What the energy of Exo's nodes cost."""
     saved: int | None = None
     """What the same tokens would have cost elsewhere; of whole answers of Exo's only."""
+    choice: Choice = ONLY
+    """Why it went there."""
+    connected: float | None = None
+    """Seconds from its begin until a new connection stood; None: it had one, or got none."""
+    silence: float = 0.0
+    """Seconds of its longest silence, as the ticker saw it; 0 where that was under a second."""
 
 
 class RequestDone(Struct, frozen=True, gc=False):
-    """What is told at a request's end: its line, and its attempts in their order."""
+    """What is told at a request's end: its line, and its attempts in their order.
+
+    `choice` tells why no target was asked, or no other one, where it was refused for that.
+    """
 
     line: RequestLine
     tried: Sequence[AttemptDone] = ()
+    choice: Choice | None = None
 
 
 def side_of(line: RequestLine) -> Side | None:

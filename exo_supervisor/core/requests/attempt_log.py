@@ -52,11 +52,16 @@ class AttemptLog:
             "model": candidate.model,
             "fault": failure.fault.value,
             "status": failure.status or None,
-            "message": _QUOTE.sub("…", failure.loggable)[:MAX_WORDS] or None,
+            "message": told_words(failure.loggable) or None,
         }
         if span.left_out:
             facts["left_out"], span.left_out = span.left_out, 0
         return [Announce(level="info", name="attempt_failed", facts=facts)]
+
+
+def told_words(loggable: str) -> str:
+    """Cut a target's words to what others than its client may read."""
+    return _QUOTE.sub("…", loggable)[:MAX_WORDS]
 
 
 def continued(attempt: Attempt, event: AttemptSettled, target: Target) -> Announce:

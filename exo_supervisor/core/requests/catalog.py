@@ -149,6 +149,11 @@ class Catalog:
         route = self.lookup(name)
         return {} if isinstance(route, str) else self.defaults.get(route.name, {})
 
+    def name_of(self, name: str) -> str:
+        """Return the name under which a name's traffic is counted: that of its row, or itself."""
+        route = self.lookup(name)
+        return name if isinstance(route, str) else route.name
+
     def names(self, models: tuple[str, ...] = ()) -> Iterator[str]:
         """List every name that can be resolved, configured ones first, none twice.
 

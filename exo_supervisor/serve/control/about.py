@@ -1,12 +1,14 @@
 """What the service knows of itself, for the routes that tell of it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from time import time
 from types import MappingProxyType
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.views.day_book import ClientSeen, DayBook
+from exo_supervisor.views.recorder import Recorder
 from exo_supervisor.views.tally import Tally
 from exo_supervisor.wire.chat.reader import Reader
 
@@ -31,3 +33,4 @@ class About(Struct, frozen=True):
     """Writes the text of `/metrics` in the format that its reader accepts, and says in which."""
     settings: Mapping[str, object] = MappingProxyType({})
     """The body of `/supervisor/config`."""
+    recorder: Recorder = field(default_factory=lambda: Recorder(time))

@@ -7,8 +7,8 @@ import structlog
 from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
-from exo_supervisor.http.peer import groups_of, user_of
-from exo_supervisor.serve.peer import client_of, socket_of
+from exo_supervisor.http.peer import groups_of
+from exo_supervisor.serve.peer import client_of, socket_of, user_at
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("orders")
 
@@ -28,11 +28,9 @@ class Authority:
 
     def check(self, request: web.BaseRequest, order: str) -> None:
         """Let an order pass, or raise BadRequestError."""
-        peer = socket_of(request)
-        user = None if peer is None else user_of(peer)
-        rule = client_of(request)
+        user, rule = user_at(request), client_of(request)
         who = {"client_uid": user, "client": rule.name}
-        if user in self._users or rule.admin or (peer is not None and self._is_admin(peer)):
+        if self.may(request):
             log.info("order_given", order=order, **who)
             return
         log.warning("order_refused", order=order, **who)
@@ -41,6 +39,13 @@ class Authority:
         if user is None:
             text += "; over TCP such clients alone"
         raise BadRequestError(Refusal(403, "not_allowed", text))
+
+    def may(self, request: web.BaseRequest) -> bool:
+        """Say whether whoever asks may give orders; nothing is logged of it."""
+        peer = socket_of(request)
+        if user_at(request) in self._users or client_of(request).admin:
+            return True
+        return peer is not None and self._is_admin(peer)
 
     def _is_admin(self, peer: socket.socket) -> bool:
         return self._admin_group is not None and self._admin_group in groups_of(peer)

@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
-from exo_supervisor.serve.heads import error_headers, told_at
+from exo_supervisor.serve.heads import JSON_HEADERS, error_headers, told_at
 from exo_supervisor.serve.target import DISPATCHED, tidied
 
 Look = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse] | web.StreamResponse]
@@ -29,6 +30,11 @@ def wrong_method(path: str, allow: str) -> BadRequestError:
     """Say which method a path takes."""
     text = f"{path} takes {allow}"
     return BadRequestError(Refusal(405, "method_not_allowed", text, allow=allow))
+
+
+def as_json(body: object, status: int = 200) -> web.Response:
+    """Answer in JSON."""
+    return web.Response(status=status, body=msgspec.json.encode(body), headers=JSON_HEADERS)
 
 
 def refuse_plainly(refusal: Refusal, path: str) -> web.Response:

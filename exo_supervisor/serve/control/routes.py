@@ -1,7 +1,6 @@
 """What can be asked of the house beside chats: its models, its health, and how it stands."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from os import sysconf
 from socket import gethostname
@@ -10,7 +9,6 @@ from types import MappingProxyType
 from urllib.parse import unquote
 
 import anyio
-import msgspec
 from aiohttp import web
 
 from exo_supervisor import __version__
@@ -26,7 +24,7 @@ from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.ollama_routes import OllamaRoutes
 from exo_supervisor.serve.control.orders import ORDERS, Orders
-from exo_supervisor.serve.control.plain import wrong_method
+from exo_supervisor.serve.control.plain import as_json, wrong_method
 from exo_supervisor.serve.control.trusting import WORDS, Trusting
 from exo_supervisor.serve.heads import JSON_HEADERS
 from exo_supervisor.serve.peer import client_of
@@ -34,7 +32,7 @@ from exo_supervisor.serve.profiles import TOKEN_MANAGER
 from exo_supervisor.serve.target import CHAT
 from exo_supervisor.views import models as places
 from exo_supervisor.views import rows as views
-from exo_supervisor.views.under_way import under_way
+from exo_supervisor.views.recorded import stamp
 from exo_supervisor.wire.openai.models import model_card, model_list
 
 MODELS = "/v1/models"
@@ -64,23 +62,20 @@ class Routes:
         health = {"status": "ok", "device_name": gethostname(), "memory_gb": memory_gb()}
         self._exact: dict[str, Callable[[], web.Response]] = {
             "/": self._who,
-            "/health": lambda: _json(health),
-            "/healthz": lambda: _json({"status": "ok"}),
+            "/health": lambda: as_json(health),
+            "/healthz": lambda: as_json({"status": "ok"}),
             "/readyz": self._ready,
             "/supervisor/status": self._status,
-            "/supervisor/config": lambda: _json(about.settings),
-            "/supervisor/nodes": lambda: _json(
+            "/supervisor/config": lambda: as_json(about.settings),
+            "/supervisor/nodes": lambda: as_json(
                 {"nodes": views.nodes(machine, anyio.current_time(), wall)}
             ),
-            "/supervisor/models": lambda: _json(
+            "/supervisor/models": lambda: as_json(
                 {"models": places.models(machine, anyio.current_time(), wall)}
             ),
-            "/supervisor/requests": lambda: _json(
-                {"requests": under_way(machine, about.reading_of, wall)}
-            ),
-            "/supervisor/breakers": lambda: _json({"breakers": views.breakers(machine, wall)}),
-            "/supervisor/clients": lambda: _json({"clients": about.clients()}),
-            "/supervisor/egress": lambda: _json(about.book.egress()),
+            "/supervisor/breakers": lambda: as_json({"breakers": views.breakers(machine, wall)}),
+            "/supervisor/clients": lambda: as_json({"clients": about.clients()}),
+            "/supervisor/egress": lambda: as_json(about.book.egress()),
         }
         self._ollama = OllamaRoutes(machine, self._created, self._check_model)
         exact = (path for path in self._exact if path != "/")
@@ -123,7 +118,7 @@ class Routes:
 
     def _who(self) -> web.Response:
         """Say who listens here, to somebody who found the port."""
-        return _json(
+        return as_json(
             {
                 "name": "exo-supervisor",
                 "version": __version__,
@@ -141,7 +136,7 @@ class Routes:
     def _ready(self) -> web.Response:
         machine, now = self._machine, anyio.current_time()
         ready = machine.looked() and machine.tables.can_serve(now)
-        return _json({"ready": ready}, status=200 if ready else 503)
+        return as_json({"ready": ready}, status=200 if ready else 503)
 
     def _models(self, rule: ClientRule, name: str) -> web.Response:
         """List the models that a client may ask for, or show one."""
@@ -169,7 +164,7 @@ class Routes:
 
     def _status(self) -> web.Response:
         about = self._about
-        return _json(
+        return as_json(
             views.status(
                 self._machine,
                 anyio.current_time(),
@@ -201,7 +196,7 @@ class Routes:
         self._ask(BreakerForced(target=target, model=model, forced=_FORCED[verb]))
         row = views.breaker_row(key, tables.breakers.get(key), wall)
         changed = row.state != before or held != _FORCED[verb]
-        return _json({"breaker": row, "was": before, "changed": changed})
+        return as_json({"breaker": row, "was": before, "changed": changed})
 
     def _trust(self, request: web.BaseRequest, rest: str) -> web.Response:
         """Take a person's word on one node, or on all. Raises BadRequestError."""
@@ -218,7 +213,7 @@ class Routes:
         whom = self._orders.named(address) if address else "all"
         self._authority.check(request, f"{word} {whom}")
         changed = self._trusting.say(address, word)
-        return _json(
+        return as_json(
             {
                 "nodes": views.nodes(self._machine, anyio.current_time(), wall),
                 "changed": changed,
@@ -234,7 +229,7 @@ class Routes:
         before = set(nodes)
         self._ask(NodesForgotten())
         self._about.forget()
-        return _json({"forgotten": sorted(before - set(nodes))})
+        return as_json({"forgotten": sorted(before - set(nodes))})
 
     def _order(self, request: web.BaseRequest, rest: str) -> web.Response:
         """Show one model, or take an order for it. Raises BadRequestError."""
@@ -250,7 +245,7 @@ class Routes:
             self._orders.give(name, order)
         elif self._machine.catalog.lookup(name) == "unknown":
             self._check_model(name, DEFAULT_CLIENT)
-        return _json({"model": places.model(self._machine, name, anyio.current_time(), wall)})
+        return as_json({"model": places.model(self._machine, name, anyio.current_time(), wall)})
 
     def _model_at(self, target: str, name: str | None) -> ModelId | None:
         """Find the id by which a target knows a model; raises BadRequestError."""
@@ -284,16 +279,7 @@ def memory_gb() -> float:
 
 def wall(instant: float) -> str:
     """Turn one of the loop's instants into RFC 3339, UTC."""
-    seconds = time() - anyio.current_time() + instant
-    return (
-        datetime.fromtimestamp(seconds, UTC)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z")
-    )
-
-
-def _json(body: object, status: int = 200) -> web.Response:
-    return _raw(msgspec.json.encode(body), status)
+    return stamp(time() - anyio.current_time() + instant)
 
 
 def _raw(body: bytes, status: int = 200) -> web.Response:
