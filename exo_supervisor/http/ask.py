@@ -58,7 +58,8 @@ class _Whole:
 
     def __init__(self, limit: int) -> None:
         self.done: asyncio.Future[WholeAnswer] = asyncio.get_running_loop().create_future()
-        self._status, self._headers = 0, dict[str, str]()
+        self._status: int  # set, as its headers are, by the head, which comes first
+        self._headers: dict[str, str]
         self._parts: list[bytes] = []
         self._room = limit
 

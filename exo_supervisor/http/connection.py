@@ -135,7 +135,7 @@ class Connection(asyncio.Protocol):
 
     def leave(self) -> None:
         """Tell nobody of the rest of the body: it ends within a moment, or the connection does."""
-        if self.call is not None and (self.state is _SENDING or self.state is _READING):
+        if self.call is not None:
             self.call.sent += len(self._unsent)  # goes out without it
             self.state, self.call = _LEAVING, None
             self._left_bytes = 0

@@ -112,11 +112,11 @@ class RequestReader:
                 self.head = known.make(length)
                 return data[end:]
         data = data.lstrip(b"\r\n")  # empty lines mean nothing (RFC 9112, section 2.2)
-        end = data.find(_EMPTY) + 4
-        if end < 4:  # noqa: PLR2004 -- found nowhere
+        lines, empty, rest = data.partition(_EMPTY)
+        if not empty:
             return self._take_part(data)
-        self._judge(data[:end], data[:end])
-        return data[end:]
+        self._judge(lines + empty, lines + empty)
+        return rest
 
     def take_body(self, data: bytes) -> tuple[bytes, bytes]:
         """Return what is new of the body, and what stands behind it. Raises BadBodyError."""

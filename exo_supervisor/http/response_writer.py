@@ -29,7 +29,7 @@ class ResponseWriter(ServerTransport):
         self._handler: Handler | None = None
         self._head: Head | None = None  # of the request that is being answered
         self._waiting = bytearray()  # what stands behind it
-        self._keep = True
+        self._keep: bool  # set by each head
         self._continued = False
         self._started: bytes | None = None  # an answer's head that waits for the first bytes
         self._chunked = False

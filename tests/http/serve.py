@@ -34,6 +34,8 @@ class Loop:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.made = 0
+        """How many timers were ever made."""
         self.ready: deque[Callable[[], object]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
         self._count = count()
@@ -49,6 +51,7 @@ class Loop:
         *args: Any,  # noqa: ANN401
     ) -> asyncio.TimerHandle:
         timer = Timer(lambda: callback(*args))
+        self.made += 1
         heapq.heappush(self._timers, (self.now + delay, next(self._count), timer))
         return cast("asyncio.TimerHandle", timer)
 

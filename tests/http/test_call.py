@@ -55,6 +55,14 @@ def test_one_that_was_given_up_before_it_was_sent_sends_nothing() -> None:
             assert (wired.transport.sent, wired.connection.state) == (b"", State.CLOSED)
 
 
+def test_one_that_failed_is_over_and_tells_so_once() -> None:
+    heard = Heard()
+    call = Call(heard, KEY, ASK, b"", None)
+    for _ in range(2):
+        call.fail(HttpError(NetworkFault.DNS, Stage.CONNECT))
+    assert (heard.calls, call.is_over) == (["lost"], True)
+
+
 def test_one_that_was_paused_before_it_was_sent_is_paused_when_it_is() -> None:
     with Wired() as wired:
         call = Call(Heard(), KEY, ASK, b"", None)

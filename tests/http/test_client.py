@@ -27,7 +27,7 @@ from exo_supervisor.http.resolver import Address, IpAddress, Resolver
 from exo_supervisor.http.url import Origin
 from tests.http.answering import HIGH, request
 from tests.http.serving import HEAD, Server, Talker, said, serving
-from tests.http.wire import KEY
+from tests.http.wire import KEY, Heard
 
 pytestmark = pytest.mark.real_time
 
@@ -192,6 +192,26 @@ async def test_what_must_be_sent_once_uses_no_kept_connection() -> None:
     async with serving() as server, Client(idle=3.0) as client:
         assert await got(client, server.url) == b"from 1"
         assert await got(client, server.url, fresh=True) == b"from 2"
+
+
+async def test_one_that_is_old_is_for_those_alone_who_may_lose_their_request() -> None:
+    async with serving() as server, Client(idle=1e-6, kept=60.0, most_kept=9) as client:
+        for reuse, told in (("young", 1), ("any", 1), ("young", 2), ("never", 3)):
+            heard = Heard()
+            client.send(heard, "GET", server.url, reuse=reuse)
+            with anyio.fail_after(60):
+                while heard.calls[-1:] != ["end"]:  # noqa: ASYNC110 -- nobody tells
+                    await anyio.sleep(0.001)
+            assert heard.body == b"from %d" % told
+
+
+async def test_who_has_its_answer_is_told_nothing_when_the_client_closes() -> None:
+    async with serving() as server, Client(idle=3.0) as client:
+        heard = Heard()
+        client.send(heard, "GET", server.url)
+        await rested(client)
+        client.close()
+        assert heard.calls == ["head", "data", "end"]
 
 
 async def test_a_connection_on_which_something_came_meanwhile_is_not_used() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exo_supervisor.http import response_reader
+from exo_supervisor.http.call import Call
 from exo_supervisor.http.connection import LARGE_READ, PART, State
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.response_reader import (
@@ -15,8 +16,10 @@ from exo_supervisor.http.response_reader import (
     MAX_INTERIM,
     MAX_NAME_BYTES,
     MAX_NAMES,
+    Outcome,
+    ResponseReader,
 )
-from tests.http.wire import Heard, Wired
+from tests.http.wire import KEY, Heard, Wired
 
 ASK = b"GET / HTTP/1.1\r\nhost: n:1\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -212,6 +215,34 @@ def test_a_head_has_a_bound_however_it_comes() -> None:
             assert fed(wired, pieces).story[4] == PAYLOAD_HEAD
 
 
+def read(*pieces: bytes) -> Outcome:
+    """Read an answer on a connection that has had one."""
+    reader = ResponseReader()
+    reader.feed(SHORT)
+    reader.got.clear()
+    reader.reset()
+    for piece in pieces:
+        reader.feed(piece)
+    return reader.outcome
+
+
+def test_what_is_no_body_has_an_exact_bound_anew_after_each_head() -> None:
+    """Half a head, behind a hint or not, and what chunks say beside their data."""
+    for over, outcome in ((0, Outcome.UNDER_WAY), (1, Outcome.BROKEN)):
+        half = OK + b"a: " + b"x" * (MAX_HEAD_BYTES - len(OK) - 3 + over)
+        said = b"5;a=" + b"x" * (MAX_HEAD_BYTES - 4 + over)
+        assert read(half[:9], half[9:]) is outcome
+        assert read(HINT, half) is outcome
+        assert read(OK + b"transfer-encoding: chunked\r\n\r\n", said) is outcome
+
+
+def test_a_head_that_came_with_much_of_its_body_is_measured_without_that() -> None:
+    for over, outcome in ((0, Outcome.UNDER_WAY), (1, Outcome.BROKEN)):
+        value = b"x" * (MAX_HEAD_BYTES - len("content-length99999a") + over)
+        whole = OK + b"content-length: 99999\r\na: " + value + b"\r\n\r\n" + b"x" * 90_000
+        assert read(whole) is outcome
+
+
 def test_the_names_that_are_kept_have_a_bound() -> None:
     """A peer may name its fields anew in each answer."""
     kept: dict[bytes, str] = vars(response_reader)["_names"]
@@ -359,3 +390,43 @@ def test_failing_tells_and_closing_does_not() -> None:
         wired.connection.resume_reading()
         wired.connection.option(lambda _: None)
         wired.connection.data_received(b"late")
+
+
+def test_what_was_handed_to_connections_is_counted_once_for_each() -> None:
+    body = bytes(2 * PART + 5)
+    with Wired() as wired:
+        call = Call(Heard(), KEY, ASK, b"hello", None)
+        wired.connection.send(call)
+        assert call.sent == len(ASK) + 5
+        wired.connection.data_received(SHORT)
+        wired.connection.send(call)
+        assert call.sent == 2 * (len(ASK) + 5)
+    for leaves in (False, True):
+        with Wired() as wired:
+            call = Call(Heard(), KEY, ASK, body, None)
+            wired.transport.room = 1
+            wired.connection.send(call)
+            assert call.sent == len(ASK)
+            wired.transport.room = PART
+            wired.connection.resume_writing()
+            assert call.sent == len(ASK) + PART
+            if leaves:
+                continue
+            wired.transport.room = 2**30
+            wired.connection.resume_writing()
+            assert call.sent == len(ASK) + len(body)
+
+
+@pytest.mark.real_time
+async def test_one_that_leaves_in_the_midst_of_its_body_has_sent_all_of_it() -> None:
+    with Wired() as wired:
+        call = Call(Heard(), KEY, ASK, bytes(2 * PART), None)
+        wired.transport.room = 1
+        wired.connection.send(call)
+        wired.connection.leave()
+        assert (wired.connection.state, call.sent) == (State.LEAVING, len(ASK) + 2 * PART)
+        wired.transport.room = 2**30
+        wired.connection.resume_writing()
+        assert len(wired.transport.sent) == call.sent
+        wired.connection.data_received(SHORT)
+        assert (wired.connection.state, wired.rests) == (State.IDLE, 1)

@@ -3,10 +3,11 @@
 import os
 import socket
 import struct
+import sys
 
 import pytest
 
-from exo_supervisor.http.peer import bytes_wait, has_left, read_xucred, user_of
+from exo_supervisor.http.peer import bytes_wait, groups_of, has_left, read_xucred, user_of
 from tests.http.serve import pair
 
 XUCRED = struct.Struct("=IIh2x16I")
@@ -16,6 +17,17 @@ def test_the_user_at_the_other_end_of_a_unix_socket_is_known() -> None:
     here, there = socket.socketpair(socket.AF_UNIX)
     with here, there:
         assert user_of(here) == os.geteuid()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody else tells all of them")
+def test_the_groups_of_whoever_connected_are_known_and_of_nobody_else() -> None:
+    here, there = socket.socketpair(socket.AF_UNIX)
+    with here, there:
+        assert groups_of(here) == {os.getegid(), *os.getgroups()}
+    assert groups_of(here) == frozenset()
+    near, far = pair(socket.AF_INET)
+    with near, far:
+        assert groups_of(near) == frozenset()
 
 
 def test_of_tcp_and_of_one_that_is_gone_nobody_knows() -> None:

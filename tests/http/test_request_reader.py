@@ -196,6 +196,29 @@ def test_a_head_has_a_bound_however_it_comes() -> None:
             read(reader_of(), list(pieces))
 
 
+def test_the_bound_of_a_head_is_exact_however_it_comes() -> None:
+    begun = LINE + b"".join(b"a%d: " % n + b"x" * 8_000 + b"\r\n" for n in range(8)) + b"b: "
+    for size, fits in ((MAX_HEAD_BYTES, True), (MAX_HEAD_BYTES + 1, False)):
+        whole = begun + b"x" * (size - len(begun) - 4) + b"\r\n\r\n"
+        assert len(whole) == size
+        for at in (size, size - 1, size - 4, 5):
+            pieces = [whole[:at], whole[at:]]
+            if fits:
+                assert read(reader_of(), pieces)[1] == b""
+                continue
+            with pytest.raises(BadHeadError, match="longer than"):
+                read(reader_of(), pieces)
+
+
+def test_half_a_head_has_the_same_bound() -> None:
+    reader = reader_of()
+    line = b"a: " + b"x" * 995 + b"\r\n"
+    whole = LINE + line * 70
+    assert reader.take_head(whole[:MAX_HEAD_BYTES]) == b""
+    with pytest.raises(BadHeadError, match="longer than"):
+        reader.take_head(b"x")
+
+
 def test_a_line_and_their_number_have_bounds_too() -> None:
     def named(size: int) -> bytes:
         return LINE + b"a: " + b"x" * (size - 3) + b"\r\nb: c\r\n\r\n"
@@ -247,8 +270,11 @@ def test_a_body_of_empty_lines_alone_has_a_bound(size: int) -> None:
 
 
 def test_the_preface_of_http_2_is_no_request() -> None:
-    with pytest.raises(BadHeadError, match="not a request"):
-        reader_of().take_head(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    used = reader_of()
+    read(used, [SHORT])
+    for reader in (reader_of(), used):
+        with pytest.raises(BadHeadError, match="not a request"):
+            reader.take_head(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 
 
 def head(lines: bytes, version: bytes = b"1.1") -> Head:

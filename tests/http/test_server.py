@@ -53,6 +53,22 @@ def test_idle_connections_are_closed_each_in_its_time() -> None:
         far.close()
 
 
+def test_those_that_grow_old_one_shortly_after_the_other_are_looked_at_together() -> None:
+    with Served() as one:
+        others: list[socket.socket] = []
+        for _ in range(9):
+            one.loop.advance(0.01)
+            _, transport, far = second(one)
+            others += transport.get_extra_info("socket"), far
+        one.loop.advance(IDLE - 1)
+        began = one.loop.made
+        one.loop.advance(4)
+        assert repr(one.server) == "<Server 0 connections, 0 idle>"
+        assert one.loop.made - began <= 3 + 10, "a look or two, and one timer for each end"
+        for each in others:
+            each.close()
+
+
 def test_a_head_that_never_ends_is_no_reason_to_stay() -> None:
     with Served() as one:
         for byte in range(int(IDLE) + 1):
@@ -80,7 +96,9 @@ def test_a_request_that_waits_in_the_socket_keeps_its_connection() -> None:
         one.loop.advance(IDLE + 1)
         assert one.transport.done == []
         one.near.recv(10)
-        one.loop.advance(IDLE)
+        one.loop.advance(IDLE - 2)
+        assert one.transport.done == []
+        one.loop.advance(2)
         assert one.transport.done == ["close"]
 
 

@@ -694,3 +694,14 @@ def test_that_a_client_reads_again_is_told_in_the_next_turn_if_it_still_holds() 
         one.connection.finish()
         one.loop.run()
         assert one.asked[0].calls == ["end", "writable"]
+
+
+def test_what_a_request_was_for_is_known_from_its_head_on() -> None:
+    with Served() as one:
+        assert one.connection.target == b""
+        one.feed(post(b"hello")[:-1])
+        assert one.connection.target == b"/x"
+    for junk, target in ((b"POST /y HTTP/1.9\r\n\r\n", b"/y"), (b"junk\r\n\r\n", b"")):
+        with Served() as one:
+            one.feed(junk)
+            assert one.connection.target == target

@@ -126,7 +126,8 @@ def _spots(
     Left out are annotations and texts, the values of an Enum, and named settings and defaults of
     modules and classes: tests take those by name, so that they may be tuned. What only the type
     checker reads decides nothing: `assert_never`, `cast`, `TYPE_CHECKING`, nor do the flags of a
-    class and its fields, as `frozen` and `init`, which say what nobody may do.
+    class and its fields, as `frozen` and `init`, which say what nobody may do. `strict` of a `zip`
+    asserts, and that is all.
     """
     for node in _children(tree):
         if isinstance(node, ast.Expr) and (_is_text(node) or _is_for_types(node.value)):
@@ -137,7 +138,7 @@ def _spots(
             continue
         if isinstance(node, ast.If) and _is_for_types(node.test):
             continue
-        if isinstance(node, ast.keyword) and node.arg == "init":
+        if isinstance(node, ast.keyword) and node.arg in ("init", "strict"):
             continue
         around = node if isinstance(node, ast.stmt | ast.match_case) else statement or node
         inside = called or (isinstance(tree, _FUNCTIONS) and node in tree.body)
