@@ -7,23 +7,17 @@ from time import time
 
 import msgspec
 
-from exo_supervisor.host.facts import MOST_CHARACTERS, safe_text
+from exo_supervisor.views.as_json import bounded_json, request_json
+from exo_supervisor.views.facts import safe_text
 from exo_supervisor.views.request_done import RequestLine
 
-_MOST_BYTES = 8192  # of one line
-_MOST_SHORT = 100  # characters of a fact that stays in a line which had to be cut
-_MANY = 10**9  # tokens: of more than JSON's readers hold another number is written
-_DELETE = 0x7F
 _COLOURS = {"debug": "2", "info": "0", "warning": "33", "error": "31", "critical": "31"}
-_UNSEEN = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
-
-_encode = msgspec.json.Encoder().encode
 
 
 def head(level: str, event: str, logger: object) -> dict[str, object]:
     """Begin a line: what each has."""
     return {
-        "ts": _now(),
+        "ts": now_text(),
         "level": level,
         "event": safe_text(event),
         "logger": safe_text(str(logger)),
@@ -31,19 +25,9 @@ def head(level: str, event: str, logger: object) -> dict[str, object]:
 
 
 def request_line(line: RequestLine) -> bytes | None:
-    """Write a request's line as JSON in one go; None: its facts have to be looked at one by one.
-
-    A line that is short has no fact to be cut; in ASCII nothing is to be escaped but U+007F.
-    """
-    counted = line.prompt_tokens, line.completion_tokens, line.cached_tokens
-    for tokens in counted:  # as a target says
-        if tokens is not None and not 0 <= tokens < _MANY:
-            return None
-    try:
-        text = _encode(line)
-    except UnicodeEncodeError:  # half a character
-        return None
-    if len(text) > MOST_CHARACTERS or _DELETE in text or not text.isascii():
+    """Write a request's line as JSON in one go; None: its facts have to be looked at one by one."""
+    text = request_json(line)
+    if text is None:
         return None
     now = time()
     second = int(now)
@@ -52,7 +36,8 @@ def request_line(line: RequestLine) -> bytes | None:
     )  # fmt: skip
 
 
-def _now() -> str:
+def now_text() -> str:
+    """Write this moment in RFC 3339, UTC."""
     now = time()
     second = int(now)
     return f"{_second(second).decode()}{int((now - second) * 1_000_000):06d}Z"
@@ -65,22 +50,7 @@ def _second(since_1970: int) -> bytes:
 
 def json_line(line: dict[str, object]) -> bytes:
     """Write a line as JSON, its long facts left out where it is too long."""
-    text = msgspec.json.encode(line)
-    if len(text) > _MOST_BYTES:
-        short = {key: fact for key, fact in line.items() if _is_short(fact)}
-        text = msgspec.json.encode(short | {"line_cut_from": len(text)})
-    return _escaped(text) + b"\n"
-
-
-def _escaped(text: bytes) -> bytes:
-    """Escape what a terminal obeys or hides, and JSON allows as it is: U+007F, U+009B, U+202E."""
-    if text.isascii() and b"\x7f" not in text:
-        return text
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text.decode()).encode()
-
-
-def _is_short(fact: object) -> bool:
-    return not isinstance(fact, dict | list) and len(str(fact)) <= _MOST_SHORT
+    return bounded_json(line) + b"\n"
 
 
 def console_line(line: dict[str, object], *, colour: bool) -> bytes:

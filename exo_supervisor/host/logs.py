@@ -12,12 +12,12 @@ from typing import BinaryIO, Literal, TextIO, cast
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
-from exo_supervisor.host.facts import safe_fact
 from exo_supervisor.host.log_limit import LogLimit
 from exo_supervisor.host.log_line import console_line, head, json_line
 from exo_supervisor.host.log_sink import LogSink
 from exo_supervisor.host.log_writer import LogWriter
 from exo_supervisor.runtime.supervise import describe_crash
+from exo_supervisor.views.facts import safe_fact
 
 Render = Callable[[dict[str, object]], bytes]
 Format = Literal["json", "console", "auto"]

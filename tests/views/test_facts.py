@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.host.facts import MOST_CHARACTERS, REDACTED, safe_fact
+from exo_supervisor.views.facts import MOST_CHARACTERS, REDACTED, safe_fact
 
 
 class Colour(Enum):
