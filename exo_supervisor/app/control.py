@@ -8,10 +8,11 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
+from exo_supervisor.serve.control.event_stream import EVENTS, EventStream
 from exo_supervisor.serve.control.handed_over import HandedOver
 from exo_supervisor.serve.control.plain import answer
 from exo_supervisor.serve.control.recorded import REQUESTS, SHIFTS, Recorded
-from exo_supervisor.serve.control.routes import Routes
+from exo_supervisor.serve.control.routes import Below, Routes
 from exo_supervisor.serve.control.token_orders import TOKENS, TokenOrders
 from exo_supervisor.serve.tokens import Tokens
 
@@ -23,10 +24,12 @@ def handed_over(
     """Make what answers the requests of one listener that are no chats."""
     authority = Authority(admin_group)
     recorded = Recorded(machine, about, authority)
-    below = {
+    below: dict[str, Below] = {
         TOKENS: TokenOrders(tokens, clients, authority).look,
         REQUESTS: recorded.requests,
         SHIFTS: recorded.shifts,
     }
+    if about.pulse is not None:
+        below[EVENTS] = EventStream(about.pulse).look
     routes = Routes(machine, ask, about, authority, below)
     return HandedOver(partial(answer, routes.look))

@@ -1,6 +1,7 @@
 """Who takes in what is told of each request, and what is made of it: counts, pages, books."""
 
 from collections.abc import Callable
+from secrets import token_hex
 from time import time
 
 from msgspec import Struct
@@ -9,13 +10,17 @@ from exo_supervisor.app.given import Given
 from exo_supervisor.app.kept_file import KeptFile, read_file, writes_to
 from exo_supervisor.app.scrape import Scrape
 from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.catalog import Catalog
+from exo_supervisor.host.log_line import now_text
 from exo_supervisor.host.metrics.loop_delay import LoopDelay
 from exo_supervisor.host.metrics.sink import MetricsSink
 from exo_supervisor.runtime.sinks import Sinks
 from exo_supervisor.runtime.supervise import Service
 from exo_supervisor.views.day_book import DayBook
+from exo_supervisor.views.event_feed import EventFeed
+from exo_supervisor.views.now import Pulse, Tokens
 from exo_supervisor.views.recorder import Recorder
 from exo_supervisor.views.tally import Tally
 
@@ -30,6 +35,7 @@ class Records(Struct, frozen=True):
     tally: Tally
     recorder: Recorder
     book: DayBook
+    feed: EventFeed
     metrics: MetricsSink
     delay: LoopDelay
     kept: KeptFile[DayBook]
@@ -39,6 +45,11 @@ class Records(Struct, frozen=True):
     def services(self) -> list[Service]:
         """Return what runs for them."""
         return [self.kept, self.delay]
+
+    def pulse(self, machine: Machine, tokens_of: Callable[[RequestId], int]) -> Pulse:
+        """Make what looks at the house for those who listen."""
+        tokens = Tokens(tokens_of, self.metrics.generated_by)
+        return Pulse(machine, self.tally, self.book, self.feed, time, tokens)
 
     def scrape(self, machine: Machine) -> Scrape:
         """Make the page of metrics."""
@@ -53,5 +64,6 @@ async def open_records(given: Given, policy: Callable[[], Policy], catalog: Cata
     tally, metrics, book = Tally(), MetricsSink(policy), DayBook(time, kept.keep)
     await read_file(path, "day_book", book.restore, None)
     recorder = Recorder(time, catalog.name_of)
-    sinks = Sinks((tally, recorder, metrics, book, *given.sinks))
-    return Records(tally, recorder, book, metrics, LoopDelay(), kept, sinks)
+    feed = EventFeed(token_hex(8), now_text)
+    sinks = Sinks((tally, recorder, metrics, book, feed, *given.sinks))
+    return Records(tally, recorder, book, feed, metrics, LoopDelay(), kept, sinks)

@@ -29,6 +29,7 @@ from exo_supervisor.app.records import Records, open_records
 from exo_supervisor.app.sources import Sources, awaited
 from exo_supervisor.app.who import clients_seen, open_tokens, who_of
 from exo_supervisor.core.books.book import Prices
+from exo_supervisor.core.effects import say
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.policy import Policy
@@ -57,6 +58,7 @@ from exo_supervisor.serve.token import Guard
 from exo_supervisor.serve.tokens import Tokens
 from exo_supervisor.serve.upstream import Upstream, open_house, open_sessions
 from exo_supervisor.views.advice import sum_up
+from exo_supervisor.views.event_feed import EventFeed
 
 if TYPE_CHECKING:
     from exo_supervisor.serve.control.handed_over import HandedOver
@@ -115,16 +117,18 @@ async def serve(
             await _listen(listener, given, clients)
             started()
             await stop()
-            await _drain(listener, live)
+            await _drain(listener, live, records.feed)
             tasks.cancel_scope.cancel()
     for side, client in (("nodes", nodes), ("clouds", clouds), ("house", house)):
         log.debug("connections_closed", side=side, **asdict(client.statistics()))
     log.info("service_stopped")
 
 
-async def _drain(listener: Listener, live: LiveRequests) -> None:
+async def _drain(listener: Listener, live: LiveRequests, feed: EventFeed) -> None:
     systemd.notify("STOPPING=1")
     log.info("drain_started", in_flight=len(live))
+    feed.announce(say("info", "drain_started", in_flight=len(live)))
+    feed.close()
     await listener.drain()
 
 
@@ -180,7 +184,9 @@ def _ingress(
         prices=prices,
     )
     gate = Gate(config.server.max_requests)
-    return Ingress(context, gate, live, sinks.done, config.server.max_body_bytes, catalog)
+    return Ingress(
+        context, gate, live, sinks.done, config.server.max_body_bytes, catalog, sinks.started
+    )
 
 
 def _listener(
@@ -234,6 +240,7 @@ def _about(
         settings=given.settings(),
         forget=sources.forget,
         recorder=records.recorder,
+        pulse=records.pulse(machine, live.tokens),
     )
 
 

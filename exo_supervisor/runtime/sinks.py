@@ -5,13 +5,13 @@ must not wait. One that raises hurts neither what it was told of nor the other s
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import structlog
 
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.runtime.supervise import describe_crash
-from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.request_done import RequestDone, RequestLine
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("sinks")
 T = TypeVar("T")
@@ -32,13 +32,27 @@ class Sink(Protocol):
         ...
 
 
+@runtime_checkable
+class EarlySink(Protocol):
+    """A sink that is told of beginnings, too."""
+
+    def started(self, line: RequestLine) -> None:
+        """Take in that a request was read, and is to be served."""
+        ...
+
+
 class Sinks:
     """Tells every sink of everything, in their order, each in a guard of its own."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._started = [(each.name, each.started) for each in sinks if isinstance(each, EarlySink)]
         self._done = [(sink.name, sink.done) for sink in sinks]
         self._announce = [(sink.name, sink.announce) for sink in sinks]
         self.failures = {sink.name: 0 for sink in sinks}
+
+    def started(self, line: RequestLine) -> None:
+        """Tell of a request that begins."""
+        self._tell(self._started, line)
 
     def done(self, record: RequestDone) -> None:
         """Tell of a request that is over, once."""

@@ -52,6 +52,7 @@ class Ingress(Struct, frozen=True):
     max_body: int
     catalog: Catalog | None = None
     """Knows what rows fill into requests; without it none does."""
+    started: Callable[[RequestLine], None] = lambda _: None
 
     def begin(
         self, client: Client, head: Head, wrong: Refusal | None = None,
@@ -282,6 +283,7 @@ class Reception:
         )
         if exchange.limit != inf:
             self._alarm = ingress.live.look_at(self, exchange.limit)
+        ingress.started(self.record)
         exchange.begin()
 
     def _receive_no_more(self) -> None:

@@ -107,6 +107,11 @@ class LiveRequests:
         attempt = None if live is None or live.exchange is None else live.exchange.attempt
         return None if attempt is None else attempt.reading
 
+    def tokens(self, request: RequestId) -> int:
+        """Count the tokens of an answer that have come by now."""
+        reading = self.reading(request)
+        return 0 if reading is None else reading.tokens
+
     def _tick(self) -> None:
         self._ticks = bool(self._live)
         if self._ticks:

@@ -70,6 +70,14 @@ class Egress(Struct):
     days: list[Left]
 
 
+class Today(Struct, frozen=True):
+    """Today's requests, those that something left the house for, and how many bytes that was."""
+
+    requests: int
+    to_cloud: int
+    egress_bytes: int
+
+
 class ClientSeen(Struct):
     """One row of `/supervisor/clients`: who it is, what it may, and what it used today."""
 
@@ -151,6 +159,13 @@ class DayBook:
         """Return what each client used today."""
         self._turn()
         return self._pages.used
+
+    def today(self) -> Today:
+        """Sum up today; a request that went to two providers counts once, if there are no more."""
+        requests = sum(each.requests for each in self.used().values())
+        left = [row for (day, _, _), row in self._rows.items() if day == self._pages.day]
+        to_cloud = min(requests, sum(row.requests for row in left))
+        return Today(requests, to_cloud, sum(row.bytes for row in left))
 
     def egress(self, *, days: bool = True) -> Egress:
         """Sum up what left the house; the days are left out where nobody asks for them."""

@@ -18,6 +18,7 @@ from exo_supervisor.views.explain import advise_on, explain
 from exo_supervisor.views.placement import Wall
 from exo_supervisor.views.providers import ProviderSeen, shown
 from exo_supervisor.views.tally import ENDS, Tally
+from exo_supervisor.views.verdict import Verdict, down
 
 _RUNGS = ("seen", "reachable", "identified", "clustered", "placed", "ready")
 
@@ -128,6 +129,8 @@ class Status(Struct):
     clients: dict[str, int]
     """Requests of today."""
     egress: Egress
+    verdict: Verdict | None
+    """The house in one sentence."""
 
 
 def nodes(machine: Machine, now: float, wall: Wall) -> list[NodeSeen]:
@@ -203,6 +206,7 @@ def status(  # noqa: PLR0913 - each is another part's to tell
     tally: Tally,
     book: DayBook,
     sockets: Sequence[str] = (),
+    verdict: Verdict | None = None,
 ) -> Status:
     """Sum the house up."""
     registry, clouds = machine.tables.registry, machine.tables.clouds
@@ -219,11 +223,11 @@ def status(  # noqa: PLR0913 - each is another part's to tell
         looking=not machine.looked(),
         looked=[*silent, *quiet],
         nodes=rungs(machine),
-        down=sum(node.fell_from is not None for node in found),
+        down=down(machine),
         providers=[
             shown(each, machine.tables.busy, now, wall) for each in clouds.providers.values()
         ],
-        requests=_requests(machine, tally.counts),
+        requests=requests_of(machine, tally.counts),
         last_failed=None if failed is None else FailedSeen(wall(failed.at), failed.why),
         held=[row for row in breakers(machine, wall) if row.forced],
         not_yet=[],
@@ -233,6 +237,7 @@ def status(  # noqa: PLR0913 - each is another part's to tell
         to_trust=to_trust(found),
         clients={client: used.requests for client, used in book.used().items()},
         egress=book.egress(days=False),
+        verdict=verdict,
     )
 
 
@@ -251,7 +256,7 @@ def to_trust(nodes: Iterable[Node]) -> str | None:
     return f"exo-supervisor nodes trust {found[0] if len(found) == 1 else '--all'}"
 
 
-def _requests(machine: Machine, counts: Counter[str]) -> dict[str, int]:
+def requests_of(machine: Machine, counts: Counter[str]) -> dict[str, int]:
     """Count the requests: those under way, and how the others ended."""
     now, ends = len(machine.dispatch.requests), {end: counts[end] for end in ENDS}
     served = ends["exo"] + ends["cloud"] + ends["here"]

@@ -205,7 +205,8 @@ async def test_it_says_who_it_is_and_names_the_route_that_was_meant() -> None:
         who = await world.look("/")
         assert (who["name"], who["version"]) == ("exo-supervisor", __version__)
         for path in who["routes"]:
-            assert (await world.http.get(path)).status_code in (200, 405, 503)
+            async with world.http.stream("GET", path) as answer:  # one of them has no end
+                assert answer.status_code in (200, 405, 503)
         for wrong, meant in {
             "/chat/completions": CHAT,
             "/v1/v1/models": "/v1/models",

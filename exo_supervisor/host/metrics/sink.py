@@ -5,6 +5,7 @@ from collections.abc import Callable
 from msgspec import UNSET
 
 from exo_supervisor.core.effects import Announce
+from exo_supervisor.core.names import Side
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.host.metrics.counts import OTHER, Counter, Histogram
 from exo_supervisor.views.request_done import (
@@ -140,6 +141,10 @@ class MetricsSink:
             self.cached.add(where, attempt.cached_tokens)
         if attempt.completion_tokens:
             self.generated.add(where, attempt.completion_tokens)
+
+    def generated_by(self, side: Side) -> float:
+        """Return how many tokens a side has generated."""
+        return sum(figure for (_, by), figure in self.generated.sums.items() if by == side)
 
     def _model(self, line: RequestLine) -> str:
         self._look()

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.views.day_book import ClientSeen, DayBook
+from exo_supervisor.views.now import Pulse
 from exo_supervisor.views.recorder import Recorder
 from exo_supervisor.views.tally import Tally
 from exo_supervisor.wire.chat.reader import Reader
@@ -31,6 +32,7 @@ class About(Struct, frozen=True):
     """Drops what is kept of the nodes of earlier runs."""
     metrics: Callable[[str], Awaitable[tuple[bytes, str]]] = _nothing
     """Writes the text of `/metrics` in the format that its reader accepts, and says in which."""
+    pulse: Pulse | None = None
     settings: Mapping[str, object] = MappingProxyType({})
     """The body of `/supervisor/config`."""
     recorder: Recorder = field(default_factory=lambda: Recorder(time))

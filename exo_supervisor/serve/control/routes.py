@@ -175,6 +175,7 @@ class Routes:
                 tally=about.tally,
                 book=about.book,
                 sockets=about.sockets,
+                verdict=about.pulse and about.pulse.verdict(anyio.current_time()),
             )
         )
 
