@@ -5,11 +5,13 @@ from functools import partial
 
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
+from exo_supervisor.serve.browser import PAGE
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.event_stream import EVENTS, EventStream
 from exo_supervisor.serve.control.handed_over import HandedOver
+from exo_supervisor.serve.control.page import Page
 from exo_supervisor.serve.control.plain import answer
 from exo_supervisor.serve.control.recorded import REQUESTS, SHIFTS, Recorded
 from exo_supervisor.serve.control.routes import Below, Routes
@@ -28,6 +30,7 @@ def handed_over(
         TOKENS: TokenOrders(tokens, clients, authority).look,
         REQUESTS: recorded.requests,
         SHIFTS: recorded.shifts,
+        PAGE: Page(clients.sessions).look,
     }
     if about.pulse is not None:
         below[EVENTS] = EventStream(about.pulse).look

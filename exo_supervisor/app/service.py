@@ -247,7 +247,9 @@ def _about(
 async def _listen(listener: Listener, given: Given, clients: Clients) -> None:
     await listener.listen(given.sockets)
     if given.tcp is not None:
-        await listener.listen([given.tcp[0]], Guard(clients.of_token, clients.told))
+        await listener.listen(
+            [given.tcp[0]], Guard(clients.of_token, clients.told, clients.sessions)
+        )
     for provider, why in given.why_off.items():
         log.warning("provider_off", provider=provider, why=why)
     for provider, why in given.missing.items():

@@ -40,6 +40,7 @@ class Arguments(NamedTuple):
     deadline: float | None = None
     wait: float | None = None
     days: int | None = None
+    open: bool = False
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -78,6 +79,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         deadline=_seconds("deadline", values),
         wait=_seconds("wait", values),
         days=_whole("days", values, "90"),
+        open="open" in switches,
     )
 
 

@@ -5,6 +5,7 @@ from exo_supervisor.cli.verbs import (
     EXAMPLES,
     FLAGS,
     GROUPS,
+    MORE,
     PROGRAM,
     SENTENCE,
     VERBS,
@@ -21,6 +22,7 @@ def overview() -> str:
     for group in GROUPS:
         for place, verb in enumerate(v for v in VERBS.values() if v.group == group):
             lines.append(f"{group if place == 0 else '':<7}{verb.name:<9}{verb.help}")
+    lines.append(f"{MORE:<7}{', '.join(v.name for v in VERBS.values() if v.group == MORE)}")
     common = "  ".join(_spelled(FLAGS[name]) for name in EVERYWHERE if name != "debug")
     return "\n".join([*lines, "", f"  {common}  (VERB --help says more)"])
 

@@ -57,11 +57,14 @@ FLAGS = {
         Flag("yes", "", "do not ask before what cannot be undone"),
         Flag("days", "NUMBER", "the new token ends after so many"),
         Flag("deadline", "SECONDS", "give up after this time"),
+        Flag("open", "", "open it in a browser, even where none seems to be"),
     )
 }
 EVERYWHERE = ("config", "socket", "json", "debug", "help")
 EXAMPLES = ("demo", "run", 'chat "Name three rivers."')
 GROUPS = ("start", "look", "act")
+MORE = "more"
+"""The group of verbs of which the overview tells the names alone: it is one screen long."""
 UNBOUNDED = 1_000_000
 LEADS = {
     **dict.fromkeys(("start", "serve", "up", "server", "daemon"), "run"),
@@ -122,7 +125,7 @@ VERBS = {
             ("status", "status --wait 10", "status --json"),
             flags=("wait",),
         ),
-        Verb("socket", "look", "socket", "print the path of the service's socket", ("socket",)),
+        Verb("socket", MORE, "socket", "print the path of the service's socket", ("socket",)),
         Verb(
             "nodes",
             "look",
@@ -145,19 +148,27 @@ VERBS = {
         ),
         Verb(
             "clients",
-            "look",
+            MORE,
             "inspect",
             "list who asks, what each may, and what each used today",
             ("clients", "clients --json"),
         ),
         Verb(
             "egress",
-            "look",
+            MORE,
             "inspect",
             "say what left the house, by day, provider and client",
             ("egress", "egress --json"),
         ),
-        Verb("version", "look", "version", "print the version", ("version", "version --json")),
+        Verb(
+            "hud",
+            "look",
+            "hud",
+            "show it all on a page in the browser, while this runs",
+            ("hud", "hud --open"),
+            flags=("open",),
+        ),
+        Verb("version", MORE, "version", "print the version", ("version", "version --json")),
         Verb(
             "chat",
             "act",
@@ -216,7 +227,7 @@ VERBS = {
         ),
         Verb(
             "drill",
-            "act",
+            MORE,
             "drill",
             "run your configuration against pretend targets that fail",
             ("drill", "drill --model llama-3.2-3b"),

@@ -1,4 +1,7 @@
-"""Who asks: which client's rule holds for a user at the Unix socket, or for a token on TCP."""
+"""Who asks: which client's rule holds for a user at the Unix socket, or for a token on TCP.
+
+A browser shows its token once, and a session stands for it from then on.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -8,6 +11,7 @@ from msgspec import Struct
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
 from exo_supervisor.http.head import Head
+from exo_supervisor.serve.browser import Sessions
 from exo_supervisor.serve.profiles import TOKEN_MANAGER, told_stranger
 
 MOST_FOUND = 4096
@@ -41,6 +45,7 @@ class Clients:
         name_of: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._rows, self._name_of = tuple(rows), name_of
+        self.sessions = Sessions()
         self._default = self.named(DEFAULT_CLIENT.name) or DEFAULT_CLIENT
         self._by_group = any(row.gids for row in self._rows)
         self._found: dict[tuple[int | None, frozenset[int]], ClientRule] = {}

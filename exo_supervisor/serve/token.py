@@ -5,9 +5,7 @@ how to leave out what its browser says of it: its `Origin` (RFC 6454), and as `H
 which it was loaded, even where that name has come to mean loopback (DNS rebinding).
 """
 
-import re
 from collections.abc import Callable
-from ipaddress import ip_address
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -16,16 +14,11 @@ from msgspec.structs import replace
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
 from exo_supervisor.http.head import Head
+from exo_supervisor.serve.browser import Session, Sessions, forbidden, is_page, wrong_origin
 from exo_supervisor.serve.target import split_target
 
 OPEN = frozenset({("GET", "/healthz"), ("HEAD", "/"), ("GET", "/"), ("GET", "/health")})
 """What tells nothing but who listens, and is answered without a token."""
-LAST_PORT = 65_535
-_HOST = re.compile(
-    r"((?P<name>localhost)|(?P<v4>[0-9.]+)|\[(?P<v6>[0-9a-f:.]+)\])(:(?P<port>[0-9]{0,5}))?",
-    re.ASCII | re.IGNORECASE,
-)
-"""A `Host` that may be loopback (RFC 9110, section 7.2): a name or an address, and a port."""
 IN_PATH = "/t/"
 """What a path begins with that carries the token, for clients that know only a URL."""
 
@@ -50,19 +43,36 @@ class Guard:
         self,
         client_of: Callable[[str], ClientRule | None],
         told: Callable[[Head, Refusal], Refusal] = lambda _, refusal: refusal,
+        sessions: Sessions | None = None,
     ) -> None:
         self._client_of, self._told = client_of, told
+        self._sessions = sessions or Sessions()
 
     def judge(self, head: Head) -> Judgement:
         """Say what is wrong about a request, if it is not one that was let in."""
         head, in_path = _without_token(head)
-        wrong = _wrong_origin(head)
-        if wrong is not None or _is_open(head):
-            return Judgement(head, wrong)
+        method, path = head.method.decode(), unquote(split_target(head.target)[0])
+        page = is_page(method, path)
+        wrong = wrong_origin(head.headers, is_page=page)
+        if wrong is not None:
+            return Judgement(head, Refusal(403, "not_allowed", wrong))
+        if page or (method, path) in OPEN:
+            return Judgement(head)
+        session = None if in_path is not None else self._session(head)
+        if session is not None:
+            if (why := forbidden(session, method, path, head.headers)) is not None:
+                return Judgement(head, Refusal(403, "not_allowed", why))
+            in_path = session.token
         found = self._client(head, in_path)
         if isinstance(found, Refusal):
             return Judgement(head, self._told(head, found))
         return Judgement(head, has_token=True, client=found)
+
+    def _session(self, head: Head) -> Session | None:
+        """Find the session of a browser that shows no token by itself."""
+        if "authorization" in head.headers or "x-api-key" in head.headers:
+            return None
+        return self._sessions.find(head.headers)
 
     def _client(self, head: Head, in_path: str | None) -> ClientRule | Refusal:
         authorization, key = (head.headers.get(each) for each in ("authorization", "x-api-key"))
@@ -88,35 +98,6 @@ def _without_token(head: Head) -> tuple[Head, str | None]:
     token, _, rest = path.removeprefix(IN_PATH).partition("/")
     target = f"/{rest}?{query}" if query else f"/{rest}"
     return replace(head, target=target.encode("ascii", "surrogateescape")), unquote(token)
-
-
-def _is_open(head: Head) -> bool:
-    return (head.method.decode(), unquote(split_target(head.target)[0])) in OPEN
-
-
-def _wrong_origin(head: Head) -> Refusal | None:
-    """Say what tells that a page of somebody else's asks, or asks under somebody else's name."""
-    headers = head.headers
-    host = headers.get("host", "")
-    if not _is_loopback(host):
-        text = "this listener is this host's own: its Host is localhost, 127.0.0.1 or [::1]"
-        return Refusal(403, "not_allowed", text)
-    foreign = headers.get("origin", f"http://{host}").lower() != f"http://{host.lower()}"
-    if foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        text = "this listener answers no page that comes from elsewhere"
-        return Refusal(403, "not_allowed", text)
-    return None
-
-
-def _is_loopback(host: str) -> bool:
-    """Read it strictly: what stands beside a host and a port is read differently by everybody."""
-    said = _HOST.fullmatch(host)
-    if said is None or int(said["port"] or 0) > LAST_PORT:
-        return False
-    try:
-        return said["name"] is not None or ip_address(said["v4"] or said["v6"]).is_loopback
-    except ValueError:
-        return False
 
 
 def _bad_token(authorizations: list[str], tokens: list[str]) -> Refusal:

@@ -1,0 +1,94 @@
+// What may be ordered, and the question before it is: one dialog for all orders.
+
+import { html, render } from "/hud/lit-html.js";
+import { brief } from "./format.js";
+import { post, told } from "./session.js";
+
+const box = () => document.getElementById("order");
+
+const breakerOrders = (target, model) => {
+  const query = model ? `?model=${encodeURIComponent(model)}` : "";
+  const path = (verb) => `/supervisor/breakers/${encodeURIComponent(target)}/${verb}${query}`;
+  return [
+    { name: "Hold its breaker open", then: "Nothing is sent there until somebody lets it go.", path: path("open"), grave: true },
+    { name: "Hold its breaker closed", then: "It is asked however often it fails, until somebody lets it go.", path: path("close"), grave: true },
+    { name: "Let its breaker go", then: "It opens and closes by itself again.", path: path("auto") },
+  ];
+};
+
+const nodeOrders = (node) => {
+  const path = (verb) => `/supervisor/nodes/${encodeURIComponent(node.id)}/${verb}`;
+  const trust = { name: "Trust it", then: "It may be sent every prompt, those that must stay in the house too.", path: path("trust"), grave: true };
+  const untrust = { name: "Trust it no more", then: "It gets only what may leave the house anyhow.", path: path("untrust") };
+  return [node.trust === "found" ? trust : untrust, ...breakerOrders(node.id)];
+};
+
+const modelOrders = (id) => {
+  const path = (verb) => `/supervisor/models/${encodeURIComponent(id)}/${verb}`;
+  return [
+    { name: "Place it on Exo", then: "Exo loads it, and downloads it first where it must: that can take long, and memory.", path: path("place"), grave: true },
+    { name: "Remove it from Exo", then: "Its instances end; answers under way there break off.", path: path("remove"), grave: true },
+  ];
+};
+
+const KINDS = {
+  node: ({ node }) => [node.id, nodeOrders(node)],
+  cloud: ({ target, model }) => [model ? `${target}, ${model}` : target, breakerOrders(target, model)],
+  model: ({ row }) => [row.id, modelOrders(row.id)],
+};
+
+/** Ask what is to be ordered of something; `done` is called once an order was taken. */
+export function ask(what, done) {
+  if (what.kind === "place") draw(naming(done));
+  else {
+    const [name, orders] = KINDS[what.kind](what);
+    draw(choice(name, orders, done));
+  }
+  box().showModal();
+}
+
+const draw = (content) => render(content, box());
+const close = () => box().close();
+const head = (title) => html`<h2 id="order-title">${brief(title, 80)}</h2>`;
+const cancel = html`<button type="button" @click=${close}>Cancel</button>`;
+
+function choice(name, orders, done) {
+  return html`${head(name)}
+    <ul class="choice">${orders.map(
+      (order) => html`<li><button type="button" @click=${() => draw(question(name, order, done))}>${order.name}</button><p>${order.then}</p></li>`,
+    )}</ul>
+    <p class="buttons">${cancel}</p>`;
+}
+
+function naming(done) {
+  const go = (event) => {
+    event.preventDefault();
+    const name = new FormData(event.target).get("name").trim();
+    if (name) draw(question(name, modelOrders(name)[0], done));
+  };
+  return html`${head("Place a model on Exo")}
+    <form @submit=${go}><label>Its name, or its id at Hugging Face
+      <input name="name" required autocomplete="off" spellcheck="false" autofocus></label>
+      <p class="buttons">${cancel}<button class="primary">Go on</button></p></form>`;
+}
+
+function question(name, order, done) {
+  return html`${head(`${order.name}?`)}
+    <p class="whom">${brief(name, 160)}</p><p>${order.then}</p>
+    <p class="buttons">${cancel}<button type="button" class=${order.grave ? "primary grave" : "primary"} @click=${() => give(name, order, done)}>${order.name}</button></p>`;
+}
+
+async function give(name, order, done) {
+  draw(html`${head(order.name)}<p role="status">Asking the service…</p>`);
+  let wrong = null;
+  try {
+    const answer = await post(order.path);
+    if (!answer.ok) wrong = (await told(answer)).message;
+  } catch {
+    wrong = "the service does not answer";
+  }
+  done();
+  if (wrong === null) return close();
+  draw(html`${head("It was not done")}<p role="alert">${wrong}</p>
+    <p class="buttons"><button type="button" class="primary" @click=${close}>Close</button></p>`);
+}
