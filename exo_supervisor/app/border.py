@@ -2,18 +2,17 @@
 
 import os
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
 from anyio import to_thread
 
 from exo_supervisor.app.who import user_id
 from exo_supervisor.config.schema import Config
+from exo_supervisor.core.house import in_the_house
 from exo_supervisor.core.network import Why
-from exo_supervisor.discovery.allowed_networks import in_the_house
 from exo_supervisor.host.owners import owners, told_here
 
 Ip = IPv4Address | IPv6Address
-_HOUSE_V6 = (IPv6Network("fc00::/7"), IPv6Network("fe80::/10"))  # RFC 4193, RFC 4291
 ROOT = 0
 
 
@@ -26,13 +25,11 @@ class Border:
 
     def __init__(
         self,
-        in_the_house: Callable[[IPv4Address], bool],
         ranges: Iterable[IPv4Network],
         users: Iterable[int],
         owners: Callable[[Ip, int], frozenset[int]] | None,
     ) -> None:
-        self._in_the_house, self._ranges = in_the_house, tuple(ranges)
-        self._users, self._owners = frozenset(users), owners
+        self._ranges, self._users, self._owners = tuple(ranges), frozenset(users), owners
 
     @property
     def owned(self) -> bool:
@@ -55,9 +52,7 @@ class Border:
         return None if self._inside(plain) else "outside"
 
     def _inside(self, ip: Ip) -> bool:
-        if isinstance(ip, IPv6Address):
-            return any(ip in network for network in _HOUSE_V6)
-        return self._in_the_house(ip) or any(ip in each for each in self._ranges)
+        return in_the_house(ip) or any(ip in each for each in self._ranges)
 
     async def _why_not_here(self, ip: Ip, port: int) -> Why | None:
         """Look who listens on this machine; nobody now may be anybody by the time we connect."""
@@ -82,7 +77,7 @@ def border_of(config: Config) -> Border:
     discovery = config.discovery
     ranges = [IPv4Network(each) for each in discovery.ranges]
     users = user_ids(discovery.loopback_users)
-    return Border(in_the_house, ranges, users, owners if told_here() else None)
+    return Border(ranges, users, owners if told_here() else None)
 
 
 def user_ids(names: Iterable[str]) -> frozenset[int]:

@@ -25,7 +25,7 @@ CLOUD_STALL = 60.0
 
 def policy_of(
     config: Config,
-    missing: Mapping[str, str],
+    why_off: Mapping[str, str],
     *,
     keys: Mapping[str, int] = MappingProxyType({}),
     pins: tuple[tuple[Address, str | None], ...] = (),
@@ -34,7 +34,7 @@ def policy_of(
     owned: bool = False,
     waits: Waits = WAITS,
 ) -> Policy:
-    """Make the core's policy; `missing` names the providers that lack keys, and says which.
+    """Make the core's policy; `why_off` names the providers that are off, and says why.
 
     `keys` are how many each has; where nothing is said one, or none if one is missing.
     `pins` and `own` are of earlier runs, `awaited` names the sources that the first look waits for;
@@ -42,7 +42,7 @@ def policy_of(
     """
     timeouts, routing = config.timeouts, config.routing
     off = off_by_privacy(config)
-    missing, keys = {**missing, **off}, {**keys, **dict.fromkeys(off, 0)}
+    why_off, keys = {**why_off, **off}, {**keys, **dict.fromkeys(off, 0)}
     return Policy(
         order=tuple(routing.order),
         balance=routing.policy,
@@ -57,7 +57,7 @@ def policy_of(
         awaited=awaited,
         owned=owned,
         seeds=tuple((address_of(url), url) for url in config.discovery.static),
-        clouds=tuple(_cloud(each, config, missing, keys) for each in config.providers),
+        clouds=tuple(_cloud(each, config, why_off, keys) for each in config.providers),
         models=tuple(_rule(each) for each in config.models),
         clients=tuple(_client(each) for each in config.clients),
         peers=_peers(timeouts, waits),
@@ -100,7 +100,7 @@ def _exo_timers(peer: PeerRules, timeouts: Timeouts, waits: Waits) -> Timers:
 
 
 def _cloud(
-    provider: Provider, config: Config, missing: Mapping[str, str], keys: Mapping[str, int]
+    provider: Provider, config: Config, why_off: Mapping[str, str], keys: Mapping[str, int]
 ) -> Cloud:
     timeouts, preset = config.timeouts, preset_of(provider.preset)
     first = CLOUD_FIRST_CONTENT if provider.first_content is None else provider.first_content
@@ -118,9 +118,9 @@ def _cloud(
             stall=CLOUD_STALL if provider.stall is None else provider.stall,
         ),
         learns_head=provider.headers is None,
-        keys=keys.get(provider.name, int(provider.name not in missing)),
+        keys=keys.get(provider.name, int(provider.name not in why_off)),
         streams=provider.stream,
-        missing=missing.get(provider.name, ""),
+        why_off=why_off.get(provider.name, ""),
         dialect=provider.dialect,
         local=provider.local,
         ignored=preset.ignored | _IGNORED.get(provider.dialect, frozenset()),

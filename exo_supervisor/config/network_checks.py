@@ -6,19 +6,11 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from exo_supervisor.config.literal import shown
+from exo_supervisor.core.house import in_the_house
 
 Problem = tuple[str, str]
 "What is wrong, said after the key's name, and a hint."
 
-_HOUSE = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
-            "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10",
-        ),
-    )
-)  # fmt: skip
 _WIDEST = 8
 _LAST_PORT = 65_535
 _TCP_EXAMPLE = 'for example "127.0.0.1:11435"'
@@ -66,8 +58,9 @@ def is_public(url: str, ranges: Iterable[str]) -> bool:
     except ValueError:  # a name, which may mean anything by the time of a connection
         return False
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    networks = (*_HOUSE, *map(ipaddress.ip_network, ranges))
-    return not any((mapped or ip) in network for network in networks)
+    here = mapped or ip
+    inside = any(here in ipaddress.ip_network(each) for each in ranges)
+    return not (here.is_loopback or in_the_house(here) or inside)
 
 
 def interface_problem(name: str) -> Problem | None:

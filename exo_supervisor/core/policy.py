@@ -96,7 +96,7 @@ class Cloud(Struct, frozen=True):
     keys: int = 1
     streams: bool = True
     """It may be asked for a stream."""
-    missing: str = ""
+    why_off: str = ""
     """Which keys are not there that were to be, in words; of a provider that is off, too."""
     dialect: str = "openai"
     """What it is asked in."""

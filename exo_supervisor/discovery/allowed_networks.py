@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import structlog
 
+from exo_supervisor.core.house import in_the_house
 from exo_supervisor.discovery.neighbours import read_networks
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -13,13 +14,6 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 LOOK = 1.0
 """Seconds for which the list of our own networks is good; interfaces come and go."""
 
-_HOUSE = (
-    IPv4Network("10.0.0.0/8"),  # RFC 1918
-    IPv4Network("172.16.0.0/12"),
-    IPv4Network("192.168.0.0/16"),
-    IPv4Network("100.64.0.0/10"),  # RFC 6598; also what Tailscale gives out
-    IPv4Network("169.254.0.0/16"),  # RFC 3927; a Thunderbolt bridge has no other
-)
 _DOCKER = IPv4Network("172.17.0.0/16")
 
 
@@ -71,11 +65,6 @@ class AllowedNetworks:
 
 
 _ADVICE = "let the service use AF_NETLINK, or name the networks in discovery.ranges"
-
-
-def in_the_house(ip: IPv4Address) -> bool:
-    """Say whether an address is private, so that it means nobody outside."""
-    return any(ip in network for network in _HOUSE)
 
 
 def on_docker_bridge(ip: IPv4Address) -> bool:

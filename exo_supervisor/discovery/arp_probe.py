@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 
-from exo_supervisor.discovery.allowed_networks import in_the_house
+from exo_supervisor.core.house import in_the_house
 from exo_supervisor.discovery.neighbours import Link
 from exo_supervisor.discovery.throttle import Throttle
 

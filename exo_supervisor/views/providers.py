@@ -38,5 +38,5 @@ def shown(provider: Provider, busy: BusyMarks, now: float, wall: Wall) -> Provid
     name = provider.cloud.name
     marks = [m.until for slot, m in busy.marks.items() if slot[0] == name and now < m.until]
     limited = [f"busy or at its limit until {wall(max(marks))}"] if marks else []
-    why = provider.cloud.missing or provider.why or "; ".join([*told, *limited])
+    why = provider.cloud.why_off or provider.why or "; ".join([*told, *limited])
     return ProviderSeen(name, provider.state(now), why or None, keys, refused)

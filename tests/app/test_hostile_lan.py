@@ -22,11 +22,12 @@ from exo_supervisor.config.read import read
 from exo_supervisor.core.effects import Effect, ReadPlacement, UnwatchNode, WatchNode
 from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.fleet.unverified import HOLD, MAX_UNVERIFIED, Unverified
+from exo_supervisor.core.house import in_the_house
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
 from exo_supervisor.demo.announce_b import answer
 from exo_supervisor.discovery.address_lookup import AddressLookup
-from exo_supervisor.discovery.allowed_networks import AllowedNetworks, in_the_house
+from exo_supervisor.discovery.allowed_networks import AllowedNetworks
 from exo_supervisor.discovery.broadcast import Broadcast
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
 from exo_supervisor.discovery.hello_protocol import HelloProtocol

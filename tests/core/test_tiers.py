@@ -267,7 +267,7 @@ def test_a_model_that_was_placed_once_stays_known() -> None:
 
 
 def test_a_provider_without_a_key_is_never_asked() -> None:
-    off = (Cloud(P, "https://p.example", keys=0, missing="no key"),)
+    off = (Cloud(P, "https://p.example", keys=0, why_off="no key"),)
     story = Story(structs.replace(BOTH, clouds=off))
     assert told(story.ask("r")) == ["refuse 503 no_target"]
     assert CHAT.cloud[0][0] == CLOUDS[0].name

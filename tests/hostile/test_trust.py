@@ -11,7 +11,6 @@ import pytest
 
 from exo_supervisor.app.border import ROOT, Border, Ip, user_ids
 from exo_supervisor.demo import Cloud, ExoNode
-from exo_supervisor.discovery.allowed_networks import in_the_house
 from exo_supervisor.errors import StartError
 from exo_supervisor.host.owners import owners
 from tests.app.test_tcp import free_port
@@ -110,7 +109,7 @@ def test_who_listens_is_read_from_the_kernel() -> None:
 async def test_a_connection_to_a_node_stays_in_this_network(address: str, why: str | None) -> None:
     """Asked of the address at which it would end, whatever name led there."""
     ranges = [IPv4Network("203.0.113.0/24")]
-    border = Border(in_the_house, ranges, {ROOT}, owners)
+    border = Border(ranges, {ROOT}, owners)
     assert await border.why_not(ip_address(address), 52415) == why
 
 
@@ -118,9 +117,9 @@ async def test_a_connection_to_a_node_stays_in_this_network(address: str, why: s
 async def test_on_this_machine_the_listener_decides(ip: IPv4Address | IPv6Address) -> None:
     cases = ({0}, None), ({7}, "other_user"), ({0, 7}, "other_user"), (set[int](), "refused")
     for listening, why in cases:
-        border = Border(in_the_house, [], {ROOT}, _listening(listening))
+        border = Border([], {ROOT}, _listening(listening))
         assert await border.why_not(ip, 52415) == why
-    blind = Border(in_the_house, [], {ROOT}, None)
+    blind = Border([], {ROOT}, None)
     assert (await blind.why_not(ip, 52415), blind.owned) == (None, False)
 
 

@@ -43,7 +43,7 @@ def test_a_house_with_nothing_is_told_all_its_ways() -> None:
 
 
 def test_a_provider_without_a_key_needs_no_second_one() -> None:
-    off = looked(Policy(clouds=(Cloud(P, "https://p.example", keys=0, missing="no key"),)))
+    off = looked(Policy(clouds=(Cloud(P, "https://p.example", keys=0, why_off="no key"),)))
     assert advise(off, 9.0) == [START, DEMO]
 
 
