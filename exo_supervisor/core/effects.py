@@ -140,6 +140,8 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     key: int = 0
     local: bool = False
     """It is a provider of the house."""
+    reserved: int = 0
+    """Pico-units that budgets hold for it: to be written down before it begins, where any are."""
 
 
 class CancelAttempt(BaseEffect, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from exo_supervisor.core.books.budgets import Calendar, Span, Spent
 from exo_supervisor.core.fleet.capacity import Capacity
 from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.load.allowance import Allowance
@@ -210,7 +211,8 @@ class RequestArrived(BaseEvent, frozen=True, kw_only=True):
     target of the client's own `dialect` can be asked for; `hazards` are those whose value ends some
     target, and the kind of that value; `size` are the bytes of the prompt; `draw` is a random
     number in [0, 1); `client` names the rule of who asks; `session` tells conversations apart,
-    where it is not 0; `mid_turn`: the last word is a tool's, not the user's.
+    where it is not 0; `mid_turn`: the last word is a tool's, not the user's. `body` are the bytes
+    of all that it says, `max_tokens` those that it allows each of its `choices`, 0 for any number.
     """
 
     request: RequestId
@@ -227,6 +229,9 @@ class RequestArrived(BaseEvent, frozen=True, kw_only=True):
     client: str = "default"
     session: int = 0
     mid_turn: bool = False
+    body: int = 0
+    max_tokens: int = 0
+    choices: int = 1
 
 
 class ContentSeen(BaseEvent, frozen=True, kw_only=True):
@@ -257,7 +262,8 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
     `resumable`: what the client was told by now is a plain text that another target can go on with.
     `body` tells this request from others, where a provider declined it. `unsent`: the answer was
     whole, and its client has yet to take the end of it; a `RequestEnded` says that it is over.
-    `tokens` are those of prompt and answer, as far as anybody told or saw them.
+    `tokens` are those of prompt and answer, as far as anybody told or saw them; `cost` is what is
+    to be paid for it, in pico-units, None for nothing.
     """
 
     request: RequestId
@@ -269,16 +275,31 @@ class AttemptSettled(BaseEvent, frozen=True, kw_only=True):
     unsent: bool = False
     body: int = 0
     tokens: int = 0
+    cost: int | None = None
 
 
 class RequestEnded(BaseEvent, frozen=True, kw_only=True):
     """The client left, whatever stage its request was in; or it has taken its whole answer.
 
-    `tokens` are those of an attempt that ends with it.
+    `tokens` and `cost` are those of an attempt that ends with it.
     """
 
     request: RequestId
     tokens: int = 0
+    cost: int | None = None
+
+
+class CalendarRead(BaseEvent, frozen=True, kw_only=True):
+    """Which day it is where budgets are reckoned; its instants are the core's."""
+
+    calendar: Calendar
+
+
+class SpendingRead(BaseEvent, frozen=True, kw_only=True):
+    """What earlier runs paid in this day or month, or for sessions of late."""
+
+    span: Span
+    paid: tuple[Spent, ...]
 
 
 class BreakerForced(BaseEvent, frozen=True, kw_only=True):
@@ -326,5 +347,7 @@ Event = (
     | RequestEnded
     | BreakerForced
     | PolicyChanged
+    | CalendarRead
+    | SpendingRead
     | Ticked
 )

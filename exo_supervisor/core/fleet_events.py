@@ -186,6 +186,7 @@ class FleetEvents:
         self._tables.absent.prune(now)
         self._tables.quirks.prune(now)
         self._tables.affinity.prune(now)
+        self._tables.budgets.prune(now)
         return effects
 
     def forget_silent(self, now: float, silence: float) -> list[Effect]:

@@ -43,12 +43,14 @@ from math import inf
 from typing import Any, Literal
 
 from exo_supervisor.core.alarms import Alarms
+from exo_supervisor.core.books.book import Prices
 from exo_supervisor.core.effects import Announce, Effect, say
 from exo_supervisor.core.events import (
     AddressesRead,
     AttemptQuieted,
     AttemptSettled,
     BreakerForced,
+    CalendarRead,
     CapacityRead,
     CardsRead,
     ContentSeen,
@@ -72,6 +74,7 @@ from exo_supervisor.core.events import (
     RequestArrived,
     RequestEnded,
     SourceHeard,
+    SpendingRead,
     Ticked,
 )
 from exo_supervisor.core.fleet.pinning import Pinning
@@ -97,11 +100,11 @@ Wakes = Literal["always", "if_changed"] | None
 class Machine:
     """Decides everything; it has no clock, does no I/O and never waits."""
 
-    def __init__(self, policy: Policy, now: float) -> None:
+    def __init__(self, policy: Policy, now: float, prices: Prices | None = None) -> None:
         self.started = now
         self._alarms = Alarms()
         self._reconcile_at = inf
-        self.tables = Tables(policy, now, self._wake_reconciler)
+        self.tables = Tables(policy, now, self._wake_reconciler, prices or Prices({}, {}))
         self.catalog = Catalog(policy, self.tables.registry, self.tables.clouds)
         self.dispatch = Dispatch(self.tables, self.catalog, self._wake)
         self._fleet_events = FleetEvents(self.tables)
@@ -137,6 +140,8 @@ class Machine:
             CardsRead: (fleet.cards, None),
             CapacityRead: (fleet.bore, None),
             PlacementChosen: (reconciler.chosen, None),
+            CalendarRead: (self._turn_page, None),
+            SpendingRead: (self._restore, None),
             # What changes where a request may go, whatever else it does.
             NodeTrusted: (self._trust, "always"),
             LinkSeen: (self._trust, "always"),
@@ -177,6 +182,14 @@ class Machine:
     def _trust(self, event: NodeTrusted | LinkSeen, now: float) -> list[Effect]:
         """Take in whom a person trusts: it changes whose prompts may go where."""
         return [*self._pinning.take(event, now), *self._fleet_events.regrouped()]
+
+    def _turn_page(self, event: CalendarRead, _now: float) -> list[Effect]:
+        self.tables.budgets.turn(event.calendar)
+        return []
+
+    def _restore(self, event: SpendingRead, now: float) -> list[Effect]:
+        self.tables.budgets.restore(event.span, event.paid, now)
+        return []
 
     def _forget(self, _event: NodesForgotten, now: float) -> list[Effect]:
         return self._fleet_events.forget_silent(now, 0.0)

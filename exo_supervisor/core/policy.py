@@ -79,6 +79,30 @@ NO_STREAM_OPTIONS = "stream_options"
 """Takes none of them, and tells its usage unasked if at all."""
 
 
+class Limits(Struct, frozen=True):
+    """Pico-units of money that may be spent in a day, a month and a session; 0: no limit."""
+
+    day: int = 0
+    month: int = 0
+    session: int = 0
+
+
+NO_LIMITS = Limits()
+
+
+class BudgetRules(Struct, frozen=True):
+    """What holds for the money of the whole house.
+
+    `session_requests` may go to clouds in one session, 0 for any number. `denies_unknown`: where
+    money has a limit, nothing is sent whose price nobody knows.
+    """
+
+    house: Limits = NO_LIMITS
+    session_requests: int = 0
+    denies_unknown: bool = True
+    currency: str = "USD"
+
+
 class Cloud(Struct, frozen=True):
     """One provider: where it is, when it is tried, and what it may be asked for.
 
@@ -106,6 +130,7 @@ class Cloud(Struct, frozen=True):
     """Fields of its dialect that it does not take."""
     local: bool = False
     """A person said that it is one of the house."""
+    budget: Limits = NO_LIMITS
 
     @property
     def side(self) -> Side:
@@ -154,6 +179,7 @@ class ClientRule(Struct, frozen=True):
     """How its answers differ from everybody's; nothing is decided by it."""
     admin: bool = False
     """It may give orders."""
+    budget: Limits = NO_LIMITS
 
     def is_free(self) -> bool:
         """Say whether it may ask for whatever anybody may."""
@@ -189,6 +215,7 @@ class Policy(Struct, frozen=True):
     clouds: tuple[Cloud, ...] = ()
     models: tuple[ModelRule, ...] = ()
     clients: tuple[ClientRule, ...] = ()
+    budgets: BudgetRules = BudgetRules()
     peers: dict[Generation, PeerRules] = {}
     """How the kinds of Exo differ; one that is not named here is as the youngest."""
     ready_interval: float = 10.0

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from exo_supervisor.core.balance.choose import policy_named
+from exo_supervisor.core.books.book import Prices
+from exo_supervisor.core.books.budgets import Budgets
 from exo_supervisor.core.breakers.table import Breakers, Key
 from exo_supervisor.core.fleet.providers import Clouds
 from exo_supervisor.core.fleet.registry import Registry
@@ -24,9 +26,9 @@ class Tables:
     """What decisions look at; the machine alone changes it."""
 
     def __init__(
-        self, policy: Policy, now: float, wake_reconciler: Callable[[float], None]
+        self, policy: Policy, now: float, wake_reconciler: Callable[[float], None], prices: Prices
     ) -> None:
-        self.policy = policy
+        self.policy, self.prices = policy, prices
         strict = policy.keeps_strangers_out()
         self.registry = Registry(
             Trust(policy.trust, policy.pins, strict=strict, owned=policy.owned), policy.peers
@@ -44,6 +46,7 @@ class Tables:
         self.quirks = Quirks()
         self.declines = Declines()
         self.affinity = Affinity()
+        self.budgets = Budgets(policy)
         self.candidates = CandidateCache(self.registry)
         self.balance = policy_named(policy.balance)
         self.turn = 0
@@ -54,6 +57,7 @@ class Tables:
         self.policy, self.breakers.rules = policy, policy.rules
         self.balance = policy_named(policy.balance)
         self._contexts = _contexts_of(policy.models)
+        self.budgets.follow(policy)
         self.registry.follow(policy, now)
         self.reconciler.desired.follow_rules(policy.models)
         for name in self.clouds.follow(policy.clouds):

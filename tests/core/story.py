@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import structs
 
+from exo_supervisor.core.books.book import Prices
 from exo_supervisor.core.effects import Announce, Effect, Refuse, StartAttempt, Timers
 from exo_supervisor.core.events import (
     AttemptQuieted,
@@ -53,14 +54,20 @@ LOCAL = Policy(models=(CHAT,))
 class Story:
     """A machine, a clock that only we turn, and what was said."""
 
-    def __init__(self, policy: Policy = BOTH, *nodes: str, generation: Generation = "C") -> None:
+    def __init__(
+        self,
+        policy: Policy = BOTH,
+        *nodes: str,
+        generation: Generation = "C",
+        prices: Prices | None = None,
+    ) -> None:
         """Begin after the first look, with nodes that each are a cluster of their own.
 
         Where the policy says nothing of the kinds of Exo, they are as they are.
         """
         self.now = 0.0
         policy = policy if policy.peers else structs.replace(policy, peers=PEERS)
-        self.machine = Machine(policy, 0.0)
+        self.machine = Machine(policy, 0.0, prices)
         self.said: list[Announce] = []
         for cloud in policy.clouds:
             self.tell(ProviderListed(provider=cloud.name, models=(X,)))
@@ -161,6 +168,9 @@ class Story:
         client: str = "default",
         session: int = 0,
         mid_turn: bool = False,
+        body: int = 0,
+        max_tokens: int = 0,
+        choices: int = 1,
     ) -> list[Effect]:
         """Let a client ask; the deadline is in seconds from now."""
         return self.tell(
@@ -179,6 +189,9 @@ class Story:
                 client=client,
                 session=session,
                 mid_turn=mid_turn,
+                body=body,
+                max_tokens=max_tokens,
+                choices=choices,
             )
         )
 
@@ -194,6 +207,7 @@ class Story:
         committed: bool = False,
         field: str = "",
         tokens: int = 0,
+        cost: int | None = None,
     ) -> list[Effect]:
         """End a request's attempt."""
         return self.tell(
@@ -206,6 +220,7 @@ class Story:
                 draw=0.0,
                 committed=committed,
                 tokens=tokens,
+                cost=cost,
             )
         )
 
@@ -220,9 +235,9 @@ class Story:
             )
         )
 
-    def succeed(self, request: str, ttft: float = 0.5) -> list[Effect]:
+    def succeed(self, request: str, ttft: float = 0.5, *, cost: int | None = None) -> list[Effect]:
         """Let a request's attempt begin and end well."""
-        return self.begin(request, ttft) + self.fail(request, Fault.NONE, committed=True)
+        return self.begin(request, ttft) + self.fail(request, Fault.NONE, committed=True, cost=cost)
 
     def quiet(self, request: str, silence: float, *, begun: bool = False) -> list[Effect]:
         """Let a request's attempt be silent."""

@@ -21,3 +21,9 @@ def pico_of(amount: Decimal, per: int = 1) -> int:
     """Return pico-units of `per` parts of an amount; what costs anything costs at least one."""
     pico = int((amount * PICO / per).to_integral_value(ROUND_HALF_UP))
     return pico or int(amount > 0)
+
+
+def digits_of(pico: int) -> str:
+    """Write pico-units as people read money: at least two decimals, and no more than there are."""
+    whole, part = divmod(pico, PICO)
+    return f"{whole}.{f'{part:012}'.rstrip('0'):0<2}"

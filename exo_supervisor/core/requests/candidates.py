@@ -15,6 +15,7 @@ from exo_supervisor.core.names import Address, Target
 from exo_supervisor.core.policy import PeerRules
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.catalog import Tier
+from exo_supervisor.core.requests.spending import lacks_of
 from exo_supervisor.core.tables import Tables
 
 
@@ -30,6 +31,7 @@ class Block(Enum):
     FAILED = "attempt_failed"
     FIELD = "unsupported_field"
     CLOUD = "cloud_down"
+    BUDGET = "budget_spent"
 
 
 class Seen(Struct):
@@ -55,6 +57,9 @@ class Seen(Struct):
     too_short: int = 0
     pardoned: Target | None = None
     """Whom to try once more although its model is to be skipped."""
+    asks: RequestArrived | None = None
+    """The request itself, for what it can cost; `counted`: it is one of its session's already."""
+    counted: bool = False
 
 
 def candidates(
@@ -125,7 +130,11 @@ def _block_at_cloud(candidate: Candidate, seen: Seen, tables: Tables, now: float
         return Block.DOWN if cloud.local else Block.CLOUD
     if tables.absent.holds(candidate.pair, now):
         return Block.NOT_READY
-    return None
+    if not tables.budgets.active or cloud.local or (event := seen.asks) is None:
+        return None
+    lacks = lacks_of(event, cloud.name, candidate.model, tables, counted=seen.counted)
+    tables.budgets.refuse(lacks)
+    return Block.BUDGET if lacks else None
 
 
 def _is_unfit(peer: PeerRules, seen: Seen) -> bool:
@@ -213,8 +222,8 @@ def balanced(free: list[Candidate], tables: Tables, draw: float, now: float) -> 
 def why_none(blocks: set[Block], tables: Tables) -> Block:
     """Name the one reason that stands for a tier in which nothing can be taken."""
     for reason in (
-        Block.FAILED, Block.BUSY, Block.BREAKER, Block.FIELD, Block.CLOUD, Block.NOT_READY,
-        Block.DOWN,
+        Block.FAILED, Block.BUSY, Block.BREAKER, Block.BUDGET, Block.FIELD, Block.CLOUD,
+        Block.NOT_READY, Block.DOWN,
     ):  # fmt: skip
         if reason in blocks:
             return reason

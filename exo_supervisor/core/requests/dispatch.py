@@ -34,6 +34,7 @@ from exo_supervisor.core.requests.refusals import DEADLINE, NO_ROOM, end_of, ove
 from exo_supervisor.core.requests.request import Attempt, RequestState
 from exo_supervisor.core.requests.settlement import Settlement
 from exo_supervisor.core.requests.shifts import Shifts
+from exo_supervisor.core.requests.spending import hold
 from exo_supervisor.core.requests.stall_check import StallCheck
 from exo_supervisor.core.requests.timers import first_use, start_of
 from exo_supervisor.core.tables import Tables
@@ -135,10 +136,14 @@ class Dispatch:
             self._clients.rates.used(event.request, event.tokens)
         if self.stall_check.silences:
             self.stall_check.forget(event.request)
+        if self._tables.budgets.holds:
+            self._tables.budgets.settle((event.request, event.attempt), event.cost or 0)
         effects = self._settlement.settle(state, attempt, event, now)
         effects += self._after(state, attempt, event, now)
         if self.waiting.line:
             effects += self._wake_next(attempt.candidate, now)
+        if self._tables.budgets.news:
+            effects += self._tables.budgets.take_news()
         return effects
 
     def ended(self, event: RequestEnded, now: float) -> list[Effect]:
@@ -154,6 +159,7 @@ class Dispatch:
             failure=Failure(Fault.CLIENT_LEFT),
             draw=0.0,  # nobody is to blame, so no rest begins
             tokens=event.tokens,
+            cost=event.cost,
         )
         return self.settled(settled, now)
 
@@ -213,13 +219,14 @@ class Dispatch:
         if now >= state.event.deadline:
             return self._refuse(state, DEADLINE, now)
         step = next_step(state, self._tables, self._budget, now)
+        news = self._tables.budgets.take_news() if self._tables.budgets.news else ()
         match step:
             case Start():
-                return self._start(state, step, now)
+                return [*news, *self._start(state, step, now)]
             case Wait(until=until):
-                return self._wait(state, min(until, state.event.deadline))
+                return [*news, *self._wait(state, min(until, state.event.deadline))]
             case Refusal():
-                return self._refuse(state, step, now)
+                return [*news, *self._refuse(state, step, now)]
 
     def _start(self, state: RequestState, step: Start, now: float) -> list[Effect]:
         permits, effects = self._settlement.begin(step.candidate, now, early=step.early)
@@ -229,6 +236,12 @@ class Dispatch:
             self.waiting.remove(state.event.request)
         if step.candidate.provider is None:
             effects += first_use(step.candidate, self._tables)
+        elif self._tables.budgets.active and step.side == "cloud":
+            at, counted = step.candidate, state.seen.counted
+            attempt.reserved = hold(
+                state.event, attempt.number, at, self._tables, now, counted=counted
+            )
+            state.seen.counted = True
         effects.append(start_of(state, attempt, self._tables))
         return effects
 

@@ -13,6 +13,7 @@ from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import at_home, balanced
 from exo_supervisor.core.requests.catalog import Route
 from exo_supervisor.core.requests.next_step import Start
+from exo_supervisor.core.requests.spending import lacks_of
 from exo_supervisor.core.tables import Tables
 
 
@@ -34,6 +35,9 @@ def start_at_once(event: RequestArrived, route: Route, tables: Tables, now: floa
         return None
     key = provider.first_key(now)
     if key is None or (event.session and len(provider.keys) > 1):
+        return None
+    paid = tables.budgets.active and not provider.cloud.local
+    if paid and lacks_of(event, tier.provider, model, tables, counted=False):
         return None
     return Start(tables.candidates.at_provider(tier.provider, model, key), tier.side)
 

@@ -36,7 +36,7 @@ def take_in(event: RequestArrived, route: Route, now: float) -> RequestState | R
     stays = event.local_only or route.local_only
     seen = Seen(
         demands=event.demands, native=event.native_demands, dialect=event.dialect,
-        hazards=event.hazards, local_only=stays, draw=event.draw,
+        hazards=event.hazards, local_only=stays, draw=event.draw, asks=event,
     )  # fmt: skip
     state = RequestState(event=event, route=route, tiers=route.tiers, arrived=now, seen=seen)
     if stays or event.route is not None or event.demands:

@@ -11,6 +11,7 @@ from exo_supervisor.core.outcomes import TELLING, VERDICTS, Failure, Fault, Next
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import Block, Seen
 from exo_supervisor.core.requests.request import RequestState, candidates_of
+from exo_supervisor.core.requests.spending import over_budget
 from exo_supervisor.core.tables import Tables
 
 SHORT = 80
@@ -58,6 +59,9 @@ def fail(state: RequestState, tables: Tables, now: float) -> Refusal:
     if unlisted and faults <= {Fault.NOT_PLACED} and all(unlisted):
         return Refusal(404, "model_not_found", "; ".join(unlisted), param="model")
     tried = tell_attempts(state)
+    busy = Fault.BUSY in faults or Block.BUSY in state.reasons
+    if Block.BUDGET in state.reasons and not busy:
+        return over_budget(state.event, state.tiers, tables, now, counted=state.seen.counted)
     if faults - _NO_FAILURE:
         return Refusal(502, "attempts_failed", f"every attempt for {name!r} failed ({tried})")
     retry_after = _retry_after(state, tables, now)

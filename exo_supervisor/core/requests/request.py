@@ -45,6 +45,8 @@ class Attempt(Struct):
     usage: bool = True
     without: frozenset[str] = frozenset()
     """Fields that it was asked without."""
+    reserved: int = 0
+    """What budgets hold for it."""
     content: bool = False
     owed: tuple[int, int] = (0, 0)
     """Failures at target and model that this attempt's first content wiped out."""

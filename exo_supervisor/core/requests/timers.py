@@ -56,6 +56,7 @@ def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAtte
         without=attempt.without,
         key=candidate.key,
         local=candidate.provider is not None and attempt.side == "exo",
+        reserved=attempt.reserved,
     )
 
 
