@@ -105,10 +105,10 @@ async def _dial(host: str, port: int, options: ConnectOptions) -> socket.socket:
         raise HttpError(fault, Stage.CONNECT, next(iter(telling), ""))
     if len(addresses) == 1:
         return await _connect_address(addresses[0], tcp_keepalive=options.tcp_keepalive)
-    return await _race(_interleaved(addresses), tcp_keepalive=options.tcp_keepalive)
+    return await _race(interleaved(addresses), tcp_keepalive=options.tcp_keepalive)
 
 
-def _interleaved(addresses: list[Address]) -> list[Address]:
+def interleaved(addresses: list[Address]) -> list[Address]:
     """Take turns between the families, the resolver's first choice first."""
     first = [each for each in addresses if each.family == addresses[0].family]
     second = [each for each in addresses if each.family != addresses[0].family]

@@ -19,6 +19,7 @@ from exo_supervisor.http.connect import (
     PROBE_IDLE,
     ConnectOptions,
     connect,
+    interleaved,
     set_keepalive,
 )
 from exo_supervisor.http.connection import LEAVE_BYTES, Connection
@@ -355,6 +356,14 @@ class Named(Resolver):
 
     async def resolve(self, host: str, port: int) -> list[Address]:  # noqa: ARG002 -- as named
         return [Address(socket.AF_INET, ("127.0.0.1", each)) for each in self._ports]
+
+
+def test_addresses_take_turns_between_the_families() -> None:
+    four = [Address(socket.AF_INET, (f"10.0.0.{n}", 1)) for n in range(3)]
+    six = [Address(socket.AF_INET6, (f"fd00::{n}", 1, 0, 0)) for n in range(2)]
+    assert interleaved(four) == four
+    assert interleaved([*four, *six]) == [four[0], six[0], four[1], six[1], four[2]]
+    assert interleaved([*six, *four]) == [six[0], four[0], six[1], four[1], four[2]]
 
 
 async def test_of_several_addresses_the_first_that_answers_is_taken() -> None:

@@ -25,6 +25,14 @@ def test_the_groups_of_whoever_connected_are_known_and_of_nobody_else() -> None:
     with here, there:
         assert groups_of(here) == {os.getegid(), *os.getgroups()}
     assert groups_of(here) == frozenset()
+    if os.geteuid() == 0:  # whose group has the number of its user
+        os.setegid(54_321)
+        try:
+            here, there = socket.socketpair(socket.AF_UNIX)
+        finally:
+            os.setegid(0)
+        with here, there:
+            assert groups_of(here) == {54_321, *os.getgroups()}
     near, far = pair(socket.AF_INET)
     with near, far:
         assert groups_of(near) == frozenset()

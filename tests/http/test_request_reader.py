@@ -132,6 +132,17 @@ def test_at_each_single_split_a_request_is_the_same_and_the_next_is_untouched(na
             assert body == b"hello"
 
 
+def test_a_head_says_how_and_what_for() -> None:
+    for whole, method, target in (
+        (SHORT, b"POST", b"/x"),
+        (b"GET /y HTTP/1.1\r\n\r\n", b"GET", b"/y"),
+    ):
+        for reader in (reader_of(), reader_of(known_of(whole))):
+            reader.take_head(whole)
+            assert reader.head is not None
+            assert (reader.head.method, reader.head.target) == (method, target)
+
+
 @pytest.mark.parametrize("name", BAD_HEADS)
 def test_at_each_single_split_a_bad_head_is_refused(name: str) -> None:
     whole = BAD_HEADS[name]

@@ -705,3 +705,13 @@ def test_what_a_request_was_for_is_known_from_its_head_on() -> None:
         with Served() as one:
             one.feed(junk)
             assert one.connection.target == target
+
+
+def test_who_is_at_the_other_end_is_read_once() -> None:
+    with Served() as one:
+        assert one.connection.uid == os.geteuid()
+        groups = one.connection.groups
+        assert os.getegid() in groups
+        assert one.connection.groups is groups
+    with Served(family=TCP) as one:
+        assert (one.connection.uid, one.connection.groups) == (None, frozenset())

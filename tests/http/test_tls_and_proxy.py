@@ -161,6 +161,14 @@ async def test_a_proxy_that_does_not_lead_there(said_by_proxy: bytes, detail: st
     assert detail in error.detail
 
 
+@pytest.mark.parametrize("talk", [b"HTTP/1.1 200\r\n\r\n", b"HTTP/1.0 204 \r\na: b\r\n\r\n"])
+async def test_a_proxy_may_say_yes_in_few_words(talk: bytes) -> None:
+    """It leads nowhere here, which is told as the loss of a connection that was made."""
+    async with Client(idle=3.0) as client, proxying(ConnectProxy({}, talk)) as proxy:
+        error = await failed(client, "http://far.example/", proxy.url)
+    assert (error.fault, error.stage) == (NetworkFault.RESET, Stage.HEAD)
+
+
 async def test_with_and_without_a_proxy_are_two_ways() -> None:
     async with serving() as server, Client(idle=3.0) as client:
         name = f"127.0.0.1:{server.port}"
