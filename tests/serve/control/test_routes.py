@@ -34,7 +34,6 @@ LOOKS = {
     "/supervisor/config": "server",
     "/supervisor/nodes": "nodes",
     "/supervisor/models": "models",
-    "/supervisor/requests": "requests",
     "/supervisor/breakers": "breakers",
     "/supervisor/clients": "clients",
     "/supervisor/egress": "days",
@@ -83,7 +82,7 @@ WRONG = [
     ("GET", "/api/nope", 404, "route_not_found", "/api/ps"),
     ("POST", "/api/pull", 404, "route_not_found", "there is no pull: Exo downloads"),
     ("POST", "/api/blobs/sha256:1", 404, "route_not_found", "there is no blobs"),
-    ("GET", "/supervisor/stats", 404, "route_not_found", "/supervisor/status, /supervisor/req"),
+    ("GET", "/supervisor/stats", 404, "route_not_found", "there are /supervisor/status, /sup"),
     ("POST", "/supervisor/breakers/open", 404, "route_not_found", "TARGET/open, /close or /auto"),
     ("POST", "/supervisor/breakers/a:1/x", 404, "route_not_found", "TARGET/open, /close or /auto"),
     (
