@@ -15,7 +15,7 @@ from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.core.requests.bodies import Sender
-from exo_supervisor.core.requests.catalog import Catalog
+from exo_supervisor.core.requests.catalog import Catalog, Route
 from exo_supervisor.core.requests.clients import names_others
 from exo_supervisor.http.head import Head
 from exo_supervisor.runtime.supervise import describe_crash
@@ -263,9 +263,7 @@ class Reception:
     def _enter(self, body: bytes) -> None:
         ingress, operation = self._ingress, self._operation
         if isinstance(operation, Answered):
-            self.response.answer(operation.answer(body))
-            self.record.outcome = "success"
-            self.ended()
+            self._tell(operation.answer(body))
             return
         chat = operation.read(body, self._head.headers)
         self.record.model = chat.model
@@ -273,6 +271,9 @@ class Reception:
         if others is not None:
             raise BadRequestError(others)
         catalog = ingress.catalog
+        if chat.preload and self._may_have(chat.model):
+            self._tell(chat.preload)
+            return
         if catalog is not None and catalog.defaults:
             chat = fill(chat, catalog.defaults_of(chat.model))
         chat = fill(chat, operation.defaults) if operation.defaults else chat
@@ -285,6 +286,17 @@ class Reception:
             self._alarm = ingress.live.look_at(self, exchange.limit)
         ingress.started(self.record)
         exchange.begin()
+
+    def _may_have(self, model: str) -> bool:
+        """Say whether a model can be asked for; else it is asked for, to be told why not."""
+        catalog, models = self._ingress.catalog, self._rule.models
+        return catalog is not None and isinstance(catalog.lookup_within(model, models), Route)
+
+    def _tell(self, answer: bytes) -> None:
+        """Answer without a target."""
+        self.response.answer(answer)
+        self.record.outcome = "success"
+        self.ended()
 
     def _receive_no_more(self) -> None:
         """Count a body out that is under way no more; it is still held."""

@@ -51,6 +51,8 @@ class ChatRequest(Struct, frozen=True, gc=False):
     headers: tuple[tuple[str, str], ...] = ()
     native_demands: frozenset[str] = frozenset()
     filled: Fields = {}
+    preload: bytes = b""
+    """It says nothing, and wants its model to be ready: the answer that says that it is."""
 
     @property
     def prompt(self) -> Raw:

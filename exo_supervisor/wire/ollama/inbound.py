@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from exo_supervisor.core.outcomes import bad_request
 from exo_supervisor.wire.chat.body import (
@@ -18,7 +18,6 @@ from exo_supervisor.wire.chat.body import (
     check_messages,
     check_model,
     check_stop,
-    missing,
     read_as,
     read_fields,
     wrong,
@@ -53,6 +52,7 @@ _HARMLESS: Final = {
 }  # fmt: skip
 """Options of sampling that nobody else has, and the value that changes nothing."""
 _REFUSED: Final = ("suffix", "template", "context", "raw")
+_LET_GO: Final = frozenset({b"0", b"0.0", b'"0"', b'"0s"', b'"0m"', b'"0h"'})
 _PLAIN_NAME = r"[a-z0-9_]{1,64}"
 
 
@@ -111,6 +111,9 @@ def read_chat(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:
     """Read the body of /api/chat; raises BadRequestError, whose text holds none of it."""
     native = read_fields(body)
     known, unknown = _chat.read(body)
+    if known.messages is not None and not known.messages:
+        empty = {"message": {"role": "assistant", "content": ""}}
+        return _preload(_asking(body, native, known, unknown, [], {}), empty)
     talk = Conversation()
     for at, turn in enumerate(check_messages(known.messages)):
         talk.add(turn, at)
@@ -127,12 +130,25 @@ def read_generate(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:
             text = f"the field {name} is not supported: a target makes the prompt by itself"
             raise bad_request("unsupported_field", text, name)
     if not known.prompt and not known.images:
-        raise missing("prompt")
+        return _preload(_asking(body, native, known, unknown, [], {}), {"response": ""})
     said = known.prompt or ""
     messages: list[Message] = [{"role": "system", "content": known.system}] if known.system else []
     content = with_images(said, known.images) if known.images else said
     messages.append({"role": "user", "content": content})
     return _asking(body, native, known, unknown, messages, {})
+
+
+def _preload(request: ChatRequest, empty: Mapping[str, object]) -> ChatRequest:
+    """Take a request that says nothing as `ollama run` means it: its model is to be ready.
+
+    One that is to be let go is refused: a model is placed and removed for all who ask for it.
+    """
+    native = request.native or {}
+    if bytes(native.get("keep_alive", NULL)) in _LET_GO:
+        text = "a model is not unloaded by keep_alive: exo-supervisor models remove does that"
+        raise bad_request("unsupported_field", text, "keep_alive")
+    told = {"model": request.model, **empty, "done": True, "done_reason": "load"}
+    return structs.replace(request, preload=msgspec.json.encode(told))
 
 
 def read_embed(body: bytes, _headers: Mapping[str, str]) -> ChatRequest:

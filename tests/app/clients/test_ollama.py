@@ -37,6 +37,17 @@ async def streamed(client: Any, **more: Any) -> list[ollama.ChatResponse]:  # no
     return [line async for line in await client.chat(**asking(stream=True), **more)]
 
 
+async def test_a_model_is_asked_for_without_a_word_as_ollama_run_does_it_first(
+    house: House,
+) -> None:
+    client = house.sdk
+    for loaded in (await client.generate(MODEL), await client.chat(MODEL, keep_alive="5m")):
+        assert (loaded.done, loaded.done_reason, loaded.model) == (True, "load", MODEL)
+    with pytest.raises(ollama.ResponseError) as unknown:
+        await client.generate("nobodys")
+    assert unknown.value.status_code == 404
+
+
 async def test_the_client_reads_a_whole_chat_and_a_stream(house: House) -> None:
     target, client = house.target, house.sdk
     whole = await client.chat(**asking())
@@ -100,7 +111,10 @@ async def test_a_prompt_is_answered_at_once_and_as_a_stream(house: House) -> Non
 
 async def test_each_error_is_one_that_users_of_the_client_catch(house: House) -> None:
     target, client = house.target, house.sdk
-    wrongs: list[tuple[Any, int]] = [({"model": "house-modle"}, 404), ({"messages": []}, 400)]
+    wrongs: list[tuple[Any, int]] = [
+        ({"model": "house-modle"}, 404),
+        ({"messages": [], "keep_alive": 0}, 400),
+    ]
     for wrong, status in wrongs:
         with pytest.raises(ollama.ResponseError) as caught:
             await client.chat(**{**asking(), **wrong})

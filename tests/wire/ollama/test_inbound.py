@@ -170,7 +170,8 @@ def test_texts_are_embedded_as_numbers() -> None:
     ("verb", "fields", "code", "param"),
     [
         ("chat", {}, "missing_field", "messages"),
-        ("chat", {"messages": []}, "empty_messages", "messages"),
+        ("chat", {"messages": [], "keep_alive": 0}, "unsupported_field", "keep_alive"),
+        ("generate", {"keep_alive": "0"}, "unsupported_field", "keep_alive"),
         ("chat", {"messages": HI, "model": ""}, "wrong_type", "model"),
         ("chat", {"messages": [{"role": "secret"}]}, "wrong_type", "messages"),
         ("chat", {"messages": [{"role": "user", "content": 7}]}, "wrong_type", "messages"),
@@ -180,7 +181,6 @@ def test_texts_are_embedded_as_numbers() -> None:
         ("chat", {"messages": HI, "options": {"num_predict": "x"}}, "wrong_type", "options"),
         ("chat", {"messages": HI, "options": {"num_predict": 0}}, "wrong_type", "max_tokens"),
         ("chat", {"messages": HI, "options": {"stop": ["x"] * 65}}, "wrong_type", "options.stop"),
-        ("generate", {}, "missing_field", "prompt"),
         ("generate", {"prompt": "a", "raw": True}, "unsupported_field", "raw"),
         ("generate", {"prompt": "a", "suffix": "secret"}, "unsupported_field", "suffix"),
         ("generate", {"prompt": "a", "template": "secret"}, "unsupported_field", "template"),
