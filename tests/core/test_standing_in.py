@@ -169,6 +169,23 @@ def test_another_row_does_not_go_on_with_an_answer_that_broke_off() -> None:
     assert after_death(structs.replace(big, cloud=()), LAST) == []
 
 
+def test_the_row_that_goes_on_is_that_of_the_model_which_broke_off() -> None:
+    """Though another row before it asks the same provider for another model."""
+    big = ModelRule("big", cloud=((P, X),), fallback=("last",), continues=True)
+    last = ModelRule("last", cloud=((P, Y), (Q, Y)), continues=True)
+    story = Story(house(big, last))
+    story.ask("r", "big")
+    assert told(story.fail("r", Fault.CONTEXT_LENGTH, status=400))[:1] == [
+        "start p y /attempt_failed"
+    ]
+    story.begin("r")
+    broken = AttemptSettled(
+        request=RequestId("r"), attempt=2, failure=Failure(Fault.RESET), draw=0.0,
+        committed=True, resumable=True,
+    )  # fmt: skip
+    assert told(story.tell(broken)) == ["start q y /attempt_failed"]
+
+
 def ways(*, kept_by: str) -> list[ModelRule]:
     """Make rows of which one, or none, keeps what passes through it in the house."""
 

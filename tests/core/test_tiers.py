@@ -136,6 +136,19 @@ def test_the_free_failover_goes_to_a_target_that_is_closed() -> None:
     assert story.state("b:1") == "half_open"
 
 
+def test_the_first_choice_is_not_kept_from_the_probe_of_a_rested_breaker() -> None:
+    """Or it would rest for as long as anybody else serves; others serve, too."""
+    story = Story(LOCAL, "b:1")
+    for _ in range(3):
+        story.ask("r")
+        story.fail("r", Fault.CONNECT)
+    story.up("c:1")
+    story.read("c:1", "m")
+    story.wait(30.0)
+    found = {told(story.ask(f"s{draw}", draw=draw))[0] for draw in (0.0, 0.3, 0.6, 0.99)}
+    assert found == {"start b:1 m", "start c:1 m"}
+
+
 def test_no_more_attempts_in_a_tier_than_allowed() -> None:
     story = Story(structs.replace(BOTH, attempts=2), "a:1", "b:1", "c:1")
     story.ask("r")

@@ -49,7 +49,7 @@ def test_a_provider_without_a_key_needs_no_second_one() -> None:
 
 def test_a_refused_key_comes_first_and_rests_with_the_key() -> None:
     story = Story(BOTH)
-    story.machine.tables.clouds.refused_key(P, 0, story.now)
+    story.machine.tables.clouds.refused_key(P, 0, story.now, 401)
     first = f"{P} refused its key: set a new one and restart"
     assert advise(story.machine, story.now)[0] == first
     assert first not in advise(story.machine, story.now + 301.0)
@@ -58,9 +58,9 @@ def test_a_refused_key_comes_first_and_rests_with_the_key() -> None:
 def test_all_of_several_keys_refused_asks_for_new_ones() -> None:
     story = Story(structs.replace(BOTH, clouds=(Cloud(P, "https://p.example", keys=2),)))
     clouds = story.machine.tables.clouds
-    clouds.refused_key(P, 0, story.now)
+    clouds.refused_key(P, 0, story.now, 401)
     assert not any("refused" in line for line in advise(story.machine, story.now))
-    clouds.refused_key(P, 1, story.now)
+    clouds.refused_key(P, 1, story.now, 401)
     first = f"{P} refused all its 2 keys: set new ones and restart"
     assert advise(story.machine, story.now)[0] == first
 
@@ -235,7 +235,7 @@ def test_a_cloud_stands_by_only_where_it_was_reached_and_may_serve(
         if event == "unreached":
             story.tell(ProviderFailed(provider=name, why="timeout"))
         elif event == "key":
-            clouds.refused_key(name, 0, story.now)
+            clouds.refused_key(name, 0, story.now, 401)
         elif event == "held":
             story.force(name, "open")
     assert sum_up(story.machine, story.now) == said

@@ -162,7 +162,7 @@ def test_models_stand_where_they_stand() -> None:
 
 def test_a_provider_whose_key_was_refused_is_shown_with_its_reason() -> None:
     story = Story(BOTH)
-    story.machine.tables.clouds.refused_key(P, 0, story.now)
+    story.machine.tables.clouds.refused_key(P, 0, story.now, 401)
     rows = {row.id: row for row in models.models(story.machine, story.now, wall)}
     assert [(at.target, at.ready, at.why) for at in rows["chat"].where] == [
         ("p", False, "it refused its key"),

@@ -185,7 +185,7 @@ class Clouds:
             provider.reached, provider.why = True, ""
 
     def refused_key(
-        self, name: str, place: int, now: float, status: int = 0, why: str = ""
+        self, name: str, place: int, now: float, status: int, why: str = ""
     ) -> Key | None:
         """Leave a key of a provider alone for a while; None if it is left alone already."""
         provider = self.get(name)

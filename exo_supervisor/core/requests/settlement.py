@@ -123,8 +123,6 @@ class Settlement:
         self._tables.concurrency.release(candidate.target, candidate.seat_key)
         fault = event.failure.fault
         if fault is Fault.NONE and not self._tables.breakers.rows:
-            if candidate.provider is not None:
-                self._tables.clouds.attempted(candidate.provider, Fault.NONE)
             return []
         effects = self._mark_end(state, attempt, event, now)
         if fault in CLOSED_AT_WORK:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from exo_supervisor.core.effects import Effect, ReadPlacement
 from exo_supervisor.core.events import PlacementRead
-from exo_supervisor.core.fleet.members import CONFIRM, FOREIGN, LAG
+from exo_supervisor.core.fleet.members import CONFIRM, FOREIGN, LAG, STILL
 from exo_supervisor.core.fleet.nodes import Cluster
 from exo_supervisor.core.names import Address, ClusterKey, NodeId
 from tests.core.story import BOTH, M, Story, stand, told
@@ -71,8 +71,19 @@ def test_a_member_a_few_events_behind_serves_unless_it_lacks_an_instance() -> No
     story.tells("a:1", ON_A, mates="b:1", index=3000 + LAG + 2)
     story.tells("b:1", ON_A, mates="a:1", index=3002)
     assert (ready(story), odd(story)) == (["a:1", "b:1"], [])
+    story.wait(1.26)
     story.tells("b:1", mates="a:1", index=3003)
-    assert (ready(story), odd(story)) == (["a:1"], ["node_fell_behind"])
+    assert ready(story) == ["a:1"]
+    [said] = [said for said in story.said if said.name == "node_fell_behind"]
+    assert said.facts["behind"] == LAG - 1
+
+
+def test_one_that_stands_still_is_told_for_how_long_it_does() -> None:
+    story = house("a:1", "b:1")
+    story.wait(STILL + 0.26)
+    story.tells("b:1", ON_A, mates="a:1", index=3000)
+    [said] = [said for said in story.said if said.name == "node_fell_behind"]
+    assert (said.facts["behind"], said.facts["still_for"]) == (0, 8.3)
 
 
 def test_a_model_is_not_ready_where_one_of_its_hosts_lags() -> None:

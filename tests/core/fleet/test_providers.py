@@ -52,7 +52,7 @@ def test_states(clouds: Clouds) -> None:
 
 def test_a_refused_key_is_left_alone_for_a_while_or_until_it_works(clouds: Clouds) -> None:
     provider = clouds.providers[P]
-    clouds.refused_key(P, 0, 100.0)
+    clouds.refused_key(P, 0, 100.0, 401)
     assert (provider.usable(100.0), provider.state(100.0), provider.looked) == (
         False, "bad_key", True,
     )  # fmt: skip
@@ -75,7 +75,7 @@ def test_reached_is_what_was_seen_last(clouds: Clouds) -> None:
         assert not provider.stands_by(0.0)
         clouds.attempted(P, Fault.BUSY)
         assert (provider.stands_by(0.0), provider.why) == (True, "")
-    clouds.refused_key(P, 0, 0.0)
+    clouds.refused_key(P, 0, 0.0, 401)
     assert not provider.stands_by(KEY_REST), "a refused key is its last failure"
     clouds.took_key(P, 0, 200.0)
     assert provider.stands_by(0.0)
