@@ -17,6 +17,7 @@ from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule, Policy
 from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.plain import answer
+from exo_supervisor.serve.control.recorded import REQUESTS, SHIFTS, Recorded
 from exo_supervisor.serve.control.routes import Below, Routes
 from exo_supervisor.serve.peer import let_in
 from exo_supervisor.views.day_book import DayBook
@@ -86,9 +87,11 @@ class House:
     ) -> None:  # fmt: skip
         self.story = Story(policy, *nodes)
         self.events: list[Event] = []
-        self.routes = Routes(
-            self.story.machine, self._ask, about or about_it(), Authority(), below or {}
-        )
+        self.about = about or about_it()
+        machine, authority = self.story.machine, Authority()
+        recorded = Recorded(machine, self.about, authority)
+        below = {REQUESTS: recorded.requests, SHIFTS: recorded.shifts} | dict(below or {})
+        self.routes = Routes(machine, self._ask, self.about, authority, below)
 
     def _ask(self, event: Event) -> None:
         self.events.append(event)
