@@ -33,6 +33,6 @@ def handed_over(
         PAGE: Page(clients.sessions).look,
     }
     if about.pulse is not None:
-        below[EVENTS] = EventStream(about.pulse).look
+        below[EVENTS] = EventStream(about.pulse, authority).look
     routes = Routes(machine, ask, about, authority, below)
     return HandedOver(partial(answer, routes.look))

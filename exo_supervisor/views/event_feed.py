@@ -40,6 +40,12 @@ class BadEventIdError(SupervisorError):
     """What was said to be the id of the last event is none of any run's."""
 
 
+Owner = tuple[str, int | None]
+"""Whose request an event tells of: its client's name and user; None where it tells of none."""
+Sees = Callable[[str, int | None], bool]
+"""Says whether a listener may hear of the requests of a client and user."""
+
+
 class Shift(Struct, frozen=True):
     """The last move of traffic between Exo and cloud."""
 
@@ -63,7 +69,7 @@ class EventFeed:
     ) -> None:
         self._run, self._stamp = run, stamp
         self._most, self._most_bytes, self._most_listeners = most, most_bytes, most_listeners
-        self.ring = deque[bytes]()
+        self.ring = deque[tuple[Owner | None, bytes]]()
         self.last = 0
         """The number of the newest event; that of the ring's first is as many less as it holds."""
         self._size = 0
@@ -78,18 +84,20 @@ class EventFeed:
         """Take in that a request was read and is to be served."""
         if self._kept():
             facts = {"request_id": line.request_id, "client": line.client, "model": line.model}
-            self._tell("info", "request_started", {**facts, "dialect": line.dialect})
+            facts["dialect"] = line.dialect
+            self._tell("info", "request_started", facts, (line.client, line.client_uid))
 
     def done(self, record: RequestDone) -> None:
         """Take in how a request ended."""
         if not self._kept():
             return
-        facts, tried = request_json(record.line), msgspec.json.encode(record.tried)
+        line, owner = record.line, (record.line.client, record.line.client_uid)
+        facts, tried = request_json(line), msgspec.json.encode(record.tried)
         if facts is None or len(tried) > _MOST_TRIED or not tried.isascii() or b"\x7f" in tried:
-            self._tell("info", "request_done", {**record.line.facts(), "tried": record.tried})
+            self._tell("info", "request_done", {**line.facts(), "tried": record.tried}, owner)
             return
         both = b'%b,"tried":%b}' % (facts[:-1], tried)
-        self._append("request_done", self.stamped("info", "request_done", both))
+        self._append("request_done", self.stamped("info", "request_done", both), owner)
 
     def announce(self, said: Announce) -> None:
         """Take in what the core announces."""
@@ -116,8 +124,10 @@ class EventFeed:
         self.last += 1
         return False
 
-    def _tell(self, level: str, name: str, facts: dict[str, object]) -> None:
-        self._append(name, self.text(level, name, facts))
+    def _tell(
+        self, level: str, name: str, facts: dict[str, object], owner: Owner | None = None
+    ) -> None:
+        self._append(name, self.text(level, name, facts), owner)
 
     def text(self, level: str, name: str, facts: dict[str, object]) -> bytes:
         """Write an event's data as its line in the log is written."""
@@ -129,13 +139,13 @@ class EventFeed:
         head = f'{{"ts":"{self._stamp()}","level":"{level}","event":"{name}",'
         return head.encode() + facts[1:]
 
-    def _append(self, name: str, data: bytes) -> None:
+    def _append(self, name: str, data: bytes, owner: Owner | None) -> None:
         self.last += 1
         event = self.framed(name, data, self.last)
-        self.ring.append(event)
+        self.ring.append((owner, event))
         self._size += len(event)
         while len(self.ring) > self._most or self._size > self._most_bytes:
-            self._size -= len(self.ring.popleft())
+            self._size -= len(self.ring.popleft()[1])
         self._wake()
 
     def framed(self, name: str, data: bytes, place: int) -> bytes:
@@ -144,8 +154,10 @@ class EventFeed:
 
     # ---------------------------------------------------------------- who listens
 
-    def listen(self, last: str | None, wake: Callable[[], None]) -> "Listener":
+    def listen(self, last: str | None, wake: Callable[[], None], sees: Sees) -> "Listener":
         """Take a listener in, who heard the event `last` before; `wake` tells it of news.
+
+        Of what it may not see it hears nothing; the numbers of those events are left out.
 
         Raises BadEventIdError and TooManyListenersError.
         """
@@ -154,7 +166,7 @@ class EventFeed:
             raise TooManyListenersError(
                 f"{self._most_listeners} listeners are there, which is as many as may be"
             )
-        listener = Listener(self, after, wake, is_known=is_known)
+        listener = Listener(self, after, wake, sees, is_known=is_known)
         self._listeners.add(listener)
         return listener
 
@@ -184,10 +196,16 @@ class Listener:
     """One listener's place, from which it takes what is due; leaving the context lets it go."""
 
     def __init__(
-        self, feed: EventFeed, after: int, wake: Callable[[], None], *, is_known: bool
+        self,
+        feed: EventFeed,
+        after: int,
+        wake: Callable[[], None],
+        sees: Sees,
+        *,
+        is_known: bool,
     ) -> None:
         self._feed, self.after, self.wake = feed, after, wake
-        self._is_known = is_known
+        self._sees, self._is_known = sees, is_known
 
     def __enter__(self) -> Self:
         return self
@@ -211,9 +229,11 @@ class Listener:
             return feed.framed("lagged", data, self.after)
         batch, size = list[bytes](), 0
         for place in range(-missing, 0):
-            size += len(ring[place])
-            if batch and size > BATCH:
-                break
-            batch.append(ring[place])
-        self.after += len(batch)
+            owner, event = ring[place]
+            if owner is None or self._sees(*owner):
+                size += len(event)
+                if batch and size > BATCH:
+                    break
+                batch.append(event)
+            self.after += 1
         return b"".join(batch)

@@ -60,8 +60,8 @@ class Pulse:
         self._wall, self._tokens = wall, tokens
         self._looked_at = float("-inf")
         self._came: dict[Side, float] = {}
-        self._facts = self.text = b""
-        self.number = 0
+        self._facts: bytes = b""
+        self.text, self.number = b"", 0
 
     def look(self, now: float) -> None:
         """Look, unless somebody has within the last second."""

@@ -39,7 +39,11 @@ def heard(listener: Listener) -> list[tuple[str, int, dict[str, object]]]:
 
 
 def listen(feed: EventFeed, last: str | None = None) -> Listener:
-    return feed.listen(last, lambda: None)
+    return feed.listen(last, lambda: None, lambda _name, _user: True)
+
+
+def texts(feed: EventFeed) -> list[bytes]:
+    return [text for _, text in feed.ring]
 
 
 def tell(feed: EventFeed, many: int = 1) -> None:
@@ -50,7 +54,7 @@ def tell(feed: EventFeed, many: int = 1) -> None:
 def test_a_listener_hears_what_comes_after_it_and_is_woken() -> None:
     feed, woken = feed_of(), list[int]()
     tell(feed)
-    with feed.listen(None, lambda: woken.append(1)) as listener:
+    with feed.listen(None, lambda: woken.append(1), lambda _name, _user: True) as listener:
         assert heard(listener) == []
         tell(feed)
         assert heard(listener) == [
@@ -87,11 +91,23 @@ def test_a_hostile_name_stays_within_its_event(name: str) -> None:
         feed.started(line)
         feed.done(RequestDone(line))
         feed.announce(say("info", "models_listed", models=[name] * 32))
-        assert sum(map(len, feed.ring)) < 4 * MOST_BYTES
-        assert not re.search(rb"[^\x20-\x7e\n]", b"".join(feed.ring).replace(b"\\", b""))
+        assert sum(map(len, texts(feed))) < 4 * MOST_BYTES
+        assert not re.search(rb"[^\x20-\x7e\n]", b"".join(texts(feed)).replace(b"\\", b""))
         assert [told for told, _, _ in heard(listener)] == [
             "request_started", "request_done", "models_listed",
         ]  # fmt: skip
+
+
+def test_of_others_requests_one_hears_nothing_and_of_the_house_all() -> None:
+    feed = feed_of(most=9)
+    mine, other = RequestLine("r2", client="kids", client_uid=7), LINE
+    with feed.listen(None, lambda: None, lambda name, user: (name, user) == ("kids", 7)) as kids:
+        for line in (other, mine):
+            feed.started(line)
+            feed.done(RequestDone(line))
+        tell(feed)
+        told = [(name, facts.get("request_id")) for name, _, facts in heard(kids)]
+    assert told == [("request_started", "r2"), ("request_done", "r2"), ("node_ready", None)]
 
 
 def test_nothing_is_written_while_nobody_listens_but_numbers_go_on() -> None:
@@ -149,7 +165,7 @@ def test_the_ring_is_bounded_in_bytes_and_a_batch_too() -> None:
         for _ in range(400):
             feed.announce(say("info", "e", text="x" * 900))
             quick.take()
-        assert sum(map(len, feed.ring)) <= 3 * BATCH
+        assert sum(map(len, texts(feed))) <= 3 * BATCH
         name, _, facts = heard(slow)[0]
         assert (name, facts["missed"]) == ("lagged", 400)
         for _ in range(80):
@@ -211,7 +227,7 @@ class AnyListeners(sm.RuleBasedStateMachine):
     @sm.invariant()
     def the_ring_is_bounded_and_its_numbers_have_no_gap(self) -> None:
         assert len(self.feed.ring) <= 5
-        ids = [int(re.findall(rb"-(\d+)\n", text)[0]) for text in self.feed.ring]
+        ids = [int(re.findall(rb"-(\d+)\n", text)[0]) for text in texts(self.feed)]
         assert ids == [*range(self.happened - len(ids) + 1, self.happened + 1)]
 
 

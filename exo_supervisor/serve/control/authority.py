@@ -2,11 +2,13 @@
 
 import os
 import socket
+from collections.abc import Callable
 
 import structlog
 from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
+from exo_supervisor.core.policy import DEFAULT_CLIENT
 from exo_supervisor.http.peer import groups_of
 from exo_supervisor.serve.peer import client_of, socket_of, user_at
 
@@ -46,6 +48,20 @@ class Authority:
         if user_at(request) in self._users or client_of(request).admin:
             return True
         return peer is not None and self._is_admin(peer)
+
+    def sees(self, request: web.BaseRequest) -> Callable[[str, int | None], bool]:
+        """Say of which clients and users whoever asks may see the requests.
+
+        Their own, and with authority all. Whom no row of the configuration names is told from
+        others like it by the user alone.
+        """
+        name, user, over_all = client_of(request).name, user_at(request), self.may(request)
+
+        def sees(client: str, uid: int | None) -> bool:
+            own = client == name and (name != DEFAULT_CLIENT.name or uid == user)
+            return over_all or own
+
+        return sees
 
     def _is_admin(self, peer: socket.socket) -> bool:
         return self._admin_group is not None and self._admin_group in groups_of(peer)

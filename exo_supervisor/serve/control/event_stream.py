@@ -8,6 +8,7 @@ import anyio
 from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
+from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.plain import wrong_method
 from exo_supervisor.views.event_feed import (
     BadEventIdError,
@@ -35,8 +36,9 @@ _HEADERS = {
 class EventStream:
     """Answers one listener each; `slow` is how long one may take nothing."""
 
-    def __init__(self, pulse: Pulse, *, slow: float = SLOW_LISTENER) -> None:
+    def __init__(self, pulse: Pulse, authority: Authority, *, slow: float = SLOW_LISTENER) -> None:
         self._pulse, self._feed, self._slow = pulse, pulse.feed, slow
+        self._authority = authority
 
     async def look(self, request: web.BaseRequest, rest: str) -> web.StreamResponse:
         """Tell until the listener leaves, or the service drains. Raises BadRequestError."""
@@ -47,7 +49,7 @@ class EventStream:
         last = request.headers.get("last-event-id") or request.query.get("last_event_id")
         news = _News(self._feed)
         try:
-            listener = self._feed.listen(last, news.wake)
+            listener = self._feed.listen(last, news.wake, self._authority.sees(request))
         except BadEventIdError as bad:
             raise BadRequestError(Refusal(400, "bad_header", f"last-event-id: {bad}")) from None
         except TooManyListenersError as full:

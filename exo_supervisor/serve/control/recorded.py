@@ -8,15 +8,12 @@ from aiohttp import web
 
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.outcomes import BadRequestError, Refusal, bad_request
-from exo_supervisor.core.policy import DEFAULT_CLIENT
 from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.plain import as_json, wrong_method
 from exo_supervisor.serve.control.routes import wall
-from exo_supervisor.serve.peer import client_of, user_at
 from exo_supervisor.views import recorded
 from exo_supervisor.views.recorder import MOST
-from exo_supervisor.views.request_done import RequestLine
 from exo_supervisor.views.under_way import under_way
 
 REQUESTS, SHIFTS = "/supervisor/requests", "/supervisor/shifts"
@@ -71,18 +68,9 @@ class Recorded:
         return f"{text}, which reach back to {since}" if since else f"{text} since the start"
 
     def _may(self, request: web.BaseRequest) -> recorded.May:
-        """Say of which requests whoever asks may see all: their own, and with authority of all.
-
-        Whom no row of the configuration names is told from others like it by the user alone.
-        """
-        name, user = client_of(request).name, user_at(request)
-        over_all = self._authority.may(request)
-
-        def may(line: RequestLine) -> bool:
-            own = line.client == name
-            return over_all or (own and (name != DEFAULT_CLIENT.name or line.client_uid == user))
-
-        return may
+        """Say of which requests whoever asks may see all."""
+        sees = self._authority.sees(request)
+        return lambda line: sees(line.client, line.client_uid)
 
 
 def _number(text: str) -> int:
