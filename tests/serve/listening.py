@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from socket import socket
+from socket import SO_SNDBUF, SOL_SOCKET, socket
 from time import monotonic
 
 from aiohttp import web
@@ -73,14 +73,16 @@ def only(token: str) -> Guard:
 @asynccontextmanager
 async def listening(
     serve: Serve = no_look, door: Door | None = None, *, begin: Begin = no_dispatch,
-    guard: Guard | None = None, head_wait: float = HEAD_WAIT,
+    guard: Guard | None = None, head_wait: float = HEAD_WAIT, send_buffer: int = 0,
 ) -> AsyncGenerator[int]:  # fmt: skip
-    """Serve on loopback; the port is what comes back."""
+    """Serve on loopback; the port is what comes back. The kernel keeps little if told so."""
     listener = Listener(
         begin, DISPATCHED, HandedOver(serve), door or Door(monotonic), clients=Clients(),
         drain_timeout=0.2, head_wait=head_wait,
     )  # fmt: skip
     bound = socket()
+    if send_buffer:
+        bound.setsockopt(SOL_SOCKET, SO_SNDBUF, send_buffer)
     bound.bind((HOST, 0))
     await listener.listen([bound], guard)
     try:
