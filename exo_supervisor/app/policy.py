@@ -1,17 +1,29 @@
 """The configuration as the core wants it: plain values, every default in its place."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from types import MappingProxyType
 
 import msgspec
 from msgspec import Raw, structs
 
 from exo_supervisor.config.presets import preset_of
-from exo_supervisor.config.schema import Client, Config, Model, Provider, Timeouts
+from exo_supervisor.config.schema import Budget, Client, Config, Model, Provider, Timeouts
+from exo_supervisor.core.books.amount import pico_of
 from exo_supervisor.core.breakers.automaton import Rules
 from exo_supervisor.core.effects import OwnInstances, Timers
 from exo_supervisor.core.names import Address, Generation, ModelId, ProviderName
-from exo_supervisor.core.policy import WAITS, ClientRule, Cloud, ModelRule, PeerRules, Policy, Waits
+from exo_supervisor.core.policy import (
+    WAITS,
+    BudgetRules,
+    ClientRule,
+    Cloud,
+    Limits,
+    ModelRule,
+    PeerRules,
+    Policy,
+    Waits,
+)
 from exo_supervisor.discovery.static import address_of
 from exo_supervisor.wire.anthropic.outbound import IGNORED as ANTHROPIC_IGNORED
 from exo_supervisor.wire.exo.traits import PEERS
@@ -60,6 +72,7 @@ def policy_of(
         clouds=tuple(_cloud(each, config, why_off, keys) for each in config.providers),
         models=tuple(_rule(each) for each in config.models),
         clients=tuple(_client(each) for each in config.clients),
+        budgets=_budgets(config.budget),
         peers=_peers(timeouts, waits),
         ready_interval=config.health.ready_interval,
         load_wait=timeouts.first_content_max,
@@ -125,7 +138,23 @@ def _cloud(
         local=provider.local,
         ignored=preset.ignored | _IGNORED.get(provider.dialect, frozenset()),
         quirks=preset.quirks,
+        budget=_limits(provider.budget),
     )
+
+
+def _budgets(budget: Budget) -> BudgetRules:
+    amounts = {"day": budget.day, "month": budget.month, "session": budget.session}
+    return BudgetRules(
+        house=_limits(amounts),
+        session_requests=budget.session_requests,
+        denies_unknown=budget.unknown_price == "deny",
+        currency=budget.currency,
+    )
+
+
+def _limits(amounts: Mapping[str, float]) -> Limits:
+    """Make whole numbers of amounts, by their digits: a float is only how TOML hands them over."""
+    return Limits(**{name: pico_of(Decimal(repr(each))) for name, each in amounts.items()})
 
 
 def _client(client: Client) -> ClientRule:
@@ -136,6 +165,7 @@ def _client(client: Client) -> ClientRule:
         route=client.route or None,
         profile=client.profile,
         admin=client.admin,
+        budget=_limits(client.budget),
         **client.rate,
     )
 

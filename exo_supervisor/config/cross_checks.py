@@ -58,6 +58,9 @@ def _local(builder: Builder, label: str) -> None:
     if builder.get(label, "proxy"):
         message = "provider.local is of the house, and provider.proxy leads out of it"
         builder.refuse(at, key, "bad_value", message, "remove one of them")
+    if any(cast("dict[str, float]", builder.get(label, "budget") or {}).values()):
+        message = "provider.local is of the house, which nobody pays: it has no provider.budget"
+        builder.refuse(at, key, "bad_value", message, "remove one of them")
     url = str(builder.get(label, "base_url") or "")
     ranges = cast("tuple[str, ...]", builder.get("discovery", "ranges"))
     if is_public(url, ranges):

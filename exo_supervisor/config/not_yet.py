@@ -13,10 +13,6 @@ _BUILT: Mapping[str, tuple[object, ...]] = MappingProxyType(
 "Of these keys only these values can be served; every other key is served whole."
 
 
-NOT_BUILT = frozenset({"client.budget"})
-"Keys that are to come, of which none can be taken yet."
-
-
 def refusal(key: str, value: object) -> str | None:
     """Promise a hint that names the values that are built, if this one is not."""
     built = _BUILT.get(key)

@@ -13,7 +13,6 @@ from exo_supervisor.config.cross_checks import cross_check
 from exo_supervisor.config.document import Document
 from exo_supervisor.config.fault import ConfigError, ConfigFault, Position
 from exo_supervisor.config.literal import printable
-from exo_supervisor.config.not_yet import NOT_BUILT
 from exo_supervisor.config.presets import preset_of
 from exo_supervisor.config.schema import Config
 from exo_supervisor.config.tables import KEYS, LISTED, SINGLE, VARIABLES, heading, similar
@@ -131,12 +130,6 @@ def _read_table(
         here = (*path, key)
         if key in KEYS[name]:
             builder.put(label, key, value, _in(document, here))
-            continue
-        if f"{name}.{key}" in NOT_BUILT:
-            message = f"{name}.{key} asks for what is not built yet"
-            builder.refuse(
-                document.key(here), f"{label}.{key}", "not_built", message, "take it out"
-            )
             continue
         hint = _above(name, key, value) or similar(key, KEYS[name]) or _home(key)
         if name == "provider" and any(word in key.lower() for word in ("key", "token", "secret")):

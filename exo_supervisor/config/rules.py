@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import FieldInfo
 
 from exo_supervisor.config.defaults_check import take_defaults
+from exo_supervisor.config.inline_tables import take_budget, take_rates
 from exo_supervisor.config.literal import literal, shown
 from exo_supervisor.config.network_checks import (
     Problem,
@@ -21,8 +22,8 @@ from exo_supervisor.config.network_checks import (
     tcp_problem,
 )
 from exo_supervisor.config.not_yet import refusal
-from exo_supervisor.config.rates import take_rates
 from exo_supervisor.config.tables import unwrap, wants
+from exo_supervisor.config.time_zone import zone_problem
 from exo_supervisor.config.unfit import Unfit
 from exo_supervisor.core.keys import is_key
 
@@ -39,7 +40,12 @@ _ROUTES = (
 """What stands behind a base URL in the examples that people paste from."""
 _KNOWN_PATHS = frozenset({"/v1", *(f"/v1{route}" for route in _ROUTES)})
 _TABLES: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
-    {"model.defaults": take_defaults, "client.rate": take_rates}
+    {
+        "model.defaults": take_defaults,
+        "client.rate": take_rates,
+        "client.budget": take_budget,
+        "provider.budget": take_budget,
+    }
 )
 """Keys whose values are tables of their own."""
 _NUMBERED = frozenset({"client.uid", "client.gid"})
@@ -257,6 +263,7 @@ def _variable_problem(name: str) -> Problem | None:
 
 _CHECKS: Mapping[str, Callable[[str], Problem | None]] = MappingProxyType(
     {
+        "budget.time_zone": zone_problem,
         "server.socket": _socket_problem,
         "server.tcp": tcp_problem,
         "discovery.static": _seed_problem,

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from exo_supervisor.config.presets import PresetName
+from exo_supervisor.core.books.amount import MOST
 from exo_supervisor.core.requests.bodies import LARGEST_BODY
 
 _WEEK = 604_800.0
@@ -99,6 +100,16 @@ ClientName = Annotated[
     ),
 ]
 Rates = Annotated[dict[str, int], Meta(description="a table of `requests` and `tokens` a minute")]
+Amount = Annotated[
+    float, Meta(ge=0, le=MOST, description=f"an amount of money from 0 to {MOST}", examples=[5.0])
+]
+Amounts = Annotated[dict[str, float], Meta(description="a table of amounts by `day` and `month`")]
+Requests = Annotated[
+    int, Meta(ge=0, le=1_000_000_000, description="a number of requests, 0 for any", examples=[200])
+]
+Currency = Annotated[
+    str, Meta(pattern=r"^[A-Z]{3}\Z", description="a currency's three letters", examples=["USD"])
+]
 NodeUrl = Annotated[
     str, Meta(description="a node's base URL", examples=["http://192.168.1.7:52415"])
 ]
@@ -215,6 +226,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     headers: Seconds | None = None
     first_content: Seconds | None = None
     stall: Seconds | None = None
+    budget: Amounts = field(default_factory=lambda: {"day": 0.0, "month": 0.0})
 
 
 class Model(Struct, frozen=True):
@@ -248,6 +260,19 @@ class Client(Struct, frozen=True, kw_only=True):
     profile: Literal["", "token-manager"] = ""
     admin: bool = False
     rate: Rates = field(default_factory=lambda: {"requests": 0, "tokens": 0})
+    budget: Amounts = field(default_factory=lambda: {"day": 0.0, "month": 0.0, "session": 0.0})
+
+
+class Budget(Struct, frozen=True):
+    """`[budget]`: how much money clouds may cost, 0 for any."""
+
+    currency: Currency = "USD"
+    day: Amount = 0.0
+    month: Amount = 0.0
+    session: Amount = 0.0
+    session_requests: Requests = 0
+    time_zone: Text = "UTC"
+    unknown_price: Literal["deny", "allow"] = "deny"
 
 
 class Log(Struct, frozen=True):
@@ -270,4 +295,5 @@ class Config(Struct, frozen=True):
     providers: tuple[Provider, ...] = field(default=(), name="provider")
     models: tuple[Model, ...] = field(default=(), name="model")
     clients: tuple[Client, ...] = field(default=(), name="client")
+    budget: Budget = Budget()
     log: Log = Log()

@@ -51,7 +51,6 @@ WRONG = [
     ("rate = { tokens = 1.5 }", "client.rate.tokens wants a whole number from 0"),
     ("rate = { tokens = true }", "client.rate.tokens wants a whole number from 0"),
     ('token_env = "sk-abcdefabcdefabcdefabcdefabcdef"', "client.token_env wants the name of"),
-    ("budget = { day = 1.0 }", "client.budget asks for what is not built yet"),
     ('route = "cloud"\nprivacy = "local_only"', 'client.route is "cloud", and client.privacy'),
     ('uids = ["anna"]', "unknown key `uids` in [[client]]; similar key: `uid`"),
 ]

@@ -1,0 +1,32 @@
+"""Time zones by their names, as far as this machine knows them; UTC is known everywhere."""
+
+from datetime import UTC, tzinfo
+from difflib import get_close_matches
+from zoneinfo import ZoneInfo, available_timezones
+
+from exo_supervisor.config.network_checks import Problem
+
+
+def zone_of(name: str) -> tzinfo:
+    """Return a time zone; raises ValueError where there is none of that name."""
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (OSError, KeyError, ValueError):  # a folder of zones, none, or no name of one
+        raise ValueError("no such time zone") from None
+
+
+def zone_problem(name: str) -> Problem | None:
+    """Say what is wrong with a time zone's name."""
+    try:
+        zone_of(name)
+    except ValueError:
+        known = available_timezones()
+        if not known:
+            hint = 'install the package tzdata, or use "UTC"'
+            return f"names {name[:64]!r}, and this machine has no time zones but UTC", hint
+        near = get_close_matches(name[:64], known, n=1)
+        hint = f'similar: "{near[0]}"' if near else 'for example "Europe/Berlin"'
+        return f"names no time zone, got {name[:64]!r}", hint
+    return None
