@@ -9,6 +9,7 @@ from msgspec import Struct
 from exo_supervisor.app.given import Given
 from exo_supervisor.app.kept_file import KeptFile, read_file, writes_to
 from exo_supervisor.app.scrape import Scrape
+from exo_supervisor.config.time_zone import zone_of
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.policy import Policy
@@ -61,7 +62,8 @@ async def open_records(given: Given, policy: Callable[[], Policy], catalog: Cata
     """Make them, and go on with the book of today that an earlier run kept."""
     path = given.state and given.state / DAY_BOOK
     kept = KeptFile("day_book", writes_to(path), DayBook.encode, pause=WRITE_EVERY)
-    tally, metrics, book = Tally(), MetricsSink(policy), DayBook(time, kept.keep)
+    zone = zone_of(given.config.budget.time_zone)
+    tally, metrics, book = Tally(), MetricsSink(policy), DayBook(time, kept.keep, zone)
     await read_file(path, "day_book", book.restore, None)
     recorder = Recorder(time, catalog.name_of)
     feed = EventFeed(token_hex(8), now_text)

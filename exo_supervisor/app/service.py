@@ -4,7 +4,7 @@ import random
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,6 +17,7 @@ from msgspec.structs import asdict
 from exo_supervisor import __version__
 from exo_supervisor.app.beat import Beat
 from exo_supervisor.app.border import border_of
+from exo_supervisor.app.calendar import CalendarWatch, calendar_read
 from exo_supervisor.app.given import Given
 from exo_supervisor.app.instances import instance_file, read_own
 from exo_supervisor.app.listings import listings
@@ -28,6 +29,7 @@ from exo_supervisor.app.proxies import proxies_of
 from exo_supervisor.app.records import Records, open_records
 from exo_supervisor.app.sources import Sources, awaited
 from exo_supervisor.app.who import clients_seen, open_tokens, who_of
+from exo_supervisor.config.time_zone import zone_of
 from exo_supervisor.core.books.book import Prices
 from exo_supervisor.core.effects import say
 from exo_supervisor.core.events import Event
@@ -84,7 +86,8 @@ async def serve(
     keys = {name: tuple(x.reveal() for x in held) or (None,) for name, held in given.keys.items()}
     policy = await _policy(given, pins, owned=border.owned)
     current = Current(policy, keys, given.secrets())
-    machine = Machine(current.policy(), clock())
+    prices = Prices({each.name: each.base_url for each in config.providers}, {})
+    machine = Machine(current.policy(), clock(), prices)
     send, receive = anyio.create_memory_object_stream[Event](INBOX)
     nodes, clouds = open_sessions(border.why_not, most_kept=limits.file_limit() // 8)
     house = open_house(border.not_local)
@@ -102,7 +105,6 @@ async def serve(
         clients = Clients(who_of(config, policy.clients), tokens.client_of)
         about = _about(given, sources, live, records, machine)
         others = _others(given, machine, conductor, about, tokens, clients)
-        prices = Prices({each.name: each.base_url for each in config.providers}, {})
         upstream = Upstream(nodes, clouds, current.keys, proxies_of(config), house=house)
         ingress = _ingress(
             given, current, conductor, live, sinks, upstream, prices, machine.catalog
@@ -111,7 +113,7 @@ async def serve(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
             _start(tasks, [health, placer, watch, instances, others, *records.services])
-            _start(tasks, [PriceBook(prices)] if config.providers else [])
+            _start(tasks, await _books(given, machine, conductor, prices, clock))
             _start(tasks, [*listings(given, current, clouds, house, send), *sources.services])
             _start(tasks, _advertise(given))
             await _listen(listener, given, clients)
@@ -140,6 +142,19 @@ async def _policy(given: Given, pins: Pins, *, owned: bool) -> Policy:
         pins=pins, own=await read_own(state), awaited=awaited(config, state),
         owned=owned, waits=given.waits,
     )  # fmt: skip
+
+
+async def _books(
+    given: Given, machine: Machine, conductor: Conductor, prices: Prices, clock: Clock
+) -> list[Service]:
+    """Bring the price book; where there is a budget before anybody is served, and the calendar."""
+    book = PriceBook(prices)
+    if not machine.tables.budgets.active:
+        return [book] if given.config.providers else []
+    await book.run()
+    zone = zone_of(given.config.budget.time_zone)
+    conductor.ask(calendar_read(time(), clock(), zone))
+    return [CalendarWatch(zone, conductor.ask, time, clock, anyio.sleep)]
 
 
 def _health(

@@ -45,9 +45,13 @@ Order = StartAttempt | Refuse | CancelAttempt | KeepAwake
 
 
 class Owner(Protocol):
-    """What the exchange is a part of; it `began` when the request's head came."""
+    """What the exchange is a part of; it `began` when the request's head came.
+
+    `size` are the bytes of its body, as far as they were kept.
+    """
 
     began: float
+    size: int
 
     def ended(self) -> None:
         """Take in that the request is over; its client was told all that there is to tell."""
@@ -108,6 +112,7 @@ class Exchange:
                 demands=chat.demands, native_demands=chat.native_demands, dialect=chat.dialect,
                 hazards=chat.hazards, size=len(chat.prompt), client=self.record.client,
                 session=session, mid_turn=bool(session) and is_mid_turn(chat),
+                body=self._owner.size, max_tokens=chat.max_tokens or 0, choices=chat.n or 1,
             )
         )  # fmt: skip
         self._obey()
@@ -267,6 +272,7 @@ class Exchange:
                 unsent=unsent,
                 body=crc32(self._chat.prompt) if fault is Fault.DECLINED else 0,
                 tokens=usage.tokens_of(self.tried[-1]),
+                cost=self.tried[-1].cost,
             )
         )
 
@@ -328,14 +334,14 @@ class Exchange:
     def give_up(self) -> None:
         """Give back what the request still holds of targets and of the core."""
         attempt, self.attempt = self.attempt, None
-        tokens = 0
+        tokens, cost = 0, None
         try:
             if attempt is not None and not attempt.over:
                 self._note(attempt)
                 self._tell_of(attempt, Failure(Fault.CLIENT_LEFT))
-                tokens = usage.tokens_of(self.tried[-1])
+                tokens, cost = usage.tokens_of(self.tried[-1]), self.tried[-1].cost
                 attempt.let_go(whole=False)
-            self.ask(RequestEnded(request=self.request, tokens=tokens))
+            self.ask(RequestEnded(request=self.request, tokens=tokens, cost=cost))
         except BrokenMachineError:
             pass  # this process is ending, and everything with it
         finally:

@@ -69,8 +69,8 @@ class Reception:
 
     __slots__ = (
         "_alarm", "_came", "_client", "_decoder", "_head", "_headers", "_ingress", "_looked_at",
-        "_operation", "_part_at", "_parts", "_receiving", "_rule", "_sender", "_size", "_stamped",
-        "began", "exchange", "over", "record", "response",
+        "_operation", "_part_at", "_parts", "_receiving", "_rule", "_sender", "_stamped",
+        "began", "exchange", "over", "record", "response", "size",
     )  # fmt: skip
 
     def __init__(
@@ -89,7 +89,7 @@ class Reception:
         self._sender: Sender | None = None
         self._receiving = False
         self._parts: list[bytes] = []
-        self._came = self._size = self._stamped = 0
+        self._came = self.size = self._stamped = 0
         self._decoder: BodyDecoder | None = None
         self._part_at, self._looked_at = self.began, -1
         self._alarm: Timer | None = None
@@ -248,12 +248,12 @@ class Reception:
 
     def _hold(self, sender: Sender, part: bytes) -> None:
         ingress, size = self._ingress, len(part)
-        if self._size + size > ingress.max_body:
+        if self.size + size > ingress.max_body:
             raise BadRequestError(too_large(ingress.max_body))
         if not ingress.gate.bodies.take(sender, size, ingress.context.clock()):
             text = "the bodies of other requests take all the room there is"
             raise BadRequestError(_overloaded(text))
-        self._size += size
+        self.size += size
         self._parts.append(part)
 
     @guarded

@@ -1,11 +1,11 @@
 """What each client used today, and what left the house: by day, provider and client.
 
-Counted of each request at its end, by UTC's days. It is kept across restarts; of what was counted
-in the last seconds before a crash the file knows nothing.
+Counted of each request at its end, by the days of `budget.time_zone`. It is kept across restarts;
+of what was counted in the last seconds before a crash the file knows nothing.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, tzinfo
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,12 +13,12 @@ from msgspec import UNSET, Meta, Struct, field
 
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.errors import SupervisorError
+from exo_supervisor.views.calendar import page_at
 from exo_supervisor.views.request_done import RequestDone
 
 MAX_DAYS = 92
 MAX_BYTES = 200 * 1024
 """Of the file; older days than fit are added up in `earlier`."""
-_DAY = 86_400
 
 _Name = Annotated[str, Meta(max_length=256)]
 _Count = Annotated[int, Meta(ge=0)]
@@ -108,9 +108,12 @@ class DayBook:
     name = "day_book"
 
     def __init__(
-        self, wall: Callable[[], float], keep: Callable[["DayBook"], None] = lambda _: None
+        self,
+        wall: Callable[[], float],
+        keep: Callable[["DayBook"], None] = lambda _: None,
+        zone: tzinfo = UTC,
     ) -> None:
-        self._wall, self._keep = wall, keep
+        self._wall, self._keep, self._zone = wall, keep, zone
         self._midnight = 0.0
         today = self._today()
         self._pages = _Pages(version=1, since=today, day=today)
@@ -190,9 +193,9 @@ class DayBook:
             self._pages.used.clear()
 
     def _today(self) -> str:
-        now = self._wall()
-        self._midnight = now // _DAY * _DAY + _DAY
-        return datetime.fromtimestamp(now, UTC).date().isoformat()
+        page = page_at(self._wall(), self._zone)
+        self._midnight = page.day_ends
+        return page.day
 
     def _add_up(self, day: str) -> None:
         pages = self._pages

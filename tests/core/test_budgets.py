@@ -166,6 +166,7 @@ def test_an_attempt_that_failed_keeps_nobody_from_the_reason() -> None:
         ((100, 10, 1), MOST),
         ((100, 10, 3), 100 + 300 + 5),
         ((100, 0, 1), 100 + 10 * UNSAID + 5),
+        ((100, -9, -1), 100 + 10 * UNSAID + 5),
     ],
 )
 def test_the_most_that_a_request_can_cost(asked: tuple[int, int, int], most: int) -> None:

@@ -319,7 +319,7 @@ class House:
             ),
             self.gate, self.live, self.done.append, max_body,
         )  # fmt: skip
-        self.began = self.loop.now
+        self.began, self.size = self.loop.now, 0
         self.rule = DEFAULT_CLIENT
         """Of whoever asks."""
 

@@ -33,10 +33,10 @@ def most_of(
     if price is None:
         return None
     context = tables.context(provider, model)
-    limits = [limit for limit in (event.max_tokens, context) if limit]
+    limits = [limit for limit in (event.max_tokens, context) if limit > 0]
     answer = 0 if "embeddings" in event.demands else min(limits, default=UNSAID)
     prompt = min(event.body, context) if context else event.body
-    return price.most(prompt, answer * event.choices)
+    return price.most(prompt, answer * max(1, event.choices))
 
 
 def lacks_of(

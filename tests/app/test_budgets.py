@@ -1,0 +1,80 @@
+"""Nobody is surprised by a bill: a cloud beyond its budget is not asked, and clients are told."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+import anthropic
+import openai
+import pytest
+
+from exo_supervisor.demo import Cloud, ExoNode
+from tests.app.clients.sdks import anthropics
+from tests.app.world import CHAT, CLOUD_MODEL, HELLO, KEY, MODEL, Json, World, asking, in_process
+
+pytestmark = pytest.mark.real_time
+
+CLOUD = {"x-supervisor-route": "cloud"}
+
+
+@asynccontextmanager
+async def house(*nodes: ExoNode, **budget: object) -> AsyncGenerator[tuple[Cloud, World]]:
+    """Run the service with a budget before a cloud."""
+    async with (
+        Cloud(KEY, models=(CLOUD_MODEL,)) as cloud,
+        in_process(*nodes, cloud=cloud, budget=budget) as world,
+    ):
+        await world.ready(len(nodes))
+        yield cloud, world
+
+
+async def test_a_model_whose_price_nobody_knows_is_refused_in_every_dialect() -> None:
+    async with house(day=1.0) as (cloud, world):
+        bodies: dict[str, Json] = {
+            CHAT: asking(),
+            "/v1/responses": {"model": MODEL, "input": "Hello"},
+            "/v1/messages": {"model": MODEL, "max_tokens": 9, "messages": HELLO},
+            "/api/chat": {"model": MODEL, "messages": HELLO},
+        }
+        for path, body in bodies.items():
+            reply = await world.http.post(path, json=body)
+            assert reply.status_code == HTTPStatus.PAYMENT_REQUIRED
+            assert reply.headers["x-should-retry"] == "false"
+            assert "add a [[price]] for it" in reply.text
+        assert cloud.seen == 0
+        lines = await world.lines("request_done", len(bodies))
+        assert {(line["code"], line["outcome"]) for line in lines} == {("budget_spent", "refused")}
+
+
+async def test_sdks_ask_once_and_no_more() -> None:
+    async with house(day=1.0) as (_, world):
+        with pytest.raises(openai.APIStatusError) as told:
+            await world.sdk.with_options(max_retries=2).chat.completions.create(
+                model=MODEL, messages=HELLO
+            )
+        assert told.value.code == "budget_spent"
+        async with anthropics(world) as sdk:
+            with pytest.raises(anthropic.APIStatusError) as said:
+                await sdk.with_options(max_retries=2).messages.create(
+                    model=MODEL, max_tokens=9, messages=HELLO
+                )
+        assert said.value.status_code == HTTPStatus.PAYMENT_REQUIRED
+        assert len(await world.lines("request_done", 2)) == 2
+
+
+async def test_exo_goes_on_without_the_clouds() -> None:
+    async with ExoNode() as node, house(node, day=1.0) as (cloud, world):
+        assert (await world.chat(CLOUD)).status_code == HTTPStatus.PAYMENT_REQUIRED
+        assert (await world.chat()).status_code == HTTPStatus.OK
+        assert cloud.seen == 0
+
+
+async def test_a_loop_that_runs_away_is_ended() -> None:
+    async with house(session_requests=3) as (cloud, world):
+        loop = {"x-supervisor-session": "a-run"}
+        codes = [(await world.chat(loop)).status_code for _ in range(5)]
+        assert codes == [200] * 3 + [402] * 2
+        assert (await world.chat({"x-supervisor-session": "another"})).status_code == HTTPStatus.OK
+        [told] = await world.lines("budget_spent")
+        assert (told["scope"], told["span"], told["limit"]) == ("session", "requests", 3)
+        assert cloud.seen == 4
