@@ -58,12 +58,11 @@ def test_a_house_that_cannot_serve_is_bad_and_one_that_has_not_looked_is_not_yet
 
 
 @pytest.mark.parametrize(
-    ("today", "said"),
-    [(Today(1000, 1, 0), "under 1"), (Today(3, 2, 0), "67"), (Today(9, 0, 0), "0")],
+    ("requests", "to_cloud", "said"), [(1000, 1, "under 1"), (3, 2, "67"), (9, 0, "0")]
 )
 def test_a_share_is_not_rounded_to_nothing(requests: int, to_cloud: int, said: str) -> None:
-    today = Today(requests, to_cloud, 0)
-    assert f"| cloud {said} % today | 0 B left today" in told(Story(BOTH, "n:1"), today)[1]
+    text = told(Story(BOTH, "n:1"), Today(requests, to_cloud, 0))[1]
+    assert f"| cloud {said} % today | 0 B left today" in text
 
 
 def test_bytes_are_written_in_three_digits_or_so() -> None:
