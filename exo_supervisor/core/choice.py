@@ -13,7 +13,10 @@ Chosen = Literal["only", "fastest", "in_turn", "home", "panic", "least_busy", "a
 `panic` probes a breaker that rests, `again` tries a target a second time, `anew` asks it without a
 field that it refused.
 """
-Awaited = Literal["first_look", "model", "turn"]
+Awaited = Literal["first_look", "model", "turn", "pause"]
+
+
+Compared = tuple[tuple[str, float | None], ...]
 
 
 class Passed(Struct, frozen=True, gc=False):
@@ -34,17 +37,17 @@ class Choice(Struct, frozen=True, gc=False):
     """Why an attempt goes to its target, or a request to none.
 
     `compared` are targets that could all be taken, each with its expected wait in seconds where
-    that decided. `waited` says what was waited for before; `moved`, that a conversation left its
+    waits decided. `waited` says what was waited for before; `moved`, that a conversation left its
     place, whose cache it loses.
     """
 
     why: Chosen = "only"
     passed: tuple[Passed, ...] = ()
-    compared: tuple[tuple[str, float], ...] = ()
+    compared: Compared = ()
     waited: Awaited | None = None
     moved: bool = False
 
 
 ONLY = Choice()
 """There was one target, and nothing in its way."""
-HOME = Choice("home")
+HOME, ANEW, PANIC, LEAST_BUSY = map(Choice, ("home", "anew", "panic", "least_busy"))

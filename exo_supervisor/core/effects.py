@@ -4,6 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from exo_supervisor.core.choice import ONLY, Choice
 from exo_supervisor.core.names import (
     Address,
     ClusterKey,
@@ -142,6 +143,7 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     """It is a provider of the house."""
     reserved: int = 0
     """Pico-units that budgets hold for it: to be written down before it begins, where any are."""
+    choice: Choice = ONLY
 
 
 class CancelAttempt(BaseEffect, frozen=True, kw_only=True):
@@ -165,6 +167,8 @@ class Refuse(BaseEffect, frozen=True, kw_only=True):
 
     request: RequestId
     refusal: Refusal
+    choice: Choice | None = None
+    """Why no target is asked, where that is a reason."""
 
 
 class Announce(BaseEffect, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from zlib import crc32
 
 from msgspec import UNSET, structs
 
+from exo_supervisor.core.choice import Choice
 from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartAttempt
 from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
 from exo_supervisor.core.names import RequestId
@@ -65,8 +66,8 @@ class Exchange:
 
     __slots__ = (
         "_chat", "_context", "_continuation", "_flushing_since", "_headers", "_keepalive_at",
-        "_operation", "_order", "_owner", "_until", "asking", "attempt", "limit", "over", "record",
-        "reply", "request", "response", "room", "streams", "tried", "upstream",
+        "_operation", "_order", "_owner", "_until", "asking", "attempt", "choice", "limit", "over",
+        "record", "reply", "request", "response", "room", "streams", "tried", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +93,8 @@ class Exchange:
         self.reply = Reply(self.request, int(context.wall()), chat.model, chat)
         """What the writer of the last attempt was told."""
         self.tried: list[AttemptDone] = []
+        self.choice: Choice | None = None
+        """Why no target was asked, or no other one."""
         self.asking = self.over = False
 
     def now(self) -> float:
@@ -149,6 +152,7 @@ class Exchange:
         if isinstance(order, StartAttempt):
             self._start(order)
         elif order is not None:
+            self.choice = order.choice
             self._refuse(order.refusal)
 
     def _start(self, start: StartAttempt) -> None:

@@ -226,8 +226,10 @@ class Reception:
             ingress.gate.bodies.close(self._sender)
         record.status = self.response.status
         record.duration = in_micros(ingress.context.clock() - self.began)
-        tried = () if self.exchange is None else self.exchange.tried
-        ingress.done(RequestDone(record, tried))
+        if self.exchange is None:
+            ingress.done(RequestDone(record))
+        else:
+            ingress.done(RequestDone(record, self.exchange.tried, self.exchange.choice))
 
     # ---------------------------------------------------------------- within
 

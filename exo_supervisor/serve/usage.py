@@ -57,7 +57,7 @@ def attempt_done(
         failure.fault.value, failure.status, failure.loggable, *tokens, local=start.local,
         cost=_cost(used, price_of(start.target, start.model)) if used and is_paid else None,
         number=start.attempt, response_id=reading and reading.response_id,
-        reported_cost=used and used.reported_cost, estimated=estimated,
+        reported_cost=used and used.reported_cost, estimated=estimated, choice=start.choice,
     )  # fmt: skip
 
 

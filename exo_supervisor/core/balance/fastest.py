@@ -12,10 +12,11 @@ def fastest(nodes: Sequence[Target], at: Situation) -> Target:
     Ties are broken by `draw`, so that a cold start does not send everybody to one node.
     """
     load, model, now, at_work = at.latency.load, at.model, at.now, at.concurrency.at
-    best, tied, others = None, list[Target](), at.others
+    best, tied, others, waits = None, list[Target](), at.others, at.waits
     for node in nodes:
         asked = others.get(node, model) if others else model
         its = load(node, asked, at_work.get(node, 0), now)
+        waits.append(its[0])
         if best is None or its < best:
             best, tied = its, [node]
         elif its == best:

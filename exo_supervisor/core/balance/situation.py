@@ -12,7 +12,8 @@ from exo_supervisor.core.names import ModelId, Target
 class Situation(Struct):
     """The house at a choice: `turn` counts the choices, `draw` is a random number in [0, 1).
 
-    `others` are those targets that would be asked for another model, and which.
+    `others` are those targets that would be asked for another model, and which. A policy leaves in
+    `waits` what it expected of each, where that decides.
     """
 
     latency: Latencies
@@ -22,6 +23,7 @@ class Situation(Struct):
     draw: float
     now: float
     others: Mapping[Target, ModelId] = {}
+    waits: list[float] = []
 
 
 Choose = Callable[[Sequence[Target], Situation], Target]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from itertools import zip_longest
 from math import inf
 
 from msgspec import Struct
@@ -9,6 +10,7 @@ from msgspec import Struct
 from exo_supervisor.core.balance.choose import sample
 from exo_supervisor.core.balance.situation import Situation
 from exo_supervisor.core.breakers.table import Key
+from exo_supervisor.core.choice import ONLY, Choice
 from exo_supervisor.core.events import RequestArrived
 from exo_supervisor.core.load.marks import PREFILL, Pair
 from exo_supervisor.core.names import Address, Target
@@ -17,6 +19,8 @@ from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.catalog import Tier
 from exo_supervisor.core.requests.spending import lacks_of
 from exo_supervisor.core.tables import Tables
+
+Picked = tuple[Candidate, Choice]
 
 
 class Block(Enum):
@@ -190,10 +194,10 @@ def _is_half_full(candidate: Candidate, tables: Tables) -> bool:
     return key is not None and 2 * tables.concurrency.taken.get(key, 0) >= candidate.seats
 
 
-def pick(free: list[Candidate], tables: Tables, draw: float, now: float) -> Candidate:
+def pick(free: list[Candidate], tables: Tables, draw: float, now: float) -> Picked:
     """Choose among candidates that can all be taken, by the configured balance."""
     if len(free) == 1:
-        return free[0]
+        return free[0], ONLY
     by_target: dict[Target, Candidate] = {}
     for candidate in _warm(free, tables):  # where a target has several, the first named is meant
         by_target.setdefault(candidate.target, candidate)
@@ -209,14 +213,18 @@ def _warm(free: list[Candidate], tables: Tables) -> list[Candidate]:
     return [each for each in free if each.pair not in cold] or free
 
 
-def balanced(free: list[Candidate], tables: Tables, draw: float, now: float) -> Candidate:
+def balanced(free: list[Candidate], tables: Tables, draw: float, now: float) -> Picked:
     """Let the configured balance choose among some targets, each of them once."""
+    if len(free) == 1:
+        return free[0], ONLY
     tables.turn += 1
     model = free[0].model
     others = {each.target: each.model for each in free if each.model != model}
     at = Situation(tables.latency, tables.concurrency, model, tables.turn, draw, now, others)
     nodes = [each.target for each in free]
-    return free[nodes.index(tables.balance(nodes, at))]
+    chosen = free[nodes.index(tables.balance(nodes, at))]
+    why = "fastest" if at.waits else "in_turn"
+    return chosen, Choice(why, compared=tuple(zip_longest(nodes, at.waits)))
 
 
 def why_none(blocks: set[Block], tables: Tables) -> Block:

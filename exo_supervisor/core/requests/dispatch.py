@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from msgspec import structs
 
+from exo_supervisor.core.choice import Awaited
 from exo_supervisor.core.effects import Effect, Refuse
 from exo_supervisor.core.events import (
     AttemptQuieted,
@@ -29,6 +30,7 @@ from exo_supervisor.core.requests.failed import Failed, failed
 from exo_supervisor.core.requests.healthy import start_at_once
 from exo_supervisor.core.requests.intake import place_on_demand, take_in, unknown
 from exo_supervisor.core.requests.next_step import Start, Wait, next_step, served_at_home
+from exo_supervisor.core.requests.passed import why_nowhere, why_there
 from exo_supervisor.core.requests.queue import Waiting
 from exo_supervisor.core.requests.refusals import DEADLINE, NO_ROOM, end_of, over
 from exo_supervisor.core.requests.request import Attempt, RequestState
@@ -73,7 +75,9 @@ class Dispatch:
             self._clients.rates.end(event.request, now)
         return effects
 
-    def _enter(self, event: RequestArrived, now: float) -> list[Effect]:
+    def _enter(
+        self, event: RequestArrived, now: float, waited: Awaited | None = None
+    ) -> list[Effect]:
         """Resolve a request's model, and start it, make it wait, or refuse it."""
         rule = self._clients.rule_of(event.client)
         route = self._catalog.lookup_within(event.model, rule.models)
@@ -87,8 +91,9 @@ class Dispatch:
             empty = Route(event.model, (), "exo", local_only=False)
             return self._park(RequestState(event=event, route=empty, tiers=(), arrived=now))
         state = take_in(event, route, now)
-        if isinstance(state, Refusal):
-            return [Refuse(request=event.request, refusal=state)]
+        if isinstance(state, Refuse):
+            return [state]
+        state.waited = waited
         if not self.looked and not served_at_home(state, self._tables, now):
             return self._park(state)
         self._budget.saw_request(now)
@@ -212,7 +217,7 @@ class Dispatch:
     def _resume(self, state: RequestState, now: float) -> list[Effect]:
         if state.first_look and now < state.event.deadline:
             self._close(state, now)
-            return self._enter(state.event, now)
+            return self._enter(state.event, now, "first_look")
         return self._go(state, now)
 
     def _go(self, state: RequestState, now: float) -> list[Effect]:
@@ -223,14 +228,17 @@ class Dispatch:
         match step:
             case Start():
                 return [*news, *self._start(state, step, now)]
-            case Wait(until=until):
+            case Wait(until=until, what=what):
+                state.waited = what
                 return [*news, *self._wait(state, min(until, state.event.deadline))]
             case Refusal():
                 return [*news, *self._refuse(state, step, now)]
 
     def _start(self, state: RequestState, step: Start, now: float) -> list[Effect]:
+        choice = why_there(state, step.candidate, step.choice, self._tables, now)
         permits, effects = self._settlement.begin(step.candidate, now, early=step.early)
         attempt = state.begin(step.candidate, step.side, permits, now)
+        attempt.choice = choice
         if state.waiting_until is not None:
             state.waiting_until = None
             self.waiting.remove(state.event.request)
@@ -306,7 +314,9 @@ class Dispatch:
 
     def _refuse(self, state: RequestState, refusal: Refusal, now: float) -> list[Effect]:
         outcome, request = end_of(refusal.code, state.attempts), state.event.request
-        told = Refuse(request=request, refusal=structs.replace(refusal, outcome=outcome))
+        choice = why_nowhere(state, self._tables, now)
+        refusal = structs.replace(refusal, outcome=outcome)
+        told = Refuse(request=request, refusal=refusal, choice=choice)
         close = self._fail if outcome == "failure" else self._close
         return [*close(state, now), told]
 

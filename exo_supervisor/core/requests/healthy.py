@@ -28,8 +28,11 @@ def start_at_once(event: RequestArrived, route: Route, tables: Tables, now: floa
     tier = route.tiers[0]
     model = tier.models[0]
     if tier.provider is None:
-        found = _at_node(model, event, tables, now)
-        return None if found is None else Start(found, "exo")
+        free = _at_nodes(model, event, tables)
+        if not free:
+            return None
+        found, choice = balanced(free, tables, event.draw, now)
+        return Start(found, "exo", choice=choice)
     provider = tables.clouds.providers.get(tier.provider)
     if provider is None or not provider.serves(model):
         return None
@@ -42,15 +45,11 @@ def start_at_once(event: RequestArrived, route: Route, tables: Tables, now: floa
     return Start(tables.candidates.at_provider(tier.provider, model, key), tier.side)
 
 
-def _at_node(model: ModelId, event: RequestArrived, tables: Tables, now: float) -> Candidate | None:
+def _at_nodes(model: ModelId, event: RequestArrived, tables: Tables) -> list[Candidate]:
     taken = tables.concurrency.taken
     free = [
         each
         for each in tables.candidates.ready(model)
         if each.seat_key is not None and taken.get(each.seat_key, 0) < each.seats
     ]
-    if event.session and free:
-        free = at_home(free, event, tables)
-    if len(free) <= 1:
-        return free[0] if free else None
-    return balanced(free, tables, event.draw, now)
+    return at_home(free, event, tables) if event.session and free else free

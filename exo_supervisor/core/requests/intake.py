@@ -1,12 +1,14 @@
 """A request as it comes: which tiers are open to it or why none, and what is placed for it."""
 
-from exo_supervisor.core.effects import Effect
+from exo_supervisor.core.choice import Choice
+from exo_supervisor.core.effects import Effect, Refuse
 from exo_supervisor.core.events import RequestArrived
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.core.policy import ClientRule
 from exo_supervisor.core.requests.candidates import Block, Seen
 from exo_supervisor.core.requests.catalog import Catalog, Route, Tier
 from exo_supervisor.core.requests.clients import may_ask
+from exo_supervisor.core.requests.passed import left_out
 from exo_supervisor.core.requests.refusals import (
     EMBEDDINGS,
     MUST_STAY,
@@ -31,7 +33,7 @@ def unknown(event: RequestArrived, catalog: Catalog, rule: ClientRule, *, card: 
     return advised(said, event.demands)
 
 
-def take_in(event: RequestArrived, route: Route, now: float) -> RequestState | Refusal:
+def take_in(event: RequestArrived, route: Route, now: float) -> RequestState | Refuse:
     """Begin a request with the tiers that are open to it, or say why none is."""
     stays = event.local_only or route.local_only
     seen = Seen(
@@ -40,7 +42,11 @@ def take_in(event: RequestArrived, route: Route, now: float) -> RequestState | R
     )  # fmt: skip
     state = RequestState(event=event, route=route, tiers=route.tiers, arrived=now, seen=seen)
     if stays or event.route is not None or event.demands:
-        return _narrow(state, event, route) or state
+        refusal = _narrow(state, event, route)
+        state.narrowed = tuple(left_out(state, route))
+        if refusal is not None:
+            choice = Choice(passed=state.narrowed)
+            return Refuse(request=event.request, refusal=refusal, choice=choice)
     return state
 
 
@@ -49,6 +55,7 @@ def _narrow(state: RequestState, event: RequestArrived, route: Route) -> Refusal
     if state.seen.local_only:
         tiers = tuple(tier for tier in tiers if tier.side == "exo")
         if event.route == "cloud" or (route.tiers and not tiers):
+            state.tiers = tiers
             return MUST_STAY
     if event.route is not None:
         tiers, state.forced = tuple(tier for tier in tiers if tier.side == event.route), True

@@ -11,6 +11,7 @@ being placed. Then it fails.
 
 from msgspec import Struct
 
+from exo_supervisor.core.choice import ANEW, LEAST_BUSY, ONLY, PANIC, Awaited, Choice
 from exo_supervisor.core.names import Side
 from exo_supervisor.core.outcomes import Fault, Refusal
 from exo_supervisor.core.requests.budget import Budget
@@ -39,12 +40,14 @@ class Start(Struct, frozen=True):
     candidate: Candidate
     side: Side
     early: bool = False
+    choice: Choice = ONLY
 
 
 class Wait(Struct, frozen=True):
     """Ask again at an instant, or when something changes."""
 
     until: float
+    what: Awaited = "turn"
 
 
 Step = Start | Wait | Refusal
@@ -58,10 +61,10 @@ def next_step(state: RequestState, tables: Tables, budget: Budget, now: float) -
     what it says: what was paid for is not given back.
     """
     if now < state.pause_until:
-        return Wait(state.pause_until)
+        return Wait(state.pause_until, "pause")
     anew, state.anew = state.anew, None
     if anew is not None and block(anew[0], state.seen, tables, now) is None:
-        return Start(*anew)
+        return Start(*anew, choice=ANEW)
     while state.place < len(state.tiers):
         step = _within_tier(state, state.tiers[state.place], tables, budget, now)
         if step is not None:
@@ -97,14 +100,17 @@ def _within_tier(
         free = _free(state, tier, tables, now, blocks)
         if free:
             free = at_home(_failover_first(state, free, tables), state.event, tables)
-            candidate = pick(free, tables, state.event.draw, now)
+            candidate, choice = pick(free, tables, state.event.draw, now)
             if _pay(state, candidate, tables, budget, now):
-                return Start(candidate, tier.side)
+                return Start(candidate, tier.side, choice=choice)
+            state.met[candidate.slot] = candidate, "retry_budget"
         else:
             step = _again(state, tables, budget, now) or _wait(state, tier, tables, budget, now)
             if step is not None:
                 return step
     reason = why_none(blocks, tables)
+    if not blocks:
+        state.empty[state.place] = tier
     state.reasons.append(reason)
     if state.shift is None:
         state.shift = reason.value
@@ -123,8 +129,11 @@ def _free(
                 reason = Block.BUSY
             if reason is None:
                 free.append(candidate)
+                if state.met:
+                    state.met.pop(candidate.slot, None)
             else:
                 blocks.add(reason)
+                state.met[candidate.slot] = candidate, reason.value
         if free:
             return free
     return []
@@ -176,7 +185,7 @@ def _again(state: RequestState, tables: Tables, budget: Budget, now: float) -> S
     state.seen.passed.discard(candidate.pair)
     state.seen.pardoned = candidate.target
     state.pause_until = now + PAUSE * (1.0 + state.event.draw)
-    return Wait(state.pause_until)
+    return Wait(state.pause_until, "pause")
 
 
 def _wait(
@@ -230,12 +239,12 @@ def _panic(state: RequestState, tables: Tables, now: float) -> Step | None:
     if best is None:
         return None
     state.shift = "panic"
-    return Start(best[1], best[2], early=True)
+    return Start(best[1], best[2], early=True, choice=PANIC)
 
 
 def _try_least_busy(state: RequestState, tables: Tables, now: float) -> Step | None:
     found = least_busy(state, tables, now)
-    return None if found is None else Start(*found)
+    return None if found is None else Start(*found, choice=LEAST_BUSY)
 
 
 def _await_model(state: RequestState, tables: Tables, now: float) -> Step | None:
@@ -250,4 +259,4 @@ def _await_model(state: RequestState, tables: Tables, now: float) -> Step | None
     if any(where_ready(model, local_only=stays) for tier in tiers for model in tier.models):
         return None  # it is there, and could not be used: waiting would not help
     state.start_over()
-    return Wait(until)
+    return Wait(until, "model")

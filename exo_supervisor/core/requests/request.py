@@ -6,6 +6,7 @@ from math import inf
 from msgspec import Struct, field
 
 from exo_supervisor.core.breakers.table import Key
+from exo_supervisor.core.choice import ONLY, Awaited, Choice, Passed
 from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.events import RequestArrived
 from exo_supervisor.core.load.marks import Pair, Slot
@@ -19,6 +20,7 @@ from exo_supervisor.core.tables import Tables
 
 _SHIFTS = {Fault.BUSY: "busy", Fault.NOT_PLACED: "model_not_ready"}
 """Why a request went elsewhere after an attempt, where that attempt did not simply fail."""
+Met = dict[Slot, tuple[Candidate, str]]
 CRASHES = {Fault.SERVER_ERROR, Fault.ERROR_EVENT}
 """Alike: one engine tells of its crash in the head, another in a stream that has begun."""
 
@@ -50,6 +52,7 @@ class Attempt(Struct):
     content: bool = False
     owed: tuple[int, int] = (0, 0)
     """Failures at target and model that this attempt's first content wiped out."""
+    choice: Choice = ONLY
 
 
 class HeldFailure(Struct, frozen=True):
@@ -91,6 +94,13 @@ class RequestState(Struct):
     """Its answer broke off in the middle, and another target goes on with it."""
     shift: str | None = None
     reasons: list[Block] = []
+    narrowed: tuple[Passed, ...] = ()
+    """Tiers of its route that are not open to it."""
+    met: Met = {}
+    """Whom it could not take, and why, since that was last told (see `passed`)."""
+    empty: dict[int, Tier] = {}
+    """Tiers in which nobody came into question, by their places."""
+    waited: Awaited | None = None
     faults: list[tuple[Target, Fault]] = []
     words: dict[Target, str] = {}
     """What targets said themselves of why they did not serve it, made safe."""
@@ -113,6 +123,8 @@ class RequestState(Struct):
         """Begin again at the first tier; what failed for this request stays excluded."""
         self.place, self.attempts_here = 0, 0
         self.reasons.clear()
+        self.met.clear()
+        self.empty.clear()
         self.shift = self.shift_by_route()
 
     def shift_by_route(self) -> str | None:

@@ -57,6 +57,7 @@ def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAtte
         key=candidate.key,
         local=candidate.provider is not None and attempt.side == "exo",
         reserved=attempt.reserved,
+        choice=attempt.choice,
     )
 
 
