@@ -1,8 +1,11 @@
 """Who takes in what is told of each request, and what is made of it: counts, pages, books."""
 
+from asyncio import get_running_loop
 from collections.abc import Callable
+from pathlib import Path
 from secrets import token_hex
 from time import time
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -25,7 +28,10 @@ from exo_supervisor.views.now import Pulse, Tokens
 from exo_supervisor.views.recorder import Recorder
 from exo_supervisor.views.tally import Tally
 
-DAY_BOOK = "day_book.json"
+if TYPE_CHECKING:
+    from exo_supervisor.host.ledger.ledger import Ledger
+
+DAY_BOOK, LEDGER = "day_book.json", "ledger.db"
 WRITE_EVERY = 2.0
 """Seconds, at least, between two writes of what was counted."""
 
@@ -41,11 +47,14 @@ class Records(Struct, frozen=True):
     delay: LoopDelay
     kept: KeptFile[DayBook]
     sinks: Sinks
+    ledger: "Ledger | None"
+    """None: nothing is kept across restarts."""
 
     @property
     def services(self) -> list[Service]:
         """Return what runs for them."""
-        return [self.kept, self.delay]
+        ledger = [] if self.ledger is None else [self.ledger]
+        return [self.kept, self.delay, *ledger]
 
     def pulse(self, machine: Machine, tokens_of: Callable[[RequestId], int]) -> Pulse:
         """Make what looks at the house for those who listen."""
@@ -67,5 +76,14 @@ async def open_records(given: Given, policy: Callable[[], Policy], catalog: Cata
     await read_file(path, "day_book", book.restore, None)
     recorder = Recorder(time, catalog.name_of)
     feed = EventFeed(token_hex(8), now_text)
-    sinks = Sinks((tally, recorder, metrics, book, feed, *given.sinks))
-    return Records(tally, recorder, book, feed, metrics, LoopDelay(), kept, sinks)
+    ledger = None if given.state is None else _ledger(given.state / LEDGER)
+    books = (book,) if ledger is None else (book, ledger)
+    sinks = Sinks((tally, recorder, metrics, *books, feed, *given.sinks))
+    return Records(tally, recorder, book, feed, metrics, LoopDelay(), kept, sinks, ledger)
+
+
+def _ledger(path: Path) -> "Ledger":
+    # SQLite is a megabyte, which who keeps nothing need not have
+    from exo_supervisor.host.ledger.ledger import Ledger  # noqa: PLC0415 -- see above
+
+    return Ledger(path, get_running_loop())

@@ -131,6 +131,8 @@ class RequestDone(Struct, frozen=True, gc=False):
     line: RequestLine
     tried: Sequence[AttemptDone] = ()
     choice: Choice | None = None
+    session: int = 0
+    """What stands for its conversation; 0: it names none."""
 
 
 def side_of(line: RequestLine) -> Side | None:
