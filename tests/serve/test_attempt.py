@@ -879,6 +879,15 @@ def test_an_error_after_a_keepalive_is_an_event_and_a_cut() -> None:
     told = ride((20.0, RESET), head=15.0)
     assert (told.client.end, told.client.status) == ("cut", 200)
     assert told.client.got[-1].startswith(b'data: {"error":')
+    assert told.house.records[0].status == 200, "so it went out"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_line_has_the_status_that_went_out(*, stream: bool) -> None:
+    told = ride((0.0, text("a") + STOP + DONE), stream=stream)
+    assert (told.client.status, told.house.records[0].status) == (200, 200)
+    lost = ride((0.0, RESET), stream=stream)
+    assert (lost.client.status, lost.house.records[0].status) == (502, 502)
 
 
 @pytest.mark.parametrize(("generation", "told"), [(None, 1), ("C", 0)])

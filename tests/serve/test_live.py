@@ -39,3 +39,14 @@ def test_a_request_that_fails_in_the_end_costs_no_other_its_tick(failing: set[in
         loop.settle()  # the second looks, when waiting bytes were read
         wanted = [tick if number in failing else 2 * tick for number in range(3)]
         assert [each.looks for each in requests] == wanted
+
+
+def test_an_instant_that_has_passed_is_looked_at_at_once_and_one_to_come_then() -> None:
+    for after in (-5.0, 0.0, 0.1):
+        loop = Loop()
+        live, looked = LiveRequests(loop, loop.time), Looked()
+        live.look_at(looked, loop.now + after)
+        loop.run(max(0.0, after) - 0.05)
+        assert looked.looks == (2 if after <= 0 else 0)
+        loop.run(0.06)
+        assert looked.looks == 2, "once more, when waiting bytes were read"

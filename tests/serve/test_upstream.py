@@ -6,10 +6,12 @@ from msgspec import structs
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.names import RequestId
+from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.call import Listener
+from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.current import KeysByName
-from exo_supervisor.serve.upstream import Upstream
+from exo_supervisor.serve.upstream import Upstream, opening_fault
 from exo_supervisor.wire.chat.request import ChatRequest
 from tests.serve.virtual import Call, start
 from tests.wire.requests import a_chat
@@ -83,3 +85,10 @@ def test_other_keys_take_the_place_of_those_that_were() -> None:
     house.send(order(), a_chat())
     assert ["sk-old" in headers for _, headers, _ in house.clouds.sent] == [True, False]
     assert "sk-new" in house.clouds.sent[1][1]
+
+
+def test_an_address_that_is_not_of_the_house_is_told_from_other_faults() -> None:
+    not_local = HttpError(NetworkFault.BARRED, Stage.CONNECT, Fault.NOT_LOCAL.value)
+    assert opening_fault(not_local) is Fault.NOT_LOCAL
+    for stage, fault in ((Stage.CONNECT, Fault.CONNECT_TIMEOUT), (Stage.HEAD, Fault.RESET_EARLY)):
+        assert opening_fault(HttpError(NetworkFault.TIMEOUT, stage)) is fault
