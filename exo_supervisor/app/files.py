@@ -1,6 +1,7 @@
 """Reads the configuration and the keys that this machine has."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,9 +34,10 @@ def load(named: str | None, socket: str | None, environ: Mapping[str, str]) -> S
     A file that was named must be there; without one, the user's own comes before the system's.
     """
     flags: dict[str, object] = {} if socket is None else {"server.socket": socket}
+    today = datetime.now(UTC).date()
     chosen = where.named_file(named, environ) or where.found_file(environ)
     if chosen is None:
-        return read(None, file="defaults", environ=environ, flags=flags)
+        return read(None, file="defaults", environ=environ, flags=flags, today=today)
     path = Path(chosen)
     try:
         with path.open("rb") as file:
@@ -43,7 +45,7 @@ def load(named: str | None, socket: str | None, environ: Mapping[str, str]) -> S
     except OSError as fault:
         reason = (fault.strerror or type(fault).__name__).lower()
         raise NoFileError(f"the configuration {path} cannot be read: {reason}") from fault
-    return read(decode(raw, str(path)), file=str(path), environ=environ, flags=flags)
+    return read(decode(raw, str(path)), file=str(path), environ=environ, flags=flags, today=today)
 
 
 def token(config: Config, environ: Mapping[str, str]) -> Secret | None:

@@ -7,7 +7,9 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from exo_supervisor.app.given import Given
 from exo_supervisor.app.policy import off_by_privacy
+from exo_supervisor.app.price_book import list_of
 from exo_supervisor.app.proxies import proxy_of
+from exo_supervisor.core.books.book import Prices
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.fleet_io.fetch import Fetcher
@@ -23,6 +25,7 @@ def listings(
     clouds: Client,
     house: Client,
     send: MemoryObjectSendStream[Event],
+    prices: Prices,
 ) -> Iterator[Listing]:
     """Ask the providers for their lists, those behind one proxy together."""
     ways: dict[tuple[Client, Proxy | None], list[Source]] = {}
@@ -30,7 +33,10 @@ def listings(
     for each in given.config.providers:
         if each.name in given.keys and each.name not in off:
             key = partial(current.key, each.name)
-            source = Source(ProviderName(each.name), each.base_url, key, each.dialect, each.local)
+            source = Source(
+                ProviderName(each.name), each.base_url, key, each.dialect, each.local,
+                list_of(prices, each, given.config.budget.currency),
+            )  # fmt: skip
             way = house if each.local else clouds, proxy_of(each)
             ways.setdefault(way, []).append(source)
     for way, sources in ways.items():

@@ -1,13 +1,30 @@
-"""Brings the shipped price book, which nobody has to wait for: a first answer comes later."""
+"""What providers ask: the user's rows, what a provider lists itself, and the shipped book.
 
+Nobody has to wait for the book: a first answer comes later.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from importlib.resources import files
+from urllib.parse import urlsplit
 
 import msgspec
+import structlog
 from anyio import to_thread
 
-from exo_supervisor.core.books.book import Book, Prices
+from exo_supervisor.config.schema import Config, PriceRow, Provider
+from exo_supervisor.core.books.amount import pico_of
+from exo_supervisor.core.books.book import Book, Dated, Match, Priced, Prices
+from exo_supervisor.core.books.price import Price
+from exo_supervisor.core.names import ModelId
+from exo_supervisor.fleet_io.provider_models import TakePrices
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 FILE = files("exo_supervisor.config") / "price_book.json"
+CURRENCY = "USD"
+"""Of the shipped book, and of what providers list and report."""
+_MILLION = 10**6
 
 
 class PriceBook:
@@ -15,13 +32,78 @@ class PriceBook:
 
     name = "price_book"
 
-    def __init__(self, prices: Prices) -> None:
-        self._prices = prices
+    def __init__(self, prices: Prices, content: Callable[[], bytes] = FILE.read_bytes) -> None:
+        self._prices, self._content = prices, content
 
     async def run(self) -> None:
         """Read the book, and have its prices hold from then on."""
-        self._prices.update(await to_thread.run_sync(_read))
+        try:
+            self._prices.update(await to_thread.run_sync(lambda: read_book(self._content())))
+        except (OSError, msgspec.DecodeError) as fault:
+            # A price that nobody knows is not 0: budgets refuse what costs an unknown sum.
+            log.warning("price_book_refused", file=str(FILE), why=str(fault))
 
 
-def _read() -> Book:
-    return msgspec.json.decode(FILE.read_bytes(), type=Book)
+def read_book(content: bytes) -> Book:
+    """Read a book as it is shipped; raises DecodeError where any of it is no price."""
+    return msgspec.json.decode(content, type=Book)
+
+
+def needs_book(config: Config) -> bool:
+    """Say whether anything is priced by the book: nothing is exchanged."""
+    return config.budget.currency == CURRENCY and bool(config.providers or config.ledger.reference)
+
+
+def own_prices(config: Config) -> Prices:
+    """Make the table of prices, with the user's own in it."""
+    rows: dict[str, dict[str, list[Dated]]] = {}
+    for row in config.prices:
+        since = "" if row.from_ is None else row.from_.isoformat()
+        models = rows.setdefault(row.provider, {})
+        models.setdefault(row.model.lower(), []).append(Dated(_price(row), since))
+    own = {
+        provider: sorted(
+            (Priced((_match(model),), tuple(dated)) for model, dated in models.items()),
+            key=lambda priced: priced.match[0].rule,  # `equals` goes before `starts_with`
+        )
+        for provider, models in rows.items()
+    }
+    return Prices({each.name: each.base_url for each in config.providers}, own)
+
+
+def _match(model: str) -> Match:
+    return Match("starts_with", "") if model == "*" else Match("equals", model)
+
+
+def _price(row: PriceRow) -> Price:
+    classes = ("input", "output", "cached", "cache_write", "cache_write_1h", "reasoning")
+    told = {name: getattr(row, name) for name in classes}
+    picos = {name: _pico(each, _MILLION) for name, each in told.items() if each is not None}
+    return msgspec.convert({**picos, "request": _pico(row.request)}, Price)
+
+
+def _pico(amount: float, per: int = 1) -> int:
+    """Return what the digits say that it was written with: there are fewer than a float holds."""
+    return pico_of(Decimal(repr(amount)), per)
+
+
+def list_of(prices: Prices, provider: Provider, currency: str) -> TakePrices | None:
+    """Return what takes in the prices that a provider lists; None: its list tells none.
+
+    Only OpenRouter's is known to say what its account will be charged.
+    """
+    host = urlsplit(provider.base_url).hostname or ""
+    if currency != CURRENCY or not (provider.preset == "openrouter" or host == "openrouter.ai"):
+        return None
+    told = -1, -1
+
+    def take(listed: Mapping[ModelId, Price | None]) -> None:
+        nonlocal told
+        prices.list(provider.name, {model.lower(): price for model, price in listed.items()})
+        found = len(listed), sum(price is None for price in listed.values())
+        if found != told:
+            told = found
+            known, unknown = found[0] - found[1], found[1]
+            log.info("prices_listed", provider=provider.name, known=known, unknown=unknown)
+
+    return take

@@ -24,7 +24,7 @@ from exo_supervisor.app.listings import listings
 from exo_supervisor.app.performer import Performer
 from exo_supervisor.app.pins import pin_watch, read_pins
 from exo_supervisor.app.policy import policy_of
-from exo_supervisor.app.price_book import PriceBook
+from exo_supervisor.app.price_book import PriceBook, needs_book, own_prices
 from exo_supervisor.app.proxies import proxies_of
 from exo_supervisor.app.records import Records, open_records
 from exo_supervisor.app.sources import Sources, awaited
@@ -86,7 +86,7 @@ async def serve(
     keys = {name: tuple(x.reveal() for x in held) or (None,) for name, held in given.keys.items()}
     policy = await _policy(given, pins, owned=border.owned)
     current = Current(policy, keys, given.secrets())
-    prices = Prices({each.name: each.base_url for each in config.providers}, {})
+    prices = own_prices(config)
     machine = Machine(current.policy(), clock(), prices)
     send, receive = anyio.create_memory_object_stream[Event](INBOX)
     nodes, clouds = open_sessions(border.why_not, most_kept=limits.file_limit() // 8)
@@ -114,7 +114,8 @@ async def serve(
             tasks.start_soon(conductor.run)
             _start(tasks, [health, placer, watch, instances, others, *records.services])
             _start(tasks, await _books(given, machine, conductor, prices, clock))
-            _start(tasks, [*listings(given, current, clouds, house, send), *sources.services])
+            lists = listings(given, current, clouds, house, send, prices)
+            _start(tasks, [*lists, *sources.services])
             _start(tasks, _advertise(given))
             await _listen(listener, given, clients)
             started()
@@ -148,10 +149,11 @@ async def _books(
     given: Given, machine: Machine, conductor: Conductor, prices: Prices, clock: Clock
 ) -> list[Service]:
     """Bring the price book; where there is a budget before anybody is served, and the calendar."""
-    book = PriceBook(prices)
+    book = [PriceBook(prices)] if needs_book(given.config) else []
     if not machine.tables.budgets.active:
-        return [book] if given.config.providers else []
-    await book.run()
+        return [*book]
+    for each in book:
+        await each.run()
     zone = zone_of(given.config.budget.time_zone)
     conductor.ask(calendar_read(time(), clock(), zone))
     return [CalendarWatch(zone, conductor.ask, time, clock, anyio.sleep)]

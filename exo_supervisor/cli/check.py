@@ -11,6 +11,7 @@ import msgspec
 
 from exo_supervisor.app import files
 from exo_supervisor.app.policy import fields_of, policy_of
+from exo_supervisor.app.price_book import CURRENCY
 from exo_supervisor.app.trial import Finding, try_all
 from exo_supervisor.app.who import client_tokens, who_of
 from exo_supervisor.cli.errors import FAILED
@@ -22,6 +23,7 @@ from exo_supervisor.cli.term import cell, note, say, table
 from exo_supervisor.client.json_object import Fields, fields, objects
 from exo_supervisor.config import where
 from exo_supervisor.config.read import Settings
+from exo_supervisor.config.schema import Config
 from exo_supervisor.config.shown import without_passwords
 from exo_supervisor.core.requests.rows import Rows
 from exo_supervisor.host.permissions import SERVICE_USER, unreadable_for
@@ -81,6 +83,7 @@ def _on_the_file(
             text = f"the user {SERVICE_USER} may not read {hidden}: chmod a+r, or give it its group"
             yield Finding("warn", "config", text)
     yield from _on_the_rows(settings)
+    yield from _on_the_money(settings.config)
     if running is None:
         return
     file = running.get("file")
@@ -121,6 +124,15 @@ def _on_the_rows(settings: Settings) -> Iterator[Finding]:
         if model.exo and ignored:
             text = f"{model.name}, its defaults ask for {', '.join(ignored)}, which no Exo does"
             yield Finding("warn", "model", text)
+
+
+def _on_the_money(config: Config) -> Iterator[Finding]:
+    """Warn of providers whose prices nobody knows, since nothing is exchanged."""
+    currency, priced = config.budget.currency, {row.provider for row in config.prices}
+    lacking = [each.name for each in config.providers if not each.local and each.name not in priced]
+    if currency != CURRENCY and lacking:
+        text = f"nothing is exchanged from {CURRENCY} to {currency}: without a [[price]] nobody"
+        yield Finding("warn", "price", f"{text} knows what these ask: {', '.join(lacking)}")
 
 
 def _on_the_token(settings: Settings) -> Iterator[Finding]:

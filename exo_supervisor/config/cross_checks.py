@@ -1,11 +1,13 @@
 """Whether values that are each right also fit together."""
 
+from datetime import date
 from difflib import get_close_matches
 from typing import cast
 
 from exo_supervisor.config.builder import Builder
 from exo_supervisor.config.client_checks import check_clients
 from exo_supervisor.config.literal import shown
+from exo_supervisor.config.money_checks import check_money
 from exo_supervisor.config.network_checks import is_public
 from exo_supervisor.config.row_checks import check_names, check_rows
 
@@ -13,7 +15,7 @@ _SERVING = ("exo", "cloud", "any_of", "fallback")
 """Keys of which a row needs one."""
 
 
-def cross_check(builder: Builder) -> None:
+def cross_check(builder: Builder, today: date) -> None:
     """Promise a fault in `builder` for each pair of values that contradict each other."""
     _rests(builder)
     _advertise(builder)
@@ -24,6 +26,7 @@ def cross_check(builder: Builder) -> None:
     check_clients(builder)
     for label in builder.listed("model"):
         _targets(builder, label)
+    check_money(builder, today)
 
 
 def _rests(builder: Builder) -> None:

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from math import inf
 from types import MappingProxyType
 from typing import cast
@@ -36,10 +37,12 @@ def read(
     file: str,
     environ: Mapping[str, str],
     flags: Mapping[str, object] = _NO_FLAGS,
+    today: date = date.max,
 ) -> Settings:
     """Merge flags, environment, file and defaults, in that order of precedence.
 
-    `text` is None where there is no file; `flags` maps dotted keys to values.
+    `text` is None where there is no file; `flags` maps dotted keys to values. By `today` prices
+    have to hold.
 
     :raises ConfigError: with every fault found: those of the file first, in its order.
     """
@@ -52,7 +55,7 @@ def read(
     for dotted, value in flags.items():
         table, _, key = dotted.partition(".")
         builder.put(table, key, value, _flag(key))
-    cross_check(builder)
+    cross_check(builder, today)
     if builder.faults:
         raise ConfigError(tuple(sorted(builder.faults, key=_order)))
     return Settings(builder.config(), builder.origins(), None if text is None else file)

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Literal, cast, get_args, get_origin
@@ -23,6 +24,7 @@ from exo_supervisor.config.network_checks import (
 )
 from exo_supervisor.config.not_yet import refusal
 from exo_supervisor.config.tables import unwrap, wants
+from exo_supervisor.config.tariff import take_tariff
 from exo_supervisor.config.time_zone import zone_problem
 from exo_supervisor.config.unfit import Unfit
 from exo_supervisor.core.keys import is_key
@@ -45,6 +47,7 @@ _TABLES: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
         "client.rate": take_rates,
         "client.budget": take_budget,
         "provider.budget": take_budget,
+        "power.tariff": take_tariff,
     }
 )
 """Keys whose values are tables of their own."""
@@ -128,9 +131,16 @@ def _take_one(key: str, kind: object, value: object, index: int | None = None) -
     if not _converts(value, kind):
         message = f"{where} wants {wants(kind)}{_limit(meta, value)}{_got(key, value)}"
         return Unfit("bad_value", message, _example(kind) or _near(plain, value), index)
+    if simple is float and meta and meta.extra and _decimals(value) > meta.extra["decimals"]:
+        message = f"{where} has more than {meta.extra['decimals']} decimals{_got(key, value)}"
+        return Unfit("bad_value", message, _example(kind), index)
     if isinstance(value, str) and (problem := _text_problem(key, value)):
         return Unfit("bad_value", f"{where} {problem[0]}", problem[1], index)
     return float(cast("int", value)) if simple is float else value
+
+
+def _decimals(value: object) -> int:
+    return -cast("int", Decimal(str(value)).as_tuple().exponent)
 
 
 def _converts(value: object, kind: object) -> bool:

@@ -4,6 +4,7 @@ Field names are the file's keys (`continue_` stands for `continue`, a word Pytho
 duration is in seconds. A type's description completes the sentence "KEY wants ...".
 """
 
+from datetime import date
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -123,6 +124,21 @@ ProxyUrl = Annotated[
         description="an HTTP CONNECT proxy's URL",
         examples=["http://proxy.example:3128"],
     ),
+]
+UnitPrice = Annotated[
+    float,
+    Meta(
+        ge=0,
+        le=1_000_000,
+        description="an amount of money from 0 to 1000000",
+        examples=[0.02],
+        extra={"decimals": 6},
+    ),
+]
+Day = Annotated[date, Meta(description="a day without quotes, as 2026-01-01")]
+Watts = Annotated[float, Meta(ge=0, le=100_000, description="watts, 0 or more", examples=[60.0])]
+Tariff = Annotated[
+    list[dict[str, object]], Meta(description='a list of { from = "HH:MM", price = AMOUNT }')
 ]
 Tier = Literal["exo", "cloud"]
 Privacy = Literal["any", "local_only"]
@@ -275,6 +291,41 @@ class Budget(Struct, frozen=True):
     unknown_price: Literal["deny", "allow"] = "deny"
 
 
+class Ledger(Struct, frozen=True):
+    """`[ledger]`: what is kept of what requests cost, and what savings are counted against."""
+
+    reference: Text = ""
+    "PROVIDER/MODEL."
+
+
+class PriceRow(Struct, frozen=True, kw_only=True):
+    """`[[price]]`: what a provider asks for a million tokens; None: as `input`, or as `output`."""
+
+    provider: ProviderName
+    model: Id
+    "`*` is all of the provider's that have no row of their own."
+    from_: Day | None = field(default=None, name="from")
+    "None: always. The newest that has begun holds."
+    input: UnitPrice
+    cached: UnitPrice | None = None
+    cache_write: UnitPrice | None = None
+    cache_write_1h: UnitPrice | None = None
+    output: UnitPrice
+    reasoning: UnitPrice | None = None
+    request: UnitPrice = 0.0
+    "For each request."
+
+
+class Power(Struct, frozen=True):
+    """`[power]`: what Exo's nodes use, and what a kWh costs; empty: nobody knows."""
+
+    watts: Watts = 0.0
+    "Of a node at work that does not tell its own."
+    idle_watts: Watts = 0.0
+    "Of that, what it would use anyway."
+    tariff: Tariff = field(default_factory=list[dict[str, object]])
+
+
 class Log(Struct, frozen=True):
     """`[log]`: how much is said on standard error, and in which form."""
 
@@ -296,4 +347,7 @@ class Config(Struct, frozen=True):
     models: tuple[Model, ...] = field(default=(), name="model")
     clients: tuple[Client, ...] = field(default=(), name="client")
     budget: Budget = Budget()
+    ledger: Ledger = Ledger()
+    prices: tuple[PriceRow, ...] = field(default=(), name="price")
+    power: Power = Power()
     log: Log = Log()

@@ -8,10 +8,10 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 from msgspec import Meta, Struct
 from msgspec.structs import FieldInfo, fields
 
-from exo_supervisor.config.schema import Client, Config, Model, Provider
+from exo_supervisor.config.schema import Client, Config, Model, PriceRow, Provider
 
 LISTED: Mapping[str, type[Struct]] = MappingProxyType(
-    {"provider": Provider, "model": Model, "client": Client}
+    {"provider": Provider, "model": Model, "client": Client, "price": PriceRow}
 )
 "Tables written `[[name]]`, any number of times."
 

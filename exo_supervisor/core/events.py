@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from exo_supervisor.core.books.budgets import Calendar, Span, Spent
+from exo_supervisor.core.books.price import Price
 from exo_supervisor.core.fleet.capacity import Capacity
 from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.load.allowance import Allowance
@@ -179,12 +180,16 @@ class AddressesRead(BaseEvent, frozen=True, kw_only=True):
 
 
 class ProviderListed(BaseEvent, frozen=True, kw_only=True):
-    """A provider told which models it has, of some the tokens that they take, and what they can."""
+    """A provider told which models it has, of some the tokens that they take, and what they can.
+
+    `prices` are what it asks for them, None for what nobody can know beforehand.
+    """
 
     provider: ProviderName
     models: tuple[ModelId, ...]
     contexts: dict[ModelId, int] = {}
     capabilities: dict[ModelId, tuple[str, ...]] = {}
+    prices: dict[ModelId, Price | None] = {}
 
 
 class ProviderFailed(BaseEvent, frozen=True, kw_only=True):

@@ -1,12 +1,14 @@
 """Asks each provider which models it has, at start and then every few minutes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
+from msgspec import UNSET
 
+from exo_supervisor.core.books.price import Price
 from exo_supervisor.core.events import Event, ProviderFailed, ProviderListed, ProviderVetted
 from exo_supervisor.core.names import ModelId, ProviderName
 from exo_supervisor.runtime.fetch import Get, GetError
@@ -26,14 +28,21 @@ _BAD_KEY = frozenset({401, 402, 403})
 _NO_ROUTE = frozenset({400, 404, 405, 410, 501})
 
 
+TakePrices = Callable[[Mapping[ModelId, Price | None]], None]
+
+
 class Source(NamedTuple):
-    """A provider, its base URL, and where its key is to be had at the moment of asking."""
+    """A provider, its base URL, and where its key is to be had at the moment of asking.
+
+    `priced` is told what it asks for its models, where its list can be trusted with that.
+    """
 
     name: ProviderName
     url: str
     key: Callable[[], str | None]
     dialect: str = "openai"
     local: bool = False
+    priced: TakePrices | None = None
 
 
 class Listing:
@@ -67,6 +76,8 @@ class Listing:
             event = await ask_for_list(self._get, source, self._timeout)
             await self._inbox.send(event)
             if isinstance(event, ProviderListed):
+                if source.priced is not None:
+                    source.priced(event.prices)
                 pause = FIRST_PAUSE
                 await anyio.sleep(
                     min(self._interval, VET_EVERY) if source.local else self._interval
@@ -121,6 +132,7 @@ def _judge(provider: ProviderName, reply: HttpAnswer) -> ProviderListed | Provid
         return ProviderFailed(provider=provider, why="bad_answer", detail=str(fault), answered=True)
     contexts = {model: facts.context for model, facts in models.items() if facts.context}
     can = {model: facts.capabilities for model, facts in models.items() if facts.capabilities}
+    prices = {model: facts.price for model, facts in models.items() if facts.price is not UNSET}
     return ProviderListed(
-        provider=provider, models=tuple(models), contexts=contexts, capabilities=can
+        provider=provider, models=tuple(models), contexts=contexts, capabilities=can, prices=prices
     )

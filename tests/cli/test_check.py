@@ -242,6 +242,24 @@ def test_a_row_whose_clouds_another_row_closes_is_warned_of(at_home: Path, capsy
     assert "shut, none" not in out
 
 
+@pytest.mark.parametrize(("currency", "warned"), [("USD", False), ("EUR", True)])
+def test_what_has_no_price_since_nothing_is_exchanged_is_warned_of(
+    at_home: Path, currency: str, *, warned: bool, capsys: Out
+) -> None:
+    named = at_home.with_name("named.toml")
+    named.write_text(
+        f'[discovery]\nstatic = []\n[budget]\ncurrency = "{currency}"\n'
+        '[[provider]]\nname = "p"\npreset = "xai"\n[[provider]]\nname = "q"\npreset = "openai"\n'
+        '[[provider]]\nname = "here"\npreset = "ollama"\nlocal = true\n'
+        '[[price]]\nprovider = "q"\nmodel = "*"\ninput = 1\noutput = 1\n'
+    )
+    main(["check", "--config", str(named)])
+    out = " ".join(capsys.readouterr().out.split())
+    text = "from USD to EUR: without a [[price]] nobody knows what these ask: p"
+    assert out.count(text) == warned
+    assert f"{text}," not in out
+
+
 def test_a_provider_that_needs_no_key_is_shown_as_that(
     service: Service, at_home: Path, capsys: Out
 ) -> None:

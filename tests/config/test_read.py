@@ -174,7 +174,8 @@ def test_the_configuration_is_rendered_with_its_origins() -> None:
     assert f"{'# stall is unset':<40} # default" in lines
     assert [line for line in lines if line.startswith("[")] == [
         "[server]", "[discovery]", "[health]", "[breaker]", "[retry]", "[timeouts]", "[routing]",
-        "[[provider]]", "[[provider]]", "[[model]]", "[[client]]", "[budget]", "[log]",
+        "[[provider]]", "[[provider]]", "[[model]]", "[[client]]", "[budget]",
+        "[ledger]", "[[price]]", "[power]", "[log]",
     ]  # fmt: skip
 
 

@@ -38,6 +38,15 @@ async def test_a_provider_is_asked_at_once_and_every_five_minutes() -> None:
     assert get.headers[0]["authorization"] == f"Bearer {KEY}"
 
 
+async def test_prices_are_taken_from_the_same_read_where_the_list_is_good_for_it() -> None:
+    get, told = FakeGet(), list[object]()
+    card = b'{"id":"a","pricing":{"prompt":"0.000001","completion":"-1"}}'
+    get.say(f"{BASE}/models", b'{"data":[' + card + b',{"id":"b"}]}')
+    await heard(get, 1.0, SOURCE._replace(priced=told.append))
+    assert told == [{A: None}]
+    assert len(get.headers) == 1
+
+
 async def test_a_provider_that_fails_is_asked_ever_less_often() -> None:
     get = FakeGet()
     get.answers[f"{BASE}/models"] = GetError("refused", "nothing listens there")

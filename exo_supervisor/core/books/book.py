@@ -73,14 +73,21 @@ class Book(Struct, frozen=True):
 
 NO_BOOK = Book("", "")
 
+Listed = Mapping[str, Price | None]
+"""Prices by a model's id, in lower case."""
+
 
 class Prices:
-    """Tells prices by a provider's name; `urls` say where each is, `own` are the user's."""
+    """Tells prices by a provider's name: the user's own first, what it lists itself, the book's.
+
+    `urls` say where each is; one that is nowhere is a seller by the book's own name.
+    """
 
     def __init__(
         self, urls: Mapping[str, str], own: Mapping[str, Sequence[Priced]], book: Book = NO_BOOK
     ) -> None:
         self._urls, self._own, self._book = urls, own, book
+        self._listed: dict[str, Listed] = {}
         self._found = Bounded[tuple[str, str], tuple[Priced, ...]](MOST_FOUND)
 
     def update(self, book: Book) -> None:
@@ -88,21 +95,39 @@ class Prices:
         self._book = book
         self._found.clear()
 
+    def list(self, provider: str, listed: Listed) -> None:
+        """Take in what a provider itself asks for its models; None: nobody can know beforehand."""
+        if listed != self._listed.get(provider):
+            self._listed[provider] = listed
+            self._found.clear()
+
     def of(self, provider: str, model: str, day: str) -> Price | None:
         """Return what a model costs at a provider on a day, None where nobody knows."""
         key = provider, model
         rows = self._found.get(key)
         if rows is None:
             rows = self._found[key] = tuple(self._find(provider, model.lower()))
-        return next((price for row in rows if (price := row.on(day)) is not None), None)
+        for row in rows:
+            if (price := row.on(day)) is not None:
+                return price
+        return None
 
     def _find(self, provider: str, model: str) -> Iterator[Priced]:
-        shipped = self._seller(provider)
-        for row in (*self._own.get(provider, ()), *(() if shipped is None else shipped.models)):
-            if any(match.fits(model) for match in row.match):
-                yield row
+        yield from _fitting(self._own.get(provider, ()), model)
+        listed = self._listed.get(provider, {})
+        if model in listed:
+            price = listed[model]
+            yield from () if price is None else (Priced((), (Dated(price),)),)
+        elif (shipped := self._seller(provider)) is not None:
+            yield from _fitting(shipped.models, model)
 
     def _seller(self, provider: str) -> Seller | None:
+        sellers = self._book.sellers
         url = self._urls.get(provider)
-        sellers = self._book.sellers.values()
-        return next((each for each in sellers if url and re.match(each.url, url)), None)
+        if url is None:
+            return sellers.get(provider)
+        return next((each for each in sellers.values() if re.match(each.url, url)), None)
+
+
+def _fitting(rows: Sequence[Priced], model: str) -> Iterator[Priced]:
+    return (row for row in rows if any(match.fits(model) for match in row.match))

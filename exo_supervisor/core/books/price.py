@@ -4,7 +4,11 @@ Providers price a million tokens with at most six decimals, so that a token cost
 pico-units and sums are exact, in whatever order they are made.
 """
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Pico = Annotated[int, Meta(ge=0, le=10**18)]
 
 
 class Tokens(Struct, frozen=True, gc=False):
@@ -29,14 +33,14 @@ class Price(Struct, frozen=True, gc=False, omit_defaults=True):
     that it reaches, all tokens cost what the tier says: there is no price of a part.
     """
 
-    input: int
-    output: int
-    cached: int | None = None
-    cache_write: int | None = None
-    cache_write_1h: int | None = None
-    reasoning: int | None = None
-    request: int = 0
-    above: int = 0
+    input: Pico
+    output: Pico
+    cached: Pico | None = None
+    cache_write: Pico | None = None
+    cache_write_1h: Pico | None = None
+    reasoning: Pico | None = None
+    request: Pico = 0
+    above: Pico = 0
     tiers: tuple["Price", ...] = ()
 
     def at(self, prompt: int) -> "Price":

@@ -14,6 +14,7 @@ from exo_supervisor.wire.capabilities import capabilities_of
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import FALSE, TRUE, Ask, ChatRequest, Fields, Kind
 from exo_supervisor.wire.errors import WireError
+from exo_supervisor.wire.openai.pricing import price_of
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
 
 _CONTEXTS = (
@@ -135,7 +136,7 @@ def _name(card: object) -> str | None:
 def _facts(card: dict[str, object]) -> ModelFacts:
     told = (card.get(name) for name in _CONTEXTS)
     context = next((size for size in told if type(size) is int and size > 0), 0)
-    return ModelFacts(context, capabilities_of(card))
+    return ModelFacts(context, capabilities_of(card), price_of(card))
 
 
 def url(base: str, kind: Kind) -> str:

@@ -1,0 +1,49 @@
+"""Whether what is said of money names what there is, and leaves no gap."""
+
+from datetime import date
+from difflib import get_close_matches
+from typing import cast
+
+from exo_supervisor.config.builder import Builder
+from exo_supervisor.config.literal import shown
+
+_ALWAYS = date.min
+
+
+def check_money(builder: Builder, today: date) -> None:
+    """Promise a fault for each row of a price that holds for nobody, or too late, or twice."""
+    begun: dict[tuple[str, str], bool] = {}
+    first: dict[tuple[str, str, date], int | None] = {}
+    refused = {fault.key for fault in builder.faults}
+    for label in builder.listed("price"):
+        row = builder.values[label]
+        if "provider" not in row or "model" not in row or f"{label}.from" in refused:
+            continue
+        provider, model = str(row["provider"]), str(row["model"])
+        since = cast("date", row.get("from", _ALWAYS))
+        key = provider, model.lower()
+        begun[key] = begun.get(key, False) or since <= today
+        if provider not in builder.provider_names:
+            _refuse_provider(builder, label, provider)
+        line = builder.tables[label].line
+        if (*key, since) in first:
+            before = first[*key, since]
+            hint = f"first on line {before}" if before else "take one of them out"
+            message = f"the price of {shown(model)} at {provider} is given twice for the same day"
+            builder.refuse(builder.tables[label], label, "bad_value", message, hint)
+        first.setdefault((*key, since), line)
+    for label in builder.listed("price"):
+        row = builder.values[label]
+        key = str(row.get("provider")), str(row.get("model")).lower()
+        if not begun.pop(key, True):
+            message = f"the price of {shown(row['model'])} at {key[0]} has a gap: no row has begun"
+            hint = "add a row without `from` for what holds before"
+            builder.refuse(builder.places[f"{label}.from"](None), label, "bad_value", message, hint)
+
+
+def _refuse_provider(builder: Builder, label: str, provider: str) -> None:
+    message = f"price.provider names no [[provider]], got {shown(provider)}"
+    near = get_close_matches(provider, builder.provider_names, n=1)
+    hint = f"similar name: `{near[0]}`" if near else "add the [[provider]] of that name"
+    place = builder.places[f"{label}.provider"](None)
+    builder.refuse(place, f"{label}.provider", "bad_value", message, hint)
