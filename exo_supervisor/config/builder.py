@@ -4,6 +4,7 @@ from collections.abc import Callable, Container, Mapping
 from types import MappingProxyType
 
 import msgspec
+from msgspec import NODEFAULT
 
 from exo_supervisor.config.fault import ConfigFault, Kind, Position
 from exo_supervisor.config.presets import preset_of
@@ -61,9 +62,10 @@ class Builder:
 
     def get(self, label: str, key: str) -> object:
         """Promise the value put last, else the default; None where there is neither."""
-        info = KEYS[label.partition("[")[0]][key]
-        default = None if info.required else info.default
-        return self.values[label].get(key, default)
+        info, given = KEYS[label.partition("[")[0]][key], self.values[label]
+        if key in given or info.required:
+            return given.get(key)
+        return info.default if info.default_factory is NODEFAULT else info.default_factory()
 
     def listed(self, table: str) -> list[str]:
         return [label for label in self.tables if label.startswith(f"{table}[")]

@@ -21,12 +21,13 @@ class _Step(Struct, forbid_unknown_fields=True, rename={"since": "from"}):
 
 def take_tariff(key: str, value: object) -> list[dict[str, object]] | Unfit:
     """Return the steps in the order of the day, or the first thing that is wrong with them."""
-    listed = cast("list[object]", value) if isinstance(value, list) else None
-    if listed is None or len(listed) > _MOST:
-        message = f"{key} wants a list of at most {_MOST} steps, got {shown(listed or value)}"
+    given = cast("list[object] | str", value if isinstance(value, list) else shown(value))
+    if isinstance(given, str) or len(given) > _MOST:
+        got = given if isinstance(given, str) else "more"
+        message = f"{key} wants a list of at most {_MOST} steps, got {got}"
         return Unfit("wrong_type", message, _EXAMPLE)
     steps: dict[str, float] = {}
-    for index, each in enumerate(listed):
+    for index, each in enumerate(given):
         where = f"{key}[{index}]"
         try:
             step = msgspec.convert(each, _Step)
