@@ -11,17 +11,19 @@ from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.event_stream import EVENTS, EventStream
 from exo_supervisor.serve.control.handed_over import HandedOver
+from exo_supervisor.serve.control.inspecting import INSPECT, Inspecting
 from exo_supervisor.serve.control.page import Page
 from exo_supervisor.serve.control.plain import answer
 from exo_supervisor.serve.control.recorded import REQUESTS, SHIFTS, Recorded
 from exo_supervisor.serve.control.routes import Below, Routes
 from exo_supervisor.serve.control.token_orders import TOKENS, TokenOrders
+from exo_supervisor.serve.inspector import Inspector
 from exo_supervisor.serve.tokens import Tokens
 
 
 def handed_over(
     machine: Machine, ask: Callable[[Event], None], about: About, admin_group: int | None,
-    tokens: Tokens, clients: Clients,
+    tokens: Tokens, clients: Clients, inspector: Inspector,
 ) -> HandedOver:  # fmt: skip
     """Make what answers the requests of one listener that are no chats."""
     authority = Authority(admin_group)
@@ -30,6 +32,7 @@ def handed_over(
         TOKENS: TokenOrders(tokens, clients, authority).look,
         REQUESTS: recorded.requests,
         SHIFTS: recorded.shifts,
+        INSPECT: Inspecting(inspector, clients, authority).look,
         PAGE: Page(clients.sessions).look,
     }
     if about.pulse is not None:

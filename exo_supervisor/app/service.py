@@ -36,7 +36,6 @@ from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.admission import Gate
-from exo_supervisor.core.requests.catalog import Catalog
 from exo_supervisor.discovery.pins import Pins
 from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.health import Health
@@ -53,6 +52,7 @@ from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.late import Late
 from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.ingress import Ingress
+from exo_supervisor.serve.inspector import Inspector
 from exo_supervisor.serve.listener import Listener
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.target import DISPATCHED
@@ -104,11 +104,10 @@ async def serve(
         tokens = await open_tokens(given)
         clients = Clients(who_of(config, policy.clients), tokens.client_of)
         about = _about(given, sources, live, records, machine)
-        others = _others(given, machine, conductor, about, tokens, clients)
+        inspector = Inspector(machine.catalog, current.hide)
+        others = _others(given, machine, conductor, about, tokens, clients, inspector)
         upstream = Upstream(nodes, clouds, current.keys, proxies_of(config), house=house)
-        ingress = _ingress(
-            given, current, conductor, live, sinks, upstream, prices, machine.catalog
-        )
+        ingress = _ingress(given, current, conductor, live, sinks, upstream, prices, inspector)
         listener = _listener(given, ingress, others, clients, clock)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
@@ -120,6 +119,7 @@ async def serve(
             await _listen(listener, given, clients)
             started()
             await stop()
+            inspector.end("drain")
             await _drain(listener, live, records.feed)
             tasks.cancel_scope.cancel()
     for side, client in (("nodes", nodes), ("clouds", clouds), ("house", house)):
@@ -188,7 +188,7 @@ def _ingress(
     sinks: Sinks,
     upstream: Upstream,
     prices: Prices,
-    catalog: Catalog,
+    inspector: Inspector,
 ) -> Ingress:
     """Join what takes chats in with what asks the core and with what asks the targets."""
     config = given.config
@@ -201,8 +201,9 @@ def _ingress(
         prices=prices,
     )
     gate = Gate(config.server.max_requests)
+    most = config.server.max_body_bytes
     return Ingress(
-        context, gate, live, sinks.done, config.server.max_body_bytes, catalog, sinks.started
+        context, gate, live, sinks.done, most, inspector.catalog, sinks.started, inspector
     )
 
 
@@ -222,7 +223,7 @@ def _listener(
 
 def _others(
     given: Given, machine: Machine, conductor: Conductor, about: About, tokens: Tokens,
-    clients: Clients,
+    clients: Clients, inspector: Inspector,
 ) -> Late:  # fmt: skip
     """Make what answers all but chats, once somebody asks for it.
 
@@ -237,7 +238,9 @@ def _others(
 
     async def make() -> "HandedOver":
         handed_over = await to_thread.run_sync(bring)
-        return handed_over(machine, conductor.ask, about, given.admin_group, tokens, clients)
+        return handed_over(
+            machine, conductor.ask, about, given.admin_group, tokens, clients, inspector
+        )
 
     return Late(make)
 

@@ -10,11 +10,15 @@ _SHORT = {flag.short: flag for flag in FLAGS.values() if flag.short}
 _VERSION = ("--version", "-V")
 _HOTTEST = 2
 _DIGITS = 10
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 NAN, INF = float("nan"), float("inf")
 
 
 class Arguments(NamedTuple):
-    """What the person asked for; `deadline` is in seconds, `None` means not said."""
+    """What the person asked for; `None` means not said.
+
+    `deadline` and `lasting` (the flag `for`) are in seconds.
+    """
 
     verb: str = ""
     words: tuple[str, ...] = ()
@@ -40,6 +44,9 @@ class Arguments(NamedTuple):
     deadline: float | None = None
     wait: float | None = None
     days: int | None = None
+    lasting: float | None = None
+    next: int | None = None
+    client: str | None = None
     open: bool = False
 
 
@@ -79,6 +86,9 @@ def parse(argv: Sequence[str]) -> Arguments:
         deadline=_seconds("deadline", values),
         wait=_seconds("wait", values),
         days=_whole("days", values, "90"),
+        lasting=_lasting(values.get("for")),
+        next=_whole("next", values, "20"),
+        client=values.get("client"),
         open="open" in switches,
     )
 
@@ -155,6 +165,20 @@ def _seconds(flag: str, values: Mapping[str, str]) -> float | None:
     if not 0 < seconds < INF:
         raise misuse(f"--{flag} wants seconds above 0, got `{text}`", f"--{flag} 60")
     return seconds
+
+
+def _lasting(text: str | None) -> float | None:
+    """Read a time such as `90s`, `10m` or `2h`; a number alone is seconds."""
+    if text is None:
+        return None
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _SECONDS else (text, "s")
+    try:
+        found = float(number) * _SECONDS[unit] if number.isascii() else NAN
+    except ValueError:
+        found = NAN
+    if not 0 < found < INF:
+        raise misuse(f"--for wants a time as 90s, 10m or 2h, got `{text}`", "--for 10m")
+    return found
 
 
 def _fits(name: str, words: Sequence[str], flags: Sequence[str]) -> None:

@@ -56,6 +56,9 @@ FLAGS = {
         Flag("run", "", "start the program with it"),
         Flag("yes", "", "do not ask before what cannot be undone"),
         Flag("days", "NUMBER", "the new token ends after so many"),
+        Flag("for", "TIME", "so long at most, as 90s, 10m or 2h"),
+        Flag("next", "NUMBER", "so many requests at most"),
+        Flag("client", "NAME", "those of this client alone"),
         Flag("deadline", "SECONDS", "give up after this time"),
         Flag("open", "", "open it in a browser, even where none seems to be"),
     )
@@ -167,6 +170,16 @@ VERBS = {
             "show it all on a page in the browser, while this runs",
             ("hud", "hud --open"),
             flags=("open",),
+        ),
+        Verb(
+            "inspect",
+            MORE,
+            "inspection",
+            "show the next requests and answers whole; nothing is kept",
+            ("inspect --for 10m", "inspect --client kids --next 3", "inspect stop"),
+            flags=("for", "next", "client"),
+            words="[stop]",
+            most=1,
         ),
         Verb("version", MORE, "version", "print the version", ("version", "version --json")),
         Verb(

@@ -28,6 +28,7 @@ from exo_supervisor.serve import usage
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.continuation import Broken, Continuation
+from exo_supervisor.serve.inspector import Tap
 from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
@@ -67,7 +68,7 @@ class Exchange:
     __slots__ = (
         "_chat", "_context", "_continuation", "_flushing_since", "_headers", "_keepalive_at",
         "_operation", "_order", "_owner", "_until", "asking", "attempt", "choice", "limit", "over",
-        "record", "reply", "request", "response", "room", "streams", "tried", "upstream",
+        "record", "reply", "request", "response", "room", "streams", "tap", "tried", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +96,7 @@ class Exchange:
         self.tried: list[AttemptDone] = []
         self.choice: Choice | None = None
         """Why no target was asked, or no other one."""
+        self.tap: Tap | None = None
         self.asking = self.over = False
 
     def now(self) -> float:
@@ -167,6 +169,8 @@ class Exchange:
         if call is None:
             self.ended(attempt, Failure(Fault.BAD_KEY))
         else:
+            if self.tap is not None:
+                self.tap.send(start, call)
             attempt.sent(call)
 
     def _refuse(self, refusal: Refusal) -> None:

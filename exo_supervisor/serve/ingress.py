@@ -9,7 +9,7 @@ from collections.abc import Callable
 from math import inf
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, field
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
@@ -23,6 +23,7 @@ from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.crashes import guarded, guarded_part, refusal_of
 from exo_supervisor.serve.encodings import BodyDecoder, read_codings, too_large
 from exo_supervisor.serve.exchange import Exchange, Order
+from exo_supervisor.serve.inspector import Inspector
 from exo_supervisor.serve.live import LiveRequests, Timer
 from exo_supervisor.serve.profiles import operation_for
 from exo_supervisor.serve.request_headers import PLAIN, read_headers
@@ -53,6 +54,7 @@ class Ingress(Struct, frozen=True):
     catalog: Catalog | None = None
     """Knows what rows fill into requests; without it none does."""
     started: Callable[[RequestLine], None] = lambda _: None
+    inspector: Inspector = field(default_factory=Inspector)
 
     def begin(
         self, client: Client, head: Head, wrong: Refusal | None = None,
@@ -226,10 +228,14 @@ class Reception:
             ingress.gate.bodies.close(self._sender)
         record.status = self.response.status
         record.duration = in_micros(ingress.context.clock() - self.began)
-        if self.exchange is None:
+        exchange = self.exchange
+        if exchange is None:
             ingress.done(RequestDone(record))
-        else:
-            ingress.done(RequestDone(record, self.exchange.tried, self.exchange.choice))
+            return
+        done = RequestDone(record, exchange.tried, exchange.choice)
+        ingress.done(done)
+        if exchange.tap is not None:
+            exchange.tap.end(done)
 
     # ---------------------------------------------------------------- within
 
@@ -284,6 +290,10 @@ class Reception:
         self.exchange = exchange = Exchange(
             ingress.context, self, operation, chat, self._headers, self.response, self.record
         )
+        if ingress.inspector.inspection is not None:
+            exchange.tap = ingress.inspector.tap(
+                self.response, self._head, body, chat.model, self._rule, self._headers
+            )
         if exchange.limit != inf:
             self._alarm = ingress.live.look_at(self, exchange.limit)
         ingress.started(self.record)

@@ -6,7 +6,7 @@ everything between awake. From its commit on there is no way back: what cannot b
 answer says so in the stream, and is cut.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -46,6 +46,11 @@ class Response:
         self._stream: Reply | None = None  # what was last known of it, once its head is out
         self.status = 0
         self.committed = self.over = False
+
+    def tap(self, tapped: Callable[[Client], Client]) -> None:
+        """Write from now on to what takes the place of the client, and hands on to it."""
+        self._client = tapped(self._client)
+        self.write = self._client.write
 
     @property
     def full(self) -> bool:

@@ -51,6 +51,14 @@ class Call(Protocol):
     """One request to a target, from its sending to its answer's end."""
 
     @property
+    def head(self) -> bytes:
+        """What stands before its body, as it is sent."""
+        ...
+
+    @property
+    def body(self) -> bytes: ...
+
+    @property
     def sent(self) -> int:
         """How many bytes of it went out."""
         ...

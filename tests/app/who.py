@@ -41,6 +41,7 @@ ORDERS: Final = {
     "`models`": ("models/nowhere/place", "models/nowhere/remove"),
     "`breaker`": ("breakers/nowhere/open", "breakers/nowhere/close", "breakers/nowhere/auto"),
     "`nodes`": ("nodes/nowhere/trust", "nodes/nowhere/untrust", "nodes/forget"),
+    "`inspect`": ("inspect?client=nowhere",),
     "`token`": ("tokens/nowhere/new", "tokens/nowhere/revoke"),
 }
 """By their verbs; what they are given for is nowhere, so that whoever may order gets a 404."""

@@ -62,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         server.routes.get(f"{self.command} {self.path}", _nothing)(self)
 
-    do_GET = do_POST = _answer  # noqa: N815  the parent's names
+    do_GET = do_POST = do_DELETE = _answer  # noqa: N815  the parent's names
 
 
 class Service:

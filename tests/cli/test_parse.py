@@ -28,6 +28,14 @@ def test_a_prompt_is_made_of_all_words_and_a_double_dash_protects_them() -> None
 
 
 @pytest.mark.parametrize(
+    ("said", "found"),
+    [("90", 90), ("1.5s", 1.5), ("10m", 600), ("2h", 7200), ("9999d", 863_913_600)],
+)
+def test_a_time_has_its_unit(said: str, found: float) -> None:
+    assert parse(["inspect", "--for", said]).lasting == found
+
+
+@pytest.mark.parametrize(
     ("argv", "message"),
     [
         (["stats"], "unknown verb `stats`, similar: `status`"),
@@ -57,6 +65,14 @@ def test_a_prompt_is_made_of_all_words_and_a_double_dash_protects_them() -> None
         (["chat", "--privacy", "any"], "--privacy wants `local_only`, got `any`"),
         (["chat", "--deadline", "soon"], "--deadline wants seconds above 0, got `soon`"),
         (["chat", "--deadline", "-5"], "--deadline wants seconds above 0, got `-5`"),
+        (["inspect", "--for", "soon"], "--for wants a time as 90s, 10m or 2h, got `soon`"),
+        (["inspect", "--for", "0"], "--for wants a time as 90s, 10m or 2h, got `0`"),
+        (["inspect", "--for", "-5"], "--for wants a time as 90s, 10m or 2h, got `-5`"),
+        (["inspect", "--for", "m"], "--for wants a time as 90s, 10m or 2h, got `m`"),
+        (["inspect", "--for", "infh"], "--for wants a time as 90s, 10m or 2h, got `infh`"),
+        (["inspect", "--for="], "--for wants a value"),
+        (["inspect", "--next", "0"], "--next wants a number above 0, got `0`"),
+        (["inspect", "it", "all"], "inspect does not take the word `all`"),
         (["chat", "--deadline", "inf"], "--deadline wants seconds above 0, got `inf`"),
     ],
 )

@@ -113,6 +113,63 @@ GUARDS = (
         'if config.routing.privacy != "local_only":', "if True:",
         "tests/hostile/test_private_faults.py",
     ),
+    Guard(
+        "an inspection and a request's header", f"{SERVE}/inspector.py",
+        "return kept or headers.local_only or", "return kept or",
+        "tests/serve/test_inspector.py",
+    ),
+    Guard(
+        "an inspection and a client's rule", f"{SERVE}/inspector.py",
+        "headers.local_only or rule.local_only", "headers.local_only",
+        "tests/serve/test_inspector.py",
+    ),
+    Guard(
+        "an inspection and a model's row, or the whole house", f"{SERVE}/inspector.py",
+        "kept = self.catalog is None or self.catalog.may_stay(model)",
+        "kept = self.catalog is None",
+        "tests/serve/test_inspector.py",
+    ),
+    Guard(
+        "an inspection and a name that nobody knows yet", f"{CORE}/requests/catalog.py",
+        "return isinstance(route, str) or route.local_only",
+        "return not isinstance(route, str) and route.local_only",
+        "tests/serve/test_inspector.py",
+    ),
+    Guard(
+        "an inspection and a rule that comes meanwhile", f"{SERVE}/inspector.py",
+        "if tap.stays():", "if False:",
+        "tests/serve/test_inspector.py",
+    ),
+    Guard(
+        "what root inspects is root's", f"{SERVE}/inspector.py",
+        "if asker == ROOT or not private]", "]",
+        "tests/serve/test_inspector.py",
+    ),
+    Guard(
+        "nobody inspects over TCP", f"{SERVE}/control/inspecting.py",
+        "if asker is None:", "if False:",
+        "tests/serve/control/test_inspecting.py",
+    ),
+    Guard(
+        "who inspects may give orders", f"{SERVE}/control/inspecting.py",
+        'self._authority.check(request, f"inspect {request.method}")', "pass",
+        "tests/app/test_who.py",
+    ),
+    Guard(
+        "no key is inspected: headers by their names", "exo_supervisor/wire/redact.py",
+        "SECRET if any(part in name for part in _NAMES) else hide(value)", "hide(value)",
+        "tests/wire/test_redact.py",
+    ),
+    Guard(
+        "no key is inspected: in a body", f"{SERVE}/control/inspecting.py",
+        '"text": redact(body.text(), hide)', '"text": body.text()',
+        "tests/serve/test_inspector.py",
+    ),
+    Guard(
+        "no key is inspected: in pieces", "exo_supervisor/wire/redact.py",
+        "if hidden == joined:", "if True:",
+        "tests/wire/test_redact.py",
+    ),
 )  # fmt: skip
 
 

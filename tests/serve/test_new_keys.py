@@ -22,7 +22,7 @@ START = StartAttempt(
 class Wire:
     """Takes what is sent, and answers nothing."""
 
-    sent = 0
+    sent, head, body = 0, b"", b""
 
     def __init__(self) -> None:
         self.heads: list[bytes] = []

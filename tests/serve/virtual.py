@@ -183,7 +183,7 @@ class Call:
     def __init__(self, loop: Loop, listener: Listener, url: str, body: bytes) -> None:
         self._loop, self.listener, self.url, self.body = loop, listener, url, body
         self.paused, self.headed, self.end = False, False, ""
-        self.pauses, self.sent = 0, len(body)
+        self.pauses, self.sent, self.head = 0, len(body), b"POST / HTTP/1.1\r\n\r\n"
         self._waiting: deque[Callable[[], None]] = deque()
 
     def pause_reading(self) -> None:

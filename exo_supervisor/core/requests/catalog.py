@@ -131,6 +131,11 @@ class Catalog:
             within, local_only=found.local_only, plain=within.plain and found.plain
         )
 
+    def may_stay(self, name: str) -> bool:
+        """Say whether what is asked by a name must stay; of one that nobody knows yet it may be."""
+        route = self.lookup(name)
+        return isinstance(route, str) or route.local_only
+
     def _stays(self, *names: str) -> bool:
         """Say whether what goes by these names must stay: one row that keeps it is enough."""
         return any(name in self._private or self._rows.keeps(name) for name in names)
