@@ -17,7 +17,7 @@ from msgspec.structs import asdict
 from exo_supervisor import __version__
 from exo_supervisor.app.beat import Beat
 from exo_supervisor.app.border import border_of
-from exo_supervisor.app.calendar import CalendarWatch, calendar_read
+from exo_supervisor.app.budgets import BudgetWatch, session_salt
 from exo_supervisor.app.given import Given
 from exo_supervisor.app.instances import instance_file, read_own
 from exo_supervisor.app.listings import listings
@@ -30,7 +30,6 @@ from exo_supervisor.app.records import Records, open_records
 from exo_supervisor.app.sources import Sources, awaited
 from exo_supervisor.app.who import clients_seen, open_tokens, who_of
 from exo_supervisor.config.time_zone import zone_of
-from exo_supervisor.core.books.book import Prices
 from exo_supervisor.core.effects import say
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
@@ -44,7 +43,6 @@ from exo_supervisor.host import limits, systemd
 from exo_supervisor.runtime.conductor import INBOX, Conductor
 from exo_supervisor.runtime.current import Current
 from exo_supervisor.runtime.restarts import Restarts
-from exo_supervisor.runtime.sinks import Sinks
 from exo_supervisor.runtime.supervise import Service, supervise
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.context import Context
@@ -107,12 +105,14 @@ async def serve(
         inspector = Inspector(machine.catalog, current.hide)
         others = _others(given, machine, conductor, about, tokens, clients, inspector)
         upstream = Upstream(nodes, clouds, current.keys, proxies_of(config), house=house)
-        ingress = _ingress(given, current, conductor, live, sinks, upstream, prices, inspector)
+        ingress = await _ingress(
+            given, current, conductor, live, records, upstream, machine, inspector
+        )
         listener = _listener(given, ingress, others, clients, clock)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conductor.run)
             _start(tasks, [health, placer, watch, instances, others, *records.services])
-            _start(tasks, await _books(given, machine, conductor, prices, clock))
+            _start(tasks, await _books(given, machine, conductor, records))
             lists = listings(given, current, clouds, house, send, prices)
             _start(tasks, [*lists, *sources.services])
             _start(tasks, _advertise(given))
@@ -146,17 +146,19 @@ async def _policy(given: Given, pins: Pins, *, owned: bool) -> Policy:
 
 
 async def _books(
-    given: Given, machine: Machine, conductor: Conductor, prices: Prices, clock: Clock
+    given: Given, machine: Machine, conductor: Conductor, records: Records
 ) -> list[Service]:
-    """Bring the price book; where there is a budget before anybody is served, and the calendar."""
-    book = [PriceBook(prices)] if needs_book(given.config) else []
+    """Bring the price book; where there is a budget before anybody is served, and what is spent."""
+    book = [PriceBook(machine.tables.prices)] if needs_book(given.config) else []
     if not machine.tables.budgets.active:
         return [*book]
     for each in book:
         await each.run()
     zone = zone_of(given.config.budget.time_zone)
-    conductor.ask(calendar_read(time(), clock(), zone))
-    return [CalendarWatch(zone, conductor.ask, time, clock, anyio.sleep)]
+    spent = None if records.ledger is None else records.ledger.spent
+    watch = BudgetWatch(zone, conductor.ask, spent, time, get_running_loop().time, anyio.sleep)
+    await watch.restore()
+    return [watch]
 
 
 def _health(
@@ -180,31 +182,32 @@ def _conductor(
     return Conductor(machine, inbox, performer.perform, beat=beat.send, idle=idle, clock=clock)
 
 
-def _ingress(
+async def _ingress(
     given: Given,
     current: Current,
     conductor: Conductor,
     live: LiveRequests,
-    sinks: Sinks,
+    records: Records,
     upstream: Upstream,
-    prices: Prices,
+    machine: Machine,
     inspector: Inspector,
 ) -> Ingress:
     """Join what takes chats in with what asks the core and with what asks the targets."""
-    config = given.config
+    config, sinks = given.config, records.sinks
+    kept = machine.tables.budgets.follows_sessions()
     context = Context(
         ask=conductor.ask,
         upstream=upstream,
         total=config.timeouts.total,
         head=config.server.head,
         hide=current.hide,
-        prices=prices,
+        prices=machine.tables.prices,
+        salt=await session_salt(given.state, kept=kept),
+        reserve=None if records.ledger is None else records.ledger.reserve,
     )
     gate = Gate(config.server.max_requests)
     most = config.server.max_body_bytes
-    return Ingress(
-        context, gate, live, sinks.done, most, inspector.catalog, sinks.started, inspector
-    )
+    return Ingress(context, gate, live, sinks.done, most, machine.catalog, sinks.started, inspector)
 
 
 def _listener(

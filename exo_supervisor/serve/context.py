@@ -16,6 +16,7 @@ from exo_supervisor.core.events import Event
 from exo_supervisor.core.keys import hide_shapes
 from exo_supervisor.serve.room import Room
 from exo_supervisor.serve.upstream import Upstream
+from exo_supervisor.views.booked import Reservation
 
 
 class Context(Struct, frozen=True):
@@ -37,7 +38,9 @@ class Context(Struct, frozen=True):
     """Takes our keys, and what looks like one, out of a target's words."""
     prices: Prices = field(default_factory=lambda: Prices({}, {}))
     salt: bytes = field(default_factory=lambda: token_bytes(16))
-    """Of this run alone: what is remembered of a conversation names it to nobody."""
+    """A secret of ours: what is remembered of a conversation names it to nobody."""
+    reserve: Callable[[Reservation, Callable[[], None]], None] | None = None
+    """Writes down what an attempt may cost, and calls back, once, when it may begin."""
 
     def price_of(self, provider: str, model: str) -> Price | None:
         """Return what a model costs at a provider today."""

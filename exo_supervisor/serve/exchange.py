@@ -28,11 +28,13 @@ from exo_supervisor.serve import usage
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.continuation import Broken, Continuation
+from exo_supervisor.serve.crashes import guarded
 from exo_supervisor.serve.inspector import Tap
 from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
 from exo_supervisor.serve.upstream import dialect_of
+from exo_supervisor.views.booked import Reservation
 from exo_supervisor.views.request_done import AttemptDone, RequestLine, in_micros
 from exo_supervisor.wire.chat.echo import without_request
 from exo_supervisor.wire.chat.judge import Media
@@ -67,8 +69,9 @@ class Exchange:
 
     __slots__ = (
         "_chat", "_context", "_continuation", "_flushing_since", "_headers", "_keepalive_at",
-        "_operation", "_order", "_owner", "_until", "asking", "attempt", "choice", "limit", "over",
-        "record", "reply", "request", "response", "room", "streams", "tap", "tried", "upstream",
+        "_opening", "_operation", "_order", "_owner", "_until", "asking", "attempt", "choice",
+        "limit", "over", "record", "reply", "request", "response", "room", "session", "streams",
+        "tap", "tried", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +93,9 @@ class Exchange:
         self._flushing_since: float | None = None
         self._continuation: Continuation | None = None
         self._order: StartAttempt | Refuse | None = None
+        self._opening: StartAttempt | None = None
+        """What begins once it is written down what it may cost."""
+        self.session = 0
         self.attempt: Attempt | None = None
         self.reply = Reply(self.request, int(context.wall()), chat.model, chat)
         """What the writer of the last attempt was told."""
@@ -106,17 +112,16 @@ class Exchange:
     def begin(self) -> None:
         """Tell the core, and do as it says."""
         chat, headers = self._chat, self._headers
-        named, session = headers.session or session_in_body(chat), 0
-        if named:
+        if named := headers.session or session_in_body(chat):
             who = f"{self.record.client} {self.record.client_uid}"
-            session = self._context.number_of(named, who)
+            self.session = self._context.number_of(named, who)
         self.ask(
             RequestArrived(
                 request=self.request, model=chat.model, deadline=self._until,
                 draw=self._context.draw(), route=headers.route, local_only=headers.local_only,
                 demands=chat.demands, native_demands=chat.native_demands, dialect=chat.dialect,
                 hazards=chat.hazards, size=len(chat.prompt), client=self.record.client,
-                session=session, mid_turn=bool(session) and is_mid_turn(chat),
+                session=self.session, mid_turn=bool(self.session) and is_mid_turn(chat),
                 body=self._owner.size, max_tokens=chat.max_tokens or 0, choices=chat.n or 1,
             )
         )  # fmt: skip
@@ -161,6 +166,24 @@ class Exchange:
         record = self.record
         record.target, record.attempts, record.shift = start.target, start.attempt, start.shift
         record.local = start.local or UNSET
+        if start.reserved and (reserve := self._context.reserve) is not None:
+            self._opening = start
+            row = Reservation(
+                self._context.wall(), self.request, start.attempt, start.target, start.model,
+                record.client, self.session, start.reserved,
+            )  # fmt: skip
+            reserve(row, self._open_late)
+        else:
+            self._open(start)
+
+    @guarded
+    def _open_late(self) -> None:
+        """Begin an attempt whose reservation is in the file; its client may have left by now."""
+        start, self._opening = self._opening, None
+        if start is not None and not self.over:
+            self._open(start)
+
+    def _open(self, start: StartAttempt) -> None:
         if start.continues and self._continuation is None:
             self._continuation = Continuation(self._chat)
         chat = self._chat if self._continuation is None else self._continuation.ask(start)

@@ -17,7 +17,7 @@ from exo_supervisor.core.events import (
     SpendingRead,
     Ticked,
 )
-from exo_supervisor.core.names import RequestId
+from exo_supervisor.core.names import ModelId, RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import (
     BudgetRules,
@@ -144,13 +144,23 @@ def test_a_busy_exo_is_worth_another_try_before_any_money() -> None:
 
 
 def test_a_model_without_a_price_is_named() -> None:
-    story = Story(limited(ONE_CLOUD, day=MOST))
+    rows = (ModelRule("chat", cloud=((P, ModelId("y")),)),)
+    policy = structs.replace(ONE_CLOUD, models=rows)
+    story = house(limited(policy, day=MOST))
+    story.tell(ProviderListed(provider=P, models=(ModelId("y"),)))
     said = refusal(ask(story))
     assert (said.status, said.code, said.retry_after) == (402, "budget_spent", None)
-    assert "'x' at p" in said.message
+    assert "'y' at p" in said.message
     assert "[[price]]" in said.message
-    allowing = structs.replace(ONE_CLOUD, budgets=BudgetRules(Limits(day=1), denies_unknown=False))
-    assert reserved(ask(Story(allowing))) == 0
+    story = house(structs.replace(policy, budgets=BudgetRules(Limits(day=1), denies_unknown=False)))
+    story.tell(ProviderListed(provider=P, models=(ModelId("y"),)))
+    assert reserved(ask(story)) == 0
+
+
+def test_before_it_is_known_what_was_spent_nothing_is() -> None:
+    story = Story(limited(structs.replace(BOTH, trust="link"), day=10**9), "a:1", prices=PRICES)
+    assert told(ask(story, route="cloud")) == ["refuse 503 overloaded"]
+    assert told(ask(story, "s")) == ["start a:1 m"]
 
 
 def test_an_attempt_that_failed_keeps_nobody_from_the_reason() -> None:

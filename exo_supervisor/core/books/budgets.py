@@ -173,7 +173,7 @@ class Budgets:
             self.accounts[line] = Account(was.spent, was.held, reached(was, limit), full)
 
     def lacks(self, payer: Payer, most: int | None, *, counted: bool) -> list[Lack]:
-        """List why an attempt cannot be paid; nothing: it can.
+        """List why an attempt cannot be paid; nothing: it can. Before any day is told, none can.
 
         `most` is what it may cost, None where nobody knows; `counted`: its request is one of its
         session's already.
@@ -183,6 +183,9 @@ class Budgets:
         if most is None and lines and self.rules.denies_unknown:
             line, limit = lines[0]
             return [Lack(line, limit, self.accounts.get(line, EMPTY), None, inf)]
+        if lines and not self.calendar.day:
+            line, limit = lines[0]
+            return [Lack(line, limit, EMPTY, most, -inf)]
         for line, limit in lines:
             account = self.accounts.get(line, EMPTY)
             if not fits(account, limit, most or 1):  # of an unknown price something
@@ -238,6 +241,11 @@ class Budgets:
         """Return what is to be told."""
         news, self.news = self.news, []
         return news
+
+    def follows_sessions(self) -> bool:
+        """Say whether anything is limited by sessions."""
+        limits = self.rules.house, *self._clients.values()
+        return bool(self.rules.session_requests) or any(each.session for each in limits)
 
     def prune(self, now: float) -> None:
         """Forget the sessions that were not used for long."""

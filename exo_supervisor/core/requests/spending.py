@@ -92,7 +92,7 @@ def _worst(
 
 
 def _busy() -> Refusal:
-    text = "requests under way hold what is left of the budget: try again in a moment"
+    text = "what is left of the budget is held for requests under way, or not known yet: try again"
     return Refusal(503, "overloaded", text, retry_after=_SOON)
 
 

@@ -135,6 +135,7 @@ def test_each_budget_refuses_what_it_has_not(rules: Policy, told: tuple[object, 
 )
 def test_who_has_no_part_in_a_budget_is_not_kept_by_it(rules: Policy, payer: Payer) -> None:
     budgets = Budgets(rules)
+    budgets.turn(JAN)
     assert pay(budgets, 10)
     assert not budgets.lacks(payer, 10, counted=False)
 

@@ -1,0 +1,119 @@
+"""Tells the core what earlier runs spent, and which day it is where the budgets are reckoned."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import tzinfo
+from pathlib import Path
+from secrets import token_bytes
+
+import structlog
+
+from exo_supervisor.app.kept_file import read_file, why, writes_to
+from exo_supervisor.core.books import budgets
+from exo_supervisor.core.books.budgets import KEPT, Calendar, Payer, Span
+from exo_supervisor.core.events import CalendarRead, SpendingRead
+from exo_supervisor.core.names import ProviderName
+from exo_supervisor.views.booked import Spent
+from exo_supervisor.views.calendar import page_at, utc_day
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("budgets")
+
+LOOK = 30.0
+"""Seconds, at most, between two looks at the clock: it may be set, and this machine may sleep."""
+SOONEST = 0.05
+"""And at least, lest the last moment of a day be looked at again and again."""
+AGAIN = 5.0
+"""Seconds between two tries to learn what was spent."""
+SALT = 16
+"""Bytes of it."""
+
+SpentSince = Callable[[float], Awaitable[list[Spent] | None]]
+"""Sums up what was paid since an instant; None: nobody knows now."""
+
+
+def calendar_read(wall: float, now: float, zone: tzinfo) -> CalendarRead:
+    """Say which day it is; `now` is the same instant on the core's clock."""
+    page, since = page_at(wall, zone), now - wall
+    ends = page.day_ends + since, page.month_ends + since
+    return CalendarRead(calendar=Calendar(page.day, page.month, *ends, utc_day(wall)))
+
+
+class BudgetWatch:
+    """A service that tells of the past once, and then of each day when the last one ends.
+
+    Before the core has heard of a day it spends nothing of a budget. So where the ledger cannot be
+    read at the start, clouds under a budget wait until it can, and Exo goes on: from nothing, each
+    restart would bring the whole budget back. Where no ledger is kept at all that is what happens,
+    and is said. One that fails later takes nothing away: what this run spent is known here.
+    """
+
+    name = "budgets"
+
+    def __init__(
+        self,
+        zone: tzinfo,
+        tell: Callable[[CalendarRead | SpendingRead], None],
+        spent: SpentSince | None,
+        wall: Callable[[], float],
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._zone, self._tell, self._spent = zone, tell, spent
+        self._wall, self._clock, self._sleep = wall, clock, sleep
+        self._restored = self._warned = False
+
+    async def restore(self) -> bool:
+        """Tell of the past, if it is known; True: that is done."""
+        if self._restored:
+            return True
+        wall, found = self._wall(), list[SpendingRead]()
+        page = page_at(wall, self._zone)
+        since: Sequence[tuple[Span, float]] = (
+            ("day", page.day_began), ("month", page.month_began), ("session", wall - KEPT)
+        )  # fmt: skip
+        if self._spent is None:
+            log.warning("budget_not_kept", advice="give the service a state directory")
+            since = ()
+        for span, begin in since:
+            if self._spent is None or (rows := await self._spent(begin)) is None:
+                if not self._warned:
+                    self._warned = True
+                    advice = "see ledger_stopped; until then no cloud is asked that has a budget"
+                    log.error("budget_unread", advice=advice)
+                return False
+            found.append(SpendingRead(span=span, paid=tuple(map(_paid, rows))))
+        self._tell(calendar_read(wall, self._clock(), self._zone))
+        for each in found:
+            self._tell(each)
+        self._restored = True
+        return True
+
+    async def run(self) -> None:
+        """Tell, again and again."""
+        while not await self.restore():
+            await self._sleep(AGAIN)
+        while True:
+            wall = self._wall()
+            self._tell(calendar_read(wall, self._clock(), self._zone))
+            left = page_at(wall, self._zone).day_ends - wall
+            await self._sleep(max(SOONEST, min(LOOK, left)))
+
+
+async def session_salt(state: Path | None, *, kept: bool) -> bytes:
+    """Return what sessions are named with: where a budget looks back at them, that of the last run.
+
+    It is kept beside the ledger, whose rows could else be told of whom they are.
+    """
+    path = state / "session_salt" if state is not None and kept else None
+    salt = await read_file(path, "session_salt", bytes, b"")
+    if len(salt) != SALT:
+        salt = token_bytes(SALT)
+        try:
+            await writes_to(path)(salt)
+        except OSError as fault:
+            log.warning("session_salt_unwritable", why=why(fault))
+    return salt
+
+
+def _paid(row: Spent) -> budgets.Spent:
+    payer = Payer(row.client, row.session, ProviderName(row.provider))
+    return budgets.Spent(payer, row.cost, row.requests)

@@ -1,0 +1,106 @@
+"""The core hears which day it is: at once, at each midnight, and again and again in between."""
+
+from datetime import UTC
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from exo_supervisor.app.budgets import (
+    AGAIN,
+    LOOK,
+    SALT,
+    SOONEST,
+    BudgetWatch,
+    SpentSince,
+    session_salt,
+)
+from exo_supervisor.core.books import budgets
+from exo_supervisor.core.books.budgets import KEPT, Payer
+from exo_supervisor.core.events import CalendarRead, SpendingRead
+from exo_supervisor.core.names import ProviderName
+from exo_supervisor.views.booked import Spent
+
+MIDNIGHT = 20_000 * 86_400.0
+
+
+class Heard(NamedTuple):
+    """What the core was told, and how long was slept in between."""
+
+    events: list[CalendarRead | SpendingRead]
+    slept: list[float]
+
+
+class _Over(Exception):  # noqa: N818 - it is the test that is over
+    """Ends a service that has no end."""
+
+
+async def heard_until(over: int, walls: list[float], spent: SpentSince | None = None) -> Heard:
+    """Let it run until it has slept so many times."""
+    heard, clock = Heard([], []), iter(walls)
+
+    async def sleep(seconds: float) -> None:
+        heard.slept.append(round(seconds, 2))
+        if len(heard.slept) == over:
+            raise _Over
+
+    watch = BudgetWatch(UTC, heard.events.append, spent, lambda: next(clock), lambda: 7.0, sleep)
+    with pytest.raises(_Over):
+        await watch.run()
+    return heard
+
+
+async def test_a_day_ends_on_time_and_the_clock_is_looked_at_in_between() -> None:
+    walls = [MIDNIGHT - 45.0, MIDNIGHT - 45.0, MIDNIGHT - 15.0, MIDNIGHT - 0.01, MIDNIGHT]
+    heard = await heard_until(4, walls)
+    assert heard.slept == [LOOK, 15.0, SOONEST, LOOK]
+    pages = [each.calendar for each in heard.events if isinstance(each, CalendarRead)]
+    assert [page.day for page in pages] == ["2024-10-03"] * 4 + ["2024-10-04"]
+    assert [round(page.day_ends, 2) for page in pages[1:]] == [52.0, 22.0, 7.01, 7.0 + 86_400]
+    assert pages[-1].utc_day == "2024-10-04"
+
+
+async def test_nothing_is_told_before_it_is_known_what_was_spent() -> None:
+    asked: list[float] = []
+
+    async def spent(since: float) -> list[Spent] | None:
+        asked.append(since)
+        return None if len(asked) <= 2 else [Spent("anna", "p", 7, 5, 2)]
+
+    heard = await heard_until(3, [MIDNIGHT + 9.0] * 4, spent)
+    assert heard.slept == [AGAIN, AGAIN, LOOK]
+    month = MIDNIGHT - 3 * 86_400.0
+    assert asked == [MIDNIGHT, MIDNIGHT, MIDNIGHT, month, MIDNIGHT + 9.0 - KEPT]
+    names = [type(each).__name__ for each in heard.events]
+    assert names == ["CalendarRead", *["SpendingRead"] * 3, "CalendarRead"]
+    row = budgets.Spent(Payer("anna", 7, ProviderName("p")), 5, 2)
+    told = [each for each in heard.events if isinstance(each, SpendingRead)]
+    assert told == [SpendingRead(span=span, paid=(row,)) for span in ("day", "month", "session")]
+
+
+async def test_a_restarted_watch_tells_of_the_past_no_second_time() -> None:
+    heard = Heard([], [])
+
+    async def spent(_since: float) -> list[Spent] | None:
+        return []
+
+    async def sleep(_seconds: float) -> None:
+        raise _Over
+
+    watch = BudgetWatch(UTC, heard.events.append, spent, lambda: MIDNIGHT, lambda: 0.0, sleep)
+    for _ in range(2):
+        with pytest.raises(_Over):
+            await watch.run()
+    assert sum(isinstance(each, SpendingRead) for each in heard.events) == 3
+
+
+@pytest.mark.real_time
+async def test_sessions_are_named_alike_by_the_next_run(tmp_path: Path) -> None:
+    first = await session_salt(tmp_path, kept=True)
+    assert len(first) == SALT
+    assert await session_salt(tmp_path, kept=True) == first
+    assert await session_salt(tmp_path, kept=False) != first
+    assert await session_salt(None, kept=True) != first
+    (tmp_path / "session_salt").write_bytes(b"short")
+    assert len(await session_salt(tmp_path, kept=True)) == SALT
+    assert len(await session_salt(Path("/dev/null/none"), kept=True)) == SALT
