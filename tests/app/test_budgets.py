@@ -1,10 +1,13 @@
 """Nobody is surprised by a bill: a cloud beyond its budget is not asked, and clients are told."""
 
+import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 
 import anthropic
+import anyio
 import openai
 import pytest
 
@@ -78,3 +81,50 @@ async def test_a_loop_that_runs_away_is_ended() -> None:
         [told] = await world.lines("budget_spent")
         assert (told["scope"], told["span"], told["limit"]) == ("session", "requests", 3)
         assert cloud.seen == 4
+
+
+PRICE = {"provider": "house-cloud", "model": CLOUD_MODEL, "input": 1.0, "output": 10.0}
+"""A millionth for each token of a prompt, ten for each of an answer."""
+
+
+async def test_what_was_spent_is_known_to_the_next_run(tmp_path: Path) -> None:
+    """The sums are the ledger's: of cost where it was told, to the last digit."""
+    rows: Json = {"price": [PRICE], "budget": {"day": 0.001, "session": 0.0005}}
+    session = {"x-supervisor-session": "a-run"}
+    async with Cloud(KEY, models=(CLOUD_MODEL,)) as cloud:
+        async with in_process(cloud=cloud, state=tmp_path, **rows) as world:
+            await world.ready(0)
+            reply = await world.chat(session, max_tokens=30)
+            assert reply.status_code == HTTPStatus.OK
+            usage = reply.json()["usage"]
+            spent = usage["prompt_tokens"] + 10 * usage["completion_tokens"]
+            [line] = await world.lines("request_done")
+            assert line["cost_microdollars"] == spent
+        async with in_process(cloud=cloud, state=tmp_path, **rows) as world:
+            await world.ready(0)
+            told = await world.chat(session, max_tokens=50 - spent // 10)
+            assert told.status_code == HTTPStatus.PAYMENT_REQUIRED
+            assert f"the budget of this session is spent: {spent / 1e6:.6f} of 0.0005" in told.text
+            told = await world.chat(max_tokens=100 - spent // 10)
+            assert f"the budget is spent: {spent / 1e6:.6f} of 0.001 USD a day" in told.text
+            assert 0 < int(told.headers["retry-after"]) <= 25 * 3600
+            assert (await world.chat(session, max_tokens=20)).status_code == HTTPStatus.OK
+        assert cloud.seen == 2
+
+
+async def test_an_attempt_begins_when_its_reservation_is_in_the_file(tmp_path: Path) -> None:
+    """A disk that does not answer holds the request up, and its client may leave meanwhile."""
+    rows: Json = {"price": [PRICE], "budget": {"day": 1.0}}
+    async with (
+        Cloud(KEY, models=(CLOUD_MODEL,)) as cloud,
+        in_process(cloud=cloud, state=tmp_path, **rows) as world,
+    ):
+        await world.ready(0)
+        with sqlite3.connect(tmp_path / "ledger.db") as other:
+            other.execute("BEGIN IMMEDIATE")  # as a person's program at work on the file
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(world.chat)
+                await world.until("/supervisor/status", lambda body: body["requests"]["now"] == 1)
+                assert cloud.seen == 0
+                other.rollback()
+        assert cloud.seen == 1
