@@ -45,6 +45,8 @@ class Call(Struct, eq=False):
     is_over: bool = False
     """Whether it was closed or left."""
     is_paused: bool = False
+    connected: float | None = None
+    """Seconds that a new connection took, where it got one."""
     sent: int = 0
     """Bytes that connections were given of it: once more where it was sent again."""
 

@@ -25,8 +25,9 @@ from exo_supervisor.serve.heads import Served
 from exo_supervisor.serve.held import MAX_HELD_BYTES, Held
 from exo_supervisor.serve.room import FREE_BYTES
 from exo_supervisor.serve.seam import Call
-from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, Progress
+from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, WORTH_A_WORD, Progress
 from exo_supervisor.serve.upstream import broken_fault
+from exo_supervisor.views.request_done import in_micros
 from exo_supervisor.wire.chat.rate_limits import read_allowances
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.exo.traits import TRAITS
@@ -75,6 +76,17 @@ class Attempt:
         self._looked_at = -inf
         self._blocked_at: float | None = None
         self._roomless_at: float | None = None
+
+    def connected(self) -> float | None:
+        """Tell how many seconds a new connection took, where it got one."""
+        return None if self._request is None else self._request.connected
+
+    def silence(self, now: float) -> float:
+        """Tell how long its longest silence was, where that is worth a word."""
+        if not self._progress.moved and self._blocked_at is None and self._roomless_at is None:
+            self._progress.note_silence(now)
+        longest = self._progress.longest
+        return in_micros(longest) if longest >= WORTH_A_WORD else 0.0
 
     def crash(self, crash: Exception) -> None:
         """End the request; a fault of our own is nobody else's."""
@@ -249,6 +261,7 @@ class Attempt:
         progress = self._progress
         if progress.moved:
             progress.moved = False
+            progress.note_silence(now)
             progress.since = self.lived_at = now
 
     # ---------------------------------------------------------------- within
@@ -276,8 +289,8 @@ class Attempt:
             self._owner.ended(self, None)
 
     def _see_content(self) -> None:
-        self.ttft = self._owner.now() - self.began
-        self._progress.begun = True
+        now, progress = self._owner.now(), self._progress
+        self.ttft, progress.begun, progress.since = now - self.began, True, now
         start = self.start
         self._owner.ask(
             ContentSeen(

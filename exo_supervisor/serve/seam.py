@@ -59,6 +59,11 @@ class Call(Protocol):
     def body(self) -> bytes: ...
 
     @property
+    def connected(self) -> float | None:
+        """How many seconds a new connection took, where it got one."""
+        ...
+
+    @property
     def sent(self) -> int:
         """How many bytes of it went out."""
         ...

@@ -22,6 +22,8 @@ SLOW_CLIENT = 60.0
 """Seconds for which a client may leave what it was sent unread before it counts as gone."""
 KEEPALIVE_PERIOD = 10.0
 """Seconds between two comments that keep a waiting client awake, as in Exo since v1.0.70."""
+WORTH_A_WORD = 1.0
+"""Seconds of silence in the midst of an answer from which on that is told."""
 ERROR_WAIT = 2.0
 """Seconds for which the body of an error is waited for."""
 
@@ -32,7 +34,9 @@ class Progress:
     Progress since the last look is only noted (`moved`): the ticker stamps it, a tick late at most.
     """
 
-    __slots__ = ("_prefilled", "_step", "asked_at", "began", "begun", "moved", "since", "start")
+    __slots__ = (
+        "_prefilled", "_step", "asked_at", "began", "begun", "longest", "moved", "since", "start",
+    )  # fmt: skip
 
     def __init__(self, start: StartAttempt, now: float) -> None:
         self.start = start
@@ -40,7 +44,8 @@ class Progress:
         self.asked_at = -inf
         self.begun = self.moved = False
         self._prefilled: int = 0
-        self._step = 0.0
+        self._step = self.longest = 0.0
+        """`longest` are the seconds of its longest silence in the midst of its content."""
 
     def note_prefill(self, processed: int, now: float) -> None:
         """Learn how long a step of the prompt takes: the next is expected to take as long."""
@@ -48,6 +53,11 @@ class Progress:
             read = max(1, processed - self._prefilled)
             self._step = (now - self.since) * STEP_TOKENS / read
             self._prefilled = processed
+
+    def note_silence(self, now: float) -> None:
+        """Take in that it was silent until now, after its first content."""
+        if self.begun and now - self.since > self.longest:
+            self.longest = now - self.since
 
     def opens_by(self) -> float:
         """Return when the head of the answer is overdue."""

@@ -58,6 +58,7 @@ def attempt_done(
         cost=_cost(used, price_of(start.target, start.model)) if used and is_paid else None,
         number=start.attempt, response_id=reading and reading.response_id,
         reported_cost=used and used.reported_cost, estimated=estimated, choice=start.choice,
+        connected=attempt.connected(), silence=attempt.silence(now),
     )  # fmt: skip
 
 

@@ -7,7 +7,9 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from exo_supervisor.core.choice import Choice
+from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.requests.attempt_log import told_words
+from exo_supervisor.core.requests.forecast import forecast
 from exo_supervisor.views.recorder import BreakerMoved, Kept, Move, Recorder, Trip
 from exo_supervisor.views.request_done import AttemptDone, RequestLine
 
@@ -79,6 +81,23 @@ def _tried(attempt: AttemptDone) -> Row:
 def compared(choice: Choice) -> list[Row]:
     """List the targets that a choice compared, each with its expected wait."""
     return [{"target": target, "wait": wait} for target, wait in choice.compared]
+
+
+def choice_now(machine: Machine, name: str, now: float) -> Row | None:
+    """Say who would be asked for a model now, and why nobody else; None: it stands nowhere."""
+    route = machine.catalog.lookup(name)
+    if isinstance(route, str):
+        return None
+    seen = forecast(route, machine.tables, now)
+    told = seen.refusal
+    return {
+        "target": seen.candidate and seen.candidate.target,
+        "model": seen.candidate and seen.candidate.model,
+        "side": seen.side,
+        **asdict(seen.choice),
+        "compared": compared(seen.choice),
+        "refusal": told and {"status": told.status, "code": told.code, "message": told.message},
+    }
 
 
 def _breaker(moved: BreakerMoved) -> Row:

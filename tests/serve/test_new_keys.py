@@ -23,6 +23,7 @@ class Wire:
     """Takes what is sent, and answers nothing."""
 
     sent, head, body = 0, b"", b""
+    connected = None
 
     def __init__(self) -> None:
         self.heads: list[bytes] = []

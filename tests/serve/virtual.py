@@ -184,6 +184,7 @@ class Call:
         self._loop, self.listener, self.url, self.body = loop, listener, url, body
         self.paused, self.headed, self.end = False, False, ""
         self.pauses, self.sent, self.head = 0, len(body), b"POST / HTTP/1.1\r\n\r\n"
+        self.connected: float | None = None
         self._waiting: deque[Callable[[], None]] = deque()
 
     def pause_reading(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterator
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.breakers import automaton
@@ -23,6 +23,8 @@ Key = tuple[Target | Scope, ModelId | None]
 
 Forced = Literal["open", "closed"]
 
+MOST_FAILURES = 5
+"""The last failures of a breaker that are told where it opens."""
 MAX_ROWS = 8192
 """Rows at most: clients choose the model ids of a provider, and must not fill our memory."""
 
@@ -62,13 +64,23 @@ class Cell(Struct):
         return self.breaker.until
 
 
+class Failed(Struct, frozen=True, gc=False):
+    """One failure that counted at a breaker."""
+
+    fault: str
+    status: int
+    request: str
+    at: float
+
+
 class Change(Struct, frozen=True):
-    """A breaker moved from one state to another."""
+    """A breaker moved from one state to another, of which the `failures` are the evidence."""
 
     key: Key
     was: str
     now: str
     cell: Cell
+    failures: tuple[Failed, ...] = ()
 
 
 class Ramp(Struct, frozen=True):
@@ -91,6 +103,8 @@ class Breakers:
     def __init__(self, rules: Rules, most: int = MAX_ROWS) -> None:
         self.rules = rules
         self.rows = _Rows(most)
+        self._failures = Bounded[Key, tuple[Failed, ...]](most)
+        """Of who failed of late: a row does not outlive a success, after which they may count."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -157,7 +171,7 @@ class Breakers:
 
     def settle(
         self, key: Key, permit: int, mark: Mark, now: float, jitter: float,
-        *, last: str = "", owed: int = 0,
+        *, failed: Failed | None = None, owed: int = 0,
     ) -> Change | None:  # fmt: skip
         """Record what the holder of a permit learnt."""
         cell = self.rows.get(key)
@@ -165,14 +179,22 @@ class Breakers:
             if mark is not Mark.FAILURE:
                 return None
             cell = self.rows[key] = Cell(Closed(), now)
-        if mark is Mark.FAILURE and permit == cell.breaker.epoch:
-            cell.last = last
+        if mark is Mark.FAILURE and failed is not None and permit == cell.breaker.epoch:
+            cell.last = failed.fault
+            known = self._failures.get(key, ())
+            self._failures.renew(key, (*known[1 - MOST_FAILURES :], failed))
         moved = automaton.settle(
             cell.breaker, permit, mark, now, rules=self.rules, jitter=jitter, owed=owed
         )
         change = _move(key, cell, moved, now)
         self._drop_if_well(key, cell)
+        if change is not None and change.now == "open":
+            return structs.replace(change, failures=self.last_failures(key))
         return change
+
+    def last_failures(self, key: Key) -> tuple[Failed, ...]:
+        """List the failures that opened a breaker last, as many as open one, the last one last."""
+        return self._failures.get(key, ())[-self.rules.trip_after :]
 
     def failures(self, key: Key) -> int:
         """Tell how many failures in a row a closed breaker has counted."""
@@ -217,14 +239,16 @@ class Breakers:
 
     def forget(self, where: Target | Scope, *, models: bool) -> None:
         """Drop the rows of a target, or of a scope's models, that is gone."""
-        for key in [k for k in self.rows if k[0] == where and (k[1] is not None) == models]:
-            del self.rows[key]
+        for rows in (self.rows, self._failures):
+            for key in [k for k in rows if k[0] == where and (k[1] is not None) == models]:
+                del rows[key]
 
     def prune(self, targets: Container[str], scopes: Container[str]) -> None:
         """Drop the rows of whoever is gone: an attempt can outlive its target and its cluster."""
-        for where, model in list(self.rows):
-            if where not in (targets if model is None else scopes):
-                del self.rows[where, model]
+        for rows in (self.rows, self._failures):
+            for where, model in list(rows):
+                if where not in (targets if model is None else scopes):
+                    del rows[where, model]
 
     def _drop_if_well(self, key: Key, cell: Cell) -> None:
         if cell.breaker == Closed() and cell.forced is None:

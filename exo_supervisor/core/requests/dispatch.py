@@ -30,7 +30,7 @@ from exo_supervisor.core.requests.failed import Failed, failed
 from exo_supervisor.core.requests.healthy import start_at_once
 from exo_supervisor.core.requests.intake import place_on_demand, take_in, unknown
 from exo_supervisor.core.requests.next_step import Start, Wait, next_step, served_at_home
-from exo_supervisor.core.requests.passed import why_nowhere, why_there
+from exo_supervisor.core.requests.passed import evidence_for, why_nowhere, why_there
 from exo_supervisor.core.requests.queue import Waiting
 from exo_supervisor.core.requests.refusals import DEADLINE, NO_ROOM, end_of, over
 from exo_supervisor.core.requests.request import Attempt, RequestState
@@ -121,7 +121,11 @@ class Dispatch:
             target=attempt.candidate.target,
             now=now,
         )
-        return effects if moved is None else [*effects, moved]
+        if moved is not None:
+            moved.facts["request_id"] = event.request
+            moved.facts["evidence"] = evidence_for(state, attempt, self._tables, now)
+            effects.append(moved)
+        return effects
 
     def quieted(self, event: AttemptQuieted, now: float) -> list[Effect]:
         """Ask the state about an attempt at a node that makes no progress."""
@@ -236,7 +240,9 @@ class Dispatch:
 
     def _start(self, state: RequestState, step: Start, now: float) -> list[Effect]:
         choice = why_there(state, step.candidate, step.choice, self._tables, now)
-        permits, effects = self._settlement.begin(step.candidate, now, early=step.early)
+        permits, effects = self._settlement.begin(
+            state.event.request, step.candidate, now, early=step.early
+        )
         attempt = state.begin(step.candidate, step.side, permits, now)
         attempt.choice = choice
         if state.waiting_until is not None:

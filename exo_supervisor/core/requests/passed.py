@@ -7,13 +7,16 @@ when the request goes somewhere or is refused; where nothing was in its way that
 from collections.abc import Iterator
 from itertools import islice
 
+from msgspec.structs import asdict
+
 from exo_supervisor.core.choice import HOME, Choice, Passed
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.names import ModelId
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import Block
 from exo_supervisor.core.requests.catalog import Route, Tier
-from exo_supervisor.core.requests.request import RequestState
+from exo_supervisor.core.requests.request import Attempt, RequestState
+from exo_supervisor.core.requests.settlement import evidence_of
 from exo_supervisor.core.tables import Tables
 
 MOST_PASSED = 16
@@ -44,6 +47,28 @@ def why_there(
 def why_nowhere(state: RequestState, tables: Tables, now: float) -> Choice:
     """Tell whom a request passed over that goes nowhere."""
     return Choice(passed=_told(state, None, tables, now), waited=state.waited)
+
+
+def evidence_for(
+    state: RequestState, attempt: Attempt, tables: Tables, now: float
+) -> list[dict[str, object]]:
+    """Tell what led a request to where it is answered: failed attempts, and who was passed over.
+
+    With a breaker come the failures that had opened it.
+    """
+    told: list[dict[str, object]] = [
+        {"target": target, "reason": "attempt_failed", "detail": fault.value}
+        for target, fault in state.faults
+    ]
+    for each in attempt.choice.passed:
+        row: dict[str, object] = {name: fact for name, fact in asdict(each).items() if fact}
+        if each.reason == Block.BREAKER.value:
+            models = None, ModelId(each.model or "")
+            keys = (tables.breaker_key(each.target, model) for model in models)
+            failures = [one for key in keys for one in tables.breakers.last_failures(key)]
+            row["failures"] = evidence_of(failures, now)
+        told.append(row)
+    return told[:MOST_PASSED]
 
 
 def left_out(state: RequestState, route: Route) -> Iterator[Passed]:

@@ -5,7 +5,7 @@ from math import inf
 
 from msgspec import Struct, field
 
-from exo_supervisor.core.breakers.table import Key
+from exo_supervisor.core.breakers.table import Failed, Key
 from exo_supervisor.core.choice import ONLY, Awaited, Choice, Passed
 from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.events import RequestArrived
@@ -62,6 +62,7 @@ class HeldFailure(Struct, frozen=True):
     fault: Fault
     model: tuple[Key, int]
     draw: float
+    failed: Failed
 
 
 class RequestState(Struct):

@@ -4,13 +4,15 @@ That is breakers, seats, busy marks, times, quirks, absences, declines and keys;
 whom it has met. What it does next, `next_step` decides.
 """
 
+from collections.abc import Iterable
+
 from exo_supervisor.core.breakers.automaton import Mark
-from exo_supervisor.core.breakers.table import Change, Key
+from exo_supervisor.core.breakers.table import Change, Failed, Key
 from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
 from exo_supervisor.core.events import AttemptSettled, ContentSeen
 from exo_supervisor.core.load.allowance import spent_for
 from exo_supervisor.core.load.marks import PREFILL, THINKING, Slot
-from exo_supervisor.core.names import Address
+from exo_supervisor.core.names import Address, RequestId
 from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Failure, Fault
 from exo_supervisor.core.requests.candidate import Candidate, Permits
 from exo_supervisor.core.requests.request import Attempt, HeldFailure, RequestState
@@ -39,7 +41,7 @@ class Settlement:
         self._tables = tables
 
     def begin(
-        self, candidate: Candidate, now: float, *, early: bool
+        self, request: RequestId, candidate: Candidate, now: float, *, early: bool
     ) -> tuple[Permits, list[Effect]]:
         """Take both permits of a candidate and count the attempt in."""
         tables, permits = self._tables, candidate.unguarded
@@ -49,7 +51,7 @@ class Settlement:
             at_target, first = tables.breakers.take(target, now, early=early)
             at_model, second = tables.breakers.take(model, now, early=early)
             permits = Permits((target, at_target), (model, at_model))
-            effects = announced(now, first, second)
+            effects = announced(now, first, second, by=request)
         tables.concurrency.acquire(candidate.target, candidate.seat_key)
         if tables.busy.marks:
             tables.busy.start(candidate.slot, now)
@@ -111,9 +113,9 @@ class Settlement:
         for held in state.held:  # only another's answer tells that the request was not to blame
             same = held.model[0] == permits.model[0]
             mark = Mark.ABANDONED if same else Mark.FAILURE
-            changes.append(self._mark(held.model, mark, now, held.draw, held.fault.value))
+            changes.append(self._mark(held.model, mark, now, held.draw, held.failed))
         state.held.clear()
-        return announced(now, *changes)
+        return announced(now, *changes, by=state.event.request)
 
     def settle(
         self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
@@ -133,7 +135,8 @@ class Settlement:
         self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
     ) -> list[Effect]:
         fault, draw = event.failure.fault, event.draw
-        verdict, last = VERDICTS[fault], fault.value
+        verdict = VERDICTS[fault]
+        last = Failed(fault.value, event.failure.status, event.request, now)
         rest = Mark.SUCCESS if fault is Fault.NONE else Mark.ABANDONED
         target = Mark.FAILURE if verdict.blame is Blame.TARGET else rest
         owed_target, owed_model = attempt.owed
@@ -147,14 +150,14 @@ class Settlement:
         elif event.committed or attempt.content:
             second = self._mark(model, Mark.FAILURE, now, draw, last, owed_model)
         else:
-            state.held.append(HeldFailure(attempt.candidate.scope, fault, model, draw))
-        return announced(now, first, second)
+            state.held.append(HeldFailure(attempt.candidate.scope, fault, model, draw, last))
+        return announced(now, first, second, by=event.request)
 
     def give_back(self, state: RequestState, now: float) -> list[Effect]:
         """Return the permits of failures that no other target outdid: they count nowhere."""
         changes = [self._mark(held.model, Mark.ABANDONED, now) for held in state.held]
         state.held.clear()
-        return announced(now, *changes)
+        return announced(now, *changes, by=state.event.request)
 
     def _note_decline(self, candidate: Candidate, event: AttemptSettled) -> bool:
         """Count a request that a provider declined; True if so many in a row are its failure."""
@@ -258,19 +261,19 @@ class Settlement:
         mark: Mark,
         now: float,
         draw: float = 0.0,
-        last: str = "",
+        failed: Failed | None = None,
         owed: int = 0,
     ) -> Change | None:
         key, epoch = permit
-        return self._tables.breakers.settle(key, epoch, mark, now, draw, last=last, owed=owed)
+        return self._tables.breakers.settle(key, epoch, mark, now, draw, failed=failed, owed=owed)
 
 
-def announced(now: float, *changes: Change | None) -> list[Effect]:
-    """Announce what changed."""
-    return [_announce(change, now) for change in changes if change is not None]
+def announced(now: float, *changes: Change | None, by: RequestId | None = None) -> list[Effect]:
+    """Announce what changed, and by which request."""
+    return [_announce(change, by, now) for change in changes if change is not None]
 
 
-def _announce(change: Change, now: float) -> Announce:
+def _announce(change: Change, by: RequestId | None, now: float) -> Announce:
     """Put a breaker's transition into a log line's terms; `rest` in seconds from now."""
     target, model = change.key
     facts: dict[str, object] = {
@@ -281,6 +284,23 @@ def _announce(change: Change, now: float) -> Announce:
     }
     if (ends := change.cell.rest_ends()) is not None:
         facts["rest"] = round(max(0.0, ends - now), 3)
+    if by is not None:
+        facts["request_id"] = by
+    if change.failures:
+        facts["evidence"] = evidence_of(change.failures, now)
     names = {"open": "breaker_opened", "half_open": "breaker_half_opened"}
     name = names.get(change.now, "breaker_closed")
     return Announce(level="warning" if change.now == "open" else "info", name=name, facts=facts)
+
+
+def evidence_of(failures: Iterable[Failed], now: float) -> list[dict[str, object]]:
+    """Put failures into a log line's terms; `ago` in seconds."""
+    return [
+        {
+            "fault": each.fault,
+            "status": each.status or None,
+            "ago": round(now - each.at, 3),
+            "request_id": each.request,
+        }
+        for each in failures
+    ]

@@ -32,7 +32,7 @@ from exo_supervisor.serve.profiles import TOKEN_MANAGER
 from exo_supervisor.serve.target import CHAT
 from exo_supervisor.views import models as places
 from exo_supervisor.views import rows as views
-from exo_supervisor.views.recorded import stamp
+from exo_supervisor.views.recorded import choice_now, stamp
 from exo_supervisor.wire.openai.models import model_card, model_list
 
 MODELS = "/v1/models"
@@ -246,7 +246,9 @@ class Routes:
             self._orders.give(name, order)
         elif self._machine.catalog.lookup(name) == "unknown":
             self._check_model(name, DEFAULT_CLIENT)
-        return as_json({"model": places.model(self._machine, name, anyio.current_time(), wall)})
+        machine, now = self._machine, anyio.current_time()
+        body = {"model": places.model(machine, name, now, wall)}
+        return as_json(body if order else body | {"choice": choice_now(machine, name, now)})
 
     def _model_at(self, target: str, name: str | None) -> ModelId | None:
         """Find the id by which a target knows a model; raises BadRequestError."""

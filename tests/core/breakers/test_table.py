@@ -7,6 +7,7 @@ from exo_supervisor.core.breakers.table import (
     UNCOUNTED,
     Breakers,
     Change,
+    Failed,
     Forced,
     Key,
 )
@@ -33,7 +34,8 @@ class Recorded(Breakers):
 
     def end(self, key: Key, permit: int, mark: Mark, now: float, last: str = "") -> None:
         """Settle a permit."""
-        self.keep(self.settle(key, permit, mark, now, 0.0, last=last))
+        failed = Failed(last, 0, "r", now) if last else None
+        self.keep(self.settle(key, permit, mark, now, 0.0, failed=failed))
 
     def decree(self, key: Key, forced: Forced | None, now: float) -> None:
         """Do as an operator says."""
