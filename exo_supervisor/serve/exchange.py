@@ -35,7 +35,7 @@ from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
 from exo_supervisor.serve.upstream import dialect_of
 from exo_supervisor.views.booked import Reservation
-from exo_supervisor.views.request_done import AttemptDone, RequestLine, in_micros
+from exo_supervisor.views.request_done import AttemptDone, RequestDone, RequestLine, in_micros
 from exo_supervisor.wire.chat.echo import without_request
 from exo_supervisor.wire.chat.judge import Media
 from exo_supervisor.wire.chat.reader import Reader
@@ -188,7 +188,7 @@ class Exchange:
             self._continuation = Continuation(self._chat)
         chat = self._chat if self._continuation is None else self._continuation.ask(start)
         self.attempt = attempt = Attempt(self, start, until=self._until, limit=self.limit)
-        call = self.upstream.send(start, chat, attempt)
+        call = self.upstream.send(start, chat, attempt, self._headers.trace)
         if call is None:
             self.ended(attempt, Failure(Fault.BAD_KEY))
         else:
@@ -377,6 +377,13 @@ class Exchange:
             pass  # this process is ending, and everything with it
         finally:
             self._end()
+
+    def told(self) -> RequestDone:
+        """Return what is told of the request at its end."""
+        return RequestDone(
+            self.record, self.tried, self.choice, self.session, self._chat.kind, self.streams,
+            self._headers.trace,
+        )  # fmt: skip
 
     def _end(self) -> None:
         self.over = True

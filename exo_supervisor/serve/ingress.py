@@ -232,7 +232,7 @@ class Reception:
         if exchange is None:
             ingress.done(RequestDone(record))
             return
-        done = RequestDone(record, exchange.tried, exchange.choice, exchange.session)
+        done = exchange.told()
         ingress.done(done)
         if exchange.tap is not None:
             exchange.tap.end(done)

@@ -7,19 +7,21 @@ from typing import Literal
 from msgspec import Struct
 
 from exo_supervisor.core.outcomes import BadRequestError, bad_request
+from exo_supervisor.core.trace import PARENT, Trace, read_trace
 from exo_supervisor.wire.chat.session import MAX_SESSION_CHARS, session_in_headers
 
 
 class RequestHeaders(Struct, frozen=True):
     """A route that was asked for, whether nothing may leave this network, and seconds to answer.
 
-    `session` is the conversation's name.
+    `session` is the conversation's name, `trace` what its request is a part of.
     """
 
     route: Literal["exo", "cloud"] | None = None
     local_only: bool = False
     deadline: float | None = None
     session: str = ""
+    trace: Trace | None = None
 
 
 PLAIN = RequestHeaders()
@@ -34,8 +36,9 @@ def read_headers(headers: Mapping[str, str], repeated: Collection[str] = ()) -> 
     """
     named = [name for name in headers if name.startswith(_PREFIX)]
     session = session_in_headers(headers)
+    trace = read_trace(headers, repeated) if PARENT in headers else None
     if not named:
-        return RequestHeaders(session=session) if session else PLAIN
+        return RequestHeaders(session=session, trace=trace) if session or trace else PLAIN
     for name in named:
         if name in repeated:
             raise _bad(name, "each x-supervisor-* header may be sent once")
@@ -47,6 +50,7 @@ def read_headers(headers: Mapping[str, str], repeated: Collection[str] = ()) -> 
         local_only=_local_only(found.get("x-supervisor-privacy")),
         deadline=_deadline(found.get("x-supervisor-deadline")),
         session=_session(found.get("x-supervisor-session")) or session,
+        trace=trace,
     )
 
 

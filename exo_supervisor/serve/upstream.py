@@ -11,6 +11,7 @@ from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.names import Target
 from exo_supervisor.core.network import MEANINGS
 from exo_supervisor.core.outcomes import Failure, Fault
+from exo_supervisor.core.trace import Trace
 from exo_supervisor.http.call import Listener
 from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.connect import WhyNot
@@ -68,7 +69,9 @@ class Upstream:
         self._node_headers = encode_headers(DIALECTS["exo"].headers(None))
         self._clock, self._quiet_until = clock, -inf
 
-    def send(self, start: StartAttempt, chat: ChatRequest, listener: Listener) -> Call | None:
+    def send(
+        self, start: StartAttempt, chat: ChatRequest, listener: Listener, trace: Trace | None = None
+    ) -> Call | None:
         """Send a request to a target; None where it has a key that cannot be sent."""
         traits = TRAITS[start.generation]
         dialect = dialect_of(start)
@@ -82,6 +85,8 @@ class Upstream:
         if chat.headers and DIALECTS.get(chat.dialect) is dialect:
             ours = dialect.headers(self._keys()[start.target][start.key])
             headers = encode_headers({**ours, **dict(chat.headers)})
+        if trace is not None:
+            headers += encode_headers(trace.headers(house=traits.exo or start.local))
         if start.without:
             chat, left_out = leave_out(chat, start.without, start.dialect)
             for name in left_out:

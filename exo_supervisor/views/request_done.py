@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 from exo_supervisor.core.choice import ONLY, Choice
 from exo_supervisor.core.names import Side
 from exo_supervisor.core.outcomes import Refusal
+from exo_supervisor.core.trace import Trace
 
 
 class RequestLine(Struct, gc=False):
@@ -133,6 +134,12 @@ class RequestDone(Struct, frozen=True, gc=False):
     choice: Choice | None = None
     session: int = 0
     """What stands for its conversation; 0: it names none."""
+    kind: str = "chat"
+    """Or `completions`, or `embeddings`."""
+    streamed: bool = False
+    """Its client asked for a stream."""
+    trace: Trace | None = None
+    """What its client says that it is a part of."""
 
 
 def side_of(line: RequestLine) -> Side | None:

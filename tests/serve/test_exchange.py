@@ -565,3 +565,28 @@ def test_what_a_provider_asks_is_summed_up_and_rounded_once() -> None:
         house.chat()
         house.loop.run(5.0)
         assert house.records[0].cost_microdollars == cost
+
+
+def test_a_trace_goes_on_to_the_target_and_into_the_record() -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    headers = {"traceparent": parent, "tracestate": "a=1"}
+    for generation in ("C", None):
+        house = House(partial(start, generation=generation))
+        house.target.steps = [[HEAD, (0.0, text("a") + STOP + DONE)]]
+        house.chat(headers=headers)
+        house.loop.run(1.0)
+        head = house.target.calls[0].head
+        assert f"traceparent: {parent}\r\n".encode() in head
+        assert (b"tracestate" in head) == (generation == "C"), "what others wrote stays at home"
+        (done,) = house.done
+        assert done.trace is not None
+        assert (done.trace.parent, done.kind, done.streamed) == (parent, "chat", True)
+
+
+def test_a_malformed_trace_is_no_error() -> None:
+    house = House(start)
+    house.target.steps = [[HEAD, (0.0, text("a") + STOP + DONE)]]
+    assert house.chat(headers={"traceparent": "00-x", "tracestate": "a=1"}).status == 0
+    house.loop.run(1.0)
+    assert b"trace" not in house.target.calls[0].head
+    assert (house.done[0].trace, house.done[0].line.outcome) == (None, "success")

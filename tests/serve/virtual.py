@@ -248,6 +248,7 @@ class Target:
         assert headers
         assert connect_timeout
         call = Call(self.loop, listener, url, body)
+        call.head += headers
         after = 0.0
         for wait, said in self.steps[len(self.calls)] if len(self.calls) < len(self.steps) else ():
             after += wait
