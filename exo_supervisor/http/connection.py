@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
         self.key = key
         self.state = _IDLE
         self.requests = 0
-        self.heard = False
+        self.heard: bool
         """Whether a byte came for the request that runs, or ran last."""
         self.idle_since: float  # set by the pool, as it comes to rest
         self._at_rest, self._at_end, self._resend = at_rest, at_end, resend
@@ -299,4 +299,3 @@ class Connection(asyncio.Protocol):
     def _stop_leaving(self) -> None:
         if self._leaving is not None:
             self._leaving.cancel()
-            self._leaving = None

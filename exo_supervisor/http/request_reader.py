@@ -65,9 +65,9 @@ class RequestReader:
 
     def __init__(self, known: KnownHeads) -> None:
         self.head: Head | None = None
-        self.raw = b""
+        self.raw: bytes  # set, as the next is, by `take_head`
         """The head as it came, for whoever reads it anew."""
-        self.complete = False
+        self.complete: bool
         self._heads, self._known = known, known.last
         self._raw = bytearray()  # of a head that comes in parts
         self._fields: dict[bytes, bytes] = {}

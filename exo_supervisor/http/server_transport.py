@@ -53,11 +53,11 @@ class ServerTransport(asyncio.Protocol):
     def __init__(self, server: "Server") -> None:
         self.state = State.IDLE
         self.requests = 0
-        self.idle_since = 0.0
-        self.uid: int | None = None
+        self.idle_since: float  # set, as the next two are, once the connection is made
+        self.uid: int | None
         """The user at the other end of a Unix socket."""
+        self.on_tcp: bool
         self._groups: frozenset[int] | None = None
-        self.on_tcp = False
         self.full = False
         """Whether the client has yet to take much of what it was sent."""
         self._server, self._loop = server, server.loop

@@ -36,6 +36,7 @@ def test_near(name: str, found: list[str]) -> None:
 
 
 def test_a_short_name_is_no_beginning() -> None:
+    assert near("qwe", ["qwenqwenqwenqwenqwen", "zzz"]) == ["qwenqwenqwenqwenqwen"]
     assert near("m", ["mistral", "mixtral"]) == []
 
 

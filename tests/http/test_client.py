@@ -3,9 +3,11 @@
 import os
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
+from typing import Literal
 
 import anyio
 import pytest
@@ -53,6 +55,14 @@ async def rested(client: Client, many: int = 1) -> None:
     with anyio.fail_after(60):
         while client.statistics().idle != many:  # noqa: ASYNC110 -- nobody tells
             await anyio.sleep(0.001)
+
+
+async def test_what_is_small_waits_for_no_more() -> None:
+    async with serving() as server, Client(idle=3.0) as client:
+        await got(client, server.url)
+        [one], said = client.connections, list[int]()
+        one.option(lambda plain: said.append(plain.getsockopt(socket.SOL_TCP, socket.TCP_NODELAY)))
+        assert said != [0]
 
 
 async def test_a_request_is_what_it_says_and_its_connection_is_used_again() -> None:
@@ -197,13 +207,35 @@ async def test_what_must_be_sent_once_uses_no_kept_connection() -> None:
 
 async def test_one_that_is_old_is_for_those_alone_who_may_lose_their_request() -> None:
     async with serving() as server, Client(idle=1e-6, kept=60.0, most_kept=9) as client:
-        for reuse, told in (("young", 1), ("any", 1), ("young", 2), ("never", 3)):
+        steps: tuple[tuple[Literal["young", "any", "never"], int], ...] = (
+            ("young", 1), ("any", 1), ("young", 2), ("never", 3),
+        )  # fmt: skip
+        for reuse, told in steps:
             heard = Heard()
             client.send(heard, "GET", server.url, reuse=reuse)
             with anyio.fail_after(60):
                 while heard.calls[-1:] != ["end"]:  # noqa: ASYNC110 -- nobody tells
                     await anyio.sleep(0.001)
             assert heard.body == b"from %d" % told
+
+
+async def test_one_that_reached_nobody_is_not_connecting_any_more() -> None:
+    async with Client(idle=3.0) as client:
+        heard = Heard()
+        call = client.send(heard, "GET", "http://127.0.0.1:1/")
+        assert repr(call) == "<Call http://127.0.0.1:1 connecting>"
+        with anyio.fail_after(60):
+            while not heard.calls:  # noqa: ASYNC110 -- nobody tells
+                await anyio.sleep(0.001)
+        assert (heard.calls, repr(call)) == (["lost"], "<Call http://127.0.0.1:1 None>")
+
+
+async def test_the_threads_that_look_names_up_end_with_their_client() -> None:
+    async with serving() as server, Client(idle=3.0) as client:
+        await got(client, server.url.replace("127.0.0.1", "localhost"))
+    with anyio.fail_after(60):
+        while any(each.name.startswith("resolver") for each in threading.enumerate()):  # noqa: ASYNC110 -- nobody tells
+            await anyio.sleep(0.001)
 
 
 async def test_who_has_its_answer_is_told_nothing_when_the_client_closes() -> None:

@@ -715,3 +715,11 @@ def test_who_is_at_the_other_end_is_read_once() -> None:
         assert one.connection.groups is groups
     with Served(family=TCP) as one:
         assert (one.connection.uid, one.connection.groups) == (None, frozenset())
+
+
+def test_what_comes_with_a_head_whose_handler_cuts_the_connection_is_not_read() -> None:
+    with Served() as one:
+        one.head_first = ServerConnection.drop
+        one.feed(post(b"hello"), run=False)
+        assert one.state == "<ServerConnection CLOSING, 1 requests>"
+        assert one.asked[0].calls == []

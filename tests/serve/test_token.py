@@ -55,7 +55,7 @@ BOTH = Guard({TOKEN: DEFAULT_CLIENT, "k/ds": KIDS}.get)
 
 
 def judged(
-    target: bytes = b"/v1/models", method: bytes = b"GET", *repeated: str, **headers: str
+    target: bytes = b"/v1/models", method: bytes = b"GET", /, *repeated: str, **headers: str
 ) -> Judgement:
     said = {name.replace("_", "-"): value for name, value in headers.items()}
     head = Head(method, target, {"host": "localhost"} | said, repeated, is_old=False)

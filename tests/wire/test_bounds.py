@@ -177,9 +177,9 @@ def test_a_name_has_a_bound_however_it_is_escaped() -> None:
 @pytest.mark.parametrize("odd", ["", ',"odd":NaN'])
 def test_choices_and_calls_of_one_chunk_have_a_bound_in_what_is_nearly_json_too(odd: str) -> None:
     def chunk(choices: int, index: int, calls: int) -> bytes:
-        delta = {"tool_calls": [{} for _ in range(calls)]}
-        told = [{"index": 0, "delta": {}}] * (choices - 1) + [{"index": index, "delta": delta}]
-        return b'{"choices":%b%b}' % (json.dumps(told).encode(), odd.encode())
+        last = b'{"index":%d,"delta":{"tool_calls":[%b]}}' % (index, b",".join([b"{}"] * calls))
+        told = b",".join([b'{"index":0,"delta":{}}'] * (choices - 1) + [last])
+        return b'{"choices":[%b]%b}' % (told, odd.encode())
 
     assert len(read_chunk(chunk(MAX_CHOICES, MAX_CHOICES - 1, MAX_CALLS))[1]) == MAX_CHOICES
     for many in ((MAX_CHOICES + 1, 0, 1), (1, MAX_CHOICES, 1), (1, 0, MAX_CALLS + 1), (1, -1, 1)):

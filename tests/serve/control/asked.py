@@ -113,5 +113,5 @@ class House:
 
 def about_it(**more: Any) -> About:  # noqa: ANN401 - as About takes it
     """Tell of a service that did nothing yet."""
-    told = {"config": None, "quiet": list, "tally": Tally(), "settings": {"server": {}}} | more
-    return About(book=DayBook(lambda: 0.0), **told)
+    told: dict[str, Any] = {"config": None, "quiet": list, "settings": {"server": {}}}
+    return About(tally=Tally(), book=DayBook(lambda: 0.0), **(told | more))
