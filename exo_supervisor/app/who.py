@@ -64,6 +64,7 @@ def clients_seen(config: Config, book: DayBook) -> list[ClientSeen]:
         ClientSeen(
             name=row.name, uid=row.uid, gid=row.gid, models=row.models, privacy=row.privacy,
             route=row.route, profile=row.profile, admin=row.admin, rate=row.rate,
+            budget=row.budget,
             **asdict(used.get(row.name, Used())),
         )
         for row in rows.values()

@@ -16,7 +16,8 @@ def clients(body: Fields, stream: TextIO) -> str:
         who = ", ".join([*texts(each.get("uid")), *(f"@{one}" for one in texts(each.get("gid")))])
         numbers = [number(count(each.get(name)), stream) for name in used]
         rows.append([w(each.get("name")), *numbers, who or "-", _may(each)])
-    return f"{table(rows, stream)}\nSince midnight, UTC; PROMPT and COMPLETION are tokens."
+    since = "Since midnight in budget.time_zone; PROMPT and COMPLETION are tokens."
+    return f"{table(rows, stream)}\n{since}"
 
 
 def _may(client: Fields) -> str:
@@ -26,6 +27,7 @@ def _may(client: Fields) -> str:
         "local_only" if client.get("privacy") == "local_only" else "",
         f"route {w(client.get('route'))}" if client.get("route") else "",
         *(f"{many} {what}/min" for what in rate if (many := count(rate.get(what)))),
+        *(f"{many} a {span}" for span, many in fields(client.get("budget")).items() if many),
         "orders" if client.get("admin") is True else "",
     ]
     return "; ".join(each for each in said if each) or "anything but orders"
@@ -48,3 +50,11 @@ def left(sums: Fields, stream: TextIO) -> str:
     """Say in one line what left the house."""
     requests, size = (number(count(sums.get(key)), stream) for key in ("requests", "bytes"))
     return f"{requests} requests, {size} B left the house since {w(sums.get('since'))}"
+
+
+def budget(row: Fields) -> str:
+    """Say in one line what a budget is, and what of it is left."""
+    whose = w(row.get("name")) if row.get("name") else w(row.get("scope"))
+    limit, spent, held = (w(row.get(key)) for key in ("limit", "spent", "held"))
+    text = f"{whose}: {spent} of {limit} {w(row.get('currency'))} a {w(row.get('span'))}"
+    return text + (f", {held} held" if held.strip("0.") else "")

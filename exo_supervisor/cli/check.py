@@ -14,6 +14,7 @@ from exo_supervisor.app.policy import fields_of, policy_of
 from exo_supervisor.app.price_book import CURRENCY
 from exo_supervisor.app.trial import Finding, try_all
 from exo_supervisor.app.who import client_tokens, who_of
+from exo_supervisor.cli.books import budget
 from exo_supervisor.cli.errors import FAILED
 from exo_supervisor.cli.json_view import parse_object, texts, word
 from exo_supervisor.cli.parse import Arguments
@@ -204,6 +205,8 @@ def _of_service(arguments: Arguments, running: Fields) -> Iterator[Finding]:
         odd = "off" if state == "off" else "warn"
         level = "ok" if state == "ready" and not why else odd
         yield Finding(level, "provider", text, "service")
+    for each in objects(status.get("budgets")):
+        yield Finding("ok", "budget", budget(each), "service")
     for model in objects((of_service(arguments, "/supervisor/models") or {}).get("models")):
         for place in objects(model.get("where")):
             if "does not list" in (why := word(place.get("why"))):

@@ -7,7 +7,7 @@ service's answers under `/supervisor/`.
 
 from typing import TextIO
 
-from exo_supervisor.cli.books import left
+from exo_supervisor.cli.books import budget, left
 from exo_supervisor.cli.json_view import seconds, stamp, texts
 from exo_supervisor.cli.json_view import word as w
 from exo_supervisor.cli.term import (
@@ -45,6 +45,7 @@ def status(body: Fields, now: float, stream: TextIO) -> str:
     if used := fields(body.get("clients")):
         said = (f"{w(name)} {number(count(many), stream)}" for name, many in used.items())
         rows.append(("clients", [f"{', '.join(said)} requests today"]))
+    rows.append(("budgets", [budget(each) for each in objects(body.get("budgets"))]))
     rows.append(("failed", _last_failed(fields(body.get("last_failed")), now)))
     rows.append(("cloud", _clouds(body)))
     rows.append(("held", [line for each in objects(body.get("held")) for line in _held(each)]))

@@ -90,6 +90,7 @@ class ClientSeen(Struct):
     profile: str
     admin: bool
     rate: dict[str, int]
+    budget: dict[str, float]
     requests: int
     prompt_tokens: int
     completion_tokens: int

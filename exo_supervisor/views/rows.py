@@ -13,6 +13,7 @@ from exo_supervisor.core.fleet.trust import is_loopback
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
 from exo_supervisor.views.advice import advise, is_nobodys, sum_up
+from exo_supervisor.views.budgets import BudgetSeen, budgets
 from exo_supervisor.views.day_book import DayBook, Egress
 from exo_supervisor.views.explain import advise_on, explain
 from exo_supervisor.views.placement import Wall
@@ -131,6 +132,7 @@ class Status(Struct):
     egress: Egress
     verdict: Verdict | None
     """The house in one sentence."""
+    budgets: list[BudgetSeen]
 
 
 def nodes(machine: Machine, now: float, wall: Wall) -> list[NodeSeen]:
@@ -238,6 +240,7 @@ def status(  # noqa: PLR0913 - each is another part's to tell
         clients={client: used.requests for client, used in book.used().items()},
         egress=book.egress(days=False),
         verdict=verdict,
+        budgets=budgets(machine, wall),
     )
 
 

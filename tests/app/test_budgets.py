@@ -100,6 +100,11 @@ async def test_what_was_spent_is_known_to_the_next_run(tmp_path: Path) -> None:
             spent = usage["prompt_tokens"] + 10 * usage["completion_tokens"]
             [line] = await world.lines("request_done")
             assert line["cost_microdollars"] == spent
+            [seen] = (await world.look("/supervisor/status"))["budgets"]
+            assert (seen["spent"], seen["held"]) == (f"{spent / 1e6:.6f}".rstrip("0"), "0.00")
+            page = (await world.http.get("/metrics")).text
+            row = 'exo_supervisor_budget_spent{name="",scope="house",span="day"}'
+            assert f"{row} {spent / 1e6}" in page
         async with in_process(cloud=cloud, state=tmp_path, **rows) as world:
             await world.ready(0)
             told = await world.chat(session, max_tokens=50 - spent // 10)

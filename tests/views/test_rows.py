@@ -3,15 +3,23 @@
 import msgspec
 from msgspec import structs
 
-from exo_supervisor.core.events import CapacityRead, ProviderFailed, ProviderListed
+from exo_supervisor.core.books.budgets import Calendar, Payer, Spent
+from exo_supervisor.core.events import (
+    CalendarRead,
+    CapacityRead,
+    ProviderFailed,
+    ProviderListed,
+    SpendingRead,
+)
 from exo_supervisor.core.fleet.capacity import Capacity
 from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.fleet.provider_keys import KEY_REST
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.policy import Cloud, Policy
+from exo_supervisor.core.policy import BudgetRules, Cloud, Limits, Policy
 from exo_supervisor.views import models, rows
+from exo_supervisor.views.budgets import BudgetSeen
 from exo_supervisor.views.day_book import DayBook
 from exo_supervisor.views.providers import KeySeen
 from exo_supervisor.views.request_done import RequestDone, RequestLine
@@ -295,3 +303,17 @@ def test_a_provider_that_is_at_its_limit_says_until_when() -> None:
     assert (limited.state, free.why) == ("ready", None)
     story.wait(60.0)
     assert shown(story).providers[0].why is None
+
+
+def test_budgets_are_told_as_people_write_money() -> None:
+    clouds = (structs.replace(BOTH.clouds[0], budget=Limits(month=30 * 10**12)), BOTH.clouds[1])
+    rules = BudgetRules(Limits(day=10**11), currency="EUR")
+    story = Story(structs.replace(BOTH, clouds=clouds, budgets=rules))
+    day = Calendar("2026-01-31", "2026-01", story.now + 60.0)
+    story.tell(CalendarRead(calendar=day))
+    story.tell(SpendingRead(span="day", paid=(Spent(Payer("anna", 0, P), 5 * 10**9),)))
+    until = wall(story.now + 60.0)
+    assert shown(story).budgets == [
+        BudgetSeen("house", None, "day", "EUR", "0.10", "0.005", "0.00", until),
+        BudgetSeen("provider", "p", "month", "EUR", "30.00", "0.00", "0.00", None),
+    ]

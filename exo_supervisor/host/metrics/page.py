@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from exo_supervisor import __version__
+from exo_supervisor.core.books.amount import PICO
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.host.metrics.counts import MOST_SERIES, Counter, Histogram
 from exo_supervisor.views import rows
@@ -86,12 +87,29 @@ class Page(Collector):
         for name, provider in machine.tables.clouds.providers.items():
             providers.add_metric((name,), float(provider.stands_by(now)))
         yield providers
+        yield from self._budgets()
         failures = CounterMetricFamily(
             f"{PREFIX}sink_failures", "What a taker of records failed at.", labels=("sink",)
         )
         for sink, count in self._failures.items():
             failures.add_metric((sink,), count)
         yield failures
+
+    def _budgets(self) -> Iterator[Metric]:
+        labels = ("scope", "name", "span")
+        limits, spent, held = (
+            GaugeMetricFamily(f"{PREFIX}budget_{what}", f"{text}, in its currency.", labels=labels)
+            for what, text in (
+                ("limit", "What clouds may cost"), ("spent", "What of a budget is spent"),
+                ("held", "What of a budget attempts under way hold"),
+            )
+        )  # fmt: skip
+        for line, limit, account in self._machine.tables.budgets.each():
+            row = line.scope, line.name, line.span
+            limits.add_metric(row, limit / PICO)
+            spent.add_metric(row, account.spent / PICO)
+            held.add_metric(row, account.held / PICO)
+        yield from (limits, spent, held)
 
     def _breakers(self) -> Metric:
         family = _family("breaker_state", "0 closed, 1 half open, 2 open: each target's.", "target")
