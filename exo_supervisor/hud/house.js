@@ -45,7 +45,7 @@ export function nodes(feed, ui) {
 function nodeRow({ node, kind }, ui) {
   const ready = node.models.filter((one) => one.ready).map((one) => one.id);
   const facts = [
-    node.generation ? `Exo ${node.generation}${node.version ? ` ${node.version}` : ""}` : null,
+    node.generation ? `Exo ${node.version ?? ""} (${node.generation})` : null,
     node.trust === "found" ? "found, not trusted" : `trusted: ${node.trust}`,
     node.capacity?.chip,
     `${WORDS[kind]} since ${clock(node.since)}`,
@@ -73,12 +73,14 @@ function ladder(node) {
 
 function memory(capacity) {
   if (!capacity?.memory_total) return html`<span></span>`;
-  const used = capacity.memory_total - (capacity.memory_available ?? capacity.memory_total);
+  const free = capacity.memory_available;
+  if (free === null) return html`<span class="memory">${bytes(capacity.memory_total)} of memory</span>`;
+  const used = capacity.memory_total - free;
   const heat = capacity.temperature ? `, ${Math.round(capacity.temperature)} °C` : "";
   const watts = capacity.power ? `, ${Math.round(capacity.power)} W` : "";
   return html`<span class="memory">
     <meter max=${capacity.memory_total} value=${used} aria-label="memory in use"></meter>
-    ${bytes(capacity.memory_available ?? 0)} free of ${bytes(capacity.memory_total)}${heat}${watts}
+    ${bytes(free)} free of ${bytes(capacity.memory_total)}${heat}${watts}
   </span>`;
 }
 

@@ -5,11 +5,13 @@ import { brief, plural } from "./format.js";
 import { WORDS, mark, sign } from "./shapes.js";
 
 const NAMED = 12; // nodes of a cluster that stand with their names; more of them are marks only
-const MOST_BOXES = 14;
-const ROW = 30;
-const PAD = 14;
+const MOST_BOXES = 8;
+const ROW = 28;
+const PAD = 15;
 const HEAD = 34;
-const GAP = 14;
+const GAP = 12;
+const TRUNK = 34; // what the lines take on the left, where it is narrow
+const CHAR = 7.4; // pixels that a character takes, about
 const ALONE = "";
 
 /** Say in one word how a node stands. */
@@ -87,26 +89,36 @@ function tally(marks) {
     .join(", ");
 }
 
-/** Lay the groups out in columns, from the hub on the left, or on top where it is narrow. */
+/**
+ * Lay the groups out: the house on the left, the clouds on the right, and the hub between them. Where
+ * it is narrow the hub stands on top, and one trunk leads down to all.
+ */
 function laid(all, width) {
   const narrow = width < 620;
-  const left = narrow ? 0 : 150;
-  const top = narrow ? 92 : 0;
-  const columns = Math.max(1, Math.min(all.length, Math.floor((width - left + GAP) / 290)));
-  const each = (width - left - GAP * (columns - 1)) / columns;
-  const ends = Array(columns).fill(top);
+  const column = narrow ? width - TRUNK : Math.min(400, (width - 190) / 2);
+  const ends = { exo: narrow ? 76 : 0, cloud: narrow ? 76 : 0 };
   const boxes = all.map((group) => {
-    const column = ends.indexOf(Math.min(...ends));
-    const perRow = Math.max(1, Math.floor((each - 2 * PAD + 6) / 18));
-    const dense = group.marks.length > NAMED;
-    const rows = dense ? Math.ceil(group.marks.length / perRow) * 18 : group.marks.length * ROW;
-    const box = { group, x: left + column * (each + GAP), y: ends[column], w: each, h: HEAD + rows + PAD, dense, perRow };
-    ends[column] += box.h + GAP;
+    const { side } = group;
+    const box = { group, x: narrow ? TRUNK : side === "exo" ? 0 : width - column, y: ends[side], w: column, ...sized(group, column) };
+    ends[side] += box.h + GAP;
+    if (narrow) ends.exo = ends.cloud = Math.max(ends.exo, ends.cloud);
     return box;
   });
-  const height = Math.max(...ends) - GAP;
-  const hub = narrow ? { x: width / 2, y: 34 } : { x: 52, y: Math.max(60, height / 2) };
-  return { boxes, hub, narrow, height: Math.max(height, narrow ? 90 : 120) };
+  const height = Math.max(ends.exo, ends.cloud, 90 + GAP) - GAP;
+  if (!narrow) center(boxes, ends, height);
+  return { boxes, height, narrow, hub: narrow ? { x: 32, y: 33 } : { x: width / 2, y: height / 2 } };
+}
+
+function sized({ marks }, column) {
+  const single = marks.length === 1;
+  const dense = marks.length > NAMED;
+  const perRow = Math.max(1, Math.floor((column - 2 * PAD + 6) / 18));
+  const rows = dense ? Math.ceil(marks.length / perRow) * 18 : marks.length * ROW;
+  return { single, dense, perRow, h: single ? 46 : HEAD + rows + PAD - 4 };
+}
+
+function center(boxes, ends, height) {
+  for (const box of boxes) box.y += (height + GAP - ends[box.group.side]) / 2;
 }
 
 export function map(feed, width) {
@@ -131,43 +143,43 @@ function drawing({ boxes, hub, narrow, height }, width, running, label) {
     ${boxes.map((box) => line(box, hub, narrow))}
     ${boxes.map(drawnBox)}
     <g class="hub ${running ? "busy" : ""}">
-      <circle cx=${hub.x} cy=${hub.y} r="30"></circle>
+      <circle cx=${hub.x} cy=${hub.y} r=${narrow ? 26 : 30}></circle>
       <text x=${hub.x} y=${hub.y + 7} class="count">${running}</text>
-      <text x=${hub.x} y=${hub.y + 48} class="caption">${narrow ? "" : "running now"}</text>
+      <text x=${narrow ? hub.x + 42 : hub.x} y=${narrow ? hub.y + 5 : hub.y + 50} class="caption ${narrow ? "beside" : ""}">running now</text>
     </g>
   </svg>`;
 }
 
-function line({ group, x, y, w }, hub, narrow) {
-  const [toX, toY] = narrow ? [x + Math.min(w / 2, 30), y] : [x, y + HEAD / 2 + 4];
+function line({ group, x, y, w, h }, hub, narrow) {
+  const [toX, toY] = [group.side === "exo" || narrow ? x + (narrow ? 0 : w) : x, y + (narrow ? Math.min(h / 2, 24) : h / 2)];
+  const away = Math.sign(toX - hub.x) * 30;
   const path = narrow
-    ? `M${hub.x} ${hub.y + 30}C${hub.x} ${toY - 10} ${toX} ${hub.y + 40} ${toX} ${toY}`
-    : `M${hub.x + 30} ${hub.y}C${hub.x + 80} ${hub.y} ${toX - 60} ${toY} ${toX} ${toY}`;
+    ? `M14 ${hub.y}V${toY - 10}Q14 ${toY} ${toX} ${toY}`
+    : `M${hub.x + away} ${hub.y}C${hub.x + away * 2} ${hub.y} ${toX - away * 1.5} ${toY} ${toX} ${toY}`;
   const state = group.running ? "busy" : "idle";
-  return svg`<path class="line ${state} ${group.side}" d=${path} stroke-width=${group.running ? Math.min(2 + group.running, 9) : 1}></path>`;
+  return svg`<path class="line ${state} ${group.side}" d=${path} stroke-width=${group.running ? Math.min(2 + group.running, 9) : 1.5}></path>`;
 }
 
-function drawnBox({ group, x, y, w, h, dense, perRow }) {
-  const room = Math.floor((w - 2 * PAD) / 7.4);
-  const title = group.side === "cloud" ? group.key : group.title;
-  return svg`<g class="box ${group.side} ${group.marks.some((one) => one.kind === "down" || one.kind === "open") ? "hurt" : ""}">
-    <title>${`${group.key} ${group.told}`}</title>
-    <rect x=${x + 0.5} y=${y + 0.5} width=${w - 1} height=${h - 1} rx=${group.side === "cloud" ? 20 : 8}></rect>
-    <text x=${x + PAD} y=${y + 22} class="title">${brief(title, 24)}</text>
-    <text x=${x + w - PAD} y=${y + 22} class="told">${dense ? brief(group.told, room - title.length - 2) : group.running ? `${group.running} running` : ""}</text>
-    ${group.marks.map((one, at) =>
-      dense
-        ? mark(one.kind, x + PAD + 6 + (at % perRow) * 18, y + HEAD + 8 + Math.floor(at / perRow) * 18, 6)
-        : named(one, group, x + PAD + 8, y + HEAD + 12 + at * ROW, room),
-    )}
+function drawnBox({ group, x, y, w, h, single, dense, perRow }) {
+  const { marks, side, told } = group;
+  const room = Math.floor((w - 2 * PAD - 24) / CHAR);
+  const hurt = marks.some((one) => one.kind === "down" || one.kind === "open");
+  const title = `${group.title}, ${plural(marks.length, "node")}`;
+  const inside = dense
+    ? marks.map((one, at) => mark(one.kind, x + PAD + 6 + (at % perRow) * 18, y + HEAD + 8 + Math.floor(at / perRow) * 18, 6))
+    : marks.map((one, at) => named(one, group, x + PAD + 8, y + (single ? h / 2 : HEAD + 12 + at * ROW), w, room));
+  return svg`<g class="box ${side} ${hurt ? "hurt" : ""}">
+    <title>${`${group.key} ${told}`}</title>
+    <rect x=${x + 0.75} y=${y + 0.75} width=${w - 1.5} height=${h - 1.5} rx=${side === "cloud" ? 22 : 9}></rect>
+    ${single ? "" : svg`<text x=${x + PAD} y=${y + 22} class="title">${title}</text>
+      <text x=${x + w - PAD} y=${y + 22} class="told">${brief(dense ? told : "", room - title.length)}</text>`}
+    ${inside}
   </g>`;
 }
 
-function named(one, group, x, y, room) {
-  const side = group.side === "cloud" ? group.told : one.id;
-  const state = group.side === "cloud" || one.kind === "ready" ? "" : WORDS[one.kind];
-  const busy = one.running ? ` · ${one.running}` : "";
+function named(one, group, x, y, w, room) {
+  const state = one.running ? `${one.running} running` : group.side === "cloud" ? brief(group.told, 26) : one.kind === "ready" ? "" : WORDS[one.kind];
   return svg`${mark(one.kind, x, y, 8)}
-    <text x=${x + 20} y=${y + 5} class="name">${brief(side, room - 4 - state.length)}${busy}</text>
-    <text x=${x + (room - 1) * 7.4 - 8} y=${y + 5} class="told">${state}</text>`;
+    <text x=${x + 19} y=${y + 5} class="name">${brief(one.id, Math.max(16, room - state.length - 1))}</text>
+    <text x=${x - 8 + w - 2 * PAD} y=${y + 5} class="told">${state}</text>`;
 }
