@@ -130,8 +130,9 @@ class Forwarder:
                 service.connect(self._path)
             except OSError:
                 raise RefusedError(502, "unreachable", "the service is not reachable") from None
-            service.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-            service.sendall(asked.rest[: asked.length])
+            head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+            with suppress(BrokenPipeError):
+                service.sendall(head + asked.rest[: asked.length])
             _splice(client, service, asked.length - len(asked.rest))
 
 
@@ -163,7 +164,10 @@ def read(client: socket.socket) -> Asked:
 
 
 def _splice(client: socket.socket, service: socket.socket, left: int) -> None:
-    """Pass on the rest of the request, and the answer; a browser that leaves cancels it."""
+    """Pass on the rest of the request, and the answer; a browser that leaves cancels it.
+
+    Whoever answers need not read to the end: where nothing more can be sent, its answer is there.
+    """
     poll = select.poll()
     poll.register(client, select.POLLIN)
     poll.register(service, select.POLLIN)
@@ -174,7 +178,8 @@ def _splice(client: socket.socket, service: socket.socket, left: int) -> None:
                     return
                 client.sendall(piece)
             elif piece := client.recv(_PIECE):
-                service.sendall(piece[: max(0, left)])
+                with suppress(BrokenPipeError):
+                    service.sendall(piece[: max(0, left)])
                 left -= len(piece)
             else:
                 return

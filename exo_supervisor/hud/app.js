@@ -43,7 +43,7 @@ const SHOWN = {
   egress: ["books"],
   clients: ["books"],
   config: ["clouds"],
-  now: ["verdict", "ended"],
+  now: ["verdict", "ended", "books"],
   live: ["verdict"],
 };
 const ON_EVENT = { traffic_shifted: ["shifts"], request_done: ["ended"] };
@@ -93,7 +93,13 @@ function draw() {
   drawn = performance.now();
   const panels = [...dirty];
   dirty.clear();
-  for (const panel of panels) DRAW[panel]();
+  for (const panel of panels) {
+    try {
+      DRAW[panel]();
+    } catch (fault) {
+      console.error(panel, fault); // one panel that cannot be drawn keeps no other from it
+    }
+  }
 }
 
 let said = "";

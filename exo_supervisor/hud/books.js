@@ -6,7 +6,8 @@ import { brief, bytes, count, money, plural } from "./format.js";
 export function books(feed) {
   const today = new Date().toISOString().slice(0, 10);
   const left = (feed.views.egress?.days ?? []).filter((row) => row.day === today);
-  const size = left.reduce((sum, row) => sum + row.bytes, 0);
+  const size = feed.now?.today?.egress_bytes ?? left.reduce((sum, row) => sum + row.bytes, 0);
+  const sent = feed.now?.today?.to_cloud ?? left.reduce((sum, row) => sum + row.requests, 0);
   const { ledger } = feed.views;
   return html`
     <h2 id="books-title">Today</h2>
@@ -14,7 +15,7 @@ export function books(feed) {
       ${figure("Spent", ledger && money(ledger.total.cost, ledger.currency), "to clouds")}
       ${figure("Saved", ledger && money(ledger.total.saved, ledger.currency), "against the reference model")}
       ${figure("Power", ledger && money(ledger.total.local_cost, ledger.currency), "for Exo's answers")}
-      ${figure("Left the house", feed.views.egress && bytes(size), plural(left.reduce((sum, row) => sum + row.requests, 0), "request"))}
+      ${figure("Left the house", bytes(size), plural(sent, "request"))}
     </dl>
     ${ledger ? accounts(ledger) : html`<p class="quiet">${feed.missing.has("ledger") ? "This service keeps no ledger." : "The ledger was not read yet."}</p>`}
     ${clients(feed.views.clients?.clients ?? [], left)}`;

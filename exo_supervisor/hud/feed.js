@@ -11,8 +11,12 @@ const PATHS = { requests: "requests?last=20", ledger: "ledger?by=target&since=to
 const BUSY = 1; // seconds between two looks at what is running
 const LIVELY = 2; // seconds, where there are no events
 const SOONEST = 0.4;
-const GENTLE = 8; // a view that costs much is asked for less often
+const SUMS = 3; // seconds between two looks at sums, at least
+const LEAST = { ledger: SUMS, egress: SUMS, clients: SUMS };
+const GENTLE = 8; // a view that costs much is asked for less often,
+const SLOWEST = 1.2; // but not so seldom that what happened is seen late
 const EVENTS_KEPT = 60;
+const UNREACHED = [0, 502]; // nobody there, or nobody behind what brings us there
 const QUIET = 40; // seconds without even a keep-alive, after which the stream is dead
 
 // Which views an event's name makes old.
@@ -22,7 +26,8 @@ const TOUCHED = [
   [/^breaker/, ["breakers", "nodes", "status"]],
   [/^(provider|price)/, ["status", "breakers"]],
   [/^traffic_shifted/, ["shifts", "status"]],
-  [/^request_/, ["requests"]],
+  [/^request_started/, ["requests"]],
+  [/^request_done/, ["requests", "ledger", "egress", "clients"]],
   [/^(order_given|lagged)/, ["nodes", "models", "breakers", "status"]],
 ];
 
@@ -32,6 +37,7 @@ export class Feed {
     this.views = {}; // name -> body
     this.missing = new Set(); // views that this service does not have
     this.refused = null; // why we are not let in
+    this.lost = null; // since when nobody answers
     this.heard = 0; // when anything came last, by performance.now()
     this.live = false; // events come
     this.now = null; // the last `now`
@@ -56,12 +62,17 @@ export class Feed {
     return this.heard ? (performance.now() - this.heard) / 1000 : Infinity;
   }
 
+  /** Seconds for which nobody has answered. */
+  lostFor() {
+    return this.lost === null ? 0 : (performance.now() - this.lost) / 1000;
+  }
+
   turn() {
     if (document.hidden && this.heard) return;
     const at = performance.now() / 1000;
     for (const [name, one] of Object.entries(this.last)) {
       if (one.busy) continue;
-      const least = Math.max(SOONEST, one.cost * GENTLE);
+      const least = Math.max(LEAST[name] ?? SOONEST, Math.min(SLOWEST, one.cost * GENTLE));
       const wait = one.due ? least : Math.max(least, this.pause(name));
       if (at - one.asked >= wait) this.fetch(name, one, at);
     }
@@ -83,7 +94,9 @@ export class Feed {
     Object.assign(one, { asked: at, due: false, busy: true });
     const { status, body } = await look(`/supervisor/${PATHS[name] ?? name}`);
     Object.assign(one, { busy: false, cost: performance.now() / 1000 - at });
+    if (UNREACHED.includes(status)) this.lost ??= performance.now();
     if (status === 200) {
+      this.lost = null;
       this.heard = performance.now();
       this.refused = null;
       this.missing.delete(name);

@@ -18,9 +18,10 @@ const breakerOrders = (target, model) => {
 
 const nodeOrders = (node) => {
   const path = (verb) => `/supervisor/nodes/${encodeURIComponent(node.id)}/${verb}`;
+  const own = node.trust !== "found" && node.trust !== "pinned"; // by a word that is not said here
   const trust = { name: "Trust it", then: "It may be sent every prompt, those that must stay in the house too.", path: path("trust"), grave: true };
   const untrust = { name: "Trust it no more", then: "It gets only what may leave the house anyhow.", path: path("untrust") };
-  return [node.trust === "found" ? trust : untrust, ...breakerOrders(node.id)];
+  return [...(own ? [] : [node.trust === "found" ? trust : untrust]), ...breakerOrders(node.id)];
 };
 
 const modelOrders = (id) => {

@@ -101,7 +101,10 @@ function moment({ at, row, trip }) {
 
 /** The last answers: who gave them, and what they cost in time. */
 export function ended(feed) {
-  const rows = feed.views.requests?.ended?.filter((row) => row.full) ?? feed.events.filter((each) => each.event === "request_done");
+  const kept = feed.views.requests?.ended?.filter((row) => row.full) ?? [];
+  const known = new Set(kept.map((row) => row.id));
+  const newer = feed.events.filter((each) => each.event === "request_done" && !known.has(each.request_id));
+  const rows = [...newer, ...kept];
   const counts = feed.now?.requests ?? feed.views.status?.requests;
   return html`
     <div class="head">
@@ -111,7 +114,7 @@ export function ended(feed) {
             ${count(counts.failed)} failed, ${count(counts.refused)} refused, ${count(counts.abandoned)} left</p>`
         : ""}
     </div>
-    ${rows.length ? html`<ol class="rows">${rows.slice(0, 10).map(endedRow)}</ol>` : quiet("Nothing was asked since this page was opened.")}`;
+    ${rows.length ? html`<ol class="rows">${rows.slice(0, 10).map(endedRow)}</ol>` : quiet("Nothing was asked yet.")}`;
 }
 
 function endedRow(row) {

@@ -39,9 +39,10 @@ export const WORDS = {
 
 /** A mark by itself, in a line of text. */
 export function sign(kind, label = WORDS[kind]) {
-  return html`<svg class="sign-box" viewBox="-10 -10 20 20" role="img" aria-label=${label}>
-    ${mark(kind, 0, 0, 7)}
-  </svg>`;
+  const drawing = mark(kind, 0, 0, 7);
+  return label
+    ? html`<svg class="sign-box" viewBox="-10 -10 20 20" role="img" aria-label=${label}>${drawing}</svg>`
+    : html`<svg class="sign-box" viewBox="-10 -10 20 20" aria-hidden="true">${drawing}</svg>`;
 }
 
 /** The shape at the top, to be told from across a room. */

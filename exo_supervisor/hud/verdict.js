@@ -6,12 +6,14 @@ import { big } from "./shapes.js";
 
 const STALE = 12; // seconds without a word, after which nothing here is vouched for
 const GONE = 25;
+const LOST = 3; // seconds for which nobody may answer, as at a restart
 
 /** Is it well? The service says so itself; no word from it outranks its last one. */
 export function judge(feed) {
   const age = feed.age();
   if (feed.refused) return { level: "unknown", parts: ["Not let in", feed.refused], age };
   if (age === Infinity) return { level: "unknown", parts: ["Looking", "waiting for the service's first word"], age };
+  if (feed.lostFor() > LOST) return { level: "bad", parts: ["No answer", "the service is gone, or does not answer"], age: Math.max(age, feed.lostFor()), lost: true };
   if (age > GONE) return { level: "bad", parts: ["No answer", `the service has been silent for ${span(age)}`], age };
   if (age > STALE) return { level: "unknown", parts: ["No word", `the last one is ${span(age)} old`], age };
   const status = feed.views.status;
@@ -45,4 +47,4 @@ export function spoken({ level, parts }) {
   return `${word}: ${parts.slice(0, 2).join(", ")}`;
 }
 
-export const isStale = ({ age }) => age > STALE;
+export const isStale = ({ age, lost }) => lost || age > STALE;
