@@ -69,28 +69,6 @@ async def test_admins_alone_make_tokens() -> None:
         assert made.headers["cache-control"] == "no-store"
 
 
-WRONG = [
-    ("POST", "/guest/new", 404, "target_not_found", "similar: guests"),
-    ("POST", "/guests/new?days=0", 400, "wrong_type", "days is a whole number"),
-    ("POST", "/guests/new?days=1e3", 400, "wrong_type", "days is a whole number"),
-    ("POST", "/guests/new?days=999999999", 400, "wrong_type", "days is a whole number"),
-    ("POST", "/guests/revoke", 404, "target_not_found", "no such token"),
-    ("POST", "/guests/renew", 404, "route_not_found", "NAME/new"),
-    ("POST", "/new", 404, "route_not_found", "NAME/new"),
-    ("GET", "/guests/new", 405, "method_not_allowed", "POST"),
-    ("POST", "", 405, "method_not_allowed", "GET"),
-]
-
-
-async def test_what_is_asked_wrongly_has_its_error() -> None:
-    async with ExoNode("C") as node, house(*ROWS, node=node) as (world, _):
-        for method, path, status, kind, words in WRONG:
-            answer = await world.http.request(method, f"/supervisor/tokens{path}")
-            error = answer.json()["error"]
-            assert (answer.status_code, error["code"]) == (status, kind), path
-            assert words in error["message"], path
-
-
 async def test_one_token_of_two_clients_is_nobodys() -> None:
     async with ExoNode("C") as node, house(*ROWS, node=node) as (_, tcp):
         both = {**bearer(KIDS), "x-api-key": OFFICE}

@@ -1,7 +1,6 @@
 """The service explains itself: breakers, nodes, models and its own state, as they change."""
 
 import re
-import socket
 
 import anyio
 import pytest
@@ -189,15 +188,6 @@ async def test_it_is_healthy_before_it_is_ready_and_head_answers_as_get_does() -
             assert head.headers["content-type"] == "application/json"
         status = await world.until("/supervisor/status", lambda status: status["advice"])
         assert status["ready"] is False
-
-
-async def test_whoever_looks_for_a_node_of_exo_finds_one_that_is_well() -> None:
-    """As the old bridge does, which reads a name and the memory out of it."""
-    async with in_process("http://127.0.0.1:9") as world:
-        told = (await world.http.get("/health")).json()
-    assert set(told) == {"status", "device_name", "memory_gb"}
-    assert (told["status"], told["device_name"]) == ("ok", socket.gethostname())
-    assert told["memory_gb"] > 0
 
 
 async def test_it_says_who_it_is_and_names_the_route_that_was_meant() -> None:
