@@ -1,6 +1,22 @@
 """What the ledger is told before an attempt, and what it tells of the money that is gone."""
 
+from collections.abc import Iterable
+from typing import Literal
+
 from msgspec import Struct
+from msgspec.structs import asdict, astuple
+
+from exo_supervisor.core.books.amount import digits_of
+from exo_supervisor.errors import SupervisorError
+
+By = Literal["day", "model", "client", "target"]
+MOST_ROWS = 1000
+"""Rows of sums that are told, at most; what is left off is in the total."""
+_MONEY = ("cost", "reported_cost", "cost_of_reported", "local_cost", "saved")
+
+
+class LedgerUnreadableError(SupervisorError):
+    """What is booked cannot be told; the text says why."""
 
 
 class Reservation(Struct, frozen=True, gc=False):
@@ -28,3 +44,60 @@ class Spent(Struct, frozen=True, gc=False):
     session: int
     cost: int
     requests: int
+
+
+class Sum(Struct, frozen=True):
+    """What attempts come to; money in pico-units.
+
+    `requests` are those that ended here, `estimated` attempts whose tokens were reckoned, and
+    `unpriced` those that somebody may be paid for, and nobody knows how much: they are in no cost.
+    `cost_of_reported` is our cost of the attempts whose targets told one, `reported_cost` theirs.
+    """
+
+    requests: int = 0
+    attempts: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: int = 0
+    unpriced: int = 0
+    cost: int = 0
+    reported_cost: int = 0
+    cost_of_reported: int = 0
+    local_cost: int = 0
+    saved: int = 0
+
+    def __add__(self, other: "Sum") -> "Sum":
+        return Sum(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+
+    def shown(self) -> dict[str, object]:
+        """Return it as it is told, its money in decimal digits."""
+        return {
+            name: digits_of(figure) if name in _MONEY else figure
+            for name, figure in asdict(self).items()
+        }
+
+
+class Sums(Struct, frozen=True):
+    """What is booked, by one of the four, the costliest first and days in their order."""
+
+    rows: list[tuple[str, Sum]]
+    total: Sum
+    left_off: int
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[str, Sum]]) -> "Sums":
+        """Keep so many rows as are told, and the total of all."""
+        kept, total, count = list[tuple[str, Sum]](), Sum(), 0
+        for key, figures in rows:
+            total += figures
+            count += 1
+            if count <= MOST_ROWS:
+                kept.append((key, figures))
+        return cls(kept, total, count - len(kept))
+
+    def shown(self) -> dict[str, object]:
+        """Return it as it is told."""
+        rows = [{"key": key, **figures.shown()} for key, figures in self.rows]
+        return {"rows": rows, "total": self.total.shown(), "left_off": self.left_off}

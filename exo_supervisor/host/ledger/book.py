@@ -9,6 +9,7 @@ from zlib import crc32
 
 from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.host.ledger.file import open_file
+from exo_supervisor.host.ledger.schema import FIGURES
 from exo_supervisor.views.booked import Reservation, Spent
 from exo_supervisor.views.request_done import AttemptDone, RequestDone, target_side
 
@@ -24,9 +25,12 @@ Held = dict[str, dict[int, Reservation]]
 MOST_KINDS = 4096
 MOST_ANSWERS = 4096
 """Names of answers that are remembered: a provider's answer that comes twice comes twice soon."""
-LARGEST = 2**63 - 1
+LARGEST = 10**17
+"""What is put down for a number that no file can hold: many of them can still be added up."""
 _EPOCH = 1_577_836_800_000
 """2020, in milliseconds: ids count from there."""
+_LATEST = 2**41 - 1
+"""2089."""
 _CHANCE = 22
 """Bits of an id by which requests of one millisecond differ."""
 
@@ -34,8 +38,17 @@ _ALWAYS = ("id", "ts", "request_id", "number", "kind", "duration")
 _MAYBE = (
     "prompt_tokens", "completion_tokens", "cost", "ttft", "response_id", "served_model",
     "cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens", "estimated",
-    "reported_cost", "local_cost", "saved", "session", "reserved",
+    "reported_cost", "local_cost", "saved", "session", "reserved", "last",
 )  # fmt: skip
+ROLLED = 500
+"""Rows that are added up in one step."""
+_OLDEST = "ts < ? AND attempt.id IN (SELECT id FROM attempt ORDER BY id LIMIT ?)"
+_ADD_UP = f"""
+    INSERT INTO day
+    SELECT ts / 86400000 AS day, kind, {", ".join(f"SUM({sql})" for sql in FIGURES.values())}
+    FROM attempt JOIN kind ON kind.id = attempt.kind WHERE {_OLDEST} GROUP BY 1, 2
+    ON CONFLICT DO UPDATE SET {", ".join(f"{name} = {name} + excluded.{name}" for name in FIGURES)}
+"""  # noqa: S608 -- names of our own
 _Mask = tuple[bool, ...]
 """Which of `_MAYBE` a row has."""
 
@@ -90,13 +103,22 @@ class Book:
         """Bring what was written to the disk itself, as far as no reader is in the way."""
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
+    def roll_up(self, before: float) -> bool:
+        """Add up the oldest rows by day and drop them, some at a time; True: there may be more."""
+        connection, oldest = self._connection, (int(before * 1000), ROLLED)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_ADD_UP, oldest)
+        dropped = connection.execute(f"DELETE FROM attempt WHERE {_OLDEST}", oldest).rowcount  # noqa: S608 -- ours
+        connection.execute("COMMIT")
+        return dropped == ROLLED
+
     def spent(self, since: float) -> list[Spent]:
         """Sum up what attempts that began since then cost, by client, provider and session.
 
         One that an earlier run left open may have been billed, and counts with all that it had
         reserved; one of this run is counted where it is held.
         """
-        from_id = _id_of(since - 86_400, "", 0)  # no request lasts longer than a day
+        from_id = id_of(since - 86_400, "", 0)  # no request lasts longer than a day
         rows = self._connection.execute(
             """
             SELECT client, target, session, COUNT(DISTINCT request_id),
@@ -121,7 +143,7 @@ class Book:
         for ts, request_id, number, kind, session, amount in left:
             if request_id in self._held:
                 continue
-            name = _id_of(ts / 1000, request_id, number)
+            name = id_of(ts / 1000, request_id, number)
             connection.execute(
                 """
                 INSERT INTO attempt (id, ts, request_id, number, kind, duration, session, reserved)
@@ -147,7 +169,7 @@ class Book:
         kind = row.client, row.provider, "cloud", "", row.model, "", "crashed", 0
         values = (
             row.request_id, row.attempt, int(row.ts * 1000), self._kind(kind), row.session,
-            min(row.amount, LARGEST),
+            _storable(row.amount),
         )  # fmt: skip
         insert = "INSERT OR REPLACE INTO reservation VALUES (?, ?, ?, ?, ?, ?)"
         self._connection.execute(insert, values)
@@ -187,6 +209,7 @@ class Book:
                 "DELETE FROM reservation WHERE request_id = ?", (line.request_id,)
             )
         arrived = at - line.duration
+        last = record.tried[-1].number if record.tried else 0
         for done in record.tried:
             if self._repeats(done):
                 continue
@@ -195,7 +218,9 @@ class Book:
                 line.model or "", done.model, line.dialect, done.fault, done.status,
             )  # fmt: skip
             amount = held[done.number].amount if held and done.number in held else 0
-            mask, row = _row_of(record, done, arrived, amount, self._kind(kind))
+            mask, row = _row_of(
+                record, done, arrived, amount, self._kind(kind), more=done.number != last
+            )
             insert = self._inserts.get(mask) or self._insert_of(mask)
             inserts.setdefault(insert, []).append(row)
 
@@ -232,7 +257,7 @@ class Book:
 
 
 def _row_of(
-    record: RequestDone, done: AttemptDone, arrived: float, reserved: int, kind: int
+    record: RequestDone, done: AttemptDone, arrived: float, reserved: int, kind: int, *, more: bool
 ) -> tuple[_Mask, _Row]:
     """Return which of `_MAYBE` are told, and the row: `_ALWAYS`, and of those what is told."""
     request_id, first, prompt, completion = (
@@ -248,30 +273,30 @@ def _row_of(
         prompt is not None, completion is not None, cost is not None, first is not None,
         answer is not None, served is not None, cached != 0, write != 0, write_1h != 0,
         reasoning != 0, done.estimated, reported is not None, local is not None, saved is not None,
-        session != 0, reserved != 0,
+        session != 0, reserved != 0, more,
     )  # fmt: skip
     maybe = (
         prompt, completion, cost, first and int(first * 1000), answer, served, cached, write,
-        write_1h, reasoning, 1, reported, local, saved, session, reserved,
+        write_1h, reasoning, 1, reported, local, saved, session, reserved, 0,
     )  # fmt: skip
     return mask, (
-        _id_of(arrived, request_id, done.number), int((arrived + done.ended) * 1000), request_id,
+        id_of(arrived, request_id, done.number), int((arrived + done.ended) * 1000), request_id,
         done.number, kind, int((done.ended - done.began) * 1000), *compress(maybe, mask),
     )  # fmt: skip
 
 
-def _id_of(arrived: float, request_id: str, number: int) -> int:
+def id_of(arrived: float, request_id: str, number: int) -> int:
     """Make a row's id of when its request came, some chance, and its place among the attempts.
 
     It stands for (request, attempt) without an index of its own, which would cost half as much as
     the row; and rows lie in the order of time, so that a span of time is a span of ids.
     """
     chance = crc32(request_id.encode(errors="replace")) + number & (1 << _CHANCE) - 1
-    return max(int(arrived * 1000) - _EPOCH, 0) << _CHANCE | chance
+    return min(max(int(arrived * 1000) - _EPOCH, 0), _LATEST) << _CHANCE | chance
 
 
 def _storable(value: object) -> object:
     """Bend a value to what SQLite holds: text without lone surrogates, numbers of 64 bits."""
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
-    return min(value, LARGEST) if isinstance(value, int) else value
+    return LARGEST if isinstance(value, int) and value >= 1 << 63 else value

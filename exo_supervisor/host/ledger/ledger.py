@@ -15,14 +15,16 @@ from anyio import to_thread
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.host.ledger.book import Book
+from exo_supervisor.host.ledger.sums import read_sums
 from exo_supervisor.host.ledger.writer import AGAIN, Trouble, Writer
-from exo_supervisor.views.booked import Reservation, Spent
+from exo_supervisor.views.booked import By, Reservation, Spent, Sums
 from exo_supervisor.views.request_done import RequestDone
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("ledger")
 
 MOST = 10_000
 """Requests that wait to be booked, and reservations; what comes on top is not booked."""
+KEEP_DAYS = 400
 STUCK = 2.0
 """Seconds after which a write that does not return holds nobody up any more."""
 LAST = 3.0
@@ -39,7 +41,13 @@ class Ledger:
     name = "ledger"
 
     def __init__(
-        self, path: Path, loop: AbstractEventLoop, *, most: int = MOST, again: float = AGAIN
+        self,
+        path: Path,
+        loop: AbstractEventLoop,
+        *,
+        keep_days: int = KEEP_DAYS,
+        most: int = MOST,
+        again: float = AGAIN,
     ) -> None:
         self.path, self._loop, self._most = path, loop, most
         self.trouble: Trouble | None = None
@@ -49,10 +57,12 @@ class Ledger:
             lambda last: self._tell(lambda: self._wrote(last)),
             lambda trouble: self._tell(lambda: self._stop(trouble)),
             lambda aside: log.error("ledger_torn", put_aside=str(aside)),
+            keep_days=keep_days,
             again=again,
         )
         self._waiting = deque[tuple[int, Callable[[], None]]]()
         """Who waits for a reservation, by their numbers."""
+        self._one_reader = anyio.Lock()
         self._last = 0
 
     def done(self, record: RequestDone) -> None:
@@ -98,6 +108,11 @@ class Ledger:
         with anyio.move_on_after(STUCK if self.trouble is None else 0):
             await here.wait()
         return answers[0] if answers else None
+
+    async def sums(self, by: By, since: int | None, until: int | None) -> Sums:
+        """Add up what is booked, of days as 1970 counts them. Raises LedgerUnreadableError."""
+        async with self._one_reader:
+            return await to_thread.run_sync(read_sums, self.path, by, since, until)
 
     async def run(self) -> None:
         """Keep the thread at work; when cancelled, let it write what it has."""

@@ -60,5 +60,46 @@ STEPS = (
             cost, reported_cost, local_cost, saved, response_id, session, reserved
         FROM attempt JOIN kind ON kind.id = attempt.kind;
     """,
+    # `last`: the request ended with this attempt. `day` sums up rows that are gone, by UTC's days,
+    # which it counts from 1970.
+    """
+    ALTER TABLE attempt ADD COLUMN last INTEGER NOT NULL DEFAULT 1;
+    CREATE TABLE day (
+        day INTEGER NOT NULL,
+        kind INTEGER NOT NULL REFERENCES kind,
+        requests INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        prompt_tokens INTEGER NOT NULL,
+        cached_tokens INTEGER NOT NULL,
+        completion_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL,
+        estimated INTEGER NOT NULL,
+        unpriced INTEGER NOT NULL,
+        cost INTEGER NOT NULL,
+        reported_cost INTEGER NOT NULL,
+        cost_of_reported INTEGER NOT NULL,
+        local_cost INTEGER NOT NULL,
+        saved INTEGER NOT NULL,
+        PRIMARY KEY (day, kind)
+    ) WITHOUT ROWID;
+    """,
 )
 """What makes each version of the one before it; the file's `user_version` counts them."""
+
+FIGURES = {
+    "requests": "last",
+    "attempts": "1",
+    "prompt_tokens": "IFNULL(prompt_tokens, 0)",
+    "cached_tokens": "cached_tokens",
+    "completion_tokens": "IFNULL(completion_tokens, 0)",
+    "reasoning_tokens": "reasoning_tokens",
+    "estimated": "estimated",
+    "unpriced": "(side = 'cloud' AND cost IS NULL"
+    " AND (prompt_tokens IS NOT NULL OR completion_tokens IS NOT NULL OR fault = 'crashed'))",
+    "cost": "IFNULL(cost, 0)",
+    "reported_cost": "IIF(cost IS NULL, 0, IFNULL(reported_cost, 0))",
+    "cost_of_reported": "IIF(reported_cost IS NULL, 0, IFNULL(cost, 0))",
+    "local_cost": "IFNULL(local_cost, 0)",
+    "saved": "IFNULL(saved, 0)",
+}
+"""What is summed up, in the columns of `day`, and what a row of `attempt` adds to each."""

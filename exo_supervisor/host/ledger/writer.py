@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 from msgspec import Struct
 
@@ -22,7 +22,8 @@ BATCH = 1000
 """Requests of one transaction, at most."""
 AGAIN = 5.0
 """Seconds until booking is tried again."""
-CHECKPOINT = 60.0
+CHECKPOINT, ROLL_UP = 60.0, 3600.0
+"""Seconds between two of them."""
 _LET_WRITE = "let the service write to its state directory"
 _FAULTS = {
     sqlite3.SQLITE_FULL: ("ENOSPC", "the disk is full", "make room where the state directory is"),
@@ -56,9 +57,10 @@ class Writer:
         failed: Callable[[Trouble], None],
         aside: Callable[[Path], None],
         *,
+        keep_days: int,
         again: float = AGAIN,
     ) -> None:
-        self._path, self._again = path, again
+        self._path, self._keep, self._again = path, keep_days * 86_400, again
         self._booked, self._failed, self._aside = booked, failed, aside
         self.done, self.asked = deque[Done](), deque[tuple[int, Reservation]]()
         self.jobs = deque[Callable[[Book], None]]()
@@ -93,7 +95,7 @@ class Writer:
         self._closing = False
         book: Book | None = None
         locked: int | None = None
-        checkpoint_at, pause = monotonic() + CHECKPOINT, 0.0
+        checkpoint_at, roll_up_at, pause = monotonic() + CHECKPOINT, 0.0, 0.0
         self.want()  # whether the file can be used is told at once
         last = False
         while not last:
@@ -111,6 +113,10 @@ class Writer:
                 if self.busy_since > checkpoint_at:
                     book.checkpoint()
                     checkpoint_at = self.busy_since + CHECKPOINT
+                if self.busy_since > roll_up_at and not book.roll_up(time() - self._keep):
+                    roll_up_at = self.busy_since + ROLL_UP
+                elif self.busy_since > roll_up_at:
+                    self.want()
             except (sqlite3.Error, OSError, LedgerError) as fault:
                 self._failed(trouble_of(fault, self._path))
                 self.jobs.clear()
