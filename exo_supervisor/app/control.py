@@ -12,6 +12,7 @@ from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.event_stream import EVENTS, EventStream
 from exo_supervisor.serve.control.handed_over import HandedOver
 from exo_supervisor.serve.control.inspecting import INSPECT, Inspecting
+from exo_supervisor.serve.control.ledger_route import LEDGER, LedgerRoute
 from exo_supervisor.serve.control.page import Page
 from exo_supervisor.serve.control.plain import answer
 from exo_supervisor.serve.control.recorded import REQUESTS, SHIFTS, Recorded
@@ -33,6 +34,7 @@ def handed_over(
         REQUESTS: recorded.requests,
         SHIFTS: recorded.shifts,
         INSPECT: Inspecting(inspector, clients, authority).look,
+        LEDGER: LedgerRoute(about.ledger, authority).look,
         PAGE: Page(clients.sessions).look,
     }
     if about.pulse is not None:

@@ -76,14 +76,20 @@ async def open_records(given: Given, policy: Callable[[], Policy], catalog: Cata
     await read_file(path, "day_book", book.restore, None)
     recorder = Recorder(time, catalog.name_of)
     feed = EventFeed(token_hex(8), now_text)
-    ledger = None if given.state is None else _ledger(given.state / LEDGER)
+    ledger = None if given.state is None else _ledger(given, given.state / LEDGER)
     books = (book,) if ledger is None else (book, ledger)
     sinks = Sinks((tally, recorder, metrics, *books, feed, *given.sinks))
     return Records(tally, recorder, book, feed, metrics, LoopDelay(), kept, sinks, ledger)
 
 
-def _ledger(path: Path) -> "Ledger":
+def _ledger(given: Given, path: Path) -> "Ledger":
     # SQLite is a megabyte, which who keeps nothing need not have
     from exo_supervisor.host.ledger.ledger import Ledger  # noqa: PLC0415 -- see above
 
-    return Ledger(path, get_running_loop())
+    config = given.config
+    return Ledger(
+        path,
+        get_running_loop(),
+        currency=config.budget.currency,
+        keep_days=config.ledger.keep_days,
+    )

@@ -263,6 +263,7 @@ def _about(
         settings=given.settings(),
         forget=sources.forget,
         recorder=records.recorder,
+        ledger=records.ledger,
         pulse=records.pulse(machine, live.tokens),
     )
 

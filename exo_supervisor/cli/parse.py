@@ -48,6 +48,11 @@ class Arguments(NamedTuple):
     next: int | None = None
     client: str | None = None
     open: bool = False
+    by: str | None = None
+    since: str | None = None
+    until: str | None = None
+    target: str | None = None
+    csv: bool = False
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -90,6 +95,11 @@ def parse(argv: Sequence[str]) -> Arguments:
         next=_whole("next", values, "20"),
         client=values.get("client"),
         open="open" in switches,
+        by=values.get("by"),
+        since=values.get("since"),
+        until=values.get("until"),
+        target=values.get("target"),
+        csv="csv" in switches,
     )
 
 

@@ -46,6 +46,7 @@ def status(body: Fields, now: float, stream: TextIO) -> str:
         said = (f"{w(name)} {number(count(many), stream)}" for name, many in used.items())
         rows.append(("clients", [f"{', '.join(said)} requests today"]))
     rows.append(("budgets", [budget(each) for each in objects(body.get("budgets"))]))
+    rows.append(("ledger", _ledger(body)))
     rows.append(("failed", _last_failed(fields(body.get("last_failed")), now)))
     rows.append(("cloud", _clouds(body)))
     rows.append(("held", [line for each in objects(body.get("held")) for line in _held(each)]))
@@ -191,6 +192,18 @@ def _requests(requests: Fields, stream: TextIO) -> list[str]:
 def _last_failed(failed: Fields, now: float) -> list[str]:
     at, why = stamp(failed.get("at")), texts(failed.get("why"))
     return [f"{relative(at, now)}: {why[0]}"] if why else []
+
+
+def _ledger(body: Fields) -> list[str]:
+    """Tell what is not booked, and why; nothing where all is."""
+    if "ledger" not in body:
+        return []
+    if body.get("ledger") is None:
+        return ["none is kept: there is no state directory; set HOME"]
+    kept = fields(body.get("ledger"))
+    stopped, unbooked = texts(kept.get("stopped")), count(kept.get("unbooked"))
+    said = [f"books nothing: {stopped[0]}"] if stopped else []
+    return [*said, *([f"{unbooked} requests are not booked"] if unbooked else [])]
 
 
 def _held(breaker: Fields) -> list[str]:

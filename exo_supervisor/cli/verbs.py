@@ -32,6 +32,7 @@ class Verb(NamedTuple):
     most: int = 0
 
 
+BYS = ("day", "model", "client", "target")
 FLAGS = {
     flag.name: flag
     for flag in (
@@ -55,6 +56,11 @@ FLAGS = {
         Flag("undo", "", "put that file back as it was"),
         Flag("run", "", "start the program with it"),
         Flag("yes", "", "do not ask before what cannot be undone"),
+        Flag("by", "day|model|client|target", "what it is added up by (else: day)", BYS),
+        Flag("since", "DAY", "from this day of UTC on: 2026-01-31, today, 30d"),
+        Flag("until", "DAY", "up to before this day"),
+        Flag("target", "PROVIDER", "whose list FILE is (else: the only one there)"),
+        Flag("csv", "", "print it as comma-separated values"),
         Flag("days", "NUMBER", "the new token ends after so many"),
         Flag("for", "TIME", "so long at most, as 90s, 10m or 2h"),
         Flag("next", "NUMBER", "so many requests at most"),
@@ -155,6 +161,20 @@ VERBS = {
             "inspect",
             "list who asks, what each may, and what each used today",
             ("clients", "clients --json"),
+        ),
+        Verb(
+            "ledger",
+            "look",
+            "ledger",
+            "say what was used, paid and saved; hold it against a bill",
+            (
+                "ledger --since 30d",
+                "ledger --by model --since 2026-01-01 --csv",
+                "ledger reconcile openrouter_activity.csv --target openrouter",
+            ),
+            flags=("by", "since", "until", "target", "csv"),
+            words="[reconcile FILE]",
+            most=2,
         ),
         Verb(
             "egress",

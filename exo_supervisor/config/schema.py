@@ -39,6 +39,9 @@ Rank = Annotated[
 Tokens = Annotated[
     int, Meta(ge=0, le=1_000_000_000, description="tokens, 0 or more", examples=[131_072])
 ]
+KeptDays = Annotated[
+    int, Meta(ge=1, le=36_500, description="a whole number from 1 to 36500", examples=[400])
+]
 RequestFields = Annotated[dict[str, object], Meta(description="a table of a request's fields")]
 Text = Annotated[str, Meta(description="a string", max_length=4096)]
 Id = Annotated[
@@ -294,6 +297,8 @@ class Budget(Struct, frozen=True):
 class Ledger(Struct, frozen=True):
     """`[ledger]`: what is kept of what requests cost, and what savings are counted against."""
 
+    keep_days: KeptDays = 400
+    "Of what is older sums by day are kept."
     reference: Text = ""
     "PROVIDER/MODEL."
 

@@ -1,7 +1,7 @@
 """What the ledger is told before an attempt, and what it tells of the money that is gone."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct
 from msgspec.structs import asdict, astuple
@@ -44,6 +44,51 @@ class Spent(Struct, frozen=True, gc=False):
     session: int
     cost: int
     requests: int
+
+
+class LedgerSeen(Struct, frozen=True):
+    """How booking goes, for `status`: `stopped` says why it does not, and what to do."""
+
+    file: str
+    stopped: str | None
+    unbooked: int
+    """Requests that wait to be booked, or never will be."""
+
+
+class Booked(Struct, frozen=True):
+    """An attempt at a provider, as it is booked; money in decimal digits, None where not known."""
+
+    id: int
+    ts: str
+    request_id: str
+    attempt: int
+    target: str
+    model: str
+    response_id: str
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost: str | None
+    reported_cost: str | None
+
+
+class Books(Protocol):
+    """What a ledger tells."""
+
+    @property
+    def currency(self) -> str: ...
+    def seen(self) -> LedgerSeen:
+        """Say how booking goes."""
+        ...
+
+    async def sums(self, by: By, since: int | None, until: int | None) -> "Sums":
+        """Add up days, as 1970 counts them, up to before `until`; or LedgerUnreadableError."""
+        ...
+
+    async def booked(
+        self, target: str, since: int | None, until: int | None, after: int
+    ) -> list[Booked]:
+        """List attempts that have a response id, some of those after an id; raises as `sums`."""
+        ...
 
 
 class Sum(Struct, frozen=True):

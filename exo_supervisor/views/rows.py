@@ -13,6 +13,7 @@ from exo_supervisor.core.fleet.trust import is_loopback
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
 from exo_supervisor.views.advice import advise, is_nobodys, sum_up
+from exo_supervisor.views.booked import LedgerSeen
 from exo_supervisor.views.budgets import BudgetSeen, budgets
 from exo_supervisor.views.day_book import DayBook, Egress
 from exo_supervisor.views.explain import advise_on, explain
@@ -133,6 +134,8 @@ class Status(Struct):
     verdict: Verdict | None
     """The house in one sentence."""
     budgets: list[BudgetSeen]
+    ledger: LedgerSeen | None
+    """None: nothing is booked, since there is no state directory."""
 
 
 def nodes(machine: Machine, now: float, wall: Wall) -> list[NodeSeen]:
@@ -209,6 +212,7 @@ def status(  # noqa: PLR0913 - each is another part's to tell
     book: DayBook,
     sockets: Sequence[str] = (),
     verdict: Verdict | None = None,
+    ledger: LedgerSeen | None = None,
 ) -> Status:
     """Sum the house up."""
     registry, clouds = machine.tables.registry, machine.tables.clouds
@@ -241,6 +245,7 @@ def status(  # noqa: PLR0913 - each is another part's to tell
         egress=book.egress(days=False),
         verdict=verdict,
         budgets=budgets(machine, wall),
+        ledger=ledger,
     )
 
 

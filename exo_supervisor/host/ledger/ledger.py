@@ -15,9 +15,9 @@ from anyio import to_thread
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.host.ledger.book import Book
-from exo_supervisor.host.ledger.sums import read_sums
+from exo_supervisor.host.ledger.sums import read_booked, read_sums
 from exo_supervisor.host.ledger.writer import AGAIN, Trouble, Writer
-from exo_supervisor.views.booked import By, Reservation, Spent, Sums
+from exo_supervisor.views.booked import Booked, By, LedgerSeen, Reservation, Spent, Sums
 from exo_supervisor.views.request_done import RequestDone
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("ledger")
@@ -45,11 +45,12 @@ class Ledger:
         path: Path,
         loop: AbstractEventLoop,
         *,
+        currency: str = "USD",
         keep_days: int = KEEP_DAYS,
         most: int = MOST,
         again: float = AGAIN,
     ) -> None:
-        self.path, self._loop, self._most = path, loop, most
+        self.path, self.currency, self._loop, self._most = path, currency, loop, most
         self.trouble: Trouble | None = None
         self.lost = 0
         self._writer = Writer(
@@ -113,6 +114,20 @@ class Ledger:
         """Add up what is booked, of days as 1970 counts them. Raises LedgerUnreadableError."""
         async with self._one_reader:
             return await to_thread.run_sync(read_sums, self.path, by, since, until)
+
+    async def booked(
+        self, target: str, since: int | None, until: int | None, after: int
+    ) -> list[Booked]:
+        """List what has a provider's own id, to be compared with what that has written down."""
+        async with self._one_reader:
+            return await to_thread.run_sync(read_booked, self.path, target, since, until, after)
+
+    def seen(self) -> LedgerSeen:
+        """Say how booking goes."""
+        trouble = self.trouble
+        stopped = None if trouble is None else f"{trouble.why}: {trouble.advice}"
+        unbooked = self.lost + (0 if trouble is None else self._writer.unbooked())
+        return LedgerSeen(str(self.path), stopped, unbooked)
 
     async def run(self) -> None:
         """Keep the thread at work; when cancelled, let it write what it has."""

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from msgspec import Struct, field
 
 from exo_supervisor.core.names import RequestId
+from exo_supervisor.views.booked import Books
 from exo_supervisor.views.day_book import ClientSeen, DayBook
 from exo_supervisor.views.now import Pulse
 from exo_supervisor.views.recorder import Recorder
@@ -33,6 +34,8 @@ class About(Struct, frozen=True):
     metrics: Callable[[str], Awaitable[tuple[bytes, str]]] = _nothing
     """Writes the text of `/metrics` in the format that its reader accepts, and says in which."""
     pulse: Pulse | None = None
+    ledger: Books | None = None
+    """None: none is kept."""
     settings: Mapping[str, object] = MappingProxyType({})
     """The body of `/supervisor/config`."""
     recorder: Recorder = field(default_factory=lambda: Recorder(time))

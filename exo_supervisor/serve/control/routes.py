@@ -175,6 +175,7 @@ class Routes:
                 tally=about.tally,
                 book=about.book,
                 sockets=about.sockets,
+                ledger=None if about.ledger is None else about.ledger.seen(),
                 verdict=about.pulse and about.pulse.verdict(anyio.current_time()),
             )
         )

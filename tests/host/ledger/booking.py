@@ -15,7 +15,7 @@ PICO = 10**12
 
 def attempt(number: int = 1, **more: Any) -> AttemptDone:  # noqa: ANN401 -- any field
     """Return an attempt that a cloud answered whole."""
-    told = {
+    told: dict[str, Any] = {
         "target": "openrouter", "model": "vendor/house-model", "served_model": "vendor/house-model",
         "shift": None, "began": 0.5, "ended": 1.75, "head": 0.25, "first": 0.5, "fault": "none",
         "status": 200, "message": "", "prompt_tokens": 14, "completion_tokens": 11,

@@ -11,7 +11,7 @@ from exo_supervisor.host.ledger.book import Book
 from exo_supervisor.host.ledger.file import LedgerError, open_file
 from exo_supervisor.host.ledger.schema import STEPS
 from exo_supervisor.host.ledger.sums import read_sums
-from exo_supervisor.views.booked import MOST_ROWS, LedgerUnreadableError, Sum, Sums
+from exo_supervisor.views.booked import MOST_ROWS, By, LedgerUnreadableError, Sum, Sums
 from tests.host.ledger.booking import AT, attempt, done, held, rows
 
 DAY = 86_400
@@ -51,7 +51,10 @@ def test_sums_are_what_is_reckoned_by_hand_of_rows_and_of_days(path: Path, *, ro
     if rolled:
         assert not book.roll_up(AT + DAY - 1)
         assert [row["request_id"] for row in rows(path)] == ["01J9D"]
-    read = lambda by: read_sums(path, by, None, None)  # noqa: E731 -- four times in four lines
+
+    def read(by: By) -> Sums:
+        return read_sums(path, by, None, None)
+
     days = [("2026-11-22", FIRST), ("2026-11-23", AT_EXO + UNKNOWN), ("2026-11-24", LAST)]
     assert read("day") == Sums(days, TOTAL, 0)
     assert read("client").rows == [("default", FIRST + AT_EXO), ("kids", UNKNOWN + LAST)]

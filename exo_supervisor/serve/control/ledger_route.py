@@ -1,0 +1,87 @@
+"""What was booked: sums for whoever may look, single attempts for who may give orders."""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import date
+from time import time
+from typing import cast, get_args
+
+import msgspec
+from aiohttp import web
+
+from exo_supervisor.core.outcomes import BadRequestError, Refusal, bad_request
+from exo_supervisor.serve.control.authority import Authority
+from exo_supervisor.serve.control.plain import as_json, wrong_method
+from exo_supervisor.views.booked import Books, By, LedgerUnreadableError
+
+LEDGER = "/supervisor/ledger"
+_ATTEMPTS = "attempts"
+_DAY = 86_400
+_BYS = get_args(By)
+_AGO = re.compile(r"(\d{1,4})d\Z")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
+
+
+class LedgerRoute:
+    """Answers what lies at `LEDGER`, and `attempts` below it."""
+
+    def __init__(self, ledger: Books | None, authority: Authority) -> None:
+        self._ledger, self._authority = ledger, authority
+
+    async def look(self, request: web.BaseRequest, rest: str) -> web.Response:
+        """Add up, or list. Raises BadRequestError."""
+        if rest not in ("", _ATTEMPTS):
+            text = f"no such route; there are {LEDGER} and {LEDGER}/{_ATTEMPTS}"
+            raise BadRequestError(Refusal(404, "route_not_found", text))
+        if request.method not in ("GET", "HEAD"):
+            raise wrong_method(LEDGER, "GET")
+        if self._ledger is None:
+            text = "this service keeps no ledger, for it has no state directory: set HOME"
+            raise BadRequestError(Refusal(503, "no_ledger", text))
+        asked = request.query
+        since, until = _day(asked, "since"), _day(asked, "until")
+        try:
+            if rest:
+                self._authority.check(request, "ledger reconcile")
+                return await self._attempts(self._ledger, asked, since, until)
+            by = _by(asked.get("by", "day"))
+            sums = await self._ledger.sums(by, since, until)
+        except LedgerUnreadableError as unreadable:
+            raise BadRequestError(Refusal(503, "ledger_unreadable", str(unreadable))) from None
+        told = {"currency": self._ledger.currency, "by": by, **sums.shown()}
+        return as_json({**told, "stopped": self._ledger.seen().stopped})
+
+    async def _attempts(
+        self, ledger: Books, asked: Mapping[str, str], since: int | None, until: int | None
+    ) -> web.Response:
+        target, after = asked.get("target", ""), asked.get("after", "0")
+        if not target or not after.isascii() or not after.isdigit() or int(after[:20]) >= 1 << 63:
+            text = "attempts are listed of one target=PROVIDER, after=ID, a number, for more"
+            raise bad_request("bad_value", text, "target")
+        found = await ledger.booked(target, since, until, int(after))
+        rows = msgspec.to_builtins(found)
+        return as_json({"currency": ledger.currency, "attempts": rows})
+
+
+def _by(said: str) -> By:
+    if said not in _BYS:
+        raise bad_request("bad_value", f"by is one of {', '.join(_BYS)}", "by")
+    return cast("By", said)
+
+
+def _day(asked: Mapping[str, str], name: str) -> int | None:
+    """Read a day as 1970 counts them, by UTC."""
+    said = asked.get(name)
+    if said is None:
+        return None
+    today = int(time()) // _DAY
+    if said in ("today", "yesterday"):
+        return today - (said == "yesterday")
+    if (ago := _AGO.match(said)) is not None:
+        return today - int(ago[1])
+    with suppress(ValueError):  # no such day
+        if _DATE.match(said) is not None:
+            return (date.fromisoformat(said) - date(1970, 1, 1)).days
+    text = f"{name} is a day of UTC: today, yesterday, 30d (ago), or as 2026-01-31"
+    raise bad_request("bad_value", text, name)
