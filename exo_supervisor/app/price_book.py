@@ -5,7 +5,6 @@ Nobody has to wait for the book: a first answer comes later.
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from importlib.resources import files
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,17 +12,15 @@ import structlog
 from anyio import to_thread
 
 from exo_supervisor.config.schema import Config, PriceRow, Provider
+from exo_supervisor.config.shipped_prices import CURRENCY, FILE, read_book
 from exo_supervisor.core.books.amount import pico_of
-from exo_supervisor.core.books.book import Book, Dated, Match, Priced, Prices
+from exo_supervisor.core.books.book import Dated, Match, Priced, Prices
 from exo_supervisor.core.books.price import Price
 from exo_supervisor.core.names import ModelId
 from exo_supervisor.fleet_io.provider_models import TakePrices
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
-FILE = files("exo_supervisor.config") / "price_book.json"
-CURRENCY = "USD"
-"""Of the shipped book, and of what providers list and report."""
 _MILLION = 10**6
 
 
@@ -42,11 +39,6 @@ class PriceBook:
         except (OSError, msgspec.DecodeError) as fault:
             # A price that nobody knows is not 0: budgets refuse what costs an unknown sum.
             log.warning("price_book_refused", file=str(FILE), why=str(fault))
-
-
-def read_book(content: bytes) -> Book:
-    """Read a book as it is shipped; raises DecodeError where any of it is no price."""
-    return msgspec.json.decode(content, type=Book)
 
 
 def needs_book(config: Config) -> bool:
@@ -107,3 +99,9 @@ def list_of(prices: Prices, provider: Provider, currency: str) -> TakePrices | N
             log.info("prices_listed", provider=provider.name, known=known, unknown=unknown)
 
     return take
+
+
+def reference_of(config: Config) -> tuple[str, str] | None:
+    """Return the provider and the model whose price savings are counted by."""
+    provider, _, model = config.ledger.reference.partition("/")
+    return (provider, model) if model else None

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from exo_supervisor.app.given import Given
 from exo_supervisor.app.kept_file import KeptFile, read_file, writes_to
+from exo_supervisor.app.price_drift import PriceDrift
 from exo_supervisor.app.scrape import Scrape
 from exo_supervisor.config.time_zone import zone_of
 from exo_supervisor.core.machine import Machine
@@ -78,7 +79,8 @@ async def open_records(given: Given, policy: Callable[[], Policy], catalog: Cata
     feed = EventFeed(token_hex(8), now_text)
     ledger = None if given.state is None else _ledger(given, given.state / LEDGER)
     books = (book,) if ledger is None else (book, ledger)
-    sinks = Sinks((tally, recorder, metrics, *books, feed, *given.sinks))
+    drift = PriceDrift(given.config.budget.currency)
+    sinks = Sinks((tally, recorder, metrics, *books, drift, feed, *given.sinks))
     return Records(tally, recorder, book, feed, metrics, LoopDelay(), kept, sinks, ledger)
 
 

@@ -18,13 +18,14 @@ from exo_supervisor import __version__
 from exo_supervisor.app.beat import Beat
 from exo_supervisor.app.border import border_of
 from exo_supervisor.app.budgets import BudgetWatch, session_salt
+from exo_supervisor.app.energy import energy_of
 from exo_supervisor.app.given import Given
 from exo_supervisor.app.instances import instance_file, read_own
 from exo_supervisor.app.listings import listings
 from exo_supervisor.app.performer import Performer
 from exo_supervisor.app.pins import pin_watch, read_pins
 from exo_supervisor.app.policy import policy_of
-from exo_supervisor.app.price_book import PriceBook, needs_book, own_prices
+from exo_supervisor.app.price_book import PriceBook, needs_book, own_prices, reference_of
 from exo_supervisor.app.proxies import proxies_of
 from exo_supervisor.app.records import Records, open_records
 from exo_supervisor.app.sources import Sources, awaited
@@ -162,12 +163,9 @@ async def _books(
 
 
 def _health(
-    given: Given,
-    fetch: Fetcher,
-    send: MemoryObjectSendStream[Event],
-    live: LiveRequests,
+    given: Given, fetch: Fetcher, send: MemoryObjectSendStream[Event], live: LiveRequests,
     clock: Clock,
-) -> Health:
+) -> Health:  # fmt: skip
     every, timeout = given.config.health.interval, given.config.health.timeout
     return Health(fetch, send, interval=every, timeout=timeout, lived_at=live.lived_at, clock=clock)
 
@@ -183,27 +181,22 @@ def _conductor(
 
 
 async def _ingress(
-    given: Given,
-    current: Current,
-    conductor: Conductor,
-    live: LiveRequests,
-    records: Records,
-    upstream: Upstream,
-    machine: Machine,
-    inspector: Inspector,
-) -> Ingress:
+    given: Given, current: Current, conductor: Conductor, live: LiveRequests, records: Records,
+    upstream: Upstream, machine: Machine, inspector: Inspector,
+) -> Ingress:  # fmt: skip
     """Join what takes chats in with what asks the core and with what asks the targets."""
-    config, sinks = given.config, records.sinks
-    kept = machine.tables.budgets.follows_sessions()
+    config, sinks, tables = given.config, records.sinks, machine.tables
     context = Context(
         ask=conductor.ask,
         upstream=upstream,
         total=config.timeouts.total,
         head=config.server.head,
         hide=current.hide,
-        prices=machine.tables.prices,
-        salt=await session_salt(given.state, kept=kept),
+        prices=tables.prices,
+        salt=await session_salt(given.state, kept=tables.budgets.follows_sessions()),
         reserve=None if records.ledger is None else records.ledger.reserve,
+        reference=reference_of(config),
+        energy=energy_of(config, tables.registry),
     )
     gate = Gate(config.server.max_requests)
     most = config.server.max_body_bytes

@@ -11,7 +11,6 @@ import msgspec
 
 from exo_supervisor.app import files
 from exo_supervisor.app.policy import fields_of, policy_of
-from exo_supervisor.app.price_book import CURRENCY
 from exo_supervisor.app.trial import Finding, try_all
 from exo_supervisor.app.who import client_tokens, who_of
 from exo_supervisor.cli.books import budget
@@ -25,6 +24,7 @@ from exo_supervisor.client.json_object import Fields, fields, objects
 from exo_supervisor.config import where
 from exo_supervisor.config.read import Settings
 from exo_supervisor.config.schema import Config
+from exo_supervisor.config.shipped_prices import CURRENCY
 from exo_supervisor.config.shown import without_passwords
 from exo_supervisor.core.requests.rows import Rows
 from exo_supervisor.host.permissions import SERVICE_USER, unreadable_for

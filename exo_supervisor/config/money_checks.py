@@ -6,6 +6,8 @@ from typing import cast
 
 from exo_supervisor.config.builder import Builder
 from exo_supervisor.config.literal import shown
+from exo_supervisor.config.shipped_prices import CURRENCY, FILE, read_book
+from exo_supervisor.core.books.book import NO_BOOK, Prices
 
 _ALWAYS = date.min
 
@@ -39,6 +41,30 @@ def check_money(builder: Builder, today: date) -> None:
             message = f"the price of {shown(row['model'])} at {key[0]} has a gap: no row has begun"
             hint = "add a row without `from` for what holds before"
             builder.refuse(builder.places[f"{label}.from"](None), label, "bad_value", message, hint)
+    _check_reference(builder, today)
+
+
+def _check_reference(builder: Builder, today: date) -> None:
+    """Refuse a price that nobody knows: nothing would be saved, as if nothing had been answered."""
+    named = str(builder.get("ledger", "reference"))
+    provider, _, model = named.partition("/")
+    own = {
+        (str(builder.get(label, "provider")), str(builder.get(label, "model")).lower())
+        for label in builder.listed("price")
+    }
+    if not named or {(provider, model.lower()), (provider, "*")} & own:
+        return
+    urls = {
+        str(builder.get(label, "name")): str(builder.get(label, "base_url"))
+        for label in builder.listed("provider")
+    }
+    in_dollars = builder.get("budget", "currency") == CURRENCY
+    book = read_book(FILE.read_bytes()) if in_dollars else NO_BOOK
+    if Prices(urls, {}, book).of(provider, model, today.isoformat()) is None:
+        key = "ledger.reference"
+        message = f"{key} names no PROVIDER/MODEL whose price is known, got {shown(named)}"
+        hint = 'add a [[price]] for it, or name another, for example "openai/gpt-4o"'
+        builder.refuse(builder.places[key](None), key, "bad_value", message, hint)
 
 
 def _refuse_provider(builder: Builder, label: str, provider: str) -> None:

@@ -10,6 +10,7 @@ answer, the target is not read either, and none of its timers runs.
 """
 
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from math import inf
 from typing import TYPE_CHECKING
@@ -40,10 +41,10 @@ class Attempt:
     """One attempt under its timers; `until` bounds it before its commit, `limit` after it."""
 
     __slots__ = (
-        "_allowances", "_blocked_at", "_call", "_error", "_held", "_holds", "_limit", "_looked_at",
-        "_opens_by", "_owner", "_progress", "_progressed", "_request", "_roomless_at", "_until",
-        "_vouched", "began", "committed", "head_after", "lived_at", "over", "reading", "start",
-        "tail", "ttft",
+        "_allowances", "_blocked_at", "_call", "_error", "_held", "_holds", "_limit", "_local_cost",
+        "_looked_at", "_opens_by", "_owner", "_progress", "_progressed", "_request", "_roomless_at",
+        "_until", "_vouched", "began", "committed", "energy", "head_after", "lived_at", "over",
+        "reading", "start", "tail", "ttft",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +68,9 @@ class Attempt:
         self.tail = b""
         """The last part of a whole answer, for its end to go out with it."""
         self.over = False
+        self.energy: Callable[[], int | None] | None = None
+        """Tells, once, what its energy cost."""
+        self._local_cost: int | None = None
         self.ttft: float | None = None
         self.lived_at: float | None = None
         """When its answer made progress last, as far as the ticker has seen."""
@@ -103,6 +107,12 @@ class Attempt:
         """Bytes that the target was given of the request."""
         return 0 if self._request is None else self._request.sent
 
+    def read_meter(self) -> int | None:
+        """Return what its energy cost, which ends with the first look."""
+        if self.energy is not None:
+            self._local_cost, self.energy = self.energy(), None
+        return self._local_cost
+
     def cancel(self, effect: CancelAttempt) -> None:
         """End it, unless it made progress after the instant since when it was thought dead."""
         if self.over:
@@ -136,6 +146,7 @@ class Attempt:
         forgets the task before the worker looks).
         """
         self.over = True
+        self.read_meter()
         call, self._call = self._call, None
         if call is not None:
             if whole:

@@ -18,6 +18,9 @@ from exo_supervisor.serve.room import Room
 from exo_supervisor.serve.upstream import Upstream
 from exo_supervisor.views.booked import Reservation
 
+BeginEnergy = Callable[[str], Callable[[], int | None]]
+"""Begins to count what an attempt at a node draws; what it returns ends it and tells the cost."""
+
 
 class Context(Struct, frozen=True):
     """What an exchange asks of, and the clocks and chances that a test may set.
@@ -37,6 +40,9 @@ class Context(Struct, frozen=True):
     hide: Callable[[str], str] = hide_shapes
     """Takes our keys, and what looks like one, out of a target's words."""
     prices: Prices = field(default_factory=lambda: Prices({}, {}))
+    reference: tuple[str, str] | None = None
+    """The provider and the model whose price is saved where Exo answers."""
+    energy: BeginEnergy | None = None
     salt: bytes = field(default_factory=lambda: token_bytes(16))
     """A secret of ours: what is remembered of a conversation names it to nobody."""
     reserve: Callable[[Reservation, Callable[[], None]], None] | None = None

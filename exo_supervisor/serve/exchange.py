@@ -188,6 +188,8 @@ class Exchange:
             self._continuation = Continuation(self._chat)
         chat = self._chat if self._continuation is None else self._continuation.ask(start)
         self.attempt = attempt = Attempt(self, start, until=self._until, limit=self.limit)
+        if self._context.energy is not None and start.generation is not None:
+            attempt.energy = self._context.energy(start.target)
         call = self.upstream.send(start, chat, attempt, self._headers.trace)
         if call is None:
             self.ended(attempt, Failure(Fault.BAD_KEY))
@@ -315,9 +317,8 @@ class Exchange:
         usage.note(record, attempt.reading)
 
     def _tell_of(self, attempt: Attempt, failure: Failure) -> None:
-        size, arrived, price_of = len(self._chat.prompt), self._owner.began, self._context.price_of
-        done = usage.attempt_done(attempt, failure, size, arrived, self.now(), price_of)
-        self.tried.append(done)
+        size, arrived = len(self._chat.prompt), self._owner.began
+        self.tried.append(usage.attempt_done(attempt, failure, size, arrived, self._context))
 
     def _break_off(self, broken: Broken) -> None:
         record = self.record

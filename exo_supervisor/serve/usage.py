@@ -1,19 +1,19 @@
 """What an attempt used and who answered it, as its target told, for the books and the log line."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from msgspec import structs
 
-from exo_supervisor.core.books.price import Price, Tokens
+from exo_supervisor.core.books.price import Tokens
+from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.estimate import BYTES_A_TOKEN
 from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.serve.attempt import Attempt
+from exo_supervisor.serve.context import Context
 from exo_supervisor.views.request_done import AttemptDone, RequestLine
 from exo_supervisor.wire.chat.piece import Usage
 from exo_supervisor.wire.chat.reader import Reader
 
-PriceOf = Callable[[str, str], Price | None]
-"""What a model costs at a provider."""
 _CUT = frozenset({
     Fault.HEADERS_TIMEOUT, Fault.RESET, Fault.STALL, Fault.FIRST_CONTENT_TIMEOUT, Fault.CLIENT_LEFT,
     Fault.DEADLINE, Fault.OVERLOADED, Fault.OVERSIZED, Fault.STATE_LOST,
@@ -34,13 +34,13 @@ def note(record: RequestLine, reading: Reader | None) -> None:
 
 
 def attempt_done(
-    attempt: Attempt, failure: Failure, size: int, arrived: float, now: float, price_of: PriceOf
+    attempt: Attempt, failure: Failure, size: int, arrived: float, context: Context
 ) -> AttemptDone:
     """Put down what came of an attempt that ends now, for those who keep books.
 
     `size` are the bytes of its prompt.
     """
-    start, reading = attempt.start, attempt.reading
+    start, reading, now = attempt.start, attempt.reading, context.clock()
     is_paid = start.generation is None and not start.local
     used, estimated = None, False
     if reading is not None:
@@ -55,10 +55,11 @@ def attempt_done(
         start.target, start.model, reading and reading.served_model, start.shift,
         attempt.began - arrived, now - arrived, attempt.head_after, attempt.ttft,
         failure.fault.value, failure.status, failure.loggable, *tokens, local=start.local,
-        cost=_cost(used, price_of(start.target, start.model)) if used and is_paid else None,
+        cost=_cost(used, context, start.target, start.model) if used and is_paid else None,
         number=start.attempt, response_id=reading and reading.response_id,
-        reported_cost=used and used.reported_cost, estimated=estimated, choice=start.choice,
-        connected=attempt.connected(), silence=attempt.silence(now),
+        reported_cost=used and used.reported_cost, estimated=estimated,
+        local_cost=attempt.read_meter(), saved=_saved(used, failure.fault, start, context),
+        choice=start.choice, connected=attempt.connected(), silence=attempt.silence(now),
     )  # fmt: skip
 
 
@@ -77,7 +78,15 @@ def _reckoned(size: int, completion: int) -> Usage:
     return Usage(prompt, completion, prompt + completion)
 
 
-def _cost(used: Usage, price: Price | None) -> int | None:
+def _saved(used: Usage | None, fault: Fault, start: StartAttempt, context: Context) -> int | None:
+    """Return what an answer would have cost elsewhere: a whole one of Exo's, and no other."""
+    if used is None or start.generation is None or fault is not Fault.NONE:
+        return None
+    return None if context.reference is None else _cost(used, context, *context.reference)
+
+
+def _cost(used: Usage, context: Context, provider: str, model: str) -> int | None:
+    price = context.price_of(provider, model)
     if price is None:
         return None
     return price.cost(

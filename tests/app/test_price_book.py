@@ -7,8 +7,9 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from exo_supervisor.app.price_book import PriceBook, list_of, needs_book, own_prices, read_book
+from exo_supervisor.app.price_book import PriceBook, list_of, needs_book, own_prices
 from exo_supervisor.config.read import read
+from exo_supervisor.config.shipped_prices import read_book
 from exo_supervisor.core.books.book import Book, Dated, Match, Priced, Prices, Seller
 from exo_supervisor.core.books.price import Price
 from exo_supervisor.core.names import ModelId

@@ -4,10 +4,11 @@ from datetime import date
 
 import pytest
 
-from exo_supervisor.app.price_book import own_prices
+from exo_supervisor.app.price_book import own_prices, reference_of
 from exo_supervisor.config.fault import ConfigError
 from exo_supervisor.config.read import read
 from exo_supervisor.config.render import render
+from exo_supervisor.config.schema import Config
 from exo_supervisor.core.books.price import Price
 
 PROVIDER = '[[provider]]\nname = "p"\nbase_url = "https://h/v1"\n'
@@ -112,3 +113,28 @@ def test_a_tariff_is_kept_in_the_order_of_the_day() -> None:
     text = '[power]\ntariff = [{ from = "22:00", price = 1 }, { from = "06:00", price = 0.3 }]\n'
     tariff = read(text, file="f.toml", environ={}).config.power.tariff
     assert tariff == [{"from": "06:00", "price": 0.3}, {"from": "22:00", "price": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('reference = "gpt-4o"', "ledger.reference names no PROVIDER/MODEL whose price is known"),
+        ('reference = "openai/nobody-has-it"', "ledger.reference names no PROVIDER/MODEL"),
+        ('reference = "nobody/gpt-4o"', "ledger.reference names no PROVIDER/MODEL"),
+        ('reference = "openai/gpt-4o"\n[budget]\ncurrency = "EUR"', "ledger.reference names no"),
+        ("reference = 3", "ledger.reference wants a string"),
+    ],
+)
+def test_a_reference_whose_price_nobody_knows_is_refused(text: str, message: str) -> None:
+    ((line, _, told),) = faults_of(f"[ledger]\n{text}\n")
+    assert line == 5
+    assert told.startswith(message)
+
+
+@pytest.mark.parametrize("named", ["openai/gpt-4o", "p/big", "o/gpt-4o"])
+def test_a_reference_is_a_model_of_a_row_of_a_provider_or_of_the_book(named: str) -> None:
+    other = '[[provider]]\nname = "o"\nbase_url = "https://api.openai.com/v1"\n'
+    text = f'{PROVIDER}{other}{ROW}{ASKS}[ledger]\nreference = "{named}"\n'
+    config = read(text, file="f.toml", environ={}, today=TODAY).config
+    assert reference_of(config) == tuple(named.split("/"))
+    assert reference_of(Config()) is None

@@ -2,12 +2,17 @@
 
 import json
 from collections.abc import Callable
+from typing import TypedDict, Unpack
 
 import pytest
 from msgspec import structs
 
+from exo_supervisor.core.books.book import Dated, Match, Priced, Prices
+from exo_supervisor.core.books.price import Price
+from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
+from exo_supervisor.serve.context import BeginEnergy
 from exo_supervisor.views.request_done import AttemptDone
 from tests.serve.test_attempt import STOP, Step, text
 from tests.serve.virtual import JSON, RESET, SSE, House, refusal, start
@@ -22,15 +27,26 @@ def chunk(**more: object) -> bytes:
     return f"data: {json.dumps({'choices': [], **more})}\n\n".encode()
 
 
+class Booked(TypedDict, total=False):
+    """What a house may know of money."""
+
+    prices: Prices
+    reference: tuple[str, str]
+    energy: BeginEnergy
+
+
 def attempt(
-    *steps: Step, dialect: str | None = None, hide: Callable[[str], str] = str
-) -> AttemptDone:
-    """Have one attempt at a provider, after which nobody else is asked."""
+    *steps: Step, dialect: str | None = None, hide: Callable[[str], str] = str,
+    generation: Generation | None = None, **more: Unpack[Booked],
+) -> AttemptDone:  # fmt: skip
+    """Have one attempt, after which nobody else is asked."""
     house = House(
-        lambda request: structs.replace(start(request, generation=None), dialect=dialect),
+        lambda request: structs.replace(start(request, generation=generation), dialect=dialect),
         refusal,
         hide=hide,
     )
+    context = structs.replace(house.ingress.context, **more)
+    house.ingress = structs.replace(house.ingress, context=context)
     house.target.steps = [list(steps)]
     house.chat(messages=[{"role": "user", "content": "x" * 400}], max_tokens=5)
     house.loop.run(900.0)
@@ -110,3 +126,44 @@ def test_a_key_in_the_name_of_an_answer_is_hidden() -> None:
     told = chunk(id="sk-secretsecret")
     done = attempt(HEAD, (0.0, told + text("a") + STOP + DONE), hide=lambda told: told[:3])
     assert done.response_id == "sk-"
+
+
+KNOWN = Prices({}, {"p": [Priced((Match("equals", "ref"),), (Dated(Price(input=2, output=5)),))]})
+
+
+@pytest.mark.parametrize("generation", ["A", "C"])
+def test_a_whole_answer_of_exo_s_saves_what_it_would_have_cost_elsewhere(
+    generation: Generation,
+) -> None:
+    told = text("a") + STOP + chunk(usage=COUNTS) + DONE
+    done = attempt(HEAD, (1.0, told), generation=generation, prices=KNOWN, reference=("p", "ref"))
+    assert done.estimated is (generation == "A"), "which tells no usage"
+    assert done.saved == 2 * (done.prompt_tokens or 0) + 5 * (done.completion_tokens or 0)
+    assert (done.cost, done.saved is not None) == (None, True)
+
+
+def test_nothing_is_saved_by_what_broke_off_or_a_cloud_or_a_price_that_nobody_knows() -> None:
+    told = text("a") + STOP + chunk(usage=COUNTS) + DONE
+    known: Booked = {"prices": KNOWN, "reference": ("p", "ref")}
+    assert attempt(HEAD, (1.0, text("a")), (0.0, RESET), generation="C", **known).saved is None
+    assert attempt(HEAD, (1.0, told), generation=None, **known).saved is None
+    assert attempt(HEAD, (1.0, told), generation="C", prices=KNOWN).saved is None
+    assert attempt(HEAD, (1.0, told), generation="C", reference=("p", "x")).saved is None
+
+
+@pytest.mark.parametrize("cost", [7, None])
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_energy_of_each_attempt_at_exo_is_counted_once(
+    cost: int | None, *, whole: bool
+) -> None:
+    seen: list[str] = []
+
+    def begin(target: str) -> Callable[[], int | None]:
+        seen.append(f"begun {target}")
+        return lambda: seen.append("ended") or cost
+
+    steps: list[Step] = [(1.0, text("a") + STOP + DONE)] if whole else [(1.0, RESET)]
+    done = attempt(HEAD, *steps, generation="C", energy=begin)
+    assert (done.local_cost, seen) == (cost, ["begun n:1", "ended"])
+    assert attempt(HEAD, *steps, generation=None, energy=begin).local_cost is None
+    assert len(seen) == 2
