@@ -43,6 +43,7 @@ class Arguments(NamedTuple):
     route: str | None = None
     deadline: float | None = None
     wait: float | None = None
+    every: float | None = None
     days: int | None = None
     lasting: float | None = None
     next: int | None = None
@@ -90,6 +91,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         route=values.get("route"),
         deadline=_seconds("deadline", values),
         wait=_seconds("wait", values),
+        every=_seconds("every", values),
         days=_whole("days", values, "90"),
         lasting=_lasting(values.get("for")),
         next=_whole("next", values, "20"),

@@ -66,6 +66,7 @@ FLAGS = {
         Flag("next", "NUMBER", "so many requests at most"),
         Flag("client", "NAME", "those of this client alone"),
         Flag("deadline", "SECONDS", "give up after this time"),
+        Flag("every", "SECONDS", "between two pictures; without a terminal there is one"),
         Flag("open", "", "open it in a browser, even where none seems to be"),
     )
 }
@@ -135,6 +136,14 @@ VERBS = {
             flags=("wait",),
         ),
         Verb("socket", MORE, "socket", "print the path of the service's socket", ("socket",)),
+        Verb(
+            "top",
+            "look",
+            "top",
+            "watch it: what runs, what is wrong, what moved and why",
+            ("top", "top --every 5", "top --json"),
+            flags=("every",),
+        ),
         Verb(
             "nodes",
             "look",

@@ -184,6 +184,10 @@ class Answer:
             except OSError as error:
                 raise CutError(reason_of(error)) from error
 
+    def fileno(self) -> int:
+        """Return what becomes readable when more has come."""
+        return self._connection.fileno()
+
     def whole(self) -> bytes:
         """Return the whole body. Raises CutError if it breaks off, or is absurdly long."""
         parts: list[bytes] = []

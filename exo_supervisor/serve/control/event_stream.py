@@ -19,7 +19,7 @@ from exo_supervisor.views.event_feed import (
 from exo_supervisor.views.now import PERIOD, Pulse
 
 EVENTS = "/supervisor/events"
-KEEPALIVE = 15.0
+KEEPALIVE = 5.0
 """Seconds after which a listener to whom nothing was told is told so."""
 PACE = 0.05
 """Seconds in which news are gathered into one write."""
