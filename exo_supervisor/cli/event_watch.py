@@ -60,7 +60,7 @@ class Watch:
         self._look()
         answer = self._open.enter_context(asked(self._arguments, "GET", EVENTS, timeout=None))
         self._parts, self._number, self._events = answer.parts(), answer.fileno(), Events()
-        self._hear()
+        self.read()  # what came with the head of the answer
 
     def fileno(self) -> int | None:
         """Return what becomes readable when something is told; None while nobody is there."""

@@ -8,10 +8,11 @@ import os
 import signal
 import sys
 import termios
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from select import select
 from types import FrameType
+from typing import Any
 
 _OWN_SCREEN = ("xterm", "screen", "tmux", "rxvt", "alacritty", "foot", "kitty", "wezterm")
 """Terminals that keep what stood there before on another screen."""
@@ -59,14 +60,14 @@ class Screen:
     def __init__(self) -> None:
         self._rows: list[str] = []
         self._size = (0, 0)
-        self._saved: list[object] | None = None
+        self._saved: list[Any] | None = None
         term = os.environ.get("TERM", "")
         own = term.startswith(_OWN_SCREEN)
         self._enter = "\x1b[?1049h\x1b[?25l" if own else ""
         self._leave = "\x1b[?25h\x1b[?1049l" if own else ""
 
     @contextmanager
-    def drawn_on(self) -> Iterator[None]:
+    def drawn_on(self) -> Generator[None]:
         """Take the terminal, and give it back however this ends: a signal, too, or a stop."""
         before = {number: signal.signal(number, _end) for number in _ENDING}
         before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._stop)

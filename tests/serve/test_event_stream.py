@@ -8,7 +8,6 @@ from socket import SO_RCVBUF, SOL_SOCKET
 from time import monotonic
 
 import anyio
-import anyio.lowlevel
 import pytest
 from aiohttp import web
 from anyio.abc import SocketAttribute, SocketStream
