@@ -10,7 +10,7 @@ import { ask } from "./orders.js";
 import { about, advice, ended, log, running, shifts } from "./panels.js";
 import { Pulse, pulse } from "./pulse.js";
 import { begin } from "./session.js";
-import { isStale, judge, spoken, verdict } from "./verdict.js";
+import { icon, isStale, judge, spoken, verdict } from "./verdict.js";
 
 const FRAME = 100; // milliseconds between two drawings, at least
 const TALK = 4000; // milliseconds between two things said aloud, at least
@@ -35,7 +35,7 @@ const ui = {
 const SHOWN = {
   status: ["verdict", "advice", "map", "nodes", "clouds", "ended", "about"],
   nodes: ["map", "nodes"],
-  models: ["models", "chat"],
+  models: ["models", "chat", "clouds"],
   breakers: ["map", "clouds"],
   requests: ["map", "running", "ended"],
   shifts: ["shifts"],
@@ -102,6 +102,7 @@ function draw() {
   }
 }
 
+let iconOf = "";
 let said = "";
 let saidAt = -TALK;
 
@@ -112,6 +113,7 @@ function drawVerdict() {
   render(verdict(found, feed), at("verdict"));
   const words = spoken(found);
   document.title = `${{ well: "●", weak: "▲", bad: "✖", unknown: "○" }[found.level]} ${found.parts[0]} – exo-supervisor`;
+  if (found.level !== iconOf) document.querySelector("link[rel=icon]").href = icon((iconOf = found.level));
   if (words === said || performance.now() - saidAt < TALK) return;
   [said, saidAt] = [words, performance.now()];
   at("spoken").textContent = words;

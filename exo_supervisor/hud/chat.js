@@ -3,14 +3,7 @@
 import { html, render } from "/hud/lit-html.js";
 import { brief, plural, seconds } from "./format.js";
 import { post, told } from "./session.js";
-
-const WHY = {
-  exo_down: "because Exo was down", model_not_ready: "because its model was not ready at Exo",
-  breaker_open: "because a breaker was open", attempt_failed: "because an attempt elsewhere failed",
-  busy: "because the first choice was busy", panic: "although every breaker was open",
-  route: "because the request said so", cloud_down: "because the cloud was down",
-  unsupported_field: "because the first choice does not take a field",
-};
+import { REASONS } from "./story.js";
 
 export class Chat {
   constructor(into) {
@@ -150,7 +143,7 @@ function turn(one) {
 function served({ served: by, model, usage, first, total }) {
   if (!by) return total === undefined ? "asking…" : "";
   const parts = [`${by.target.includes(":") ? "Exo" : "cloud"} ${by.target} served`];
-  if (by.shift) parts[0] += ` ${WHY[by.shift] ?? by.shift}`;
+  if (by.shift) parts[0] += `, since ${REASONS[by.shift] ?? by.shift}`;
   if (by.attempts > 1) parts.push(plural(by.attempts, "attempt"));
   if (by.model && by.model !== model) parts.push(`as ${brief(by.model, 50)}`);
   if (first !== undefined) parts.push(`first content ${seconds(first)}`);

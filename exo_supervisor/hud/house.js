@@ -115,25 +115,29 @@ function modelRow(row, ui) {
 /** The clouds: whether each may be asked, its key (never shown), and its breakers. */
 export function clouds(feed, ui) {
   const providers = feed.views.status?.providers ?? [];
-  const keys = feed.views.config?.keys ?? {};
+  const config = feed.views.config ?? {};
+  const rows = feed.views.models?.models ?? [];
   const breakers = feed.views.breakers?.breakers ?? [];
   return html`
     <h2 id="clouds-title">Clouds and breakers</h2>
     ${providers.length
-      ? html`<ul class="rows">${providers.map((each) => cloudRow(each, keys, breakers, ui))}</ul>`
+      ? html`<ul class="rows">${providers.map((each) => cloudRow(each, config, breakers, rows, ui))}</ul>`
       : quiet("No provider is configured: nothing can leave the house.")}
     ${notClosed(breakers, providers, ui)}`;
 }
 
-function cloudRow(provider, keys, breakers, ui) {
+function cloudRow(provider, { keys = {}, config }, breakers, models, ui) {
+  const hosts = config?.providers ?? [];
   const breaker = breakers.find((row) => row.target === provider.name && row.model === null);
   const origin = keys[provider.name];
+  const places = models.filter((row) => row.where.some((place) => place.target === provider.name)).length;
+  const where = hosts.find((each) => each.name === provider.name)?.base_url;
   const key = origin ? (provider.keys > 1 ? `${provider.keys} keys set` : "key set") : origin === undefined ? "" : "key not set";
   const kind = breaker?.state === "open" ? "open" : breaker?.state === "half_open" ? "half" : provider.state === "ready" ? "ready" : provider.state === "unknown" ? "wait" : "down";
   return html`<li>
     <span class="main">${sign(kind)} <b>${brief(provider.name)}</b> <span class="to">${provider.state.replaceAll("_", " ")}</span></span>
     ${act("Orders", provider.name, () => ui.order({ kind: "cloud", target: provider.name, breaker }))}
-    <span class="sub">${[key, provider.refused.length ? `${plural(provider.refused.length, "key")} refused` : "", provider.why].filter(Boolean).join(" · ")}</span>
+    <span class="sub">${[key, where && new URL(where).host, places ? plural(places, "model") : "", provider.refused.length ? `${plural(provider.refused.length, "key")} refused` : "", provider.why].filter(Boolean).join(" · ")}</span>
   </li>`;
 }
 

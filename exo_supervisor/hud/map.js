@@ -156,8 +156,8 @@ function line({ group, x, y, w, h }, hub, narrow) {
   const path = narrow
     ? `M14 ${hub.y}V${toY - 10}Q14 ${toY} ${toX} ${toY}`
     : `M${hub.x + away} ${hub.y}C${hub.x + away * 2} ${hub.y} ${toX - away * 1.5} ${toY} ${toX} ${toY}`;
-  const state = group.running ? "busy" : "idle";
-  return svg`<path class="line ${state} ${group.side}" d=${path} stroke-width=${group.running ? Math.min(2 + group.running, 9) : 1.5}></path>`;
+  const flow = svg`<path class="line busy ${group.side}" d=${path} stroke-width=${Math.min(2 + group.running, 9)}></path>`;
+  return svg`<path class="line" d=${path}></path>${group.running ? flow : ""}`;
 }
 
 function drawnBox({ group, x, y, w, h, single, dense, perRow }) {

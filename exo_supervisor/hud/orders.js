@@ -1,10 +1,10 @@
 // What may be ordered, and the question before it is: one dialog for all orders.
 
-import { html, render } from "/hud/lit-html.js";
+import { html } from "/hud/lit-html.js";
+import { close, closing, draw, head, open } from "./dialog.js";
 import { brief } from "./format.js";
-import { post, told } from "./session.js";
-
-const box = () => document.getElementById("order");
+import { look, post, told } from "./session.js";
+import { choice as chosen } from "./story.js";
 
 const breakerOrders = (target, model) => {
   const query = model ? `?model=${encodeURIComponent(model)}` : "";
@@ -40,25 +40,26 @@ const KINDS = {
 
 /** Ask what is to be ordered of something; `done` is called once an order was taken. */
 export function ask(what, done) {
-  if (what.kind === "place") draw(naming(done));
-  else {
-    const [name, orders] = KINDS[what.kind](what);
-    draw(choice(name, orders, done));
-  }
-  box().showModal();
+  if (what.kind === "place") return open(naming(done));
+  const [name, orders] = KINDS[what.kind](what);
+  open(choice(name, orders, done));
+  if (what.kind === "model") forecast(name, orders, done);
 }
 
-const draw = (content) => render(content, box());
-const close = () => box().close();
-const head = (title) => html`<h2 id="order-title">${brief(title, 80)}</h2>`;
-const cancel = html`<button type="button" @click=${close}>Cancel</button>`;
+/** Say, as soon as it is known, who would serve a model now. */
+async function forecast(name, orders, done) {
+  const { status, body } = await look(`/supervisor/models/${encodeURIComponent(name)}`);
+  const now = status === 200 ? body.choice : null;
+  if (!now || !document.getElementById("choice")) return;
+  draw(choice(name, orders, done, html`<p>${now.target ? html`Now <b>${now.target}</b> would serve it.` : `Now nobody would serve it: ${now.refusal?.message ?? ""}`}</p>${chosen(now)}`));
+}
 
-function choice(name, orders, done) {
-  return html`${head(name)}
+function choice(name, orders, done, told = "") {
+  return html`${head(name)}<div id="choice">${told}</div>
     <ul class="choice">${orders.map(
       (order) => html`<li><button type="button" @click=${() => draw(question(name, order, done))}>${order.name}</button><p>${order.then}</p></li>`,
     )}</ul>
-    <p class="buttons">${cancel}</p>`;
+    <p class="buttons">${closing("Cancel")}</p>`;
 }
 
 function naming(done) {
@@ -70,13 +71,13 @@ function naming(done) {
   return html`${head("Place a model on Exo")}
     <form @submit=${go}><label>Its name, or its id at Hugging Face
       <input name="name" required autocomplete="off" spellcheck="false" autofocus></label>
-      <p class="buttons">${cancel}<button class="primary">Go on</button></p></form>`;
+      <p class="buttons">${closing("Cancel")}<button class="primary">Go on</button></p></form>`;
 }
 
 function question(name, order, done) {
   return html`${head(`${order.name}?`)}
     <p class="whom">${brief(name, 160)}</p><p>${order.then}</p>
-    <p class="buttons">${cancel}<button type="button" class=${order.grave ? "primary grave" : "primary"} @click=${() => give(name, order, done)}>${order.name}</button></p>`;
+    <p class="buttons">${closing("Cancel")}<button type="button" class=${order.grave ? "primary grave" : "primary"} @click=${() => give(name, order, done)}>${order.name}</button></p>`;
 }
 
 async function give(name, order, done) {

@@ -3,12 +3,14 @@
 import { html } from "/hud/lit-html.js";
 import { brief, clock, count, plural, seconds, since, span } from "./format.js";
 import { sign } from "./shapes.js";
+import { REASONS, tell } from "./story.js";
 
 const quiet = (text) => html`<p class="quiet">${text}</p>`;
 
 /** What a person should do next; what failed comes before what is under way. */
 export function advice(feed) {
   const status = feed.views.status;
+  if (feed.refused) return letIn();
   if (!status) return null;
   const lines = [...status.advice];
   if (status.to_trust) lines.push(`some nodes are only found, not trusted: ${status.to_trust}`);
@@ -24,6 +26,14 @@ export function advice(feed) {
       ${status.last_failed
         ? html`<li class="past">Last failure ${since(status.last_failed.at)} ago: ${brief(status.last_failed.why, 300)}</li>`
         : ""}
+    </ul>`;
+}
+
+function letIn() {
+  return html`<h2 id="advice-title">What to do</h2>
+    <ul class="advice">
+      <li>Run <code>exo-supervisor hud</code> and open the address that it prints: each works once, in one browser.</li>
+      <li>Where <code>server.tcp</code> is set, open <code>/hud#t=TOKEN</code> there, with a token of the listener.</li>
     </ul>`;
 }
 
@@ -58,13 +68,6 @@ function runningRow(row) {
   </li>`;
 }
 
-const REASONS = {
-  exo_down: "Exo was down", model_not_ready: "its model was not ready", breaker_open: "a breaker was open",
-  attempt_failed: "an attempt failed", busy: "it was busy", panic: "all breakers were open",
-  route: "the request said so", cloud_down: "the cloud was down", recovered: "it had recovered",
-  unsupported_field: "a field is not taken there",
-};
-
 /** Each move of traffic, the newest first: whence, whither and why. */
 export function shifts(feed) {
   const rows = feed.views.shifts?.shifts ?? fromEvents(feed);
@@ -91,7 +94,7 @@ function moment({ at, row, trip }) {
       <span class="sub">${why ? `after ${why}` : ""}${trip.closed ? `, closed ${clock(trip.closed)}` : ""}</span>
     </li>`;
   }
-  const lasted = row.duration === null ? (row.until === null ? "" : "") : `, for ${seconds(row.duration)}`;
+  const lasted = row.duration === null ? "" : `, ${row.until === null ? "for" : "over after"} ${seconds(row.duration)}`;
   return html`<li class=${row.to === "cloud" ? "out" : "home"}>
     <time datetime=${at}>${clock(at)}</time>
     <span><b>${row.from} → ${row.to}</b> ${REASONS[row.reason] ?? row.reason}</span>
@@ -126,11 +129,11 @@ function endedRow(row) {
       <b>${brief(row.model ?? "–", 28)}</b> <span class="to">${row.target ?? row.code ?? "nobody"}</span></span>
     <span class="side">${seconds(row.duration)}</span>
     <span class="sub">${row.ttft === null || row.ttft === undefined ? row.outcome : `first content ${seconds(row.ttft)}`}${tokens}${row.shift ? ` · ${row.shift.replaceAll("_", " ")}` : ""}${row.attempts > 1 ? ` · ${row.attempts} attempts` : ""}</span>
-    <code class="side" title="exo-supervisor why ID tells all of it">${brief(id, 14)}</code>
+    <button type="button" class="act" aria-label=${`Why ${id}`} @click=${() => tell(id)}>Why</button>
   </li>`;
 }
 
-const SHOWN = ["node", "target", "model", "cluster", "from", "to", "reason", "fault", "why", "outcome", "code", "provider", "order", "client", "message"];
+const SHOWN = ["node", "target", "model", "cluster", "from", "to", "reason", "fault", "why", "outcome", "code", "provider", "order", "message"];
 
 /** What happened, in the log's own words. */
 export function log(feed) {

@@ -48,3 +48,16 @@ export function spoken({ level, parts }) {
 }
 
 export const isStale = ({ age, lost }) => lost || age > STALE;
+
+const ICONS = {
+  well: ["1a6b42", "<circle cx='8' cy='8' r='7'/>"],
+  weak: ["c06a00", "<path d='M8 1l7.5 14h-15z'/>"],
+  bad: ["a8201a", "<path d='M5 1h6l4 4v6l-4 4H5l-4-4V5z'/>"],
+  unknown: ["777", "<circle cx='8' cy='8' r='5' fill='none' stroke='#777' stroke-width='3'/>"],
+};
+
+/** The tab's icon: the same shape, small. */
+export function icon(level) {
+  const [colour, shape] = ICONS[level] ?? ICONS.unknown;
+  return `data:image/svg+xml,${encodeURIComponent(`<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16' fill='#${colour}'>${shape}</svg>`)}`;
+}

@@ -97,11 +97,11 @@ async def test_a_crowd_of_nodes_and_events_leaves_the_page_at_rest(browser: Brow
     async with crowded() as url, opened(browser, url) as (page, complaints):
         await expect(page.locator(".nodes > li")).to_have_count(40)
         await expect(page.locator(".drawing .mark")).to_have_count(NODES)
-        probe = await page.context.new_cdp_session(page)
+        probe: Any = await page.context.new_cdp_session(page)
         await probe.send("Performance.enable", {"timeDomain": "threadTicks"})
 
         async def worked() -> float:
-            said = await probe.send("Performance.getMetrics")
+            said: dict[str, list[dict[str, Any]]] = await probe.send("Performance.getMetrics")
             return {each["name"]: each["value"] for each in said["metrics"]}["TaskDuration"]
 
         before = await worked()
