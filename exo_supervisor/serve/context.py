@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import date, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from secrets import token_bytes
@@ -60,4 +60,4 @@ class Context(Struct, frozen=True):
 
 @lru_cache(maxsize=2)
 def _day(since_1970: int) -> str:
-    return datetime.fromtimestamp(since_1970 * 86_400, UTC).date().isoformat()
+    return (date(1970, 1, 1) + timedelta(days=since_1970)).isoformat()

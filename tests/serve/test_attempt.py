@@ -673,6 +673,15 @@ def test_a_slow_client_is_not_the_targets_stall_and_loses_nothing() -> None:
     assert told.house.target.calls[0].pauses == 2, "meanwhile its target is not read"
 
 
+def test_a_client_that_kept_up_gives_its_target_no_more_time() -> None:
+    house, client = Ask(generation=None).prepare((0, text("a")))
+    house.loop.run(10.0)
+    assert client.handler is not None
+    client.handler.writable()
+    told = finish(house, client)
+    assert (told.fault, told.at) == (Fault.STALL, late(20.0))
+
+
 def test_after_a_slow_client_the_target_has_its_whole_time_again() -> None:
     told = ride((1.0, text("a")), blocks={0: 30.0}, generation=None)
     assert (told.fault, told.at) == (Fault.STALL, late(51.0))

@@ -150,7 +150,7 @@ async def test_what_follows_its_hand_over_reaches_who_took_it_on(*, half: bool) 
     async with house.running() as late:
         near, protocol = await held_back(late, left, b"GET /")
         if half:
-            protocol.eof_received()
+            assert protocol.eof_received(), "it is not closed over that"
         house.come.set()
         loop = asyncio.get_running_loop()
         assert await loop.sock_recv(near, 5) == b"GET /"

@@ -14,12 +14,13 @@ class Looked:
 
     def __init__(self, *, fails: bool = False) -> None:
         self.fails, self.looks = fails, 0
+        self.at: list[float] = []
 
     def take(self, order: Order) -> None:
         raise AssertionError(order)
 
     def due(self, now: float) -> bool:
-        assert now > 0
+        self.at.append(now)
         self.looks += 1
         if self.fails:
             raise OSError
@@ -50,3 +51,11 @@ def test_an_instant_that_has_passed_is_looked_at_at_once_and_one_to_come_then() 
         assert looked.looks == (2 if after <= 0 else 0)
         loop.run(0.06)
         assert looked.looks == 2, "once more, when waiting bytes were read"
+
+
+def test_a_timer_that_rings_too_early_or_too_late_is_looked_at_as_of_its_instant_or_later() -> None:
+    for clock, told in ((99.9, 101.0), (101.5, 101.5)):
+        loop, looked = Loop(), Looked()
+        LiveRequests(loop, lambda clock=clock: clock).look_at(looked, 101.0)
+        loop.run(5.0)
+        assert looked.at[0] == told

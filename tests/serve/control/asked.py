@@ -83,12 +83,12 @@ class House:
 
     def __init__(
         self, policy: Policy = BOTH, *nodes: str, about: About | None = None,
-        below: Mapping[str, Below] | None = None,
+        below: Mapping[str, Below] | None = None, admin_group: int | None = None,
     ) -> None:  # fmt: skip
         self.story = Story(policy, *nodes)
         self.events: list[Event] = []
         self.about = about or about_it()
-        machine, authority = self.story.machine, Authority()
+        machine, authority = self.story.machine, Authority(admin_group)
         recorded = Recorded(machine, self.about, authority)
         below = {REQUESTS: recorded.requests, SHIFTS: recorded.shifts} | dict(below or {})
         self.routes = Routes(machine, self._ask, self.about, authority, below)

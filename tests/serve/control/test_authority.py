@@ -63,3 +63,22 @@ async def test_who_is_gone_is_nobody() -> None:
     far.close()
     said = await House(Policy()).ask("POST", FORGET, DEFAULT_CLIENT, plug=None)
     assert said.status == 403
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can be somebody else")
+async def test_a_member_of_the_admin_group_may_and_another_user_may_not() -> None:
+    os.setegid(54_321)
+    os.seteuid(54_322)
+    try:
+        near, far = socket.socketpair(socket.AF_UNIX)  # the kernel notes who it was
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+    with near, far:
+        for group, status in ((54_321, 200), (54_322, 403), (None, 403)):
+            house = House(Policy(), admin_group=group)
+            with capture_logs() as lines:
+                said = await house.ask("POST", FORGET, DEFAULT_CLIENT, plug=far)
+            assert said.status == status
+            assert lines[0]["client_uid"] == 54_322
+            assert status == 200 or said.error[2] == WHO

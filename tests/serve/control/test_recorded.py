@@ -55,6 +55,7 @@ async def test_a_request_is_found_by_its_first_letters_in_any_case() -> None:
         assert (await built.get(f"{REQUESTS}/{name}")).body["request"]["id"] == "ABCD1"
     built.story.ask("WXYZ1")
     assert (await built.get(f"{REQUESTS}/wxyz")).body["request"]["state"] != "ended"
+    assert (await built.get(f"{REQUESTS}/abcd")).body["request"]["state"] == "ended"
 
 
 async def test_what_begins_several_names_some_of_them() -> None:
