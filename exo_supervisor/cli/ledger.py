@@ -18,8 +18,8 @@ _COLUMNS = ("key", "requests", "attempts", *_TOKENS, "estimated", "unpriced", "c
 _DIGITS = 4
 """Digits of money behind the point that eyes want; whoever adds up asks for --json or --csv."""
 _SAVED = (
-    "SAVED is what [ledger] reference would have asked for the tokens that Exo answered, less its "
-    "power: what was not paid, had you asked there."
+    "SAVED is counterfactual: what [ledger] reference would have asked for the tokens of Exo's "
+    "whole answers. LOCAL is what Exo's power cost; take it off."
 )
 
 

@@ -32,8 +32,8 @@ def test_the_total_stands_last_and_what_saved_means_is_said(service: Service, ca
         "Money is in USD; days are UTC's. Of 1 attempts the tokens are reckoned. Of 2\n"
         "attempts nobody knows the price: they are not in COST. What COST has as 0.0031\n"
         "the providers themselves told as 0.0032 USD.\n"
-        "SAVED is what [ledger] reference would have asked for the tokens that Exo\n"
-        "answered, less its power: what was not paid, had you asked there.\n"
+        "SAVED is counterfactual: what [ledger] reference would have asked for the\n"
+        "tokens of Exo's whole answers. LOCAL is what Exo's power cost; take it off.\n"
     )
 
 

@@ -5,6 +5,7 @@ from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from pathlib import Path
 from time import monotonic, time
 
@@ -65,6 +66,8 @@ class Ledger:
         """Who waits for a reservation, by their numbers."""
         self._one_reader = anyio.Lock()
         self._last = 0
+        self._context = copy_context()
+        """Of the loop's task: anyio finds no loop in a context that came from the thread."""
 
     def done(self, record: RequestDone) -> None:
         """Have a request's attempts booked."""
@@ -152,7 +155,7 @@ class Ledger:
     def _tell(self, what: Callable[[], None]) -> None:
         """Have something done on the loop, from the thread."""
         with suppress(RuntimeError):  # the loop is closed: there is nobody to tell
-            self._loop.call_soon_threadsafe(what)
+            self._loop.call_soon_threadsafe(what, context=self._context)
 
     def _wrote(self, last: int) -> None:
         """Go on: all is in the file, reservations up to this one too."""

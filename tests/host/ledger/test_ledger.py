@@ -82,6 +82,13 @@ async def test_a_reservation_is_in_the_file_before_its_attempt_begins(path: Path
     assert not rows(path, "* FROM reservation")
 
 
+async def test_what_waited_for_a_reservation_may_do_what_the_loop_lets_it(path: Path) -> None:
+    scopes = list[anyio.CancelScope]()
+    async with running(path) as ledger:
+        ledger.reserve(held(), lambda: scopes.append(anyio.CancelScope()))
+        await until(lambda: scopes)
+
+
 async def test_what_is_done_is_in_the_file_when_it_ends_and_for_us_alone(path: Path) -> None:
     async with running(path) as ledger:
         for number in range(2500):
