@@ -128,8 +128,10 @@ async def test_an_attempt_begins_when_its_reservation_is_in_the_file(tmp_path: P
         with sqlite3.connect(tmp_path / "ledger.db") as other:
             other.execute("BEGIN IMMEDIATE")  # as a person's program at work on the file
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(world.chat)
-                await world.until("/supervisor/status", lambda body: body["requests"]["now"] == 1)
+                for _ in range(3):  # one takes a connection that stands, others open their own
+                    tasks.start_soon(world.chat)
+                await world.until("/supervisor/status", lambda body: body["requests"]["now"] == 3)
                 assert cloud.seen == 0
                 other.rollback()
-        assert cloud.seen == 1
+        assert cloud.seen == 3
+        assert {line["status"] for line in await world.lines("request_done", 3)} == {HTTPStatus.OK}
