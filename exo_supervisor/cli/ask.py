@@ -16,9 +16,10 @@ from exo_supervisor.client.chat import Chat
 from exo_supervisor.client.http import Answer, CutError
 from exo_supervisor.client.json_object import Fields
 
-AGAIN = "run it again; exo-supervisor status tells what failed"
+AGAIN = "run it again; exo-supervisor why {id} tells what failed"
 _CHAT = "/v1/chat/completions"
 _SERVED = ("target", "attempts", "shift", "model")
+_ID = "x-request-id"
 
 
 def ask(arguments: Arguments, model: str, messages: Sequence[Fields]) -> str:
@@ -59,6 +60,7 @@ def _carry(arguments: Arguments, wanted: Fields, reply: Chat, waiting: Waiting) 
     body, headers = json.dumps(wanted).encode(), _headers(arguments)
     with asked(arguments, "POST", _CHAT, body=body, headers=headers, timeout=timeout) as answer:
         reply.served = {name: cell(answer.header(f"x-supervisor-{name}")) for name in _SERVED}
+        reply.served["id"] = cell(answer.header(_ID))
         if not arguments.json:
             return _stream(answer, reply, waiting)
         whole = answer.whole()
@@ -110,13 +112,14 @@ def _say_cancelled(reply: Chat) -> None:
 def _not_whole(reply: Chat) -> VerbError:
     target = _served(reply, "target")
     why = reply.error or "it ended without its last word, [DONE]"
+    again = AGAIN.format(id=_served(reply, "id") or "--last")
     if not reply.pieces:
-        return VerbError(why, why=[f"from {target}"] if target else [], hint=AGAIN)
+        return VerbError(why, why=[f"from {target}"] if target else [], hint=again)
     pieces = "1 piece" if len(reply.pieces) == 1 else f"{len(reply.pieces)} pieces"
     return VerbError(
         f"{target or 'the answer'} broke off after {pieces}; the text above is not whole",
         why=[why],
-        hint=AGAIN,
+        hint=again,
     )
 
 

@@ -14,7 +14,7 @@ ANSWER_TIMEOUT = 5.0
 _NEXT = {
     "model_not_found": "exo-supervisor models",
     "model_not_placed": "exo-supervisor models place {model}",
-    "attempts_failed": "exo-supervisor status",
+    "attempts_failed": "exo-supervisor why {id}",
     "no_target": "exo-supervisor models",
     "local_only_unavailable": "exo-supervisor nodes",
     "privacy": "exo-supervisor models",
@@ -68,18 +68,20 @@ def _refused(arguments: Arguments, error: RefusedError) -> VerbError:
     status, code, wait = f"HTTP status {error.status}", error.code, error.retry_after
     if not error.message:
         return VerbError(f"the service answered with {status}, and no reason")
+    again = f"again in {wait} s" if wait.isdigit() else ""
     return VerbError(
         error.message,
         why=[f"{cell(code)}, {status}" if code else status],
-        hint=_next(arguments, code) or (f"again in {wait} s" if wait.isdigit() else ""),
+        hint=_next(arguments, code, error.request_id) or again,
         body=error.body,
     )
 
 
-def _next(arguments: Arguments, code: str) -> str:
+def _next(arguments: Arguments, code: str, request: str) -> str:
     """Name the command that says more; to place a model, what is missing are nodes."""
     if code == "no_target" and arguments.verb == "models":
         return _NO_CLUSTER
     from shlex import quote
 
-    return _NEXT.get(code, "").format(model=quote(cell(arguments.model or "NAME")))
+    model = quote(cell(arguments.model or "NAME"))
+    return _NEXT.get(code, "").format(model=model, id=quote(cell(request or "--last")))

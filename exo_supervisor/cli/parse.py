@@ -54,6 +54,8 @@ class Arguments(NamedTuple):
     until: str | None = None
     target: str | None = None
     csv: bool = False
+    last: bool = False
+    shift: bool = False
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -102,6 +104,8 @@ def parse(argv: Sequence[str]) -> Arguments:
         until=values.get("until"),
         target=values.get("target"),
         csv="csv" in switches,
+        last="last" in switches,
+        shift="shift" in switches,
     )
 
 

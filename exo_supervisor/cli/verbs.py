@@ -67,6 +67,8 @@ FLAGS = {
         Flag("client", "NAME", "those of this client alone"),
         Flag("deadline", "SECONDS", "give up after this time"),
         Flag("every", "SECONDS", "between two pictures; without a terminal there is one"),
+        Flag("last", "", "the last request that ended"),
+        Flag("shift", "", "the last moves of traffic, and what led to each"),
         Flag("open", "", "open it in a browser, even where none seems to be"),
     )
 }
@@ -191,6 +193,16 @@ VERBS = {
             "inspect",
             "say what left the house, by day, provider and client",
             ("egress", "egress --json"),
+        ),
+        Verb(
+            "why",
+            "look",
+            "why",
+            "say why a request went as it did, or where one would go",
+            ("why --last", "why 01J9ZQ6C7T", "why --shift", "why llama-3.2-3b"),
+            flags=("last", "shift"),
+            words="[REQUEST_ID|MODEL]",
+            most=1,
         ),
         Verb(
             "hud",

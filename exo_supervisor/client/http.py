@@ -47,13 +47,16 @@ class CutError(AnswerError):
 
 
 class RefusedError(AnswerError):
-    """The service answered with an error, whose JSON is `body`."""
+    """The service answered with an error, whose JSON is `body`, to the request of this id."""
 
-    def __init__(self, status: int, body: bytes, retry_after: str = "") -> None:
+    def __init__(
+        self, status: int, body: bytes, retry_after: str = "", request_id: str = ""
+    ) -> None:
         error = fields(read_object(body).get("error"))
         said, code = error.get("message"), error.get("code")
         super().__init__(said if isinstance(said, str) else "", "", str(code) if code else "")
-        self.status, self.body, self.retry_after = status, body, retry_after
+        self.status, self.body = status, body
+        self.retry_after, self.request_id = retry_after, request_id
 
 
 class Response:
@@ -254,7 +257,8 @@ def _answer(connection: socket, request: bytes, until: float) -> Answer:
             raise
     answer = Answer(connection, response, body, until)
     if response.status != OK:
-        raise RefusedError(response.status, answer.whole(), answer.header("retry-after"))
+        again, request_id = answer.header("retry-after"), answer.header("x-request-id")
+        raise RefusedError(response.status, answer.whole(), again, request_id)
     return answer
 
 

@@ -10,6 +10,7 @@ from exo_supervisor.core.choice import Choice
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.requests.attempt_log import told_words
 from exo_supervisor.core.requests.forecast import forecast
+from exo_supervisor.views.explain import not_ready, reason_of
 from exo_supervisor.views.recorder import BreakerMoved, Kept, Move, Recorder, Trip
 from exo_supervisor.views.request_done import AttemptDone, RequestLine
 
@@ -65,22 +66,34 @@ def row_of(kept: Kept, *, full: bool) -> Row:
         **asdict(seen),
         "at": stamp(kept.at),
         "tried": [_tried(each) for each in kept.done.tried],
-        "passed": () if refused is None else refused.passed,
+        "passed": [] if refused is None else passed(refused),
         "waited": None if refused is None else refused.waited,
         "breakers": [_breaker(each) for each in kept.breakers],
     }
 
 
 def _tried(attempt: AttemptDone) -> Row:
-    row: dict[str, object] = {**asdict(attempt), **asdict(attempt.choice)}
+    row: dict[str, object] = {**asdict(attempt), **_chosen(attempt.choice)}
     del row["choice"]
     row["message"] = told_words(attempt.message) or None
-    return row | {"compared": compared(attempt.choice)}
+    return row
 
 
-def compared(choice: Choice) -> list[Row]:
-    """List the targets that a choice compared, each with its expected wait."""
-    return [{"target": target, "wait": wait} for target, wait in choice.compared]
+def _chosen(choice: Choice) -> Row:
+    """Tell of a choice, and of each that it compared its expected wait."""
+    compared = [{"target": target, "wait": wait} for target, wait in choice.compared]
+    return asdict(choice) | {"compared": compared, "passed": passed(choice)}
+
+
+def passed(choice: Choice) -> list[Row]:
+    """List whom a request passed over, and say why in words."""
+    return [
+        asdict(each) | {"detail": _WORDS.get(each.reason, str)(each.detail) if each.detail else ""}
+        for each in choice.passed
+    ]
+
+
+_WORDS: dict[str, Callable[[str], str]] = {"exo_down": reason_of, "model_not_ready": not_ready}
 
 
 def choice_now(machine: Machine, name: str, now: float) -> Row | None:
@@ -94,8 +107,7 @@ def choice_now(machine: Machine, name: str, now: float) -> Row | None:
         "target": seen.candidate and seen.candidate.target,
         "model": seen.candidate and seen.candidate.model,
         "side": seen.side,
-        **asdict(seen.choice),
-        "compared": compared(seen.choice),
+        **_chosen(seen.choice),
         "refusal": told and {"status": told.status, "code": told.code, "message": told.message},
     }
 

@@ -113,13 +113,17 @@ async def test_several_models_lead_to_a_chat_that_works() -> None:
         assert (await verb(world, *words)).code == 0
 
 
-async def test_a_failure_of_the_cloud_is_told_by_chat_and_again_by_status() -> None:
+async def test_a_failure_of_the_cloud_is_told_by_chat_by_why_and_again_by_status() -> None:
     async with house() as (world, node, cloud):
         await node.stop()
         cloud.disease = Disease("status", status=500)
         refused = await verb(world, "chat", "-m", MODEL, "--route", "cloud", "Hello")
         assert "house-cloud: server_error" in refused.err.replace("\n       ", " ")
-        said = await followed(world, refused, "exo-supervisor status")
+        [hint] = hints(refused)
+        told = await followed(world, refused, hint)
+        assert "not       house-cloud: tried, an error of its own, status 500" in told.out
+        assert told.out == (await verb(world, "why", "--last")).out
+        said = await verb(world, "status")
         assert f"{MODEL} (house-cloud: server_error" in said.out
         assert "failed 1" in said.out
 
@@ -131,7 +135,8 @@ async def test_an_answer_that_broke_off_leads_to_what_failed() -> None:
         node.disease = Disease("cut", after=3)
         broken = await verb(world, "chat", "-m", MODEL, "Hello")
         assert "the text above is not whole" in broken.err
-        assert "run it again; exo-supervisor status tells what failed" in broken.err
+        [name] = re.findall("run it again; exo-supervisor why (.*) tells", broken.err)
+        assert f"{node.address}: tried" in (await verb(world, "why", name)).out
         assert f"{node.address}: " in (await verb(world, "status")).out
 
 
@@ -171,9 +176,9 @@ async def test_no_service_leads_to_run_and_a_bad_file_to_check() -> None:
 
 
 LEADS = {
-    "status": [
-        test_where_no_node_is_found_status_says_where_it_looked,
-        test_a_failure_of_the_cloud_is_told_by_chat_and_again_by_status,
+    "status": [test_where_no_node_is_found_status_says_where_it_looked],
+    "why": [
+        test_a_failure_of_the_cloud_is_told_by_chat_by_why_and_again_by_status,
         test_an_answer_that_broke_off_leads_to_what_failed,
     ],
     "nodes": [test_a_node_that_is_only_seen_is_explained_by_nodes],

@@ -106,7 +106,7 @@ def test_an_answer_that_is_not_whole_fails_and_says_so(
         (
             f"error: {NODE} broke off after 2 pieces; the text above is not whole\n"
             f"  why: {why}\n"
-            "  try: run it again; exo-supervisor status tells what failed\n"
+            "  try: run it again; exo-supervisor why --last tells what failed\n"
         ),
     )
 

@@ -1,10 +1,13 @@
 """One target for one model, with every key that an attempt there looks something up by."""
 
+from itertools import islice
+
 from msgspec import Struct
 
 from exo_supervisor.core.balance.choose import SAMPLE
 from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.breakers.table import Key
+from exo_supervisor.core.choice import Passed
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.fleet.placed import Instance
 from exo_supervisor.core.fleet.registry import Registry
@@ -94,6 +97,8 @@ def make_candidate(
     )
 
 
+MOST_DOWN = 4
+"""Nodes that are told of with each request while they are down."""
 MAX_CANDIDATES = 8192
 """Candidates at nodes that are kept, at most; the one made first makes room."""
 
@@ -113,6 +118,19 @@ class CandidateCache:
         self._of_model = Bounded[ModelId, list[Candidate]](MAX_CANDIDATES)
         self._at_providers = Bounded[Slot, Candidate](MAX_CANDIDATES)
         self._shape = registry.models.shape
+        self._down: tuple[Passed, ...] | None = None
+
+    def down(self) -> tuple[Passed, ...]:
+        """Tell which nodes were up and are down, the first few: nobody asks them."""
+        if self._shape != self._models.shape:
+            self._forget()
+        if self._down is None:
+            fell = (each for each in self._registry.nodes.values() if each.fell_from is not None)
+            self._down = tuple(
+                Passed(node.address, None, "exo_down", node.why or "")
+                for node in islice(fell, MOST_DOWN)
+            )
+        return self._down
 
     def at(self, address: Address, model: ModelId) -> Candidate:
         """Return the candidate of a model at a node."""
@@ -146,6 +164,7 @@ class CandidateCache:
         self._shape = self._models.shape
         self._made.clear()
         self._of_model.clear()
+        self._down = None
 
 
 def at_node(registry: Registry, address: Address, model: ModelId) -> Candidate:

@@ -21,6 +21,7 @@ from exo_supervisor.core.tables import Tables
 
 MOST_PASSED = 16
 """Targets that are told of with one step, at most."""
+_TOLD_BY_ATTEMPTS = frozenset({Block.FAILED.value, Block.BUSY.value})
 Reason = tuple[str, float | None]
 """What there is to say beyond the reason itself, and when it is to end."""
 
@@ -36,12 +37,13 @@ def why_there(
         if home is not None and not moved and choice.why == "only":
             choice = HOME
     again = any(target == candidate.target for target, _ in state.faults)
-    if not (again or moved or state.waited or state.met or state.empty or state.narrowed):
+    down = tables.candidates.down() if candidate.provider is None else ()
+    if not (again or moved or down or state.waited or state.met or state.empty or state.narrowed):
         return choice
     why = "again" if again and choice.why != "anew" else choice.why
     passed, waited = _told(state, candidate, tables, now), state.waited
     state.waited = None
-    return Choice(why, passed, choice.compared, waited, moved)
+    return Choice(why, passed + down, choice.compared, waited, moved)
 
 
 def why_nowhere(state: RequestState, tables: Tables, now: float) -> Choice:
@@ -102,8 +104,9 @@ def _passed(
 ) -> Iterator[Passed]:
     tried = {target for target, _ in state.faults}
     for slot, (candidate, reason) in state.met.items():
-        is_chosen = chosen is not None and slot == chosen.slot
-        if is_chosen or (reason == Block.FAILED.value and candidate.target in tried):
+        if chosen is not None and slot == chosen.slot:
+            continue
+        if reason in _TOLD_BY_ATTEMPTS and candidate.target in tried:
             continue
         detail, until = _DETAILS.get(reason, _nothing)(candidate, state, tables, now)
         left = None if until is None else round(max(0.0, until - now), 3)

@@ -1,0 +1,70 @@
+"""The verb `why`: why a request went as it did, why traffic moved, where a request would go now."""
+
+import re
+import sys
+import time
+from urllib.parse import quote
+
+from exo_supervisor.cli import story
+from exo_supervisor.cli.errors import VerbError, misuse
+from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.inspect import show
+from exo_supervisor.cli.json_view import parse_object
+from exo_supervisor.cli.parse import Arguments
+from exo_supervisor.cli.term import raw, say
+from exo_supervisor.client.json_object import fields, objects
+
+_LAST = "exo-supervisor why --last"
+_ID = re.compile(r"0[0-9A-HJKMNP-TV-Z]{3,25}\Z", re.IGNORECASE)
+"""What a request's id looks like, or its beginning; a model may be named so, too."""
+
+
+def why(arguments: Arguments) -> int:
+    """Tell a request's story, the moves of traffic, or where a request for a model would go."""
+    asked = [*arguments.words, *(["--last"] if arguments.last else [])]
+    asked += ["--shift"] if arguments.shift else []
+    if len(asked) != 1:
+        text = "why wants one of: a request's id, a model's name, --last, --shift"
+        raise misuse(text, _LAST)
+    if arguments.shift:
+        path = "/supervisor/shifts"
+        return show(arguments, path, lambda body: story.shifts(body, time.time(), sys.stdout))
+    if arguments.last:
+        return _last(arguments)
+    (name,) = arguments.words
+    # Lone surrogates (a shell word that is no UTF-8) go as the bytes that they stand for.
+    path = quote(name.encode("utf-8", "surrogateescape"), safe="")
+    if _ID.match(name):
+        try:
+            return _request(arguments, path)
+        except VerbError as error:
+            if not _is_missing(error) or _is_whole(name):
+                raise
+    return show(arguments, f"/supervisor/models/{path}", lambda body: story.model(body, sys.stdout))
+
+
+def _request(arguments: Arguments, name: str) -> int:
+    def text(body: story.Fields) -> str:
+        return story.request(fields(body.get("request")), time.time(), sys.stdout)
+
+    return show(arguments, f"/supervisor/requests/{name}", text)
+
+
+def _last(arguments: Arguments) -> int:
+    body = fetch(arguments, "/supervisor/requests?last=1")
+    if arguments.json:
+        raw(body)
+        return 0
+    ended = objects(parse_object(body).get("ended"))
+    if not ended:
+        raise VerbError("no request has ended yet", hint="exo-supervisor chat PROMPT")
+    say(story.request(ended[0], time.time(), sys.stdout))
+    return 0
+
+
+def _is_missing(error: VerbError) -> bool:
+    return b'"request_not_found"' in error.body
+
+
+def _is_whole(name: str) -> bool:
+    return len(name) == 26  # noqa: PLR2004 -- the characters of a ULID
