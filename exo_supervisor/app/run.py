@@ -19,6 +19,7 @@ from exo_supervisor.config import where
 from exo_supervisor.config.read import Settings
 from exo_supervisor.errors import StartError
 from exo_supervisor.host import descriptors, limits, listen, logs, systemd
+from exo_supervisor.host.otel.opening import open_telemetry
 from exo_supervisor.host.tcp import open_tcp
 from exo_supervisor.runtime.loop import loop_options
 from exo_supervisor.runtime.supervise import describe_crash
@@ -31,7 +32,7 @@ FILES = 65_536
 YOUNG = 20_000
 """New objects between two looks of the collector: a request makes hundreds, and few cycles."""
 LAST_LINES = 2.0
-"""Seconds that the log's last lines have to get out."""
+"""Seconds that the log's last lines have to get out, and the last spans."""
 
 
 def run(named: str | None, socket: str | None) -> int:
@@ -49,6 +50,9 @@ def run(named: str | None, socket: str | None) -> int:
         closing.callback(lines.close, LAST_LINES)
         for path, why in where.hidden_files(os.environ).items():
             log.debug("optional_file_unreadable", path=path, why=why)
+        telemetry = open_telemetry(os.environ)
+        if telemetry is not None:
+            closing.callback(telemetry.close, LAST_LINES)
         user_ids(config.discovery.loopback_users)
         who_of(config, policy_of(config, found.why_off).clients)
         admin_group = listen.group_id_of(config.server.admin_group, "server.admin_group")
@@ -70,7 +74,7 @@ def run(named: str | None, socket: str | None) -> int:
                 admin_group=admin_group,
                 client_tokens=tokens,
                 origins=settings.origins,
-                sinks=(lines,),
+                sinks=(lines,) if telemetry is None else (lines, telemetry),
             )
         )
 

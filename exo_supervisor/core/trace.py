@@ -48,8 +48,8 @@ def read_trace(headers: Mapping[str, str], repeated: Collection[str] = ()) -> Tr
     found = _PARENT.fullmatch(parent.strip(" \t"))
     if found is None or (found[1] == "00" and found[5] is not None):
         return None
-    ids = (int(part, 16) for part in (found[2], found[3], found[4]))
-    return Trace(found[0], *ids, _state(headers.get(STATE, "")))
+    trace_id, span_id, flags = (int(part, 16) for part in (found[2], found[3], found[4]))
+    return Trace(found[0], trace_id, span_id, flags, _state(headers.get(STATE, "")))
 
 
 def _state(said: str) -> str:
