@@ -57,6 +57,7 @@ async def _keep(stage: Stage) -> None:
     for line in (
         f"exo-supervisor chat --socket {stage.socket} --model {MODEL} Hello",
         f"exo-supervisor status --socket {stage.socket}",
+        f"exo-supervisor hud --socket {stage.socket}",
         f"curl --unix-socket {stage.socket} http://localhost/v1/chat/completions -d '{body}'",
     ):
         remark(f"  {line}")

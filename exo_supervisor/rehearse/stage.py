@@ -46,6 +46,19 @@ key_env = "PRETEND_CLOUD_KEY"
 name = "llama-3.2-3b"
 exo = "mlx-community/Llama-3.2-3B-Instruct-4bit"
 cloud = ["pretend-cloud/meta-llama/llama-3.2-3b-instruct"]
+
+[[price]]
+provider = "pretend-cloud"
+model = "*"
+from = 2026-01-01
+input = 0.05
+output = 0.34
+
+[ledger]
+reference = "pretend-cloud/meta-llama/llama-3.2-3b-instruct"
+
+[power]
+watts = 60.0
 """
 
 
@@ -90,6 +103,7 @@ async def set_up() -> AsyncGenerator[Stage]:
             keys={"pretend-cloud": (Secret("pretend-key", "the demo"),)},
             why_off={},
             sinks=(log,),
+            state=folder,
         )
         tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(serve, given, anyio.sleep_forever)
