@@ -21,7 +21,9 @@ _PREFIX = "exs_"
 """What tells such a token from others', for whoever looks for lost ones."""
 _BYTES = 32
 
-_Text = Annotated[str, Meta(max_length=128)]
+MAX_CHARS = 128
+"""Characters of what names a token, or its client."""
+_Text = Annotated[str, Meta(max_length=MAX_CHARS)]
 _Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 

@@ -1,20 +1,22 @@
 """A body is taken as far as there is room, and whoever is refused holds nothing any more."""
 
 import json
+from functools import partial
 from math import ceil
 from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
 
-from exo_supervisor.core.outcomes import Refusal
+from exo_supervisor.core.outcomes import Fault, Refusal
+from exo_supervisor.core.policy import ClientRule
 from exo_supervisor.core.requests.bodies import MIN_AGE, SMALL_BODY
 from exo_supervisor.http.head import Head
 from exo_supervisor.serve.ingress import BODY_TOTAL, BODY_WAIT, SLOWEST
 from exo_supervisor.serve.live import TICK
 from exo_supervisor.wire.table import ANSWERED, OPERATIONS
 from tests.serve.test_attempt import after_the_timers
-from tests.serve.virtual import Browser, House, Loop, begun, start
+from tests.serve.virtual import HELLO, Browser, House, Loop, begun, refusal, start
 
 ASKED = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode()
 
@@ -145,6 +147,26 @@ def test_a_body_that_cannot_be_served_is_refused(
     assert told(client) == refused
     assert len(house.records) == 1
     house.check_empty()
+
+
+@pytest.mark.parametrize(
+    ("path", "more"), [(b"/v1/chat/completions", {}), (b"/v1/messages", {"max_tokens": 9})]
+)
+def test_who_is_held_to_some_models_has_no_broker_choose_others(
+    path: bytes, more: dict[str, object]
+) -> None:
+    """In whichever dialect the client says it."""
+    for held, code in (((), 502), (("m",), 403)):
+        house = House(partial(refusal, fault=Fault.RESET))
+        house.rule = ClientRule("kids", models=held)
+        body = json.dumps({"model": "m", "messages": HELLO, "models": ["x"], **more}).encode()
+        client = Browser(house.loop)
+        head = begun(None, len(body), (), path)
+        client.handler = house.ingress.begin(client, head, None, house.rule)
+        send(client, body)
+        end(client)
+        assert client.status == code
+        house.check_empty()
 
 
 def test_a_body_whose_framing_is_broken_is_the_clients_fault() -> None:

@@ -7,6 +7,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from exo_supervisor.serve.tokens import (
+    MAX_CHARS,
     MAX_TOKENS,
     BadTokensError,
     Token,
@@ -109,6 +110,17 @@ async def test_there_is_a_bound() -> None:
     await tokens.revoke("t7")
     await tokens.make("kids", None)
     assert house.file == b""
+
+
+def test_a_name_and_their_number_have_bounds() -> None:
+    for name, fits in (("n" * MAX_CHARS, True), ("n" * (MAX_CHARS + 1), False)):
+        for row in (ROW | {"id": name}, ROW | {"client": name}):
+            content = json.dumps({"version": 1, "tokens": [row] * MAX_TOKENS}).encode()
+            if fits:
+                assert len(decode_tokens(content)) == MAX_TOKENS
+                continue
+            with pytest.raises(BadTokensError):
+                decode_tokens(content)
 
 
 ROW = {"id": "a", "client": "kids", "sha256": "0" * 64, "made": 0.0, "expires": None}

@@ -5,6 +5,7 @@ import time
 from socket import gethostname
 
 import pytest
+from structlog.testing import capture_logs
 
 from exo_supervisor import __version__
 from exo_supervisor.core.events import BreakerForced, ModelOrdered, NodesForgotten, NodeTrusted
@@ -271,6 +272,22 @@ async def test_an_order_for_a_model_is_given_and_the_model_shown(house: House) -
         said = await house.post(f"/supervisor/models/chat/{order}")
         assert (said.status, said.body["model"]["id"]) == (200, "chat")
         assert house.events.pop() == ModelOrdered(models=("m",), order=order)  # pyright: ignore[reportArgumentType]
+
+
+async def test_the_line_of_an_order_names_what_the_house_knows_and_nothing_else(
+    house: House,
+) -> None:
+    orders = {
+        "breakers/a:1/open": "breaker a:1 open", "breakers/p/auto": "breaker p auto",
+        "breakers/sk-1/open": "breaker (unknown) open", "nodes/b:1/trust": "trust b:1",
+        "nodes/trust": "trust all", "nodes/sk-1/untrust": "untrust (unknown)",
+        "nodes/forget": "forget nodes", "models/chat/place": "place chat",
+        "models/sk-1/remove": "remove (unknown)",
+    }  # fmt: skip
+    with capture_logs() as lines:
+        for path in orders:
+            await house.post(f"/supervisor/{path}")
+    assert [line["order"] for line in lines] == list(orders.values())
 
 
 async def test_a_client_sees_its_own_models_and_the_manager_no_codex(house: House) -> None:
