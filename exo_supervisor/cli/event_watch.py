@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from exo_supervisor.cli.errors import VerbError
+from exo_supervisor.cli.errors import UNREACHABLE, VerbError
 from exo_supervisor.cli.http import asked
 from exo_supervisor.cli.json_view import parse_object
 from exo_supervisor.cli.parse import Arguments
@@ -17,6 +17,8 @@ FRESH = 2.0
 """Seconds, at least, between two looks at the views."""
 OLD = 15.0
 """Seconds after which they are looked at although nothing was heard."""
+SUMS = 15.0
+"""Seconds, at least, between two sums of the ledger, which reads a file for them."""
 AGAIN = 2.0
 """Seconds between two tries to reach a service that is gone."""
 PATIENCE = 2.0
@@ -52,6 +54,7 @@ class Watch:
         self._number = -1  # of the stream's connection
         self._events = Events()
         self._try_at = self._looked_at = 0.0
+        self._summed_at = -SUMS
         self._stale = True
 
     def begin(self) -> None:
@@ -130,6 +133,18 @@ class Watch:
         picture.requests = objects(self._view("requests").get("requests"))
         picture.shifts = self._view("shifts")
         picture.providers = objects(self._view("status").get("providers"))
+        if self._looked_at >= self._summed_at + SUMS:
+            self._summed_at = self._looked_at
+            picture.ledger = self._sums()
+
+    def _sums(self) -> Fields:
+        """Return today's sums; a house without a state directory has none."""
+        try:
+            return self._view("ledger?since=today")
+        except VerbError as error:
+            if error.exit_code == UNREACHABLE:
+                raise
+            return {}
 
     def _view(self, name: str) -> Fields:
         path = f"/supervisor/{name}"

@@ -30,6 +30,7 @@ class Picture:
         self.breakers: list[Fields] = []
         self.requests: list[Fields] = []
         self.shifts: Fields = {}
+        self.ledger: Fields = {}
         self.missed = 0
         self.heard = 0.0
         self.lost = ""
@@ -70,9 +71,32 @@ def _figures(picture: Picture, width: int) -> list[str]:
     said = [f"tok/s Exo {_figure(speed.get('exo'))}, cloud {_figure(speed.get('cloud'))}"]
     said.append(f"waiting {count(now.get('waiting'))}")
     said.append(f"of {count(requests.get('total'))}: {', '.join(ends) or 'none yet'}")
+    said += _money(picture.ledger)
     if picture.missed:
         said.append(f"{picture.missed} events missed")
     return _joined(said, " | ", width)
+
+
+def _money(ledger: Fields) -> list[str]:
+    """Tell what today cost and saved, as the ledger has it."""
+    total, currency = fields(ledger.get("total")), word(ledger.get("currency"))
+    if not total:
+        return []
+    stopped = texts(ledger.get("stopped"))
+    paid = (
+        f"paid {_amount(total.get('cost'))} {currency}, saved {_amount(total.get('saved'))} today"
+    )
+    return [
+        paid,
+        *(f"nothing is booked: {why}" for why in stopped[:1]),
+    ]
+
+
+def _amount(value: object) -> str:
+    try:
+        return f"{float(str(value)):.4f}"
+    except ValueError:
+        return "-"
 
 
 _ENDS = ("exo", "cloud", "here", "refused", "failed", "abandoned")

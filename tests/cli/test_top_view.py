@@ -136,10 +136,18 @@ def test_a_hostile_name_moves_nothing(name: str) -> None:
 @pytest.mark.parametrize("odd", [None, 7, "x", [], [None], {"verdict": 3}, {"requests": [1]}])
 def test_what_is_no_view_is_drawn_as_nothing(odd: object) -> None:
     """A service of another version may say what it likes."""
-    picture = house(shifts={"shifts": odd, "trips": odd})
+    picture = house(shifts={"shifts": odd, "trips": odd}, ledger={"total": odd, "stopped": odd})
     picture.now = {"verdict": odd, "tokens_per_second": odd, "requests": odd, "waiting": odd}
     picture.nodes = [{"id": odd, "breaker": odd, "models": odd, "why": odd, "was": odd}]
     assert drawn(picture)
+
+
+def test_what_today_cost_is_told_as_the_ledger_has_it() -> None:
+    ledger = {"currency": "USD", "total": {"cost": "0.123456789", "saved": "1.5"}}
+    assert "paid 0.1235 USD, saved 1.5000 today" in "\n".join(drawn(house(ledger=ledger)))
+    ledger |= {"stopped": "no space left on device", "total": {"cost": None, "saved": []}}
+    told = "\n".join(drawn(house(ledger=ledger), width=200))
+    assert "paid - USD, saved - today | nothing is booked: no space left on device" in told
 
 
 def test_events_that_were_missed_are_counted() -> None:
