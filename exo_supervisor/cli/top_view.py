@@ -15,6 +15,8 @@ from exo_supervisor.client.json_object import Fields, count, fields, objects
 NARROWEST = 20
 LATE = 12.0
 """Seconds without a word after which a service seems to hang: it says each 5 that it is there."""
+CALM = 10
+"""Nodes that stay where they are; of more, those come first that work."""
 _MARKS = {"well": "[ok]", "weak": "[ !]", "bad": "[XX]"}
 _SHOWN_ID = 10
 Rows = list[list[str]]
@@ -112,7 +114,8 @@ def _nodes(picture: Picture) -> Rows:
         why = texts(node.get("why")) or [", ".join(word(m.get("id")) for m in models) or "-"]
         rung = f"down, was {word(node.get('was'))}" if node.get("was") else word(node.get("rung"))
         rows.append([name, word(node.get("generation")), rung, shut, str(traffic[name]), why[0]])
-    rows.sort(key=lambda row: (row[2] == "ready" and row[3] == "closed", row[4] == "0"))
+    many = len(rows) > CALM
+    rows.sort(key=lambda row: (row[2] == "ready" and row[3] == "closed", many and row[4] == "0"))
     return [["NODE", "GEN", "RUNG", "BREAKER", "NOW", "MODELS, OR WHY NOT"], *rows]
 
 

@@ -59,8 +59,8 @@ def test_a_house_at_work_fits_a_screen() -> None:
         "tok/s Exo 34, cloud 0 | waiting 1 | of 1284: exo 1240, cloud 41, failed 3",
         "",
         "NODE               GEN  RUNG   BREAKER  NOW  MODELS, OR WHY NOT",
-        "192.168.1.6:52415  C    ready  closed   1    llama-3.2-3b",
         "192.168.1.5:52415  C    ready  closed   0    llama-3.2-3b",
+        "192.168.1.6:52415  C    ready  closed   1    llama-3.2-3b",
         "",
         "PROVIDER    STATE  BREAKER  NOW  WHY",
         "openrouter  ready  closed   0    -",
@@ -87,6 +87,7 @@ def test_no_picture_is_larger_than_the_screen(width: int, height: int) -> None:
 
 def test_what_is_not_well_stands_first_and_what_does_not_fit_is_counted() -> None:
     nodes = [node(f"10.0.0.{at}:52415") for at in range(1, 200)]
+    nodes.append(node("192.168.1.6:52415"))
     nodes.append(node("10.0.0.250:52415", "seen", why="connection refused"))
     nodes.append(node("10.0.0.251:52415", "seen", was="ready", why="timed out"))
     nodes.append(node("10.0.0.252:52415", breaker={"state": "open"}))
@@ -98,7 +99,8 @@ def test_what_is_not_well_stands_first_and_what_does_not_fit_is_counted() -> Non
     assert "down, was ready" in shown[at + 2]
     hidden = next(line for line in shown if line.startswith("... and "))
     rows = shown.index(hidden) - at - 1
-    assert hidden == f"... and {202 - rows} more"
+    assert shown[at + 4].split()[0] == "192.168.1.6:52415", "the one that works"
+    assert hidden == f"... and {203 - rows} more"
 
 
 def test_a_service_that_is_gone_is_said_before_its_last_words() -> None:
