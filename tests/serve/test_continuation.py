@@ -62,3 +62,15 @@ def test_who_would_not_go_on_hides_nobody_who_broke_off() -> None:
     second = Broken("b", Fault.STALL, 2)
     assert parts.broken(second, spoke=True) == second
     assert parts.broken(refusing, spoke=False) == second
+
+
+def test_what_broke_off_is_told_by_whose_fault_it_was() -> None:
+    late, lost = Broken("a", Fault.DEADLINE, 3).refusal(), Broken("a", Fault.RESET, 3).refusal()
+    assert (late.status, late.code, late.outcome) == (504, "deadline", "abandoned")
+    assert (lost.status, lost.code, lost.outcome) == (502, "attempts_failed", "failure")
+    assert late.message == (
+        "the deadline passed after 3 pieces of its answer: this answer is not whole"
+    )
+    assert lost.message == (
+        "a broke off after 3 pieces of its answer (reset): this answer is not whole"
+    )

@@ -227,6 +227,21 @@ def test_a_slow_body_makes_room_for_a_faster_one_and_says_so() -> None:
     house.check_empty()
 
 
+def test_a_body_as_large_as_may_be_is_taken_to_its_last_byte() -> None:
+    for announced in (100_000, None):
+        house = House(max_body=100_000)
+        client = enter(house, length=announced)
+        send(client, b"x" * 99_999, b"x")
+        assert not client.end
+        if announced is None:
+            send(client, b"x")
+            assert told(client) == (413, "body_too_large")
+        else:
+            assert client.handler is not None
+            client.handler.gone()
+        house.check_empty()
+
+
 # How long a body may take
 
 

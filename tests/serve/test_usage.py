@@ -78,6 +78,8 @@ def test_a_count_of_the_beginning_is_none_of_an_answer_that_dies() -> None:
     done = attempt(HEAD, (1.0, begun), (0.0, RESET), dialect="anthropic")
     assert used(done) == (10, 3, True)
     assert done.response_id == "msg_theirs"
+    one = attempt(HEAD, (1.0, started() + said("a")), (0.0, RESET), dialect="anthropic")
+    assert used(one) == (10, 1, False), "no more came than it told of"
 
 
 @pytest.mark.parametrize(
