@@ -33,7 +33,7 @@ const ui = {
 
 // Which panels show a view.
 const SHOWN = {
-  status: ["verdict", "advice", "map", "nodes", "clouds", "ended", "about"],
+  status: ["verdict", "advice", "map", "nodes", "clouds", "ended", "about", "books"],
   nodes: ["map", "nodes"],
   models: ["models", "chat", "clouds"],
   breakers: ["map", "clouds"],
@@ -42,7 +42,7 @@ const SHOWN = {
   ledger: ["books"],
   egress: ["books"],
   clients: ["books"],
-  config: ["clouds"],
+  config: ["clouds", "books"],
   now: ["verdict", "ended", "books"],
   live: ["verdict"],
 };

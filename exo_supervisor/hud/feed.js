@@ -35,7 +35,7 @@ export class Feed {
   constructor(changed) {
     this.changed = changed;
     this.views = {}; // name -> body
-    this.missing = new Set(); // views that this service does not have
+    this.missing = new Map(); // views that this service does not have, and why
     this.refused = null; // why we are not let in
     this.lost = null; // since when nobody answers
     this.heard = 0; // when anything came last, by performance.now()
@@ -101,8 +101,8 @@ export class Feed {
       this.refused = null;
       this.missing.delete(name);
       this.views[name] = body;
-    } else if (status === 404) {
-      this.missing.add(name);
+    } else if (status === 404 || status === 503) {
+      this.missing.set(name, body.message);
     } else if (status === 401 || status === 403) {
       if (name === "status") this.refused = body.message;
     }

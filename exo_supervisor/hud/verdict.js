@@ -4,6 +4,7 @@ import { html } from "/hud/lit-html.js";
 import { span } from "./format.js";
 import { big } from "./shapes.js";
 
+const LIVELY = 4; // seconds without a word that are nothing to speak of
 const STALE = 12; // seconds without a word, after which nothing here is vouched for
 const GONE = 25;
 const LOST = 3; // seconds for which nobody may answer, as at a restart
@@ -36,8 +37,8 @@ export function verdict({ level, parts, age }, feed) {
     </div>
     <p class="fresh ${age > STALE ? "old" : ""}">
       <b>exo-supervisor</b>
-      <span class="pulse-dot ${feed.live ? "live" : ""}" aria-hidden="true"></span>
-      ${age === Infinity ? "no data yet" : age > 2 ? `data ${span(age)} old` : feed.live ? "live" : "asking every 2 s"}
+      <span class="pulse-dot ${feed.live && age <= LIVELY ? "live" : ""}" aria-hidden="true"></span>
+      ${age === Infinity ? "no data yet" : age > LIVELY ? `data ${span(age)} old` : feed.live ? "live" : "asking every 2 s"}
     </p>`;
 }
 

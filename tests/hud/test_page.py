@@ -4,6 +4,7 @@ It takes Chromium and a minute: `pytest -m browser`.
 """
 
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, cast
 
 import anyio
@@ -11,6 +12,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from exo_supervisor.demo import Cloud, Disease, ExoNode
+from tests.app.test_budgets import PRICE
+from tests.app.test_tcp import TOKEN, listening
 from tests.app.world import CLOUD_MODEL, EXO_MODEL, KEY, MODEL
 from tests.hud.screen import Screen, opened, shown
 
@@ -76,7 +79,37 @@ async def test_each_panel_says_what_the_service_says(browser: Browser) -> None:
         await expect(page.locator("#log")).to_contain_text("request_done")
         await expect(page.locator("#about")).to_contain_text(status["version"])
         await expect(page.locator("#spoken")).to_contain_text(parts[0])
-        assert [each for each in screen.complaints if "404" not in each] == []
+        assert [each for each in screen.complaints if "503" not in each] == []
+
+
+async def test_money_is_what_the_ledger_says(browser: Browser, tmp_path: Path) -> None:
+    rows: dict[str, Any] = {
+        "price": [PRICE],
+        "budget": {"day": 5.0},
+        "ledger": {"reference": f"house-cloud/{CLOUD_MODEL}"},
+    }
+    async with (
+        ExoNode("C", (EXO_MODEL,), pace=0.0) as node,
+        Cloud(KEY, (CLOUD_MODEL,), pace=0.0) as cloud,
+        shown(browser, node, cloud=cloud, state=tmp_path, **rows) as screen,
+    ):
+        assert (await screen.world.chat()).status_code == 200
+        routed = {"x-supervisor-route": "cloud"}
+        assert (await screen.world.chat(headers=routed)).status_code == 200
+        path = "/supervisor/ledger?by=target&since=today"
+        ledger = await screen.world.until(path, lambda body: body["total"]["requests"] == 2)
+        books = screen.page.locator("#books")
+        assert float(ledger["total"]["cost"]) > 0
+        assert float(ledger["total"]["saved"]) > 0
+        for name in ("cost", "saved"):
+            whole = "$" + ledger["total"][name]
+            await expect(books.locator(".figures")).to_contain_text(whole[:8])
+        for row in ledger["rows"]:
+            await expect(books.locator("tbody tr", has_text=row["key"])).to_have_count(1)
+        [budget] = (await screen.world.look("/supervisor/status"))["budgets"]
+        await expect(books.locator(".budgets")).to_contain_text(f"${budget['spent']}"[:8])
+        await expect(books.locator(".budgets")).to_contain_text("Budget of house, day")
+        assert screen.complaints == []
 
 
 async def test_what_runs_and_what_moved_is_shown(browser: Browser) -> None:
@@ -337,3 +370,19 @@ async def test_an_address_works_once_and_the_tab_that_used_it_goes_on(browser: B
         async with opened(browser, screen.url) as (page, _):
             await expect(page.locator("#verdict")).to_contain_text("Not let in")
             await expect(page.locator("#verdict")).to_contain_text("used already")
+
+
+async def test_on_tcp_a_token_opens_the_page_and_gives_no_orders(browser: Browser) -> None:
+    async with ExoNode("C", (EXO_MODEL,)) as node, listening(node) as (world, tcp):
+        await world.ready()
+        where = f"{str(tcp.base_url).rstrip('/')}/hud"
+        async with opened(browser, where) as (page, _):
+            await expect(page.locator("#verdict")).to_contain_text("Not let in")
+            await expect(page.locator("#advice")).to_contain_text("exo-supervisor hud")
+        async with opened(browser, f"{where}#t={TOKEN}") as (page, complaints):
+            await expect(page.locator("#verdict")).to_have_class("verdict well")
+            await page.locator(".nodes").get_by_role("button", name="Orders").click()
+            await page.get_by_role("button", name="Hold its breaker open").click()
+            await page.get_by_role("button", name="Hold its breaker open").click()
+            await expect(page.locator("#dialog [role=alert]")).to_contain_text("may give orders")
+            assert [each for each in complaints if "503" not in each and "403" not in each] == []
