@@ -65,7 +65,11 @@ class Records(Struct, frozen=True):
     def scrape(self, machine: Machine) -> Scrape:
         """Make the page of metrics."""
         histograms = (*self.metrics.histograms, self.delay.delays)
-        return Scrape(machine, self.metrics.counters, histograms, self.sinks.failures)
+        ledger = self.ledger
+        return Scrape(
+            machine, self.metrics.counters, histograms, self.sinks.failures,
+            lambda: None if ledger is None else ledger.seen(),
+        )  # fmt: skip
 
 
 async def open_records(given: Given, policy: Callable[[], Policy], catalog: Catalog) -> Records:

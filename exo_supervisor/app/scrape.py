@@ -8,6 +8,7 @@ from anyio import to_thread
 
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.host.metrics.counts import Counter, Histogram
+from exo_supervisor.views.booked import LedgerSeen
 
 if TYPE_CHECKING:
     from exo_supervisor.host.metrics.page import Page
@@ -22,8 +23,9 @@ class Scrape:
         counters: Sequence[Counter],
         histograms: Sequence[Histogram],
         failures: Mapping[str, int],
+        booked: Callable[[], LedgerSeen | None],
     ) -> None:
-        self._given = (machine, counters, histograms, failures, anyio.current_time)
+        self._given = (machine, counters, histograms, failures, booked, anyio.current_time)
         self._page: Page | None = None
 
     async def write(self, accept: str) -> tuple[bytes, str]:

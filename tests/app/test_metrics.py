@@ -36,10 +36,11 @@ def figures(family: Metric, suffix: str = "") -> dict[tuple[str, ...], float]:
     return {tuple(s.labels.values()): s.value for s in family.samples if s.name == wanted}
 
 
-async def test_a_house_that_shifted_says_so_in_figures() -> None:
+async def test_a_house_that_shifted_says_so_in_figures(tmp_path: Path) -> None:
     """The page tells of requests, tokens, an opened breaker, a shift, and the house as it is."""
     node, cloud = ExoNode("C", pace=0.0), Cloud(KEY, (CLOUD_MODEL,), pace=0.0)
-    async with node, cloud, in_process(node, cloud=cloud, health={"interval": 60.0}) as world:
+    more: dict[str, Any] = {"health": {"interval": 60.0}, "state": tmp_path}
+    async with node, cloud, in_process(node, cloud=cloud, **more) as world:
         await world.ready()
         await world.chat()
         node.disease = Disease("redirect")
@@ -61,6 +62,9 @@ async def test_a_house_that_shifted_says_so_in_figures() -> None:
     assert figures(page["nodes"])["ready",] == 1
     assert figures(page["provider_up"]) == {("house-cloud",): 1}
     assert figures(page["ready"]) == {(): 1}
+    assert figures(page["ledger_stopped"]) == figures(page["ledger_unbooked"]) == {(): 0}
+    assert figures(page["egress_requests"], "_total") == {("house-cloud",): 3}
+    assert figures(page["overhead_seconds"], "_count").keys() == {("exo",), ("cloud",)}
     assert figures(page["requests_running"]) == {(): 0}
     assert figures(page["time_to_first_token_seconds"], "_count")[MODEL, "exo"] == 1
     assert set(figures(page["sink_failures"], "_total").values()) == {0}

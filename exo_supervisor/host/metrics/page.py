@@ -21,6 +21,7 @@ from exo_supervisor.core.books.amount import PICO
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.host.metrics.counts import MOST_SERIES, Counter, Histogram
 from exo_supervisor.views import rows
+from exo_supervisor.views.booked import LedgerSeen
 
 PREFIX = "exo_supervisor_"
 STATES = {"closed": 0, "half_open": 1, "open": 2}
@@ -35,9 +36,11 @@ class Page(Collector):
         counters: Sequence[Counter],
         histograms: Sequence[Histogram],
         failures: Mapping[str, int],
+        booked: Callable[[], LedgerSeen | None],
         clock: Callable[[], float],
     ) -> None:
         self._machine, self._failures, self._clock = machine, failures, clock
+        self._booked = booked
         self._counters, self._histograms = counters, histograms
         self._process = ProcessCollector(registry=None)
         self._of_process: list[Metric] = []
@@ -88,6 +91,11 @@ class Page(Collector):
             providers.add_metric((name,), float(provider.stands_by(now)))
         yield providers
         yield from self._budgets()
+        if (ledger := self._booked()) is not None:
+            stopped = float(ledger.stopped is not None)
+            yield _gauge("ledger_stopped", "1: nothing is booked, and the log says why.", stopped)
+            text = "Requests that wait to be booked while nothing is, or never will be."
+            yield _gauge("ledger_unbooked", text, ledger.unbooked)
         failures = CounterMetricFamily(
             f"{PREFIX}sink_failures", "What a taker of records failed at.", labels=("sink",)
         )

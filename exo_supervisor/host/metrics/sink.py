@@ -51,6 +51,11 @@ class MetricsSink:
         self.spent = Counter(
             "spend_microdollars", "What providers ask for, by the price book.", ("provider",)
         )
+        self.saved = Counter(
+            "saved_microdollars",
+            "What the tokens of Exo's whole answers would have cost at the reference model.",
+            ("model",),
+        )
         self.failed = Counter(
             "attempt_failures", "Attempts that gave no answer.", ("side", "fault")
         )
@@ -133,6 +138,8 @@ class MetricsSink:
         self.attempts.add(where)
         if attempt.cost is not None:
             self.spent.add((attempt.target,), attempt.cost / 1_000_000)
+        if attempt.saved is not None:
+            self.saved.add((model,), attempt.saved / 1_000_000)
         if attempt.fault not in ("none", "client_left"):
             self.failed.add((where[1], attempt.fault))
         if attempt.prompt_tokens:

@@ -22,7 +22,7 @@ def test_a_day_of_strangers_leaves_as_many_series_as_an_hour() -> None:
     story = Story(BOTH, "10.0.0.1:52415")
     sink, delay, heard = MetricsSink(lambda: BOTH), LoopDelay(), 0
     histograms = [*sink.histograms, delay.delays]
-    page = Page(story.machine, sink.counters, histograms, {}, lambda: story.now)
+    page = Page(story.machine, sink.counters, histograms, {}, lambda: None, lambda: story.now)
     held = dict[int, int]()
     for step in range(DAY // STEP):
         address = Address(f"10.{step % 250}.{step // 250}.{1 + step % 200}:52415")

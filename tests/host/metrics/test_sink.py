@@ -121,6 +121,14 @@ def test_what_left_the_house_counts_by_where_it_went() -> None:
     assert sink.sent.sums == {("openrouter",): 1000, ("groq",): 50}
 
 
+def test_what_exo_saved_counts_by_the_model_that_was_asked_for() -> None:
+    sink = a_sink("house")
+    record = a_record()
+    served = structs.replace(record.tried[1], saved=3_500_000)
+    sink.done(structs.replace(record, tried=[record.tried[0], served]))
+    assert sink.saved.sums == {("house",): 3.5}
+
+
 def test_a_breaker_of_a_provider_of_the_house_turns_on_exo_s_side() -> None:
     clouds = (Cloud(ProviderName("near"), "http://127.0.0.1:1", local=True),)
     clouds += (Cloud(ProviderName("far"), "https://far.example"),)
