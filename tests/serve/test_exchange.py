@@ -299,6 +299,7 @@ def test_a_wait_that_the_body_names_is_told_to_the_core() -> None:
     house.chat()
     house.loop.run(1.0)
     (event,) = house.settled()
+    assert event.body == 0, "only what was declined is told by its body"
     assert event.failure == Failure(Fault.BUSY, "slow down", 0, 9.0, loggable="slow down")
 
 
