@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from exo_supervisor.core.books.book import Dated, Match, Priced, Prices
 from exo_supervisor.core.books.price import Price
-from exo_supervisor.core.effects import CancelAttempt, Refuse
+from exo_supervisor.core.effects import CancelAttempt, Refuse, StartAttempt
 from exo_supervisor.core.events import (
     AttemptQuieted,
     AttemptSettled,
@@ -290,6 +290,25 @@ def test_a_declined_request_is_told_apart_by_its_body() -> None:
     (event,) = house.settled()
     assert event.failure.fault is Fault.DECLINED
     assert event.body
+
+
+@pytest.mark.parametrize(
+    ("generation", "local", "leaves"),
+    [(None, False, True), (None, True, False), ("C", False, False)],
+)
+def test_only_what_goes_to_a_provider_outside_leaves_the_house(
+    generation: Generation | None, *, local: bool, leaves: bool
+) -> None:
+    def order(request: RequestId) -> StartAttempt:
+        return structs.replace(start(request, generation=generation), local=local)
+
+    house = House(order)
+    house.target.steps = [[HEAD, (0.0, text("a") + STOP + DONE)]]
+    house.chat()
+    house.loop.run(1.0)
+    size, record = len(house.target.calls[0].body), house.records[0]
+    assert record.egress_bytes == (size if leaves else 0)
+    assert record.egress == ({"n:1": size} if leaves else msgspec.UNSET)
 
 
 def test_a_wait_that_the_body_names_is_told_to_the_core() -> None:
