@@ -40,6 +40,7 @@ _COUNTS: Final = (
     "input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens",
 )  # fmt: skip
 _KEPT_1H: Final = "ephemeral_1h_input_tokens"
+_THOUGHT: Final = "thinking_tokens"
 _SIGNS = (b'"delta"', b'"content_block', b'"message_')
 """What stands in an event that may hold a piece of the answer, or its end."""
 
@@ -146,6 +147,7 @@ class EventReader(Reader):
         told = as_object(aside(raw))
         self._counts |= _counts(told, _COUNTS)
         self._counts |= _counts(as_object(told.get("cache_creation")), (_KEPT_1H,))
+        self._counts |= _counts(as_object(told.get("output_tokens_details")), (_THOUGHT,))
         if not self._counts:
             return
         fresh, cached, written, output = (self._counts.get(name, 0) for name in _COUNTS)
@@ -156,6 +158,8 @@ class EventReader(Reader):
         }  # fmt: skip
         if cached or written:
             usage["prompt_tokens_details"] = details
+        if thought := self._counts.get(_THOUGHT, 0):
+            usage["completion_tokens_details"] = {"reasoning_tokens": min(thought, output)}
         self.read_usage(Raw(msgspec.json.encode(usage)))
         kept, asked = self._counts.get(_KEPT_1H, 0), read_reported(raw)
         self.usage = self.usage and msgspec.structs.replace(

@@ -53,12 +53,22 @@ class _Details(_Counts, kw_only=True, gc=False):
     """DeepSeek's name for what was cached."""
     cached_tokens: _Count = None
     """Moonshot's."""
+    cached_prompt_text_tokens: _Count = None
+    """An older name of xAI's."""
+    cache_read_input_tokens: _Count = None
+    """Databricks'."""
+    reasoning_tokens: _Count = None
+    """Perplexity's, and others'."""
 
 
 _details = msgspec.json.Decoder(_Details).decode
 _reports = msgspec.json.Decoder(_Reported).decode
 _NO_PROMPT, _NO_COMPLETION = _Prompt(), _Completion()
 _WHOLES = ("prompt_tokens", "completion_tokens", "total_tokens")
+_OTHER_NAMES = (
+    "prompt_cache_hit_tokens", "cached_tokens", "cached_prompt_text_tokens",
+    "cache_read_input_tokens", "reasoning_tokens",
+)  # fmt: skip
 _TRUE = Raw(b"true")
 _TICKS = 10**10
 """Of xAI's, in a dollar."""
@@ -75,16 +85,36 @@ def read_usage(raw: Raw) -> Usage:
         told = _read_leniently(raw)
     prompt = told.prompt_tokens_details or _NO_PROMPT
     completion = told.completion_tokens_details or _NO_COMPLETION
+    reasoning = completion.reasoning_tokens or told.reasoning_tokens or 0
     return Usage(
         told.prompt_tokens,
-        told.completion_tokens,
+        told.completion_tokens + (reasoning if _stands_beside(reasoning, told) else 0),
         told.total_tokens,
-        prompt.cached_tokens or told.prompt_cache_hit_tokens or told.cached_tokens or 0,
+        _cached(prompt, told),
         prompt.cache_write_tokens or 0,
         0,
-        completion.reasoning_tokens or 0,
+        reasoning,
         _cost_of(told),
     )
+
+
+def _stands_beside(reasoning: int, told: _Counts) -> bool:
+    """Say whether what was thought is no part of the completion: xAI and Perplexity count so.
+
+    xAI's total says it; of Perplexity's, which leaves it out, a part larger than the whole does.
+    """
+    whole = told.completion_tokens
+    return reasoning > 0 and (
+        reasoning > whole or told.total_tokens == told.prompt_tokens + whole + reasoning
+    )
+
+
+def _cached(prompt: _Prompt, told: _Details) -> int:
+    found = (
+        prompt.cached_tokens or told.prompt_cache_hit_tokens or told.cached_tokens
+        or told.cached_prompt_text_tokens or told.cache_read_input_tokens
+    )  # fmt: skip
+    return found or 0
 
 
 def read_reported(raw: Raw) -> int | None:
@@ -130,9 +160,12 @@ def _read_leniently(raw: Raw) -> _Details:
             _count(prompt, "cached_tokens"), _count(prompt, "cache_write_tokens")
         ),
         completion_tokens_details=_Completion(_count(completion, "reasoning_tokens")),
-        prompt_cache_hit_tokens=_count(usage, "prompt_cache_hit_tokens"),
-        cached_tokens=_count(usage, "cached_tokens"),
-        **{name: told[name] for name in _Reported.__struct_fields__ if name in told},
+        **{name: _count(usage, name) for name in _OTHER_NAMES},
+        cost=told.get("cost", NULL),
+        is_byok=told.get("is_byok", NULL),
+        cost_details=told.get("cost_details", NULL),
+        estimated_cost=told.get("estimated_cost", NULL),
+        cost_in_usd_ticks=told.get("cost_in_usd_ticks", NULL),
     )
 
 
