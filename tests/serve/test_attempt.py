@@ -899,6 +899,10 @@ def test_a_line_has_the_status_that_went_out(*, stream: bool) -> None:
     assert (lost.client.status, lost.house.records[0].status) == (502, 502)
 
 
+def ride_at_once(generation: Generation | None) -> House:
+    return Ask(generation=generation).ride((0.0, text("a")), (0.0, END)).house
+
+
 @pytest.mark.parametrize(("generation", "told"), [(None, 1), ("C", 0)])
 def test_what_a_providers_head_says_is_left_is_told_with_its_first_content(
     generation: Generation | None, told: int
@@ -908,4 +912,6 @@ def test_what_a_providers_head_says_is_left_is_told_with_its_first_content(
     ride = ask.ride((2.0, (200, SSE | limits)), (0.5, text("a")), (0.0, END))
     [seen] = [event for _, event in ride.house.events if isinstance(event, ContentSeen)]
     assert (seen.head, seen.ttft) == (2.0, 2.5)
+    [at_once] = [e for _, e in ride_at_once(generation).events if isinstance(e, ContentSeen)]
+    assert (at_once.head, at_once.ttft) == (0.0, 0.0)
     assert seen.allowances == (Allowance("requests", 0, 360.0),) * told

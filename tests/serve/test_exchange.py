@@ -1,6 +1,7 @@
 """A request does as the core says, ends exactly once, and gives everything back."""
 
 import json
+from collections.abc import Callable
 from functools import partial
 from math import inf
 from typing import Any
@@ -26,6 +27,7 @@ from exo_supervisor.core.policy import DEFAULT_CLIENT
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.serve.error_answer import ErrorAnswer
 from exo_supervisor.serve.ingress import Reception
+from exo_supervisor.views.booked import Reservation
 from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.openai.framing import KEEP_ALIVE
 from exo_supervisor.wire.openai.stream_writer import DONE
@@ -290,6 +292,31 @@ def test_a_declined_request_is_told_apart_by_its_body() -> None:
     (event,) = house.settled()
     assert event.failure.fault is Fault.DECLINED
     assert event.body
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_what_is_reserved_begins_once_that_is_written_down_unless_its_client_left(
+    *, leaves: bool
+) -> None:
+    written: list[tuple[Reservation, Callable[[], None]]] = []
+    house = House(lambda request: structs.replace(start(request), reserved=7))
+    context = structs.replace(
+        house.ingress.context, reserve=lambda row, then: written.append((row, then))
+    )
+    house.ingress = structs.replace(house.ingress, context=context)
+    client = house.chat()
+    [(row, then)] = written
+    assert (row.request_id, row.attempt) == (house.exchange(client).request, 1)
+    assert (row.provider, row.model, row.client, row.amount) == ("n:1", "m", "default", 7)
+    assert not house.target.calls
+    assert client.handler is not None
+    if leaves:
+        client.handler.gone()
+    for _ in range(2):
+        then()
+    assert len(house.target.calls) == (0 if leaves else 1)
+    client.handler.gone()
+    house.check_empty()
 
 
 @pytest.mark.parametrize(
