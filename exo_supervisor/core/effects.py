@@ -144,6 +144,8 @@ class StartAttempt(BaseEffect, frozen=True, kw_only=True):
     reserved: int = 0
     """Pico-units that budgets hold for it: to be written down before it begins, where any are."""
     choice: Choice = ONLY
+    private: bool = False
+    """Nothing of the request may leave the house."""
 
 
 class CancelAttempt(BaseEffect, frozen=True, kw_only=True):

@@ -165,7 +165,7 @@ class Exchange:
     def _start(self, start: StartAttempt) -> None:
         record = self.record
         record.target, record.attempts, record.shift = start.target, start.attempt, start.shift
-        record.local = start.local or UNSET
+        record.local, record.private = start.local or UNSET, start.private or UNSET
         if start.reserved and (reserve := self._context.reserve) is not None:
             self._opening = start
             row = Reservation(

@@ -56,6 +56,8 @@ class _Pages(Struct):
     version: Literal[1]
     since: _Day
     day: _Day
+    private: _Count = 0
+    """Bytes that left today of what may not: always 0, or we have a fault."""
     used: dict[_Name, Used] = field(default_factory=dict[str, Used])
     left: list[Left] = field(default_factory=list[Left])
     earlier: Earlier = field(default_factory=Earlier)
@@ -71,11 +73,13 @@ class Egress(Struct):
 
 
 class Today(Struct, frozen=True):
-    """Today's requests, those that something left the house for, and how many bytes that was."""
+    """Today's requests, those of which something left the house, and how many bytes that was."""
 
     requests: int
     to_cloud: int
     egress_bytes: int
+    private_bytes: int = 0
+    """Of what may not leave the house: always 0, or we have a fault."""
 
 
 class ClientSeen(Struct):
@@ -154,6 +158,7 @@ class DayBook:
         if line.egress is not UNSET:
             for provider, size in line.egress.items():
                 self._leave(provider, line.client, size)
+            self._pages.private += line.egress_bytes if line.private is True else 0
         self._keep(self)
 
     def announce(self, said: Announce) -> None:
@@ -169,7 +174,7 @@ class DayBook:
         requests = sum(each.requests for each in self.used().values())
         left = [row for (day, _, _), row in self._rows.items() if day == self._pages.day]
         to_cloud = min(requests, sum(row.requests for row in left))
-        return Today(requests, to_cloud, sum(row.bytes for row in left))
+        return Today(requests, to_cloud, sum(row.bytes for row in left), self._pages.private)
 
     def egress(self, *, days: bool = True) -> Egress:
         """Sum up what left the house; the days are left out where nobody asks for them."""
@@ -190,7 +195,7 @@ class DayBook:
     def _turn(self) -> None:
         """Begin a new page at midnight."""
         if self._wall() >= self._midnight and (today := self._today()) != self._pages.day:
-            self._pages.day = today
+            self._pages.day, self._pages.private = today, 0
             self._pages.used.clear()
 
     def _today(self) -> str:

@@ -42,6 +42,8 @@ class RequestLine(Struct, gc=False):
     """Bytes that left the house, by the provider they went to; unset where none did."""
     local: bool | UnsetType = UNSET
     """Its target is a provider of the house; unset where it is none."""
+    private: bool | UnsetType = UNSET
+    """Nothing of it may leave the house; unset where it may."""
 
     def facts(self) -> dict[str, object]:
         """Return what is set, as its line has it."""

@@ -43,12 +43,13 @@ def down(machine: Machine) -> int:
 def verdict(machine: Machine, now: float, today: Today, last_shift: str | None) -> Verdict:
     """Say how the house stands, what is wrong before what goes on; a shift is told as it is read.
 
-    weak: it serves, but something is amiss or not looked at yet; bad: it cannot serve.
+    weak: it serves, but something is amiss or not looked at yet; bad: it cannot serve, or
+    what is private left the house.
     """
     looked, serves = machine.looked(), machine.tables.can_serve(now)
     wrong = list(_wrong(machine, now))
     level: Level = "well"
-    if looked and not serves:
+    if (looked and not serves) or today.private_bytes:
         level = "bad"
     elif not looked or wrong or _misses_exo(machine):
         level = "weak"
@@ -85,7 +86,7 @@ def _of_today(today: Today) -> Iterator[str]:
         return
     share = 100 * today.to_cloud / today.requests
     yield f"cloud {'under 1' if 0 < share < 1 else round(share)} % today"
-    yield f"{amount(today.egress_bytes)} left today"
+    yield f"{amount(today.egress_bytes)} left, {amount(today.private_bytes)} of it private"
 
 
 def amount(size: int) -> str:

@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 from msgspec import structs
 
+from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.names import ModelId, ProviderName, Side
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import Cloud, ModelRule, Policy
@@ -34,6 +35,16 @@ def test_it_stays_at_exo_whatever_happens(
     heard += told(story.fail("r", Fault.CONNECT))
     assert [word.split()[0] for word in heard] == ["start", "start", "start", "refuse"]
     assert all(word.split()[1] in ("a:1", "b:1", "502") for word in heard)
+
+
+@pytest.mark.parametrize(("policy", "header"), [*WAYS, pytest.param(BOTH, False, id="open")])
+def test_an_attempt_says_whether_anything_of_it_may_leave_the_house(
+    policy: Policy,
+    header: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    story = Story(structs.replace(policy, trust="link"), "a:1")
+    (start,) = (e for e in story.ask("r", local_only=header) if isinstance(e, StartAttempt))
+    assert start.private is (header or policy != BOTH)
 
 
 @pytest.mark.parametrize(("policy", "header"), WAYS)

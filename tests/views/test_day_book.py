@@ -4,7 +4,15 @@ import msgspec
 import pytest
 
 from exo_supervisor.core.effects import say
-from exo_supervisor.views.day_book import MAX_BYTES, MAX_DAYS, BadBookError, DayBook, Earlier, Left
+from exo_supervisor.views.day_book import (
+    MAX_BYTES,
+    MAX_DAYS,
+    BadBookError,
+    DayBook,
+    Earlier,
+    Left,
+    Today,
+)
 from exo_supervisor.views.request_done import RequestDone, RequestLine
 
 DAY = 86_400.0
@@ -64,6 +72,20 @@ def test_what_left_is_counted_by_day_provider_and_client() -> None:
     ]
     assert (book.egress().requests, book.egress().bytes) == (4, 129)
     assert book.egress(days=False).days == []
+
+
+def test_what_left_of_what_may_not_is_counted_by_itself_today() -> None:
+    clock = Clock()
+    book = DayBook(clock)
+    record = a_record(far=100)
+    record.line.private = True
+    for each in (a_record(far=30), record, a_record("office")):
+        book.done(each)
+    again = DayBook(clock)
+    again.restore(book.encode())
+    assert book.today() == again.today() == Today(3, 2, 130, 100)
+    clock.now += DAY
+    assert again.today() == Today(0, 0, 0, 0)
 
 
 def test_it_goes_on_after_a_restart() -> None:

@@ -48,7 +48,9 @@ def test_it_tells_what_runs_what_was_asked_today_and_where_nodes_stand() -> None
     assert told["nodes"] == {
         "seen": 0, "reachable": 0, "identified": 0, "clustered": 0, "placed": 0, "ready": 1,
     }  # fmt: skip
-    assert told["today"] == {"requests": 1, "to_cloud": 1, "egress_bytes": 10}
+    assert told["today"] == {
+        "requests": 1, "to_cloud": 1, "egress_bytes": 10, "private_bytes": 0,
+    }  # fmt: skip
     assert told["last_shift"] == {"ts": STAMP, "reason": "busy", "to": "cloud"}
     assert house.pulse.verdict(1.0).parts[-1].startswith("last shift ")
     assert house.pulse.verdict(1.0).parts[-1].endswith(" busy")

@@ -25,7 +25,7 @@ def test_a_house_at_work_says_who_serves_and_what_today_took_and_let_out() -> No
     level, text = told(story, Today(200, 6, 12_345), "14:02 breaker_open")
     assert level == "well"
     assert text.startswith("ready | Exo serves, cloud stands by | 3 now | cloud 3 % today | ")
-    assert text.endswith("| 12.3 kB left today | last shift 14:02 breaker_open")
+    assert text.endswith("| 12.3 kB left, 0 B of it private | last shift 14:02 breaker_open")
 
 
 def test_what_is_wrong_comes_before_what_goes_on() -> None:
@@ -62,7 +62,13 @@ def test_a_house_that_cannot_serve_is_bad_and_one_that_has_not_looked_is_not_yet
 )
 def test_a_share_is_not_rounded_to_nothing(requests: int, to_cloud: int, said: str) -> None:
     text = told(Story(BOTH, "n:1"), Today(requests, to_cloud, 0))[1]
-    assert f"| cloud {said} % today | 0 B left today" in text
+    assert f"| cloud {said} % today | 0 B left, 0 B of it private" in text
+
+
+def test_private_bytes_that_left_are_as_bad_as_can_be() -> None:
+    level, text = told(Story(BOTH, "n:1"), Today(3, 1, 2000, 1000))
+    assert level == "bad"
+    assert "2.0 kB left, 1.0 kB of it private" in text
 
 
 def test_bytes_are_written_in_three_digits_or_so() -> None:

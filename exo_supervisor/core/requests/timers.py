@@ -58,6 +58,7 @@ def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAtte
         local=candidate.provider is not None and attempt.side == "exo",
         reserved=attempt.reserved,
         choice=attempt.choice,
+        private=state.seen.local_only,
     )
 
 
