@@ -39,7 +39,7 @@ const SHOWN = {
   breakers: ["map", "clouds"],
   requests: ["map", "running", "ended"],
   shifts: ["shifts"],
-  ledger: ["books"],
+  ledger: ["books", "advice"],
   egress: ["books"],
   clients: ["books"],
   config: ["clouds", "books"],

@@ -28,7 +28,7 @@ export class Chat {
     render(
       html`
         <h2 id="chat-title">Try it</h2>
-        <div class="turns" tabindex="0" role="log" aria-label="Conversation">${this.turns.map(turn)}</div>
+        <div class="turns" tabindex="0" role="log" aria-label="Conversation" aria-busy=${busy}>${this.turns.map(turn)}</div>
         <form @submit=${(event) => this.send(event)}>
           <label>Model <select name="model" required>${names.map((name) => html`<option value=${name}>${brief(name, 60)}</option>`)}</select></label>
           <label class="question">Question <textarea name="question" rows="3" required placeholder="Name three rivers." @keydown=${submitOnEnter}></textarea></label>

@@ -5,7 +5,12 @@ import { brief } from "./format.js";
 
 const box = () => document.getElementById("dialog");
 
-export const draw = (content) => render(content, box());
+/** Fill it; focus that stood on what is gone goes to the first button, which does no harm. */
+export function draw(content) {
+  render(content, box());
+  if (box().open && !box().contains(document.activeElement)) box().querySelector("input, button")?.focus();
+}
+
 export const close = () => box().close();
 export const head = (title) => html`<h2 id="dialog-title">${brief(title, 80)}</h2>`;
 

@@ -25,6 +25,7 @@ const TOUCHED = [
   [/^(model|placement|surplus)/, ["models", "nodes", "status"]],
   [/^breaker/, ["breakers", "nodes", "status"]],
   [/^(provider|price)/, ["status", "breakers"]],
+  [/^(budget|ledger)/, ["status", "ledger"]],
   [/^traffic_shifted/, ["shifts", "status"]],
   [/^request_started/, ["requests"]],
   [/^request_done/, ["requests", "ledger", "egress", "clients"]],

@@ -37,7 +37,9 @@ export function groups(feed) {
     group.marks.push({ id: node.id, kind: kindOf(node), running: running.get(node.id) ?? 0 });
     group.running += running.get(node.id) ?? 0;
   }
+  const held = (feed.views.breakers?.breakers ?? []).filter((row) => row.model !== null && row.state !== "closed");
   for (const group of byCluster.values()) {
+    group.held = heldBack(held.filter((row) => row.target === group.key || group.marks.some((one) => one.id === row.target)).length);
     group.marks.sort((a, b) => GRAVE.indexOf(a.kind) - GRAVE.indexOf(b.kind));
     group.title = group.key === ALONE ? "no cluster" : "Exo cluster";
     group.told = tally(group.marks);
@@ -45,6 +47,8 @@ export function groups(feed) {
   const exo = [...byCluster.values()].sort((a, b) => worst(a) - worst(b));
   return [...fitted(exo), ...clouds(feed, running)];
 }
+
+const heldBack = (models) => (models ? `${plural(models, "model")} held back` : "");
 
 function fitted(exo) {
   if (exo.length <= MOST_BOXES) return exo;
@@ -64,7 +68,7 @@ function clouds(feed, running) {
     if (state === "open") kind = "open";
     if (state === "half_open") kind = "half";
     const part = own.filter((row) => row.model !== null && row.state !== "closed").length;
-    const told = kind === "ready" && part ? `${plural(part, "model")} held back` : provider.why ?? WORDS[kind];
+    const told = (kind === "ready" && heldBack(part)) || (provider.why ?? WORDS[kind]);
     const now = running.get(provider.name) ?? 0;
     const marks = [{ id: provider.name, kind, running: now }];
     return { key: provider.name, side: "cloud", title: "cloud", marks, running: now, told };
@@ -163,7 +167,7 @@ function line({ group, x, y, w, h }, hub, narrow) {
 function drawnBox({ group, x, y, w, h, single, dense, perRow }) {
   const { marks, side, told } = group;
   const room = Math.floor((w - 2 * PAD - 24) / CHAR);
-  const hurt = marks.some((one) => one.kind === "down" || one.kind === "open");
+  const hurt = Boolean(group.held) || marks.some((one) => one.kind === "down" || one.kind === "open");
   const title = `${group.title}, ${plural(marks.length, "node")}`;
   const inside = dense
     ? marks.map((one, at) => mark(one.kind, x + PAD + 6 + (at % perRow) * 18, y + HEAD + 8 + Math.floor(at / perRow) * 18, 6))
@@ -172,13 +176,13 @@ function drawnBox({ group, x, y, w, h, single, dense, perRow }) {
     <title>${`${group.key} ${told}`}</title>
     <rect x=${x + 0.75} y=${y + 0.75} width=${w - 1.5} height=${h - 1.5} rx=${side === "cloud" ? 22 : 9}></rect>
     ${single ? "" : svg`<text x=${x + PAD} y=${y + 22} class="title">${title}</text>
-      <text x=${x + w - PAD} y=${y + 22} class="told">${brief(dense ? told : "", room - title.length)}</text>`}
+      <text x=${x + w - PAD} y=${y + 22} class="told">${brief(group.held || (dense ? told : ""), room - title.length)}</text>`}
     ${inside}
   </g>`;
 }
 
 function named(one, group, x, y, w, room) {
-  const state = one.running ? `${one.running} running` : group.side === "cloud" ? brief(group.told, 26) : one.kind === "ready" ? "" : WORDS[one.kind];
+  const state = one.running ? `${one.running} running` : group.side === "cloud" ? brief(group.told, 26) : one.kind === "ready" ? (group.marks.length === 1 ? group.held : "") : WORDS[one.kind];
   return svg`${mark(one.kind, x, y, 8)}
     <text x=${x + 19} y=${y + 5} class="name">${brief(one.id, Math.max(16, room - state.length - 1))}</text>
     <text x=${x - 8 + w - 2 * PAD} y=${y + 5} class="told">${state}</text>`;

@@ -12,7 +12,7 @@ export function advice(feed) {
   const status = feed.views.status;
   if (feed.refused) return letIn();
   if (!status) return null;
-  const lines = [...status.advice];
+  const lines = [...troubles(feed), ...status.advice];
   if (status.to_trust) lines.push(`some nodes are only found, not trusted: ${status.to_trust}`);
   for (const row of status.held ?? []) {
     const at = row.model ? `${row.target}, ${row.model}` : row.target;
@@ -27,6 +27,17 @@ export function advice(feed) {
         ? html`<li class="past">Last failure ${since(status.last_failed.at)} ago: ${brief(status.last_failed.why, 300)}</li>`
         : ""}
     </ul>`;
+}
+
+/** What is wrong with the books: it costs money or knowledge, and hinders no answer. */
+function* troubles(feed) {
+  const stopped = feed.views.ledger?.stopped;
+  if (stopped) yield `booking has stopped: ${stopped}`;
+  for (const row of feed.views.status.budgets ?? []) {
+    const whose = row.name ? `${row.scope} ${row.name}` : row.scope;
+    if (Number(row.spent) + Number(row.held) < Number(row.limit)) continue;
+    yield `the budget of ${whose} for the ${row.span} is spent: clouds are refused${row.until ? ` until ${clock(row.until)}` : ""}`;
+  }
 }
 
 function letIn() {

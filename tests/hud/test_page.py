@@ -181,6 +181,9 @@ async def test_a_breaker_is_held_and_let_go_after_a_question(browser: Browser) -
         await press(screen, ".nodes", "Let its breaker go", "Let its breaker go")
         await expect(page.locator("#verdict")).to_have_class("verdict well")
         assert await breaker() == ("closed", False)
+        path = f"/supervisor/breakers/{node.address}/open?model={EXO_MODEL}"
+        assert (await screen.world.http.post(path)).status_code == 200
+        await expect(page.locator(".drawing")).to_contain_text("1 model held back")
 
 
 async def test_a_node_is_trusted_and_a_model_placed_and_removed(browser: Browser) -> None:
@@ -329,6 +332,8 @@ async def test_it_is_used_by_keyboard_alone(browser: Browser) -> None:
                 break
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("dialog")).to_be_visible()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("button", name="Cancel")).to_be_focused()
         await page.keyboard.press("Escape")
         await expect(page.get_by_role("dialog")).not_to_be_visible()
         await expect(orders).to_be_focused()
