@@ -47,6 +47,7 @@ class Wish:
     usage: bool = False
     billed: bool = True
     prompt_tokens: int = 1
+    tells: JsonObject = field(default_factory=JsonObject)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -38,6 +39,10 @@ class Cloud(DemoServer):
         super().__init__(**server)
         self.key, self.models, self.prefills = key, models, prefills
         self.refuses: dict[str, tuple[int, str]] = {}
+        self.pricing: JsonObject = {}
+        """What its list says that each model costs, as OpenRouter writes it."""
+        self.tells: JsonObject = {}
+        """What its usage tells in the place of what was used, or beside it."""
 
     @property
     def base_url(self) -> str:
@@ -64,6 +69,7 @@ class Cloud(DemoServer):
             return refusal
         data = [
             {"id": model, "object": "model", "created": 1795410301, "owned_by": "demo"}
+            | ({"pricing": self.pricing[model]} if model in self.pricing else {})
             for model in self.models
         ]
         return web.json_response({"object": "list", "data": data})
@@ -107,7 +113,8 @@ class Cloud(DemoServer):
             ill=ill,
             prefills=self.prefills,
         )
-        return await self.perform(request, answer(wanted), stream, ill, chat.model)
+        told = answer(replace(wanted, tells=self.tells))
+        return await self.perform(request, told, stream, ill, chat.model)
 
 
 def spelled(
@@ -186,6 +193,7 @@ def _usage(wish: Wish) -> JsonObject:
         "prompt_tokens": wish.prompt_tokens,
         "completion_tokens": completion,
         "total_tokens": wish.prompt_tokens + completion,
+        **wish.tells,
     }
 
 
