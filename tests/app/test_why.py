@@ -150,7 +150,7 @@ async def test_a_house_with_one_seat() -> None:
     old = ExoNode("A", pace=0.02)
     async with old, in_process(old, routing={"patience": 30.0}) as world:
         await world.until("/supervisor/nodes", lambda body: _rungs(body) != ["seen"])
-        names = []
+        names = list[str]()
 
         async def ask() -> None:
             answer = await world.http.post(CHAT, json=asking(model=LEGACY_MODEL))

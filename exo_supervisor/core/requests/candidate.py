@@ -121,9 +121,7 @@ class CandidateCache:
         self._down: tuple[Passed, ...] | None = None
 
     def down(self) -> tuple[Passed, ...]:
-        """Tell which nodes were up and are down, the first few: nobody asks them."""
-        if self._shape != self._models.shape:
-            self._forget()
+        """Tell which nodes were up and are down, the first few, once a candidate was looked up."""
         if self._down is None:
             fell = (each for each in self._registry.nodes.values() if each.fell_from is not None)
             self._down = tuple(

@@ -217,3 +217,10 @@ def test_a_row_fills_in_by_each_of_its_names_and_by_no_other(name: str, *, fille
     assert found.defaults_of(name) == (defaults if filled else {})
     found.follow(Policy(models=rules[1:]))
     assert not found.defaults
+
+
+def test_the_traffic_of_a_name_is_counted_under_that_of_its_row() -> None:
+    rules = (ModelRule("chat", exo=(K,), aliases=("gpt", "fast-*")),)
+    found = Catalog(Policy(models=rules), Registry(), Clouds(()))
+    named = [found.name_of(name) for name in ("chat", "gpt", "fast-one", "unknown")]
+    assert named == ["chat", "chat", "chat", "unknown"]
