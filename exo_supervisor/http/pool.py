@@ -83,8 +83,6 @@ class Pool:
 
     def close(self) -> None:
         """Close all connections at rest."""
-        if self._timer is not None:
-            self._timer.cancel()
         for key in tuple(self._resting):
             self.clear(key)
 

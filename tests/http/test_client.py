@@ -3,6 +3,7 @@
 import os
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -59,7 +60,9 @@ async def rested(client: Client, many: int = 1) -> None:
 
 async def test_what_is_small_waits_for_no_more() -> None:
     async with serving() as server, Client(idle=3.0) as client:
-        await got(client, server.url)
+        answer = await request(client, "GET", server.url)
+        assert answer.call is not None
+        assert 0 <= (answer.call.connected or 0) < 60, "the seconds that it took"
         [one], said = client.connections, list[int]()
         one.option(lambda plain: said.append(plain.getsockopt(socket.SOL_TCP, socket.TCP_NODELAY)))
         assert said != [0]
@@ -390,11 +393,22 @@ class Named(Resolver):
         return [Address(socket.AF_INET, ("127.0.0.1", each)) for each in self._ports]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="others name loopback in other ways")
+async def test_an_address_of_one_link_alone_names_that() -> None:
+    resolver = Resolver()
+    [found] = await resolver.resolve("fe80::1%lo", 7)
+    assert (found.family, found.where[1:]) == (socket.AF_INET6, (7, 0, socket.if_nametoindex("lo")))
+    for family, host in ((socket.AF_INET, "10.0.0.1"), (socket.AF_INET6, "::1")):
+        assert await resolver.resolve(host, 7) == [Address(family, (host, 7))]
+    resolver.close()
+
+
 def test_addresses_take_turns_between_the_families() -> None:
     four = [Address(socket.AF_INET, (f"10.0.0.{n}", 1)) for n in range(3)]
     six = [Address(socket.AF_INET6, (f"fd00::{n}", 1, 0, 0)) for n in range(2)]
     assert interleaved(four) == four
     assert interleaved([*four, *six]) == [four[0], six[0], four[1], six[1], four[2]]
+    assert interleaved([four[0], *six, four[1]]) == [four[0], six[0], four[1], six[1]]
     assert interleaved([*six, *four]) == [six[0], four[0], six[1], four[1], four[2]]
 
 

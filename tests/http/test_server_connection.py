@@ -723,3 +723,15 @@ def test_what_comes_with_a_head_whose_handler_cuts_the_connection_is_not_read() 
         one.feed(post(b"hello"), run=False)
         assert one.state == "<ServerConnection CLOSING, 1 requests>"
         assert one.asked[0].calls == []
+
+
+def test_who_was_asked_for_its_body_and_answered_before_it_goes_on() -> None:
+    for asks, keeps in ((True, True), (False, False)):
+        with Served(wait) as one:
+            one.head_first = ServerConnection.send_continue if asks else None
+            one.feed(post(b"hello", EXPECT)[:-5])
+            echo(one.asked[0])
+            assert one.sent == (CONTINUE if asks else b"") + said(b"", b"" if keeps else CLOSE)
+            if keeps:
+                one.feed(b"hello" + post(b""))
+                assert len(one.asked) == 2

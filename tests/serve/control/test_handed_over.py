@@ -1,11 +1,17 @@
 """What answers other routes than chats: a slow reader, a crash, and what is no HTTP."""
 
+import asyncio
+import socket
+
 import anyio
 import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
 from exo_supervisor.core.outcomes import Refusal
+from exo_supervisor.http.head import Head
+from exo_supervisor.serve.control.handed_over import HandedOver
+from exo_supervisor.serve.token import Judgement
 from tests.serve.listening import HOST, Serve, listening
 
 pytestmark = pytest.mark.real_time
@@ -99,3 +105,35 @@ async def test_a_body_that_is_no_chunked_one_is_told_without_a_word_of_it() -> N
     broken = await answered(serve, head + b"zz\r\nsecret\r\n")
     assert b'"code":"bad_http"' in broken
     assert b"secret" not in broken
+
+
+POST = b"POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "answers"), [(ASK, True), (POST + b"hell", False), (POST + b"hello", True)]
+)
+async def test_an_end_that_comes_with_the_request_is_one_of_a_half_close_if_that_is_whole(
+    said: bytes, *, answers: bool
+) -> None:
+    """The request has begun to be served by nobody yet."""
+
+    async def serve(request: web.BaseRequest, _: Refusal | None) -> web.StreamResponse:
+        return web.Response(body=b"got " + await request.read())
+
+    near, far = socket.socketpair(socket.AF_UNIX)
+    near.setblocking(False)  # noqa: FBT003 -- the library's own form
+    loop, left = asyncio.get_running_loop(), asyncio.Event()
+    transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, far)
+    judged = Judgement(Head(b"GET", b"/x", {}, (), is_old=False))
+    protocol = HandedOver(serve).connection(judged, left.set)
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+    protocol.data_received(said)
+    assert bool(protocol.eof_received()) is answers
+    if answers:
+        assert (await loop.sock_recv(near, 9)).startswith(b"HTTP/1.1")
+    else:
+        transport.close()
+    await left.wait()
+    near.close()
