@@ -83,8 +83,10 @@ class EventFeed:
     def started(self, line: RequestLine) -> None:
         """Take in that a request was read and is to be served."""
         if self._kept():
-            facts = {"request_id": line.request_id, "client": line.client, "model": line.model}
-            facts["dialect"] = line.dialect
+            facts: dict[str, object] = {
+                "request_id": line.request_id, "client": line.client, "model": line.model,
+                "dialect": line.dialect,
+            }  # fmt: skip
             self._tell("info", "request_started", facts, (line.client, line.client_uid))
 
     def done(self, record: RequestDone) -> None:

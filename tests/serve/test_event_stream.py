@@ -31,12 +31,12 @@ RUN = "0123456789abcdef"
 
 @asynccontextmanager
 async def telling(
-    feed: EventFeed, machine: Machine | None = None, slow: float = 60.0
+    feed: EventFeed, slow: float = 60.0, silence: float = 60.0
 ) -> AsyncGenerator[int]:
     """Serve a feed on loopback; the port is what comes back."""
-    machine = machine or Machine(Policy(), monotonic())
+    machine = Machine(Policy(), monotonic())
     pulse = Pulse(machine, Tally(), DayBook(lambda: 0.0), feed, lambda: 0.0, Tokens())
-    stream = EventStream(pulse, Authority(), slow=slow)
+    stream = EventStream(pulse, Authority(), slow=slow, silence=silence)
 
     def look(request: web.BaseRequest, path: str) -> object:
         return stream.look(request, path.removeprefix(EVENTS)[1:])
@@ -94,6 +94,12 @@ async def test_the_first_word_is_how_the_house_stands_and_an_end_has_its_proper_
         end = await rest(client)
         assert b"event: drain_started\n" in end
         assert end.endswith(b"0\r\n\r\n")
+
+
+async def test_silence_is_broken_so_that_one_who_waits_knows_that_somebody_is_there() -> None:
+    async with telling(feed_of(), silence=0.01) as port, await asks(port) as client:
+        assert b"event: now" in await until(client, b": keep-alive\n\n")
+        await until(client, b": keep-alive\n\n")
 
 
 @pytest.mark.parametrize("place", ["header", "query", "both"])

@@ -34,10 +34,17 @@ _HEADERS = {
 
 
 class EventStream:
-    """Answers one listener each; `slow` is how long one may take nothing."""
+    """Answers one listener each.
 
-    def __init__(self, pulse: Pulse, authority: Authority, *, slow: float = SLOW_LISTENER) -> None:
-        self._pulse, self._feed, self._slow = pulse, pulse.feed, slow
+    `slow` is for how many seconds it may take nothing, `silence` for how many it is told nothing.
+    """
+
+    def __init__(
+        self, pulse: Pulse, authority: Authority, *,
+        slow: float = SLOW_LISTENER, silence: float = KEEPALIVE,
+    ) -> None:  # fmt: skip
+        self._pulse, self._feed = pulse, pulse.feed
+        self._slow, self._silence = slow, silence
         self._authority = authority
 
     async def look(self, request: web.BaseRequest, rest: str) -> web.StreamResponse:
@@ -75,10 +82,10 @@ class EventStream:
                     text = feed.framed("now", pulse.text, listener.after)
                 elif feed.closed:
                     return True
-                elif now >= told_at + KEEPALIVE:
+                elif now >= told_at + self._silence:
                     text = b": keep-alive\n\n"
             if not text:
-                await news.wait(PERIOD)
+                await news.wait(min(PERIOD, self._silence))
                 continue
             told_at = now
             with anyio.move_on_after(self._slow) as news.writing:
