@@ -11,7 +11,6 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from exo_supervisor.serve.browser import SESSION, Sessions, forbidden, is_page, wrong_origin
 
@@ -41,7 +40,7 @@ class Asked(NamedTuple):
 
     @property
     def path(self) -> str:
-        return unquote(self.target.partition("?")[0])
+        return self.target.partition("?")[0]
 
 
 class RefusedError(Exception):
@@ -131,9 +130,8 @@ class Forwarder:
             except OSError:
                 raise RefusedError(502, "unreachable", "the service is not reachable") from None
             head = "\r\n".join([*lines, "", ""]).encode("latin-1")
-            with suppress(BrokenPipeError):
-                service.sendall(head + asked.rest[: asked.length])
-            _splice(client, service, asked.length - len(asked.rest))
+            begun = asked.rest[: asked.length]
+            splice(client, service, head + begun, asked.length - len(begun))
 
 
 def read(client: socket.socket) -> Asked:
@@ -163,11 +161,13 @@ def read(client: socket.socket) -> Asked:
     return Asked(words[0], words[1], headers, int(length), data[end + 4 :])
 
 
-def _splice(client: socket.socket, service: socket.socket, left: int) -> None:
-    """Pass on the rest of the request, and the answer; a browser that leaves cancels it.
+def splice(client: socket.socket, service: socket.socket, begun: bytes, left: int) -> None:
+    """Pass on a request's begin, what is left of it, and the answer; a client that leaves ends it.
 
     Whoever answers need not read to the end: where nothing more can be sent, its answer is there.
     """
+    with suppress(BrokenPipeError):
+        service.sendall(begun)
     poll = select.poll()
     poll.register(client, select.POLLIN)
     poll.register(service, select.POLLIN)

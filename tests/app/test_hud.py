@@ -12,7 +12,7 @@ import anyio
 import httpx
 import pytest
 
-from exo_supervisor.cli.forward import Forwarder
+from exo_supervisor.cli.forward import Forwarder, splice
 from exo_supervisor.demo import ExoNode
 from exo_supervisor.serve.browser import PROOF
 from tests.app.test_clients import bearer, house
@@ -222,31 +222,16 @@ async def test_the_verb_reads_a_head_strictly(data: bytes, status: int, tmp_path
         forwarder.close()
 
 
-async def test_an_answer_that_comes_before_its_question_was_read_is_brought(
-    tmp_path: Path,
-) -> None:
+def test_an_answer_that_comes_before_its_question_was_read_is_brought() -> None:
     """A service that has said it all and closed can be written to no more."""
-    path = str(tmp_path / "s")
-    answer = b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-    with socket.socket(socket.AF_UNIX) as listening_at:
-        listening_at.bind(path)
-        listening_at.listen()
-
-        def answers() -> None:
-            connection, _ = listening_at.accept()
-            with connection:
-                connection.sendall(answer)
-
-        thread = threading.Thread(target=answers)
-        thread.start()
-        forwarder = Forwarder(path, "127.0.0.1")
-        threading.Thread(target=forwarder.run, daemon=True).start()
-        try:
-            async with client_of(forwarder.url.split("/hud")[0]) as browser:
-                assert (await browser.get("/hud")).status_code == 503
-        finally:
-            forwarder.close()
-            thread.join()
+    browser, client = socket.socketpair()
+    service, answering = socket.socketpair()
+    with browser, client, service:
+        with answering:
+            answering.sendall(b"busy")
+        splice(client, service, b"POST", 2)
+        client.close()
+        assert browser.recv(100) == b"busy"
 
 
 async def test_a_service_that_is_gone_is_told_of(tmp_path: Path) -> None:
