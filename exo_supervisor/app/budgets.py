@@ -21,7 +21,7 @@ LOOK = 30.0
 """Seconds, at most, between two looks at the clock: it may be set, and this machine may sleep."""
 SOONEST = 0.05
 """And at least, lest the last moment of a day be looked at again and again."""
-AGAIN = 5.0
+AGAIN = 1.0
 """Seconds between two tries to learn what was spent."""
 SALT = 16
 """Bytes of it."""
