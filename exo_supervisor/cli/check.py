@@ -16,6 +16,7 @@ from exo_supervisor.app.who import client_tokens, who_of
 from exo_supervisor.cli.books import budget
 from exo_supervisor.cli.errors import FAILED
 from exo_supervisor.cli.json_view import parse_object, texts, word
+from exo_supervisor.cli.money import of_money
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.running import keys_of, names_a_file, of_service
 from exo_supervisor.cli.settings import guarded, load
@@ -23,8 +24,6 @@ from exo_supervisor.cli.term import cell, note, say, table
 from exo_supervisor.client.json_object import Fields, fields, objects
 from exo_supervisor.config import where
 from exo_supervisor.config.read import Settings
-from exo_supervisor.config.schema import Config
-from exo_supervisor.config.shipped_prices import CURRENCY
 from exo_supervisor.config.shown import without_passwords
 from exo_supervisor.core.requests.rows import Rows
 from exo_supervisor.host.permissions import SERVICE_USER, unreadable_for
@@ -84,7 +83,7 @@ def _on_the_file(
             text = f"the user {SERVICE_USER} may not read {hidden}: chmod a+r, or give it its group"
             yield Finding("warn", "config", text)
     yield from _on_the_rows(settings)
-    yield from _on_the_money(settings.config)
+    yield from of_money(settings.config, running=running is not None)
     if running is None:
         return
     file = running.get("file")
@@ -125,15 +124,6 @@ def _on_the_rows(settings: Settings) -> Iterator[Finding]:
         if model.exo and ignored:
             text = f"{model.name}, its defaults ask for {', '.join(ignored)}, which no Exo does"
             yield Finding("warn", "model", text)
-
-
-def _on_the_money(config: Config) -> Iterator[Finding]:
-    """Warn of providers whose prices nobody knows, since nothing is exchanged."""
-    currency, priced = config.budget.currency, {row.provider for row in config.prices}
-    lacking = [each.name for each in config.providers if not each.local and each.name not in priced]
-    if currency != CURRENCY and lacking:
-        text = f"nothing is exchanged from {CURRENCY} to {currency}: without a [[price]] nobody"
-        yield Finding("warn", "price", f"{text} knows what these ask: {', '.join(lacking)}")
 
 
 def _on_the_token(settings: Settings) -> Iterator[Finding]:

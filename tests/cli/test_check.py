@@ -271,3 +271,21 @@ def test_a_provider_that_needs_no_key_is_shown_as_that(
     runs(service, row, None, keys={"openrouter": "none needed"})
     service.main("check")
     assert "key none needed" in " ".join(capsys.readouterr().out.split())
+
+
+def test_budgets_are_told_and_what_would_be_refused_under_them(at_home: Path, capsys: Out) -> None:
+    """A price that is known, one that is in no book, and a list that tells its own."""
+    at_home.write_text(
+        '[discovery]\nstatic = []\n[budget]\nday = 0.5\n'
+        '[[provider]]\nname = "openai"\npreset = "openai"\n'
+        '[[provider]]\nname = "openrouter"\npreset = "openrouter"\nbudget = { month = 9 }\n'
+        '[[model]]\nname = "chat"\n'
+        'cloud = ["openai/gpt-4o", "openai/not-known", "openrouter/who/knows"]\n'
+    )  # fmt: skip
+    main(["check", "--config", str(at_home)])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "house: 0.50 USD a day" in out
+    assert "openrouter: 9.00 USD a month" in out
+    assert "openai/not-known, nobody knows its price, and under a budget it is refused" in out
+    assert "openai/gpt-4o" not in out
+    assert "who/knows" not in out
