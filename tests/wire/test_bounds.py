@@ -12,9 +12,15 @@ from exo_supervisor.wire.bounds import (
     MAX_CHAT_VALUES,
     MAX_CHOICES,
     MAX_NAME_CHARS,
+    MAX_PART_BRACKETS,
+    MAX_PART_BYTES,
+    MAX_PART_COMMAS,
+    MAX_STATE_BRACKETS,
     MAX_STATE_COMMAS,
+    at_most,
     bounded_part,
     bounded_state,
+    has_few_values,
 )
 from exo_supervisor.wire.chat.extras import MAX_NAMES, Extras
 from exo_supervisor.wire.chat.piece import MAX_CALLS, read_name
@@ -164,6 +170,49 @@ def test_a_text_holds_as_many_commas_as_it_likes(text: str) -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": text * MANY}] * 3}
     for ascii_ in (False, True):
         assert read_chat(json.dumps(body, ensure_ascii=ascii_).encode()).model == "m"
+
+
+def allows(check: Callable[[bytes], bytes], body: bytes) -> bool:
+    try:
+        return check(body) is body
+    except WireError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("check", "fits", "over"),
+    [
+        (bounded_part, b"," * MAX_PART_COMMAS, b","),
+        (bounded_part, b"[{" * (MAX_PART_BRACKETS // 2), b"["),
+        (bounded_part, b"x" * MAX_PART_BYTES, b"x"),
+        (bounded_state, b"," * MAX_STATE_COMMAS, b","),
+        (bounded_state, b"[{" * (MAX_STATE_BRACKETS // 2), b"{"),
+    ],
+)
+def test_what_a_node_tells_is_bounded_to_the_last_mark(
+    check: Callable[[bytes], bytes], fits: bytes, over: bytes
+) -> None:
+    assert allows(check, fits)
+    assert not allows(check, fits + over)
+
+
+def test_what_a_client_asks_is_bounded_to_the_last_mark() -> None:
+    for fits, over in (
+        (b"," * MAX_CHAT_VALUES + b" ", b","),
+        (b"[{" * MAX_CHAT_VALUES, b"["),
+        (b'",,"' * MAX_CHAT_VALUES, b'""'),
+        (b'"' + b"," * (MAX_CHAT_VALUES + 1) + b'"' + b"," * MAX_CHAT_VALUES, b","),
+    ):
+        assert has_few_values(fits)
+        assert not has_few_values(fits + over)
+
+
+def test_names_are_as_many_and_as_long_as_they_may_be() -> None:
+    long = "n" * MAX_NAME_CHARS
+    assert at_most(2, iter([long, "b"])) == (long, "b")
+    for names in (["a", "b", "c"], [long + "n"]):
+        with pytest.raises(WireError):
+            at_most(2, names)
 
 
 def test_a_name_has_a_bound_however_it_is_escaped() -> None:

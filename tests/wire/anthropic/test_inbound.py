@@ -391,9 +391,10 @@ def test_a_last_turn_of_the_assistant_is_to_be_gone_on_with() -> None:
 @pytest.mark.parametrize(
     ("asked", "effort"),
     [
-        ({"thinking": {"type": "enabled", "budget_tokens": 2048}}, "low"),
-        ({"thinking": {"type": "enabled", "budget_tokens": 10_000}}, "medium"),
-        ({"thinking": {"type": "enabled", "budget_tokens": 32_000}}, "high"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 4096}}, "low"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 4097}}, "medium"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 16_384}}, "medium"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 16_385}}, "high"),
         ({"thinking": {"type": "disabled"}}, "none"),
         ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}, "max"),
         ({"thinking": {"type": "enabled"}, "output_config": {"effort": "low"}}, "low"),
