@@ -85,6 +85,7 @@ def terminal(house: Service, *words: str, term: str = "xterm") -> Generator[Term
 def test_it_draws_ends_and_leaves_the_terminal_as_it_was(house: Service, way: str) -> None:
     with terminal(house) as seen:
         seen.until(b"Exo serves")
+        seen.at = 0  # the nodes may have been there before it
         seen.until(b"n:1[2J")
         assert termios.tcgetattr(seen.far) != seen.before
         if way == "q":
@@ -125,8 +126,12 @@ def test_a_stop_gives_the_terminal_back_until_it_goes_on(house: Service) -> None
 def test_an_idle_house_costs_a_serial_line_next_to_nothing(house: Service) -> None:
     """After the first picture only what changes is written: here that is nothing at all."""
     with terminal(house, term="vt100") as seen:
-        seen.until(b"n:1")
-        assert not select([seen.near], [], [], 1.0)[0]
+        seen.until(b"Exo serves")
+        while (
+            len(seen.shown) < 4096 and select([seen.near], [], [], 1.0)[0]
+        ):  # the rest of that picture, and no other one
+            seen.shown += os.read(seen.near, 65536)
+        assert len(seen.shown) < 4096
         assert b"?1049" not in seen.shown
 
 
