@@ -87,6 +87,8 @@ class Recorder:
         self._clock, self._row_of = clock, row_of
         self._most, self._most_bytes = most, most_bytes
         self.kept: dict[str, Kept] = {}
+        self._oldest_first = deque[str]()
+        """Their ids: a dict finds its first row past all that were taken out before it."""
         self.size = 0
         self.moves = deque[Move](maxlen=MOST_MOVES)
         self.trips = deque[Trip](maxlen=MOST_MOVES)
@@ -105,8 +107,9 @@ class Recorder:
         size = _size_of(line, record) + _PASSED * len(breakers)
         self.kept[line.request_id] = Kept(self._clock(), line, record, breakers, size)
         self.size += size
+        self._oldest_first.append(line.request_id)
         while len(self.kept) > self._most or self.size > self._most_bytes:
-            self.size -= self.kept.pop(next(iter(self.kept))).size
+            self.size -= self.kept.pop(self._oldest_first.popleft()).size
         if line.shift is not None and self._away:
             self._count(self.kept[line.request_id])
 
