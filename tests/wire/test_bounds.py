@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from msgspec import Raw
 
+from exo_supervisor.core.names import NodeId
 from exo_supervisor.core.outcomes import BadRequestError
 from exo_supervisor.wire.bounds import (
     MAX_CHAT_VALUES,
@@ -22,10 +23,14 @@ from exo_supervisor.wire.bounds import (
     bounded_state,
     has_few_values,
 )
-from exo_supervisor.wire.chat.extras import MAX_NAMES, Extras
-from exo_supervisor.wire.chat.piece import MAX_CALLS, read_name
+from exo_supervisor.wire.chat.arguments import MAX_HELD, Arguments
+from exo_supervisor.wire.chat.extras import MAX_NAMES, MAX_OWED_BYTES, MAX_OWED_NAMES, Extras
+from exo_supervisor.wire.chat.held_back import MAX_HELD_BYTES, HeldBack
+from exo_supervisor.wire.chat.piece import MAX_CALLS, OversizedAnswerError, read_name
 from exo_supervisor.wire.chat.request import Ask
+from exo_supervisor.wire.chat.retry_after import MAX_WAIT, retry_after
 from exo_supervisor.wire.errors import WireError
+from exo_supervisor.wire.exo.addresses import read_addresses
 from exo_supervisor.wire.exo.hazards import read_hazards
 from exo_supervisor.wire.exo.identity import encode_chat
 from exo_supervisor.wire.exo.traits import TRAITS
@@ -241,3 +246,50 @@ def test_what_is_nearly_json_keeps_all_of_its_delta_but_a_role_that_says_nothing
         delta = b'{"role":%b,"content":null,"odd":NaN}' % role
         _, [piece] = read_chunk(b'{"choices":[{"delta":%b}]}' % delta)
         assert bytes(piece.raw).replace(b" ", b"") == b'{%b"content":null,"odd":NaN}' % kept
+
+
+def test_what_is_kept_of_odd_members_is_bounded_to_the_last_name_and_byte() -> None:
+    names = {f"n{n}": Raw(b"1") for n in range(MAX_OWED_NAMES)}
+    assert Extras().note(names)
+    assert not Extras().note(names | {"one": Raw(b"1")})
+    fits = Raw(b"0" * (MAX_OWED_BYTES - 1))
+    assert Extras().note({"n": fits})
+    assert not Extras().note({"nn": fits})
+
+
+def test_what_is_held_back_before_the_first_word_is_bounded_to_the_last_byte() -> None:
+    held = HeldBack()
+    assert held.add(b"x" * MAX_HELD_BYTES, content=False) == b""
+    with pytest.raises(OversizedAnswerError):
+        held.add(b"x", content=False)
+
+
+def test_a_model_has_a_name_of_as_many_characters_as_may_be() -> None:
+    for size, fits in ((MAX_NAME_CHARS, True), (MAX_NAME_CHARS + 1, False)):
+        body = b'{"model":"%b","messages":[{"role":"user","content":"hi"}]}' % (b"m" * size)
+        if fits:
+            assert len(read_chat(body).model) == size
+            continue
+        with pytest.raises(BadRequestError):
+            read_chat(body)
+
+
+def test_a_wait_of_nothing_is_one_and_a_negative_one_is_none() -> None:
+    waits = [retry_after({"retry-after": text}, 0.0) for text in ("0", "0.5", "-1", "1e9")]
+    assert waits == [0.0, 0.5, None, MAX_WAIT]
+
+
+def test_a_port_is_one_up_to_the_last() -> None:
+    for port, found in ((65_535, ("10.0.0.1:65535",)), (65_536, ())):
+        edge = {"sinkMultiaddr": {"address": f"/ip4/10.0.0.1/tcp/{port}"}}
+        told = {"connections": {"a": {"b": [edge]}}}
+        assert read_addresses(b"{}", json.dumps(told).encode()).get(NodeId("b"), ()) == found
+
+
+def test_arguments_are_looked_at_as_long_as_all_of_them_are_kept() -> None:
+    for more, is_cut in ((b"", True), (b"x", False)):
+        arguments = Arguments()
+        text = '{"a":"' + "x" * (MAX_HELD - 256 - 6) + more.decode()
+        arguments.add(0, [{"index": 0, "id": "c", "function": {"arguments": text}}])
+        assert arguments.held == MAX_HELD + len(more)
+        assert arguments.end_within(0) is is_cut

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.chat.piece import OversizedAnswerError
 from exo_supervisor.wire.openai.body_reader import BodyReader
 from exo_supervisor.wire.openai.reader import ChunkReader
 from tests.wire.anthropic.client import Json, answer_writer, judged, stream_writer, whole
@@ -86,3 +87,10 @@ def test_a_call_that_was_cut_with_the_answer_is_left_out_and_the_answer_says_so(
 
 def test_an_answer_that_is_too_large_is_none() -> None:
     assert read(*[text("x" * 100)] * 50, most_bytes=4000).fault is Fault.OVERSIZED
+
+
+def test_an_answer_has_a_bound_to_the_last_byte() -> None:
+    writer = answer_writer(most_bytes=5)
+    writer.note(5)
+    with pytest.raises(OversizedAnswerError):
+        writer.note(1)

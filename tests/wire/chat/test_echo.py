@@ -136,3 +136,16 @@ def test_one_word_as_long_as_a_run_is_cut_out_wherever_it_stands_in_the_request(
         told = without_request(f"no: {word}, ok", fields(f"{'z' * before}{word}yyy and more"))
         assert told == "no: …, ok"
     assert without_request(f"no: {word[1:]}, ok", fields(f"x{word[1:]}y")) == f"no: {word[1:]}, ok"
+
+
+def test_a_request_is_compared_up_to_its_last_byte_and_comma_that_may_be() -> None:
+    text = b'"' + b"x" * (MAX_COMPARED_BYTES - 2) + b'"'
+    many = b"[" + b"0," * MAX_COMPARED_COMMAS + b"0]"
+    for fits, over in ((text, text[:-1] + b'x"'), (many, b"[0," + many[1:])):
+        assert without_request("bad", {"messages": Raw(fits)}) == "bad"
+        assert without_request("bad", {"messages": Raw(over)}) == ""
+
+
+def test_a_text_that_is_all_that_was_said_is_cut_out_from_three_letters_on() -> None:
+    assert without_request("abc", fields("abc")) == "…"
+    assert without_request("ab", fields("ab")) == "ab"

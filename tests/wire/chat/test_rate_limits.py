@@ -28,7 +28,7 @@ def requests_left(left: str, reset: str, **more: str) -> dict[str, str]:
         ("17", 17.0), ("0.5", 0.5), ("86400", 3600.0), ("1800000090", 90.0),
         ("1800000090000", 90.0), ("1800000090.5", 90.5),
         ("2027-01-15T08:01:30Z", 90.0), ("2027-01-15T09:01:30+01:00", 90.0), (" 17 ", 17.0),
-        ("9" * 30, 3600.0),
+        ("9" * 30, 3600.0), ("1" * 40, 3600.0), ("999999999", 3600.0),
     ],
 )  # fmt: skip
 def test_each_form_of_a_reset(reset: str, seconds: float) -> None:
@@ -40,10 +40,15 @@ def test_each_form_of_a_reset(reset: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     "reset",
     ["", "0", "0s", "-5", "soon", "1x", "s", "1799999999", "2027-01-15T07:00:00Z", "1e3", "NaN",
-     "2027-01-15T08:01:30", "0001-01-01T00:00:00+14:00", "²s", "1" * 41, "1 s"],
+     "2027-01-15T08:01:30", "0001-01-01T00:00:00+14:00", "²s", "1" * 41, "1 s",
+     "1000000000", "100000000000"],
 )  # fmt: skip
 def test_a_reset_that_is_none_or_over_says_nothing(reset: str) -> None:
     assert read_allowances(requests_left("0", reset), NOW) == ()
+
+
+def test_what_is_left_may_have_as_many_digits_as_are_looked_at() -> None:
+    assert read_allowances(requests_left("9" * 40, "1"), NOW)[0].left == int("9" * 40)
 
 
 @pytest.mark.parametrize("left", ["", "-1", "1.5", "many", "²", "9" * 41, "0x0"])

@@ -18,6 +18,7 @@ BARE = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
         ({}, 0, 0, 0),
         ({"prompt_tokens_details": {"cached_tokens": 7, "cache_write_tokens": 1}}, 7, 1, 0),
         ({"completion_tokens_details": {"reasoning_tokens": 3}}, 0, 0, 3),
+        ({"completion_tokens_details": {"reasoning_tokens": 4}}, 0, 0, 4),
         ({"prompt_cache_hit_tokens": 6, "prompt_cache_miss_tokens": 3}, 6, 0, 0),
         ({"cached_tokens": 5}, 5, 0, 0),
         ({"prompt_tokens_details": None, "completion_tokens_details": []}, 0, 0, 0),

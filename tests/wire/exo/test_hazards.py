@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from exo_supervisor.core.outcomes import BadRequestError
 from exo_supervisor.wire.chat.request import Ask
+from exo_supervisor.wire.exo.hazards import TOP_K_MAX, harmful_samplers
 from exo_supervisor.wire.exo.identity import encode_chat
 from exo_supervisor.wire.exo.traits import PEERS, TRAITS
 from exo_supervisor.wire.openai.inbound import read_chat
@@ -118,3 +120,10 @@ def test_no_token_at_all_is_a_wrong_request() -> None:
             read_chat(body(**{name: 0}))
         refusal = caught.value.refusal
         assert (refusal.code, refusal.param) == ("wrong_type", "max_tokens")
+
+
+def test_no_seed_but_a_negative_one_does_harm() -> None:
+    for seed, found in ((b"0", []), (b"-1", ["seed"]), (b"1", [])):
+        assert harmful_samplers({"seed": Raw(seed)}) == found
+    for top_k, found in ((TOP_K_MAX, []), (TOP_K_MAX + 1, ["top_k"])):
+        assert harmful_samplers({"top_k": Raw(b"%d" % top_k)}) == found
