@@ -78,9 +78,8 @@ async def round_of(place: Path, cloud: Cloud, tally: Tally, seconds: float) -> l
     """Run the service for a while under load, kill it, and say what is wrong with its books."""
     state = place / "state"
     budget = {"budget": {"day": 1_000_000.0}} if tally.budget else {}
-    text = toml([], cloud, {"price": [_PRICE], **budget})
-    environment = {"STATE_DIRECTORY": str(state)}
-    async with process_of_service(place, text, env=environment) as (world, process):
+    text, killed = toml([], cloud, {"price": [_PRICE], **budget}), 0.0
+    async with process_of_service(place, text) as (world, process):
         await world.until("/supervisor/status", lambda body: body["ready"])
         async with anyio.create_task_group() as tasks:
             for number in range(CLIENTS):

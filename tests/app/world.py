@@ -376,7 +376,7 @@ async def process_of_service(
             started(
                 *("run", "--config", str(file), "--socket", path, *words),
                 err=err,
-                env={KEY_ENV: KEY, **(env or {})},
+                env={KEY_ENV: KEY, "STATE_DIRECTORY": str(place / "state"), **(env or {})},
                 **more,
             ) as process,
             clients(path, log.read_bytes) as world,

@@ -75,7 +75,7 @@ class Tree(Struct, frozen=True):
         """Return the variables it runs with; its state goes to a folder of its own."""
         return {
             "PYTHONPATH": str(self.root),
-            "XDG_STATE_HOME": str(home / f"{self.name}-state"),
+            "STATE_DIRECTORY": str(home / f"{self.name}-state"),
             "BENCHMARK_KEY": "made-up",
             # Off, or each start of an uninstalled tree compiles it anew.
             "PYTHONDONTWRITEBYTECODE": "",
