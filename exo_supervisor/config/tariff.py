@@ -6,8 +6,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from exo_supervisor.config.literal import shown
-from exo_supervisor.config.schema import UnitPrice
 from exo_supervisor.config.unfit import Unfit
+from exo_supervisor.config.values import UnitPrice
 
 _EXAMPLE = 'for example [{ from = "00:00", price = 0.30 }]'
 _MOST = 96
