@@ -10,7 +10,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import RequestId, Side
 from exo_supervisor.views.day_book import DayBook, Today
 from exo_supervisor.views.event_feed import EventFeed
-from exo_supervisor.views.rows import requests_of, rungs
+from exo_supervisor.views.status import requests_of, rungs
 from exo_supervisor.views.tally import Tally
 from exo_supervisor.views.verdict import Verdict, down, load_of, verdict
 

@@ -18,11 +18,14 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import BudgetRules, Cloud, Limits, Policy
-from exo_supervisor.views import models, rows
+from exo_supervisor.views import models
+from exo_supervisor.views.breakers import breakers
 from exo_supervisor.views.budgets import BudgetSeen
 from exo_supervisor.views.day_book import DayBook
+from exo_supervisor.views.nodes import nodes
 from exo_supervisor.views.providers import KeySeen
 from exo_supervisor.views.request_done import RequestDone, RequestLine
+from exo_supervisor.views.status import Status, status
 from exo_supervisor.views.tally import Tally
 from tests.core.story import BOTH, CHAT, LOCAL, M, P, Q, Story, X, stand
 
@@ -33,8 +36,8 @@ def wall(instant: float) -> str:
     return f"t{instant:g}"
 
 
-def shown(story: Story, tally: Tally | None = None) -> rows.Status:
-    return rows.status(
+def shown(story: Story, tally: Tally | None = None) -> Status:
+    return status(
         story.machine, story.now, version="1", config="f", quiet=["mdns is quiet"], wall=wall,
         tally=tally or Tally(), book=DayBook(lambda: 0.0),
     )  # fmt: skip
@@ -43,7 +46,7 @@ def shown(story: Story, tally: Tally | None = None) -> rows.Status:
 def test_a_node_is_shown_with_its_cluster_its_models_and_its_breaker() -> None:
     story = Story(LOCAL, "n:1")
     story.read("n:1", M, loading="other")
-    [node] = rows.nodes(story.machine, story.now, wall)
+    [node] = nodes(story.machine, story.now, wall)
     assert (node.id, node.url, node.generation, node.cluster) == ("n:1", "http://n:1", "C", "n:1")
     assert (node.rung, node.why, node.advice) == ("ready", None, None)
     assert [(model.id, model.ready) for model in node.models] == [("m", True), ("other", False)]
@@ -52,12 +55,12 @@ def test_a_node_is_shown_with_its_cluster_its_models_and_its_breaker() -> None:
 
 def test_a_node_shows_what_its_machine_bears_when_it_is_known() -> None:
     story = Story(LOCAL, "n:1")
-    [node] = rows.nodes(story.machine, story.now, wall)
+    [node] = nodes(story.machine, story.now, wall)
     assert node.capacity is None
     story.wait(2.0)
     known = Capacity(memory_total=64, memory_available=48, gpu=0.5, chip="Apple M3")
     story.tell(CapacityRead(node=Address("n:1"), capacities={}, own=known))
-    [node] = rows.nodes(story.machine, story.now, wall)
+    [node] = nodes(story.machine, story.now, wall)
     assert msgspec.json.decode(msgspec.json.encode(node.capacity)) == {
         "memory_total": 64, "memory_available": 48, "gpu": 0.5, "cpu": None,
         "temperature": None, "power": None, "chip": "Apple M3", "read_at": "t7",
@@ -100,7 +103,7 @@ def test_a_node_that_is_down_shows_why_and_no_models() -> None:
     known = Capacity(memory_total=64, memory_available=48)
     story.tell(CapacityRead(node=Address("n:1"), capacities={}, own=known))
     story.down("n:1")
-    [node] = rows.nodes(story.machine, story.now, wall)
+    [node] = nodes(story.machine, story.now, wall)
     assert (node.models, node.latency, node.rung) == ([], None, "seen")
     assert (node.was, node.capacity) == ("ready", None)
     assert node.why == "down since 0 s, was ready: the host is up, but nothing listens there"
@@ -117,14 +120,14 @@ def test_another_address_of_a_node_is_no_second_node() -> None:
     registry.nodes[Address("n:2")] = msgspec.structs.replace(
         twin, address=Address("n:2"), alias_of=Address("n:1")
     )
-    assert [node.id for node in rows.nodes(story.machine, story.now, wall)] == ["n:1"]
-    assert [row.target for row in rows.breakers(story.machine, wall)] == ["n:1"]
+    assert [node.id for node in nodes(story.machine, story.now, wall)] == ["n:1"]
+    assert [row.target for row in breakers(story.machine, wall)] == ["n:1"]
     assert sum(shown(story).nodes.values()) == 1
 
 
 def test_every_target_has_a_breaker_and_models_only_with_a_past() -> None:
     story = Story(BOTH, "n:1")
-    assert [(row.target, row.model, row.state) for row in rows.breakers(story.machine, wall)] == [
+    assert [(row.target, row.model, row.state) for row in breakers(story.machine, wall)] == [
         ("n:1", None, "closed"),
         ("p", None, "closed"),
         ("q", None, "closed"),
@@ -132,7 +135,7 @@ def test_every_target_has_a_breaker_and_models_only_with_a_past() -> None:
     story.ask("r")
     story.fail("r", Fault.RESET)
     story.begin("r")
-    [row, *_] = rows.breakers(story.machine, wall)
+    [row, *_] = breakers(story.machine, wall)
     assert (row.target, row.state, row.failures, row.last) == ("n:1", "closed", 1, "reset")
 
 
@@ -140,11 +143,11 @@ def test_a_forced_breaker_says_who_did_it_and_since_when() -> None:
     story = Story(LOCAL, "n:1")
     story.wait(7.0)
     story.force("n:1", "open")
-    [row] = rows.breakers(story.machine, wall)
+    [row] = breakers(story.machine, wall)
     assert (row.state, row.forced, row.reason, row.until) == ("open", True, "operator", None)
     assert row.since == wall(story.now)
     story.force("n:1", None)
-    [row] = rows.breakers(story.machine, wall)
+    [row] = breakers(story.machine, wall)
     assert (row.state, row.forced, row.since) == ("closed", False, None)
 
 
@@ -222,16 +225,16 @@ def test_the_status_counts_requests_and_nodes() -> None:
     assert list(status.nodes) == ["seen", "reachable", "identified", "clustered", "placed", "ready"]
     assert status.nodes["ready"] == 1
     assert "mdns is quiet" in status.looked
-    assert msgspec.json.decode(msgspec.json.encode(status), type=rows.Status) == status
+    assert msgspec.json.decode(msgspec.json.encode(status), type=Status) == status
 
 
 def test_an_empty_house_has_a_status_too() -> None:
     story = Story(Policy())
     status = shown(story)
     assert (status.ready, status.providers, sum(status.nodes.values())) == (False, [], 0)
-    assert rows.nodes(story.machine, story.now, wall) == []
+    assert nodes(story.machine, story.now, wall) == []
     assert models.models(story.machine, 5.0, wall) == []
-    assert rows.breakers(story.machine, wall) == []
+    assert breakers(story.machine, wall) == []
 
 
 def test_what_an_operator_holds_stands_in_the_status() -> None:
@@ -245,7 +248,7 @@ def test_what_an_operator_holds_stands_in_the_status() -> None:
 
 def test_the_first_look_is_told_while_it_lasts() -> None:
     machine = Machine(structs.replace(BOTH, seeds=((Address("n:1"), "http://n:1"),)), 0.0)
-    status = rows.status(
+    told = status(
         machine,
         0.0,
         version="1",
@@ -255,7 +258,7 @@ def test_the_first_look_is_told_while_it_lasts() -> None:
         tally=Tally(),
         book=DayBook(lambda: 0.0),
     )
-    assert (status.looking, status.ready) == (True, False)
+    assert (told.looking, told.ready) == (True, False)
     assert not shown(Story(BOTH)).looking
 
 
@@ -263,7 +266,7 @@ def test_nodes_stand_in_the_order_of_their_addresses_whenever_they_came() -> Non
     story = Story(LOCAL)
     for node in ("zeta:1", "10.0.0.10:2", "10.0.0.9:52415", "10.0.0.10:1", "odd"):
         story.up(node)
-    order = [node.id for node in rows.nodes(story.machine, story.now, wall)]
+    order = [node.id for node in nodes(story.machine, story.now, wall)]
     assert order == ["10.0.0.9:52415", "10.0.0.10:1", "10.0.0.10:2", "odd", "zeta:1"]
 
 

@@ -20,8 +20,8 @@ from exo_supervisor import __version__
 from exo_supervisor.core.books.amount import PICO
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.host.metrics.counts import MOST_SERIES, Counter, Histogram
-from exo_supervisor.views import rows
 from exo_supervisor.views.booked import LedgerSeen
+from exo_supervisor.views.status import rungs
 
 PREFIX = "exo_supervisor_"
 STATES = {"closed": 0, "half_open": 1, "open": 2}
@@ -82,7 +82,7 @@ class Page(Collector):
         yield _gauge("requests_waiting", "Requests that wait for one.", len(requests) - running)
         yield _gauge("uptime_seconds", "Since the start.", now - machine.started)
         nodes = _family("nodes", "Exo nodes by how far they are.", "rung")
-        for rung, count in rows.rungs(machine).items():
+        for rung, count in rungs(machine).items():
             nodes.add_metric((rung,), count)
         yield nodes
         yield self._breakers()

@@ -31,8 +31,10 @@ from exo_supervisor.serve.peer import client_of
 from exo_supervisor.serve.profiles import TOKEN_MANAGER
 from exo_supervisor.serve.target import CHAT
 from exo_supervisor.views import models as places
-from exo_supervisor.views import rows as views
+from exo_supervisor.views.breakers import breaker_row, breakers
+from exo_supervisor.views.nodes import nodes
 from exo_supervisor.views.recorded import choice_now, stamp
+from exo_supervisor.views.status import status as summed_up
 from exo_supervisor.wire.openai.models import model_card, model_list
 
 MODELS = "/v1/models"
@@ -68,12 +70,12 @@ class Routes:
             "/supervisor/status": self._status,
             "/supervisor/config": lambda: as_json(about.settings),
             "/supervisor/nodes": lambda: as_json(
-                {"nodes": views.nodes(machine, anyio.current_time(), wall)}
+                {"nodes": nodes(machine, anyio.current_time(), wall)}
             ),
             "/supervisor/models": lambda: as_json(
                 {"models": places.models(machine, anyio.current_time(), wall)}
             ),
-            "/supervisor/breakers": lambda: as_json({"breakers": views.breakers(machine, wall)}),
+            "/supervisor/breakers": lambda: as_json({"breakers": breakers(machine, wall)}),
             "/supervisor/clients": lambda: as_json({"clients": about.clients()}),
             "/supervisor/egress": lambda: as_json(about.book.egress()),
         }
@@ -165,7 +167,7 @@ class Routes:
     def _status(self) -> web.Response:
         about = self._about
         return as_json(
-            views.status(
+            summed_up(
                 self._machine,
                 anyio.current_time(),
                 version=__version__,
@@ -196,7 +198,7 @@ class Routes:
         before = "closed" if was is None else was.state()
         held = None if was is None else was.forced
         self._ask(BreakerForced(target=target, model=model, forced=_FORCED[verb]))
-        row = views.breaker_row(key, tables.breakers.get(key), wall)
+        row = breaker_row(key, tables.breakers.get(key), wall)
         changed = row.state != before or held != _FORCED[verb]
         return as_json({"breaker": row, "was": before, "changed": changed})
 
@@ -217,7 +219,7 @@ class Routes:
         changed = self._trusting.say(address, word)
         return as_json(
             {
-                "nodes": views.nodes(self._machine, anyio.current_time(), wall),
+                "nodes": nodes(self._machine, anyio.current_time(), wall),
                 "changed": changed,
             }
         )
@@ -227,11 +229,11 @@ class Routes:
         if request.method != "POST":
             raise wrong_method("/supervisor/nodes/forget", "POST")
         self._authority.check(request, "forget nodes")
-        nodes = self._machine.tables.registry.nodes
-        before = set(nodes)
+        known = self._machine.tables.registry.nodes
+        before = set(known)
         self._ask(NodesForgotten())
         self._about.forget()
-        return as_json({"forgotten": sorted(before - set(nodes))})
+        return as_json({"forgotten": sorted(before - set(known))})
 
     def _order(self, request: web.BaseRequest, rest: str) -> web.Response:
         """Show one model, or take an order for it. Raises BadRequestError."""

@@ -10,7 +10,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.near_names import similar_clause
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
-from exo_supervisor.views.rows import only_found
+from exo_supervisor.views.nodes import only_found
 
 Word = Literal["trust", "untrust"]
 WORDS: dict[str, Word] = {"trust": "trust", "untrust": "untrust"}

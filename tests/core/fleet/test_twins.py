@@ -5,7 +5,7 @@ from exo_supervisor.core.events import NodeSighted, PlacementRead, ProbeAnswered
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.machine import SWEEP
 from exo_supervisor.core.names import Address, NodeId
-from exo_supervisor.views import rows
+from exo_supervisor.views import nodes
 from exo_supervisor.views.advice import advise
 from exo_supervisor.views.explain import explain
 from tests.core.story import LOCAL, M, Story, stand
@@ -77,7 +77,7 @@ def test_a_machine_whose_state_is_another_is_a_twin_and_is_shown_with_advice() -
     assert explain(house.other, registry, house.now) == (
         "another machine, a:1, goes by the same node id: it gets nothing"
     )
-    shown = {row.id: row.advice for row in rows.nodes(house.machine, house.now, str)}
+    shown = {row.id: row.advice for row in nodes.nodes(house.machine, house.now, str)}
     advice = "delete the copied node id (Exo's node_id.keypair) there, and restart Exo there"
     assert shown == {"a:1": None, "b:1": advice}
     assert f"b:1: {advice}" in advise(house.machine, house.now)
