@@ -28,9 +28,11 @@ class Counter:
 
     def add(self, labels: Labels, by: float = 1) -> None:
         """Add to the sum under these labels."""
-        if labels not in self.sums:
+        try:  # what is nearly always so costs one look less than to ask first
+            self.sums[labels] += by
+        except KeyError:
             labels = _bounded(self.sums, labels)
-        self.sums[labels] = self.sums.get(labels, 0) + by
+            self.sums[labels] = self.sums.get(labels, 0) + by
 
 
 class Cells(Struct, gc=False):

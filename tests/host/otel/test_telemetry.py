@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from logging import getLogger
 from socket import create_server
 from typing import Any
 
@@ -227,4 +228,5 @@ def test_a_collector_that_is_gone_holds_up_nobody_and_is_told_of_in_our_own_log(
     said = [line for line in lines if line["event"] == "otel_failed"]
     assert said
     assert all(line["log_level"] == "warning" for line in said)
-    assert not capfd.readouterr().err, "nothing of it stands beside our lines"
+    assert not capfd.readouterr().err
+    assert not getLogger("opentelemetry").propagate, "nothing of it stands beside our lines"
