@@ -4,6 +4,7 @@ The shapes are those of `/supervisor/requests/{id}`, `/supervisor/shifts` and
 `/supervisor/models/{name}`; what is missing in one is left out.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
@@ -236,16 +237,13 @@ def _shift(move: Fields, now: float) -> Iterator[tuple[str, str]]:
         requests = "1 request" if many == 1 else f"{many} requests"
         yield "took", f"{requests}, cost {_money(count(move.get('cost_microdollars')))}"
     for each in objects(move.get("evidence")):
-        yield "evidence", passed(each) if each.get("reason") != "attempt_failed" else _failed(each)
+        tried = f"{w(each.get('target'))}: tried, {_plain(each.get('detail'))}"
+        yield "evidence", tried if each.get("reason") == "attempt_failed" else passed(each)
         for one in objects(each.get("failures")):
             before, by = _time(one.get("ago")), w(one.get("request_id"))
             yield "", f"  {_plain(one.get('fault'))} {before} before, by {by}"
     if move.get("request_id"):
         yield "first", f"exo-supervisor why {w(move.get('request_id'))}"
-
-
-def _failed(each: Fields) -> str:
-    return f"{w(each.get('target'))}: tried, {_plain(each.get('detail'))}"
 
 
 def _money(micros: int) -> str:
@@ -295,7 +293,8 @@ def _laid(rows: Iterable[tuple[str, str]], stream: TextIO) -> str:
         shown = "" if label == last else label
         last = label or last
         shift = " " * 11 if text[:1] == " " and "  " in text.strip() else "  "
-        for part in wrapped(text, SCREEN - _WIDTH, shift) or [""]:
-            lines.append(paint(f"{shown:<{_WIDTH}}", DIM, stream) + part)
+        whole = re.sub(r"(?<=\d) (?=s\b)", "\0", text)  # a number and its unit stay together
+        for part in wrapped(whole, SCREEN - _WIDTH, shift) or [""]:
+            lines.append(paint(f"{shown:<{_WIDTH}}", DIM, stream) + part.replace("\0", " "))
             shown = ""
     return "\n".join(line.rstrip() for line in lines)

@@ -36,7 +36,7 @@ def why_there(
         moved = home is not None and home.model != candidate.guards[1]
         if home is not None and not moved and choice.why == "only":
             choice = HOME
-    again = any(target == candidate.target for target, _ in state.faults)
+    again = bool(state.faults) and candidate.target in {target for target, _ in state.faults}
     down = tables.candidates.down() if candidate.provider is None else ()
     if not (again or moved or down or state.waited or state.met or state.empty or state.narrowed):
         return choice
