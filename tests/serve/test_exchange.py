@@ -80,6 +80,7 @@ def test_a_line_tells_the_tokens_that_the_last_attempt_told_of() -> None:
     assert (record.attempts, record.outcome) == (2, "success")
     told = record.prompt_tokens, record.completion_tokens, record.cached_tokens
     assert told == (5, 2, 3)
+    assert [event.tokens for event in house.settled()] == [11, 7]
 
 
 def test_each_attempt_is_put_down_with_its_times_and_what_it_cost() -> None:
@@ -300,9 +301,11 @@ def test_what_is_reserved_begins_once_that_is_written_down_unless_its_client_lef
 ) -> None:
     written: list[tuple[Reservation, Callable[[], None]]] = []
     house = House(lambda request: structs.replace(start(request), reserved=7))
-    context = structs.replace(
-        house.ingress.context, reserve=lambda row, then: written.append((row, then))
-    )
+
+    def reserve(row: Reservation, then: Callable[[], None]) -> None:
+        written.append((row, then))
+
+    context = structs.replace(house.ingress.context, reserve=reserve)
     house.ingress = structs.replace(house.ingress, context=context)
     client = house.chat()
     [(row, then)] = written

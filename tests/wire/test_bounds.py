@@ -34,10 +34,12 @@ from exo_supervisor.wire.exo.addresses import read_addresses
 from exo_supervisor.wire.exo.hazards import read_hazards
 from exo_supervisor.wire.exo.identity import encode_chat
 from exo_supervisor.wire.exo.traits import TRAITS
-from exo_supervisor.wire.openai.chunk import read_chunk
+from exo_supervisor.wire.lenient_json import MAX_LENIENT_BYTES, loads
+from exo_supervisor.wire.openai.chunk import MAX_CHUNK_OBJECTS, read_chunk, read_strictly
 from exo_supervisor.wire.openai.inbound import read_chat
+from exo_supervisor.wire.openai.inputs import MAX_INPUTS, read_completions, read_embeddings
 from exo_supervisor.wire.openai.outbound import read_models
-from exo_supervisor.wire.sse import SseReader
+from exo_supervisor.wire.sse import OversizedEventError, SseReader
 from exo_supervisor.wire.table import ANSWERED
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 from tests.wire.reading import body_gathered, gathered, streamed
@@ -293,3 +295,55 @@ def test_arguments_are_looked_at_as_long_as_all_of_them_are_kept() -> None:
         arguments.add(0, [{"index": 0, "id": "c", "function": {"arguments": text}}])
         assert arguments.held == MAX_HELD + len(more)
         assert arguments.end_within(0) is is_cut
+
+
+def test_an_event_has_a_bound_to_the_last_byte_whole_or_in_parts() -> None:
+    for size in (20, 21):
+        event = b"data: " + b"x" * (size - 8) + b"\n\n"
+        assert (SseReader(20).one_message(event) is None) == (size > 20)
+    for size, fits in ((20, True), (21, False)):
+        reader = SseReader(20)
+        if fits:
+            reader.feed(b"x" * size)
+            continue
+        with pytest.raises(OversizedEventError):
+            reader.feed(b"x" * size)
+
+
+def test_what_is_nearly_json_has_a_bound_to_the_last_byte() -> None:
+    fits = b'"' + b"x" * (MAX_LENIENT_BYTES - 2) + b'"'
+    assert loads(fits) == "x" * (MAX_LENIENT_BYTES - 2)
+    with pytest.raises(UNREADABLE):
+        loads(fits + b" ")
+
+
+def test_a_list_names_models_of_as_many_characters_as_may_be() -> None:
+    long = "m" * MAX_NAME_CHARS
+    assert list(read_models(json.dumps([long, long + "m", "n"]).encode())) == [long, "n"]
+
+
+def test_texts_and_prompts_are_as_many_as_they_may_be() -> None:
+    for read, field, most in (
+        (read_embeddings, "input", MAX_INPUTS), (read_completions, "prompt", MAX_CHOICES),
+    ):  # fmt: skip
+        assert read(json.dumps({"model": "m", field: ["a"] * most}).encode()).n == most
+        with pytest.raises(BadRequestError):
+            read(json.dumps({"model": "m", field: ["a"] * (most + 1)}).encode())
+
+
+def test_objects_of_a_chunk_are_as_many_as_they_may_be() -> None:
+    for more, fits in ((0, True), (1, False)):
+        many = b",".join([b"{}"] * (MAX_CHUNK_OBJECTS - 2 + more))
+        body = b'{"choices":[{"delta":{},"logprobs":[%b]}]}' % many
+        if fits:
+            assert len(read_strictly(body)[1]) == 1
+            continue
+        with pytest.raises(UNREADABLE):
+            read_strictly(body)
+
+
+def test_whole_answers_are_held_to_the_last_byte() -> None:
+    answer = body_gathered("C", most_bytes=5)
+    answer.writer.note(5)
+    with pytest.raises(OversizedAnswerError):
+        answer.writer.note(1)

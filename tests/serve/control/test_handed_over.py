@@ -37,7 +37,7 @@ async def test_a_wait_for_a_slow_reader_may_be_cut_short_again_and_again() -> No
     async def serve(request: web.BaseRequest, _: Refusal | None) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
-        for _ in range(40):
+        for __ in range(40):
             with anyio.move_on_after(0.001) as scope:
                 await response.write(PART)
             waited[0] += scope.cancelled_caught
