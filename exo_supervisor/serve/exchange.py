@@ -122,7 +122,7 @@ class Exchange:
                 demands=chat.demands, native_demands=chat.native_demands, dialect=chat.dialect,
                 hazards=chat.hazards, size=len(chat.prompt), client=self.record.client,
                 session=self.session, mid_turn=bool(self.session) and is_mid_turn(chat),
-                body=self._owner.size, max_tokens=chat.max_tokens or 0, choices=chat.n or 1,
+                extent=(self._owner.size, chat.max_tokens or 0, chat.n or 1),
             )
         )  # fmt: skip
         self._obey()

@@ -189,9 +189,7 @@ class Story:
                 client=client,
                 session=session,
                 mid_turn=mid_turn,
-                body=body,
-                max_tokens=max_tokens,
-                choices=choices,
+                extent=(body, max_tokens, choices),
             )
         )
 

@@ -33,10 +33,11 @@ def most_of(
     if price is None:
         return None
     context = tables.context(provider, model)
-    limits = [limit for limit in (event.max_tokens, context) if limit > 0]
+    body, max_tokens, answers = event.extent
+    limits = [limit for limit in (max_tokens, context) if limit > 0]
     answer = 0 if "embeddings" in event.demands else min(limits, default=UNSAID)
-    prompt = min(event.body, context) if context else event.body
-    return price.most(prompt, answer * max(1, event.choices))
+    prompt = min(body, context) if context else body
+    return price.most(prompt, answer * max(1, answers))
 
 
 def lacks_of(
@@ -116,4 +117,4 @@ def _short(lack: Lack, event: RequestArrived, tables: Tables) -> str:
     if most > lack.limit:
         text = f"{budget} is too small for this request: {limit} {currency}{span}"
     text += f", and this request could cost up to {digits_of(most)}"
-    return text + f" ({'a lower' if event.max_tokens else 'a'} max_tokens makes that less)"
+    return text + f" ({'a lower' if event.extent[1] > 0 else 'a'} max_tokens makes that less)"
