@@ -27,3 +27,14 @@ def test_a_step_is_as_long_as_the_last_one_for_each_of_its_tokens() -> None:
     assert steps.fails_at() == 102.0 + STEP_PATIENCE * 2.0 * STEP_TOKENS / 128
     steps.note_prefill(96, 105.0)
     assert steps.fails_at() == 102.0 + STEP_PATIENCE * 3.0 * STEP_TOKENS, "one that went back"
+
+
+def test_the_longest_silence_in_the_midst_of_an_answer_is_remembered() -> None:
+    steps = progress()
+    steps.note_silence(105.0)
+    assert steps.longest == 0.0, "it has not begun"
+    steps.begun = True
+    for since, now, longest in ((100.0, 103.0, 3.0), (103.0, 104.0, 3.0), (104.0, 108.0, 4.0)):
+        steps.since = since
+        steps.note_silence(now)
+        assert steps.longest == longest

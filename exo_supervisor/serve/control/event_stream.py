@@ -54,7 +54,7 @@ class EventStream:
         if request.method != "GET":
             raise wrong_method(EVENTS, "GET")
         last = request.headers.get("last-event-id") or request.query.get("last_event_id")
-        news = _News(self._feed)
+        news = News(self._feed)
         try:
             listener = self._feed.listen(last, news.wake, self._authority.sees(request))
         except BadEventIdError as bad:
@@ -69,7 +69,7 @@ class EventStream:
                 request.transport.abort()
         return response
 
-    async def _tell(self, response: web.StreamResponse, listener: Listener, news: "_News") -> bool:
+    async def _tell(self, response: web.StreamResponse, listener: Listener, news: "News") -> bool:
         """Tell to the end of all; False: the listener took nothing for too long."""
         feed, pulse, seen = self._feed, self._pulse, 0
         told_at = anyio.current_time()
@@ -94,7 +94,7 @@ class EventStream:
                 return False
 
 
-class _News:
+class News:
     """Wakes one who waits for events; who cannot take them at the end of all is given up."""
 
     def __init__(self, feed: EventFeed) -> None:
