@@ -103,6 +103,24 @@ def test_each_attempt_is_put_down_with_its_times_and_what_it_cost() -> None:
     assert (first.number, second.number, first.estimated) == (1, 2, False)
 
 
+def test_an_attempt_s_longest_silence_is_put_down_where_it_is_worth_a_word() -> None:
+    """What comes before the first content is none, and neither is a pause of a moment."""
+    house = House(start, start, start)
+    whole = text("c") + STOP + DONE
+    house.target.steps = [
+        [HEAD, (5.0, text("a")), (0.5, text("b")), (0.5, whole)],
+        [HEAD, (5.0, text("a")), (7.0, text("b")), (2.0, whole)],
+        [HEAD, (1.0, text("a")), (3.0, RESET)],
+    ]
+    for _ in house.target.steps:
+        house.chat()
+        house.target.calls[-1].connected = 0.125
+        house.loop.run(20.0)
+    tried = [each for done in house.done for each in done.tried]
+    assert [round(each.silence) for each in tried] == [0, 7, 3]
+    assert [each.connected for each in tried] == [0.125] * 3
+
+
 def test_an_attempt_whose_client_left_is_put_down_too() -> None:
     house = House(start)
     house.target.steps = [[HEAD, (1.0, text("a")), (5.0, DONE)]]
