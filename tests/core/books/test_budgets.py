@@ -142,6 +142,9 @@ def test_who_has_no_part_in_a_budget_is_not_kept_by_it(rules: Policy, payer: Pay
 
 def test_without_a_limit_there_is_nothing_to_ask() -> None:
     assert not Budgets(policy()).active
+    assert not Budgets(policy(Limits(day=1))).follows_sessions()
+    assert Budgets(policy(session_requests=1)).follows_sessions()
+    assert Budgets(policy(client=Limits(session=1))).follows_sessions()
     assert Budgets(policy(session_requests=1)).active
     for limits in (Limits(day=1), Limits(month=1), Limits(session=1)):
         assert Budgets(policy(limits)).active
