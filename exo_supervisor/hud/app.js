@@ -124,10 +124,9 @@ function tick() {
   mark("verdict", "pulse", ...(feed.isBusy() ? ["running"] : []));
 }
 
-const wrong = await begin();
+feed.refused = await begin();
 mark(...Object.keys(DRAW));
 feed.start();
-if (wrong) feed.refused = wrong;
 setInterval(tick, 1000);
 new ResizeObserver(() => mark("map")).observe(at("map"));
 document.addEventListener("visibilitychange", () => {

@@ -105,7 +105,7 @@ export class Feed {
     } else if (status === 404 || status === 503) {
       this.missing.set(name, body.message);
     } else if (status === 401 || status === 403) {
-      if (name === "status") this.refused = body.message;
+      if (name === "status") this.refused ??= body.message;
     }
     this.changed(name);
   }

@@ -31,7 +31,7 @@ export function advice(feed) {
 
 /** What is wrong with the books: it costs money or knowledge, and hinders no answer. */
 function* troubles(feed) {
-  const stopped = feed.views.ledger?.stopped;
+  const stopped = feed.views.status.ledger?.stopped;
   if (stopped) yield `booking has stopped: ${stopped}`;
   for (const row of feed.views.status.budgets ?? []) {
     const whose = row.name ? `${row.scope} ${row.name}` : row.scope;

@@ -26,6 +26,8 @@ _LOOKS = frozenset(
         *("ledger", "egress", "clients", "config"),
     }
 )
+_EACH = frozenset({"requests", "models"})
+"""Of these one alone is shown, too."""
 _ORDERS = {
     "models": frozenset({"place", "remove"}),
     "nodes": frozenset({"trust", "untrust"}),
@@ -74,7 +76,7 @@ def may_ask(method: str, path: str) -> bool:
         return False
     first, _, rest = path.removeprefix("/supervisor/").partition("/")
     if method in ("GET", "HEAD"):
-        return first in _LOOKS
+        return first in _LOOKS and (not rest or first in _EACH)
     return method == "POST" and rest.rpartition("/")[2] in _ORDERS.get(first, ())
 
 

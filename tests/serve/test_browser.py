@@ -34,6 +34,7 @@ def test_what_the_page_asks_is_let_through(method: str, path: str) -> None:
         ("GET", "//supervisor/tokens"),
         ("GET", "/supervisor//tokens"),
         ("GET", "/supervisor/"),
+        ("GET", "/supervisor/ledger/attempts"),
         ("POST", "/supervisor/reload"),
         ("POST", "/supervisor/nodes/forget"),
         ("POST", "/supervisor/status"),
