@@ -121,18 +121,16 @@ class Book:
         from_id = id_of(since - 86_400, "", 0)  # no request lasts longer than a day
         rows = self._connection.execute(
             """
-            SELECT client, target, session, COUNT(DISTINCT request_id),
-                SUM(CASE fault WHEN 'crashed' THEN reserved ELSE COALESCE(cost, 0) END)
+            SELECT client, target, session,
+                SUM(CASE fault WHEN 'crashed' THEN reserved ELSE COALESCE(cost, 0) END),
+                COUNT(DISTINCT request_id)
             FROM attempt JOIN kind ON kind.id = attempt.kind
             WHERE attempt.id >= ? AND ts - duration >= ? AND side = 'cloud'
             GROUP BY client, target, session
             """,
             (from_id, int(since * 1000)),
         )
-        return [
-            Spent(client, provider, session, cost, requests)
-            for client, provider, session, requests, cost in rows
-        ]
+        return [Spent(*row) for row in rows]
 
     def _take_over(self, connection: sqlite3.Connection) -> None:
         """Book what an earlier run left open: nobody will tell what became of those attempts."""
