@@ -300,8 +300,8 @@ class Attempt:
             self._owner.ended(self, None)
 
     def _see_content(self) -> None:
-        now, progress = self._owner.now(), self._progress
-        self.ttft, progress.begun, progress.since = now - self.began, True, now
+        self.ttft = self._owner.now() - self.began
+        self._progress.begun = True
         start = self.start
         self._owner.ask(
             ContentSeen(

@@ -15,7 +15,7 @@ import pytest
 
 from exo_supervisor.cli.verbs import PROGRAM
 from exo_supervisor.demo import Cloud, Disease, ExoNode
-from tests.app import test_tokens, test_verbs
+from tests.app import test_hud, test_tokens, test_verbs
 from tests.app.world import (
     CLOUD_MODEL,
     EXO_MODEL,
@@ -29,7 +29,7 @@ from tests.app.world import (
     run,
     until,
 )
-from tests.cli import test_connect, test_parse
+from tests.cli import test_connect, test_inspection, test_ledger, test_parse
 from tests.rehearse import test_drill
 
 SOURCE = Path(__file__).parents[2] / "exo_supervisor"
@@ -200,6 +200,9 @@ LEADS = {
     "drill": [test_drill],
     "connect": [test_connect],
     "token": [test_tokens],
+    "ledger": [test_ledger],
+    "hud": [test_hud],
+    "inspect": [test_inspection],
     "--help": [test_parse.test_help_fits_one_screen],
 }
 

@@ -66,7 +66,7 @@ def open_file(path: Path) -> sqlite3.Connection:
     if version > len(STEPS):
         raise LedgerError(
             f"{path} is of version {version}, and this program writes {len(STEPS)}",
-            "install the newer exo-supervisor again, or move that file away",
+            "install the newer version again, or move that file away",
         )
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
     try:
