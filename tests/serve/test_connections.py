@@ -169,7 +169,9 @@ async def test_only_who_has_the_token_shows_it_and_each_is_counted_out() -> None
             async with await anyio.connect_tcp(HOST, where) as stream:
                 await answered(stream, token.encode(), request)
             assert door.shown == shown
-    assert door.gone == 3
+    with anyio.fail_after(60):
+        while door.gone < 3:  # noqa: ASYNC110 -- nobody tells
+            await anyio.sleep(0.001)
 
 
 @pytest.mark.real_time
