@@ -53,6 +53,8 @@ _FAULTS = {
     None: Fault.REJECTED,
 }
 _NOT_PLACED = ("No instance found", "Unsupported model")
+MOST_DETAILS = 16
+"""Of an error's details, in which a wait is looked for."""
 
 
 class Said(Struct, frozen=True):
@@ -119,7 +121,7 @@ def _name(code: object) -> str | None:
 
 def _with_delay(words: Said, details: list[object]) -> Said:
     """Take in when to come again, as Google says it (`retryDelay`, as `36s`) or as words say it."""
-    delays = (as_object(each).get("retryDelay") for each in details[:16])
+    delays = (as_object(each).get("retryDelay") for each in details[:MOST_DETAILS])
     texts = (delay.removesuffix("s") for delay in delays if isinstance(delay, str))
     delay = next((s for text in texts if (s := seconds(text)) is not None), words.retry_after)
     delay = _delay(words.message) if delay is None else delay

@@ -109,6 +109,8 @@ def test_each_prompt_of_a_completion_gets_as_many_texts_as_the_row_says() -> Non
     assert filled.n == 6
     said = read_completions(msgspec.json.encode({**asked, "n": 1}))
     assert fill(said, raws(n=2)) is said
+    most = read_completions(msgspec.json.encode({"model": "m", "prompt": ["a", "b"]}))
+    assert fill(most, raws(n=64)).n == 128
     with pytest.raises(BadRequestError, match="more than 128 answers"):
         fill(read_completions(msgspec.json.encode(asked)), raws(n=43))
 

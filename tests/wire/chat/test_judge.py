@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exo_supervisor.core.outcomes import Failure, Fault
-from exo_supervisor.wire.chat.judge import in_band, judge, said
+from exo_supervisor.wire.chat.judge import MOST_DETAILS, in_band, judge, media_of, said
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 JSON = "application/json"
@@ -247,3 +247,20 @@ def test_a_429_speaks_of_the_key_unless_it_speaks_of_the_server(
     found = judge(status, "application/json", {}, body, exo=exo, now_wall=0.0)
     assert found is not None
     assert found.of_key == of_key
+
+
+def test_a_wait_is_looked_for_in_so_many_details_and_no_more() -> None:
+    for before, wait in ((MOST_DETAILS - 1, 36.0), (MOST_DETAILS, None)):
+        details: list[object] = [{}] * before + [{"retryDelay": "36s"}]
+        failure = judged(429, {"error": {"message": "x", "details": details}})
+        assert failure.retry_after == wait
+
+
+def test_an_answer_of_another_kind_is_named_or_is_said_to_have_none() -> None:
+    for content_type, words in (
+        ("text/html", "is text/html, not"),
+        ("", "is no content type, not"),
+    ):
+        told = media_of(content_type, "")
+        assert isinstance(told, Failure)
+        assert words in told.message
