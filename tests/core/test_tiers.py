@@ -145,8 +145,10 @@ def test_the_first_choice_is_not_kept_from_the_probe_of_a_rested_breaker() -> No
     story.up("c:1")
     story.read("c:1", "m")
     story.wait(30.0)
+    story.said.clear()
     found = {told(story.ask(f"s{draw}", draw=draw))[0] for draw in (0.0, 0.3, 0.6, 0.99)}
     assert found == {"start b:1 m", "start c:1 m"}
+    assert "breaker_half_opened" in story.names()
 
 
 def test_no_more_attempts_in_a_tier_than_allowed() -> None:

@@ -8,7 +8,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-Pico = Annotated[int, Meta(ge=0, le=10**18)]
+MOST = 10**18
+"""Pico-units: a million of the currency, for one token or one request."""
+Pico = Annotated[int, Meta(ge=0, le=MOST)]
 
 
 class Tokens(Struct, frozen=True, gc=False):

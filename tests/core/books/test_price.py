@@ -1,10 +1,11 @@
 """What a request costs: exact, by classes of tokens, and never more than what was reckoned with."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.core.books.price import Price, Tokens
+from exo_supervisor.core.books.price import MOST, Price, Tokens
 
 PICO = 10**12
 PLAIN = Price(input=3_000_000, output=15_000_000)
@@ -48,3 +49,10 @@ def test_no_use_of_so_many_tokens_costs_more_than_the_most(
     tokens = Tokens(prompt, completion, cached, write, hour, reasoning)
     assert 0 <= FULL.cost(tokens) <= FULL.most(prompt, completion)
     assert 0 <= PLAIN.cost(tokens) == PLAIN.most(prompt, completion)
+
+
+def test_a_price_has_a_bound_to_the_last_pico_unit() -> None:
+    assert msgspec.convert({"input": MOST, "output": 0}, Price).input == MOST
+    for wrong in (MOST + 1, -1):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert({"input": wrong, "output": 0}, Price)
