@@ -13,7 +13,8 @@ from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import cell, clean, note, on_terminal, raw, write
 from exo_supervisor.cli.waiting import Waiting
 from exo_supervisor.client.chat import Chat
-from exo_supervisor.client.http import Answer, CutError
+from exo_supervisor.client.errors import CutError
+from exo_supervisor.client.http import Answer
 from exo_supervisor.client.json_object import Fields
 
 AGAIN = "run it again; exo-supervisor why {id} tells what failed"

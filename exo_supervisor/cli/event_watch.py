@@ -9,7 +9,7 @@ from exo_supervisor.cli.http import asked
 from exo_supervisor.cli.json_view import parse_object
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.top_view import Picture
-from exo_supervisor.client.http import CutError
+from exo_supervisor.client.errors import CutError
 from exo_supervisor.client.json_object import Fields, count, objects, read_object
 
 EVENTS = "/supervisor/events"

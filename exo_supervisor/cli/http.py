@@ -7,8 +7,9 @@ from exo_supervisor.cli import locate
 from exo_supervisor.cli.errors import UNREACHABLE, CutError, VerbError
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import cell
-from exo_supervisor.client import http
-from exo_supervisor.client.http import Answer, NoAnswerError, RefusedError
+from exo_supervisor.client import errors, http
+from exo_supervisor.client.errors import NoAnswerError, RefusedError
+from exo_supervisor.client.http import Answer
 
 ANSWER_TIMEOUT = 5.0
 _NEXT = {
@@ -54,7 +55,7 @@ def asked(
         ) from error
     except RefusedError as error:
         raise _refused(arguments, error) from error
-    except http.CutError as error:
+    except errors.CutError as error:
         raise CutError(error.message, why=[error.why]) from error
 
 

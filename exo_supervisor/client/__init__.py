@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from exo_supervisor.client.asynchronous import AsyncClient, AsyncStream
     from exo_supervisor.client.calls import Completion, Served
-    from exo_supervisor.client.http import AnswerError, CutError, NoAnswerError, RefusedError
+    from exo_supervisor.client.errors import AnswerError, CutError, NoAnswerError, RefusedError
     from exo_supervisor.client.synchronous import Client, Stream
 
 __all__ = [
@@ -32,7 +32,7 @@ _MODULES = {
     **dict.fromkeys(("AsyncClient", "AsyncStream"), "asynchronous"),
     **dict.fromkeys(("Client", "Stream"), "synchronous"),
     **dict.fromkeys(("Completion", "Served"), "calls"),
-    **dict.fromkeys(("AnswerError", "CutError", "NoAnswerError", "RefusedError"), "http"),
+    **dict.fromkeys(("AnswerError", "CutError", "NoAnswerError", "RefusedError"), "errors"),
 }
 
 

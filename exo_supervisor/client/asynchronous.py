@@ -21,7 +21,8 @@ from exo_supervisor.client.calls import (
     read_view,
 )
 from exo_supervisor.client.chat import content_of
-from exo_supervisor.client.http import OK, CutError, NoAnswerError, RefusedError, Response
+from exo_supervisor.client.errors import CutError, NoAnswerError, RefusedError
+from exo_supervisor.client.http import OK, Response
 from exo_supervisor.client.json_object import Fields
 
 T = TypeVar("T")

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from exo_supervisor.client.chat import Chat
-from exo_supervisor.client.http import Address, CutError, Response, request
+from exo_supervisor.client.errors import CutError
+from exo_supervisor.client.http import Address, Response, request
 from exo_supervisor.client.json_object import Fields, count, fields, objects, read_object
 from exo_supervisor.client.locate import address_of, socket_paths
 

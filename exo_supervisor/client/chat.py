@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from exo_supervisor.client.http import OK, CutError, RefusedError
+from exo_supervisor.client.errors import CutError, RefusedError
+from exo_supervisor.client.http import OK
 from exo_supervisor.client.json_object import Fields, count, fields, objects, read_object
 
 MAX_LINE_BYTES = 9 * 1024 * 1024

@@ -18,6 +18,7 @@ from exo_supervisor.client.calls import (
     read_view,
 )
 from exo_supervisor.client.chat import content_of
+from exo_supervisor.client.errors import NoAnswerError
 from exo_supervisor.client.http import Answer, Response
 from exo_supervisor.client.json_object import Fields
 
@@ -86,7 +87,7 @@ class Client(Caller):
                 return http.connect(address, self.timeout or http.CONNECT_TIMEOUT)
             except OSError as error:
                 tried.append(f"{http.spelled(address)}: {http.reason_of(error)}")
-        raise http.NoAnswerError("; ".join(tried))
+        raise NoAnswerError("; ".join(tried))
 
 
 class Stream(Streaming):

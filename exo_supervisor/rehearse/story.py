@@ -6,7 +6,7 @@ from typing import cast
 import anyio
 from msgspec import Struct
 
-from exo_supervisor.client.http import AnswerError
+from exo_supervisor.client.errors import AnswerError
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.rehearse.stage import MODEL, Stage
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exo_supervisor.client import chat as module
 from exo_supervisor.client.chat import Chat
-from exo_supervisor.client.http import CutError
+from exo_supervisor.client.errors import CutError
 
 SAYS = {"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}]}
 DONE = b"data: [DONE]\n\n"

@@ -10,17 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.client.http import (
-    MAX_HEAD_BYTES,
-    AnswerError,
-    CutError,
-    NoAnswerError,
-    RefusedError,
-    Response,
-    connect,
-    request,
-    send,
-)
+from exo_supervisor.client.errors import AnswerError, CutError, NoAnswerError, RefusedError
+from exo_supervisor.client.http import MAX_HEAD_BYTES, Response, connect, request, send
 
 GET = request("GET", "/supervisor/status")
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Request-Id: 7\r\n\r\nhello"

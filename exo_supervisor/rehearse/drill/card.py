@@ -6,7 +6,7 @@ from functools import partial
 import anyio
 from msgspec import Struct
 
-from exo_supervisor.client.http import AnswerError
+from exo_supervisor.client.errors import AnswerError
 from exo_supervisor.rehearse.drill.acts import ACTS
 from exo_supervisor.rehearse.drill.ground import Ground, ready, set_up
 from exo_supervisor.rehearse.drill.plan import Plan

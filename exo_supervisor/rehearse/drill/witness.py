@@ -11,7 +11,8 @@ import anyio
 import msgspec
 from msgspec import Struct
 
-from exo_supervisor.client.http import AnswerError, Response, request
+from exo_supervisor.client.errors import AnswerError
+from exo_supervisor.client.http import Response, request
 from exo_supervisor.demo import text
 
 TOKENS = 12
