@@ -19,10 +19,11 @@ from exo_supervisor.http.connect import (
     connect,
     set_user_timeout,
 )
-from exo_supervisor.http.connection import Connection, State
+from exo_supervisor.http.connection import Connection
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.pool import Pool
 from exo_supervisor.http.resolver import IpAddress, Resolver
+from exo_supervisor.http.state import State
 from exo_supervisor.http.url import Origin, Proxy, split_url
 
 _METHODS: Final = frozenset({"GET", "POST", "DELETE"})

@@ -15,13 +15,13 @@ A connection on which anything comes while it is idle, or behind an answer's end
 
 import asyncio
 from collections.abc import Callable
-from enum import Enum
 from select import POLLIN, poll
 from socket import socket
 from typing import TYPE_CHECKING, Final, cast
 
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage, name_fault
 from exo_supervisor.http.response_reader import Outcome, ResponseReader
+from exo_supervisor.http.state import State
 
 if TYPE_CHECKING:
     from exo_supervisor.http.call import Call, Key
@@ -38,16 +38,6 @@ LEAVE_BYTES: Final = 65_536
 """Bytes that may come in them."""
 _FORGOTTEN: Final = frozenset({NetworkFault.RESET, NetworkFault.TIMEOUT})
 """What a connection that was kept ends in when the other side had closed it before."""
-
-
-class State(Enum):
-    """What a connection is doing."""
-
-    IDLE = "idle"
-    SENDING = "sending"
-    READING = "reading"
-    LEAVING = "leaving"
-    CLOSED = "closed"
 
 
 # A member of an Enum costs a look-up by its class each time.

@@ -8,9 +8,10 @@ from anyio.abc import SocketStream
 from exo_supervisor.http.ask import TooLongError, ask
 from exo_supervisor.http.call import Call
 from exo_supervisor.http.client import Client
-from exo_supervisor.http.connection import LEAVE_BYTES, State
+from exo_supervisor.http.connection import LEAVE_BYTES
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.resolver import IpAddress
+from exo_supervisor.http.state import State
 from tests.http.serving import HEAD, Server, Talker, serving
 from tests.http.wire import KEY, Heard, Wired
 

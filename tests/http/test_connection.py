@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exo_supervisor.http import response_reader
 from exo_supervisor.http.call import Call
-from exo_supervisor.http.connection import LARGE_READ, PART, State
+from exo_supervisor.http.connection import LARGE_READ, PART
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.response_reader import (
     MAX_HEAD_BYTES,
@@ -19,6 +19,7 @@ from exo_supervisor.http.response_reader import (
     Outcome,
     ResponseReader,
 )
+from exo_supervisor.http.state import State
 from tests.http.wire import KEY, Heard, Wired
 
 ASK = b"GET / HTTP/1.1\r\nhost: n:1\r\n\r\n"
