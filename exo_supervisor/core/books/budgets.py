@@ -17,13 +17,12 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct, structs
 
+from exo_supervisor.core.books.account import EMPTY, Account, fits, hold, reached, settle
 from exo_supervisor.core.books.amount import digits_of
 from exo_supervisor.core.effects import Announce, say
 from exo_supervisor.core.names import ProviderName, RequestId
 from exo_supervisor.core.policy import NO_LIMITS, Limits, Policy
 
-MARKS = (50, 80, 95)
-"""Percents of a limit at which somebody is warned."""
 MAX_SESSIONS = 4096
 """Sessions that are remembered; the one that was used longest ago makes room."""
 KEPT = 7 * 86_400.0
@@ -31,42 +30,6 @@ KEPT = 7 * 86_400.0
 
 BudgetScope = Literal["house", "client", "provider", "session"]
 Span = Literal["day", "month", "session", "requests"]
-
-
-class Account(Struct, frozen=True, gc=False):
-    """What is spent, and what is held for attempts under way.
-
-    `told` is the last mark that somebody was told of; `refused`: and that it refused an attempt.
-    """
-
-    spent: int = 0
-    held: int = 0
-    told: int = 0
-    refused: bool = False
-
-
-EMPTY = Account()
-
-
-def fits(account: Account, limit: int, most: int) -> bool:
-    """Say whether an attempt that may cost so much can be paid."""
-    return account.spent + account.held + most <= limit
-
-
-def hold(account: Account, most: int) -> Account:
-    """Keep what an attempt may cost from all others."""
-    return Account(account.spent, account.held + most, account.told, account.refused)
-
-
-def settle(account: Account, held: int, cost: int) -> Account:
-    """Put what an attempt did cost in the place of what was held for it."""
-    spent, held = account.spent + cost, account.held - held
-    return Account(spent, held, account.told, account.refused)
-
-
-def reached(account: Account, limit: int) -> int:
-    """Return the highest mark that was reached, 0 for none."""
-    return max((mark for mark in MARKS if 100 * account.spent >= mark * limit), default=0)
 
 
 class Line(NamedTuple):

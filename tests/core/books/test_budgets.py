@@ -10,19 +10,15 @@ from hypothesis import stateful as sm
 from hypothesis import strategies as st
 from msgspec import structs
 
-from exo_supervisor.core.books import budgets as books
+from exo_supervisor.core.books.account import EMPTY, Account, fits, hold, reached, settle
 from exo_supervisor.core.books.budgets import (
-    EMPTY,
     KEPT,
     MAX_SESSIONS,
-    Account,
     Budgets,
     Calendar,
     Line,
     Payer,
     Spent,
-    fits,
-    reached,
 )
 from exo_supervisor.core.names import ProviderName, RequestId
 from exo_supervisor.core.policy import NO_LIMITS, BudgetRules, ClientRule, Cloud, Limits, Policy
@@ -87,7 +83,7 @@ def test_what_is_spent_and_held_stays_within_the_limit(
 
 
 def test_an_attempts_cost_takes_the_place_of_what_was_held() -> None:
-    account = books.settle(books.hold(Account(10, 5, 50, refused=True), 20), 20, 3)
+    account = settle(hold(Account(10, 5, 50, refused=True), 20), 20, 3)
     assert account == Account(13, 5, 50, refused=True)
 
 
