@@ -44,6 +44,7 @@ from typing import Any, Literal
 
 from exo_supervisor.core.alarms import Alarms
 from exo_supervisor.core.books.book import Prices
+from exo_supervisor.core.breakers.transitions import announced
 from exo_supervisor.core.effects import Announce, Effect, say
 from exo_supervisor.core.events import (
     AddressesRead,
@@ -84,7 +85,6 @@ from exo_supervisor.core.names import ClusterKey, RequestId
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.catalog import Catalog
 from exo_supervisor.core.requests.dispatch import Dispatch
-from exo_supervisor.core.requests.settlement import announced
 from exo_supervisor.core.requests.vouching import is_dead
 from exo_supervisor.core.tables import Tables
 

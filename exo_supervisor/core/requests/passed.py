@@ -9,6 +9,7 @@ from itertools import islice
 
 from msgspec.structs import asdict
 
+from exo_supervisor.core.breakers.transitions import evidence_of
 from exo_supervisor.core.choice import HOME, Choice, Passed
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.names import ModelId
@@ -16,7 +17,6 @@ from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import Block
 from exo_supervisor.core.requests.catalog import Route, Tier
 from exo_supervisor.core.requests.request import Attempt, RequestState
-from exo_supervisor.core.requests.settlement import evidence_of
 from exo_supervisor.core.tables import Tables
 
 MOST_PASSED = 16

@@ -4,10 +4,9 @@ That is breakers, seats, busy marks, times, quirks, absences, declines and keys;
 whom it has met. What it does next, `next_step` decides.
 """
 
-from collections.abc import Iterable
-
 from exo_supervisor.core.breakers.automaton import Mark
 from exo_supervisor.core.breakers.table import Change, Failed, Key
+from exo_supervisor.core.breakers.transitions import announced
 from exo_supervisor.core.effects import Announce, Effect, ReadPlacement
 from exo_supervisor.core.events import AttemptSettled, ContentSeen
 from exo_supervisor.core.load.allowance import spent_for
@@ -266,41 +265,3 @@ class Settlement:
     ) -> Change | None:
         key, epoch = permit
         return self._tables.breakers.settle(key, epoch, mark, now, draw, failed=failed, owed=owed)
-
-
-def announced(now: float, *changes: Change | None, by: RequestId | None = None) -> list[Effect]:
-    """Announce what changed, and by which request."""
-    return [_announce(change, by, now) for change in changes if change is not None]
-
-
-def _announce(change: Change, by: RequestId | None, now: float) -> Announce:
-    """Put a breaker's transition into a log line's terms; `rest` in seconds from now."""
-    target, model = change.key
-    facts: dict[str, object] = {
-        "target": target,
-        "model": model,
-        "reason": change.cell.reason.value,
-        "last": change.cell.last,
-    }
-    if (ends := change.cell.rest_ends()) is not None:
-        facts["rest"] = round(max(0.0, ends - now), 3)
-    if by is not None:
-        facts["request_id"] = by
-    if change.failures:
-        facts["evidence"] = evidence_of(change.failures, now)
-    names = {"open": "breaker_opened", "half_open": "breaker_half_opened"}
-    name = names.get(change.now, "breaker_closed")
-    return Announce(level="warning" if change.now == "open" else "info", name=name, facts=facts)
-
-
-def evidence_of(failures: Iterable[Failed], now: float) -> list[dict[str, object]]:
-    """Put failures into a log line's terms; `ago` in seconds."""
-    return [
-        {
-            "fault": each.fault,
-            "status": each.status or None,
-            "ago": round(now - each.at, 3),
-            "request_id": each.request,
-        }
-        for each in failures
-    ]
