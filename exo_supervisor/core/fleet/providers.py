@@ -1,5 +1,6 @@
 """Which providers there are, which models they list, and whether their keys still work."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct, field, structs
@@ -33,10 +34,8 @@ class Provider(Struct):
     cloud: Cloud
     listed: dict[ModelId, None]
     own: dict[ModelId, None] = field(default_factory=dict[ModelId, None])
-    contexts: dict[ModelId, int] = field(default_factory=dict[ModelId, int])
-    capabilities: dict[ModelId, tuple[str, ...]] = field(
-        default_factory=dict[ModelId, tuple[str, ...]]
-    )
+    contexts: Mapping[ModelId, int] = {}
+    capabilities: Mapping[ModelId, tuple[str, ...]] = {}
     looked: bool = False
     why: str = ""
     keys: list[Key] = field(default_factory=list[Key])
@@ -148,8 +147,8 @@ class Clouds:
         self,
         name: ProviderName,
         models: tuple[ModelId, ...],
-        contexts: dict[ModelId, int] | None = None,
-        capabilities: dict[ModelId, tuple[str, ...]] | None = None,
+        contexts: Mapping[ModelId, int] | None = None,
+        capabilities: Mapping[ModelId, tuple[str, ...]] | None = None,
     ) -> None:
         """Take a provider's own list in; what was configured for it limits the list."""
         provider = self.providers[name]
