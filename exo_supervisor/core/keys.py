@@ -14,8 +14,11 @@ _LEAST = 8
 
 _PREFIXES = (
     r"[spr]k-|[spr]k_|gsk_|hf_|AIza|r8_|xai-|pplx-|nvapi-|ghp_|gho_|github_pat_|glpat-|"
-    r"exs_|xox[abprs]-|AKIA|fw_|tgp_v1_|csk-|co_|eyJ[A-Za-z0-9_-]{8,}\.|ya29\."
+    r"exs_|xox[abprs]-|AKIA|fw_|tgp_v1_|csk-|co_|ya29\.|"
+    r"eyJ(?:[A-Za-z0-9_-]{8,255}+\.|[A-Za-z0-9_-]{256})"
 )
+"""Of a JWT no further than so many characters are looked at for its dot: whoever repeats its begin
+would else have each repetition looked at to the end of all."""
 _SHAPES = (
     rf"(?i)(?<![A-Za-z0-9])(?:{_PREFIXES})[A-Za-z0-9_.~+/=*…-]{{8,}}"
     r"|(?<![A-Za-z])bearer[ \t:=]+(?!token\b|auth)[^\s\"',;]{8,}"
@@ -57,16 +60,20 @@ class Keys:
     def hide(self, text: str) -> str:
         """Take out our own keys, also if only the beginning of one is left, and all key shapes."""
         for key in self._keys:
-            at = text.find(key[:_LEAST])
-            while at >= 0:
-                text = text[:at] + HIDDEN + text[at + _shared(text, at, key) :]
-                at = text.find(key[:_LEAST], at + len(HIDDEN))
+            text = _without(text, key)
         return hide_shapes(text)
 
 
-def _shared(text: str, at: int, key: str) -> int:
-    """Count the characters of a key that stand in a text from a place on."""
-    end = len(key)
-    while not text.startswith(key[:end], at):
-        end -= 1
-    return end
+def _without(text: str, key: str) -> str:
+    """Take a key out in one walk: a text may be full of its begin, which many keys have alike."""
+    begin, parts = 0, list[str]()
+    while (at := text.find(key[:_LEAST], begin)) >= 0:
+        parts += text[begin:at], HIDDEN
+        begin = at + _shared(text[at : at + len(key)], key)
+    return "".join((*parts, text[begin:]))
+
+
+def _shared(text: str, key: str) -> int:
+    """Count the characters with which both begin."""
+    both = zip(text, key, strict=False)
+    return next((at for at, (one, other) in enumerate(both) if one != other), len(text))

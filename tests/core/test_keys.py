@@ -1,5 +1,7 @@
 """No key that we hold, and nothing that looks like one, stays in a text."""
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +37,31 @@ def test_plain_words_stay(text: str) -> None:
 def test_of_our_own_not_even_a_beginning_stays(before: str, after: str, cut: int) -> None:
     hidden = KEYS.hide(f"{before}{OURS[:cut]}{after}")
     assert OURS[:8] not in hidden
+
+
+def test_a_key_that_repeats_its_own_begin_is_taken_out_whole() -> None:
+    key = "01234567" * 2 + "tail"
+    assert Keys([key]).hide(f"{key}, {key[:16]}!") == f"{HIDDEN}, {HIDDEN}!"
+
+
+@pytest.mark.parametrize("dots", ["", "."])
+@pytest.mark.parametrize("length", [8, 255, 256, 600])
+def test_a_jwt_is_known_by_its_dot_or_by_its_length(length: int, dots: str) -> None:
+    text = f"eyJ{'a' * length}{dots}{'b' * 8}"
+    taken_out = dots or length + 8 >= 256 + 8
+    assert hide_shapes(text) == (HIDDEN if taken_out else text)
+
+
+@pytest.mark.parametrize("piece", ["eyJ-", "eyJaaaaaaaa-", "eyJaaaaaaaa_eyJ ", "sk-or-v1 "])
+def test_whoever_repeats_the_begin_of_a_key_costs_no_more_for_it(piece: str) -> None:
+    keys = Keys(["sk-or-v1-0123456789"])
+
+    def cost(times: int) -> float:
+        began = process_time()
+        keys.hide(piece * times)
+        return process_time() - began
+
+    assert min(cost(4_000) for _ in range(3)) < 32 * max(min(cost(500) for _ in range(3)), 1e-4)
 
 
 def test_each_time_that_a_key_stands_there() -> None:
