@@ -37,6 +37,7 @@ from exo_supervisor.serve.upstream import dialect_of
 from exo_supervisor.views.booked import Reservation
 from exo_supervisor.views.request_done import AttemptDone, RequestDone, RequestLine, in_micros
 from exo_supervisor.wire.chat.echo import without_request
+from exo_supervisor.wire.chat.extent import extent_of
 from exo_supervisor.wire.chat.judge import Media
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.request import ChatRequest
@@ -122,7 +123,7 @@ class Exchange:
                 demands=chat.demands, native_demands=chat.native_demands, dialect=chat.dialect,
                 hazards=chat.hazards, size=len(chat.prompt), client=self.record.client,
                 session=self.session, mid_turn=bool(self.session) and is_mid_turn(chat),
-                extent=(self._owner.size, chat.max_tokens or 0, chat.n or 1),
+                extent=extent_of(chat, self._owner.size),
             )
         )  # fmt: skip
         self._obey()

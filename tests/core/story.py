@@ -171,6 +171,7 @@ class Story:
         body: int = 0,
         max_tokens: int = 0,
         choices: int = 1,
+        unpriced: str = "",
     ) -> list[Effect]:
         """Let a client ask; the deadline is in seconds from now."""
         return self.tell(
@@ -189,7 +190,7 @@ class Story:
                 client=client,
                 session=session,
                 mid_turn=mid_turn,
-                extent=(body, max_tokens, choices),
+                extent=(body, max_tokens, choices, unpriced),
             )
         )
 

@@ -106,6 +106,14 @@ def test_where_nothing_else_can_serve_the_client_is_told_until_when() -> None:
     assert told(ask(story, "t", max_tokens=9)) == ["start p x"]
 
 
+def test_a_field_that_has_another_model_answer_has_no_price() -> None:
+    story = house(limited(ONE_CLOUD, day=MOST))
+    said = refusal(ask(story, unpriced="models"))
+    assert (said.status, said.code, said.retry_after) == (402, "budget_spent", None)
+    assert "the price of what models asks for at p" in said.message
+    assert told(ask(story, "s")) == ["start p x"]
+
+
 def test_a_request_that_alone_is_too_large_is_told_so() -> None:
     rules = structs.replace(ONE_CLOUD, clients=(ClientRule("anna", budget=Limits(month=MOST - 1)),))
     said = refusal(ask(house(rules), client="anna", max_tokens=0))

@@ -20,8 +20,9 @@ class RequestArrived(BaseEvent, frozen=True, kw_only=True):
     target, and the kind of that value; `size` are the bytes of the prompt; `draw` is a random
     number in [0, 1); `client` names the rule of who asks; `session` tells conversations apart,
     where it is not 0; `mid_turn`: the last word is a tool's, not the user's. `extent` are the bytes
-    of all that it says, the tokens that it allows each answer, 0 for any number, and how many
-    answers it wants: one argument, since Python calls with over 15 names five times as slowly.
+    of all that it says, the tokens that it allows each answer, 0 for any number, how many answers
+    it wants, and the field that asks for what has another price: one argument, since Python calls
+    with over 15 names five times as slowly.
     """
 
     request: RequestId
@@ -38,7 +39,7 @@ class RequestArrived(BaseEvent, frozen=True, kw_only=True):
     client: str = "default"
     session: int = 0
     mid_turn: bool = False
-    extent: tuple[int, int, int] = (0, 0, 1)
+    extent: tuple[int, int, int, str] = (0, 0, 1, "")
 
 
 class ContentSeen(BaseEvent, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ _SOON = 1.0
 def most_of(
     event: RequestArrived, provider: ProviderName, model: ModelId, tables: Tables
 ) -> int | None:
-    """Return the most that an attempt can cost; None where nobody knows the model's price.
+    """Return the most that an attempt can cost; None where nobody knows the price.
 
     A token of a text has one byte at least, so that all of a request's bytes are more tokens than
     its prompt can have, templates and tools included; and no prompt and no answer is longer than
@@ -30,10 +30,10 @@ def most_of(
     charges beyond tokens and requests.
     """
     price = tables.prices.of(provider, model, tables.budgets.calendar.utc_day)
-    if price is None:
+    body, max_tokens, answers, unpriced = event.extent
+    if price is None or unpriced:
         return None
     context = tables.context(provider, model)
-    body, max_tokens, answers = event.extent
     limits = [limit for limit in (max_tokens, context) if limit > 0]
     answer = 0 if "embeddings" in event.demands else min(limits, default=UNSAID)
     prompt = min(body, context) if context else body
@@ -76,7 +76,11 @@ def over_budget(
     if lack.until == -inf:
         return _busy()
     retry_after = None if lack.until == inf else float(max(1, ceil(lack.until - now)))
-    text = _unknown(model, provider) if lack.most is None else _short(lack, event, tables)
+    text = (
+        _unknown(model, provider, event.extent[3])
+        if lack.most is None
+        else _short(lack, event, tables)
+    )
     return Refusal(402, "budget_spent", text, retry_after=retry_after)
 
 
@@ -97,7 +101,12 @@ def _busy() -> Refusal:
     return Refusal(503, "overloaded", text, retry_after=_SOON)
 
 
-def _unknown(model: ModelId, provider: ProviderName) -> str:
+def _unknown(model: ModelId, provider: ProviderName, field: str) -> str:
+    if field:
+        return (
+            f"nobody knows the price of what {field} asks for at {provider}, and there is a "
+            f'budget: leave {field} out, or set budget.unknown_price = "allow"'
+        )
     return (
         f"nobody knows the price of {model!r} at {provider}, and there is a budget: "
         'add a [[price]] for it, or set budget.unknown_price = "allow"'
