@@ -23,6 +23,8 @@ LARGEST = 64 * 1024 * 1024
 _IDS = ("generation_id", "response_id", "id")
 _COSTS = ("cost_total", "total_cost", "cost")
 _TIMES = ("created_at", "ts", "date")
+_MOST_DIGITS = 40
+"""Of an amount, before the point and behind it."""
 _SHOWN = 20
 """Answers of one kind that are named."""
 _EXAMPLE = "exo-supervisor ledger reconcile openrouter_activity.csv --target openrouter"
@@ -105,14 +107,21 @@ def read_list(path: Path) -> dict[str, Theirs]:
             text = f"row {number} has no id ({', '.join(_IDS)}) with a cost ({', '.join(_COSTS)})"
             hint = "export single answers: sums by day name none"
             raise _no_list(path, text, hint)
-        try:
-            amount = Decimal(cost)
-        except InvalidOperation:
-            amount = Decimal("nan")
-        if not amount.is_finite():
+        amount = _cost(cost)
+        if amount is None:
             raise _no_list(path, f"row {number} has a cost that is no number", "mend that row")
-        found[name] = Theirs(amount, _first(row, _TIMES)[:10])
+        before = found[name].cost if name in found else 0  # each row of it is charged
+        found[name] = Theirs(before + amount, _first(row, _TIMES)[:10])
     return found
+
+
+def _cost(digits: str) -> Decimal | None:
+    """Read an amount, be it of a refund; None: it is none, or none that could be added up."""
+    try:
+        amount = Decimal(digits if len(digits) <= _MOST_DIGITS else "nan")
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and abs(amount.adjusted()) <= _MOST_DIGITS else None
 
 
 def _of_json(path: Path, text: str) -> list[Fields]:
@@ -130,9 +139,10 @@ def _of_json(path: Path, text: str) -> list[Fields]:
 
 def _of_csv(path: Path, text: str) -> list[Fields]:
     import csv
+    from io import StringIO
 
     try:
-        return [dict(row) for row in csv.DictReader(text.splitlines())]
+        return [dict(row) for row in csv.DictReader(StringIO(text, newline=""))]
     except csv.Error:
         raise _no_list(path, "it is no CSV", "save it as it came") from None
 

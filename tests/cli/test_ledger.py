@@ -133,6 +133,9 @@ def test_lists_in_json_are_read_and_one_provider_needs_no_name(
         ("date,model,cost\n2026-11-22,m,0.1\n", "row 1 has no id"),
         ("id,cost\ngen-1,much\n", "row 1 has a cost that is no number"),
         ("id,cost\ngen-1,NaN\n", "row 1 has a cost that is no number"),
+        ("id,cost\ngen-1,1e999999999\n", "row 1 has a cost that is no number"),
+        ("id,cost\ngen-1,1e-999999999\n", "row 1 has a cost that is no number"),
+        (f"id,cost\ngen-1,0.{'1' * 400}\n", "row 1 has a cost that is no number"),
         ('{"data": [', "it is no JSON"),
         ('{"data": [{"amount": {"value": 0.06}, "line_item": null}]}', "row 1 has no id"),
     ],
@@ -144,6 +147,19 @@ def test_what_names_no_answers_is_no_list(
     file.write_text(content)
     assert service.main("ledger", "reconcile", str(file)) == 1
     assert why in capsys.readouterr().err
+
+
+def test_what_is_charged_twice_differs_and_a_text_may_have_lines(
+    service: Service, capsys: Out, tmp_path: Path
+) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(
+        'id,cost,note\r\ngen-1,0.1,"a\vb\u2028c\nd"\r\ngen-2,0.2,\r\ngen-2,0.2,\r\n', newline=""
+    )
+    service.says("GET /supervisor/status", {"providers": [{"name": "openrouter"}]})
+    attempts(service, "target=openrouter", booked("gen-1", "0.1"), booked("gen-2", "0.2", 2))
+    assert service.main("ledger", "reconcile", str(file)) == 1
+    assert "gen-2  ours 0.2  theirs 0.4\n1 answers" in capsys.readouterr().out
 
 
 def test_a_file_that_is_not_there_and_words_that_are_none(service: Service, capsys: Out) -> None:
