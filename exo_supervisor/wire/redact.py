@@ -1,7 +1,8 @@
 """What was said between a client and a target, made fit for a person's eyes: without its keys.
 
 `hide` takes keys out of plain text. Here is what plain text does not show: a key whose characters
-are escaped, and one that a stream brings in pieces, an event each.
+are escaped, one that a stream brings in pieces, an event each, and one that has no shape but a name
+before it, as a tool's `authorization_token` or a URL's `api_key`.
 """
 
 import re
@@ -17,6 +18,17 @@ Hide = Callable[[str], str]
 SECRET = "[secret]"  # noqa: S105 -- what stands in a secret's place
 _NAMES = ("auth", "key", "token", "secret", "cookie", "passw", "credential", "signature")
 """What stands in the name of a header whose value nobody is shown."""
+_NAMED = (
+    r"(?i)((?:authoriz|auth[_-]|api[_-]?key|secret(?!ar|ion)|passw|credential|cookie)[\w-]{0,40}"
+    r"|(?<=[\w-])token|(?<=[?&])(?:token|key|sig|code)(?==))(\\{0,4}[\"']?\s{0,4}[:=]\s{0,4}"
+    r"(?:(\\{1,4}[\"'])|([\"']))?)(?:(?:bearer|basic|token)[ \t]+)?"
+    r"(?(3)(?:[^\"\\]|\\[^\"\\])+|(?(4)(?:[^\"\\]|\\.)+"
+    r"|(?!(?:null|true|false|[\d.]+)(?![\w-]))[^\s\"'\\,;&<>{}\[\]]+))"
+    r"|(?<=://)[^\s\"\\/@:]{0,200}:[^\s\"\\/@]{1,200}(?=@)"
+)
+"""A name behind which a secret stands, and the secret, quoted or not; or who may into a URL."""
+_SPAN = 512
+"""Characters of the above, but for all of a long secret."""
 _WINDOW = 16_384
 """Characters that are gone through at once: the search lets nobody else run meanwhile."""
 _MAX_DEPTH = 64
@@ -29,6 +41,11 @@ def _escapes() -> re.Pattern[str]:
 
 
 @cache
+def _named() -> re.Pattern[str]:
+    return re.compile(_NAMED)
+
+
+@cache
 def _gap() -> re.Pattern[str]:
     return re.compile(r'(?i)(?<!bearer)(?<![ \t:=])[ "\n]')
 
@@ -36,9 +53,25 @@ def _gap() -> re.Pattern[str]:
 def redact_headers(headers: Iterable[tuple[str, str]], hide: Hide) -> dict[str, str]:
     """Show headers by their names in lower case; secret ones by their names alone."""
     return {
-        name: SECRET if any(part in name for part in _NAMES) else hide(value)
+        name: SECRET if any(part in name for part in _NAMES) else hide(without_named(value))
         for name, value in ((name.lower(), value) for name, value in headers)
     }
+
+
+def without_named(text: str, window: int = _WINDOW) -> str:
+    """Take out what stands behind a secret's name, and who may into a URL."""
+    at, parts, named = 0, list[str](), _named()
+    while at < len(text):
+        to = at + window
+        near = named.search(text, at, to + _SPAN)
+        if near is None or near.start() >= to:
+            parts.append(text[at:to])
+            at = to
+        else:
+            found = named.match(text, near.start()) or near
+            parts += text[at : found.start()], found[1] or "", found[2] or "", SECRET
+            at = found.end()
+    return "".join(parts)
 
 
 def redact(text: str, hide: Hide, window: int = _WINDOW) -> str:
@@ -46,14 +79,18 @@ def redact(text: str, hide: Hide, window: int = _WINDOW) -> str:
 
     A key that came in pieces cannot be taken out of them: what was said is shown joined instead.
     """
-    shown = "".join(map(hide, _windows(_escapes().sub(_spelled, text), window)))
+    spelled = without_named(_escapes().sub(_spelled, text), window)
+    shown = "".join(map(hide, _windows(spelled, window)))
     strings = dict[str, list[str]]()
     values = list(_values(shown))
     if len(values) > 1:
         for path, string in chain.from_iterable(map(_strings, values)):
             strings.setdefault(path, []).append(string)
     joined = {path: "".join(parts) for path, parts in strings.items()}
-    hidden = {path: "".join(map(hide, _windows(said, window))) for path, said in joined.items()}
+    hidden = {
+        path: "".join(map(hide, _windows(without_named(said, window), window)))
+        for path, said in joined.items()
+    }
     if hidden == joined:
         return shown
     return msgspec.json.encode({"a key came in pieces; joined": hidden}).decode()

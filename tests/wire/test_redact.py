@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exo_supervisor.core.keys import Keys
-from exo_supervisor.wire.redact import SECRET, redact, redact_headers
+from exo_supervisor.wire.redact import SECRET, redact, redact_headers, without_named
 
 OWN, FOREIGN = "house-key-0123456789", "sk-proj-AbCdEfGh0123456789"
 hide = Keys([OWN]).hide
@@ -21,8 +21,28 @@ def test_a_key_anywhere_in_a_body_is_hidden(key: str, around: str) -> None:
     assert SECRET in shown
 
 
+@pytest.mark.parametrize("window", [1, 7, 16_384])
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [('{"authorization_token": "a b","x":1}', '{"authorization_token": "%s","x":1}'),
+     (r'"with":"{\"api_key\":\"abc\",\"q\":1}"', r'"with":"{\"api_key\":\"%s\",\"q\":1}"'),
+     (r'{"password":"a\"b","c":"d"}', '{"password":"%s","c":"d"}'),
+     ('{"authorization":"Basic abc="}', '{"authorization":"%s"}'),
+     ('{"accessToken":"abc"}', '{"accessToken":"%s"}'),
+     ("curl -H x-api-key: abc next", "curl -H x-api-key: %s next"),
+     ("https://me:abc@host/p?key=abc&b=c", "https://%s@host/p?key=%s&b=c"),
+     ("?access_token=abc&x", "?access_token=%s&x"),
+     ('"secret":"' + "long" * 1000 + '"', '"secret":"%s"')],
+)  # fmt: skip
+def test_a_key_without_a_shape_is_known_by_its_name(said: str, shown: str, window: int) -> None:
+    assert without_named(said, window) == shown.replace("%s", SECRET)
+    assert redact(said, str) == redact_headers([("x", said)], str)["x"]
+
+
 def test_a_body_without_a_key_is_shown_as_it_came() -> None:
     for body in (
+        '{"token":"Hi","max_tokens":5,"api_key":null,"password":{"type":"string"}}',
+        '{"required":["api_key","b"]} the author: me, a secretary: you, http://a:80/x',
         '{"messages":[{"content":"Hi \\u00e9 \\\\u0041"}]}',
         'data: {"a":"b"}\n\n',
         "x",
