@@ -6,8 +6,6 @@ Owns the requests. Each event of a request changes its state, is booked by `sett
 
 from collections.abc import Callable
 
-from msgspec import structs
-
 from exo_supervisor.core.choice import Awaited
 from exo_supervisor.core.effects import Effect, Refuse
 from exo_supervisor.core.events import (
@@ -17,32 +15,29 @@ from exo_supervisor.core.events import (
     RequestArrived,
     RequestEnded,
 )
-from exo_supervisor.core.load.marks import PREFILL
 from exo_supervisor.core.names import RequestId
-from exo_supervisor.core.outcomes import VERDICTS, Failure, Fault, Next, Refusal
+from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Refusal
+from exo_supervisor.core.requests.aftermath import aftermath, left, refused
 from exo_supervisor.core.requests.attempt_log import AttemptLog, continued
 from exo_supervisor.core.requests.budget import Budget
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import crowded
-from exo_supervisor.core.requests.catalog import Catalog, Route
+from exo_supervisor.core.requests.catalog import Catalog
 from exo_supervisor.core.requests.clients import Clients, not_its_own
 from exo_supervisor.core.requests.failed import Failed, failed
 from exo_supervisor.core.requests.healthy import start_at_once
-from exo_supervisor.core.requests.intake import place_on_demand, take_in, unknown
+from exo_supervisor.core.requests.intake import place_on_demand, take_in, unknown, unnamed
 from exo_supervisor.core.requests.next_step import Start, Wait, next_step, served_at_home
-from exo_supervisor.core.requests.passed import evidence_for, why_nowhere, why_there
+from exo_supervisor.core.requests.passed import why_there
+from exo_supervisor.core.requests.privacy import tighten
 from exo_supervisor.core.requests.queue import Waiting
-from exo_supervisor.core.requests.refusals import DEADLINE, NO_ROOM, end_of, over
+from exo_supervisor.core.requests.refusals import DEADLINE
 from exo_supervisor.core.requests.request import Attempt, RequestState
 from exo_supervisor.core.requests.settlement import Settlement
 from exo_supervisor.core.requests.shifts import Shifts
-from exo_supervisor.core.requests.spending import hold
 from exo_supervisor.core.requests.stall_check import StallCheck
 from exo_supervisor.core.requests.timers import first_use, start_of
 from exo_supervisor.core.tables import Tables
-
-_ABANDONED = frozenset({Fault.CLIENT_LEFT, Fault.DEADLINE})
-"""Ends at which an answer that was cut is no failure; want of room for it is one of ours."""
 
 Wake = Callable[[float, RequestId], None]
 
@@ -84,12 +79,10 @@ class Dispatch:
         if route is None:
             return [Refuse(request=event.request, refusal=not_its_own(rule))]
         if isinstance(route, str):
-            if self.looked:
-                refusal = unknown(event, self._catalog, rule, card=route == "card")
-                return [Refuse(request=event.request, refusal=refusal)]
-            # Nobody has had the time to name this model yet.
-            empty = Route(event.model, (), "exo", local_only=False)
-            return self._park(RequestState(event=event, route=empty, tiers=(), arrived=now))
+            if not self.looked:
+                return self._park(unnamed(event, now))
+            refusal = unknown(event, self._catalog, rule, card=route == "card")
+            return [Refuse(request=event.request, refusal=refusal)]
         state = take_in(event, route, now)
         if isinstance(state, Refuse):
             return [state]
@@ -111,20 +104,8 @@ class Dispatch:
         if self.stall_check.silences:
             self.stall_check.forget(event.request)
         effects = self._settlement.content(state, attempt, event, now)
-        if state.is_special():
-            return effects
-        moved = self._shifts.answered(
-            state.route.name,
-            attempt.side,
-            home=state.route.first,
-            shift=state.shift,
-            target=attempt.candidate.target,
-            now=now,
-        )
-        if moved is not None:
-            moved.facts["request_id"] = event.request
-            moved.facts["evidence"] = evidence_for(state, attempt, self._tables, now)
-            effects.append(moved)
+        if not state.is_special():
+            effects += self._shifts.served(state, attempt, self._tables, now)
         return effects
 
     def quieted(self, event: AttemptQuieted, now: float) -> list[Effect]:
@@ -145,8 +126,6 @@ class Dispatch:
             self._clients.rates.used(event.request, event.tokens)
         if self.stall_check.silences:
             self.stall_check.forget(event.request)
-        if self._tables.budgets.holds:
-            self._tables.budgets.settle((event.request, event.attempt), event.cost or 0)
         effects = self._settlement.settle(state, attempt, event, now)
         effects += self._after(state, attempt, event, now)
         if self.waiting.line:
@@ -162,15 +141,7 @@ class Dispatch:
             return []
         if state.attempt is None:
             return self._close(state, now)
-        settled = AttemptSettled(
-            request=event.request,
-            attempt=state.attempt.number,
-            failure=Failure(Fault.CLIENT_LEFT),
-            draw=0.0,  # nobody is to blame, so no rest begins
-            tokens=event.tokens,
-            cost=event.cost,
-        )
-        return self.settled(settled, now)
+        return self.settled(left(event, state.attempt), now)
 
     def due(self, request: RequestId, now: float) -> list[Effect]:
         """Look at a waiting request again, because its time has come."""
@@ -189,17 +160,11 @@ class Dispatch:
     def follow(self) -> None:
         """Hold every request in flight to a policy that is stricter than what it began with.
 
-        A request keeps its route, and an attempt its target and its timers. But privacy is
-        absolute: what must stay from now on goes to no other cloud, and what had to stay when it
-        came still has to.
+        A request keeps its route, and an attempt its target and its timers. Privacy is absolute.
         """
         self._budget.share = self._tables.policy.budget
         self._clients.follow(self._tables.policy.clients)
-        for state in self.requests.values():
-            route = self._catalog.lookup(state.event.model)
-            stays = not isinstance(route, str) and route.local_only
-            stays = stays or self._clients.rule_of(state.event.client).local_only
-            state.seen.local_only = state.seen.local_only or stays
+        tighten(self.requests.values(), self._catalog, self._clients)
 
     def _wake_next(self, candidate: Candidate, now: float) -> list[Effect]:
         """Let the longest waiting requests that can take a free seat do so."""
@@ -246,60 +211,52 @@ class Dispatch:
         attempt = state.begin(step.candidate, step.side, permits, now)
         attempt.choice = choice
         if state.waiting_until is not None:
-            state.waiting_until = None
-            self.waiting.remove(state.event.request)
+            self.waiting.remove(state)
         if step.candidate.provider is None:
             effects += first_use(step.candidate, self._tables)
         elif self._tables.budgets.active and step.side == "cloud":
-            at, counted = step.candidate, state.seen.counted
-            attempt.reserved = hold(
-                state.event, attempt.number, at, self._tables, now, counted=counted
-            )
-            state.seen.counted = True
+            self._settlement.reserve(state, attempt, now)
         effects.append(start_of(state, attempt, self._tables))
         return effects
 
     def _after(
         self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
     ) -> list[Effect]:
-        failure, fault = event.failure, event.failure.fault
+        fault = event.failure.fault
         if event.unsent:
             state.served = attempt
             return []
         if fault is Fault.NONE:
             return self._close(state, now)
-        if event.resumable and state.may_continue(attempt, fault):
-            return self._continue(state, attempt, event, now)
         if state.anew is None:
             state.faults.append((attempt.candidate.target, fault))
-        if event.committed or fault is Fault.CLIENT_LEFT:
-            return self._close(state, now) if fault in _ABANDONED else self._fail(state, now)
-        if fault is Fault.DEADLINE:
-            return self._refuse(state, DEADLINE, now)
-        if fault is Fault.OVERLOADED:
-            return self._refuse(state, NO_ROOM, now)
-        refusal = over(state, attempt.candidate.target, failure) if state.anew is None else None
-        if refusal is not None:
-            return self._refuse(state, refusal, now)
-        if VERDICTS[fault].next is Next.SAME_ONCE:
+        match aftermath(state, attempt, event):
+            case "over":
+                return self._close(state, now)
+            case "failed":
+                return self._fail(state, now)
+            case "continued":
+                return self._continue(state, attempt, event, now)
+            case "retried":
+                return self._retry(state, attempt, event, now)
+            case refusal:
+                return self._refuse(state, refusal, now)
+
+    def _retry(
+        self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
+    ) -> list[Effect]:
+        if VERDICTS[event.failure.fault].next is Next.SAME_ONCE:
             state.once = attempt.candidate
         effects = self._go(state, now)
-        goes_on = state.event.request in self.requests
-        return [
-            *(self._log.tell(attempt, event, now) if goes_on else ()),
-            *effects,
-        ]
+        if state.event.request in self.requests:
+            return [*self._log.tell(attempt, event, now), *effects]
+        return effects
 
     def _continue(
         self, state: RequestState, attempt: Attempt, event: AttemptSettled, now: float
     ) -> list[Effect]:
         """Let another target go on with an answer that broke off, if one can at once."""
-        fault = event.failure.fault
-        if state.anew is None:
-            state.faults.append((attempt.candidate.target, fault))
-        state.resuming, state.once = True, None
-        state.keep_to_row(attempt.candidate)
-        state.seen.demands |= {PREFILL}
+        state.resume(attempt.candidate)
         if now >= state.event.deadline:
             return self._fail(state, now)
         step = next_step(state, self._tables, self._budget, now)
@@ -312,18 +269,13 @@ class Dispatch:
         ]
 
     def _wait(self, state: RequestState, until: float) -> list[Effect]:
-        self.waiting.add(state)
-        if state.waiting_until != until:
-            state.waiting_until = until
+        if self.waiting.add(state, until):
             self._wake(until, state.event.request)
         return []
 
     def _refuse(self, state: RequestState, refusal: Refusal, now: float) -> list[Effect]:
-        outcome, request = end_of(refusal.code, state.attempts), state.event.request
-        choice = why_nowhere(state, self._tables, now)
-        refusal = structs.replace(refusal, outcome=outcome)
-        told = Refuse(request=request, refusal=refusal, choice=choice)
-        close = self._fail if outcome == "failure" else self._close
+        told = refused(state, refusal, self._tables, now)
+        close = self._fail if told.refusal.outcome == "failure" else self._close
         return [*close(state, now), told]
 
     def _fail(self, state: RequestState, now: float) -> list[Effect]:
@@ -333,7 +285,7 @@ class Dispatch:
     def _close(self, state: RequestState, now: float) -> list[Effect]:
         request = state.event.request
         if state.waiting_until is not None:
-            self.waiting.remove(request)
+            self.waiting.remove(state)
         self.requests.pop(request, None)
         if self._clients.rates.taken:
             self._clients.rates.end(request, now)

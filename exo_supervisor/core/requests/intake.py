@@ -33,6 +33,12 @@ def unknown(event: RequestArrived, catalog: Catalog, rule: ClientRule, *, card: 
     return advised(said, event.demands)
 
 
+def unnamed(event: RequestArrived, now: float) -> RequestState:
+    """Begin a request for a model that nobody has had the time to name yet."""
+    empty = Route(event.model, (), "exo", local_only=False)
+    return RequestState(event=event, route=empty, tiers=(), arrived=now)
+
+
 def take_in(event: RequestArrived, route: Route, now: float) -> RequestState | Refuse:
     """Begin a request with the tiers that are open to it, or say why none is."""
     stays = event.local_only or route.local_only

@@ -25,18 +25,24 @@ class Waiting:
     def __iter__(self) -> Iterator[RequestId]:
         return iter(list(self.line))
 
-    def add(self, state: RequestState) -> None:
-        """Put a request at the end of the line, unless it stands there already."""
+    def add(self, state: RequestState, until: float) -> bool:
+        """Put a request at the end of the line, or leave it where it stands in it.
+
+        True: it waits for another instant than before.
+        """
+        moved, state.waiting_until = state.waiting_until != until, until
         request = state.event.request
         if request in self.line:
-            return
+            return moved
         models = tuple({m for tier in state.tiers if tier.provider is None for m in tier.models})
         self.line[request] = models
         for model in models:
             self._by_model.setdefault(model, {})[request] = None
+        return moved
 
-    def remove(self, request: RequestId) -> None:
+    def remove(self, state: RequestState) -> None:
         """Take a request out of the line, if it stands there."""
+        request, state.waiting_until = state.event.request, None
         for model in self.line.pop(request, ()):
             line = self._by_model[model]
             del line[request]

@@ -9,7 +9,7 @@ from exo_supervisor.core.breakers.table import Failed, Key
 from exo_supervisor.core.choice import ONLY, Awaited, Choice, Passed
 from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.events import RequestArrived
-from exo_supervisor.core.load.marks import Pair, Slot
+from exo_supervisor.core.load.marks import PREFILL, Pair, Slot
 from exo_supervisor.core.names import InstanceId, NodeId, Scope, Side, Target
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next
 from exo_supervisor.core.policy import ANY_TIMERS
@@ -162,8 +162,10 @@ class RequestState(Struct):
         """List the tiers of one configured row among those that stand in for each other."""
         return tuple(tier for tier in self.tiers if tier.row == row)
 
-    def keep_to_row(self, candidate: Candidate) -> None:
-        """Leave out the tiers of other rows: another model does not go on with an answer."""
+    def resume(self, candidate: Candidate) -> None:
+        """Have another target go on with an answer, and no other model than that of its row."""
+        self.resuming, self.once = True, None
+        self.seen.demands |= {PREFILL}
         row = next(
             tier.row
             for tier in self.tiers

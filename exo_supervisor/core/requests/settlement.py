@@ -1,7 +1,7 @@
 """Books an attempt's begin, first content and end: what each says of its target, for all to come.
 
-That is breakers, seats, busy marks, times, quirks, absences, declines and keys; and in the request
-whom it has met. What it does next, `next_step` decides.
+That is breakers, budgets, seats, busy marks, times, quirks, absences, declines and keys; and in the
+request whom it has met. What it does next, `next_step` decides.
 """
 
 from exo_supervisor.core.breakers.automaton import Mark
@@ -15,6 +15,7 @@ from exo_supervisor.core.names import Address, RequestId
 from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Failure, Fault
 from exo_supervisor.core.requests.candidate import Candidate, Permits
 from exo_supervisor.core.requests.request import Attempt, HeldFailure, RequestState
+from exo_supervisor.core.requests.spending import hold
 from exo_supervisor.core.tables import Tables
 
 _NO_PREFILL = frozenset({Fault.REJECTED, Fault.UNSUPPORTED, Fault.BEGAN_ANEW})
@@ -55,6 +56,12 @@ class Settlement:
         if tables.busy.marks:
             tables.busy.start(candidate.slot, now)
         return permits, effects
+
+    def reserve(self, state: RequestState, attempt: Attempt, now: float) -> None:
+        """Have budgets hold the most that an attempt at a cloud can cost."""
+        number, candidate, counted = attempt.number, attempt.candidate, state.seen.counted
+        attempt.reserved = hold(state.event, number, candidate, self._tables, now, counted=counted)
+        state.seen.counted = True
 
     def content(
         self, state: RequestState, attempt: Attempt, event: ContentSeen, now: float
@@ -121,6 +128,8 @@ class Settlement:
     ) -> list[Effect]:
         """Give both permits back with what the attempt says of each breaker."""
         candidate = attempt.candidate
+        if self._tables.budgets.holds:
+            self._tables.budgets.settle((event.request, event.attempt), event.cost or 0)
         self._tables.concurrency.release(candidate.target, candidate.seat_key)
         fault = event.failure.fault
         if fault is Fault.NONE and not self._tables.breakers.rows:

@@ -6,6 +6,9 @@ from msgspec import Struct, field
 
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.names import Side, Target
+from exo_supervisor.core.requests.passed import evidence_for
+from exo_supervisor.core.requests.request import Attempt, RequestState
+from exo_supervisor.core.tables import Tables
 
 REMEMBERED = 4096
 """Names whose last side is remembered, so that a move can be told from a habit."""
@@ -32,6 +35,21 @@ class Shifts:
 
     def __init__(self) -> None:
         self._traffic: dict[str, _Traffic] = {}
+
+    def served(
+        self, state: RequestState, attempt: Attempt, tables: Tables, now: float
+    ) -> list[Announce]:
+        """Take in who serves a request; announce a move with what led to it."""
+        route, candidate = state.route, attempt.candidate
+        moved = self.answered(
+            route.name, attempt.side, home=route.first, shift=state.shift,
+            target=candidate.target, now=now,
+        )  # fmt: skip
+        if moved is None:
+            return []
+        moved.facts["request_id"] = state.event.request
+        moved.facts["evidence"] = evidence_for(state, attempt, tables, now)
+        return [moved]
 
     def answered(
         self, name: str, side: Side, *, home: Side, shift: str | None, target: Target, now: float
