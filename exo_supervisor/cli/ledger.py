@@ -58,7 +58,15 @@ def _write_csv(rows: Sequence[Fields]) -> None:
 
     lines = writer(Out(), lineterminator="\n")
     lines.writerow(_COLUMNS)
-    lines.writerows([w(row.get(column)) for column in _COLUMNS] for row in rows)
+    lines.writerows(
+        [_inert(w(row.get("key"))), *(w(row.get(column)) for column in _COLUMNS[1:])]
+        for row in rows
+    )
+
+
+def _inert(key: str) -> str:
+    """Keep a spreadsheet from taking a name, which anybody may have thought of, for a formula."""
+    return f"'{key}" if len(key) > 1 and key[0] in "=+-@" else key
 
 
 def _text(told: Fields, stream: TextIO) -> str:

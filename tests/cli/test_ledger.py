@@ -66,6 +66,14 @@ def test_csv_has_every_figure_unrounded_and_json_is_the_body(service: Service, c
     assert json.loads(capsys.readouterr().out) == told
 
 
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)"])
+def test_no_name_is_a_formula_to_a_spreadsheet(service: Service, capsys: Out, name: str) -> None:
+    service.says("GET /supervisor/ledger?by=model", body((name, KIDS), ("m=1", KIDS), by="model"))
+    assert service.main("ledger", "--by", "model", "--csv") == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.partition(",")[0] for row in rows[1:]] == [f"'{name}", "m=1", "total"]
+
+
 def booked(name: str, cost: str | None, number: int = 1) -> dict[str, object]:
     return {"id": number, "response_id": name, "cost": cost}
 

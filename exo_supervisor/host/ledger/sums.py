@@ -69,6 +69,8 @@ def _span(since: int | None, until: int | None) -> tuple[int, int]:
 
 @contextmanager
 def _reading(path: Path) -> Generator[sqlite3.Connection]:
+    if path.is_symlink() or (path.exists() and not path.is_file()):  # a pipe would keep us for ever
+        raise LedgerUnreadableError(f"the ledger cannot be read: {path.name} is no plain file")
     try:
         uri = f"{path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=LONGEST)) as connection:

@@ -1,6 +1,8 @@
 """Sums come to what is reckoned by hand, and to the same when the rows are long gone."""
 
+import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -111,6 +113,14 @@ def test_a_file_that_is_not_there_or_no_ledger_is_said_to_be_unreadable(path: Pa
         read_sums(path, "day", None, None)
     path.write_bytes(b"no database" * 100)
     with pytest.raises(LedgerUnreadableError, match="not a database"):
+        read_sums(path, "day", None, None)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(path.parent / "other")])
+def test_what_is_no_plain_file_is_not_opened(path: Path, make: Callable[[Path], None]) -> None:
+    sqlite3.connect(path.parent / "other").close()
+    make(path)
+    with pytest.raises(LedgerUnreadableError, match="is no plain file"):
         read_sums(path, "day", None, None)
 
 
