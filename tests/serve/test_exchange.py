@@ -143,6 +143,13 @@ def test_a_refusal_after_an_attempt_is_what_the_core_counts_it_as() -> None:
     assert (record.attempts, record.code, record.outcome) == (1, "model_not_found", "refused")
 
 
+def test_nobody_is_told_to_ask_again_at_once() -> None:
+    house = House(
+        lambda request: structs.replace(refused("busy", retry_after=0.0), request=request)
+    )
+    assert b"retry-after: 1\r\n" in house.chat().head
+
+
 def test_a_401_says_how_to_authenticate() -> None:
     house = House(lambda request: structs.replace(refused("bad", 401), request=request))
     assert b"www-authenticate: Bearer\r\n" in house.chat().head

@@ -36,6 +36,7 @@ def test_who_wishes_nothing_gets_what_is_usual() -> None:
         (DEADLINE, "1e3", RequestHeaders(deadline=1000.0)),
         (SESSION, " s 1 ", RequestHeaders(session="s 1")),
         (SESSION, "s" * 256, RequestHeaders(session="s" * 256)),
+        (SESSION, "s", RequestHeaders(session="s")),
         ("x-session-id", "s1", RequestHeaders(session="s1")),
         ("x-session-id", "s" * 257, PLAIN),
     ],
