@@ -251,7 +251,7 @@ def test_a_429_speaks_of_the_key_unless_it_speaks_of_the_server(
 
 def test_a_wait_is_looked_for_in_so_many_details_and_no_more() -> None:
     for before, wait in ((MOST_DETAILS - 1, 36.0), (MOST_DETAILS, None)):
-        details: list[object] = [{}] * before + [{"retryDelay": "36s"}]
+        details = [*({"n": str(n)} for n in range(before)), {"retryDelay": "36s"}]
         failure = judged(429, {"error": {"message": "x", "details": details}})
         assert failure.retry_after == wait
 
