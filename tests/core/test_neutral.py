@@ -75,6 +75,17 @@ def test_a_model_that_is_not_there_is_not_asked_for_there_until_it_is_listed() -
     assert told(story.ask("u")) == ["start p x"]
 
 
+@pytest.mark.parametrize("path", ["embeddings", "completions"])
+def test_who_asks_for_what_a_provider_has_no_path_for_takes_its_chats_from_nobody(
+    path: str,
+) -> None:
+    story = Story(CLOUD)
+    story.ask("r", demands=(path,))
+    story.fail("r", Fault.NOT_PLACED)
+    assert told(story.ask("s")) == ["start p x"]
+    assert told(story.ask("t", demands=(path,))) == ["start q x /model_not_ready"]
+
+
 def test_a_model_that_is_not_there_is_asked_for_again_after_a_while() -> None:
     story = Story(CLOUD)
     story.ask("r")

@@ -26,6 +26,8 @@ STREAK = 60.0
 """Seconds after its end for which a busy mark is kept, so that a next one can be longer."""
 ABSENT = 300.0
 """Seconds for which a model that a provider says it has not is not asked for there."""
+_PATHS = frozenset({"embeddings", "completions"})
+"""Demands that have a path of their own at a provider."""
 QUIRK = 300.0
 """Seconds for which what a model did not take is left out: what stood beside it may be to blame."""
 DECLINES = 3
@@ -117,32 +119,39 @@ class BusyMarks:
 
 
 class Absences:
-    """Owns which models are not to be had where they were asked for."""
+    """Owns which models are not to be had where they were asked for, by what was asked there.
+
+    A provider without a path for embeddings says the same 404 there as of a model that is gone.
+    """
 
     def __init__(self) -> None:
-        self.until = Bounded[Pair, float](MAX_ROWS)
+        self.until = Bounded[tuple[Pair, frozenset[str]], float](MAX_ROWS)
 
     def __len__(self) -> int:
         return len(self.until)
 
-    def note(self, pair: Pair, now: float) -> None:
+    def note(self, pair: Pair, demands: frozenset[str], now: float) -> None:
         """Mark a model as not there."""
-        self.until.renew(pair, now + ABSENT)
+        self.until.renew((pair, demands & _PATHS), now + ABSENT)
 
-    def holds(self, pair: Pair, now: float) -> bool:
+    def holds(self, pair: Pair, demands: frozenset[str], now: float) -> bool:
         """Say whether a model is marked as not there."""
-        until = self.until.get(pair)
+        if not self.until:
+            return False
+        until = self.until.get((pair, demands & _PATHS))
         return until is not None and now < until
 
     def listed(self, target: Target, models: tuple[ModelId, ...]) -> None:
         """Lift the marks of the models that a target's list names."""
-        for model in models if self.until else ():
-            self.until.pop((target, model), None)
+        if self.until:
+            named = {(target, model) for model in models}
+            for key in [key for key in self.until if key[0] in named]:
+                del self.until[key]
 
     def prune(self, now: float) -> None:
         """Drop the marks that are over."""
-        for pair in [pair for pair, until in self.until.items() if now >= until]:
-            del self.until[pair]
+        for key in [key for key, until in self.until.items() if now >= until]:
+            del self.until[key]
 
 
 class Quirks:

@@ -132,7 +132,7 @@ def _block_at_cloud(candidate: Candidate, seen: Seen, tables: Tables, now: float
         return Block.FIELD
     if candidate.key >= len(provider.keys) or not provider.keys[candidate.key].usable(now):
         return Block.DOWN if cloud.local else Block.CLOUD
-    if tables.absent.holds(candidate.pair, now):
+    if tables.absent.holds(candidate.pair, seen.demands, now):
         return Block.NOT_READY
     if not tables.budgets.active or cloud.local or (event := seen.asks) is None:
         return None

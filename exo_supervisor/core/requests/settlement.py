@@ -231,7 +231,7 @@ class Settlement:
         if tables.clouds.get(candidate.target) is None:
             return []
         if fault is Fault.NOT_PLACED:
-            tables.absent.note(candidate.pair, now)
+            tables.absent.note(candidate.pair, state.seen.demands, now)
         elif fault is Fault.CONTEXT_LENGTH:
             self._note_too_long(state, candidate)
         return []

@@ -19,6 +19,7 @@ from exo_supervisor.core.names import ModelId, ProviderName
 P, Q = ProviderName("p"), ProviderName("q")
 X, Y = ModelId("x"), ModelId("y")
 AT: Pair = (P, X)
+CHAT = frozenset[str]()
 HERE: Slot = (P, X, 0)
 
 
@@ -89,20 +90,30 @@ def test_marks_are_dropped_with_their_target_and_when_their_time_is_long_up() ->
 def test_a_model_is_absent_for_a_while_or_until_it_is_listed() -> None:
     absent = Absences()
     absent.listed(P, (X,))
-    absent.note(AT, 10.0)
-    assert absent.holds(AT, 10.0 + ABSENT - 0.1)
-    assert not absent.holds(AT, 10.0 + ABSENT)
-    assert not absent.holds((P, Y), 10.0)
+    absent.note(AT, CHAT, 10.0)
+    assert absent.holds(AT, CHAT, 10.0 + ABSENT - 0.1)
+    assert not absent.holds(AT, CHAT, 10.0 + ABSENT)
+    assert not absent.holds((P, Y), CHAT, 10.0)
     absent.listed(Q, (X,))
     absent.listed(P, (Y,))
-    assert absent.holds(AT, 10.0)
+    assert absent.holds(AT, CHAT, 10.0)
     absent.listed(P, (Y, X))
-    assert not absent.holds(AT, 10.0)
-    absent.note(AT, 10.0)
+    assert not absent.holds(AT, CHAT, 10.0)
+    absent.note(AT, CHAT, 10.0)
     absent.prune(10.0)
     assert len(absent) == 1
     absent.prune(10.0 + ABSENT)
     assert len(absent) == 0
+
+
+def test_a_model_that_one_path_has_not_is_not_absent_at_another() -> None:
+    absent = Absences()
+    absent.note(AT, frozenset({"embeddings"}), 10.0)
+    assert absent.holds(AT, frozenset({"embeddings", "dimensions"}), 10.0)
+    assert not absent.holds(AT, frozenset({"completions"}), 10.0)
+    assert not absent.holds(AT, CHAT, 10.0)
+    absent.listed(P, (X,))
+    assert not absent.holds(AT, frozenset({"embeddings"}), 10.0)
 
 
 def test_what_a_model_does_not_take_is_added_up() -> None:
