@@ -26,7 +26,7 @@ from exo_supervisor.core.outcomes import Failure, Fault, Refusal, RefusedAs
 from exo_supervisor.core.policy import DEFAULT_CLIENT
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.serve.error_answer import ErrorAnswer
-from exo_supervisor.serve.ingress import Reception
+from exo_supervisor.serve.reception import Reception
 from exo_supervisor.views.booked import Reservation
 from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.openai.framing import KEEP_ALIVE

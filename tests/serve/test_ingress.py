@@ -12,8 +12,8 @@ from exo_supervisor.core.outcomes import Fault, Refusal
 from exo_supervisor.core.policy import ClientRule
 from exo_supervisor.core.requests.bodies import MIN_AGE, SMALL_BODY
 from exo_supervisor.http.head import Head
-from exo_supervisor.serve.ingress import BODY_TOTAL, BODY_WAIT, SLOWEST
 from exo_supervisor.serve.live import TICK
+from exo_supervisor.serve.reception import BODY_TOTAL, BODY_WAIT, SLOWEST
 from exo_supervisor.wire.table import ANSWERED, OPERATIONS
 from tests.serve.test_attempt import after_the_timers
 from tests.serve.virtual import HELLO, Browser, House, Loop, begun, refusal, start

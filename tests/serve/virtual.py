@@ -36,8 +36,9 @@ from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.current import KeysByName
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.exchange import Exchange
-from exo_supervisor.serve.ingress import Ingress, Reception
+from exo_supervisor.serve.ingress import Ingress
 from exo_supervisor.serve.live import LiveRequests
+from exo_supervisor.serve.reception import Reception
 from exo_supervisor.serve.room import Room
 from exo_supervisor.serve.upstream import Upstream
 from exo_supervisor.views.request_done import RequestDone, RequestLine
