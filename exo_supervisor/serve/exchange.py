@@ -13,56 +13,36 @@ that was started is settled once, or given back by `RequestEnded`.
 """
 
 from math import inf
-from typing import Protocol
-from zlib import crc32
 
-from msgspec import UNSET, structs
+from msgspec import UNSET
 
 from exo_supervisor.core.choice import Choice
 from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartAttempt
-from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
+from exo_supervisor.core.events import Event, RequestEnded
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import SERVED, Failure, Fault, Refusal
 from exo_supervisor.errors import BrokenMachineError
 from exo_supervisor.serve import usage
+from exo_supervisor.serve.answer_reader import answer_reader
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.continuation import Broken, Continuation
 from exo_supervisor.serve.crashes import guarded
 from exo_supervisor.serve.inspector import Tap
+from exo_supervisor.serve.reports import arrived, explained, settled
 from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.serve.response import Response
+from exo_supervisor.serve.seam import Owner
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
-from exo_supervisor.serve.upstream import dialect_of
 from exo_supervisor.views.booked import Reservation
 from exo_supervisor.views.request_done import AttemptDone, RequestDone, RequestLine, in_micros
-from exo_supervisor.wire.chat.echo import without_request
-from exo_supervisor.wire.chat.extent import extent_of
 from exo_supervisor.wire.chat.judge import Media
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.request import ChatRequest
-from exo_supervisor.wire.chat.session import is_mid_turn, session_in_body
-from exo_supervisor.wire.chat.spare import can_spare
+from exo_supervisor.wire.chat.session import session_in_body
 from exo_supervisor.wire.dialect import Operation, Reply
-from exo_supervisor.wire.exo.traits import TRAITS
 
 Order = StartAttempt | Refuse | CancelAttempt | KeepAwake
-
-
-class Owner(Protocol):
-    """What the exchange is a part of; it `began` when the request's head came.
-
-    `size` are the bytes of its body, as far as they were kept.
-    """
-
-    began: float
-    size: int
-
-    def ended(self) -> None:
-        """Take in that the request is over; its client was told all that there is to tell."""
-        ...
-
-    def crash(self, crash: Exception) -> None: ...
 
 
 class Exchange:
@@ -117,13 +97,9 @@ class Exchange:
             who = f"{self.record.client} {self.record.client_uid}"
             self.session = self._context.number_of(named, who)
         self.ask(
-            RequestArrived(
-                request=self.request, model=chat.model, deadline=self._until,
-                draw=self._context.draw(), route=headers.route, local_only=headers.local_only,
-                demands=chat.demands, native_demands=chat.native_demands, dialect=chat.dialect,
-                hazards=chat.hazards, size=len(chat.prompt), client=self.record.client,
-                session=self.session, mid_turn=bool(self.session) and is_mid_turn(chat),
-                extent=extent_of(chat, self._owner.size),
+            arrived(
+                self.record, chat, headers, self.session, self._owner.size, self._until,
+                self._context.draw(),
             )
         )  # fmt: skip
         self._obey()
@@ -207,33 +183,15 @@ class Exchange:
     # ---------------------------------------------------------------- the attempt
 
     def read_answer(self, start: StartAttempt, media: Media) -> Reader | None:
-        """Make what reads an attempt's answer, and what writes it for the client.
-
-        None: what was asked for is not answered so.
-        """
-        chat, traits = self._chat, TRAITS[start.generation]
-        reader = dialect_of(start).readers.get((chat.kind, media))
-        if reader is None:
+        """Make what reads an attempt's answer; None: what was asked for is not answered so."""
+        made = answer_reader(
+            start, media, self._chat, self._operation, self.reply, self._continuation,
+            self._context.hide,
+        )  # fmt: skip
+        if made is None:
             return None
-        was = self.reply
-        reply = Reply(was.request, was.created, start.model, chat, was.state)
-        seam, before = None, 0
-        if self._continuation is not None:
-            seam, before = self._continuation.seam(start), self._continuation.before()
-            reply = self._continuation.follow(reply, joined=seam is not None)
-        self.reply = reply
-        write = self._operation.stream if chat.stream else self._operation.body
-        return reader(
-            writer=write(reply),
-            traits=traits,
-            asked=start.model,
-            max_tokens=chat.max_tokens,
-            stop=chat.stop,
-            choices=chat.n or 1,
-            seam=seam,
-            before=before,
-            hide=self._context.hide,
-        )
+        reading, self.reply = made
+        return reading
 
     def ended(self, attempt: Attempt, failure: Failure | None) -> None:
         """Take in how the attempt ended; None: the answer is whole, and all of it was read."""
@@ -269,20 +227,11 @@ class Exchange:
         self._end()
 
     def _failed(self, attempt: Attempt, failure: Failure) -> None:
-        fault = failure.fault
-        if fault is Fault.FIELD_REFUSED:
-            spare = can_spare(self._chat, failure.field, attempt.start.dialect)
-            fault = fault if spare else Fault.UNSUPPORTED
-        words = failure.message and self._context.hide(failure.message)
-        failure = structs.replace(
-            failure,
-            fault=fault,
-            message=words,
-            loggable=without_request(words, self._chat.fields, self._chat.native),
-        )
+        hide = self._context.hide
+        failure = explained(failure, attempt.start.dialect, self._chat, hide)
         self._tell_of(attempt, failure)
         pieces = 0 if attempt.reading is None else attempt.reading.tokens
-        broken = Broken(attempt.start.target, fault, pieces)
+        broken = Broken(attempt.start.target, failure.fault, pieces)
         if attempt.committed and self._continuation is not None:
             broken = self._continuation.broken(broken, spoke=attempt.ttft is not None)
         self._settle(attempt, failure)
@@ -293,22 +242,14 @@ class Exchange:
 
     def _settle(self, attempt: Attempt, failure: Failure, *, unsent: bool = False) -> None:
         self.attempt = None
-        continuation, fault = self._continuation, failure.fault
+        continuation = self._continuation
         resumable = attempt.committed and continuation is not None and continuation.possible()
         self.ask(
-            AttemptSettled(
-                request=self.request,
-                attempt=attempt.start.attempt,
-                draw=self._context.draw(),
-                failure=failure,
-                committed=attempt.committed or fault is Fault.NONE,
-                resumable=resumable,
-                unsent=unsent,
-                body=crc32(self._chat.prompt) if fault is Fault.DECLINED else 0,
-                tokens=usage.tokens_of(self.tried[-1]),
-                cost=self.tried[-1].cost,
+            settled(
+                attempt, failure, self.tried[-1], self._chat, self._context.draw(),
+                resumable=resumable, unsent=unsent,
             )
-        )
+        )  # fmt: skip
 
     def _note(self, attempt: Attempt) -> None:
         record, continuation = self.record, self._continuation

@@ -1,4 +1,4 @@
-"""What the exchange stands between: a client's connection, and a call to a target.
+"""What the exchange stands between: its owner, a client's connection, and a call to a target.
 
 Neither calls back from within one of these methods, nor once it was told that all is over.
 """
@@ -83,3 +83,19 @@ class Call(Protocol):
     def close(self) -> None:
         """Let go of an answer that nobody wants any more."""
         ...
+
+
+class Owner(Protocol):
+    """What the exchange is a part of; it `began` when the request's head came.
+
+    `size` are the bytes of its body, as far as they were kept.
+    """
+
+    began: float
+    size: int
+
+    def ended(self) -> None:
+        """Take in that the request is over; its client was told all that there is to tell."""
+        ...
+
+    def crash(self, crash: Exception) -> None: ...
