@@ -13,6 +13,7 @@ from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.views.request_done import AttemptDone, RequestLine
 from exo_supervisor.wire.chat.echo import without_request
+from exo_supervisor.wire.chat.extent import extent_of
 from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.chat.session import is_mid_turn
 from exo_supervisor.wire.chat.spare import can_spare
@@ -29,7 +30,7 @@ def arrived(
         demands=chat.demands, native_demands=chat.native_demands, dialect=chat.dialect,
         hazards=chat.hazards, size=len(chat.prompt), client=record.client,
         session=session, mid_turn=bool(session) and is_mid_turn(chat),
-        extent=(size, chat.max_tokens or 0, chat.n or 1),
+        extent=extent_of(chat, size),
     )  # fmt: skip
 
 

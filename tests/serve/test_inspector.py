@@ -128,7 +128,7 @@ def test_one_that_left_is_seen_as_far_as_it_came() -> None:
     assert "Hi" in request["answer"]["body"]["text"]
 
 
-RULES = {
+RULES: dict[str, tuple[Policy, dict[str, str], ClientRule]] = {
     "header": (OPEN, PRIVATE, DEFAULT_CLIENT),
     "client": (OPEN, {}, ClientRule("kids", local_only=True)),
     "model": (Policy(models=(ModelRule("m", exo=(M,), local_only=True),)), {}, DEFAULT_CLIENT),
