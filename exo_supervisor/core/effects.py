@@ -112,7 +112,7 @@ class KeepInstances(BaseEffect, frozen=True, kw_only=True):
     own: tuple[OwnInstances, ...]
 
 
-class StartAttempt(BaseEffect, frozen=True, kw_only=True):
+class StartAttempt(BaseEffect, frozen=True):
     """Send a request to a target; a `generation` of None means a provider.
 
     `dialect` is what it is asked in; None: what its kind of peer speaks. `without` are fields that

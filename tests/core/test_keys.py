@@ -64,6 +64,21 @@ def test_whoever_repeats_the_begin_of_a_key_costs_no_more_for_it(piece: str) -> 
     assert min(cost(4_000) for _ in range(3)) < 32 * max(min(cost(500) for _ in range(3)), 1e-4)
 
 
+@given(
+    st.lists(
+        st.sampled_from([
+            "sk-", "PK_", "rk-", "gsk_", "hf_", "AIza", "r8_", "xai-", "pplx-", "nvapi-", "ghp_",
+            "gho_", "github_pat_", "glpat-", "exs_", "xoxb-", "AKIA", "fw_", "tgp_v1_", "csk-",
+            "co_", "eyJ", "ya29.", "-", "_", ".", "a", "Z9", "abcdefgh", "0123456789", "bearer",
+            "é",
+        ]),
+        max_size=8,
+    ).map("".join)
+)  # fmt: skip
+def test_a_name_is_looked_through_as_any_text_is(text: str) -> None:
+    assert hide_shapes(text) == hide_shapes(f" {text}")[1:]
+
+
 def test_each_time_that_a_key_stands_there() -> None:
     assert KEYS.hide(f"{OURS}, {OURS}!") == f"{HIDDEN}, {HIDDEN}!"
 

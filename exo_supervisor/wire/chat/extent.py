@@ -13,6 +13,7 @@ from exo_supervisor.wire.chat.request import ChatRequest, Fields
 _LIMITS: Final = "max_tokens", "max_completion_tokens"
 _DEARER: Final = {"service_tier": Raw(b'"priority"'), "speed": Raw(b'"fast"')}
 """Fields of OpenAI's and Anthropic's that have a tariff of their own, and for which value."""
+_COMPARED: Final = OF_OTHERS | {"max_completion_tokens", "n", "best_of", *_DEARER}
 _NOTHING: Final = Raw(b"null"), Raw(b"[]"), Raw(b'""')
 _LONGEST = 64
 """Bytes of a number."""
@@ -24,6 +25,8 @@ def extent_of(chat: ChatRequest, size: int) -> tuple[int, int, int, str]:
     Of two limits the larger counts: some providers read one of them only. Of `best_of` all are paid
     for. The field is one that has another model or tariff serve than the one that is priced.
     """
+    if _is_ordinary(chat):
+        return size, chat.max_tokens or 0, max(1, chat.n or 1), ""
     limits = [limit for name in _LIMITS if (limit := _number(chat.fields, name)) is not None]
     if chat.max_tokens is not None:
         limits.append(chat.max_tokens)
@@ -31,6 +34,13 @@ def extent_of(chat: ChatRequest, size: int) -> tuple[int, int, int, str]:
     each, answers = max(1, _number(chat.fields, "n") or 1), max(1, chat.n or 1)
     drafts = max(each, _number(chat.fields, "best_of") or 1)
     return size, most, -(-answers // each) * drafts, _unpriced(chat)
+
+
+def _is_ordinary(chat: ChatRequest) -> bool:
+    """Say whether there is nothing to be compared, as of nearly all requests."""
+    limit, fields = chat.max_tokens, chat.fields
+    told = "max_tokens" not in fields if limit is None else limit > 0
+    return told and chat.native is None and _COMPARED.isdisjoint(fields)
 
 
 def _number(fields: Fields, name: str) -> int | None:

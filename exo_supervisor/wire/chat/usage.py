@@ -86,11 +86,16 @@ def read_usage(raw: Raw) -> Usage:
     prompt = told.prompt_tokens_details or _NO_PROMPT
     completion = told.completion_tokens_details or _NO_COMPLETION
     reasoning = completion.reasoning_tokens or told.reasoning_tokens or 0
+    whole = told.completion_tokens
+    cached = (
+        prompt.cached_tokens or told.prompt_cache_hit_tokens or told.cached_tokens
+        or told.cached_prompt_text_tokens or told.cache_read_input_tokens or 0
+    )  # fmt: skip
     return Usage(
         told.prompt_tokens,
-        told.completion_tokens + (reasoning if _stands_beside(reasoning, told) else 0),
+        whole + reasoning if reasoning and _stands_beside(reasoning, told) else whole,
         told.total_tokens,
-        _cached(prompt, told),
+        cached,
         prompt.cache_write_tokens or 0,
         0,
         reasoning,
@@ -104,17 +109,7 @@ def _stands_beside(reasoning: int, told: _Counts) -> bool:
     xAI's total says it; of Perplexity's, which leaves it out, a part larger than the whole does.
     """
     whole = told.completion_tokens
-    return reasoning > 0 and (
-        reasoning > whole or told.total_tokens == told.prompt_tokens + whole + reasoning
-    )
-
-
-def _cached(prompt: _Prompt, told: _Details) -> int:
-    found = (
-        prompt.cached_tokens or told.prompt_cache_hit_tokens or told.cached_tokens
-        or told.cached_prompt_text_tokens or told.cache_read_input_tokens
-    )  # fmt: skip
-    return found or 0
+    return reasoning > whole or told.total_tokens == told.prompt_tokens + whole + reasoning
 
 
 def read_reported(raw: Raw) -> int | None:
@@ -126,6 +121,8 @@ def read_reported(raw: Raw) -> int | None:
 
 
 def _cost_of(told: _Reported) -> int | None:
+    if told.cost is told.estimated_cost is told.cost_in_usd_ticks:  # as by default: none was told
+        return None
     if told.cost != NULL:
         cost = _amount(told.cost, "total_cost")
         if cost is not None and told.is_byok == _TRUE:
