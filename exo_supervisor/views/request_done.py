@@ -148,7 +148,7 @@ def side_of(line: RequestLine) -> Side | None:
     """Tell on which side a request was served last; None where no target was asked."""
     if line.target is None:
         return None
-    return "exo" if line.local is True else target_side(line.target)
+    return "exo" if line.local is True or ":" in line.target else "cloud"
 
 
 def target_side(target: object) -> Side:

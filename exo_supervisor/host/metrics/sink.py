@@ -2,16 +2,15 @@
 
 from collections.abc import Callable
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.names import Side
 from exo_supervisor.core.policy import Policy
-from exo_supervisor.host.metrics.counts import OTHER, Counter, Histogram
+from exo_supervisor.host.metrics.counts import MOST_SERIES, OTHER, Cells, Counter, Histogram, Sum
 from exo_supervisor.views.request_done import (
     AttemptDone,
     RequestDone,
-    RequestLine,
     side_of,
     target_side,
 )
@@ -27,6 +26,26 @@ _BREAKERS = {
 }
 
 
+class _Ended(Struct, frozen=True, gc=False):
+    """The series of requests that end alike: they are found by one look, not by one each."""
+
+    requests: Sum
+    duration: Cells
+    first: Cells
+    between: Cells
+    queued: Cells
+    overhead: Cells
+
+
+class _Tried(Struct, frozen=True, gc=False):
+    """The series of attempts for one model at one side."""
+
+    attempts: Sum
+    prompt: Sum
+    cached: Sum
+    generated: Sum
+
+
 class MetricsSink:
     """A sink. A `model` label says a name of the policy that holds; all others count as `other`."""
 
@@ -36,6 +55,8 @@ class MetricsSink:
         self._policy = policy
         self._read = Policy()
         self._named, self._house = frozenset[str](), frozenset[str]()
+        self._ended: dict[tuple[str, ...], _Ended] = {}
+        self._tried: dict[tuple[str, str], _Tried] = {}
         where = ("model", "side")
         self.requests = Counter(
             "requests", "Requests that ended, by how.", ("dialect", "client", *where, "outcome")
@@ -107,61 +128,80 @@ class MetricsSink:
 
     def done(self, record: RequestDone) -> None:
         """Count a request that ended, and each of its attempts."""
+        if self._policy() is not self._read:
+            self._look()
         line = record.line
-        model = self._model(line)
-        where = (model, side_of(line) or "none")
-        self.requests.add((line.dialect, line.client, *where, line.outcome))
+        model = line.model if line.model is not None and line.model in self._named else OTHER
+        side = side_of(line) or "none"
+        labels = line.dialect, line.client, model, side, line.outcome
+        series = self._ended.get(labels) or self._ended_as(labels)
+        series.requests.figure += 1
+        series.duration.observe(line.duration)
         if line.code is not None:
             self.errors.add((line.code,))
         if line.malformed:
-            self.malformed.add(where, line.malformed)
-        self.duration.observe(where, line.duration)
+            self.malformed.add((model, side), line.malformed)
         if line.ttft is not None:
-            self.first.observe(where, line.ttft)
+            series.first.observe(line.ttft)
             if (tokens := line.completion_tokens or 0) > 1:
-                rest = max(line.duration - line.ttft, 0.0)
-                self.between.observe(where, rest / (tokens - 1))
-        at_work = 0.0
-        for attempt in record.tried:
-            self._attempted(model, attempt)
-            at_work += attempt.ended - attempt.began
+                series.between.observe(max(line.duration - line.ttft, 0.0) / (tokens - 1))
         if record.tried:
-            self.queued.observe(where, record.tried[0].began)
-            self.overhead.observe((where[1],), max(line.duration - at_work, 0.0))
+            at_work = 0.0
+            for attempt in record.tried:
+                self._attempted(model, attempt)
+                at_work += attempt.ended - attempt.began
+            series.queued.observe(record.tried[0].began)
+            series.overhead.observe(max(line.duration - at_work, 0.0))
         if line.egress is not UNSET:
             for provider, size in line.egress.items():
                 self.left.add((provider,))
                 self.sent.add((provider,), size)
 
+    def _ended_as(self, labels: tuple[str, str, str, str, str]) -> _Ended:
+        where = labels[2:4]
+        if len(self._ended) >= MOST_SERIES:
+            self._ended.clear()
+        self._ended[labels] = found = _Ended(
+            self.requests.at(labels), self.duration.at(where), self.first.at(where),
+            self.between.at(where), self.queued.at(where), self.overhead.at(where[1:]),
+        )  # fmt: skip
+        return found
+
     def _attempted(self, model: str, attempt: AttemptDone) -> None:
-        where = (model, "exo" if attempt.local else target_side(attempt.target))
-        self.attempts.add(where)
+        where = model, "exo" if attempt.local or ":" in attempt.target else "cloud"
+        series = self._tried.get(where) or self._tried_at(where)
+        series.attempts.figure += 1
+        if attempt.prompt_tokens:
+            series.prompt.figure += attempt.prompt_tokens
+        if attempt.cached_tokens:
+            series.cached.figure += attempt.cached_tokens
+        if attempt.completion_tokens:
+            series.generated.figure += attempt.completion_tokens
         if attempt.cost is not None:
             self.spent.add((attempt.target,), attempt.cost / 1_000_000)
         if attempt.saved is not None:
             self.saved.add((model,), attempt.saved / 1_000_000)
         if attempt.fault not in ("none", "client_left"):
             self.failed.add((where[1], attempt.fault))
-        if attempt.prompt_tokens:
-            self.prompt.add(where, attempt.prompt_tokens)
-        if attempt.cached_tokens:
-            self.cached.add(where, attempt.cached_tokens)
-        if attempt.completion_tokens:
-            self.generated.add(where, attempt.completion_tokens)
+
+    def _tried_at(self, where: tuple[str, str]) -> _Tried:
+        if len(self._tried) >= MOST_SERIES:
+            self._tried.clear()
+        self._tried[where] = found = _Tried(
+            self.attempts.at(where), self.prompt.at(where),
+            self.cached.at(where), self.generated.at(where),
+        )  # fmt: skip
+        return found
 
     def generated_by(self, side: Side) -> float:
         """Return how many tokens a side has generated."""
         return sum(figure for (_, by), figure in self.generated.sums.items() if by == side)
 
-    def _model(self, line: RequestLine) -> str:
-        self._look()
-        return line.model if line.model is not None and line.model in self._named else OTHER
-
     def _look(self) -> None:
-        """Read the names of another policy, where one holds now."""
-        if (policy := self._policy()) is not self._read:
-            self._read, self._named = policy, frozenset(rule.name for rule in policy.models)
-            self._house = frozenset(cloud.name for cloud in policy.clouds if cloud.local)
+        """Read the names of the policy that holds now."""
+        self._read = policy = self._policy()
+        self._named = frozenset(rule.name for rule in policy.models)
+        self._house = frozenset(cloud.name for cloud in policy.clouds if cloud.local)
 
     def announce(self, said: Announce) -> None:
         """Count what the core announces; some of it in figures of its own."""
