@@ -19,6 +19,7 @@ from msgspec import Struct, structs
 
 from exo_supervisor.core.books.account import EMPTY, Account, fits, hold, reached, settle
 from exo_supervisor.core.books.amount import digits_of
+from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.effects import Announce, say
 from exo_supervisor.core.names import ProviderName, RequestId
 from exo_supervisor.core.policy import NO_LIMITS, Limits, Policy
@@ -82,6 +83,7 @@ class Lack(Struct, frozen=True):
 
 
 class _Hold(NamedTuple):
+    number: int
     most: int
     lines: tuple[tuple[Line, int], ...]
 
@@ -96,6 +98,9 @@ class Budgets:
         self.news: list[Announce] = []
         """What is to be told, until somebody takes it."""
         self._sessions: dict[str, float] = {}
+        self._last = 0
+        self._dropped = Bounded[Line, int](MAX_SESSIONS)
+        """The last hold that was in an account when that was forgotten."""
         self.follow(policy)
 
     def follow(self, policy: Policy) -> None:
@@ -114,7 +119,7 @@ class Budgets:
         was, self.calendar = self.calendar, calendar
         if (was.day, was.month) != (calendar.day, calendar.month):
             keep = {"", calendar.day, calendar.month, was.day, was.month}
-            self.accounts = {x: each for x, each in self.accounts.items() if x.period in keep}
+            self._drop([line for line in self.accounts if line.period not in keep])
 
     def restore(self, span: Span, paid: Iterable[Spent], now: float) -> None:
         """Take in what earlier runs paid in this day, this month, or for sessions.
@@ -182,7 +187,8 @@ class Budgets:
         for line, _ in lines:
             self.accounts[line] = hold(self.accounts.get(line, EMPTY), held)
         if lines:
-            self.holds[attempt] = _Hold(held, lines)
+            self._last += 1
+            self.holds[attempt] = _Hold(self._last, held, lines)
 
     def settle(self, attempt: tuple[RequestId, int], cost: int) -> None:
         """Put what an attempt cost in the place of what was held; once, and of a past day nowhere.
@@ -192,7 +198,8 @@ class Budgets:
         if (held := self.holds.pop(attempt, None)) is None:
             return
         for line, limit in held.lines:
-            if (was := self.accounts.get(line)) is None:
+            was = self.accounts.get(line)
+            if was is None or self._dropped.get(line, 0) >= held.number:
                 continue
             self.accounts[line] = account = settle(was, held.most, cost)
             mark = reached(account, limit)
@@ -267,8 +274,13 @@ class Budgets:
 
     def _forget(self, session: str) -> None:
         del self._sessions[session]
-        for span in ("session", "requests"):
-            self.accounts.pop(Line("session", session, span), None)
+        self._drop([Line("session", session, "session"), Line("session", session, "requests")])
+
+    def _drop(self, lines: Iterable[Line]) -> None:
+        """Forget accounts, and that anything is held there: one of the same name begins empty."""
+        for line in lines:
+            if self.accounts.pop(line, EMPTY).held:
+                self._dropped.renew(line, self._last)
 
     def _count(self, payer: Payer, requests: int) -> None:
         if self.rules.session_requests:

@@ -258,6 +258,27 @@ def test_sessions_are_bounded_and_forgotten_in_time() -> None:
     assert budgets.accounts == {}
 
 
+def test_what_was_held_in_an_account_that_is_forgotten_is_not_given_back_to_its_next() -> None:
+    budgets = opened(Limits(session=100, day=10**6))
+    assert pay(budgets, 90)
+    for session in range(100, 100 + MAX_SESSIONS):
+        assert pay(budgets, 1, "s", Payer("kids", session, P))
+        end(budgets, 1, "s")
+    assert pay(budgets, 50, "t")
+    end(budgets, 90)
+    assert budgets.accounts[SESSION] == Account(spent=0, held=50)
+
+
+def test_what_was_held_on_a_day_that_comes_again_is_not_given_back_twice() -> None:
+    budgets = opened(Limits(day=100))
+    assert pay(budgets, 90)
+    for day in (FEB, structs.replace(FEB, day="2026-02-02"), JAN):
+        budgets.turn(day)
+    assert pay(budgets, 50, "t")
+    end(budgets, 90)
+    assert budgets.accounts[HOUSE_DAY] == Account(spent=0, held=50)
+
+
 def test_what_earlier_runs_spent_counts_and_is_not_told_again() -> None:
     budgets = opened(Limits(day=10, month=100, session=50), session_requests=4)
     paid = (Spent(ANNA, 6), Spent(Payer("bert", 0, Q), 2))
