@@ -8,8 +8,9 @@ import secrets
 import select
 import socket
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import NamedTuple
 
 from exo_supervisor.serve.browser import SESSION, Sessions, forbidden, is_page, wrong_origin
@@ -19,7 +20,7 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_BROWSERS = 64
 """Connections that are served at a time; further ones wait for their turn."""
 PATIENCE = 10.0
-"""Seconds for a head, and for a browser that takes nothing of what it asked for."""
+"""Seconds for all of a head, and for a browser that takes nothing of what it asked for."""
 _PIECE = 64 * 1024
 _PASSED = (
     "accept", "content-type", "last-event-id", "x-supervisor-privacy", "x-supervisor-route",
@@ -67,6 +68,7 @@ class Forwarder:
         """Serve until it is closed, or Ctrl-C is pressed."""
         with self._listening, suppress(OSError):
             while True:
+                self._room.acquire()  # who finds none waits in the kernel, and costs no thread
                 client, _ = self._listening.accept()
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
@@ -77,16 +79,23 @@ class Forwarder:
 
     def _serve(self, client: socket.socket) -> None:
         # A browser that leaves, and a service that does, end the connection, and nothing else.
-        with self._room, client, suppress(OSError):
+        with self._leaving(), client, suppress(OSError):
             try:
-                client.settimeout(PATIENCE)
                 asked = read(client)
+                client.settimeout(PATIENCE)
                 if (cookie := self._judge(asked)) is not None:
                     client.sendall(cookie)
                 else:
                     self._carry(client, asked)
             except RefusedError as refused:
                 client.sendall(_refusal(refused))
+
+    @contextmanager
+    def _leaving(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._room.release()
 
     def _judge(self, asked: Asked) -> bytes | None:
         """Let a request pass (None), or answer the one that begins a session."""
@@ -134,12 +143,15 @@ class Forwarder:
             splice(client, service, head + begun, asked.length - len(begun))
 
 
-def read(client: socket.socket) -> Asked:
+def read(client: socket.socket, clock: Callable[[], float] = monotonic) -> Asked:
     """Read one request's head, strictly: what it says is written anew for the service."""
-    data = b""
+    data, until = b"", clock() + PATIENCE
     while (end := data.find(b"\r\n\r\n")) < 0:
         if len(data) > MAX_HEAD_BYTES:
             raise RefusedError(400, "bad_http", "the head is too long")
+        if (left := until - clock()) <= 0:
+            raise RefusedError(400, "bad_http", f"the head did not all come in {PATIENCE:g} s")
+        client.settimeout(left)
         if not (more := client.recv(_PIECE)):
             raise RefusedError(400, "bad_http", "the head has no end")
         data += more

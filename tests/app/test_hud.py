@@ -12,7 +12,7 @@ import anyio
 import httpx
 import pytest
 
-from exo_supervisor.cli.forward import Forwarder, splice
+from exo_supervisor.cli.forward import PATIENCE, Forwarder, RefusedError, read, splice
 from exo_supervisor.demo import ExoNode
 from exo_supervisor.serve.browser import PROOF
 from tests.app.test_clients import bearer, house
@@ -220,6 +220,22 @@ async def test_the_verb_reads_a_head_strictly(data: bytes, status: int, tmp_path
         assert answer.startswith(b"HTTP/1.1 %d " % status), answer
     finally:
         forwarder.close()
+
+
+def test_a_head_that_drips_takes_a_place_for_a_while_only() -> None:
+    """Whoever sends a byte now and then would else keep the owner of the page out for hours."""
+    dripping, client = socket.socketpair()
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 1.0
+        dripping.sendall(b"G")
+        return now
+
+    with dripping, client, pytest.raises(RefusedError, match="did not all come"):
+        read(client, clock)
+    assert now <= PATIENCE + 2
 
 
 def test_an_answer_that_comes_before_its_question_was_read_is_brought() -> None:
