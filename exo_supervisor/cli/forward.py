@@ -8,7 +8,7 @@ import secrets
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import NamedTuple
@@ -91,7 +91,7 @@ class Forwarder:
                 client.sendall(_refusal(refused))
 
     @contextmanager
-    def _leaving(self) -> Iterator[None]:
+    def _leaving(self) -> Generator[None]:
         try:
             yield
         finally:
