@@ -38,10 +38,6 @@ class VerbError(SupervisorError):
         return _CODES.get(self.exit_code, "failed")
 
 
-class CutError(VerbError):
-    """An answer that had begun broke off."""
-
-
 def misuse(message: str, hint: str) -> VerbError:
     """Build the error for a command line that says something we do not understand."""
     return VerbError(message, hint=hint, exit_code=USAGE)

@@ -4,11 +4,11 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from exo_supervisor.cli import locate
-from exo_supervisor.cli.errors import UNREACHABLE, CutError, VerbError
+from exo_supervisor.cli.errors import UNREACHABLE, VerbError
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import cell
-from exo_supervisor.client import errors, http
-from exo_supervisor.client.errors import NoAnswerError, RefusedError
+from exo_supervisor.client import http
+from exo_supervisor.client.errors import CutError, NoAnswerError, RefusedError
 from exo_supervisor.client.http import Answer
 
 ANSWER_TIMEOUT = 5.0
@@ -37,8 +37,8 @@ def asked(
 ) -> Generator[Answer]:
     """Ask the service and hand on its good answer, the body still unread; leaving cancels it.
 
-    Raises `VerbError`: 69 when nothing answers within `timeout` seconds, else what it refused; and
-    `CutError` where the answer breaks off, here or inside.
+    Raises `VerbError`: 69 when nothing answers within `timeout` seconds, else what it refused, or
+    that its answer broke off, here or inside.
     """
     request = http.request(method, path, body, headers)
     connection = locate.connect(arguments)
@@ -55,8 +55,8 @@ def asked(
         ) from error
     except RefusedError as error:
         raise _refused(arguments, error) from error
-    except errors.CutError as error:
-        raise CutError(error.message, why=[error.why]) from error
+    except CutError as error:
+        raise VerbError(error.message, why=[error.why]) from error
 
 
 def fetch(arguments: Arguments, path: str, method: str = "GET") -> bytes:

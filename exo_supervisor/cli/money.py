@@ -18,13 +18,11 @@ OPENROUTER = "openrouter"
 
 def of_money(config: Config, *, running: bool) -> Iterator[Finding]:
     """Tell of the budgets, unless a `running` service tells of them; warn of missing prices."""
-    budgets = Budgets(policy_of(config, {}))
+    budgets, currency = Budgets(policy_of(config, {})), config.budget.currency
     for line, limit, _ in () if running else budgets.each():
-        text = (
-            f"{line.name or line.scope}: {digits_of(limit)} {config.budget.currency} a {line.span}"
-        )
+        text = f"{line.name or line.scope}: {digits_of(limit)} {currency} a {line.span}"
         yield Finding("ok", "budget", text)
-    currency, priced = config.budget.currency, {row.provider for row in config.prices}
+    priced = {row.provider for row in config.prices}
     lacking = [each.name for each in config.providers if not each.local and each.name not in priced]
     if currency != CURRENCY and lacking:
         text = f"nothing is exchanged from {CURRENCY} to {currency}: without a [[price]] nobody"

@@ -224,10 +224,11 @@ def shifts(body: Fields, now: float, stream: TextIO) -> str:
     moves = objects(body.get("shifts"))
     if not moves:
         return "Traffic has not moved since the start."
-    return "\n\n".join(_laid(list(_shift(each, now)), stream) for each in moves)
+    currency = w(body.get("currency"))
+    return "\n\n".join(_laid(_shift(each, now, currency), stream) for each in moves)
 
 
-def _shift(move: Fields, now: float) -> Iterator[tuple[str, str]]:
+def _shift(move: Fields, now: float, currency: str) -> Iterator[tuple[str, str]]:
     way = f"{w(move.get('model'))} from {w(move.get('from'))} to {w(move.get('to'))}"
     yield "shift", f"{way}, {relative(stamp(move.get('since')), now)}: {w(move.get('reason'))}"
     lasts = span(seconds(move.get("duration")))
@@ -235,7 +236,7 @@ def _shift(move: Fields, now: float) -> Iterator[tuple[str, str]]:
     if move.get("reason") != "recovered":
         many = count(move.get("requests"))
         requests = "1 request" if many == 1 else f"{many} requests"
-        yield "took", f"{requests}, cost {_money(count(move.get('cost_microdollars')))}"
+        yield "took", f"{requests}, cost {_money(count(move.get('cost_microdollars')), currency)}"
     for each in objects(move.get("evidence")):
         tried = f"{w(each.get('target'))}: tried, {_plain(each.get('detail'))}"
         yield "evidence", tried if each.get("reason") == "attempt_failed" else passed(each)
@@ -246,9 +247,9 @@ def _shift(move: Fields, now: float) -> Iterator[tuple[str, str]]:
         yield "first", f"exo-supervisor why {w(move.get('request_id'))}"
 
 
-def _money(micros: int) -> str:
+def _money(micros: int, currency: str) -> str:
     whole, rest = divmod(micros, 1_000_000)
-    return f"{whole}.{rest:06} dollars" if micros else "nothing that is known"
+    return f"{whole}.{rest:06} {currency}" if micros else "nothing that is known"
 
 
 def model(body: Fields, stream: TextIO) -> str:

@@ -18,7 +18,9 @@ LATE = 12.0
 CALM = 10
 """Nodes that stay where they are; of more, those come first that work."""
 _MARKS = {"well": "[ok]", "weak": "[ !]", "bad": "[XX]"}
+_ENDS = ("exo", "cloud", "here", "refused", "failed", "abandoned")
 _SHOWN_ID = 10
+"""Characters of a request's id, its last ones: the first tell the time."""
 Rows = list[list[str]]
 
 
@@ -85,13 +87,9 @@ def _money(ledger: Fields) -> list[str]:
     if not total:
         return []
     stopped = texts(ledger.get("stopped"))
-    paid = (
-        f"paid {_amount(total.get('cost'))} {currency}, saved {_amount(total.get('saved'))} today"
-    )
-    return [
-        paid,
-        *(f"nothing is booked: {why}" for why in stopped[:1]),
-    ]
+    paid, saved = _amount(total.get("cost")), _amount(total.get("saved"))
+    told = [f"paid {paid} {currency}, saved {saved} today"]
+    return [*told, *(f"nothing is booked: {why}" for why in stopped[:1])]
 
 
 def _amount(value: object) -> str:
@@ -99,9 +97,6 @@ def _amount(value: object) -> str:
         return f"{float(str(value)):.4f}"
     except ValueError:
         return "-"
-
-
-_ENDS = ("exo", "cloud", "here", "refused", "failed", "abandoned")
 
 
 def _nodes(picture: Picture) -> Rows:

@@ -14,9 +14,9 @@ Chosen = Literal["only", "fastest", "in_turn", "home", "panic", "least_busy", "a
 field that it refused.
 """
 Awaited = Literal["first_look", "model", "turn", "pause"]
-
-
+"""What a request waited for: the first look's end, a model, its turn, or a pause's end."""
 Compared = tuple[tuple[str, float | None], ...]
+"""Targets, each with its expected wait in seconds, where waits decided."""
 
 
 class Passed(Struct, frozen=True, gc=False):

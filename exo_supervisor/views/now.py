@@ -88,8 +88,8 @@ class Pulse:
             running=load.running,
             waiting=load.waiting,
             tokens_per_second={
-                side: round(max(0.0, sum_ - before.get(side, sum_)) / passed, 1)
-                for side, sum_ in came.items()
+                side: round(max(0.0, total - before.get(side, total)) / passed, 1)
+                for side, total in came.items()
             },
             nodes=rungs(machine),
             down=down(machine),

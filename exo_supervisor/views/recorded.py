@@ -116,9 +116,10 @@ def _breaker(moved: BreakerMoved) -> Row:
     return asdict(moved) | {"at": stamp(moved.at)}
 
 
-def shifts(recorder: Recorder, now: float) -> Row:
+def shifts(recorder: Recorder, now: float, currency: str) -> Row:
     """List the moves of traffic and the breakers that opened, the newest first."""
     return {
+        "currency": currency,
         "shifts": [_shift(move, now) for move in reversed(recorder.moves)],
         "trips": [_trip(trip, now) for trip in reversed(recorder.trips)],
     }

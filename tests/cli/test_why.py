@@ -135,14 +135,14 @@ def test_each_move_of_traffic_is_told_with_what_led_to_it(service: Service, caps
     }  # fmt: skip
     back = {**move, "to": "exo", "from": "cloud", "reason": "recovered", "until": None}
     back |= {"evidence": [], "request_id": None}
-    service.says("GET /supervisor/shifts", {"shifts": [back, move]})
+    service.says("GET /supervisor/shifts", {"currency": "EUR", "shifts": [back, move]})
     assert service.main("why", "--shift") == 0
     assert lines(capsys) == [
         "lasted    2 min 3 s so far",
         "",
         "shift     chat from exo to cloud, ?: breaker_open",
         "lasted    2 min 3 s",
-        "took      1 request, cost 1.000003 dollars",
+        "took      1 request, cost 1.000003 EUR",
         "evidence  n:2: tried, an empty answer",
         "          n:1: its breaker is open, last connect",
         f"            it took no connection 0.250 s before, by {ID}",

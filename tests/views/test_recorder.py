@@ -113,7 +113,7 @@ def test_a_move_counts_what_went_there_until_traffic_moved_back() -> None:
     recorder.done(RequestDone(line("e", duration=10.5, **away), [tried("p")]))
     recorder.done(RequestDone(line("f", duration=0.0, **away), [tried("p")]))
     clock.now += 5.0
-    back, move = rows(shifts(recorder, clock.now), "shifts")
+    back, move = rows(shifts(recorder, clock.now, "USD"), "shifts")
     assert (move["since"], move["until"]) == (SINCE, "1970-01-01T00:16:50.000Z")
     assert (move["requests"], move["cost_microdollars"], move["duration"]) == (3, 2, 10.0)
     assert (back["reason"], back["until"], back["duration"], back["requests"]) == (
@@ -132,7 +132,7 @@ def test_a_trip_is_kept_with_its_evidence_and_its_end() -> None:
     recorder.announce(said("breaker_closed", reason="none", request_id="r", **of))
     recorder.announce(said("node_up", node="n:1"))
     clock.now += 1.0
-    other, trip = rows(shifts(recorder, clock.now), "trips")
+    other, trip = rows(shifts(recorder, clock.now, "USD"), "trips")
     assert (trip["target"], trip["evidence"], trip["duration"]) == ("n:1", [1], 3.0)
     assert (other["closed"], other["duration"]) == (None, 4.0)
     recorder.done(RequestDone(line("r"), [tried()]))

@@ -59,7 +59,8 @@ class Recorded:
             raise BadRequestError(Refusal(404, "route_not_found", f"nothing lies below {SHIFTS}"))
         if request.method not in ("GET", "HEAD"):
             raise wrong_method(SHIFTS, "GET")
-        return as_json(recorded.shifts(self._about.recorder, time.time()))
+        currency = self._machine.tables.policy.budgets.currency
+        return as_json(recorded.shifts(self._about.recorder, time.time(), currency))
 
     def _not_kept(self) -> str:
         kept = recorded.how_far_back(self._about.recorder)
