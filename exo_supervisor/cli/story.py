@@ -10,76 +10,11 @@ from typing import TextIO
 
 from exo_supervisor.cli.json_view import seconds, stamp, texts
 from exo_supervisor.cli.json_view import word as w
+from exo_supervisor.cli.meanings import CHOSEN, ENDS, FAULTS, PASSED, TRY, WAITED
 from exo_supervisor.cli.term import DIM, SCREEN, paint, relative, span, wrapped
 from exo_supervisor.client.json_object import Fields, count, fields, objects
 
 _WIDTH = 10
-_CHOSEN = {
-    "only": "the only one left that could be asked",
-    "home": "its conversation is in the cache there",
-    "panic": "every target rests, and its rest ended first: one request probes it",
-    "least_busy": "all asked to be left alone, and its time ends first",
-    "again": "once more at the same target",
-    "anew": "once more, without a field that it refused",
-}
-_PASSED = {
-    "exo_down": "down",
-    "model_not_ready": "not ready",
-    "breaker_open": "its breaker is open",
-    "busy": "busy",
-    "attempt_failed": "failed",
-    "unsupported_field": "it does not honour",
-    "cloud_down": "not usable",
-    "budget_spent": "its budget is spent",
-    "local_only": "the request must stay in the house",
-    "not_trusted": "only found, not trusted, and the request must stay in the house",
-    "route": "the client asked for the other side",
-    "retry_budget": "the budget of retries is spent",
-    "later": "it stands by: another comes before it",
-}
-_FAULTS = {
-    "connect": "it took no connection",
-    "connect_timeout": "no connection in time",
-    "reset": "it cut the connection",
-    "reset_early": "it cut the connection before an answer",
-    "headers_timeout": "no answer began in time",
-    "first_content_timeout": "no content in time",
-    "stall": "it fell silent in its answer",
-    "error_event": "an error in its answer",
-    "server_error": "an error of its own",
-    "empty": "an empty answer",
-    "unfinished": "an answer without an end",
-    "not_placed": "it has no such model",
-    "bad_key": "it refused the key",
-    "state_lost": "its state no longer knows of the answer",
-}
-_WAITED = {
-    "first_look": "the end of the first look",
-    "model": "the model to be placed",
-    "turn": "its turn",
-    "pause": "a pause before the next try",
-}
-_TRY = {
-    "attempts_failed": "exo-supervisor nodes",
-    "no_target": "exo-supervisor why {model}",
-    "overloaded": "ask again in a moment, or raise routing.patience",
-    "deadline": "give it longer: x-supervisor-deadline, or chat --deadline",
-    "privacy": "exo-supervisor models place {model}, or leave local_only out",
-    "local_only_unavailable": "exo-supervisor nodes",
-    "model_not_found": "exo-supervisor models",
-    "model_not_placed": "exo-supervisor models place {model}",
-    "unsupported_field": "leave that field out, or ask another model",
-    "budget_spent": "exo-supervisor ledger",
-    "poison_request": "change the request: it seems to kill whoever takes it",
-    "upstream_rejected": "change the request: its target refused it",
-}
-_ENDS = {
-    "success": "answered",
-    "failure": "failed",
-    "neutral": "refused by its target",
-    "refused": "refused",
-    "abandoned": "its client left",
-}
 Rows = list[tuple[str, str]]
 
 
@@ -99,14 +34,14 @@ def request(row: Fields, now: float, stream: TextIO) -> str:
     rows += [("not", text) for text in _not(row, tried)]
     rows += [("timeline", text) for text in _timeline(row, tried)]
     rows += [("breaker", text) for text in _breakers(row)]
-    hint = _TRY.get(str(row.get("code")), "")
+    hint = TRY.get(str(row.get("code")), "")
     rows += [("try", hint.format(model=w(row.get("model"))))] if hint else []
     return _laid(rows, stream)
 
 
 def _under_way(row: Fields) -> str:
     if row.get("state") == "waiting":
-        return f"it waits for {_WAITED.get(str(row.get('why')), w(row.get('why')))}"
+        return f"it waits for {WAITED.get(str(row.get('why')), w(row.get('why')))}"
     return f"{w(row.get('state'))} by {w(row.get('target'))}, attempt {count(row.get('attempts'))}"
 
 
@@ -115,7 +50,7 @@ def _end(row: Fields) -> str:
     took = _time(row.get("duration"))
     if outcome == "abandoned" and code == "deadline":
         return f"its deadline passed after {took}, status {w(row.get('status'))}"
-    said = _ENDS.get(outcome, outcome)
+    said = ENDS.get(outcome, outcome)
     if outcome != "success":
         code = f" ({w(code)}, status {count(row.get('status'))})" if code else ""
         return f"{said} after {took}{code}"
@@ -141,7 +76,7 @@ def _because(row: Fields, tried: list[Fields]) -> Iterator[str]:
             yield "its conversation had its cache elsewhere, which could not be asked"
     for each in (*tried, row):
         if each.get("waited"):
-            what = _WAITED.get(str(each.get("waited")), w(each.get("waited")))
+            what = WAITED.get(str(each.get("waited")), w(each.get("waited")))
             until = _time(each.get("began" if "began" in each else "duration"))
             yield f"it waited for {what}, until {until}"
 
@@ -149,7 +84,7 @@ def _because(row: Fields, tried: list[Fields]) -> Iterator[str]:
 def _chosen(choice: Fields) -> str:
     compared, why = objects(choice.get("compared")), str(choice.get("why"))
     if not compared:
-        return _CHOSEN.get(why, why)
+        return CHOSEN.get(why, why)
     target = choice.get("target")
     others = [_wait_of(each) for each in compared if each.get("target") != target]
     own = [_time(each.get("wait")) for each in compared if each.get("target") == target]
@@ -185,7 +120,7 @@ def _fault(attempt: Fields) -> str:
 
 def passed(each: Fields) -> str:
     """Say why one target was passed over."""
-    said = _PASSED.get(str(each.get("reason")), w(each.get("reason")))
+    said = PASSED.get(str(each.get("reason")), w(each.get("reason")))
     detail = texts(each.get("detail"))
     glue = " " if each.get("reason") == "unsupported_field" else ", "
     text = f"{w(each.get('target'))}: {glue.join([said, *detail])}"
@@ -264,10 +199,10 @@ def model(body: Fields, stream: TextIO) -> str:
     elif refusal:
         code = w(refusal.get("code"))
         rows.append(("goes", f"it would be refused: {w(refusal.get('message'))} ({code})"))
-        hint = "exo-supervisor nodes" if code == "no_target" else _TRY.get(code, "")
+        hint = "exo-supervisor nodes" if code == "no_target" else TRY.get(code, "")
     else:
         rows.append(("goes", "nowhere: Exo knows it, but no node runs it"))
-        hint = _TRY["model_not_placed"]
+        hint = TRY["model_not_placed"]
     rows += [("not", passed(each)) for each in objects(choice.get("passed"))]
     rows += [("try", hint.format(model=name))] if hint else []
     return _laid(rows, stream)
@@ -278,7 +213,7 @@ def _at(instant: float, text: str) -> str:
 
 
 def _plain(fault: object) -> str:
-    return _FAULTS.get(str(fault), w(fault).replace("_", " "))
+    return FAULTS.get(str(fault), w(fault).replace("_", " "))
 
 
 def _time(value: object) -> str:
