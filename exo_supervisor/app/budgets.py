@@ -13,7 +13,7 @@ from exo_supervisor.core.books.budgets import KEPT, Calendar, Payer, Span
 from exo_supervisor.core.events import CalendarRead, SpendingRead
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.views.booked import Spent
-from exo_supervisor.views.calendar import page_at, utc_day
+from exo_supervisor.views.calendar import dates_at, utc_day
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("budgets")
 
@@ -32,9 +32,9 @@ SpentSince = Callable[[float], Awaitable[list[Spent] | None]]
 
 def calendar_read(wall: float, now: float, zone: tzinfo) -> CalendarRead:
     """Say which day it is; `now` is the same instant on the core's clock."""
-    page, since = page_at(wall, zone), now - wall
-    ends = page.day_ends + since, page.month_ends + since
-    return CalendarRead(calendar=Calendar(page.day, page.month, *ends, utc_day(wall)))
+    dates, since = dates_at(wall, zone), now - wall
+    ends = dates.day_ends + since, dates.month_ends + since
+    return CalendarRead(calendar=Calendar(dates.day, dates.month, *ends, utc_day(wall)))
 
 
 class BudgetWatch:
@@ -66,9 +66,9 @@ class BudgetWatch:
         if self._restored:
             return True
         wall, found = self._wall(), list[SpendingRead]()
-        page = page_at(wall, self._zone)
+        dates = dates_at(wall, self._zone)
         since: Sequence[tuple[Span, float]] = (
-            ("day", page.day_began), ("month", page.month_began), ("session", wall - KEPT)
+            ("day", dates.day_began), ("month", dates.month_began), ("session", wall - KEPT)
         )  # fmt: skip
         if self._spent is None:
             log.warning("budget_not_kept", advice="give the service a state directory")
@@ -94,7 +94,7 @@ class BudgetWatch:
         while True:
             wall = self._wall()
             self._tell(calendar_read(wall, self._clock(), self._zone))
-            left = page_at(wall, self._zone).day_ends - wall
+            left = dates_at(wall, self._zone).day_ends - wall
             await self._sleep(max(SOONEST, min(LOOK, left)))
 
 

@@ -44,7 +44,7 @@ class Asked(NamedTuple):
         return self.target.partition("?")[0]
 
 
-class RefusedError(Exception):
+class DeniedError(Exception):
     """What is wrong with a request: the status, the code and the words of its answer."""
 
     def __init__(self, status: int, code: str, text: str) -> None:
@@ -87,7 +87,7 @@ class Forwarder:
                     client.sendall(cookie)
                 else:
                     self._carry(client, asked)
-            except RefusedError as refused:
+            except DeniedError as refused:
                 client.sendall(_refusal(refused))
 
     @contextmanager
@@ -101,7 +101,7 @@ class Forwarder:
         """Let a request pass (None), or answer the one that begins a session."""
         page = is_page(asked.method, asked.path)
         if (why := wrong_origin(asked.headers, is_page=page)) is not None:
-            raise RefusedError(403, "not_allowed", why)
+            raise DeniedError(403, "not_allowed", why)
         if page:
             return None
         if asked.path == SESSION and asked.method == "POST":
@@ -109,9 +109,9 @@ class Forwarder:
         session = self._sessions.find(asked.headers)
         if session is None:
             text = "open the address that exo-supervisor hud has printed"
-            raise RefusedError(401, "bad_token", text)
+            raise DeniedError(401, "bad_token", text)
         if (why := forbidden(session, asked.method, asked.path, asked.headers)) is not None:
-            raise RefusedError(403, "not_allowed", why)
+            raise DeniedError(403, "not_allowed", why)
         return None
 
     def _begin(self, asked: Asked) -> bytes:
@@ -120,7 +120,7 @@ class Forwarder:
         with self._lock:
             if self._ticket is None or not secrets.compare_digest(said, self._ticket.encode()):
                 text = "this address was used already, or is another run's: exo-supervisor hud"
-                raise RefusedError(401, "bad_token", text + " prints a new one")
+                raise DeniedError(401, "bad_token", text + " prints a new one")
             self._ticket = None
             cookie, proof = self._sessions.begin("", asked.headers.get("host", ""))
         more = f"set-cookie: {cookie}\r\ncache-control: no-store\r\n"
@@ -137,7 +137,7 @@ class Forwarder:
             try:
                 service.connect(self._path)
             except OSError:
-                raise RefusedError(502, "unreachable", "the service is not reachable") from None
+                raise DeniedError(502, "unreachable", "the service is not reachable") from None
             head = "\r\n".join([*lines, "", ""]).encode("latin-1")
             begun = asked.rest[: asked.length]
             splice(client, service, head + begun, asked.length - len(begun))
@@ -148,12 +148,12 @@ def read(client: socket.socket, clock: Callable[[], float] = monotonic) -> Asked
     data, until = b"", clock() + PATIENCE
     while (end := data.find(b"\r\n\r\n")) < 0:
         if len(data) > MAX_HEAD_BYTES:
-            raise RefusedError(400, "bad_http", "the head is too long")
+            raise DeniedError(400, "bad_http", "the head is too long")
         if (left := until - clock()) <= 0:
-            raise RefusedError(400, "bad_http", f"the head did not all come in {PATIENCE:g} s")
+            raise DeniedError(400, "bad_http", f"the head did not all come in {PATIENCE:g} s")
         client.settimeout(left)
         if not (more := client.recv(_PIECE)):
-            raise RefusedError(400, "bad_http", "the head has no end")
+            raise DeniedError(400, "bad_http", "the head has no end")
         data += more
     first, *lines = data[:end].decode("latin-1").split("\r\n")
     words = first.split(" ")
@@ -162,14 +162,14 @@ def read(client: socket.socket, clock: Callable[[], float] = monotonic) -> Asked
         name, colon, value = line.partition(":")
         name = name.lower()
         if not colon or not name or name.strip() != name or (name in _ONCE and name in headers):
-            raise RefusedError(400, "bad_http", "a line of the head is no header, or comes twice")
+            raise DeniedError(400, "bad_http", "a line of the head is no header, or comes twice")
         headers[name] = value.strip(" \t")
     length = headers.get("content-length", "0")
     fits = len(words) == 3 and words[1].startswith("/") and first.isprintable()  # noqa: PLR2004
     if not fits or "transfer-encoding" in headers or not (length.isascii() and length.isdigit()):
-        raise RefusedError(400, "bad_http", "this is not a request that the page makes")
+        raise DeniedError(400, "bad_http", "this is not a request that the page makes")
     if len(length) > 8 or int(length) > MAX_BODY_BYTES:  # noqa: PLR2004 -- digits
-        raise RefusedError(413, "body_too_large", f"over {MAX_BODY_BYTES} bytes")
+        raise DeniedError(413, "body_too_large", f"over {MAX_BODY_BYTES} bytes")
     return Asked(words[0], words[1], headers, int(length), data[end + 4 :])
 
 
@@ -197,7 +197,7 @@ def splice(client: socket.socket, service: socket.socket, begun: bytes, left: in
                 return
 
 
-def _refusal(refused: RefusedError) -> bytes:
+def _refusal(refused: DeniedError) -> bytes:
     import json
 
     error = {"message": str(refused), "type": "invalid_request_error", "param": None}

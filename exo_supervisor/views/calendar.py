@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from msgspec import Struct
 
 
-class Page(Struct, frozen=True):
+class Dates(Struct, frozen=True):
     """A day and its month, as `2026-01-31` and `2026-01`; instants are seconds since 1970.
 
     A day has 23 to 25 hours where clocks are changed, and one that a place left out has none.
@@ -19,12 +19,12 @@ class Page(Struct, frozen=True):
     month_ends: float
 
 
-def page_at(wall: float, zone: tzinfo) -> Page:
-    """Find the page of an instant."""
+def dates_at(wall: float, zone: tzinfo) -> Dates:
+    """Return the dates of an instant."""
     today = datetime.fromtimestamp(wall, zone).date()
     first = today.replace(day=1)
     next_month = (first + timedelta(days=31)).replace(day=1)
-    return Page(
+    return Dates(
         today.isoformat(),
         today.isoformat()[:7],
         _begin(today, zone),

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, field
 
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.errors import SupervisorError
-from exo_supervisor.views.calendar import page_at
+from exo_supervisor.views.calendar import dates_at
 from exo_supervisor.views.request_done import RequestDone
 
 MAX_DAYS = 92
@@ -193,15 +193,15 @@ class DayBook:
         row.bytes += size
 
     def _turn(self) -> None:
-        """Begin a new page at midnight."""
+        """Begin a new day at midnight."""
         if self._wall() >= self._midnight and (today := self._today()) != self._pages.day:
             self._pages.day, self._pages.private = today, 0
             self._pages.used.clear()
 
     def _today(self) -> str:
-        page = page_at(self._wall(), self._zone)
-        self._midnight = page.day_ends
-        return page.day
+        dates = dates_at(self._wall(), self._zone)
+        self._midnight = dates.day_ends
+        return dates.day
 
     def _add_up(self, day: str) -> None:
         pages = self._pages

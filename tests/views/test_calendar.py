@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.views.calendar import page_at, utc_day
+from exo_supervisor.views.calendar import dates_at, utc_day
 
 HOUR = 3600.0
 ZONES = [
@@ -33,9 +33,9 @@ def at(text: str, zone: str = "UTC") -> float:
     ],
 )
 def test_a_day_is_as_long_as_clocks_have_it(zone: str, noon: str, hours: float) -> None:
-    page = page_at(at(noon, zone), ZoneInfo(zone))
-    assert page.day == noon[:10]
-    assert page.day_ends - page.day_began == hours * HOUR
+    dates = dates_at(at(noon, zone), ZoneInfo(zone))
+    assert dates.day == noon[:10]
+    assert dates.day_ends - dates.day_began == hours * HOUR
 
 
 @pytest.mark.parametrize(
@@ -49,26 +49,26 @@ def test_a_day_is_as_long_as_clocks_have_it(zone: str, noon: str, hours: float) 
     ],
 )
 def test_months_end_on_their_last_day(now: str, day: str, month: str, ends: str) -> None:
-    page = page_at(at(now), UTC)
-    assert (page.day, page.month) == (day, month)
-    assert page.month_ends == at(f"{ends} 00:00:00")
-    assert page.month_began == at(f"{month}-01 00:00:00")
+    dates = dates_at(at(now), UTC)
+    assert (dates.day, dates.month) == (day, month)
+    assert dates.month_ends == at(f"{ends} 00:00:00")
+    assert dates.month_began == at(f"{month}-01 00:00:00")
 
 
 def test_an_instant_is_another_day_elsewhere() -> None:
     evening = at("2026-01-31 23:30", "America/New_York")
-    assert page_at(evening, ZoneInfo("America/New_York")).month == "2026-01"
-    assert page_at(evening, ZoneInfo("Europe/Berlin")).month == "2026-02"
+    assert dates_at(evening, ZoneInfo("America/New_York")).month == "2026-01"
+    assert dates_at(evening, ZoneInfo("Europe/Berlin")).month == "2026-02"
     assert utc_day(evening) == "2026-02-01"
 
 
 @given(st.sampled_from(ZONES), st.floats(at("2000-01-01 00:00"), at("2037-01-01 00:00")))
 def test_pages_hold_their_instants_and_follow_each_other(zone: str, wall: float) -> None:
     place = ZoneInfo(zone)
-    page = page_at(wall, place)
-    assert page.month_began <= page.day_began <= wall < page.day_ends <= page.month_ends
-    following = page_at(page.day_ends, place)
-    assert following.day > page.day
-    assert following.day_began == page.day_ends
-    assert page_at(page.day_ends - 0.5, place).day == page.day
-    assert page_at(page.month_ends, place).month > page.month
+    dates = dates_at(wall, place)
+    assert dates.month_began <= dates.day_began <= wall < dates.day_ends <= dates.month_ends
+    following = dates_at(dates.day_ends, place)
+    assert following.day > dates.day
+    assert following.day_began == dates.day_ends
+    assert dates_at(dates.day_ends - 0.5, place).day == dates.day
+    assert dates_at(dates.month_ends, place).month > dates.month
