@@ -12,7 +12,7 @@ import anyio
 import httpx
 import pytest
 
-from exo_supervisor.cli.forward import PATIENCE, Forwarder, RefusedError, read, splice
+from exo_supervisor.cli.forward import PATIENCE, DeniedError, Forwarder, read, splice
 from exo_supervisor.demo import ExoNode
 from exo_supervisor.serve.browser import PROOF
 from tests.app.test_clients import bearer, house
@@ -233,7 +233,7 @@ def test_a_head_that_drips_takes_a_place_for_a_while_only() -> None:
         dripping.sendall(b"G")
         return now
 
-    with dripping, client, pytest.raises(RefusedError, match="did not all come"):
+    with dripping, client, pytest.raises(DeniedError, match="did not all come"):
         read(client, clock)
     assert now <= PATIENCE + 2
 
