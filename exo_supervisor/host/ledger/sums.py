@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 from exo_supervisor.core.books.amount import digits_of
-from exo_supervisor.host.ledger.book import id_of
+from exo_supervisor.host.ledger.row import id_of
 from exo_supervisor.host.ledger.schema import FIGURES
 from exo_supervisor.views.booked import Booked, By, LedgerUnreadableError, Sum, Sums
 

@@ -16,7 +16,7 @@ from exo_supervisor.host.ledger.book import Book, Done, Held
 from exo_supervisor.host.ledger.file import LedgerError, is_torn, lock, put_aside
 from exo_supervisor.views.booked import Reservation
 
-GATHER = 0.5
+GATHER = 0.7
 """Seconds for which rows gather: so old is at most what a crash takes away."""
 BATCH = 1000
 """Requests of one transaction, at most."""
