@@ -6,7 +6,8 @@ from zlib import crc32
 import pytest
 from msgspec.structs import replace
 
-from exo_supervisor.host.ledger.book import LARGEST, Book
+from exo_supervisor.host.ledger.book import LARGEST, MOST_ANSWERS, Book
+from exo_supervisor.host.ledger.row import AT_ONCE
 from exo_supervisor.views.booked import Spent
 from tests.host.ledger.booking import AT, PICO, attempt, done, held, rows
 
@@ -83,6 +84,27 @@ def test_what_no_file_can_hold_is_bent_and_the_other_rows_stand(path: Path) -> N
     first, bent, last = rows(path)
     assert (bent["served_model"], bent["cost"], bent["target"]) == ("m?", LARGEST, "t?")
     assert (first["cost"], last["cost"]) == (3_000_000, 3_000_000)
+
+
+def test_rows_of_one_statement_stand_once_each_whatever_one_of_them_says(path: Path) -> None:
+    batch = [(AT + number, done(f"01J{number:03}")) for number in range(3 * AT_ONCE)]
+    batch[AT_ONCE] = AT, done("01Jodd", attempt(cost=10**30))
+    book(path).write([], batch[:10])
+    book(path).write([], batch)
+    written = rows(path)
+    assert [row["request_id"] for row in written] == sorted(one.line.request_id for _, one in batch)
+    assert written[-1]["cost"] == LARGEST
+
+
+def test_of_many_answers_the_last_ones_are_remembered(path: Path) -> None:
+    ours = book(path)
+    batch = [
+        (AT, done(f"01J{number:05}", attempt(response_id=f"gen-{number}")))
+        for number in range(MOST_ANSWERS + 1)
+    ]
+    ours.write([], batch)
+    ours.write([], [(AT, done("01K1", attempt(response_id="gen-1")))])
+    assert not rows(path, "* FROM attempt WHERE request_id = '01K1'")
 
 
 def test_a_reservation_is_settled_by_the_row_of_its_attempt(path: Path) -> None:
