@@ -1,11 +1,12 @@
 """Money is told in a line: whose it is, what of it is gone, what is held."""
 
 from exo_supervisor.cli.books import budget
+from exo_supervisor.client.json_object import Fields
 
-ROW = {"scope": "house", "name": None, "span": "day", "currency": "EUR", "limit": "1.00"}
+ROW: Fields = {"scope": "house", "name": None, "span": "day", "currency": "EUR", "limit": "1.00"}
 
 
 def test_a_budget_is_a_line() -> None:
     assert budget({**ROW, "spent": "0.97", "held": "0.00"}) == "house: 0.97 of 1.00 EUR a day"
-    kids = {**ROW, "scope": "client", "name": "kids", "spent": "0.00", "held": "0.05"}
+    kids: Fields = {**ROW, "scope": "client", "name": "kids", "spent": "0.00", "held": "0.05"}
     assert budget(kids) == "kids: 0.00 of 1.00 EUR a day, 0.05 held"

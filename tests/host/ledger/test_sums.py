@@ -116,7 +116,11 @@ def test_a_file_that_is_not_there_or_no_ledger_is_said_to_be_unreadable(path: Pa
         read_sums(path, "day", None, None)
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(path.parent / "other")])
+def link(path: Path) -> None:
+    path.symlink_to(path.parent / "other")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, link])
 def test_what_is_no_plain_file_is_not_opened(path: Path, make: Callable[[Path], None]) -> None:
     sqlite3.connect(path.parent / "other").close()
     make(path)
