@@ -98,6 +98,7 @@ def test_a_large_body_comes_in_pieces_of_a_bounded_size(coding: str) -> None:
         ("zstd", zstd.compress(b"ba") + zstd.compress(b"re")),
         ("deflate", zlib.compress(b"bare")),
     ],
+    ids=["raw deflate", "x-gzip", "GZIP", "gzip twice", "zstd twice", "deflate"],
 )
 def test_what_clients_mean_by_a_coding_is_read(coding: str, body: bytes) -> None:
     assert unpacked(coding, body) == b"bare"
@@ -117,6 +118,7 @@ SKIPPED = (0x184D2A50).to_bytes(4, "little") + bytes(4)
         ("zstd", zstd.compress(b"a")),
         ("zstd", SKIPPED),
     ],
+    ids=["gzip of none", "gzip", "zstd of none", "zstd", "zstd that is skipped"],
 )
 @pytest.mark.parametrize("around", PACK)
 def test_a_coding_holds_no_more_members_than_take_but_a_moment(

@@ -169,3 +169,16 @@ def test_the_energy_of_each_attempt_at_exo_is_counted_once(
     assert (done.local_cost, seen) == (cost, ["begun n:1", "ended"])
     assert attempt(HEAD, *steps, generation=None, energy=begin).local_cost is None
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("named", ["my secret is out", "我的秘密", "m\u00a0n"])
+def test_no_prompt_is_put_down_as_a_name_that_repeats_it(named: str) -> None:
+    """An upstream may give anything for an id or a model: no name that is kept is a sentence."""
+    told = chunk(id=named, model=named)
+    done = attempt(HEAD, (0.0, told + text("a") + STOP + DONE))
+    assert (done.response_id, done.served_model) == (None, None)
+    body = {"id": named, "model": named, "choices": [
+        {"message": {"role": "assistant", "content": "a"}, "finish_reason": "stop"}
+    ]}  # fmt: skip
+    whole = attempt((0.0, (200, JSON)), (0.0, json.dumps(body).encode()), (0.0, b""))
+    assert (whole.response_id, whole.served_model) == (None, None)

@@ -214,6 +214,11 @@ def read_name(raw: Raw | bytes) -> str | None:
     return name if name.isprintable() and 0 < len(name) <= MAX_NAME_CHARS else None
 
 
+def is_word(name: str) -> bool:
+    """Say whether a name that an upstream gives is one word, and no prompt that it repeats."""
+    return name.isascii() and " " not in name
+
+
 def counted(tokens: int) -> bytes:
     """Write a usage of which only the completion's tokens were counted: no other is made up."""
     return b'{"completion_tokens":%d}' % tokens

@@ -26,6 +26,7 @@ from exo_supervisor.wire.chat.piece import (
     Piece,
     Writer,
     counted,
+    is_word,
     read_name,
 )
 from exo_supervisor.wire.chat.stop_filter import StopFilter
@@ -181,11 +182,12 @@ class Reader(Answer, ABC):
             self.fail(Fault.WRONG_MODEL, f"another model than asked answered: {shown}")
         if model and model != self._named:
             self._named = model
-            self.served_model = model if model == self.asked else self.hide(model)
+            if model == self.asked or is_word(model):
+                self.served_model = model if model == self.asked else self.hide(model)
 
     def read_id(self, raw: Raw) -> None:
         """Take in what the upstream calls its answer, the first time that it tells."""
-        if self.response_id is None and (told := read_name(raw)) is not None:
+        if self.response_id is None and (told := read_name(raw)) is not None and is_word(told):
             self.response_id = self.hide(told)
 
     def read_usage(self, usage: Raw) -> None:
