@@ -18,6 +18,7 @@ from pathlib import Path
 import anyio
 import httpx
 from aiohttp import web
+from anyio import to_thread
 from msgspec import Struct, field
 
 from exo_supervisor.demo import Cloud
@@ -53,7 +54,8 @@ class Watched(Cloud):
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         self._tally.begun += self._tally.budget
-        if self._tally.budget and reserved(self._file) < self._tally.begun:
+        begun = self._tally.begun
+        if self._tally.budget and await to_thread.run_sync(reserved, self._file) < begun:
             self._tally.late += 1
         return await super().chat(request)
 
