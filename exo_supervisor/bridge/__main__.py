@@ -6,7 +6,6 @@ from importlib import resources
 
 from exo_supervisor.bridge import ExoBridgeManager
 from exo_supervisor.cli import main as verb
-from exo_supervisor.cli.verbs import VERBS
 from exo_supervisor.client.json_object import fields, objects
 
 
@@ -31,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     if given.test:
         return _test(bridge, given.model)
     if given.with_hud:
-        return _hud()
+        return verb(["hud"])
     return verb(["status"])
 
 
@@ -45,14 +44,6 @@ def _test(bridge: ExoBridgeManager, model: str) -> int:
     message = fields(objects(fields(result["response"]).get("choices"))[0].get("message"))
     print(f"Response: {message.get('content')}")  # noqa: T201
     return 0
-
-
-def _hud() -> int:
-    """Open the HUD that there is; until there is one, show the same as text."""
-    if "hud" in VERBS:
-        return verb(["hud"])
-    print("There is no HUD yet; this is what it would show.", file=sys.stderr)  # noqa: T201
-    return verb(["status"]) or verb(["nodes"]) or verb(["models"])
 
 
 if __name__ == "__main__":

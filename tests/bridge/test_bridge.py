@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -114,8 +115,11 @@ def _command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"Provider: Exo Local\nResponse: {text(12)}\n"
     assert main(["--test", "--model", "nobody-has-it"]) == 1
     assert "no node and no provider has the model" in capsys.readouterr().err
-    assert main(["--with-hud"]) == 0
-    assert capsys.readouterr().out
+    command = [sys.executable, "-m", "exo_supervisor.bridge", "--with-hud"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as hud:  # noqa: S603 - ours
+        assert hud.stdout is not None
+        assert "http://127." in hud.stdout.readline()
+        hud.send_signal(signal.SIGINT)
 
 
 def _manager(address: str) -> None:

@@ -32,7 +32,7 @@ GUARDS = (
         "tests/serve/test_request_headers.py",
     ),
     Guard(
-        "what the header says reaches the core", f"{SERVE}/exchange.py",
+        "what the header says reaches the core", f"{SERVE}/reports.py",
         "local_only=headers.local_only", "local_only=False",
         "tests/hostile/test_private_faults.py",
     ),
@@ -52,8 +52,8 @@ GUARDS = (
         "tests/hostile/test_private_faults.py",
     ),
     Guard(
-        "a client's rule that comes meanwhile", f"{CORE}/requests/dispatch.py",
-        "stays = stays or self._clients.rule_of(state.event.client).local_only", "pass",
+        "a client's rule that comes meanwhile", f"{CORE}/requests/privacy.py",
+        "stays = stays or clients.rule_of(state.event.client).local_only", "pass",
         "tests/core/test_clients.py",
     ),
     Guard(
@@ -157,7 +157,8 @@ GUARDS = (
     ),
     Guard(
         "no key is inspected: headers by their names", "exo_supervisor/wire/redact.py",
-        "SECRET if any(part in name for part in _NAMES) else hide(value)", "hide(value)",
+        "SECRET if any(part in name for part in _NAMES) else hide(without_named(value))",
+        "hide(without_named(value))",
         "tests/wire/test_redact.py",
     ),
     Guard(
