@@ -52,6 +52,7 @@ class Terminal:
             ],
             stdin=self.far, stdout=self.far, stderr=subprocess.PIPE,
             env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "TERM": term},
+            process_group=0,  # as a shell's job: POSIX has no stop for a group without a parent
         )  # fmt: skip
 
     def until(self, wanted: bytes) -> bytes:
