@@ -73,3 +73,14 @@ def test_a_book_that_is_read_late_tells_what_was_not_known() -> None:
 def test_a_book_reads_back_as_it_was_written() -> None:
     book = a_book(priced("m", DEAR, since="2026-01-01"))
     assert msgspec.json.decode(msgspec.json.encode(book), type=Book) == book
+
+
+def test_what_a_provider_lists_itself_goes_before_the_book_and_may_be_unknown() -> None:
+    prices = Prices({"c": "https://api.cloud.example/v1"}, {}, a_book(priced("m", DEAR)))
+    assert prices.of("c", "M", "2026-06-01") == DEAR
+    for _ in range(2):  # the same list again changes nothing
+        prices.list("c", {"m": CHEAP, "varies": None})
+        assert prices.of("c", "M", "2026-06-01") == CHEAP
+    assert prices.of("c", "varies", "2026-06-01") is None
+    prices.list("c", {"m": None})
+    assert prices.of("c", "M", "2026-06-01") is None, "the book does not stand in for it"

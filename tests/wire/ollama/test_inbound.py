@@ -205,3 +205,17 @@ def test_arguments_of_a_call_are_an_object() -> None:
     call = {"function": {"name": "a", "arguments": "{}"}}
     with pytest.raises(BadRequestError, match="it is an object"):
         read("chat", messages=[*HI, {"role": "assistant", "tool_calls": [call]}])
+
+
+@pytest.mark.parametrize(
+    ("verb", "fields", "empty"),
+    [
+        ("generate", {}, {"response": ""}), ("generate", {"prompt": ""}, {"response": ""}),
+        ("chat", {"messages": []}, {"message": {"role": "assistant", "content": ""}}),
+    ],
+)  # fmt: skip
+def test_who_says_nothing_wants_its_model_to_be_ready(verb: str, fields: Json, empty: Json) -> None:
+    asked = read(verb, keep_alive="5m", **fields)
+    told = {"model": asked.model, **empty, "done": True, "done_reason": "load"}
+    assert json.loads(asked.preload) == told
+    assert read("generate", prompt="hi").preload == b""

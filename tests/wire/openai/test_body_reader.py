@@ -8,7 +8,7 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES
 from exo_supervisor.wire.openai.body_reader import BodyReader
 from exo_supervisor.wire.openai.stream_writer import DONE
-from tests.wire.reading import body_gathered, body_streamed
+from tests.wire.reading import body_gathered, body_streamed, streamed
 from tests.wire.reading import body_streamed as answer
 from tests.wire.reading import read_body as told
 
@@ -208,3 +208,13 @@ def test_too_much_beside_the_choices_of_a_whole_answer_is_a_fault() -> None:
     reading = answer()
     assert told(b"{" + many + BODY[1:], reading) == b""
     assert reading.fault is Fault.OVERSIZED
+
+
+def test_tokens_that_nobody_counted_are_reckoned_and_a_sentence_is_no_model() -> None:
+    named = BODY[:-1] + b',"model":"my secret is out"}'
+    reading, streaming = body_gathered(), streamed()
+    reading.feed(named)
+    assert reading.reckoned == len(named) // 4
+    reading.close()
+    assert reading.served_model is None
+    assert streaming.reckoned == 0
