@@ -50,8 +50,10 @@ class Connection(asyncio.Protocol):
     """`at_rest` is called when it can carry a next request, `at_end` once when it is closed.
 
     `resend` is given a call whose request was lost with no byte of an answer on a connection that
-    had served before. Nearly always its peer had let it go (RFC 9112, 9.3.1 allows one more try);
-    a peer that died of this very request looks the same, once: on a fresh connection it is told.
+    had served before. Nearly always its peer had let it go before it read the request. RFC 9112,
+    9.3.1 grants another try to idempotent methods alone; a POST is tried again, too, since a chat
+    that ran twice costs tokens and one that is refused costs its answer. A peer that died of this
+    very request looks the same, once: on a fresh connection it is told.
     """
 
     __slots__ = (

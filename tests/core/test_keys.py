@@ -52,6 +52,7 @@ def test_a_jwt_is_known_by_its_dot_or_by_its_length(length: int, dots: str) -> N
     assert hide_shapes(text) == (HIDDEN if taken_out else text)
 
 
+@pytest.mark.alone  # it compares what two readings took of a processor
 @pytest.mark.parametrize("piece", ["eyJ-", "eyJaaaaaaaa-", "eyJaaaaaaaa_eyJ ", "sk-or-v1 "])
 def test_whoever_repeats_the_begin_of_a_key_costs_no_more_for_it(piece: str) -> None:
     keys = Keys(["sk-or-v1-0123456789"])
