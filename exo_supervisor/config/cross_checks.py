@@ -18,6 +18,7 @@ _SERVING = ("exo", "cloud", "any_of", "fallback")
 def cross_check(builder: Builder, today: date) -> None:
     """Promise a fault in `builder` for each pair of values that contradict each other."""
     _rests(builder)
+    _watts(builder)
     _advertise(builder)
     for label in builder.listed("provider"):
         _local(builder, label)
@@ -40,6 +41,16 @@ def _rests(builder: Builder) -> None:
         at = builder.places["breaker.rest"]
         key, message = "breaker.rest", f"wants at most breaker.rest_max ({rest_max}), got {rest}"
     builder.refuse(at(None), key, "bad_value", f"{key} {message}")
+
+
+def _watts(builder: Builder) -> None:
+    """Refuse nodes that draw less at work than idle: their work would seem to cost nothing."""
+    watts, idle = (cast("float", builder.get("power", key)) for key in ("watts", "idle_watts"))
+    if 0 < watts < idle:
+        key = "power.idle_watts"
+        message = f"{key} wants at most power.watts ({watts:g}), got {idle:g}"
+        hint = "it is the part of power.watts that a node draws anyway"
+        builder.refuse(builder.places[key](None), key, "bad_value", message, hint)
 
 
 def _advertise(builder: Builder) -> None:

@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping
 
 from exo_supervisor.config.fault import ConfigError, Position
+from exo_supervisor.config.number import number_of
 from exo_supervisor.config.scan import LONGEST_LINE, Path, Span, Spans
 
 _LARGEST = 1_048_576  # bytes or characters; no honest configuration comes near
@@ -60,7 +61,7 @@ def _parse(text: str, file: str) -> Mapping[str, object]:
     if _DEEP_KEY.search(text) or _DEEP_INNER_KEY.search(text):
         raise _syntax(Position(file), "a key has more than 32 parts", "remove dots from it")
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text, parse_float=number_of)
     except RecursionError as error:
         raise _syntax(Position(file), "lists or tables are nested too deeply", "") from error
     except ValueError as error:  # TOMLDecodeError is one; a number of 5000 digits is another

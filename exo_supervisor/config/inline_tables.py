@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import cast
 
 from exo_supervisor.config.literal import shown
+from exo_supervisor.config.number import too_small
 from exo_supervisor.config.unfit import Unfit
 from exo_supervisor.core.books.amount import MOST, amount_of
 
@@ -49,6 +50,8 @@ def _take(
             return Unfit("unknown_key", f"{key} has no `{shown(name)[1:-1]}`", hint)
         if not fits(each):
             return Unfit("bad_value", f"{key}.{name} wants {wants}, got {shown(each)}", example)
+        if tiny := too_small(f"{key}.{name}", each):
+            return tiny
     return defaults | cast("dict[str, float]", value)
 
 

@@ -14,6 +14,7 @@ from exo_supervisor.config.cross_checks import cross_check
 from exo_supervisor.config.document import Document
 from exo_supervisor.config.fault import ConfigError, ConfigFault, Position
 from exo_supervisor.config.literal import printable
+from exo_supervisor.config.number import number_of
 from exo_supervisor.config.presets import preset_of
 from exo_supervisor.config.schema import Config
 from exo_supervisor.config.tables import KEYS, LISTED, SINGLE, VARIABLES, heading, similar
@@ -193,7 +194,7 @@ def _toml_value(raw: str) -> object:
     """Read one TOML value; ValueError if it is none, or more than one, or too long to be meant."""
     if len(raw) > _LONGEST:
         raise ValueError("too long")
-    read_back: dict[str, object] = tomllib.loads(f"value = {raw}")
+    read_back: dict[str, object] = tomllib.loads(f"value = {raw}", parse_float=number_of)
     if len(read_back) != 1:
         raise ValueError("more than a value")
     return read_back["value"]

@@ -23,6 +23,7 @@ from exo_supervisor.config.network_checks import (
     tcp_problem,
 )
 from exo_supervisor.config.not_yet import refusal
+from exo_supervisor.config.number import too_small
 from exo_supervisor.config.tables import unwrap, wants
 from exo_supervisor.config.tariff import take_tariff
 from exo_supervisor.config.time_zone import zone_problem
@@ -131,6 +132,8 @@ def _take_one(key: str, kind: object, value: object, index: int | None = None) -
     if not _converts(value, kind):
         message = f"{where} wants {wants(kind)}{_limit(meta, value)}{_got(key, value)}"
         return Unfit("bad_value", message, _example(kind) or _near(plain, value), index)
+    if tiny := too_small(where, value, index):
+        return tiny
     if simple is float and meta and meta.extra and _decimals(value) > meta.extra["decimals"]:
         message = f"{where} has more than {meta.extra['decimals']} decimals{_got(key, value)}"
         return Unfit("bad_value", message, _example(kind), index)
@@ -271,6 +274,19 @@ def _variable_problem(name: str) -> Problem | None:
     return None
 
 
+def _pattern_problem(name: str) -> Problem | None:
+    """Find a pattern that would never match: ids stand for themselves here."""
+    if "*" in name:
+        return "holds a `*`, and is one model's id", "leave the list empty for all that it lists"
+    return None
+
+
+def _priced_problem(name: str) -> Problem | None:
+    if name != "*" and (problem := _pattern_problem(name)):
+        return problem[0], 'write a row for each model, or "*" alone for all that have none'
+    return None
+
+
 _CHECKS: Mapping[str, Callable[[str], Problem | None]] = MappingProxyType(
     {
         "budget.time_zone": zone_problem,
@@ -283,6 +299,8 @@ _CHECKS: Mapping[str, Callable[[str], Problem | None]] = MappingProxyType(
         "provider.proxy": _proxy_problem,
         "provider.base_url": _cloud_url_problem,
         "provider.name": _provider_problem,
+        "provider.models": _pattern_problem,
+        "price.model": _priced_problem,
         "provider.key_env": _variable_problem,
         "server.token_env": _variable_problem,
         "client.token_env": _variable_problem,

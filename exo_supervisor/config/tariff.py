@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from exo_supervisor.config.literal import shown
+from exo_supervisor.config.number import too_small
 from exo_supervisor.config.unfit import Unfit
 from exo_supervisor.config.values import UnitPrice
 
@@ -34,6 +35,8 @@ def take_tariff(key: str, value: object) -> list[dict[str, object]] | Unfit:
         except msgspec.ValidationError:
             message = f'{where} wants a time of day `from` ("HH:MM") and a `price` from 0 on'
             return Unfit("bad_value", message, _EXAMPLE, index)
+        if tiny := too_small(f"{where}.price", step.price, index):
+            return tiny
         if step.since in steps:
             message = f"{where}.from {shown(step.since)} is given twice"
             return Unfit("bad_value", message, "take one of them out", index)

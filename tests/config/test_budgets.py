@@ -52,9 +52,17 @@ def test_there_is_no_budget_unless_one_is_set() -> None:
     assert policy.budgets == BudgetRules()
 
 
-def test_a_limit_too_small_to_write_is_no_freedom() -> None:
-    settings = read("[budget]\nday = 1e-30\n", file="f.toml", environ={})
+def test_the_least_limit_is_no_freedom() -> None:
+    settings = read("[budget]\nday = 1e-12\n", file="f.toml", environ={})
     assert policy_of(settings.config, {}).budgets.house.day == 1
+    nothing = read("[budget]\nday = 0e-400\n", file="f.toml", environ={})
+    assert policy_of(nothing.config, {}).budgets.house.day == 0
+
+
+def test_a_variable_too_small_to_count_is_told() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(None, file="", environ={"EXO_SUPERVISOR_BUDGET__DAY": "1e-400"})
+    assert [each.message for each in caught.value.faults] == ["budget.day is too small to count"]
 
 
 WRONG = [
@@ -62,6 +70,9 @@ WRONG = [
     ("day = nan", "budget.day wants an amount of money"),
     ("day = inf", "budget.day wants an amount of money"),
     ("day = 1e10", "budget.day wants an amount of money from 0 to 1000000000"),
+    ("day = 1e-400", "budget.day is too small to count; the least is 0.000000000001"),
+    ("month = 1e-30", "budget.month is too small to count; the least is 0.000000000001"),
+    ("session = -1e-400", "budget.session wants an amount of money"),
     ('day = "5"', "budget.day wants an amount of money"),
     ("day = true", "budget.day wants an amount of money"),
     ("session_requests = 1.5", "budget.session_requests wants a number of requests"),
@@ -89,6 +100,7 @@ OF_ROWS = [
     ("client", "budget = { week = 5 }", "client.budget has no `week`"),
     ("client", "budget = { day = -0.5 }", "client.budget.day wants an amount from 0 to"),
     ("client", "budget = { day = nan }", "client.budget.day wants an amount from 0 to"),
+    ("client", "budget = { day = 1e-400 }", "client.budget.day is too small to count; the least"),
     ("client", 'budget = { day = "1" }', "client.budget.day wants an amount from 0 to"),
     ("client", "budget = { day = true }", "client.budget.day wants an amount from 0 to"),
     ("provider", "budget = { session = 1 }", "provider.budget has no `session`"),

@@ -53,6 +53,7 @@ def test_a_row_is_a_price_of_pico_units_a_token() -> None:
         ("input = 1e7\noutput = 1\n", "price.input wants an amount of money from 0 to 1000000"),
         ("input = true\noutput = 1\n", "price.input wants an amount of money from 0 to 1000000"),
         ("input = 1e-7\noutput = 1\n", "price.input has more than 6 decimals, got 1e-07"),
+        ("input = 1e-400\noutput = 1\n", "price.input is too small to count"),
         ("input = 1.0000001\noutput = 1\n", "price.input has more than 6 decimals, got 1.0000001"),
         ('input = 1\noutput = 1\nfrom = "2026-01-01"\n', "price.from wants a day without quotes"),
         ("input = 1\noutput = 1\nfrom = 2026-01-01T00:00:00\n", "price.from wants a day"),
@@ -92,11 +93,18 @@ def test_a_row_that_will_begin_leaves_no_gap_where_another_has() -> None:
     ("text", "message"),
     [
         ("[power]\nwatts = -1", "power.watts wants watts, 0 or more, got -1"),
+        ("[power]\nwatts = 60\nidle_watts = 61", "power.idle_watts wants at most power.watts (60"),
+        ("[power]\nidle_watts = 61\nwatts = 60", "power.idle_watts wants at most power.watts (60"),
+        ("[power]\nwatts = 1e-400", "power.watts is too small to count"),
         ("[power]\ntariff = 0.3", "power.tariff wants a list of at most 96 steps, got 0.3"),
         ('[power]\ntariff = [{ from = "24:00", price = 1 }]', "power.tariff[0] wants a time"),
         ('[power]\ntariff = [{ from = "00:00" }]', "power.tariff[0] wants a time"),
         ('[power]\ntariff = [{ from = "00:00", price = -1 }]', "power.tariff[0] wants a time"),
         ('[power]\ntariff = [{ from = "00:00", price = 1, x = 1 }]', "power.tariff[0] wants a"),
+        (
+            '[power]\ntariff = [{ from = "00:00", price = 1e-400 }]',
+            "power.tariff[0].price is too small to count",
+        ),
         ("[power]\ntariff = [1]", "power.tariff[0] wants a time"),
         (
             '[power]\ntariff = [{ from = "01:00", price = 1 }, { from = "01:00", price = 2 }]',
@@ -107,6 +115,29 @@ def test_a_row_that_will_begin_leaves_no_gap_where_another_has() -> None:
 def test_what_else_is_said_of_money_is_checked(text: str, message: str) -> None:
     ((_, _, told),) = faults_of(text)
     assert told.startswith(message)
+
+
+def test_what_a_machine_draws_anyway_may_stand_alone() -> None:
+    """Nodes that read their own are told of it, too."""
+    read("[power]\nidle_watts = 20\n", file="f.toml", environ={})
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('[[price]]\nprovider = "p"\nmodel = "gpt-*"\n' + ASKS, "price.model holds a `*`"),
+        ('[[price]]\nprovider = "p"\nmodel = "**"\n' + ASKS, "price.model holds a `*`"),
+        ('[[provider]]\nname = "q"\nbase_url = "https://q/v1"\nmodels = ["gpt-*"]\n',
+         "provider.models[0] holds a `*`"),
+        ('[[provider]]\nname = "q"\nbase_url = "https://q/v1"\nmodels = ["*"]\n',
+         "provider.models[0] holds a `*`"),
+    ],
+)  # fmt: skip
+def test_a_pattern_is_refused_where_none_would_ever_match(row: str, message: str) -> None:
+    ((line, column, told),) = faults_of(row)
+    assert told.startswith(message)
+    assert line
+    assert column
 
 
 def test_a_tariff_is_kept_in_the_order_of_the_day() -> None:
