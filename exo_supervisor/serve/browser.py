@@ -7,6 +7,7 @@ can read: whoever has the cookie can look, and nothing else.
 
 import re
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from hashlib import sha256
 from ipaddress import ip_address
@@ -97,9 +98,14 @@ class Sessions:
         """Open a session; return the cookie to set, and the proof for the page to keep."""
         key, proof = secrets.token_urlsafe(_BYTES), secrets.token_urlsafe(_BYTES)
         if len(self._open) >= MAX_SESSIONS:
-            del self._open[next(iter(self._open))]
+            del self._open[self._oldest_of_most()]
         self._open[_digest(key)] = Session(token, proof)
         return f"{_cookie_of(host)}={key}; Path=/; HttpOnly; SameSite=Strict", proof
+
+    def _oldest_of_most(self) -> bytes:
+        """Name the oldest session of the token that has the most: nobody pushes others out."""
+        many = Counter(session.token for session in self._open.values())
+        return max(self._open, key=lambda each: many[self._open[each].token])
 
     def find(self, headers: Mapping[str, str]) -> Session | None:
         """Return the session whose cookie a request brings."""

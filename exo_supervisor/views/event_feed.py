@@ -26,6 +26,8 @@ MOST_EVENTS = 2048
 MOST_BYTES = 1024 * 1024
 """Of the texts of all events that are kept."""
 MOST_LISTENERS = 32
+SPARE = 4
+"""The last part of these places, one in so many, is for whoever listens nowhere yet."""
 BATCH = 32 * 1024
 """Bytes that a listener is handed at once, unless a single event has more."""
 _ID = re.compile(r"([0-9a-f]{16})-([0-9]{1,18})", re.ASCII)
@@ -41,7 +43,7 @@ class BadEventIdError(SupervisorError):
 
 
 Owner = tuple[str, int | None]
-"""Whose request an event tells of: its client's name and user; None where it tells of none."""
+"""Whose request an event tells of, or who listens: a client's name and user."""
 Sees = Callable[[str, int | None], bool]
 """Says whether a listener may hear of the requests of a client and user."""
 
@@ -156,7 +158,9 @@ class EventFeed:
 
     # ---------------------------------------------------------------- who listens
 
-    def listen(self, last: str | None, wake: Callable[[], None], sees: Sees) -> "Listener":
+    def listen(
+        self, last: str | None, wake: Callable[[], None], sees: Sees, whose: Owner
+    ) -> "Listener":
         """Take a listener in, who heard the event `last` before; `wake` tells it of news.
 
         Of what it may not see it hears nothing; the numbers of those events are left out.
@@ -164,13 +168,19 @@ class EventFeed:
         Raises BadEventIdError and TooManyListenersError.
         """
         after, is_known = self._place_of(last)
-        if len(self._listeners) >= self._most_listeners:
-            raise TooManyListenersError(
-                f"{self._most_listeners} listeners are there, which is as many as may be"
-            )
-        listener = Listener(self, after, wake, sees, is_known=is_known)
+        self._find_place(whose)
+        listener = Listener(self, after, wake, sees, whose, is_known=is_known)
         self._listeners.add(listener)
         return listener
+
+    def _find_place(self, whose: Owner) -> None:
+        most, own = self._most_listeners, sum(each.whose == whose for each in self._listeners)
+        if len(self._listeners) >= most:
+            text = f"{most} listeners are there, which is as many as may be"
+            raise TooManyListenersError(text)
+        if own and len(self._listeners) >= most - most // SPARE:
+            text = f"you listen {own} times, and the last places are for others: end one of these"
+            raise TooManyListenersError(text)
 
     def leave(self, listener: "Listener") -> None:
         """Let a listener go; what comes is kept for as many events as the ring holds."""
@@ -203,10 +213,11 @@ class Listener:
         after: int,
         wake: Callable[[], None],
         sees: Sees,
+        whose: Owner,
         *,
         is_known: bool,
     ) -> None:
-        self._feed, self.after, self.wake = feed, after, wake
+        self._feed, self.after, self.wake, self.whose = feed, after, wake, whose
         self._sees, self._is_known = sees, is_known
 
     def __enter__(self) -> Self:

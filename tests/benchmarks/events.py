@@ -1,6 +1,6 @@
 """What `/supervisor/events` takes of a CPU: `python -m tests.benchmarks.events`.
 
-A machine of 1,000 nodes and 100 events a second at real sockets, for nobody, one and 32 listeners;
+A machine of 1,000 nodes and 100 events a second at real sockets, for nobody, one and 24 listeners;
 those read in a process of their own. The event loop that tells does nothing else.
 """
 
@@ -101,5 +101,5 @@ async def _measure(listeners: int) -> None:
 
 
 if __name__ == "__main__":
-    for listeners in (0, 1, 32):
+    for listeners in (0, 1, 24):
         uvloop.run(_measure(listeners))

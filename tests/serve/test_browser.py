@@ -51,9 +51,9 @@ def test_nothing_else_is(method: str, path: str) -> None:
     assert not may_ask(method, path)
 
 
-def begun(sessions: Sessions, host: str = HOST) -> tuple[dict[str, str], str]:
+def begun(sessions: Sessions, owner: str = "token", host: str = HOST) -> tuple[dict[str, str], str]:
     """Begin a session; return the headers that a browser then sends, and the proof."""
-    cookie, proof = sessions.begin("token", host)
+    cookie, proof = sessions.begin(owner, host)
     assert cookie.endswith("; Path=/; HttpOnly; SameSite=Strict")
     return {"host": host, "cookie": f"theme=dark; {cookie.partition(';')[0]}"}, proof
 
@@ -83,6 +83,17 @@ def test_a_cookie_alone_looks_and_does_nothing() -> None:
     assert "Origin" in (forbidden(session, "POST", order, {**headers, PROOF: proof}) or "")
     assert forbidden(session, "POST", order, {**own, PROOF: proof}) is None
     assert "no such thing" in (forbidden(session, "GET", "/supervisor/tokens", own) or "")
+
+
+def test_who_begins_many_sessions_ends_none_but_their_own() -> None:
+    sessions = Sessions()
+    first, _ = begun(sessions, "anna")
+    own = [begun(sessions)[0] for _ in range(2 * MAX_SESSIONS)]
+    assert sessions.find(first) is not None
+    later, _ = begun(sessions, "anna")
+    assert sessions.find(first) is not None
+    assert sessions.find(later) is not None
+    assert sum(sessions.find(each) is not None for each in own) == MAX_SESSIONS - 2
 
 
 def test_of_too_many_sessions_the_oldest_ends() -> None:

@@ -38,8 +38,15 @@ def heard(listener: Listener) -> list[tuple[str, int, dict[str, object]]]:
     return told
 
 
-def listen(feed: EventFeed, last: str | None = None) -> Listener:
-    return feed.listen(last, lambda: None, lambda _name, _user: True)
+ANNA = "anna", 1
+
+
+def sees_all(_name: str, _user: int | None) -> bool:
+    return True
+
+
+def listen(feed: EventFeed, last: str | None = None, whose: event_feed.Owner = ANNA) -> Listener:
+    return feed.listen(last, lambda: None, sees_all, whose)
 
 
 def texts(feed: EventFeed) -> list[bytes]:
@@ -54,7 +61,7 @@ def tell(feed: EventFeed, many: int = 1) -> None:
 def test_a_listener_hears_what_comes_after_it_and_is_woken() -> None:
     feed, woken = feed_of(), list[int]()
     tell(feed)
-    with feed.listen(None, lambda: woken.append(1), lambda _name, _user: True) as listener:
+    with feed.listen(None, lambda: woken.append(1), sees_all, ANNA) as listener:
         assert heard(listener) == []
         tell(feed)
         assert heard(listener) == [
@@ -101,7 +108,7 @@ def test_a_hostile_name_stays_within_its_event(name: str) -> None:
 def test_of_others_requests_one_hears_nothing_and_of_the_house_all() -> None:
     feed = feed_of(most=9)
     mine, other = RequestLine("r2", client="kids", client_uid=7), LINE
-    with feed.listen(None, lambda: None, lambda name, user: (name, user) == ("kids", 7)) as kids:
+    with feed.listen(None, lambda: None, lambda *of: of == ("kids", 7), ANNA) as kids:
         for line in (other, mine):
             feed.started(line)
             feed.done(RequestDone(line))
@@ -157,6 +164,21 @@ def test_there_are_no_more_listeners_than_may_be() -> None:
         listen(feed)
     with listen(feed):
         pass
+
+
+def test_one_client_does_not_take_every_place() -> None:
+    feed = feed_of(most_listeners=8)
+    for user in (1, 1, 2, 1, 1, 1):
+        listen(feed, whose=("default", user))
+    for user, own in ((1, 5), (2, 1)):
+        with pytest.raises(TooManyListenersError, match=f"you listen {own} times"):
+            listen(feed, whose=("default", user))
+    listen(feed, whose=("kids", None))
+    last = listen(feed, whose=("default", 3))
+    with pytest.raises(TooManyListenersError, match="8 listeners"):
+        listen(feed, whose=("default", 4))
+    feed.leave(last)
+    listen(feed, whose=("default", 4))
 
 
 def test_the_ring_is_bounded_in_bytes_and_a_batch_too() -> None:

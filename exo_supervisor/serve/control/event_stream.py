@@ -10,6 +10,7 @@ from aiohttp import web
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.plain import wrong_method
+from exo_supervisor.serve.peer import client_of, user_at
 from exo_supervisor.views.event_feed import (
     BadEventIdError,
     EventFeed,
@@ -56,7 +57,9 @@ class EventStream:
         last = request.headers.get("last-event-id") or request.query.get("last_event_id")
         news = News(self._feed)
         try:
-            listener = self._feed.listen(last, news.wake, self._authority.sees(request))
+            whose = client_of(request).name, user_at(request)
+            sees = self._authority.sees(request)
+            listener = self._feed.listen(last, news.wake, sees, whose)
         except BadEventIdError as bad:
             raise BadRequestError(Refusal(400, "bad_header", f"last-event-id: {bad}")) from None
         except TooManyListenersError as full:
