@@ -8,12 +8,18 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
+import structlog
+
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.host.ledger.schema import STEPS
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("ledger")
 
 TORN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 PARTS = ("", "-wal", "-shm")
 """What SQLite keeps a database in, by what stands behind its name."""
+LOCK = ".lock"
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _PATIENCE = 5.0
 """Seconds to wait for somebody else's lock: a person's `sqlite3` at work on the file."""
 _CODE = 0xFF
@@ -41,7 +47,7 @@ def lock(path: Path) -> int:
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path.with_name(f"{path.name}.lock"), flags, 0o600)
+    descriptor = os.open(path.with_name(path.name + LOCK), flags, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -102,6 +108,16 @@ def _make(path: Path) -> None:
         if not stat.S_ISREG(status.st_mode) or status.st_uid not in {0, os.geteuid()} or others:
             advice = "let it be a file of the service's own user that nobody else may write"
             raise LedgerError(f"{path} may have been written by another user", advice) from None
+        if status.st_mode & _OTHERS:
+            _close(path, status.st_mode)
+
+
+def _close(path: Path, mode: int) -> None:
+    """Take a file from the eyes of others: it tells who asked what, when and for how much."""
+    for part in (*PARTS, LOCK):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + part).chmod(0o600)
+    log.warning("ledger_was_readable", file=str(path), mode=f"{stat.S_IMODE(mode):o}", now="600")
 
 
 def _version(path: Path) -> int:

@@ -168,6 +168,22 @@ async def test_of_two_services_one_keeps_the_books(path: Path) -> None:
     assert [row["request_id"] for row in rows(path, "* FROM reservation")] == ["01J9"]
 
 
+async def test_a_file_that_others_may_read_is_closed_to_them_and_it_is_said(path: Path) -> None:
+    """As one that was copied back from a backup."""
+    async with running(path) as ledger:
+        await reserved(ledger)
+    laid(path.with_name(f"{path.name}-wal"))
+    for each in path.parent.iterdir():
+        each.chmod(0o644)
+    with capture_logs() as logs:
+        async with running(path) as ledger:
+            await reserved(ledger, "01JA")
+    assert modes(path.parent)[1] == {0o600}
+    (told,) = logs
+    assert (told["event"], told["mode"]) == ("ledger_was_readable", "644")
+    assert str(path) in told["file"]
+
+
 async def test_a_file_that_others_may_write_is_not_taken_for_ours(path: Path) -> None:
     laid(path, mode=0o620)
     async with running(path) as ledger:
