@@ -4,6 +4,7 @@ The service sees the user who runs this, so that its answers to orders are those
 gets. Nothing else of the service is reached through here, and only with the session's cookie.
 """
 
+import errno
 import secrets
 import select
 import socket
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import NamedTuple
 
+from exo_supervisor.cli.term import remark
 from exo_supervisor.serve.browser import SESSION, Sessions, forbidden, is_page, wrong_origin
 
 MAX_HEAD_BYTES = 32 * 1024
@@ -21,6 +23,12 @@ MAX_BROWSERS = 64
 """Connections that are served at a time; further ones wait for their turn."""
 PATIENCE = 10.0
 """Seconds for all of a head, and for a browser that takes nothing of what it asked for."""
+AGAIN = 0.2
+"""Seconds until a connection that could not be taken is tried again."""
+_FOR_NOW = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED, errno.EPROTO}
+)
+"""What hinders one connection or one moment, accept(2), and not the port."""
 _PIECE = 64 * 1024
 _PASSED = (
     "accept", "content-type", "last-event-id", "x-supervisor-privacy", "x-supervisor-route",
@@ -53,10 +61,11 @@ class DeniedError(Exception):
 
 
 class Forwarder:
-    """Owns the port; `path` is the service's socket."""
+    """Owns the port; `path` is the service's socket, and `warn` tells who started it."""
 
-    def __init__(self, path: str, host: str) -> None:
-        self._path = path
+    def __init__(self, path: str, host: str, warn: Callable[[str], None] = remark) -> None:
+        self._path, self._warn = path, warn
+        self._closing = threading.Event()
         self._sessions = Sessions()
         self._ticket: str | None = secrets.token_urlsafe(32)
         self._lock = threading.Lock()
@@ -65,15 +74,41 @@ class Forwarder:
         self.url = "http://{}:{}/hud#t={}".format(*self._listening.getsockname(), self._ticket)
 
     def run(self) -> None:
-        """Serve until it is closed, or Ctrl-C is pressed."""
-        with self._listening, suppress(OSError):
-            while True:
+        """Serve until it is closed, or Ctrl-C is pressed. Raises OSError where the port fails.
+
+        What this machine has too little of just now may be there again soon: it goes on then.
+        """
+        warned = False
+        with self._listening:
+            while not self._closing.is_set():
                 self._room.acquire()  # who finds none waits in the kernel, and costs no thread
-                client, _ = self._listening.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+                try:
+                    self._accept()
+                    warned = False
+                except (OSError, RuntimeError) as fault:  # no descriptor; no thread
+                    self._room.release()
+                    if self._closing.is_set():
+                        return
+                    if isinstance(fault, OSError) and fault.errno not in _FOR_NOW:
+                        raise
+                    if not warned:
+                        self._warn(
+                            f"warning: the page waits: {_words(fault)}; it goes on by itself"
+                        )
+                    warned = True
+                    self._closing.wait(AGAIN)
+
+    def _accept(self) -> None:
+        client, _ = self._listening.accept()
+        try:
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        except RuntimeError:
+            client.close()
+            raise
 
     def close(self) -> None:
         """Accept no more."""
+        self._closing.set()
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
 
@@ -195,6 +230,10 @@ def splice(client: socket.socket, service: socket.socket, begun: bytes, left: in
                 left -= len(piece)
             else:
                 return
+
+
+def _words(fault: Exception) -> str:
+    return ((fault.strerror if isinstance(fault, OSError) else None) or str(fault)).lower()
 
 
 def _refusal(refused: DeniedError) -> bytes:

@@ -27,7 +27,13 @@ def hud(arguments: Arguments) -> int:
     if arguments.open or (on_terminal(sys.stdout) and _has_desktop()):
         _open(forwarder.url)
     note("the address works once, in one browser, while this runs; Ctrl-C ends it")
-    forwarder.run()
+    try:
+        forwarder.run()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise VerbError(
+            "the page's port failed", why=[reason], hint="exo-supervisor hud"
+        ) from error
     return 0
 
 

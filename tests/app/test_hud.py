@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import resource
 import socket
 import threading
 from collections.abc import AsyncGenerator
@@ -248,6 +249,32 @@ def test_an_answer_that_comes_before_its_question_was_read_is_brought() -> None:
         splice(client, service, b"POST", 2)
         client.close()
         assert browser.recv(100) == b"busy"
+
+
+def test_where_no_descriptor_is_left_the_page_waits_says_so_and_goes_on(tmp_path: Path) -> None:
+    warned, told = threading.Event(), list[str]()
+
+    def warn(text: str) -> None:
+        told.append(text)
+        warned.set()
+
+    forwarder = Forwarder(str(tmp_path / "none"), "127.0.0.1", warn)
+    host, port = forwarder.url.removeprefix("http://").split("/")[0].split(":")
+    serving = threading.Thread(target=forwarder.run, daemon=True)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.create_connection((host, int(port))) as browser, socket.socket() as last:
+        browser.sendall(b"GET /hud HTTP/1.1\r\n\r\n")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (last.fileno(), hard))
+        try:
+            serving.start()
+            assert warned.wait(10)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert browser.recv(100).startswith(b"HTTP/1.1 403 ")
+    assert told == ["warning: the page waits: too many open files; it goes on by itself"]
+    forwarder.close()
+    serving.join(10)
+    assert not serving.is_alive()
 
 
 async def test_a_service_that_is_gone_is_told_of(tmp_path: Path) -> None:
