@@ -24,8 +24,8 @@ from exo_supervisor.serve.crashes import guarded, guarded_part
 from exo_supervisor.serve.error_answer import ErrorAnswer, readable
 from exo_supervisor.serve.heads import Served
 from exo_supervisor.serve.held import MAX_HELD_BYTES, Held
+from exo_supervisor.serve.interfaces import Call
 from exo_supervisor.serve.room import FREE_BYTES
-from exo_supervisor.serve.seam import Call
 from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, WORTH_A_WORD, Progress
 from exo_supervisor.serve.upstream import broken_fault
 from exo_supervisor.views.request_done import in_micros

@@ -29,10 +29,10 @@ from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.continuation import Broken, Continuation
 from exo_supervisor.serve.crashes import guarded
 from exo_supervisor.serve.inspector import Tap
+from exo_supervisor.serve.interfaces import Owner
 from exo_supervisor.serve.reports import arrived, explained, settled
 from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.serve.response import Response
-from exo_supervisor.serve.seam import Owner
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
 from exo_supervisor.views.booked import Reservation
 from exo_supervisor.views.request_done import AttemptDone, RequestDone, RequestLine, in_micros

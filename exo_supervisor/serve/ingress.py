@@ -11,10 +11,10 @@ from exo_supervisor.core.requests.catalog import Catalog
 from exo_supervisor.http.head import Head
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.inspector import Inspector
+from exo_supervisor.serve.interfaces import Client
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.profiles import operation_for
 from exo_supervisor.serve.reception import Reception
-from exo_supervisor.serve.seam import Client
 from exo_supervisor.views.request_done import RequestDone, RequestLine
 
 

@@ -19,9 +19,9 @@ from exo_supervisor.core.keys import hide_shapes
 from exo_supervisor.core.policy import ClientRule
 from exo_supervisor.core.requests.catalog import Catalog
 from exo_supervisor.http.head import Head
+from exo_supervisor.serve.interfaces import Call, Client
 from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.serve.response import Response
-from exo_supervisor.serve.seam import Call, Client
 from exo_supervisor.views.request_done import RequestDone
 
 MAX_BODY_BYTES = 512 * 1024

@@ -19,11 +19,11 @@ from exo_supervisor.runtime.supervise import describe_crash
 from exo_supervisor.serve.crashes import guarded, guarded_part, refusal_of
 from exo_supervisor.serve.encodings import BodyDecoder, read_codings, too_large
 from exo_supervisor.serve.exchange import Exchange, Order
+from exo_supervisor.serve.interfaces import Client
 from exo_supervisor.serve.live import Timer
 from exo_supervisor.serve.request_headers import PLAIN, read_headers
 from exo_supervisor.serve.request_id import new_request_id
 from exo_supervisor.serve.response import Response
-from exo_supervisor.serve.seam import Client
 from exo_supervisor.views.request_done import RequestDone, RequestLine, in_micros
 from exo_supervisor.wire.chat.defaults import fill
 from exo_supervisor.wire.dialect import Answered, Operation

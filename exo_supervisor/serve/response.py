@@ -19,7 +19,7 @@ from exo_supervisor.serve.heads import (
     waiting_head,
     whole_head,
 )
-from exo_supervisor.serve.seam import Client
+from exo_supervisor.serve.interfaces import Client
 from exo_supervisor.wire.dialect import Framing, Reply
 
 SMALL = 16_384

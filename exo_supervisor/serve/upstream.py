@@ -18,7 +18,7 @@ from exo_supervisor.http.connect import WhyNot
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.current import KeysByName
-from exo_supervisor.serve.seam import Call
+from exo_supervisor.serve.interfaces import Call
 from exo_supervisor.wire.chat.request import Ask, ChatRequest
 from exo_supervisor.wire.chat.spare import leave_out
 from exo_supervisor.wire.dialect import Dialect

@@ -5,7 +5,7 @@ import asyncio
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.http.faults import HttpError
 from exo_supervisor.serve.error_answer import ErrorAnswer, readable
-from exo_supervisor.serve.seam import Call
+from exo_supervisor.serve.interfaces import Call
 from exo_supervisor.serve.upstream import Failure, Upstream, broken_fault
 from exo_supervisor.wire.chat.request import ChatRequest
 
