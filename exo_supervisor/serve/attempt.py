@@ -38,23 +38,20 @@ if TYPE_CHECKING:
 
 
 class Attempt:
-    """One attempt under its timers; `until` bounds it before its commit, `limit` after it."""
+    """One attempt under its timers."""
 
     __slots__ = (
-        "_allowances", "_blocked_at", "_call", "_error", "_held", "_holds", "_limit", "_local_cost",
-        "_looked_at", "_opens_by", "_owner", "_progress", "_progressed", "_request", "_roomless_at",
-        "_until", "_vouched", "began", "committed", "energy", "head_after", "lived_at", "over",
-        "reading", "start", "tail", "ttft",
+        "_allowances", "_blocked_at", "_call", "_error", "_head_by", "_held", "_holds",
+        "_local_cost", "_looked_at", "_owner", "_progress", "_progressed", "_request",
+        "_roomless_at", "_vouched", "began", "committed", "energy", "head_after", "lived_at",
+        "over", "reading", "start", "tail", "ttft",
     )  # fmt: skip
 
-    def __init__(
-        self, owner: "Exchange", start: StartAttempt, *, until: float, limit: float
-    ) -> None:
+    def __init__(self, owner: "Exchange", start: StartAttempt) -> None:
         self.start, self._owner = start, owner
-        self._until, self._limit = until, limit
         self.began = owner.now()
         self._progress = Progress(start, self.began)
-        self._opens_by = self._progress.opens_by()
+        self._head_by = self._progress.head_by()
         self._call: Call | None = None
         self._request: Call | None = None
         self._error: ErrorAnswer | None = None
@@ -172,7 +169,7 @@ class Attempt:
             if status == HTTPStatus.OK:  # its body would tell nothing
                 self._fail_by_head()
             else:
-                self._opens_by = min(self._opens_by, now + ERROR_WAIT)
+                self._head_by = min(self._head_by, now + ERROR_WAIT)
             return
         if self.start.generation is None:
             self._allowances = read_allowances(headers, time.time())
@@ -241,7 +238,8 @@ class Attempt:
         return False
 
     def _overdue(self, now: float) -> Fault | None:
-        if now >= (self._limit if self.committed else self._until):
+        owner = self._owner
+        if now >= (owner.end_by if self.committed else owner.commit_by):
             return Fault.DEADLINE
         if self._blocked_at is not None:
             return Fault.CLIENT_LEFT if now >= self._blocked_at + SLOW_CLIENT else None
@@ -249,7 +247,7 @@ class Attempt:
             late = now >= self._roomless_at + self.start.timers.stall
             return Fault.OVERLOADED if late else None
         if self.reading is None:
-            return self._progress.unopened() if now >= self._opens_by else None
+            return self._progress.unopened() if now >= self._head_by else None
         fault = self._progress.silent(now)
         if fault is None:
             self._ask_whether_it_lives(now)

@@ -50,8 +50,8 @@ class Exchange:
 
     __slots__ = (
         "_chat", "_context", "_continuation", "_flushing_since", "_headers", "_keepalive_at",
-        "_opening", "_operation", "_order", "_owner", "_until", "asking", "attempt", "choice",
-        "limit", "over", "record", "reply", "request", "response", "room", "session", "streams",
+        "_opening", "_operation", "_order", "_owner", "asking", "attempt", "choice", "commit_by",
+        "end_by", "over", "record", "reply", "request", "response", "room", "session", "streams",
         "tap", "tried", "upstream",
     )  # fmt: skip
 
@@ -65,9 +65,10 @@ class Exchange:
         self.request = RequestId(record.request_id)
         self.streams, self.room, self.upstream = chat.stream, context.room, context.upstream
         began = context.clock()
-        self.limit = inf if headers.deadline is None else began + headers.deadline
-        """When the client's own deadline passes."""
-        self._until = min(self.limit, began + context.total)
+        self.end_by = inf if headers.deadline is None else began + headers.deadline
+        """The client's own deadline."""
+        self.commit_by = min(self.end_by, began + context.total)
+        """When an answer must have begun."""
         self._keepalive_at = began + (
             context.head if chat.stream else operation.framing.blank_after
         )
@@ -98,7 +99,7 @@ class Exchange:
             self.session = self._context.number_of(named, who)
         self.ask(
             arrived(
-                self.record, chat, headers, self.session, self._owner.size, self._until,
+                self.record, chat, headers, self.session, self._owner.size, self.commit_by,
                 self._context.draw(),
             )
         )  # fmt: skip
@@ -164,7 +165,7 @@ class Exchange:
         if start.continues and self._continuation is None:
             self._continuation = Continuation(self._chat)
         chat = self._chat if self._continuation is None else self._continuation.ask(start)
-        self.attempt = attempt = Attempt(self, start, until=self._until, limit=self.limit)
+        self.attempt = attempt = Attempt(self, start)
         if self._context.energy is not None and start.generation is not None:
             attempt.energy = self._context.energy(start.target)
         call = self.upstream.send(start, chat, attempt, self._headers.trace)

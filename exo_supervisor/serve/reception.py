@@ -266,8 +266,8 @@ class Reception:
             exchange.tap = ingress.inspector.tap(
                 self.response, self._head, body, chat.model, self._rule, self._headers
             )
-        if exchange.limit != inf:
-            self._alarm = ingress.live.look_at(self, exchange.limit)
+        if exchange.end_by != inf:
+            self._alarm = ingress.live.look_at(self, exchange.end_by)
         ingress.started(self.record)
         exchange.begin()
 

@@ -21,11 +21,11 @@ from exo_supervisor.wire.chat.spare import can_spare
 
 def arrived(
     record: RequestLine, chat: ChatRequest, headers: RequestHeaders,
-    session: int, size: int, until: float, draw: float,
+    session: int, size: int, commit_by: float, draw: float,
 ) -> RequestArrived:  # fmt: skip
     """Tell of a request whose body of `size` bytes has come."""
     return RequestArrived(
-        request=RequestId(record.request_id), model=chat.model, deadline=until, draw=draw,
+        request=RequestId(record.request_id), model=chat.model, deadline=commit_by, draw=draw,
         route=headers.route, local_only=headers.local_only,
         demands=chat.demands, native_demands=chat.native_demands, dialect=chat.dialect,
         hazards=chat.hazards, size=len(chat.prompt), client=record.client,

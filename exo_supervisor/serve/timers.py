@@ -4,6 +4,10 @@ Only progress of the model moves these instants; comments of the transport do no
 it: the deadlines, and a client or a room that keeps the attempt from reading, are looked at in
 `attempt._overdue`; and whether a silent attempt may go on is the state's to say, which
 `core.requests.stall_check` asks once it is told of the silence (`asks_at`).
+
+A name with `_by` is an instant by which something must have come: `head_by` and `progress_by` from
+the target, `commit_by` and `end_by` for the client; one with `_at` says when something was, or is
+to be done.
 """
 
 from math import inf
@@ -59,7 +63,7 @@ class Progress:
         if self.begun and now - self.since > self.longest:
             self.longest = now - self.since
 
-    def opens_by(self) -> float:
+    def head_by(self) -> float:
         """Return when the head of the answer is overdue."""
         timers = self.start.timers
         return self.began + (timers.first_content if timers.headers is None else timers.headers)
@@ -71,11 +75,11 @@ class Progress:
 
     def silent(self, now: float) -> Fault | None:
         """Say whether an answer that has opened is silent for too long."""
-        if now < self.fails_at():
+        if now < self.progress_by():
             return None
         return Fault.STALL if self.begun else Fault.FIRST_CONTENT_TIMEOUT
 
-    def fails_at(self) -> float:
+    def progress_by(self) -> float:
         """Return when the attempt fails if nothing more comes.
 
         Who has no state to vouch for it tells of no progress before the content, so that it has a

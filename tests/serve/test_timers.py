@@ -16,17 +16,17 @@ def progress() -> Progress:
 
 def test_a_step_is_as_long_as_the_last_one_for_each_of_its_tokens() -> None:
     steps = progress()
-    assert steps.fails_at() == 100.0 + TIMERS.first_content_max, "no step was seen"
+    assert steps.progress_by() == 100.0 + TIMERS.first_content_max, "no step was seen"
     steps.note_prefill(0, 101.0)
-    assert steps.fails_at() == 100.0 + TIMERS.first_content_max, "nor is nothing one"
+    assert steps.progress_by() == 100.0 + TIMERS.first_content_max, "nor is nothing one"
     steps.note_prefill(64, 102.0)
-    assert steps.fails_at() == 100.0 + STEP_PATIENCE * 2.0 * STEP_TOKENS / 64
+    assert steps.progress_by() == 100.0 + STEP_PATIENCE * 2.0 * STEP_TOKENS / 64
     steps.since = 102.0
     steps.note_prefill(64, 103.0)
     steps.note_prefill(192, 104.0)
-    assert steps.fails_at() == 102.0 + STEP_PATIENCE * 2.0 * STEP_TOKENS / 128
+    assert steps.progress_by() == 102.0 + STEP_PATIENCE * 2.0 * STEP_TOKENS / 128
     steps.note_prefill(96, 105.0)
-    assert steps.fails_at() == 102.0 + STEP_PATIENCE * 3.0 * STEP_TOKENS, "one that went back"
+    assert steps.progress_by() == 102.0 + STEP_PATIENCE * 3.0 * STEP_TOKENS, "one that went back"
 
 
 def test_the_longest_silence_in_the_midst_of_an_answer_is_remembered() -> None:
