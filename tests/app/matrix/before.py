@@ -66,7 +66,7 @@ HEADS: Final = (
         Disease("silent_chat"),
         rescued("headers_timeout", "target"),
         but={"A": SILENT},
-        kind="slow",
+        kind="mute",
     ),
     _status(500, SERVER_ERROR),
     _status(502, BAD_STATUS),

@@ -17,13 +17,14 @@ Client = Literal["whole", "rescued", "error", "broken", "half"]
 an error event and a cut; and what may never be: anything else."""
 Booked = Literal["target", "model", "both", "none"]
 """Which breaker of the first target counts a failure."""
-Kind = Literal["quick", "heavy", "slow", "stalling", "vouched", "walled"]
-"""Whether it takes next to nothing, much work, the time of a timer (until the first content,
-between two pieces, until the state was asked), or that of connecting."""
+Kind = Literal["quick", "heavy", "mute", "slow", "stalling", "vouched", "walled"]
+"""Whether it takes next to nothing, much work, the time of a timer (until the head, the first
+content, between two pieces, until the state was asked), or that of connecting."""
 Wire = Literal["tcp", "no_route", "dns", "tls"]
 
 WAIT_AT: Final[Mapping[Kind, tuple[Place, ...]]] = {
     "heavy": ("B",),
+    "mute": ("cloud",),
     "slow": ("A", "cloud"),
     "stalling": ("cloud",),
     "vouched": ("C",),

@@ -30,7 +30,8 @@ Json = dict[str, Any]
 TIMERS: Final[dict[Kind, Timers]] = {
     "quick": Timers(30.0, 28.0, 32.0, 60.0, 34.0),
     "heavy": Timers(30.0, 28.0, 32.0, 60.0, 34.0),
-    "slow": Timers(30.0, 1.2, 1.5, 3.5, 34.0),
+    "mute": Timers(30.0, 1.2, 1.5, 3.5, 34.0),
+    "slow": Timers(30.0, 28.0, 1.5, 3.5, 34.0),
     "stalling": Timers(30.0, 28.0, 32.0, 6.0, 1.0),
     "vouched": Timers(30.0, 28.0, 1.2, 60.0, 1.0),
     "walled": Timers(0.3, 28.0, 32.0, 60.0, 34.0),

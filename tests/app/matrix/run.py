@@ -18,6 +18,7 @@ from tests.demo.raw import Reply, taken_apart
 AT_ONCE: Final[dict[Kind, int]] = {
     "quick": 16,
     "heavy": 1,
+    "mute": 24,
     "slow": 24,
     "stalling": 64,
     "vouched": 64,
