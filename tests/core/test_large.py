@@ -22,12 +22,12 @@ EACH = 20
 
 @contextmanager
 def counted() -> Generator[Callable[[], int]]:
-    """Count the Python functions that are called: the same on every machine, however busy."""
+    """Count the functions that are called: the same on every machine, however busy."""
     calls = 0
 
     def note(_frame: FrameType, event: str, _argument: object) -> None:
         nonlocal calls
-        calls += event == "call"
+        calls += event in ("call", "c_call")
 
     sys.setprofile(note)
     try:
@@ -62,6 +62,17 @@ def test_a_request_costs_the_same_among_many_nodes(large: Story, clusters: int) 
     first = cost(large), cost(small)  # makes a candidate at each node that it looks at
     assert cost(large) <= 1.3 * cost(small)
     assert first[0] <= 1.5 * first[1], "at most eight of them, however many nodes there are"
+
+
+def test_a_reading_costs_the_same_among_many_clusters() -> None:
+    costs: list[int] = []
+    for clusters in (2, 60):
+        story = house(clusters, 1)
+        story.now += 1.0
+        with counted() as calls:
+            read(story, 0, 1)
+            costs.append(calls())
+    assert costs[1] == costs[0]
 
 
 def test_a_probe_costs_the_same_too_though_many_wait(large: Story, clusters: int) -> None:

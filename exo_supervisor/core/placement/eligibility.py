@@ -27,11 +27,14 @@ class Eligibility:
         self._settled_at: dict[ClusterKey, float] = {}
         self._elected: dict[ClusterKey, float | None] = {}
         self._members: dict[ClusterKey, tuple[Address, ...]] = {}
-        self._began = inf
+        self._sessions, self._began = -1, inf
         self._stirred = (-inf, -inf)
 
     def changed(self, now: float) -> bool:
-        """Look at all clusters; say whether any is new, was re-elected or has other members."""
+        """Say whether any cluster is new, was re-elected or has other members."""
+        if self._registry.sessions == self._sessions:
+            return False
+        self._sessions = self._registry.sessions
         clusters, changed = self._registry.clusters, False
         self._began = min(self._began, now)
         for key, cluster in clusters.items():

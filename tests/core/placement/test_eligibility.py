@@ -1,7 +1,8 @@
 """A cluster takes a placement when it has settled, and while somebody in it answers."""
 
+from exo_supervisor.core.events import NodeSighted
 from exo_supervisor.core.fleet.nodes import Cluster
-from exo_supervisor.core.names import ClusterKey
+from exo_supervisor.core.names import Address, ClusterKey
 from exo_supervisor.core.placement.eligibility import GONE, RESTLESS, Eligibility
 from exo_supervisor.core.policy import WAITS
 from tests.core.story import LOCAL, Story
@@ -39,7 +40,9 @@ def test_a_cluster_that_nobody_looked_at_yet_is_not_firm() -> None:
 
 def test_an_election_alone_is_a_change_and_begins_the_wait_anew() -> None:
     story, eligibility = watched("a:1")
-    cluster(story).condition.elected_at = 19.0
+    story.read("a:1", index=1_000)
+    assert not eligibility.changed(19.0)
+    story.read("a:1", index=1)
     assert eligibility.changed(20.0)
     assert not eligibility.changed(21.0)
     assert not eligibility.settled(cluster(story), 20.0 + WAITS.settle - 0.1)
@@ -108,19 +111,31 @@ def test_the_next_to_settle_is_told_first() -> None:
     story.read("b:1")
     assert eligibility.changed(7.0)
     assert eligibility.settled_at(7.0) == 5.0 + WAITS.restarted
-    cluster(story).condition.elected_at = 30.0
+    for index in (1_000, 1):
+        story.read("a:1", index=index)
     assert eligibility.changed(30.0)
     assert eligibility.settled_at(30.0) == 30.0 + WAITS.settle
 
 
 def test_a_cluster_that_left_and_came_back_must_settle_again() -> None:
     story, eligibility = watched("a:1")
-    clusters = story.machine.tables.registry.clusters
-    gone = clusters.pop(ClusterKey("a:1"))
+    story.machine.tables.registry.forget(Address("a:1"), 50.0)
     assert eligibility.changed(50.0)
-    clusters[gone.key] = gone
+    story.tell(NodeSighted(node=Address("a:1"), url="http://a:1", source="test"))
+    story.up("a:1")
+    story.read("a:1")
     assert eligibility.changed(60.0)
-    assert not eligibility.settled(gone, 60.0 + WAITS.settle - 0.1)
+    assert not eligibility.settled(cluster(story), 60.0 + WAITS.settle - 0.1)
+
+
+def test_a_member_that_is_another_process_has_left_its_cluster() -> None:
+    story, eligibility = watched("a:1", "b:1")
+    for node in ("a:1", "b:1"):
+        story.read(node, mates="a:1 b:1")
+    assert eligibility.changed(30.0)
+    story.up("b:1", born=1)
+    assert cluster(story).members == ("a:1",)
+    assert eligibility.changed(31.0)
 
 
 def test_only_what_answers_and_knows_placements_is_open() -> None:
