@@ -10,7 +10,7 @@ import structlog
 from exo_supervisor.app.kept_file import read_file, why, writes_to
 from exo_supervisor.core.books import budgets
 from exo_supervisor.core.books.budgets import KEPT, Calendar, Payer, Span
-from exo_supervisor.core.events import CalendarRead, SpendingRead
+from exo_supervisor.core.events import CalendarRead, SpendingRead, SpendingUnread
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.views.booked import Spent
 from exo_supervisor.views.calendar import dates_at, utc_day
@@ -26,8 +26,9 @@ AGAIN = 1.0
 SALT = 16
 """Bytes of it."""
 
-SpentSince = Callable[[float], Awaitable[list[Spent] | None]]
-"""Sums up what was paid since an instant; None: nobody knows now."""
+SpentSince = Callable[[float], Awaitable[list[Spent] | str]]
+"""Sums up what was paid since an instant, or says why nobody can now."""
+Told = CalendarRead | SpendingRead | SpendingUnread
 
 
 def calendar_read(wall: float, now: float, zone: tzinfo) -> CalendarRead:
@@ -51,7 +52,7 @@ class BudgetWatch:
     def __init__(
         self,
         zone: tzinfo,
-        tell: Callable[[CalendarRead | SpendingRead], None],
+        tell: Callable[[Told], None],
         spent: SpentSince | None,
         wall: Callable[[], float],
         clock: Callable[[], float],
@@ -59,7 +60,8 @@ class BudgetWatch:
     ) -> None:
         self._zone, self._tell, self._spent = zone, tell, spent
         self._wall, self._clock, self._sleep = wall, clock, sleep
-        self._restored = self._warned = False
+        self._restored = False
+        self._unread = ""
 
     async def restore(self) -> bool:
         """Tell of the past, if it is known; True: that is done."""
@@ -74,11 +76,9 @@ class BudgetWatch:
             log.warning("budget_not_kept", advice="give the service a state directory")
             since = ()
         for span, begin in since:
-            if self._spent is None or (rows := await self._spent(begin)) is None:
-                if not self._warned:
-                    self._warned = True
-                    advice = "see ledger_stopped; until then no cloud is asked that has a budget"
-                    log.error("budget_unread", advice=advice)
+            rows = [] if self._spent is None else await self._spent(begin)
+            if isinstance(rows, str):
+                self._miss(rows)
                 return False
             found.append(SpendingRead(span=span, paid=tuple(map(_paid, rows))))
         self._tell(calendar_read(wall, self._clock(), self._zone))
@@ -86,6 +86,14 @@ class BudgetWatch:
             self._tell(each)
         self._restored = True
         return True
+
+    def _miss(self, why: str) -> None:
+        """Tell, once for each reason, why it is not known what was spent."""
+        if why != self._unread:
+            self._unread = why
+            advice = "until that is mended no cloud is asked that has a budget"
+            log.error("budget_unread", why=why, advice=advice)
+            self._tell(SpendingUnread(why=why))
 
     async def run(self) -> None:
         """Tell, again and again."""

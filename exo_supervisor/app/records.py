@@ -23,6 +23,7 @@ from exo_supervisor.host.metrics.loop_delay import LoopDelay
 from exo_supervisor.host.metrics.sink import MetricsSink
 from exo_supervisor.runtime.sinks import Sinks
 from exo_supervisor.runtime.supervise import Service
+from exo_supervisor.views.booked import LedgerSeen
 from exo_supervisor.views.day_book import DayBook
 from exo_supervisor.views.event_feed import EventFeed
 from exo_supervisor.views.now import Pulse, Tokens
@@ -60,16 +61,17 @@ class Records(Struct, frozen=True):
     def pulse(self, machine: Machine, tokens_of: Callable[[RequestId], int]) -> Pulse:
         """Make what looks at the house for those who listen."""
         tokens = Tokens(tokens_of, self.metrics.generated_by)
-        return Pulse(machine, self.tally, self.book, self.feed, time, tokens)
+        return Pulse(machine, self.tally, self.book, self.feed, time, tokens, self.booked)
 
     def scrape(self, machine: Machine) -> Scrape:
         """Make the page of metrics."""
         histograms = (*self.metrics.histograms, self.delay.delays)
-        ledger = self.ledger
-        return Scrape(
-            machine, self.metrics.counters, histograms, self.sinks.failures,
-            lambda: None if ledger is None else ledger.seen(),
-        )  # fmt: skip
+        counters, failures = self.metrics.counters, self.sinks.failures
+        return Scrape(machine, counters, histograms, failures, self.booked)
+
+    def booked(self) -> LedgerSeen | None:
+        """Say how booking goes; None: nothing is kept."""
+        return None if self.ledger is None else self.ledger.seen()
 
 
 async def open_records(given: Given, policy: Callable[[], Policy], catalog: Catalog) -> Records:

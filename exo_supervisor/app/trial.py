@@ -31,7 +31,7 @@ class Finding(Struct):
     """One thing that was tried and what came of it."""
 
     state: Literal["ok", "warn", "off"]
-    kind: Literal["config", "service", "node", "provider", "model", "price", "budget"]
+    kind: Literal["config", "service", "node", "provider", "model", "price", "budget", "ledger"]
     text: str
     by: Literal["here", "service"] = "here"
     """Who tried: this program, or the running service, which may see other keys and nodes."""

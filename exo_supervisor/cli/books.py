@@ -56,5 +56,10 @@ def budget(row: Fields) -> str:
     """Say in one line what a budget is, and what of it is left."""
     whose = w(row.get("name")) if row.get("name") else w(row.get("scope"))
     limit, spent, held = (w(row.get(key)) for key in ("limit", "spent", "held"))
-    text = f"{whose}: {spent} of {limit} {w(row.get('currency'))} a {w(row.get('span'))}"
+    a_span = f"{limit} {w(row.get('currency'))} a {w(row.get('span'))}"
+    if why := texts(row.get("why")):
+        return (
+            f"{whose}: nobody knows how much of {a_span} is spent, so no cloud is asked: {why[0]}"
+        )
+    text = f"{whose}: {spent} of {a_span}"
     return text + (f", {held} held" if held.strip("0.") else "")

@@ -196,7 +196,9 @@ def _of_service(arguments: Arguments, running: Fields) -> Iterator[Finding]:
         level = "ok" if state == "ready" and not why else odd
         yield Finding(level, "provider", text, "service")
     for each in objects(status.get("budgets")):
-        yield Finding("ok", "budget", budget(each), "service")
+        yield Finding("warn" if each.get("why") else "ok", "budget", budget(each), "service")
+    if stopped := texts(fields(status.get("ledger")).get("stopped")):
+        yield Finding("warn", "ledger", f"nothing is booked: {stopped[0]}", "service")
     for model in objects((of_service(arguments, "/supervisor/models") or {}).get("models")):
         for place in objects(model.get("where")):
             if "does not list" in (why := word(place.get("why"))):

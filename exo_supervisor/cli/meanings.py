@@ -16,7 +16,7 @@ PASSED = {
     "attempt_failed": "failed",
     "unsupported_field": "it does not honour",
     "cloud_down": "not usable",
-    "budget_spent": "its budget is spent",
+    "budget_spent": "its budget has nothing for it",
     "local_only": "the request must stay in the house",
     "not_trusted": "only found, not trusted, and the request must stay in the house",
     "route": "the client asked for the other side",
@@ -56,6 +56,7 @@ TRY = {
     "model_not_placed": "exo-supervisor models place {model}",
     "unsupported_field": "leave that field out, or ask another model",
     "budget_spent": "exo-supervisor ledger",
+    "ledger_unreadable": "exo-supervisor status",
     "poison_request": "change the request: it seems to kill whoever takes it",
     "upstream_rejected": "change the request: its target refused it",
 }

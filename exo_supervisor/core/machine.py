@@ -76,6 +76,7 @@ from exo_supervisor.core.events import (
     RequestEnded,
     SourceHeard,
     SpendingRead,
+    SpendingUnread,
     Ticked,
 )
 from exo_supervisor.core.fleet.pinning import Pinning
@@ -142,6 +143,7 @@ class Machine:
             PlacementChosen: (reconciler.chosen, None),
             CalendarRead: (self._turn_page, None),
             SpendingRead: (self._restore, None),
+            SpendingUnread: (self._miss_books, None),
             # What changes where a request may go, whatever else it does.
             NodeTrusted: (self._trust, "always"),
             LinkSeen: (self._trust, "always"),
@@ -189,6 +191,10 @@ class Machine:
 
     def _restore(self, event: SpendingRead, now: float) -> list[Effect]:
         self.tables.budgets.restore(event.span, event.paid, now)
+        return []
+
+    def _miss_books(self, event: SpendingUnread, _now: float) -> list[Effect]:
+        self.tables.budgets.unread = event.why
         return []
 
     def _forget(self, _event: NodesForgotten, now: float) -> list[Effect]:

@@ -32,6 +32,7 @@ function budgets(rows) {
     const share = limit ? spent / limit : 1;
     const level = share >= 0.95 ? "bad" : share >= 0.8 ? "weak" : "well";
     const whose = row.name ? `${row.scope} ${brief(row.name, 30)}` : row.scope;
+    if (row.why) return html`<li class="bad"><span>${sign("open", "")} Budget of ${whose}, ${row.span}: nobody knows what is spent, so no cloud is asked</span></li>`;
     return html`<li class=${level}>
       <span>${sign({ bad: "open", weak: "half", well: "ready" }[level], "")} Budget of ${whose}, ${row.span}</span>
       <span class="side">${money(row.spent, row.currency)} of ${money(row.limit, row.currency)}, ${Math.round(share * 100)} %</span>

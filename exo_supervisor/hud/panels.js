@@ -35,6 +35,7 @@ function* troubles(feed) {
   if (stopped) yield `booking has stopped: ${stopped}`;
   for (const row of feed.views.status.budgets ?? []) {
     const whose = row.name ? `${row.scope} ${row.name}` : row.scope;
+    if (row.why) yield `nobody knows what was spent of the budget of ${whose}: ${row.why}`;
     if (Number(row.spent) + Number(row.held) < Number(row.limit)) continue;
     yield `the budget of ${whose} for the ${row.span} is spent: clouds are refused${row.until ? ` until ${clock(row.until)}` : ""}`;
   }

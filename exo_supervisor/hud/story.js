@@ -11,7 +11,7 @@ export const REASONS = {
   route: "the request said so", cloud_down: "the cloud was down", recovered: "it had recovered",
   unsupported_field: "a field is not taken there", local_only: "the request must stay in the house",
   not_trusted: "it is found, not trusted", retry_budget: "the retry budget was spent", slower: "another was faster",
-  budget_spent: "the budget is spent",
+  budget_spent: "the budget has nothing for it",
 };
 
 const CHOSEN = {

@@ -12,7 +12,8 @@ from exo_supervisor.views.placement import Wall
 class BudgetSeen(Struct):
     """One budget in `/supervisor/status`: of the house, a client or a provider, in this span.
 
-    `held` is for attempts under way; amounts are decimal numbers of the `currency`.
+    `held` is for attempts under way; amounts are decimal numbers of the `currency`. `why` says why
+    it is not known what was spent before this run: until then no cloud is asked.
     """
 
     scope: str
@@ -23,6 +24,7 @@ class BudgetSeen(Struct):
     spent: str
     held: str
     until: str | None
+    why: str | None = None
 
 
 def budgets(machine: Machine, wall: Wall) -> list[BudgetSeen]:
@@ -34,7 +36,7 @@ def budgets(machine: Machine, wall: Wall) -> list[BudgetSeen]:
         BudgetSeen(
             line.scope, line.name or None, line.span, currency,
             digits_of(limit), digits_of(account.spent), digits_of(account.held),
-            wall(ends[line.span]) if ends[line.span] < inf else None,
+            wall(ends[line.span]) if ends[line.span] < inf else None, table.unread or None,
         )
         for line, limit, account in table.each()
     ]  # fmt: skip

@@ -1,6 +1,6 @@
 """The house from second to second, for those who listen: looked at once a second for all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import msgspec
@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import RequestId, Side
+from exo_supervisor.views.booked import LedgerSeen
 from exo_supervisor.views.day_book import DayBook, Today
 from exo_supervisor.views.event_feed import EventFeed
 from exo_supervisor.views.status import requests_of, rungs
@@ -16,6 +17,8 @@ from exo_supervisor.views.verdict import Verdict, down, load_of, verdict
 
 PERIOD = 1.0
 """Seconds between two looks, at least."""
+FEWEST = 4
+"""Requests from which can be told that half of them get no answer."""
 
 
 class Now(Struct, frozen=True):
@@ -55,9 +58,10 @@ class Pulse:
     def __init__(
         self, machine: Machine, tally: Tally, book: DayBook, feed: EventFeed,
         wall: Callable[[], float], tokens: Tokens,
+        booked: Callable[[], LedgerSeen | None] = lambda: None,
     ) -> None:  # fmt: skip
         self._machine, self._tally, self._book, self.feed = machine, tally, book, feed
-        self._wall, self._tokens = wall, tokens
+        self._wall, self._tokens, self._booked = wall, tokens, booked
         self._looked_at = float("-inf")
         self._came: dict[Side, float] = {}
         self._facts: bytes = b""
@@ -77,7 +81,17 @@ class Pulse:
 
     def verdict(self, now: float) -> Verdict:
         """Say how the house stands."""
-        return verdict(self._machine, now, self._book.today(), self._last_shift())
+        return verdict(
+            self._machine, now, self._book.today(), self._last_shift(), list(self._amiss())
+        )
+
+    def _amiss(self) -> Iterator[str]:
+        unserved, last = self._tally.unserved()
+        if last >= FEWEST and unserved * 2 >= last:
+            yield f"{unserved} of the last {last} requests got no answer"
+        booked = self._booked()
+        if booked is not None and booked.stopped is not None:
+            yield "nothing is booked"
 
     def _seen(self, now: float, passed: float) -> Now:
         machine, shift = self._machine, self.feed.last_shift

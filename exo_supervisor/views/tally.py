@@ -1,6 +1,8 @@
 """How requests ended, counted by what their log lines say: there are as many ends as lines."""
 
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Callable
+from time import monotonic
 
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.views.request_done import RequestDone, side_of
@@ -8,6 +10,10 @@ from exo_supervisor.views.request_done import RequestDone, side_of
 ENDS = ("exo", "cloud", "here", "refused", "failed", "abandoned")
 """Who served them: Exo, a provider, or this house without either; or why nobody did."""
 _UNSERVED = {"failure": "failed", "abandoned": "abandoned"}
+LAST, LATELY = 20, 600.0
+"""Requests that tell how it goes, and seconds after which they do not any more."""
+_SPENT, _OURS = 402, 500
+"""What a client's request is not to blame for: no money, and what we could not do."""
 
 
 class Tally:
@@ -15,8 +21,10 @@ class Tally:
 
     name = "tally"
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self.counts = Counter[str]()
+        self._clock = clock
+        self._last = deque[tuple[float, bool]](maxlen=LAST)
 
     def done(self, record: RequestDone) -> None:
         """Count a request by its end; what a target refused of it was wrong with it, as with us."""
@@ -24,6 +32,15 @@ class Tally:
         if record.line.outcome == "success":
             end = side_of(record.line) or "here"
         self.counts[end] += 1
+        status = record.line.status
+        unserved = end in ("failed", "refused") and (status >= _OURS or status == _SPENT)
+        self._last.append((self._clock(), unserved or end == "failed"))
+
+    def unserved(self) -> tuple[int, int]:
+        """Of the last requests, count those that got no answer for a cause of ours, and all."""
+        since = self._clock() - LATELY
+        late = [unserved for at, unserved in self._last if at >= since]
+        return sum(late), len(late)
 
     def announce(self, said: Announce) -> None:
         """Count nothing of what the core announces."""

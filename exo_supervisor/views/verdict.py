@@ -1,6 +1,6 @@
 """Is it well? The house in one sentence, made here once for every place that shows it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -40,14 +40,18 @@ def down(machine: Machine) -> int:
     return sum(node.alias_of is None and node.fell_from is not None for node in nodes)
 
 
-def verdict(machine: Machine, now: float, today: Today, last_shift: str | None) -> Verdict:
+def verdict(
+    machine: Machine, now: float, today: Today, last_shift: str | None, amiss: Sequence[str] = ()
+) -> Verdict:
     """Say how the house stands, what is wrong before what goes on; a shift is told as it is read.
+
+    `amiss` is what is wrong beside the machine.
 
     weak: it serves, but something is amiss or not looked at yet; bad: it cannot serve, or
     what is private left the house.
     """
     looked, serves = machine.looked(), machine.tables.can_serve(now)
-    wrong = list(_wrong(machine, now))
+    wrong = [*_wrong(machine, now), *amiss]
     level: Level = "well"
     if (looked and not serves) or today.private_bytes:
         level = "bad"
@@ -74,6 +78,14 @@ def _wrong(machine: Machine, now: float) -> Iterator[str]:
     for name, provider in tables.clouds.providers.items():
         if provider.state(now) == "bad_key":
             yield f"{name} refused its key"
+    if tables.budgets.unread:
+        yield "what was spent is not known"
+    for line, limit, account in tables.budgets.each():
+        budget = f"the {line.span}'s budget{f' of {line.name}' if line.name else ''}"
+        if account.spent >= limit:
+            yield f"{budget} is spent"
+        elif account.refused:
+            yield f"{budget} has refused requests"
 
 
 def _under_way(load: Load) -> str:

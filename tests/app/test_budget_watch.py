@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from structlog.testing import capture_logs
 
 from exo_supervisor.app.budgets import (
     AGAIN,
@@ -13,11 +14,12 @@ from exo_supervisor.app.budgets import (
     SOONEST,
     BudgetWatch,
     SpentSince,
+    Told,
     session_salt,
 )
 from exo_supervisor.core.books import budgets
 from exo_supervisor.core.books.budgets import KEPT, Payer
-from exo_supervisor.core.events import CalendarRead, SpendingRead
+from exo_supervisor.core.events import CalendarRead, SpendingRead, SpendingUnread
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.views.booked import Spent
 
@@ -27,7 +29,7 @@ MIDNIGHT = 20_000 * 86_400.0
 class Heard(NamedTuple):
     """What the core was told, and how long was slept in between."""
 
-    events: list[CalendarRead | SpendingRead]
+    events: list[Told]
     slept: list[float]
 
 
@@ -63,16 +65,19 @@ async def test_a_day_ends_on_time_and_the_clock_is_looked_at_in_between() -> Non
 async def test_nothing_is_told_before_it_is_known_what_was_spent() -> None:
     asked: list[float] = []
 
-    async def spent(since: float) -> list[Spent] | None:
+    async def spent(since: float) -> list[Spent] | str:
         asked.append(since)
-        return None if len(asked) <= 2 else [Spent("anna", "p", 7, 5, 2)]
+        return "why" if len(asked) <= 2 else [Spent("anna", "p", 7, 5, 2)]
 
-    heard = await heard_until(3, [MIDNIGHT + 9.0] * 4, spent)
+    with capture_logs() as logs:
+        heard = await heard_until(3, [MIDNIGHT + 9.0] * 4, spent)
     assert heard.slept == [AGAIN, AGAIN, LOOK]
+    assert [(each["event"], each["why"]) for each in logs] == [("budget_unread", "why")]
     month = MIDNIGHT - 3 * 86_400.0
     assert asked == [MIDNIGHT, MIDNIGHT, MIDNIGHT, month, MIDNIGHT + 9.0 - KEPT]
     names = [type(each).__name__ for each in heard.events]
-    assert names == ["CalendarRead", *["SpendingRead"] * 3, "CalendarRead"]
+    assert heard.events[0] == SpendingUnread(why="why")
+    assert names == ["SpendingUnread", "CalendarRead", *["SpendingRead"] * 3, "CalendarRead"]
     row = budgets.Spent(Payer("anna", 7, ProviderName("p")), 5, 2)
     told = [each for each in heard.events if isinstance(each, SpendingRead)]
     assert told == [SpendingRead(span=span, paid=(row,)) for span in ("day", "month", "session")]
@@ -81,7 +86,7 @@ async def test_nothing_is_told_before_it_is_known_what_was_spent() -> None:
 async def test_a_restarted_watch_tells_of_the_past_no_second_time() -> None:
     heard = Heard([], [])
 
-    async def spent(_since: float) -> list[Spent] | None:
+    async def spent(_since: float) -> list[Spent] | str:
         return []
 
     async def sleep(_seconds: float) -> None:

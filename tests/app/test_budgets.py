@@ -1,8 +1,9 @@
 """Nobody is surprised by a bill: a cloud beyond its budget is not asked, and clients are told."""
 
+import json
 import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from http import HTTPStatus
 from pathlib import Path
 
@@ -115,6 +116,41 @@ async def test_what_was_spent_is_known_to_the_next_run(tmp_path: Path) -> None:
             assert 0 < int(told.headers["retry-after"]) <= 25 * 3600
             assert (await world.chat(session, max_tokens=20)).status_code == HTTPStatus.OK
         assert cloud.seen == 2
+
+
+async def test_a_ledger_that_stays_unreadable_is_named_wherever_somebody_asks(
+    tmp_path: Path,
+) -> None:
+    """The file of a newer version stands there, which nothing but a person mends."""
+    rows: Json = {"price": [PRICE], "budget": {"day": 1.0}}
+    file = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(file)) as newer:
+        newer.execute("PRAGMA user_version = 99")
+        newer.execute("CREATE TABLE t (x)")
+    file.chmod(0o600)
+    why = f"{file} is of version 99"
+    async with (
+        Cloud(KEY, models=(CLOUD_MODEL,)) as cloud,
+        in_process(cloud=cloud, state=tmp_path, **rows) as world,
+    ):
+        await world.ready(0)
+        reply = await world.chat()
+        error = reply.json()["error"]
+        assert (reply.status_code, error["code"]) == (503, "ledger_unreadable")
+        assert why in error["message"]
+        assert "move that file away" in error["message"]
+        assert reply.headers["retry-after"] == "5"
+        status = await world.look("/supervisor/status")
+        assert why in status["ledger"]["stopped"]
+        assert why in status["budgets"][0]["why"]
+        assert {"what was spent is not known", "nothing is booked"} <= set(
+            status["verdict"]["parts"]
+        )
+        story = (await world.look("/supervisor/requests?last=1"))["ended"][0]
+        assert why in json.dumps(story)
+        assert why in json.dumps(await world.look(f"/supervisor/models/{MODEL}"))
+        await world.lines("budget_unread")
+        assert cloud.seen == 0
 
 
 async def test_an_attempt_begins_when_its_reservation_is_in_the_file(tmp_path: Path) -> None:

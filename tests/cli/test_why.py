@@ -43,7 +43,7 @@ def test_a_request_is_told_from_its_end_to_what_to_do(service: Service, capsys: 
         "          it waited for the model to be placed, until 0.000 s",
         "not       192.168.1.5:52415: tried, it fell silent in its answer, status 200: it",
         "            says so",
-        "          p: its budget is spent",
+        "          p: its budget has nothing for it",
         "timeline    0.000 s  asks 192.168.1.5:52415 as m",
         "            0.100 s  connected",
         "            0.500 s  head",

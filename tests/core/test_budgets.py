@@ -15,10 +15,11 @@ from exo_supervisor.core.events import (
     ProviderVetted,
     RequestEnded,
     SpendingRead,
+    SpendingUnread,
     Ticked,
 )
 from exo_supervisor.core.names import ModelId, RequestId
-from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.core.outcomes import Fault, Refusal
 from exo_supervisor.core.policy import (
     BudgetRules,
     ClientRule,
@@ -27,6 +28,8 @@ from exo_supervisor.core.policy import (
     ModelRule,
     Policy,
 )
+from exo_supervisor.core.requests.catalog import Route
+from exo_supervisor.core.requests.forecast import forecast
 from exo_supervisor.core.requests.spending import UNSAID
 from tests.core.story import BOTH, M, P, Q, Story, X, refusal, told
 
@@ -59,6 +62,12 @@ def house(policy: Policy, *nodes: str) -> Story:
 def ask(story: Story, name: str = "r", **more: object) -> list[Effect]:
     asked = {"body": 100, "max_tokens": 10} | more
     return story.ask(name, **asked)  # pyright: ignore[reportArgumentType] - a story's own words
+
+
+def forecast_of(story: Story) -> Refusal | None:
+    route = story.machine.catalog.lookup("chat")
+    assert isinstance(route, Route)
+    return forecast(route, story.machine.tables, story.now).refusal
 
 
 def reserved(effects: list[Effect]) -> int:
@@ -139,6 +148,63 @@ def test_what_came_back_meanwhile_is_there_for_another_try() -> None:
     assert told(ask(story, "s")) == ["start a:1 m /budget_spent"]
     story.succeed("r", cost=0)
     assert told(story.fail("s", Fault.CONNECT)) == ["refuse 503 overloaded"]
+
+
+UNREAD = "/var/lib/x/ledger.db: the file cannot be opened: let the service write to it"
+
+
+def test_books_that_nobody_can_read_are_named_with_their_place_until_they_can() -> None:
+    story = Story(limited(ONE_CLOUD, day=MOST), prices=PRICES)
+    story.names()
+    assert refusal(ask(story)).code == "overloaded", "it is not known yet why"
+    story.tell(SpendingUnread(why=UNREAD))
+    said = refusal(ask(story, "s"))
+    assert (said.status, said.code, said.retry_after) == (503, "ledger_unreadable", 5.0)
+    assert UNREAD in said.message
+    assert forecast_of(story) == said
+    assert story.names() == []
+    day = Calendar("2026-01-31", "2026-01", 1e9, 1e9, "2026-01-31")
+    story.tell(CalendarRead(calendar=day))
+    assert told(ask(story, "t")) == ["start p x"]
+    assert story.machine.tables.budgets.unread == ""
+
+
+def test_why_a_budget_has_nothing_for_a_request_is_told() -> None:
+    policy = limited(structs.replace(BOTH, order=("cloud", "exo"), trust="link"), day=MOST)
+
+    def detail(story: Story, name: str, **more: object) -> set[str]:
+        [start] = [each for each in ask(story, name, **more) if isinstance(each, StartAttempt)]
+        return {each.detail for each in start.choice.passed if each.reason == "budget_spent"}
+
+    unread = Story(policy, "a:1", prices=PRICES)
+    assert detail(unread, "r") == {"what was spent is not known yet"}
+    unread.tell(SpendingUnread(why=UNREAD))
+    assert detail(unread, "s") == {f"what was spent is not known: {UNREAD}"}
+    story = house(policy, "a:1")
+    assert "this request is too large for it" in detail(story, "r", max_tokens=11)
+    ask(story, "s")
+    assert "what is left is held for requests under way" in detail(story, "t")
+    story.succeed("s", cost=MOST - 1)
+    assert "0.000000000204 of 0.000000000205 USD are spent" in detail(story, "u")
+    assert detail(Story(policy, "a:1"), "r") == {"nobody knows its price"}
+    runaway = structs.replace(policy, budgets=BudgetRules(session_requests=1))
+    story = house(runaway, "a:1")
+    ask(story, "r", session=7)
+    assert detail(story, "s", session=7) == {"1 of 1 requests of the session are spent"}
+
+
+def test_a_forecast_refuses_nobody() -> None:
+    """Whoever looks has not asked: nothing is told of it, and the first who asks is told of."""
+    story = house(limited(ONE_CLOUD, day=400_000))
+    ask(story)
+    story.succeed("r", cost=100_000)
+    story.names()
+    found = forecast_of(story)
+    assert found is not None
+    assert found.code == "budget_spent"
+    assert story.names() == []
+    ask(story, "s", max_tokens=0)
+    assert story.names() == ["budget_spent"]
 
 
 def test_a_busy_exo_is_worth_another_try_before_any_money() -> None:

@@ -4,11 +4,12 @@ import json
 
 from exo_supervisor.core.effects import say
 from exo_supervisor.core.names import RequestId, Side
+from exo_supervisor.views.booked import LedgerSeen
 from exo_supervisor.views.day_book import DayBook
 from exo_supervisor.views.event_feed import EventFeed
-from exo_supervisor.views.now import Pulse, Tokens
+from exo_supervisor.views.now import FEWEST, Pulse, Tokens
 from exo_supervisor.views.request_done import RequestDone, RequestLine
-from exo_supervisor.views.tally import Tally
+from exo_supervisor.views.tally import LAST, LATELY, Tally
 from tests.core.story import BOTH, Story
 
 STAMP = "2026-03-01T12:00:00.000000Z"
@@ -20,13 +21,20 @@ class House:
 
     def __init__(self) -> None:
         self.story = Story(BOTH, "n:1")
-        self.tally, self.book = Tally(), DayBook(lambda: NOON)
+        self.wall, self.stopped = 0.0, ""
+        self.tally, self.book = Tally(lambda: self.wall), DayBook(lambda: NOON)
         self.feed = EventFeed("f" * 16, lambda: STAMP)
         self.coming: dict[RequestId, int] = {}
         self.come: dict[Side, float] = {"exo": 0.0, "cloud": 0.0}
         tokens = Tokens(lambda request: self.coming.get(request, 0), lambda side: self.come[side])
         self.pulse = Pulse(
-            self.story.machine, self.tally, self.book, self.feed, lambda: NOON, tokens
+            self.story.machine,
+            self.tally,
+            self.book,
+            self.feed,
+            lambda: NOON,
+            tokens,
+            lambda: LedgerSeen("/x/ledger.db", self.stopped or None, 0),
         )
 
     def look(self, now: float) -> dict[str, object]:
@@ -54,6 +62,35 @@ def test_it_tells_what_runs_what_was_asked_today_and_where_nodes_stand() -> None
     assert told["last_shift"] == {"ts": STAMP, "reason": "busy", "to": "cloud"}
     assert house.pulse.verdict(1.0).parts[-1].startswith("last shift ")
     assert house.pulse.verdict(1.0).parts[-1].endswith(" busy")
+
+
+def test_requests_without_an_answer_and_books_that_stand_still_are_amiss() -> None:
+    house = House()
+    assert house.pulse.verdict(1.0).level == "well"
+    for status, outcome in (
+        (200, "success"), (404, "refused"), (402, "refused"), (503, "refused"), (200, "failure"),
+    ):  # fmt: skip
+        house.tally.done(RequestDone(RequestLine("a", status=status, outcome=outcome)))
+    seen = house.pulse.verdict(1.0)
+    assert seen.level == "weak"
+    assert "3 of the last 5 requests got no answer" in seen.parts
+    house.wall += LATELY + 1
+    assert house.pulse.verdict(1.0).level == "well", "that was long ago"
+    house.stopped = "/x/ledger.db: shut: open it"
+    assert "nothing is booked" in house.pulse.verdict(1.0).parts
+
+
+def test_a_few_requests_tell_nothing_and_only_the_last_count() -> None:
+    house = House()
+    for _ in range(FEWEST - 1):
+        house.tally.done(RequestDone(RequestLine("a", status=503, outcome="refused")))
+    assert house.pulse.verdict(1.0).level == "well"
+    for _ in range(LAST):
+        house.tally.done(RequestDone(RequestLine("a", status=503, outcome="refused")))
+    assert "20 of the last 20 requests got no answer" in house.pulse.verdict(1.0).parts
+    for _ in range(LAST // 2 + 1):
+        house.tally.done(RequestDone(RequestLine("a", status=200, outcome="success")))
+    assert house.pulse.verdict(1.0).level == "well"
 
 
 def test_a_shift_of_another_day_says_so() -> None:

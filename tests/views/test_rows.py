@@ -10,6 +10,7 @@ from exo_supervisor.core.events import (
     ProviderFailed,
     ProviderListed,
     SpendingRead,
+    SpendingUnread,
 )
 from exo_supervisor.core.fleet.capacity import Capacity
 from exo_supervisor.core.fleet.placed import Placed
@@ -313,6 +314,8 @@ def test_budgets_are_told_as_people_write_money() -> None:
     rules = BudgetRules(Limits(day=10**11), currency="EUR")
     story = Story(structs.replace(BOTH, clouds=clouds, budgets=rules))
     day = Calendar("2026-01-31", "2026-01", story.now + 60.0)
+    story.tell(SpendingUnread(why="it is shut"))
+    assert {row.why for row in shown(story).budgets} == {"it is shut"}
     story.tell(CalendarRead(calendar=day))
     story.tell(SpendingRead(span="day", paid=(Spent(Payer("anna", 0, P), 5 * 10**9),)))
     until = wall(story.now + 60.0)

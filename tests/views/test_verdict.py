@@ -1,13 +1,16 @@
 """Is it well? One sentence says so, what is wrong before what goes on."""
 
 import pytest
+from msgspec import structs
 
+from exo_supervisor.core.books.budgets import Calendar, Payer, Spent
+from exo_supervisor.core.events import CalendarRead, SpendingRead, SpendingUnread
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.policy import Policy
+from exo_supervisor.core.policy import BudgetRules, Limits, Policy
 from exo_supervisor.views.day_book import Today
 from exo_supervisor.views.verdict import amount, verdict
-from tests.core.story import BOTH, LOCAL, Story
+from tests.core.story import BOTH, LOCAL, P, Q, Story
 
 QUIET = Today(0, 0, 0)
 NO_REQUEST = "no request today"
@@ -63,6 +66,27 @@ def test_a_house_that_cannot_serve_is_bad_and_one_that_has_not_looked_is_not_yet
 def test_a_share_is_not_rounded_to_nothing(requests: int, to_cloud: int, said: str) -> None:
     text = told(Story(BOTH, "n:1"), Today(requests, to_cloud, 0))[1]
     assert f"| cloud {said} % today | 0 B left, 0 B of it private" in text
+
+
+def test_a_budget_that_refuses_is_amiss() -> None:
+    budgets = BudgetRules(Limits(day=100, month=1000))
+    clouds = (structs.replace(BOTH.clouds[0], budget=Limits(month=50)), BOTH.clouds[1])
+    story = Story(structs.replace(BOTH, budgets=budgets, clouds=clouds), "n:1")
+    story.tell(SpendingUnread(why="it is shut"))
+    level, text = told(story)
+    assert level == "weak"
+    assert "| what was spent is not known |" in text
+    story.tell(CalendarRead(calendar=Calendar("2026-01-31", "2026-01", 1e9, 1e9, "2026-01-31")))
+    assert told(story)[0] == "well"
+    spent = Spent(Payer("anna", 0, P), 50)
+    for span in ("day", "month"):
+        story.tell(SpendingRead(span=span, paid=(spent,)))
+    assert "| the month's budget of p is spent | 0 now" in told(story)[1]
+    table = story.machine.tables.budgets
+    table.refuse(table.lacks(Payer("anna", 0, Q), 60, counted=False))
+    level, text = told(story)
+    assert level == "weak"
+    assert "| the day's budget has refused requests | the month's budget of p is spent |" in text
 
 
 def test_private_bytes_that_left_are_as_bad_as_can_be() -> None:

@@ -93,6 +93,8 @@ class Budgets:
 
     def __init__(self, policy: Policy) -> None:
         self.calendar = Calendar()
+        self.unread = ""
+        """Why it is not known what was spent; no day is told before it is."""
         self.accounts: dict[Line, Account] = {}
         self.holds: dict[tuple[RequestId, int], _Hold] = {}
         self.news: list[Announce] = []
@@ -116,7 +118,7 @@ class Budgets:
 
         A clock may be set back over midnight, and what was spent is spent.
         """
-        was, self.calendar = self.calendar, calendar
+        was, self.calendar, self.unread = self.calendar, calendar, ""
         if (was.day, was.month) != (calendar.day, calendar.month):
             keep = {"", calendar.day, calendar.month, was.day, was.month}
             self._drop([line for line in self.accounts if line.period not in keep])

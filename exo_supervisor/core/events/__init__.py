@@ -1,7 +1,7 @@
 """What happened, in the past tense. Only one of these can change the supervisor's mind."""
 
 from exo_supervisor.core.events.base import Ticked
-from exo_supervisor.core.events.books import CalendarRead, SpendingRead
+from exo_supervisor.core.events.books import CalendarRead, SpendingRead, SpendingUnread
 from exo_supervisor.core.events.fleet import (
     AddressesRead,
     CapacityRead,
@@ -64,5 +64,6 @@ Event = (
     | PolicyChanged
     | CalendarRead
     | SpendingRead
+    | SpendingUnread
     | Ticked
 )

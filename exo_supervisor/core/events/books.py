@@ -10,6 +10,12 @@ class CalendarRead(BaseEvent, frozen=True, kw_only=True):
     calendar: Calendar
 
 
+class SpendingUnread(BaseEvent, frozen=True, kw_only=True):
+    """What earlier runs paid cannot be read: why, where, and what to do."""
+
+    why: str
+
+
 class SpendingRead(BaseEvent, frozen=True, kw_only=True):
     """What earlier runs paid in this day or month, or for sessions of late."""
 

@@ -137,7 +137,8 @@ def _block_at_cloud(candidate: Candidate, seen: Seen, tables: Tables, now: float
     if not tables.budgets.active or cloud.local or (event := seen.asks) is None:
         return None
     lacks = lacks_of(event, cloud.name, candidate.model, tables, counted=seen.counted)
-    tables.budgets.refuse(lacks)
+    if event.request:  # a forecast is nobody's
+        tables.budgets.refuse(lacks)
     return Block.BUDGET if lacks else None
 
 

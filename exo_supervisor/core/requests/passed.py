@@ -12,11 +12,12 @@ from msgspec.structs import asdict
 from exo_supervisor.core.breakers.transitions import evidence_of
 from exo_supervisor.core.choice import HOME, Choice, Passed
 from exo_supervisor.core.fleet.nodes import Node
-from exo_supervisor.core.names import ModelId
+from exo_supervisor.core.names import ModelId, ProviderName
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import Block
 from exo_supervisor.core.requests.catalog import Route, Tier
 from exo_supervisor.core.requests.request import Attempt, RequestState
+from exo_supervisor.core.requests.spending import shortage
 from exo_supervisor.core.tables import Tables
 
 MOST_PASSED = 16
@@ -137,6 +138,12 @@ def _busy(candidate: Candidate, state: RequestState, tables: Tables, now: float)
     return "no seat is free", None
 
 
+def _unpaid(candidate: Candidate, state: RequestState, tables: Tables, _: float) -> Reason:
+    event, counted = state.event, state.seen.counted
+    provider = ProviderName(candidate.target)
+    return shortage(event, provider, candidate.model, tables, counted=counted), None
+
+
 def _failed(_: Candidate, __: RequestState, ___: Tables, ____: float) -> Reason:
     return "it shares what failed, or what the request did not fit into", None
 
@@ -163,6 +170,7 @@ def _fields(state: RequestState) -> str:
 _DETAILS = {
     Block.BREAKER.value: _open,
     Block.BUSY.value: _busy,
+    Block.BUDGET.value: _unpaid,
     Block.FAILED.value: _failed,
     Block.FIELD.value: _unfit,
     Block.CLOUD.value: _unusable,

@@ -15,6 +15,8 @@ from exo_supervisor.core.tables import Tables
 UNSAID = 32_768
 """Tokens that an answer is taken to have at most, where neither its client nor its model sets a
 limit: few models write more in one answer. One that does overdraws the budget by what is above."""
+_READ_AGAIN = 5.0
+"""Seconds after which books that could not be read are worth another try: a person has to act."""
 _SOON = 1.0
 """Seconds after which attempts under way may have given back what is held for them."""
 
@@ -71,10 +73,10 @@ def over_budget(
     """Say what keeps a request from the clouds: that of the one that could take it soonest."""
     found = list(_worst(event, tiers, tables, counted=counted))
     if not found:  # what attempts held has come back while others were looked at
-        return _busy()
+        return _busy(tables)
     lack, model, provider = min(found, key=lambda each: each[0].until)
     if lack.until == -inf:
-        return _busy()
+        return _busy(tables)
     retry_after = None if lack.until == inf else float(max(1, ceil(lack.until - now)))
     text = (
         _unknown(model, provider, event.extent[3])
@@ -96,7 +98,36 @@ def _worst(
                 yield max(lacks, key=lambda each: each.until), model, tier.provider
 
 
-def _busy() -> Refusal:
+def shortage(
+    event: RequestArrived, provider: ProviderName, model: ModelId, tables: Tables, *, counted: bool
+) -> str:
+    """Say in a few words why budgets have nothing for an attempt."""
+    lacks = lacks_of(event, provider, model, tables, counted=counted)
+    lack = max(lacks, key=lambda each: each.until, default=None)
+    if lack is None:
+        return ""
+    if lack.most is None:
+        return "nobody knows its price"
+    if not tables.budgets.calendar.day:
+        why = tables.budgets.unread
+        return f"what was spent is not known: {why}" if why else "what was spent is not known yet"
+    if lack.until == -inf:
+        return "what is left is held for requests under way"
+    spent = lack.account.spent
+    if lack.line.span == "requests":
+        return f"{spent} of {lack.limit} requests of the session are spent"
+    if lack.most > lack.limit:
+        return "this request is too large for it"
+    currency = tables.budgets.rules.currency
+    return f"{digits_of(spent)} of {digits_of(lack.limit)} {currency} are spent"
+
+
+def _busy(tables: Tables) -> Refusal:
+    if why := tables.budgets.unread:
+        text = (
+            f"what was spent is not known, and there is a budget, so that no cloud is asked: {why}"
+        )
+        return Refusal(503, "ledger_unreadable", text, retry_after=_READ_AGAIN)
     text = "what is left of the budget is held for requests under way, or not known yet: try again"
     return Refusal(503, "overloaded", text, retry_after=_SOON)
 

@@ -98,8 +98,8 @@ class Ledger:
         self._waiting.append((self._last, then))
         writer.hurry()
 
-    async def spent(self, since: float) -> list[Spent] | None:
-        """Sum up what attempts that began at `since` or later cost; None: nobody knows."""
+    async def spent(self, since: float) -> list[Spent] | str:
+        """Sum up what attempts that began at `since` or later cost, or say why nobody can."""
         answers: list[list[Spent]] = []
         here = anyio.Event()
 
@@ -111,7 +111,7 @@ class Ledger:
         self._writer.hurry()
         with anyio.move_on_after(STUCK if self.trouble is None else 0):
             await here.wait()
-        return answers[0] if answers else None
+        return answers[0] if answers else self.seen().stopped or f"{self.path} does not answer yet"
 
     async def sums(self, by: By, since: int | None, until: int | None) -> Sums:
         """Add up what is booked, of days as 1970 counts them. Raises LedgerUnreadableError."""
@@ -142,7 +142,7 @@ class Ledger:
                 await anyio.sleep(STUCK / 4)
                 since = writer.busy_since
                 if since is not None and monotonic() - since > STUCK:
-                    self._stop(Trouble("ETIMEDOUT", "the disk does not answer", "look at the disk"))
+                    self._stop(_hung(self.path))
             raise LedgerThreadError("it ended by itself")
         finally:
             writer.close()
@@ -178,3 +178,7 @@ class Ledger:
     def _let_go(self, last: int) -> None:
         while self._waiting and self._waiting[0][0] <= last:
             self._loop.call_soon(self._waiting.popleft()[1])
+
+
+def _hung(path: Path) -> Trouble:
+    return Trouble("ETIMEDOUT", f"{path}: the disk does not answer", "look at the disk")

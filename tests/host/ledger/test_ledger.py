@@ -111,7 +111,7 @@ async def test_where_nothing_can_be_written_nobody_waits_and_it_is_said_once(pat
             await until(lambda: ledger.trouble)
             await reserved(ledger)
             ledger.done(done())
-            assert await ledger.spent(AT) is None
+            assert f"{path.parent}" in str(await ledger.spent(AT))
             await anyio.Path(path.parent).unlink()
             await until(lambda: ledger.trouble is None)
             await reserved(ledger, "01JA")
