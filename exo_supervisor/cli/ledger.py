@@ -34,6 +34,7 @@ def ledger(arguments: Arguments) -> int:
     from urllib.parse import urlencode
 
     asked = {"by": arguments.by or "day", "since": arguments.since, "until": arguments.until}
+    asked["currency"] = arguments.currency
     query = urlencode({name: said for name, said in asked.items() if said})
     body = fetch(arguments, f"/supervisor/ledger?{query}")
     if arguments.json:
@@ -42,6 +43,8 @@ def ledger(arguments: Arguments) -> int:
     told = parse_object(body)
     if arguments.csv:
         _write_csv([*objects(told.get("rows")), {"key": "total", **fields(told.get("total"))}])
+        for line in _elsewhere(told):
+            remark(f"warning: {line}")
     else:
         say(_text(told, sys.stdout))
     if stopped := texts(told.get("stopped")):
@@ -71,9 +74,9 @@ def _inert(key: str) -> str:
 
 def _text(told: Fields, stream: TextIO) -> str:
     found, total = objects(told.get("rows")), fields(told.get("total"))
-    if not found:
-        return "Nothing is booked of that time."
     currency, by = w(told.get("currency")), w(told.get("by"))
+    if not found:
+        return " ".join(["Nothing is booked of that time.", *_elsewhere(told)])
     shown = [column for column in ("local_cost", "saved") if _is_some(total, column)]
     heads = ["REQUESTS", "PROMPT", "CACHED", "COMPLETION", "COST"]
     heads += [column.removesuffix("_cost").upper() for column in shown]
@@ -82,7 +85,7 @@ def _text(told: Fields, stream: TextIO) -> str:
         numbers = [number(count(each.get(name)), stream) for name in ("requests", *_TOKENS[:3])]
         money = [_rounded(w(each.get(name)), stream) for name in ("cost", *shown)]
         rows.append([*numbers, *money, w(each.get("key")) or "-"])
-    lines = [table(rows, stream), *_remarks(total, currency)]
+    lines = [table(rows, stream), *_remarks(total, currency), *_elsewhere(told)]
     if left_off := count(told.get("left_off")):
         lines.insert(1, f"{left_off} more rows are in the total alone.")
     if "saved" in shown:
@@ -101,6 +104,13 @@ def _remarks(total: Fields, currency: str) -> list[str]:
         ours, theirs = w(total.get("cost_of_reported")), w(total.get("reported_cost"))
         said += f" What COST has as {ours} the providers themselves told as {theirs} USD."
     return wrapped(said, WIDTH)
+
+
+def _elsewhere(told: Fields) -> list[str]:
+    """Say that there is money of other currencies, which is added to none."""
+    others = texts(told.get("others"))
+    ask = f"exo-supervisor ledger --currency {others[0]}" if others else ""
+    return [f"What was booked in {', '.join(others)} is not in it: {ask}"] if others else []
 
 
 def _is_some(total: Fields, column: str) -> bool:

@@ -52,6 +52,7 @@ class Arguments(NamedTuple):
     by: str | None = None
     since: str | None = None
     until: str | None = None
+    currency: str | None = None
     target: str | None = None
     csv: bool = False
     last: bool = False
@@ -102,6 +103,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         by=values.get("by"),
         since=values.get("since"),
         until=values.get("until"),
+        currency=values.get("currency"),
         target=values.get("target"),
         csv="csv" in switches,
         last="last" in switches,

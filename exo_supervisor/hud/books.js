@@ -45,8 +45,9 @@ function figure(name, value, told) {
   return html`<div><dt>${name}</dt><dd><b>${value ?? "–"}</b> <span>${told}</span></dd></div>`;
 }
 
-function accounts({ rows, currency, by, total, stopped }) {
+function accounts({ rows, currency, by, total, stopped, others = [] }) {
   if (stopped) return html`<p class="wrong">Booking has stopped: ${stopped}</p>`;
+  if (!rows.length && others.length) return html`<p class="quiet">What was booked today is in ${others.join(", ")}, and added to nothing here.</p>`;
   if (!rows.length) return html`<p class="quiet">Nothing was booked today.</p>`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Booked today"><table>
     <thead><tr><th scope="col">${by}</th><th scope="col">requests</th><th scope="col">tokens in</th><th scope="col">out</th><th scope="col">cost</th><th scope="col">saved</th></tr></thead>

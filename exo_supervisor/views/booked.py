@@ -80,7 +80,7 @@ class Books(Protocol):
         """Say how booking goes."""
         ...
 
-    async def sums(self, by: By, since: int | None, until: int | None) -> "Sums":
+    async def sums(self, by: By, since: int | None, until: int | None, currency: str) -> "Sums":
         """Add up days, as 1970 counts them, up to before `until`; or LedgerUnreadableError."""
         ...
 
@@ -125,24 +125,32 @@ class Sum(Struct, frozen=True):
 
 
 class Sums(Struct, frozen=True):
-    """What is booked, by one of the four, the costliest first and days in their order."""
+    """What is booked, by one of the four, the costliest first and days in their order.
+
+    It is all of one currency; `others` are those of which something else is booked.
+    """
 
     rows: list[tuple[str, Sum]]
     total: Sum
     left_off: int
+    others: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[str, Sum]]) -> "Sums":
-        """Keep so many rows as are told, and the total of all."""
-        kept, total, count = list[tuple[str, Sum]](), Sum(), 0
-        for key, figures in rows:
+    def of(cls, rows: Iterable[tuple[str, str, Sum]], currency: str) -> "Sums":
+        """Keep so many rows as are told, and the total of all that are of the currency."""
+        kept, total, count, others = list[tuple[str, Sum]](), Sum(), 0, set[str]()
+        for key, its_currency, figures in rows:
+            if its_currency != currency:
+                others.add(its_currency)
+                continue
             total += figures
             count += 1
             if count <= MOST_ROWS:
                 kept.append((key, figures))
-        return cls(kept, total, count - len(kept))
+        return cls(kept, total, count - len(kept), tuple(sorted(others)))
 
     def shown(self) -> dict[str, object]:
         """Return it as it is told."""
         rows = [{"key": key, **figures.shown()} for key, figures in self.rows]
-        return {"rows": rows, "total": self.total.shown(), "left_off": self.left_off}
+        told = {"rows": rows, "total": self.total.shown(), "left_off": self.left_off}
+        return {**told, "others": list(self.others)}

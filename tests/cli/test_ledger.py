@@ -52,6 +52,23 @@ def test_what_is_nothing_is_not_shown(service: Service, capsys: Out) -> None:
     assert capsys.readouterr().out == "Nothing is booked of that time.\n"
 
 
+def test_money_of_another_currency_is_named_and_can_be_asked_for(
+    service: Service, capsys: Out
+) -> None:
+    plain = Sum(1, 1, 14, 0, 11, cost=10**12)
+    others = "What was booked in CHF, EUR is not in it: exo-supervisor ledger --currency CHF\n"
+    service.says(ASKED, body(("2026-11-22", plain), others=["CHF", "EUR"]))
+    assert service.main("ledger") == 0
+    assert capsys.readouterr().out.endswith(others)
+    assert service.main("ledger", "--csv") == 0
+    assert capsys.readouterr().err == f"warning: {others}"
+    service.says(ASKED, body(others=["CHF", "EUR"]))
+    assert service.main("ledger") == 0
+    assert capsys.readouterr().out == f"Nothing is booked of that time. {others}"
+    service.says(f"{ASKED}&currency=CHF", body(("2026-11-22", plain)))
+    assert service.main("ledger", "--currency", "CHF") == 0
+
+
 def test_csv_has_every_figure_unrounded_and_json_is_the_body(service: Service, capsys: Out) -> None:
     told = body(("2026-11-22", KIDS), stopped="the disk is full: make room")
     service.says(ASKED, told)

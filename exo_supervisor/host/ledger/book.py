@@ -9,7 +9,7 @@ from typing import cast
 from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.host.ledger.file import open_file
 from exo_supervisor.host.ledger.row import AT_ONCE, Row, Shape, id_of, insert, row_of
-from exo_supervisor.host.ledger.schema import FIGURES
+from exo_supervisor.host.ledger.schema import BORN, FIGURES
 from exo_supervisor.views.booked import Reservation, Spent
 from exo_supervisor.views.request_done import AttemptDone, RequestDone, target_side
 
@@ -40,12 +40,12 @@ class Book:
     """Writes, for the one thread that opened it; after an error it is of no use but to be closed.
 
     `held` are the reservations of this run whose attempts are under way: of all openings of the
-    file, not of this one alone.
+    file, not of this one alone. Money is of the `currency`.
     """
 
-    def __init__(self, path: Path, held: Held) -> None:
+    def __init__(self, path: Path, held: Held, currency: str = "USD") -> None:
         self._connection = connection = open_file(path)
-        self._held = held
+        self._held, self._currency = held, currency
         self._kinds = Bounded[_Kind, int](MOST_KINDS)
         self._inserts: dict[Shape, tuple[str, str]] = {}
         self._answers, self._older = set[_Answer](), set[_Answer]()
@@ -104,10 +104,10 @@ class Book:
                 SUM(CASE fault WHEN 'crashed' THEN reserved ELSE COALESCE(cost, 0) END),
                 COUNT(DISTINCT request_id)
             FROM attempt JOIN kind ON kind.id = attempt.kind
-            WHERE attempt.id >= ? AND ts - duration >= ? AND side = 'cloud'
+            WHERE attempt.id >= ? AND ts - duration >= ? AND side = 'cloud' AND currency = ?
             GROUP BY client, target, session
             """,
-            (from_id, int(since * 1000)),
+            (from_id, int(since * 1000), self._currency),
         )
         return [Spent(*row) for row in rows]
 
@@ -117,6 +117,7 @@ class Book:
             "SELECT ts, request_id, number, kind, session, amount FROM reservation"
         ).fetchall()
         connection.execute("BEGIN IMMEDIATE")
+        connection.execute(BORN, (self._currency,))
         for ts, request_id, number, kind, session, amount in left:
             if request_id in self._held:
                 continue
@@ -223,13 +224,14 @@ class Book:
         client, target, local, asked, *rest = kind
         side = "exo" if local else target_side(target)
         row = [_storable(each) for each in (client, target, side, asked or "", *rest)]
+        row.append(self._currency)
         self._connection.execute(
-            "INSERT OR IGNORE INTO kind VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", row
+            "INSERT OR IGNORE INTO kind VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
         )
         (found,) = self._connection.execute(
             """
             SELECT id FROM kind WHERE (client, target, side, asked, model, dialect, fault,
-                status) = (?, ?, ?, ?, ?, ?, ?, ?)
+                status, currency) = (?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             row,
         ).fetchone()

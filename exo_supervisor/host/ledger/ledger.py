@@ -60,6 +60,7 @@ class Ledger:
             lambda trouble: self._tell(lambda: self._stop(trouble)),
             lambda aside: log.error("ledger_torn", put_aside=str(aside)),
             keep_days=keep_days,
+            currency=currency,
             again=again,
         )
         self._waiting = deque[tuple[int, Callable[[], None]]]()
@@ -113,17 +114,19 @@ class Ledger:
             await here.wait()
         return answers[0] if answers else self.seen().stopped or f"{self.path} does not answer yet"
 
-    async def sums(self, by: By, since: int | None, until: int | None) -> Sums:
+    async def sums(self, by: By, since: int | None, until: int | None, currency: str) -> Sums:
         """Add up what is booked, of days as 1970 counts them. Raises LedgerUnreadableError."""
         async with self._one_reader:
-            return await to_thread.run_sync(read_sums, self.path, by, since, until)
+            return await to_thread.run_sync(read_sums, self.path, by, since, until, currency)
 
     async def booked(
         self, target: str, since: int | None, until: int | None, after: int
     ) -> list[Booked]:
         """List what has a provider's own id, to be compared with what that has written down."""
         async with self._one_reader:
-            return await to_thread.run_sync(read_booked, self.path, target, since, until, after)
+            return await to_thread.run_sync(
+                read_booked, self.path, target, since, until, after, self.currency
+            )
 
     def seen(self) -> LedgerSeen:
         """Say how booking goes."""

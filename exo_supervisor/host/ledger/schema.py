@@ -83,8 +83,37 @@ STEPS = (
         PRIMARY KEY (day, kind)
     ) WITHOUT ROWID;
     """,
+    # Money of two currencies is never added up: rows of before are taken to be in that of the first
+    # opening after it, which `BORN` notes.
+    """
+    CREATE TABLE named (
+        id INTEGER PRIMARY KEY,
+        client TEXT NOT NULL,
+        target TEXT NOT NULL,
+        side TEXT NOT NULL,
+        asked TEXT NOT NULL,
+        model TEXT NOT NULL,
+        dialect TEXT NOT NULL,
+        fault TEXT NOT NULL,
+        status INTEGER NOT NULL,
+        currency TEXT NOT NULL,
+        UNIQUE (client, target, side, asked, model, dialect, fault, status, currency)
+    );
+    INSERT INTO named SELECT *, '' FROM kind;
+    DROP VIEW attempts;
+    DROP TABLE kind;
+    ALTER TABLE named RENAME TO kind;
+    CREATE VIEW attempts AS
+        SELECT strftime('%Y-%m-%dT%H:%M:%S', ts / 1000, 'unixepoch') || 'Z' AS ended, request_id,
+            number, client, target, side, asked, model, served_model, dialect, fault, status,
+            duration / 1000.0 AS duration, ttft / 1000.0 AS ttft, prompt_tokens, completion_tokens,
+            cached_tokens, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens, estimated,
+            cost, reported_cost, local_cost, saved, currency, response_id, session, reserved
+        FROM attempt JOIN kind ON kind.id = attempt.kind;
+    """,
 )
 """What makes each version of the one before it; the file's `user_version` counts them."""
+BORN = "UPDATE kind SET currency = ? WHERE currency = ''"
 
 FIGURES = {
     "requests": "last",

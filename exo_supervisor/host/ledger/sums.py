@@ -27,32 +27,34 @@ _NAMES = ", ".join(FIGURES)
 _SUMS = ", ".join(f"SUM({name})" for name in FIGURES)
 
 
-def read_sums(path: Path, by: By, since: int | None, until: int | None) -> Sums:
+def read_sums(
+    path: Path, by: By, since: int | None, until: int | None, currency: str = "USD"
+) -> Sums:
     """Add up the days from `since` to before `until`. Raises LedgerUnreadableError."""
     with _reading(path) as connection:
-        return Sums.of(_rows(connection, by, *_span(since, until)))
+        return Sums.of(_rows(connection, by, *_span(since, until)), currency)
 
 
 def read_booked(
-    path: Path, target: str, since: int | None, until: int | None, after: int
+    path: Path, target: str, since: int | None, until: int | None, after: int, currency: str
 ) -> list[Booked]:
     """List attempts at a provider that told an id, the oldest first, some of those after an id.
 
-    Raises LedgerUnreadableError.
+    What was paid in another currency counts as not known. Raises LedgerUnreadableError.
     """
     first, last = _span(since, until)
     with _reading(path) as connection:
         rows = connection.execute(
             """
             SELECT attempt.id, strftime('%Y-%m-%dT%H:%M:%SZ', ts / 1000, 'unixepoch'), request_id,
-                number, target, model, response_id, prompt_tokens, completion_tokens, cost,
-                reported_cost
+                number, target, model, response_id, prompt_tokens, completion_tokens,
+                IIF(currency = ?, cost, NULL), reported_cost
             FROM attempt JOIN kind ON kind.id = attempt.kind
             WHERE attempt.id > ? AND ts >= ? AND ts < ? AND target = ? AND response_id IS NOT NULL
             ORDER BY attempt.id LIMIT ?
             """,
             (
-                max(after, id_of((first - 1) * _DAY, "", 0)), first * _DAY * 1000,
+                currency, max(after, id_of((first - 1) * _DAY, "", 0)), first * _DAY * 1000,
                 last * _DAY * 1000, target, PAGE,
             ),
         )  # fmt: skip
@@ -86,25 +88,25 @@ def _reading(path: Path) -> Generator[sqlite3.Connection]:
 
 def _rows(
     connection: sqlite3.Connection, by: By, since: int, until: int
-) -> Iterator[tuple[str, Sum]]:
-    order = "1" if by == "day" else f"{2 + list(FIGURES).index('cost')} DESC, 2 DESC, 1"
+) -> Iterator[tuple[str, str, Sum]]:
+    order = "1" if by == "day" else f"{3 + list(FIGURES).index('cost')} DESC, 3 DESC, 1"
     rows = connection.execute(
         f"""
-        SELECT {_KEYS[by]}, {_SUMS} FROM (
+        SELECT {_KEYS[by]}, currency, {_SUMS} FROM (
             SELECT ts / 86400000 AS day, kind, {_RAW}
             FROM attempt JOIN kind ON kind.id = attempt.kind
             WHERE attempt.id >= ? AND ts >= ? AND ts < ?
             UNION ALL SELECT day, kind, {_NAMES} FROM day WHERE day >= ? AND day < ?
         ) AS figures JOIN kind ON kind.id = figures.kind
-        GROUP BY 1 ORDER BY {order}
+        GROUP BY 1, 2 ORDER BY {order}
         """,  # noqa: S608 -- names of our own
         (
             id_of((since - 1) * _DAY, "", 0), since * _DAY * 1000, until * _DAY * 1000,
             since, until,
         ),
     )  # fmt: skip
-    for key, *figures in rows:
-        yield _day(key) if by == "day" else key, Sum(*figures)
+    for key, currency, *figures in rows:
+        yield _day(key) if by == "day" else key, currency, Sum(*figures)
 
 
 def _day(since_1970: int) -> str:

@@ -58,9 +58,11 @@ class Writer:
         aside: Callable[[Path], None],
         *,
         keep_days: int,
+        currency: str,
         again: float = AGAIN,
     ) -> None:
         self._path, self._keep, self._again = path, keep_days * 86_400, again
+        self._currency = currency
         self._booked, self._failed, self._aside = booked, failed, aside
         self.done, self.asked = deque[Done](), deque[tuple[int, Reservation]]()
         self.jobs = deque[Callable[[Book], None]]()
@@ -135,13 +137,13 @@ class Writer:
         could be restored either way.
         """
         try:
-            return Book(self._path, self._held)
+            return Book(self._path, self._held, self._currency)
         except sqlite3.Error as fault:
             if not is_torn(fault) or self._put_aside:
                 raise
         self._put_aside = True
         self._aside(put_aside(self._path))
-        return Book(self._path, self._held)
+        return Book(self._path, self._held, self._currency)
 
     def _write(self, book: Book) -> None:
         while True:

@@ -46,10 +46,11 @@ class LedgerRoute:
                 self._authority.check(request, "ledger reconcile")
                 return await self._attempts(self._ledger, asked, since, until)
             by = _by(asked.get("by", "day"))
-            sums = await self._ledger.sums(by, since, until)
+            currency = _currency(asked.get("currency", self._ledger.currency))
+            sums = await self._ledger.sums(by, since, until, currency)
         except LedgerUnreadableError as unreadable:
             raise BadRequestError(Refusal(503, "ledger_unreadable", str(unreadable))) from None
-        told = {"currency": self._ledger.currency, "by": by, **sums.shown()}
+        told = {"currency": currency, "by": by, **sums.shown()}
         return as_json({**told, "stopped": self._ledger.seen().stopped})
 
     async def _attempts(
@@ -68,6 +69,13 @@ def _by(said: str) -> By:
     if said not in _BYS:
         raise bad_request("bad_value", f"by is one of {', '.join(_BYS)}", "by")
     return cast("By", said)
+
+
+def _currency(said: str) -> str:
+    if re.fullmatch("[A-Z]{3}", said) is None:
+        text = "currency is one of those that were booked in, three letters, as USD"
+        raise bad_request("bad_value", text, "currency")
+    return said
 
 
 def _day(asked: Mapping[str, str], name: str) -> int | None:

@@ -34,7 +34,7 @@ def test_a_row_says_all_that_is_known_of_an_attempt(path: Path) -> None:
     first, second, third, fourth = rows(path)
     assert first == {
         "ended": "2026-11-23T05:05:01Z", "request_id": "01J9", "number": 1, "client": "kids",
-        "target": "openrouter", "side": "cloud", "asked": "house-model",
+        "target": "openrouter", "side": "cloud", "asked": "house-model", "currency": "USD",
         "model": "vendor/house-model", "served_model": None, "dialect": "openai", "fault": "stall",
         "status": 0, "duration": 1.25, "ttft": None, "prompt_tokens": 14,
         "completion_tokens": None, "cached_tokens": 0, "cache_write_tokens": 0,

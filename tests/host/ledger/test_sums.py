@@ -12,8 +12,8 @@ from exo_supervisor.host.ledger import book as books
 from exo_supervisor.host.ledger.book import Book
 from exo_supervisor.host.ledger.file import LedgerError, open_file
 from exo_supervisor.host.ledger.schema import STEPS
-from exo_supervisor.host.ledger.sums import read_sums
-from exo_supervisor.views.booked import MOST_ROWS, By, LedgerUnreadableError, Sum, Sums
+from exo_supervisor.host.ledger.sums import read_booked, read_sums
+from exo_supervisor.views.booked import MOST_ROWS, By, LedgerUnreadableError, Spent, Sum, Sums
 from tests.host.ledger.booking import AT, attempt, done, held, rows
 
 DAY = 86_400
@@ -108,6 +108,39 @@ def test_money_is_told_exactly_and_never_as_a_float(path: Path) -> None:
     }  # fmt: skip
 
 
+def test_money_of_two_currencies_is_never_added_up(path: Path) -> None:
+    three_days(path).close()
+    book = Book(path, {}, "EUR")
+    book.write([], [(AT + DAY, done("01J9E", attempt(response_id="gen-e"), client="kids"))])
+    assert book.spent(AT - 9 * DAY) == [Spent("kids", "openrouter", 0, 3_000_000, 1)]
+    for _ in range(2):
+        euros = read_sums(path, "client", None, None, "EUR")
+        assert (euros.rows, euros.total, euros.others) == ([("kids", LAST)], LAST, ("USD",))
+        dollars = read_sums(path, "client", None, None)
+        assert (dollars.total, dollars.others) == (TOTAL, ("EUR",))
+        assert dollars.rows[1:] == [("kids", UNKNOWN + LAST)]
+        assert not book.roll_up(AT + 9 * DAY)
+    assert read_sums(path, "day", None, TODAY, "EUR").others == ("USD",)
+    assert read_sums(path, "day", TODAY + 2, None, "EUR").others == ()
+
+
+def test_what_was_paid_in_another_currency_is_not_held_against_a_list(path: Path) -> None:
+    book = Book(path, {})
+    book.write([], [(AT, done("01J9A", attempt(response_id="gen-a")))])
+    book.close()
+    Book(path, {}, "EUR").write([], [(AT, done("01J9B", attempt(response_id="gen-b")))])
+    found = read_booked(path, "openrouter", None, None, 0, "EUR")
+    assert {each.response_id: each.cost for each in found} == {"gen-a": None, "gen-b": "0.000003"}
+
+
+def test_what_was_held_when_the_currency_changed_is_spent_in_the_old_one(path: Path) -> None:
+    crashed = Book(path, {})
+    crashed.write([held("01J9", amount=5)], [])
+    crashed.close()
+    assert Book(path, {}, "EUR").spent(AT - DAY) == []
+    assert [(row["fault"], row["currency"]) for row in rows(path)] == [("crashed", "USD")]
+
+
 def test_a_file_that_is_not_there_or_no_ledger_is_said_to_be_unreadable(path: Path) -> None:
     with pytest.raises(LedgerUnreadableError, match="unable to open"):
         read_sums(path, "day", None, None)
@@ -137,7 +170,8 @@ def test_a_file_of_each_earlier_version_is_brought_up_with_all_its_rows(
             connection.executescript(step)
         connection.execute(f"PRAGMA user_version = {version}")
         kind = (1, "kids", "openrouter", "cloud", "m", "m", "openai", "none", 200)
-        connection.execute("INSERT INTO kind VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", kind)
+        told = "" if version < 3 else ", 'USD'"
+        connection.execute(f"INSERT INTO kind VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?{told})", kind)  # noqa: S608 -- ours
         columns = "id, ts, request_id, number, kind, duration, cost"
         row = (5, int(AT * 1000), "01J9", 1, 1, 10, 3)
         connection.execute(f"INSERT INTO attempt ({columns}) VALUES {row}")  # noqa: S608 -- ours

@@ -36,11 +36,12 @@ class Kept(Struct):
     def seen(self) -> LedgerSeen:
         return LedgerSeen("ledger.db", "the disk is full" if self.broken else None, 3)
 
-    async def sums(self, by: By, since: int | None, until: int | None) -> Sums:
+    async def sums(self, by: By, since: int | None, until: int | None, currency: str) -> Sums:
         if self.broken:
             raise LedgerUnreadableError("it takes too long")
         self.asked.append((by, since, until))
-        return Sums([("kids", Sum(1, 1, cost=1))], Sum(1, 1, cost=1), 0)
+        others = ("USD",) if currency == "EUR" else ()
+        return Sums([("kids", Sum(1, 1, cost=1))], Sum(1, 1, cost=1), 0, others)
 
     async def booked(
         self, target: str, since: int | None, until: int | None, after: int
@@ -65,6 +66,11 @@ async def test_sums_are_told_with_their_money_as_decimal_text() -> None:
     assert (row["key"], row["requests"], row["cost"]) == ("kids", 1, "0.000000000001")
     assert said.body["total"]["cost"] == "0.000000000001"
     assert kept.asked[-1] == ("client", TODAY, 20_788)
+    assert said.body["others"] == ["USD"]
+    other = (await got(kept, "?currency=USD")).body
+    assert (other["currency"], other["others"]) == ("USD", [])
+    wrong = await got(kept, "?currency=dollars")
+    assert (wrong.status, wrong.body["error"]["param"]) == (400, "currency")
 
 
 @pytest.mark.parametrize(
