@@ -1,11 +1,13 @@
-"""Counters and histograms as plain tables: a request costs some dictionary look-ups here.
+"""Counters and histograms as plain tables.
 
 The library that writes the text is imported at the first scrape, not here: it takes as long to
 import as the rest of a start, and most houses never ask.
+
+`settle` is called before anything is read: whoever adds may put that off until then.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -19,73 +21,73 @@ OTHER = "other"
 Labels = tuple[str, ...]
 
 
-class Sum(Struct, gc=False):
-    """One series of a counter."""
-
-    figure: float = 0
+def _settled() -> None:
+    """Put nothing off."""
 
 
 class Counter:
     """Sums by labels."""
 
-    def __init__(self, name: str, text: str, labels: Sequence[str]) -> None:
+    def __init__(
+        self, name: str, text: str, labels: Sequence[str], settle: Callable[[], None] = _settled
+    ) -> None:
         self.name, self.text, self.labels = name, text, tuple(labels)
-        self._sums: dict[Labels, Sum] = {}
-
-    def at(self, labels: Labels) -> Sum:
-        """Return the sum under these labels, which whoever adds to it often may keep."""
-        found = self._sums.get(labels)
-        return found or self._sums.setdefault(_bounded(self._sums, labels), Sum())
+        self._sums: dict[Labels, float] = {}
+        self._settle = settle
 
     @property
-    def sums(self) -> dict[Labels, float]:
+    def sums(self) -> Mapping[Labels, float]:
         """What was added, where anything was."""
-        return {labels: total.figure for labels, total in self._sums.items() if total.figure}
+        self._settle()
+        return self._sums
 
     def add(self, labels: Labels, by: float = 1) -> None:
         """Add to the sum under these labels."""
-        self.at(labels).figure += by
+        if by:
+            labels = _bounded(self._sums, labels)
+            self._sums[labels] = self._sums.get(labels, 0) + by
 
 
 class Cells(Struct, gc=False):
     """One series of a histogram: how many values fell under each bound, the last above all."""
 
-    bounds: tuple[float, ...]
     counts: list[int]
     total: float = 0.0
-
-    def observe(self, value: float) -> None:
-        """Take one value in."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
 
 
 class Histogram:
     """How values spread, by labels."""
 
     def __init__(
-        self, name: str, text: str, labels: Sequence[str], bounds: Sequence[float]
-    ) -> None:
+        self, name: str, text: str, labels: Sequence[str], bounds: Sequence[float],
+        settle: Callable[[], None] = _settled,
+    ) -> None:  # fmt: skip
         self.name, self.text, self.labels = name, text, tuple(labels)
         self.bounds = tuple(bounds)
         self._cells: dict[Labels, Cells] = {}
-
-    def at(self, labels: Labels) -> Cells:
-        """Return the series under these labels, which whoever observes often may keep."""
-        found = self._cells.get(labels)
-        if found is None:
-            empty = Cells(self.bounds, [0] * (len(self.bounds) + 1))
-            found = self._cells.setdefault(_bounded(self._cells, labels), empty)
-        return found
+        self._settle = settle
 
     @property
-    def cells(self) -> dict[Labels, Cells]:
+    def cells(self) -> Mapping[Labels, Cells]:
         """What was observed, where anything was."""
-        return {labels: cells for labels, cells in self._cells.items() if any(cells.counts)}
+        self._settle()
+        return self._cells
 
-    def observe(self, labels: Labels, value: float) -> None:
-        """Take one value in."""
-        self.at(labels).observe(value)
+    def observe(self, labels: Labels, values: Sequence[float]) -> None:
+        """Take values in, those that lie between two bounds by one look."""
+        if not values:
+            return
+        labels = _bounded(self._cells, labels)
+        cells = self._cells.get(labels)
+        if cells is None:
+            cells = self._cells[labels] = Cells([0] * (len(self.bounds) + 1))
+        cells.total += sum(values)
+        ordered, bounds, at = sorted(values), (*self.bounds, float("inf")), 0
+        while at < len(ordered):
+            place = bisect_left(bounds, ordered[at])
+            end = bisect_right(ordered, bounds[place], at)
+            cells.counts[place] += end - at
+            at = end
 
     def buckets(self, cells: Cells) -> Iterator[tuple[str, int]]:
         """Yield a series as Prometheus wants it: each bound with all that fell at or under it."""
@@ -96,4 +98,6 @@ class Histogram:
 
 
 def _bounded(table: Mapping[Labels, object], labels: Labels) -> Labels:
-    return labels if len(table) < MOST_SERIES else (OTHER,) * len(labels)
+    if labels in table or len(table) < MOST_SERIES:
+        return labels
+    return (OTHER,) * len(labels)

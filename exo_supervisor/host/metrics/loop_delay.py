@@ -28,4 +28,4 @@ class LoopDelay:
         while True:
             began = self._clock()
             await anyio.sleep(EVERY)
-            self.delays.observe((), max(self._clock() - began - EVERY, 0.0))
+            self.delays.observe((), [max(self._clock() - began - EVERY, 0.0)])

@@ -14,12 +14,13 @@ def test_sums_stand_by_their_labels() -> None:
     assert counter.sums == {("exo",): 3, ("cloud",): 1}
 
 
-@given(st.lists(st.floats(0, 100)))
-def test_a_bucket_holds_what_is_at_most_its_bound(values: list[float]) -> None:
+@given(st.lists(st.lists(st.floats(0, 100) | st.sampled_from((0.5, 1.0, 50.0)))))
+def test_a_bucket_holds_what_is_at_most_its_bound(batches: list[list[float]]) -> None:
     bounds = (0.5, 1.0, 50.0)
     histogram = Histogram("ttft", "", ("side",), bounds)
-    for value in values:
-        histogram.observe(("exo",), value)
+    for batch in batches:
+        histogram.observe(("exo",), batch)
+    values = [value for batch in batches for value in batch]
     for cells in histogram.cells.values():
         assert dict(histogram.buckets(cells)) == {
             **{repr(bound): sum(value <= bound for value in values) for bound in bounds},
@@ -32,7 +33,7 @@ def test_a_family_has_a_bound_and_what_is_over_it_is_counted_together() -> None:
     counter, histogram = Counter("c", "", ("a", "b")), Histogram("h", "", ("a", "b"), (1.0,))
     for number in range(MOST_SERIES + 10):
         counter.add((str(number), "x"))
-        histogram.observe((str(number), "x"), 0.0)
+        histogram.observe((str(number), "x"), [0.0])
     assert counter.sums[OTHER, OTHER] == 10
     assert histogram.cells[OTHER, OTHER].counts == [10, 0]
     assert len(counter.sums) == len(histogram.cells) == MOST_SERIES + 1

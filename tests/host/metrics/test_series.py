@@ -2,6 +2,8 @@
 
 from random import Random
 
+import pytest
+
 from exo_supervisor.core.events import NodeSighted
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.outcomes import Fault
@@ -59,3 +61,18 @@ def strange(dice: Random, step: int, node: str) -> RequestDone:
         for where in (node, "p")
     ]  # fmt: skip
     return RequestDone(line, tried)
+
+
+def test_counted_together_requests_come_to_what_they_come_to_one_by_one() -> None:
+    dice, together, alone = Random(11), MetricsSink(lambda: BOTH), MetricsSink(lambda: BOTH)  # noqa: S311 - as above
+    for step in range(300):
+        record = strange(dice, step, "10.0.0.1:52415")
+        together.done(record)
+        alone.done(record)
+        assert alone.requests.sums  # which has it counted
+    for one, other in zip(together.counters, alone.counters, strict=True):
+        assert one.sums == pytest.approx(other.sums), one.name
+    for one, other in zip(together.histograms, alone.histograms, strict=True):
+        assert {key: each.counts for key, each in one.cells.items()} == {
+            key: each.counts for key, each in other.cells.items()
+        }, one.name
