@@ -8,7 +8,9 @@ MAX_PER_MINUTE = 600
 MAX_EVENTS = 512
 """Events that are told apart; further ones share one count."""
 UNLIMITED = frozenset({"request_done"})
-"""Each request has its line, unless it showed no token: then it cost its client nothing."""
+"""Each request has its line, unless .."""
+LIMITED = frozenset({"bad_token"})
+""".. it showed no token: then it cost its client nothing."""
 
 
 class LogLimit:
@@ -22,7 +24,7 @@ class LogLimit:
     def allows(self, event: str, code: object = None) -> bool:
         """Count a line, and say whether it may be written."""
         if event in UNLIMITED:
-            if code != "bad_token":
+            if code not in LIMITED:
                 return True
             event = f"{event} {code}"
         if event not in self._counts and len(self._counts) >= MAX_EVENTS:

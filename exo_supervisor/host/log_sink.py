@@ -5,6 +5,7 @@ from collections.abc import Callable
 import structlog
 
 from exo_supervisor.core.effects import Announce
+from exo_supervisor.host.log_limit import LIMITED
 from exo_supervisor.host.log_line import request_line
 from exo_supervisor.host.log_writer import LogWriter
 from exo_supervisor.views.request_done import RequestDone
@@ -16,22 +17,26 @@ announce_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("anno
 class LogSink:
     """Where the lines go: whoever configured them closes it at exit.
 
-    `allows` is None where a request's line goes the long way, through structlog, as all others do;
-    else it is asked of each, by its event and code, and the quick way writes the very same line.
+    `turn` is None where a request's line goes the long way, through structlog, as all others do;
+    else it tells what was left out, as that way does before each line, and the quick way writes the
+    very same line, unless it is of those whose number is limited.
     """
 
     name = "log"
 
-    def __init__(self, writer: LogWriter, allows: Callable[[str, str | None], bool] | None) -> None:
-        self._writer, self._allows = writer, allows
+    def __init__(self, writer: LogWriter, turn: Callable[[], None] | None) -> None:
+        self._writer, self._turn = writer, turn
 
     def done(self, record: RequestDone) -> None:
         """Write a request's line."""
-        text = None if self._allows is None else request_line(record.line)
-        if self._allows is None or text is None:
-            request_log.info("request_done", **record.line.facts())
-        elif self._allows("request_done", record.line.code):
-            self._writer.write(text)
+        line = record.line
+        if self._turn is not None and line.code not in LIMITED:
+            text = request_line(line)
+            if text is not None:
+                self._turn()
+                self._writer.write(text)
+                return
+        request_log.info("request_done", **line.facts())
 
     def announce(self, said: Announce) -> None:
         """Write what the core announces."""

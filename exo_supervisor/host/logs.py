@@ -50,7 +50,7 @@ def configure(level: str, fmt: Format, *, stream: BinaryIO | None = None) -> Log
     )
     _borrow_library_logs()
     quick = render is json_line and level in {"debug", "info"}
-    return LogSink(writer, limiter.allows if quick else None)
+    return LogSink(writer, limiter.turn if quick else None)
 
 
 class _Logger:
@@ -73,17 +73,16 @@ class Limiter:
         self._limit, self._tell = limit, tell
 
     def __call__(self, _: object, __: str, facts: EventDict) -> EventDict:
-        if not self.allows(str(facts.get("event", "")), facts.get("code")):
+        self.turn()
+        if not self._limit.allows(str(facts.get("event", "")), facts.get("code")):
             raise structlog.DropEvent
         return facts
 
-    def allows(self, event: str, code: object) -> bool:
-        """Say whether a line may be written, once it is told what was left out before."""
-        left = self._limit.left_out()
-        if left:
+    def turn(self) -> None:
+        """Tell what was left out in the last minute, once that is over."""
+        if left := self._limit.left_out():
             facts = {"lines": sum(left.values()), "events": safe_fact("events", left)}
             self._tell(head("warning", "log_lines_left_out", "host.logs") | facts)
-        return self._limit.allows(event, code)
 
 
 class _Composer:

@@ -22,10 +22,12 @@ def request_json(line: RequestLine) -> bytes | None:
 
     A line that is short has no fact to be cut; in ASCII nothing is to be escaped but U+007F.
     """
-    counted = line.prompt_tokens, line.completion_tokens, line.cached_tokens
-    for tokens in counted:  # as a target says
-        if tokens is not None and not 0 <= tokens < _MANY:
-            return None
+    if not (  # as a target says
+        0 <= (line.prompt_tokens or 0) < _MANY
+        and 0 <= (line.completion_tokens or 0) < _MANY
+        and 0 <= (line.cached_tokens or 0) < _MANY
+    ):
+        return None
     try:
         text = _encode(line)
     except UnicodeEncodeError:  # half a character

@@ -1,7 +1,7 @@
 """The sum of the house as it stands now."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -124,11 +124,10 @@ def rungs(machine: Machine) -> dict[str, int]:
     return {rung: counts[rung] for rung in _RUNGS}
 
 
-def requests_of(machine: Machine, counts: Counter[str]) -> dict[str, int]:
+def requests_of(machine: Machine, ends: Mapping[str, int]) -> dict[str, int]:
     """Count the requests: those under way, and how the others ended."""
-    now, ends = len(machine.dispatch.requests), {end: counts[end] for end in ENDS}
-    served = ends["exo"] + ends["cloud"] + ends["here"]
-    sums = {"total": counts.total(), "served": served, **ends}
+    now, served = len(machine.dispatch.requests), ends["exo"] + ends["cloud"] + ends["here"]
+    sums = {"total": sum(ends.values()), "served": served, **ends}
     clusters = machine.tables.registry.clusters.values()
     aborted = sum(cluster.condition.aborted for cluster in clusters)
     return {"now": now, "in_flight": now, **sums, "aborted_at_exo": aborted}

@@ -1,11 +1,11 @@
 """How requests ended, counted by what their log lines say: there are as many ends as lines."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
 from exo_supervisor.core.effects import Announce
-from exo_supervisor.views.request_done import RequestDone, side_of
+from exo_supervisor.views.request_done import RequestDone, RequestLine, side_of
 
 ENDS = ("exo", "cloud", "here", "refused", "failed", "abandoned")
 """Who served them: Exo, a provider, or this house without either; or why nobody did."""
@@ -22,25 +22,34 @@ class Tally:
     name = "tally"
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self.counts = Counter[str]()
+        self.counts = dict.fromkeys(ENDS, 0)
         self._clock = clock
-        self._last = deque[tuple[float, bool]](maxlen=LAST)
+        self._last = deque[tuple[float, RequestLine]](maxlen=LAST)
 
     def done(self, record: RequestDone) -> None:
-        """Count a request by its end; what a target refused of it was wrong with it, as with us."""
-        end = _UNSERVED.get(record.line.outcome, "refused")
-        if record.line.outcome == "success":
-            end = side_of(record.line) or "here"
-        self.counts[end] += 1
-        status = record.line.status
-        unserved = end in ("failed", "refused") and (status >= _OURS or status == _SPENT)
-        self._last.append((self._clock(), unserved or end == "failed"))
+        """Count a request by its end."""
+        line = record.line
+        self.counts[_end_of(line)] += 1
+        self._last.append((self._clock(), line))
 
     def unserved(self) -> tuple[int, int]:
         """Of the last requests, count those that got no answer for a cause of ours, and all."""
         since = self._clock() - LATELY
-        late = [unserved for at, unserved in self._last if at >= since]
+        late = [_is_unserved(line) for at, line in self._last if at >= since]
         return sum(late), len(late)
 
     def announce(self, said: Announce) -> None:
         """Count nothing of what the core announces."""
+
+
+def _end_of(line: RequestLine) -> str:
+    """Say how a request ended; what a target refused of it was wrong with it, as with us."""
+    if line.outcome == "success":
+        return side_of(line) or "here"
+    return _UNSERVED.get(line.outcome, "refused")
+
+
+def _is_unserved(line: RequestLine) -> bool:
+    end = _end_of(line)
+    ours = line.status >= _OURS or line.status == _SPENT
+    return end == "failed" or (end == "refused" and ours)
