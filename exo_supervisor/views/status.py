@@ -15,7 +15,7 @@ from exo_supervisor.views.explain import explain
 from exo_supervisor.views.nodes import to_trust
 from exo_supervisor.views.placement import Wall
 from exo_supervisor.views.providers import ProviderSeen, shown
-from exo_supervisor.views.tally import ENDS, Tally
+from exo_supervisor.views.tally import Tally
 from exo_supervisor.views.verdict import Verdict, down
 
 _RUNGS = ("seen", "reachable", "identified", "clustered", "placed", "ready")
