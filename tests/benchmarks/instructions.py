@@ -9,6 +9,8 @@ its commit; so does one that costs less, so that it stays so.
 import argparse
 import platform
 import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -71,39 +73,49 @@ def count(tree: trees.Tree) -> Figures:
 
 
 async def _count(tree: trees.Tree, home: Path) -> Figures:
+    async with in_lockstep(tree, tree.command, home) as (service, client):
+        return await rounds(service, client)
+
+
+@asynccontextmanager
+async def in_lockstep(
+    tree: trees.Tree, command: Callable[..., list[str]], home: Path
+) -> AsyncGenerator[tuple[Counted, Client]]:
+    """Serve under callgrind, and have a client connected that asks for one thing at a time."""
     held = fake.Held()
     server = await fake.listen(held)
     upstream = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     config, socket = home / "supervisor.toml", home / "api.sock"
     # Probed seldom: what a node's probes cost is another figure.
     trees.Setting(upstream, (upstream,), interval=300.0, listens=False).write(config, socket)
-    command = tree.command("run", "--config", str(config))
-    async with valgrind.counted(command, tree.environ(home), home, socket) as service:
+    run = command("run", "--config", str(config))
+    async with valgrind.counted(run, tree.environ(home), home, socket) as service:
         client = await connect(socket, held)
-        figures = await _rounds(service, client)
+        yield service, client
         client.close()
     server.close()
-    return figures
 
 
-async def _rounds(service: Counted, client: Client) -> Figures:
+async def rounds(service: Counted, client: Client) -> Figures:
+    """Warm up, and count each figure."""
     for model in PLAIN.values():
-        await _ask(client, model, WARM, stream=False)
+        await ask(client, model, WARM, stream=False)
     await service.switch_on()
     figures: Figures = {}
     for name, model in PLAIN.items():
-        took = await service.count(partial(_ask, client, model, REQUESTS, stream=False))
+        took = await service.count(partial(ask, client, model, REQUESTS, stream=False))
         figures[name] = took / REQUESTS / 1000
     for name, model in TOKENS.items():
-        short = await service.count(partial(_ask, client, model, 1, stream=True))
-        long = await service.count(partial(_ask, client, model, 1, stream=True, words=LONG))
+        short = await service.count(partial(ask, client, model, 1, stream=True))
+        long = await service.count(partial(ask, client, model, 1, stream=True, words=LONG))
         figures[name] = (long - short) / (LONG - WORDS) / 1000
     return figures
 
 
-async def _ask(
+async def ask(
     client: Client, model: str, requests: int, *, stream: bool, words: int = WORDS
 ) -> None:
+    """Ask so many times, each when the answer before is whole."""
     request = _request(model, stream=stream, words=words)
     for _ in range(requests):
         await answered(client, request, stream=stream, words=words)

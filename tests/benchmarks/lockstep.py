@@ -22,7 +22,8 @@ class Client(asyncio.Protocol):
         self._held = held
         self._transport: asyncio.Transport | None = None
         self._told = bytearray()
-        self._seen = 0
+        self.seen = 0
+        """Words of a stream that have come so far."""
         self._stream = False
         self._over = asyncio.Event()
 
@@ -38,7 +39,7 @@ class Client(asyncio.Protocol):
         self._told.clear()
         self._held.clear()
         self._over.clear()
-        self._seen, self._stream = 0, stream
+        self.seen, self._stream = 0, stream
         self._transport.write(request)
         async with asyncio.timeout(_ANSWERS_WITHIN):
             await self._over.wait()
@@ -48,8 +49,8 @@ class Client(asyncio.Protocol):
         self._told += data
         if self._stream:
             seen = self._told.count(b'"content":"dog "')
-            while self._seen < seen and self._held:
-                self._seen += 1
+            while self.seen < seen and self._held:
+                self.seen += 1
                 self._held.popleft()()
         if self._is_whole():
             self._over.set()

@@ -1,160 +1,193 @@
-"""Which part of the service a request's CPU goes to: `python -m tests.benchmarks.parts`.
+"""Which part of the service a request's instructions go to: `python -m tests.benchmarks.parts`.
 
-The running service is watched under load by py-spy, from outside, five hundred times a second; each
-look at it counts for the innermost frame whose file names a part. C code counts for the Python that
-calls it. Watch on an idle machine: on a busy one a process that waits for its turn is seen where it
-was stopped, mostly in a system call, and the shares of client and server swing by ten points.
+The service runs under callgrind, one request in flight, as for `tests.benchmarks.instructions`,
+which counts how many instructions it takes in all. How they are shared among the parts is sampled:
+at random moments the service is stopped, and the innermost frame that is in one of our files tells
+the part; libraries and C code count for whoever called them. In callgrind's time an instruction
+takes about as long as any other and a machine that is busy with something else changes nothing, so
+a share times the count is what a part takes, to about 1 % of the whole. Only what runs in user
+space counts: neither a thread that waits nor the kernel's work. What goes by the clock (ticks, the
+ledger's and the log's threads) comes more often to a request that takes callgrind's time.
 """
 
 import argparse
+import asyncio
 import sys
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
-from subprocess import Popen
+from random import Random
 from tempfile import TemporaryDirectory
 
-from msgspec import Struct
-from msgspec.structs import replace
+import uvloop
 
-from tests.benchmarks import peers, trees
-from tests.benchmarks.gateways import Gateway, serve
-from tests.benchmarks.measure import Plan, Shape, await_models, sample
-from tests.benchmarks.processes import BenchmarkError, module, started, tail
+from tests.benchmarks import trees, valgrind
+from tests.benchmarks.frames import TELL_STATE, VERSION, Stack, Threads
+from tests.benchmarks.instructions import PLAIN, TOKENS, ask, in_lockstep, rounds
+from tests.benchmarks.processes import BenchmarkError
 from tests.benchmarks.trees import Tree
 
-SECONDS, RATE = 8, 500
-LOOP = "event loop"
+SAMPLES, PAUSE = 2500, 0.004
+"""How often each kind of request is looked at, and the most seconds between two looks."""
+WORDS = 500
+"""Of the streams that are watched for what a token takes: long, so that few begin and end."""
+PACKAGE = "/exo_supervisor/"
+LOOP, OTHER = "event loop", "other"
 PARTS: dict[str, tuple[str, ...]] = {
-    LOOP: ("asyncio/runners", "uvloop/"),
-    "log line": ("structlog/", "logging/", "host/log", "runtime/sinks", "views/request_done"),
-    "cancel scopes": ("anyio/",),
     "server": (
-        "aiohttp/web", "http/server", "http/request_reader", "http/response_writer", "http/service",
-        "http/leaving", "http/head", "http/peer", "edge/listener", "edge/reply",
-        "serve/listener", "serve/response", "serve/client_response", "serve/heads", "serve/front",
-        "serve/handed_over", "serve/door", "serve/authority", "edge/token", "serve/token",
+        "http/head.py", "http/leaving.py", "http/peer.py", "http/request_reader.py",
+        "http/response_writer.py", "http/server", "http/service.py", "http/state.py",
+        "serve/clients.py", "serve/door.py", "serve/heads.py", "serve/listener.py",
+        "serve/peer.py", "serve/response.py", "serve/token",
     ),
-    "HTTP client": (
-        "aiohttp/client", "aiohttp/connector", "edge/upstream", "serve/upstream",
-        "serve/chat_upstream", "serve/peer", "serve/target", "exo_supervisor/http/",
-    ),
-    "core": ("exo_supervisor/core/",),
-    "decode and encode the request": (
-        "wire/openai.py", "wire/providers", "wire/openai/inbound", "wire/openai/outbound",
-    ),
-    "answer read and written": ("exo_supervisor/wire/",),
     "ingress": (
-        "edge/ingress", "edge/wishes", "edge/request_id", "edge/body", "edge/routes",
-        "serve/ingress", "serve/chat_ingress", "serve/request", "serve/body", "serve/routes",
+        "serve/browser.py", "serve/encodings.py", "serve/ingress.py", "serve/profiles.py",
+        "serve/reception.py", "serve/request_headers.py", "serve/request_id.py",
+        "serve/target.py",
     ),
-    "events": ("exo_supervisor/runtime/",),
-    "exchange": ("exo_supervisor/edge/", "exo_supervisor/serve/"),
-    "other of ours": ("exo_supervisor/",),
+    "request read and sent on": (
+        "wire/chat/body.py", "wire/chat/defaults.py", "wire/chat/members.py",
+        "wire/chat/request.py", "wire/chat/session.py", "wire/chat/translated.py",
+        "wire/openai/inbound.py", "wire/openai/inputs.py", "wire/openai/outbound.py",
+    ),
+    "core": ("core/",),
+    "conductor": ("app/performer.py", "runtime/"),
+    "HTTP client": ("http/", "serve/upstream.py"),
+    "exchange": ("serve/",),
+    "answer read and written": ("wire/",),
+    "records": (
+        "runtime/sinks.py", "views/", "host/ledger/", "host/log", "host/metrics/", "host/otel/",
+    ),
+    "other routes": ("serve/control/",),
+    "probes and discovery": ("fleet_io/", "discovery/"),
+    LOOP: ("__", "app/run.py", "cli/"),
+    "start": ("app/", "config/", "errors.py", "host/"),
+    "not of the service": ("bridge/", "client/", "demo/", "rehearse/"),
 }  # fmt: skip
-"""What a file's path has in it; the first part that fits is it."""
+"""How the names of a part's files begin; where two parts have a beginning, the longer one tells."""
+THREADS = {"thread: ledger": "host/ledger/", "thread: log": "host/log"}
+"""Threads beside the main one, by the file that their work is in."""
+WORKERS = "thread: workers"
+
+Shares = dict[str, float]
+"""The share of each part."""
+Found = dict[str, tuple[float, Shares]]
+"""Thousands of instructions by what they are for, and how they are shared."""
 
 
-class Shares(Struct, frozen=True):
-    """What was seen of one tree under one shape of traffic."""
-
-    seen: dict[str, float]
-    """The share of each part."""
-    cost: float
-    """Microseconds of CPU a request, or a token where it is paced."""
+def part_of_file(name: str) -> str:
+    """Name the part that a file of the package belongs to, by its path in there."""
+    fits = ((len(mark), part) for part in PARTS for mark in PARTS[part] if name.startswith(mark))
+    return max(fits, default=(0, OTHER))[1]
 
 
-def part_of(stack: str) -> str:
-    """Name the part that a stack belongs to, from its innermost frame outwards."""
-    for frame in reversed(stack.split(";")):
-        for part, marks in PARTS.items():
-            if any(mark in frame for mark in marks):
-                return part
-    return LOOP
+def part_of(stack: Stack) -> str:
+    """Name the part that a thread at work works for."""
+    ours = [found for _, mark, found in (f.rpartition(PACKAGE) for f in stack.files) if mark]
+    if stack.is_main:
+        return part_of_file(ours[0]) if ours else LOOP
+    for thread, mark in THREADS.items():
+        if any(name.startswith(mark) for name in ours):
+            return thread
+    return WORKERS
 
 
-def shares(lines: Iterable[str]) -> dict[str, float]:
-    """Return each part's share of what was seen; a line is a stack and how often it was met."""
-    seen = Counter[str]()
-    for line in lines:
-        stack, _, times = line.rpartition(" ")
-        seen[part_of(stack)] += int(times)
+def shares(stacks: Iterable[Stack]) -> Shares:
+    """Return each part's share of what was seen."""
+    seen = Counter(map(part_of, stacks))
     whole = seen.total() or 1
     return {part: times / whole for part, times in seen.items()}
 
 
 def main() -> int:
-    """Watch, and print a table."""
+    """Count, watch, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.parts")
-    parser.add_argument("--before", metavar="COMMIT", help="beside the code of a commit")
+    parser.add_argument("--before", metavar="COMMIT", help="a commit of the same rooms beside it")
     before: str | None = parser.parse_args().before
-    if peers.py_spy() is None:
-        sys.stdout.write("skipped: no py-spy; run `python -m tests.benchmarks --peers`\n")
+    why = valgrind.why_not()
+    if why is None and sys.version_info[:2] != VERSION:
+        why = f"it reads the frames of Python {VERSION[0]}.{VERSION[1]} only"
+    if why is not None:
+        sys.stdout.write(f"skipped: {why}\n")
         return 0
     try:
-        with ExitStack() as stack:
-            home = Path(stack.enter_context(TemporaryDirectory(prefix="parts-")))
-            sources = [trees.this()]
-            if before is not None:
-                sources.insert(0, stack.enter_context(trees.before(before, home)))
-            found = {tree.name: _watch_all(tree, home) for tree in sources}
-    except BenchmarkError as fault:
+        this = trees.this()
+        found = {this.name: _measure(this)}
+        if before is not None:
+            with (
+                TemporaryDirectory(prefix="before-") as place,
+                trees.before(before, Path(place)) as then,
+            ):
+                found = {then.name: _measure(then)} | found
+    except (TimeoutError, BenchmarkError) as fault:
         sys.stderr.write(f"error: {fault}\n")
         return 1
     sys.stdout.write("\n".join(_table(found)) + "\n")
     return 0
 
 
-def _shapes() -> list[Shape]:
-    every = Plan(1, 1.0, 1.0, 1.0, 1.0).shapes()
-    shapes = [shape for shape in every if shape.name in ("plain", "aggregate", "paced")]
-    more = float(SECONDS + 3)
-    return [replace(s, seconds=more) if s.seconds else replace(s, tokens=600) for s in shapes]
+def _measure(tree: Tree) -> Found:
+    with TemporaryDirectory(prefix="parts-") as home:
+        return uvloop.run(_watch_all(tree, Path(home)))
 
 
-def _watch_all(tree: Tree, home: Path) -> dict[str, Shares]:
-    with ExitStack() as stack:
-        fake = stack.enter_context(
-            started(module("tests.benchmarks.fake"), home / "fake.log", says=True)
-        )
-        assert fake.stdout is not None
-        upstream = f"http://127.0.0.1:{fake.stdout.readline().decode().strip()}"
-        load = stack.enter_context(
-            started(module("tests.benchmarks.load"), home / "load.log", says=True)
-        )
-        gateway = serve(stack, home, upstream, tree)
-        shapes = _shapes()
-        await_models(gateway, tuple(shapes), load)
-        return {shape.name: _watch(shape, gateway, load, fake.pid, home) for shape in shapes}
+async def _watch_all(tree: Tree, home: Path) -> Found:
+    told = home / "state"
+
+    def command(*arguments: str) -> list[str]:
+        tell = TELL_STATE.format(path=str(told))
+        return [str(tree.python), "-c", tell + trees.MAIN, *arguments]
+
+    async with in_lockstep(tree, command, home) as (service, client):
+        figures = await rounds(service, client)
+        threads = Threads(service.pid, int(told.read_text()))
+        found: Found = {}
+        for name, model in PLAIN.items():
+            asks = partial(ask, client, model, 1, stream=False)
+            found[name] = figures[name], await _watch(threads, asks, lambda: True)
+        for name, model in TOKENS.items():
+            asks = partial(ask, client, model, 1, stream=True, words=WORDS)
+            found[name] = (
+                figures[name],
+                await _watch(threads, asks, lambda: 0 < client.seen < WORDS),
+            )
+        threads.close()
+    return found
 
 
-def _watch(shape: Shape, gateway: Gateway, load: Popen[bytes], fake: int, home: Path) -> Shares:
-    out, log = home / f"{gateway.name}-{shape.name}.raw", home / "py-spy.log"
-    watch = [
-        *(peers.py_spy() or "py-spy", "record", "--pid", str(gateway.pid), "--output", str(out)),
-        *("--format", "raw", "--rate", str(RATE), "--duration", str(SECONDS), "--full-filenames"),
-    ]
-    with started(watch, log) as watching:
-        came = sample(shape, gateway, load, fake)
-        watching.wait(timeout=SECONDS * 10)
-    if not out.exists():
-        raise BenchmarkError(f"py-spy saw nothing: {tail(log)}")
-    cost = came.cpu_per_token if shape.pace else came.cpu_per_request
-    return Shares(shares(out.read_text().splitlines()), cost)
+async def _watch(
+    threads: Threads, asks: Callable[[], Awaitable[None]], counts: Callable[[], bool]
+) -> Shares:
+    """Look at the service while it is asked again and again, at moments that count."""
+    over, moments, stacks = asyncio.Event(), Random(1), list[Stack]()  # noqa: S311 -- moments, no secrets
+
+    async def go_on() -> None:
+        while not over.is_set():
+            await asks()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(go_on())
+        while len(stacks) < SAMPLES:
+            await asyncio.sleep(moments.uniform(0, PAUSE))
+            if counts():
+                stacks += threads.at_work()
+        over.set()
+    return shares(stacks)
 
 
-def _table(found: dict[str, dict[str, Shares]]) -> list[str]:
-    columns = [(tree, shape, each) for tree, all_ in found.items() for shape, each in all_.items()]
-    lines = ["share of the service's CPU (us); plain: a request, paced: a token"]
-    lines.append(" " * 32 + "".join(f"{tree + ' ' + shape:>20}" for tree, shape, _ in columns))
-    for part in PARTS:
-        cells = [
-            f"{each.seen.get(part, 0):.1%} {each.seen.get(part, 0) * each.cost:7.1f}"
-            for *_, each in columns
-        ]
-        lines.append(f"{part:32}" + "".join(f"{cell:>20}" for cell in cells))
-    lines.append(f"{'all':32}" + "".join(f"{each.cost:20.1f}" for *_, each in columns))
+def _table(trees: dict[str, Found]) -> list[str]:
+    columns = [(tree, name, *each) for tree, found in trees.items() for name, each in found.items()]
+    lines = ["thousands of instructions in user space (share of them)"]
+    lines += [f"  {at}: {name}, {tree}" for at, (tree, name, *_) in enumerate(columns, 1)]
+    lines.append(" " * 26 + "".join(f"{at:>17}" for at in range(1, len(columns) + 1)))
+    for part in (*PARTS, *THREADS, WORKERS, OTHER):
+        if any(part in seen for *_, seen in columns):
+            cells = [
+                f"{all_ * (s := seen.get(part, 0)):8.1f} ({s:6.1%})" for *_, all_, seen in columns
+            ]
+            lines.append(f"{part:26}" + "".join(f"{cell:>17}" for cell in cells))
+    lines.append(f"{'all':26}" + "".join(f"{all_:8.1f}{'':9}" for *_, all_, _ in columns))
     return lines
 
 

