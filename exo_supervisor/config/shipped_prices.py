@@ -1,12 +1,12 @@
 """The price book that is shipped beside this."""
 
-from importlib.resources import files
+from pathlib import Path
 
 import msgspec
 
 from exo_supervisor.core.books.book import Book
 
-FILE = files("exo_supervisor.config") / "price_book.json"
+FILE = Path(__file__).with_name("price_book.json")
 CURRENCY = "USD"
 """Of the book, and of what providers list and report."""
 

@@ -1,8 +1,11 @@
-"""Time zones by their names, as far as this machine knows them; UTC is known everywhere."""
+"""Time zones by their names, as far as this machine knows them; UTC is known everywhere.
+
+`zoneinfo` is imported where another zone is named: few name one, and it brings Python's whole
+build configuration along.
+"""
 
 from datetime import UTC, tzinfo
 from difflib import get_close_matches
-from zoneinfo import ZoneInfo, available_timezones
 
 from exo_supervisor.config.network_checks import Problem
 
@@ -11,6 +14,8 @@ def zone_of(name: str) -> tzinfo:
     """Return a time zone; raises ValueError where there is none of that name."""
     if name == "UTC":
         return UTC
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 -- see above
+
     try:
         return ZoneInfo(name)
     except (OSError, KeyError, ValueError):  # a folder of zones, none, or no name of one
@@ -22,6 +27,8 @@ def zone_problem(name: str) -> Problem | None:
     try:
         zone_of(name)
     except ValueError:
+        from zoneinfo import available_timezones  # noqa: PLC0415 -- see above
+
         known = available_timezones()
         if not known:
             hint = 'install the package tzdata, or use "UTC"'
