@@ -59,7 +59,7 @@ FLAGS = {
         Flag("by", "day|model|client|target", "what it is added up by (else: day)", BYS),
         Flag("since", "DAY", "from this day of UTC on: 2026-01-31, today, 30d"),
         Flag("until", "DAY", "up to before this day"),
-        Flag("currency", "CODE", "what is booked in this one, as USD (else: budget's)"),
+        Flag("currency", "CODE", "what is booked in it, as USD (else: budget's)"),
         Flag("target", "PROVIDER", "whose list FILE is (else: the only one there)"),
         Flag("csv", "", "print it as comma-separated values"),
         Flag("days", "NUMBER", "the new token ends after so many"),
