@@ -1,14 +1,17 @@
 """Tells the core what earlier runs spent, and which day it is where the budgets are reckoned."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from secrets import token_bytes
+from typing import Literal
 
 import structlog
 
 from exo_supervisor.app.kept_file import read_file, why, writes_to
 from exo_supervisor.core.books import budgets
+from exo_supervisor.core.books.amount import digits_of
 from exo_supervisor.core.books.budgets import KEPT, Calendar, Payer, Span
 from exo_supervisor.core.events import CalendarRead, SpendingRead, SpendingUnread
 from exo_supervisor.core.names import ProviderName
@@ -28,6 +31,8 @@ SALT = 16
 
 SpentSince = Callable[[float], Awaitable[list[Spent] | str]]
 """Sums up what was paid since an instant, or says why nobody can now."""
+Kept = Callable[[Literal["day", "month"]], Sequence[Spent]]
+"""Tells what the day book has of what was paid, today or this month."""
 Told = CalendarRead | SpendingRead | SpendingUnread
 
 
@@ -57,9 +62,10 @@ class BudgetWatch:
         wall: Callable[[], float],
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
+        kept: Kept = lambda _: (),
     ) -> None:
         self._zone, self._tell, self._spent = zone, tell, spent
-        self._wall, self._clock, self._sleep = wall, clock, sleep
+        self._wall, self._clock, self._sleep, self._kept = wall, clock, sleep, kept
         self._restored = False
         self._unread = ""
 
@@ -80,12 +86,33 @@ class BudgetWatch:
             if isinstance(rows, str):
                 self._miss(rows)
                 return False
+            rows += self._lacked(span, rows)
             found.append(SpendingRead(span=span, paid=tuple(map(_paid, rows))))
         self._tell(calendar_read(wall, self._clock(), self._zone))
         for each in found:
             self._tell(each)
         self._restored = True
         return True
+
+    def _lacked(self, span: Span, rows: Sequence[Spent]) -> list[Spent]:
+        """List what the day book knows to have been paid, and the ledger does not.
+
+        A torn ledger was put aside, or its disk was full, and the end came before it had room.
+        """
+        if span not in ("day", "month"):
+            return []
+        booked = Counter[tuple[str, str]]()
+        for row in rows:
+            booked[row.client, row.provider] += row.cost
+        lacks = [
+            Spent(each.client, each.provider, 0, lack, 0)
+            for each in self._kept(span)
+            if (lack := each.cost - booked[each.client, each.provider]) > 0
+        ]
+        if lacks:
+            more = digits_of(sum(each.cost for each in lacks))
+            log.warning("ledger_lacks", span=span, taken_from="day_book.json", cost=more)
+        return lacks
 
     def _miss(self, why: str) -> None:
         """Tell, once for each reason, why it is not known what was spent."""

@@ -78,14 +78,14 @@ async def open_records(given: Given, policy: Callable[[], Policy], catalog: Cata
     """Make them, and go on with the book of today that an earlier run kept."""
     path = given.state and given.state / DAY_BOOK
     kept = KeptFile("day_book", writes_to(path), DayBook.encode, pause=WRITE_EVERY)
-    zone = zone_of(given.config.budget.time_zone)
-    tally, metrics, book = Tally(), MetricsSink(policy), DayBook(time, kept.keep, zone)
+    zone, currency = zone_of(given.config.budget.time_zone), given.config.budget.currency
+    tally, metrics, book = Tally(), MetricsSink(policy), DayBook(time, kept.keep, zone, currency)
     await read_file(path, "day_book", book.restore, None)
     recorder = Recorder(time, catalog.name_of)
     feed = EventFeed(token_hex(8), now_text)
     ledger = None if given.state is None else _ledger(given, given.state / LEDGER)
     books = (book,) if ledger is None else (book, ledger)
-    drift = PriceDrift(given.config.budget.currency)
+    drift = PriceDrift(currency)
     sinks = Sinks((tally, recorder, metrics, *books, drift, feed, *given.sinks))
     return Records(tally, recorder, book, feed, metrics, LoopDelay(), kept, sinks, ledger)
 

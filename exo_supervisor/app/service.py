@@ -157,7 +157,8 @@ async def _books(
         await each.run()
     zone = zone_of(given.config.budget.time_zone)
     spent = None if records.ledger is None else records.ledger.spent
-    watch = BudgetWatch(zone, conductor.ask, spent, time, get_running_loop().time, anyio.sleep)
+    clock, kept = get_running_loop().time, records.book.paid
+    watch = BudgetWatch(zone, conductor.ask, spent, time, clock, anyio.sleep, kept)
     await watch.restore()
     return [watch]
 

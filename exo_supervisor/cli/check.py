@@ -199,6 +199,11 @@ def _of_service(arguments: Arguments, running: Fields) -> Iterator[Finding]:
         yield Finding("warn" if each.get("why") else "ok", "budget", budget(each), "service")
     if stopped := texts(fields(status.get("ledger")).get("stopped")):
         yield Finding("warn", "ledger", f"nothing is booked: {stopped[0]}", "service")
+    if aside := texts(fields(status.get("ledger")).get("aside")):
+        text = (
+            f"an earlier one was torn and is in no sum: move {aside[0]} away once you have read it"
+        )
+        yield Finding("warn", "ledger", text, "service")
     for model in objects((of_service(arguments, "/supervisor/models") or {}).get("models")):
         for place in objects(model.get("where")):
             if "does not list" in (why := word(place.get("why"))):

@@ -49,6 +49,8 @@ def ledger(arguments: Arguments) -> int:
         say(_text(told, sys.stdout))
     if stopped := texts(told.get("stopped")):
         remark(f"warning: nothing is booked now: {stopped[0]}")
+    if aside := texts(told.get("aside")):
+        remark(f"warning: an earlier ledger was torn, and its rows are not in this: {aside[0]}")
     return 0
 
 

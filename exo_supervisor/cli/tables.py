@@ -203,6 +203,8 @@ def _ledger(body: Fields) -> list[str]:
     kept = fields(body.get("ledger"))
     stopped, unbooked = texts(kept.get("stopped")), count(kept.get("unbooked"))
     said = [f"books nothing: {stopped[0]}"] if stopped else []
+    if aside := texts(kept.get("aside")):
+        said.append(f"an earlier one was torn, its rows are in no sum: {aside[0]}")
     return [*said, *([f"{unbooked} requests are not booked"] if unbooked else [])]
 
 

@@ -1,7 +1,6 @@
 """Numbers that a float can hardly hold: what was written as more than nothing never reads as 0."""
 
 from math import nextafter
-from typing import cast
 
 from exo_supervisor.config.unfit import Unfit
 
@@ -19,7 +18,7 @@ def number_of(digits: str) -> float:
 
 def too_small(where: str, value: object, index: int | None = None) -> Unfit | None:
     """Refuse what would count as 0, and often mean the contrary of it: no limit, no price."""
-    if type(value) is float and 0 < abs(cast("float", value)) < LEAST:
+    if type(value) is float and 0 < abs(value) < LEAST:
         message = f"{where} is too small to count"
         return Unfit("bad_value", message, f"the least is {LEAST:.12f}", index)
     return None

@@ -47,12 +47,16 @@ class Spent(Struct, frozen=True, gc=False):
 
 
 class LedgerSeen(Struct, frozen=True):
-    """How booking goes, for `status`: `stopped` says why it does not, and what to do."""
+    """How booking goes, for `status`: `stopped` says why it does not, and what to do.
+
+    `aside` is an earlier file that was torn, and still lies there: its rows are in no sum.
+    """
 
     file: str
     stopped: str | None
     unbooked: int
     """Requests that wait to be booked, or never will be."""
+    aside: str | None = None
 
 
 class Booked(Struct, frozen=True):

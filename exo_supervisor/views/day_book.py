@@ -13,9 +13,12 @@ from msgspec import UNSET, Meta, Struct, field
 
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.errors import SupervisorError
+from exo_supervisor.views.booked import Spent
 from exo_supervisor.views.calendar import dates_at
 from exo_supervisor.views.request_done import RequestDone
 
+LARGEST = 2**62
+"""What is put down for a larger sum, which no reader of JSON could be sure to hold."""
 MAX_DAYS = 92
 MAX_BYTES = 200 * 1024
 """Of the file; older days than fit are added up in `earlier`."""
@@ -43,6 +46,15 @@ class Left(Struct):
     bytes: _Count = 0
 
 
+class Paid(Struct):
+    """What one provider was paid for one client, today and this month, in pico-units."""
+
+    provider: _Name
+    client: _Name
+    day: _Count = 0
+    month: _Count = 0
+
+
 class Earlier(Struct):
     """What left before the first day that is kept."""
 
@@ -61,6 +73,9 @@ class _Pages(Struct):
     used: dict[_Name, Used] = field(default_factory=dict[str, Used])
     left: list[Left] = field(default_factory=list[Left])
     earlier: Earlier = field(default_factory=Earlier)
+    currency: str = ""
+    """Of what is `paid`."""
+    paid: list[Paid] = field(default_factory=list[Paid])
 
 
 class Egress(Struct):
@@ -117,12 +132,14 @@ class DayBook:
         wall: Callable[[], float],
         keep: Callable[["DayBook"], None] = lambda _: None,
         zone: tzinfo = UTC,
+        currency: str = "USD",
     ) -> None:
-        self._wall, self._keep, self._zone = wall, keep, zone
+        self._wall, self._keep, self._zone, self._currency = wall, keep, zone, currency
         self._midnight = 0.0
         today = self._today()
-        self._pages = _Pages(version=1, since=today, day=today)
+        self._pages = _Pages(version=1, since=today, day=today, currency=currency)
         self._rows: dict[tuple[str, str, str], Left] = {}
+        self._paid: dict[tuple[str, str], Paid] = {}
 
     def restore(self, content: bytes) -> None:
         """Go on from what was kept; raises BadBookError for what we have not written."""
@@ -131,6 +148,9 @@ class DayBook:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise BadBookError("it is not a book of days") from None
         self._rows = {(each.day, each.provider, each.client): each for each in pages.left}
+        if pages.currency != self._currency:  # what was paid in another is none of this
+            pages.currency, pages.paid = self._currency, []
+        self._paid = {(each.provider, each.client): each for each in pages.paid}
         self._midnight = 0.0
 
     def encode(self) -> bytes:
@@ -158,6 +178,9 @@ class DayBook:
         if line.egress is not UNSET:
             for provider, size in line.egress.items():
                 self._leave(provider, line.client, size)
+            for each in record.tried:
+                if each.cost:
+                    self._pay(each.target, line.client, each.cost)
             self._pages.private += line.egress_bytes if line.private is True else 0
         self._keep(self)
 
@@ -168,6 +191,14 @@ class DayBook:
         """Return what each client used today."""
         self._turn()
         return self._pages.used
+
+    def paid(self, span: Literal["day", "month"]) -> list[Spent]:
+        """List what was paid today or this month, of each client to each provider."""
+        self._turn()
+        return [
+            Spent(each.client, each.provider, 0, getattr(each, span), 0)
+            for each in self._pages.paid
+        ]
 
     def today(self) -> Today:
         """Sum up today; a request that went to two providers counts once, if there are no more."""
@@ -192,11 +223,20 @@ class DayBook:
         row.requests += 1
         row.bytes += size
 
+    def _pay(self, provider: str, client: str, cost: int) -> None:
+        row = self._paid.get((provider, client))
+        if row is None:
+            row = self._paid[provider, client] = Paid(provider, client)
+            self._pages.paid.append(row)
+        row.day, row.month = min(LARGEST, row.day + cost), min(LARGEST, row.month + cost)
+
     def _turn(self) -> None:
         """Begin a new day at midnight."""
         if self._wall() >= self._midnight and (today := self._today()) != self._pages.day:
-            self._pages.day, self._pages.private = today, 0
+            was, self._pages.day, self._pages.private = self._pages.day, today, 0
             self._pages.used.clear()
+            for each in self._pages.paid:
+                each.day, each.month = 0, each.month if was[:7] == today[:7] else 0
 
     def _today(self) -> str:
         dates = dates_at(self._wall(), self._zone)

@@ -83,6 +83,39 @@ async def test_nothing_is_told_before_it_is_known_what_was_spent() -> None:
     assert told == [SpendingRead(span=span, paid=(row,)) for span in ("day", "month", "session")]
 
 
+async def test_what_the_ledger_has_lost_is_taken_from_the_day_book() -> None:
+    """Of each client at each provider the larger sum counts; what is alike is not told twice."""
+    day = [Spent("anna", "p", 0, 9, 0), Spent("kids", "q", 0, 4, 0), Spent("anna", "q", 0, 1, 0)]
+    month = [Spent("anna", "p", 0, 7, 0)]
+
+    async def spent(_since: float) -> list[Spent] | str:
+        return [
+            Spent("anna", "p", 7, 5, 2),
+            Spent("anna", "p", 8, 2, 1),
+            Spent("anna", "q", 0, 3, 1),
+        ]
+
+    heard, slept = list[Told](), list[float]()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        raise _Over
+
+    watch = BudgetWatch(
+        UTC, heard.append, spent, lambda: MIDNIGHT, lambda: 0.0, sleep,
+        lambda span: day if span == "day" else month,
+    )  # fmt: skip
+    with capture_logs() as logs:
+        assert await watch.restore()
+    paid = {each.span: each.paid[3:] for each in heard if isinstance(each, SpendingRead)}
+    anna, kids = (Payer("anna", 0, ProviderName("p")), Payer("kids", 0, ProviderName("q")))
+    assert paid == {
+        "day": (budgets.Spent(anna, 2), budgets.Spent(kids, 4)), "month": (), "session": (),
+    }  # fmt: skip
+    (told,) = logs
+    assert (told["event"], told["span"], told["cost"]) == ("ledger_lacks", "day", "0.000000000006")
+
+
 async def test_a_restarted_watch_tells_of_the_past_no_second_time() -> None:
     heard = Heard([], [])
 

@@ -118,6 +118,26 @@ async def test_what_was_spent_is_known_to_the_next_run(tmp_path: Path) -> None:
         assert cloud.seen == 2
 
 
+async def test_a_torn_ledger_gives_no_budget_back(tmp_path: Path) -> None:
+    """The day book knows the sums, and whoever asks is told which file is in none of them."""
+    rows: Json = {"price": [PRICE], "budget": {"day": 0.001, "month": 0.001}}
+    async with Cloud(KEY, models=(CLOUD_MODEL,)) as cloud:
+        async with in_process(cloud=cloud, state=tmp_path, **rows) as world:
+            await world.ready(0)
+            assert (await world.chat(max_tokens=30)).status_code == HTTPStatus.OK
+            before = {row["spent"] for row in (await world.look("/supervisor/status"))["budgets"]}
+        (tmp_path / "ledger.db").write_bytes(b"no database" * 100)
+        async with in_process(cloud=cloud, state=tmp_path, **rows) as world:
+            status = await world.ready(0)
+            status = await world.look("/supervisor/status")
+            assert {row["spent"] for row in status["budgets"]} == before
+            assert status["ledger"]["aside"].startswith(f"{tmp_path}/ledger.db.torn-")
+            spans = [line["span"] for line in await world.lines("ledger_lacks")]
+            assert spans == ["day", "month"]
+            told = await world.chat(max_tokens=95)
+            assert told.status_code == HTTPStatus.PAYMENT_REQUIRED
+
+
 async def test_a_ledger_that_stays_unreadable_is_named_wherever_somebody_asks(
     tmp_path: Path,
 ) -> None:

@@ -70,7 +70,8 @@ def test_money_of_another_currency_is_named_and_can_be_asked_for(
 
 
 def test_csv_has_every_figure_unrounded_and_json_is_the_body(service: Service, capsys: Out) -> None:
-    told = body(("2026-11-22", KIDS), stopped="the disk is full: make room")
+    more = {"stopped": "the disk is full: make room", "aside": "/x/ledger.db.torn-1Z"}
+    told = body(("2026-11-22", KIDS), **more)
     service.says(ASKED, told)
     assert service.main("ledger", "--csv") == 0
     said = capsys.readouterr()
@@ -78,7 +79,10 @@ def test_csv_has_every_figure_unrounded_and_json_is_the_body(service: Service, c
     assert head.startswith("key,requests,attempts,prompt_tokens,")
     assert row == "2026-11-22,3,4,1400,200,900,50,1,2,0.00312,0.0032,0.0031,0.00,0.00"
     assert total.partition(",")[0] == "total"
-    assert said.err == "warning: nothing is booked now: the disk is full: make room\n"
+    assert said.err.splitlines() == [
+        "warning: nothing is booked now: the disk is full: make room",
+        "warning: an earlier ledger was torn, and its rows are not in this: /x/ledger.db.torn-1Z",
+    ]
     assert service.main("ledger", "--json") == 0
     assert json.loads(capsys.readouterr().out) == told
 

@@ -4,7 +4,9 @@ import msgspec
 import pytest
 
 from exo_supervisor.core.effects import say
+from exo_supervisor.views.booked import Spent
 from exo_supervisor.views.day_book import (
+    LARGEST,
     MAX_BYTES,
     MAX_DAYS,
     BadBookError,
@@ -14,6 +16,7 @@ from exo_supervisor.views.day_book import (
     Today,
 )
 from exo_supervisor.views.request_done import RequestDone, RequestLine
+from tests.host.ledger.booking import attempt
 
 DAY = 86_400.0
 NOON = DAY / 2
@@ -102,6 +105,49 @@ def test_it_goes_on_after_a_restart() -> None:
     later.restore(after.encode())
     assert later.used() == {}, "that was yesterday"
     assert later.egress().since == "1970-01-01"
+
+
+def paid(cost: int, client: str = "kids") -> RequestDone:
+    failed = attempt(1, target="near", cost=cost // 2)
+    return RequestDone(
+        a_record(client, near=1).line, (failed, attempt(2, target="near", cost=cost))
+    )
+
+
+def test_what_was_paid_today_and_this_month_outlasts_a_restart() -> None:
+    clock = Clock(30 * DAY + NOON)
+    book = DayBook(clock)
+    book.done(paid(10))
+    book.done(paid(2))
+    book.done(paid(0, "office"))
+    assert book.paid("day") == book.paid("month") == [Spent("kids", "near", 0, 18, 0)]
+    again = DayBook(clock)
+    again.restore(book.encode())
+    again.done(paid(2**63))
+    assert again.paid("day") == [Spent("kids", "near", 0, LARGEST, 0)]
+    book.restore(again.encode())
+    assert book.paid("day") == again.paid("day")
+
+
+def test_a_day_and_a_month_that_end_are_paid() -> None:
+    clock = Clock(29 * DAY)
+    book = DayBook(clock)
+    book.done(paid(10))
+    clock.now += DAY
+    assert (book.paid("day")[0].cost, book.paid("month")[0].cost) == (0, 15)
+    clock.now += DAY
+    assert (book.paid("day")[0].cost, book.paid("month")[0].cost) == (0, 0)
+
+
+def test_what_was_paid_in_another_currency_is_none_of_this_one() -> None:
+    book = DayBook(Clock())
+    book.done(paid(10))
+    euros = DayBook(Clock(), currency="EUR")
+    euros.restore(book.encode())
+    assert euros.paid("day") == []
+    assert euros.egress().bytes == 1
+    euros.done(paid(2))
+    assert euros.paid("day") == [Spent("kids", "near", 0, 3, 0)]
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,9 @@ def test_a_hostile_name_stays_within_its_event(name: str) -> None:
 def test_of_others_requests_one_hears_nothing_and_of_the_house_all() -> None:
     feed = feed_of(most=9)
     mine, other = RequestLine("r2", client="kids", client_uid=7), LINE
-    with feed.listen(None, lambda: None, lambda *of: of == ("kids", 7), ANNA) as kids:
+    with feed.listen(
+        None, lambda: None, lambda name, user: (name, user) == ("kids", 7), ANNA
+    ) as kids:
         for line in (other, mine):
             feed.started(line)
             feed.done(RequestDone(line))

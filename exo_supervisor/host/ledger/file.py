@@ -19,6 +19,7 @@ TORN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 PARTS = ("", "-wal", "-shm")
 """What SQLite keeps a database in, by what stands behind its name."""
 LOCK = ".lock"
+_TORN = ".torn-"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _PATIENCE = 5.0
 """Seconds to wait for somebody else's lock: a person's `sqlite3` at work on the file."""
@@ -88,9 +89,14 @@ def open_file(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def aside_of(path: Path) -> Path | None:
+    """Return the newest broken file that was put aside, and that nobody has taken away since."""
+    return max(path.parent.glob(f"{path.name}{_TORN}*Z"), default=None)
+
+
 def put_aside(path: Path) -> Path:
     """Give a broken file another name, all of its parts, for `sqlite3 FILE .recover`."""
-    aside = path.with_name(f"{path.name}.torn-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    aside = path.with_name(f"{path.name}{_TORN}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
     for part in PARTS:
         with suppress(FileNotFoundError):
             path.with_name(path.name + part).rename(aside.with_name(aside.name + part))

@@ -58,7 +58,7 @@ class Ledger:
             path,
             lambda last: self._tell(lambda: self._wrote(last)),
             lambda trouble: self._tell(lambda: self._stop(trouble)),
-            lambda aside: log.error("ledger_torn", put_aside=str(aside)),
+            _tell_torn,
             keep_days=keep_days,
             currency=currency,
             again=again,
@@ -133,7 +133,8 @@ class Ledger:
         trouble = self.trouble
         stopped = None if trouble is None else f"{trouble.why}: {trouble.advice}"
         unbooked = self.lost + (0 if trouble is None else self._writer.unbooked())
-        return LedgerSeen(str(self.path), stopped, unbooked)
+        aside = None if self._writer.aside is None else str(self._writer.aside)
+        return LedgerSeen(str(self.path), stopped, unbooked, aside)
 
     async def run(self) -> None:
         """Keep the thread at work; when cancelled, let it write what it has."""
@@ -181,6 +182,14 @@ class Ledger:
     def _let_go(self, last: int) -> None:
         while self._waiting and self._waiting[0][0] <= last:
             self._loop.call_soon(self._waiting.popleft()[1])
+
+
+def _tell_torn(aside: Path) -> None:
+    advice = (
+        "sqlite3 FILE .recover reads what is left of it; budgets of days and months go on from "
+        "day_book.json, those of sessions begin anew"
+    )
+    log.error("ledger_torn", put_aside=str(aside), advice=advice)
 
 
 def _hung(path: Path) -> Trouble:

@@ -13,7 +13,7 @@ from time import monotonic, time
 from msgspec import Struct
 
 from exo_supervisor.host.ledger.book import Book, Done, Held
-from exo_supervisor.host.ledger.file import LedgerError, is_torn, lock, put_aside
+from exo_supervisor.host.ledger.file import LedgerError, aside_of, is_torn, lock, put_aside
 from exo_supervisor.views.booked import Reservation
 
 GATHER = 0.7
@@ -63,7 +63,9 @@ class Writer:
     ) -> None:
         self._path, self._keep, self._again = path, keep_days * 86_400, again
         self._currency = currency
-        self._booked, self._failed, self._aside = booked, failed, aside
+        self._booked, self._failed, self._put_away = booked, failed, aside
+        self.aside: Path | None = None
+        """A broken file that still lies there."""
         self.done, self.asked = deque[Done](), deque[tuple[int, Reservation]]()
         self.jobs = deque[Callable[[Book], None]]()
         self.busy_since: float | None = None
@@ -136,13 +138,15 @@ class Writer:
         person comes would lose what is spent from now on, too, and of the broken file no budget
         could be restored either way.
         """
+        self.aside = aside_of(self._path)
         try:
             return Book(self._path, self._held, self._currency)
         except sqlite3.Error as fault:
             if not is_torn(fault) or self._put_aside:
                 raise
         self._put_aside = True
-        self._aside(put_aside(self._path))
+        self.aside = put_aside(self._path)
+        self._put_away(self.aside)
         return Book(self._path, self._held, self._currency)
 
     def _write(self, book: Book) -> None:

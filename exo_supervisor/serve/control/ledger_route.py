@@ -51,7 +51,8 @@ class LedgerRoute:
         except LedgerUnreadableError as unreadable:
             raise BadRequestError(Refusal(503, "ledger_unreadable", str(unreadable))) from None
         told = {"currency": currency, "by": by, **sums.shown()}
-        return as_json({**told, "stopped": self._ledger.seen().stopped})
+        seen = self._ledger.seen()
+        return as_json({**told, "stopped": seen.stopped, "aside": seen.aside})
 
     async def _attempts(
         self, ledger: Books, asked: Mapping[str, str], since: int | None, until: int | None

@@ -143,6 +143,12 @@ async def test_a_torn_file_is_put_aside_whole_and_a_new_one_begun(path: Path) ->
     (told,) = logs
     assert (told["event"], told["log_level"]) == ("ledger_torn", "error")
     assert content(told["put_aside"]) == b"no database" * 100
+    assert ledger.seen().aside == told["put_aside"]
+    for there in (told["put_aside"], None):
+        async with running(path) as ledger:
+            await reserved(ledger)
+            assert ledger.seen().aside == there
+        await anyio.Path(told["put_aside"]).unlink(missing_ok=True)
 
 
 async def test_a_file_of_a_newer_version_is_left_as_it_is(path: Path) -> None:

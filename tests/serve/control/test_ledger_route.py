@@ -111,6 +111,6 @@ async def test_single_attempts_are_for_who_gives_orders() -> None:
 
 
 async def test_status_tells_whether_anything_is_booked() -> None:
-    seen = {"file": "ledger.db", "stopped": "the disk is full", "unbooked": 3}
+    seen = {"file": "ledger.db", "stopped": "the disk is full", "unbooked": 3, "aside": None}
     assert (await house(Kept(broken=True)).get("/supervisor/status")).body["ledger"] == seen
     assert (await house(None).get("/supervisor/status")).body["ledger"] is None
