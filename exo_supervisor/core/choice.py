@@ -15,8 +15,8 @@ field that it refused.
 """
 Awaited = Literal["first_look", "model", "turn", "pause"]
 """What a request waited for: the first look's end, a model, its turn, or a pause's end."""
-Compared = tuple[tuple[str, float | None], ...]
-"""Targets, each with its expected wait in seconds, where waits decided."""
+Expected = tuple[str, float | None]
+"""A target, with its expected wait in seconds, where waits decided."""
 
 
 class Passed(Struct, frozen=True, gc=False):
@@ -43,7 +43,7 @@ class Choice(Struct, frozen=True, gc=False):
 
     why: Chosen = "only"
     passed: tuple[Passed, ...] = ()
-    compared: Compared = ()
+    compared: tuple[Expected, ...] = ()
     waited: Awaited | None = None
     moved: bool = False
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from exo_supervisor.core.balance.choose import SAMPLE
+from exo_supervisor.core.balance.choose import sample
 from exo_supervisor.core.breakers.automaton import HalfOpen
 from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.effects import Effect, StartAttempt
@@ -169,10 +169,10 @@ def check_candidates(tables: Tables) -> None:
     made: dict[tuple[Address, ModelId], Candidate] = cache["_made"]
     for (address, model), candidate in made.items():
         assert candidate == at_node(registry, address, model), "a candidate is stale"
-    ready: dict[ModelId, list[Candidate]] = cache["_of_model"]
-    for model, candidates in ready.items():
-        nodes = registry.where_ready(model)
-        fresh = [at_node(registry, each, model) for each in nodes] if len(nodes) <= SAMPLE else []
+    ready: dict[tuple[ModelId, int], list[Candidate]] = cache["_ready"]
+    for (model, first), candidates in ready.items():
+        nodes = sample(registry.where_ready(model), first)
+        fresh = [at_node(registry, each, model) for each in nodes]
         assert candidates == fresh, "who is ready for a model is stale"
 
 

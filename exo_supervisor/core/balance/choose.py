@@ -25,10 +25,14 @@ def policy_named(name: str) -> Choose:
     return POLICIES[name]
 
 
-def sample(nodes: Sequence[Address], draw: float) -> Sequence[Address]:
-    """Take at most SAMPLE neighbours from a ring of nodes, beginning at a random place."""
+def first_of(count: int, draw: float) -> int:
+    """Say at which place in a ring of so many nodes a sample begins."""
+    return int(draw * count) % count if count > SAMPLE else 0
+
+
+def sample(nodes: Sequence[Address], first: int) -> Sequence[Address]:
+    """Take at most SAMPLE neighbours from a ring of nodes."""
     count = len(nodes)
     if count <= SAMPLE:
         return nodes
-    start = int(draw * count) % count
-    return [nodes[(start + step) % count] for step in range(SAMPLE)]
+    return [nodes[(first + step) % count] for step in range(SAMPLE)]

@@ -4,7 +4,7 @@ from itertools import islice
 
 from msgspec import Struct
 
-from exo_supervisor.core.balance.choose import SAMPLE
+from exo_supervisor.core.balance.choose import first_of, sample
 from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.choice import Passed
@@ -115,7 +115,7 @@ class CandidateCache:
     def __init__(self, registry: Registry) -> None:
         self._registry, self._models = registry, registry.models
         self._made = Bounded[Pair, Candidate](MAX_CANDIDATES)
-        self._of_model = Bounded[ModelId, list[Candidate]](MAX_CANDIDATES)
+        self._ready = Bounded[tuple[ModelId, int], list[Candidate]](MAX_CANDIDATES)
         self._at_providers = Bounded[Slot, Candidate](MAX_CANDIDATES)
         self._shape = registry.models.shape
         self._down: tuple[Passed, ...] | None = None
@@ -139,15 +139,16 @@ class CandidateCache:
             found = self._made[address, model] = at_node(self._registry, address, model)
         return found
 
-    def ready(self, model: ModelId) -> list[Candidate]:
-        """Return the candidates of a model at all nodes that are ready for it, if few are."""
+    def ready(self, model: ModelId, draw: float) -> list[Candidate]:
+        """Return the candidates of a model at nodes that are ready for it; of many, a sample."""
         if self._shape != self._models.shape:
             self._forget()
-        found = self._of_model.get(model)
+        nodes = self._models.where_ready(model)
+        first = first_of(len(nodes), draw)
+        found = self._ready.get((model, first))
         if found is None:
-            nodes = self._models.where_ready(model)
-            found = [self.at(each, model) for each in nodes] if len(nodes) <= SAMPLE else []
-            self._of_model[model] = found
+            found = [self.at(each, model) for each in sample(nodes, first)]
+            self._ready[model, first] = found
         return found
 
     def at_provider(self, name: ProviderName, model: ModelId, key: int) -> Candidate:
@@ -161,7 +162,7 @@ class CandidateCache:
     def _forget(self) -> None:
         self._shape = self._models.shape
         self._made.clear()
-        self._of_model.clear()
+        self._ready.clear()
         self._down = None
 
 

@@ -1,13 +1,12 @@
 """Who could take an attempt now, and why the others could not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import Enum
-from itertools import zip_longest
 from math import inf
 
 from msgspec import Struct
 
-from exo_supervisor.core.balance.choose import sample
+from exo_supervisor.core.balance.choose import first_of, sample
 from exo_supervisor.core.balance.situation import Situation
 from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.choice import ONLY, Choice
@@ -39,31 +38,25 @@ class Block(Enum):
 
 
 class Seen(Struct):
-    """What one request has met so far; `demands`, `hazards` and `draw` are its own.
-
-    `native` are the demands that only a target of its `dialect` can be asked for.
+    """What one request, the `event`, has met so far, and what it demands by now.
 
     `passed` are the models at targets that cannot serve this request, while others there may;
     `too_short` is the longest context, in tokens, that it did not fit into.
     """
 
-    failed: set[Target] = set()
-    skipped: set[Key] = set()
-    """Models that failed it, each with all the nodes of its cluster."""
-    demands: frozenset[str] = frozenset()
-    native: frozenset[str] = frozenset()
-    dialect: str = "openai"
-    hazards: Mapping[str, str] = {}
-    local_only: bool = False
+    event: RequestArrived
+    demands: frozenset[str]
+    local_only: bool
     """It must not leave the house, nor go to a node that is only found."""
-    draw: float = 0.0
-    passed: set[Pair] = set()
+    failed: frozenset[Target] = frozenset()
+    skipped: frozenset[Key] = frozenset()
+    """Models that failed it, each with all the nodes of its cluster."""
+    passed: frozenset[Pair] = frozenset()
     too_short: int = 0
     pardoned: Target | None = None
     """Whom to try once more although its model is to be skipped."""
-    asks: RequestArrived | None = None
-    """The request itself, for what it can cost; `counted`: it is one of its session's already."""
     counted: bool = False
+    """It is one of its session's already."""
 
 
 def candidates(
@@ -87,7 +80,7 @@ def candidates(
     at_node = tables.candidates.at
     for model in tier.models:
         ready = tables.registry.where_ready(model, local_only=local_only)
-        taken = ready if every else sample(ready, draw)
+        taken = ready if every else sample(ready, first_of(len(ready), draw))
         for address in taken:
             yield at_node(address, model)
         if home is not None and len(taken) < len(ready) and home in ready and home not in taken:
@@ -110,7 +103,7 @@ def block(candidate: Candidate, seen: Seen, tables: Tables, now: float) -> Block
     breakers = tables.breakers
     if breakers.rows and not all(breakers.may_admit(key, now) for key in candidate.guards):
         return Block.BREAKER
-    free_at = tables.busy.free_at(candidate.slot, seen.draw) if tables.busy.marks else None
+    free_at = tables.busy.free_at(candidate.slot, seen.event.draw) if tables.busy.marks else None
     if free_at is not None and now < free_at:
         return Block.BUSY
     if crowded(candidate, tables, now) is not None:
@@ -126,7 +119,9 @@ def _block_at_cloud(candidate: Candidate, seen: Seen, tables: Tables, now: float
     cloud = provider.cloud
     if not provider.serves(candidate.model):
         return Block.NOT_READY
-    if seen.demands & cloud.ignored or (seen.native and cloud.dialect != seen.dialect):
+    if seen.demands & cloud.ignored:
+        return Block.FIELD
+    if seen.event.native_demands and cloud.dialect != seen.event.dialect:
         return Block.FIELD
     if PREFILL in seen.demands and tables.quirks.has(candidate.pair, PREFILL):
         return Block.FIELD
@@ -134,10 +129,10 @@ def _block_at_cloud(candidate: Candidate, seen: Seen, tables: Tables, now: float
         return Block.DOWN if cloud.local else Block.CLOUD
     if tables.absent.holds(candidate.pair, seen.demands, now):
         return Block.NOT_READY
-    if not tables.budgets.active or cloud.local or (event := seen.asks) is None:
+    if not tables.budgets.active or cloud.local:
         return None
-    lacks = lacks_of(event, cloud.name, candidate.model, tables, counted=seen.counted)
-    if event.request:  # a forecast is nobody's
+    lacks = lacks_of(seen.event, cloud.name, candidate.model, tables, counted=seen.counted)
+    if seen.event.request:  # a forecast is nobody's
         tables.budgets.refuse(lacks)
     return Block.BUDGET if lacks else None
 
@@ -146,7 +141,8 @@ def _is_unfit(peer: PeerRules, seen: Seen) -> bool:
     """Say whether such a peer ignores what a request demands, or would die of it."""
     if seen.demands & peer.ignored:
         return True
-    return bool(seen.hazards) and not peer.dies_of.isdisjoint(seen.hazards.values())
+    hazards = seen.event.hazards
+    return bool(hazards) and not peer.dies_of.isdisjoint(hazards.values())
 
 
 def crowded(candidate: Candidate, tables: Tables, now: float) -> float | None:
@@ -219,13 +215,12 @@ def balanced(free: list[Candidate], tables: Tables, draw: float, now: float) -> 
     if len(free) == 1:
         return free[0], ONLY
     tables.turn += 1
-    model = free[0].model
-    others = {each.target: each.model for each in free if each.model != model}
-    at = Situation(tables.latency, tables.concurrency, model, tables.turn, draw, now, others)
-    nodes = [each.target for each in free]
+    at = Situation(tables.latency, tables.concurrency, tables.turn, draw, now)
+    nodes = [each.pair for each in free]
     chosen = free[nodes.index(tables.balance(nodes, at))]
-    why = "fastest" if at.waits else "in_turn"
-    return chosen, Choice(why, compared=tuple(zip_longest(nodes, at.waits)))
+    if at.compared:
+        return chosen, Choice("fastest", compared=tuple(at.compared))
+    return chosen, Choice("in_turn", compared=tuple((target, None) for target, _ in nodes))
 
 
 def why_none(blocks: set[Block], tables: Tables) -> Block:

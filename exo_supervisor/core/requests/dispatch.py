@@ -229,7 +229,7 @@ class Dispatch:
         if fault is Fault.NONE:
             return self._close(state, now)
         if state.anew is None:
-            state.faults.append((attempt.candidate.target, fault))
+            state.faults += ((attempt.candidate.target, fault),)
         match aftermath(state, attempt, event):
             case "over":
                 return self._close(state, now)

@@ -66,5 +66,5 @@ def _look(
     if not free and not blocks:
         state.empty[place] = tier
     if not free:
-        state.reasons.append(why_none(blocks, tables))
+        state.reasons += (why_none(blocks, tables),)
     return free

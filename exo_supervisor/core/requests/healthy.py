@@ -7,6 +7,7 @@ question there asks it here, too, or lets the short way end where it matters: th
 every request of a healthy house both ways.
 """
 
+from exo_supervisor.core.balance.choose import SAMPLE
 from exo_supervisor.core.events import RequestArrived
 from exo_supervisor.core.names import ModelId
 from exo_supervisor.core.requests.candidate import Candidate
@@ -46,10 +47,21 @@ def start_at_once(event: RequestArrived, route: Route, tables: Tables, now: floa
 
 
 def _at_nodes(model: ModelId, event: RequestArrived, tables: Tables) -> list[Candidate]:
-    taken = tables.concurrency.taken
-    free = [
-        each
-        for each in tables.candidates.ready(model)
-        if each.seat_key is not None and taken.get(each.seat_key, 0) < each.seats
-    ]
-    return at_home(free, event, tables) if event.session and free else free
+    free = ready = tables.candidates.ready(model, event.draw)
+    if taken := tables.concurrency.taken:
+        free = [
+            each
+            for each in ready
+            if each.seat_key is not None and taken.get(each.seat_key, 0) < each.seats
+        ]
+    if not event.session or not free:
+        return free
+    if len(ready) == SAMPLE and _lives_elsewhere(ready, event, tables):
+        return []
+    return at_home(free, event, tables)
+
+
+def _lives_elsewhere(ready: list[Candidate], event: RequestArrived, tables: Tables) -> bool:
+    """Say whether a conversation's place is not in a sample, and may be ready all the same."""
+    home = tables.affinity.home(event, None)
+    return home is not None and all(each.target != home.target for each in ready)

@@ -36,17 +36,13 @@ def unknown(event: RequestArrived, catalog: Catalog, rule: ClientRule, *, card: 
 def unnamed(event: RequestArrived, now: float) -> RequestState:
     """Begin a request for a model that nobody has had the time to name yet."""
     empty = Route(event.model, (), "exo", local_only=False)
-    return RequestState(event=event, route=empty, tiers=(), arrived=now)
+    return RequestState(event, empty, (), now, Seen(event, event.demands, event.local_only))
 
 
 def take_in(event: RequestArrived, route: Route, now: float) -> RequestState | Refuse:
     """Begin a request with the tiers that are open to it, or say why none is."""
     stays = event.local_only or route.local_only
-    seen = Seen(
-        demands=event.demands, native=event.native_demands, dialect=event.dialect,
-        hazards=event.hazards, local_only=stays, draw=event.draw, asks=event,
-    )  # fmt: skip
-    state = RequestState(event=event, route=route, tiers=route.tiers, arrived=now, seen=seen)
+    state = RequestState(event, route, route.tiers, now, Seen(event, event.demands, stays))
     if stays or event.route is not None or event.demands:
         refusal = _narrow(state, event, route)
         state.narrowed = tuple(left_out(state, route))

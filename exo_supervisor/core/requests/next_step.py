@@ -111,7 +111,7 @@ def _within_tier(
     reason = why_none(blocks, tables)
     if not blocks:
         state.empty[state.place] = tier
-    state.reasons.append(reason)
+    state.reasons += (reason,)
     if state.shift is None:
         state.shift = reason.value
     return None
@@ -125,7 +125,7 @@ def _free(
         free: list[Candidate] = []
         for candidate in candidates_of(state, tier, tables, every=every):
             reason = block(candidate, state.seen, tables, now)
-            if reason is None and state.busy_tries.get(candidate.slot, 0) >= BUSY_TRIES:
+            if reason is None and state.busy_tries.count(candidate.slot) >= BUSY_TRIES:
                 reason = Block.BUSY
             if reason is None:
                 free.append(candidate)
@@ -180,9 +180,9 @@ def _again(state: RequestState, tables: Tables, budget: Budget, now: float) -> S
     open_now = not all(tables.breakers.may_admit(key, now) for key in candidate.guards)
     if open_now or not budget.spend(now):
         return None
-    state.retried.add(candidate.target)
-    state.seen.failed.discard(candidate.target)
-    state.seen.passed.discard(candidate.pair)
+    state.retried |= {candidate.target}
+    state.seen.failed -= {candidate.target}
+    state.seen.passed -= {candidate.pair}
     state.seen.pardoned = candidate.target
     state.pause_until = now + PAUSE * (1.0 + state.event.draw)
     return Wait(state.pause_until, "pause")

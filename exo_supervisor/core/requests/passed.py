@@ -164,7 +164,7 @@ def _unusable(candidate: Candidate, _: RequestState, tables: Tables, now: float)
 
 
 def _fields(state: RequestState) -> str:
-    return ", ".join(sorted({*state.seen.hazards, *state.seen.demands}))
+    return ", ".join(sorted({*state.event.hazards, *state.seen.demands}))
 
 
 _DETAILS = {

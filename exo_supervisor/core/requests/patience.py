@@ -39,7 +39,7 @@ def soonest(state: RequestState, tier: Tier, tables: Tables, now: float) -> Unti
     for candidate in candidates_of(state, tier, tables, every=True):
         if block(candidate, state.seen, tables, now) is not Block.BUSY:
             continue
-        if state.busy_tries.get(candidate.slot, 0) >= BUSY_TRIES:
+        if state.busy_tries.count(candidate.slot) >= BUSY_TRIES:
             continue
         found = _free(candidate, state, state.patience_until, tables, now)
         if found is not None and found.at < best.at:

@@ -140,10 +140,10 @@ def unfit(seen: Seen, name: str) -> Refusal:
     if seen.demands & KINDS:
         text = f"no target of {name!r} serves {min(seen.demands)}"
         return advised(Refusal(400, "unsupported_field", text, param="model"), seen.demands)
-    if seen.hazards:
-        fields = ", ".join(sorted(seen.hazards))
+    if seen.event.hazards:
+        fields = ", ".join(sorted(seen.event.hazards))
         text = f"Exo would die of the value of {fields}, and {name!r} stands nowhere else: mend it"
-        return Refusal(400, "unsupported_field", text, param=min(seen.hazards))
+        return Refusal(400, "unsupported_field", text, param=min(seen.event.hazards))
     fields = ", ".join(sorted(seen.demands))
     text = f"no target of {name!r} honours {fields}: leave it out, or use another model"
     return Refusal(400, "unsupported_field", text, param=min(seen.demands))
@@ -151,7 +151,8 @@ def unfit(seen: Seen, name: str) -> Refusal:
 
 def _ignored(seen: Seen) -> str:
     """Name the fields for which targets were passed over that might serve without them."""
-    return f"who does not take {', '.join(sorted({*seen.hazards, *seen.demands}))} was not asked"
+    fields = sorted({*seen.event.hazards, *seen.demands})
+    return f"who does not take {', '.join(fields)} was not asked"
 
 
 def _refused_keys(state: RequestState, tables: Tables, now: float) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from math import inf
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from exo_supervisor.core.breakers.table import Failed, Key
 from exo_supervisor.core.choice import ONLY, Awaited, Choice, Passed
@@ -72,20 +72,21 @@ class RequestState(Struct):
     route: Route
     tiers: tuple[Tier, ...]
     arrived: float
+    seen: Seen
     forced: bool = False
     place: int = 0
-    seen: Seen = field(default_factory=Seen)
     attempts: int = 0
     attempts_here: int = 0
     free_failover: bool = True
     once: Candidate | None = None
-    retried: set[Target] = set()
-    busy_tries: dict[Slot, int] = {}
+    retried: frozenset[Target] = frozenset()
+    busy_tries: tuple[Slot, ...] = ()
+    """Who was busy, as often as it was."""
     paid: bool = False
     """A retry that the budget has allowed already, before its wait."""
     anew: tuple[Candidate, Side] | None = None
     """Where to ask at once again, without what was refused."""
-    left_out: set[tuple[Pair, str]] = set()
+    left_out: frozenset[tuple[Pair, str]] = frozenset()
     """What of this very request a model does not take."""
     patience_until: float | None = None
     waiting_until: float | None = None
@@ -94,7 +95,7 @@ class RequestState(Struct):
     resuming: bool = False
     """Its answer broke off in the middle, and another target goes on with it."""
     shift: str | None = None
-    reasons: list[Block] = []
+    reasons: tuple[Block, ...] = ()
     narrowed: tuple[Passed, ...] = ()
     """Tiers of its route that are not open to it."""
     met: Met = {}
@@ -102,10 +103,10 @@ class RequestState(Struct):
     empty: dict[int, Tier] = {}
     """Tiers in which nobody came into question, by their places."""
     waited: Awaited | None = None
-    faults: list[tuple[Target, Fault]] = []
+    faults: tuple[tuple[Target, Fault], ...] = ()
     words: dict[Target, str] = {}
     """What targets said themselves of why they did not serve it, made safe."""
-    held: list[HeldFailure] = []
+    held: tuple[HeldFailure, ...] = ()
     rejected: tuple[int, str] | None = None
     attempt: Attempt | None = None
     served: Attempt | None = None
@@ -123,7 +124,7 @@ class RequestState(Struct):
     def start_over(self) -> None:
         """Begin again at the first tier; what failed for this request stays excluded."""
         self.place, self.attempts_here = 0, 0
-        self.reasons.clear()
+        self.reasons = ()
         self.met.clear()
         self.empty.clear()
         self.shift = self.shift_by_route()

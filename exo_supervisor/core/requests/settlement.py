@@ -120,7 +120,7 @@ class Settlement:
             same = held.model[0] == permits.model[0]
             mark = Mark.ABANDONED if same else Mark.FAILURE
             changes.append(self._mark(held.model, mark, now, held.draw, held.failed))
-        state.held.clear()
+        state.held = ()
         return announced(now, *changes, by=state.event.request)
 
     def settle(
@@ -158,13 +158,13 @@ class Settlement:
         elif event.committed or attempt.content:
             second = self._mark(model, Mark.FAILURE, now, draw, last, owed_model)
         else:
-            state.held.append(HeldFailure(attempt.candidate.scope, fault, model, draw, last))
+            state.held += (HeldFailure(attempt.candidate.scope, fault, model, draw, last),)
         return announced(now, first, second, by=event.request)
 
     def give_back(self, state: RequestState, now: float) -> list[Effect]:
         """Return the permits of failures that no other target outdid: they count nowhere."""
         changes = [self._mark(held.model, Mark.ABANDONED, now) for held in state.held]
-        state.held.clear()
+        state.held = ()
         return announced(now, *changes, by=state.event.request)
 
     def _note_decline(self, candidate: Candidate, event: AttemptSettled) -> bool:
@@ -183,18 +183,18 @@ class Settlement:
         if fault is Fault.BUSY:
             for slot in self._busy_slots(candidate, failure):
                 tables.busy.note(slot, failure.retry_after, attempt.began, now)
-                state.busy_tries[slot] = state.busy_tries.get(slot, 0) + 1
+                state.busy_tries += (slot,)
             return []
         if candidate.provider is not None:
             return self._learn_of_cloud(state, attempt, failure, now)
         if fault is Fault.CONTEXT_LENGTH:
             self._note_too_long(state, candidate)
         if VERDICTS[fault].blame is Blame.MODEL or fault in _UNFIT:
-            state.seen.skipped.add(candidate.guards[1])
+            state.seen.skipped |= {candidate.guards[1]}
         if VERDICTS[fault].blame is Blame.MODEL or fault in _OF_THE_MODEL:
-            state.seen.passed.add(candidate.pair)
+            state.seen.passed |= {candidate.pair}
         else:
-            state.seen.failed.add(candidate.target)
+            state.seen.failed |= {candidate.target}
         if fault is not Fault.NOT_PLACED:
             return []
         tables.registry.unplace(Address(candidate.target), candidate.model, now)
@@ -221,11 +221,11 @@ class Settlement:
         if fault is Fault.BAD_KEY:  # by another key it may serve this very request
             return self._refuse_key(candidate, failure, now)
         if fault in _OF_THE_MODEL:
-            state.seen.passed.add(candidate.pair)
+            state.seen.passed |= {candidate.pair}
         else:
-            state.seen.failed.add(candidate.target)
+            state.seen.failed |= {candidate.target}
         if VERDICTS[fault].blame is Blame.MODEL:
-            state.seen.skipped.add(candidate.guards[1])
+            state.seen.skipped |= {candidate.guards[1]}
         if state.resuming and not attempt.content and fault in _NO_PREFILL:
             tables.quirks.note(candidate.pair, PREFILL, now)
         if tables.clouds.get(candidate.target) is None:
@@ -258,7 +258,7 @@ class Settlement:
         field = failure.field
         if failure.fault is not Fault.FIELD_REFUSED or not field or field in attempt.without:
             return False
-        state.left_out.add((attempt.candidate.pair, field))
+        state.left_out |= {(attempt.candidate.pair, field)}
         state.anew = attempt.candidate, attempt.side
         state.attempts_here -= 1
         return True

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.core.balance.choose import POLICIES, SAMPLE, policy_named, sample
+from exo_supervisor.core.balance.choose import POLICIES, SAMPLE, first_of, policy_named, sample
 from exo_supervisor.core.balance.situation import Situation
 from exo_supervisor.core.load.concurrency import Concurrency
 from exo_supervisor.core.load.latency import Latencies
@@ -13,11 +13,11 @@ from exo_supervisor.core.names import Address, ModelId
 from exo_supervisor.core.policy import Policy
 
 M = ModelId("m")
-A, B, C = NODES = tuple(Address(name) for name in ("a:1", "b:1", "c:1"))
+A, B, C = NODES = tuple((Address(name), M) for name in ("a:1", "b:1", "c:1"))
 
 
 def situation(turn: int = 0, draw: float = 0.0) -> Situation:
-    return Situation(Latencies(), Concurrency(), M, turn, draw, 0.0)
+    return Situation(Latencies(), Concurrency(), turn, draw, 0.0)
 
 
 @given(count=st.integers(0, 40), draw=st.floats(0, 1, exclude_max=True))
@@ -25,31 +25,31 @@ def test_a_sample_is_small_has_no_one_twice_and_is_whole_where_it_can_be(
     count: int, draw: float
 ) -> None:
     nodes = [Address(f"{n}:1") for n in range(count)]
-    picked = list(sample(nodes, draw))
+    picked = list(sample(nodes, first_of(count, draw)))
     assert len(picked) == min(count, SAMPLE) == len(set(picked))
     assert set(picked) <= set(nodes)
 
 
 def test_every_node_can_be_sampled() -> None:
     nodes = [Address(f"{n}:1") for n in range(20)]
-    assert {sample(nodes, n / 20)[0] for n in range(20)} == set(nodes)
+    assert {sample(nodes, first_of(20, n / 20))[0] for n in range(20)} == set(nodes)
 
 
 def test_the_fastest_by_expected_wait() -> None:
     at = situation()
     for node, ttft in ((A, 1.0), (B, 0.4), (C, 0.9)):
-        at.latency.observe(node, M, ttft, 0.0)
+        at.latency.observe(*node, ttft, 0.0)
     fastest = policy_named("fastest")
     assert fastest(NODES, at) == B
-    at.concurrency.acquire(B, None)
-    at.concurrency.acquire(B, None)
+    at.concurrency.acquire(B[0], None)
+    at.concurrency.acquire(B[0], None)
     assert fastest(NODES, at) == C, "three in a row at 0.4 s take longer than one at 0.9 s"
 
 
 @given(draw=st.floats(0, 1, exclude_max=True))
 def test_ties_fall_to_chance(draw: float) -> None:
     at = situation(draw=draw)
-    at.concurrency.acquire(A, None)
+    at.concurrency.acquire(A[0], None)
     assert policy_named("fastest")(NODES, at) == (B if draw < 0.5 else C)
 
 

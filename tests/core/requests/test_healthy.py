@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exo_supervisor.core.balance.choose import SAMPLE
 from exo_supervisor.core.effects import Effect, StartAttempt
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
@@ -12,6 +13,7 @@ from exo_supervisor.core.requests.healthy import start_at_once
 from tests.core.story import BOTH, CHAT, LOCAL, M, P, Story, X, told
 
 NODES = ("a:1", "b:1", "c:1")
+MANY = tuple(f"n{number}:1" for number in range(SAMPLE + 4))
 HARMLESS = ("a field that everybody takes",)
 """A demand that excludes nobody, and that the short way does not know."""
 IN_TURN = Policy(models=(CHAT,), balance="round_robin")
@@ -30,8 +32,8 @@ deeds = st.tuples(
 class Twins:
     """Two houses that are told the same, but for a demand that keeps one from the short way."""
 
-    def __init__(self, policy: Policy) -> None:
-        nodes = NODES if any(rule.exo for rule in policy.models) else ()
+    def __init__(self, policy: Policy, nodes: tuple[str, ...]) -> None:
+        nodes = nodes if any(rule.exo for rule in policy.models) else ()
         self.short, self.long = Story(policy, *nodes), Story(policy, *nodes)
         self.asked = 0
 
@@ -71,16 +73,22 @@ class Twins:
                 return story.fail(request, faults[what])
 
 
-@given(st.sampled_from([BOTH, LOCAL, IN_TURN, CLOUD]), st.lists(deeds, max_size=40))
-def test_both_ways_lead_to_the_same_place(policy: Policy, history: list[Deed]) -> None:
-    twins = Twins(policy)
+@given(
+    st.sampled_from([BOTH, LOCAL, IN_TURN, CLOUD]),
+    st.sampled_from([NODES, MANY]),
+    st.lists(deeds, max_size=40),
+)
+def test_both_ways_lead_to_the_same_place(
+    policy: Policy, nodes: tuple[str, ...], history: list[Deed]
+) -> None:
+    twins = Twins(policy, nodes)
     for deed in history:
         twins.both(deed)
 
 
 def test_a_plain_request_takes_the_short_way() -> None:
-    for policy, node in ((BOTH, ("a:1",)), (CLOUD, ())):
-        story = Story(policy, *node)
+    for policy, nodes in ((BOTH, ("a:1",)), (LOCAL, MANY), (CLOUD, ())):
+        story = Story(policy, *nodes)
         [start] = story.ask("r")
         assert isinstance(start, StartAttempt)
         state = story.machine.dispatch.requests[start.request]
@@ -96,8 +104,17 @@ def test_whoever_has_no_seat_left_goes_the_long_way() -> None:
 
 @pytest.mark.parametrize("mid_turn", [0, 1])
 def test_a_conversation_goes_home_both_ways(mid_turn: int) -> None:
-    twins = Twins(IN_TURN)
+    twins = Twins(IN_TURN, NODES)
     for _ in range(3):
         twins.both(("ask", mid_turn + 1, 0.0))
         twins.both(("succeed", 0, 0.0))
     assert len({home.target for home in twins.short.machine.tables.affinity.homes.values()}) == 1
+
+
+def test_a_conversation_goes_home_both_ways_from_a_sample_that_leaves_its_home_out() -> None:
+    twins = Twins(LOCAL, MANY)
+    for draw in (0.0, 0.3):
+        twins.both(("ask", 1, draw))
+        attempts = [state.attempt for state in twins.short.machine.dispatch.requests.values()]
+        assert [each.candidate.target for each in attempts if each is not None] == [MANY[0]]
+        twins.both(("succeed", 0, 0.0))

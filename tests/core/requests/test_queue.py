@@ -2,6 +2,7 @@
 
 from exo_supervisor.core.events import RequestArrived
 from exo_supervisor.core.names import ModelId, ProviderName, RequestId
+from exo_supervisor.core.requests.candidates import Seen
 from exo_supervisor.core.requests.catalog import Route, Tier
 from exo_supervisor.core.requests.queue import Waiting
 from exo_supervisor.core.requests.request import RequestState
@@ -13,7 +14,8 @@ R, S = RequestId("r"), RequestId("s")
 
 def state(request: RequestId, *tiers: Tier) -> RequestState:
     event = RequestArrived(request=request, model="chat", deadline=900.0, draw=0.0)
-    return RequestState(event, Route("chat", tiers, "exo", local_only=False), tiers, 0.0)
+    route = Route("chat", tiers, "exo", local_only=False)
+    return RequestState(event, route, tiers, 0.0, Seen(event, frozenset(), local_only=False))
 
 
 def test_a_request_is_found_by_the_models_that_exo_may_serve_it_with() -> None:
