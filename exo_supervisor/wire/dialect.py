@@ -29,13 +29,17 @@ def told(refusal: Refusal, request_id: str = "") -> Told:
     return Told(**structs.asdict(refusal), request_id=request_id)
 
 
+_NAMING = frozenset({"unsupported_field", "no_target", "budget_spent"})
+"""Codes whose texts are ours, and name fields."""
+
+
 def told_by(names: Mapping[str, str]) -> Callable[[Refusal, str], Told]:
     """Tell of a refusal by the names that a dialect's clients know our fields by."""
     ours = re.compile(rf"\b({'|'.join(names)})\b")
 
     def tell(refusal: Refusal, request_id: str = "") -> Told:
         said = told(refusal, request_id)
-        if refusal.code != "unsupported_field":
+        if refusal.code not in _NAMING:
             return said
         message = ours.sub(lambda found: names[found[0]], said.message)
         param = said.param and names.get(said.param, said.param)

@@ -12,6 +12,7 @@ told: they may overdraw an account, which then refuses everything.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from math import inf
 from typing import Literal, NamedTuple
 
@@ -26,6 +27,8 @@ from exo_supervisor.core.policy import NO_LIMITS, Limits, Policy
 
 MAX_SESSIONS = 4096
 """Sessions that are remembered; the one that was used longest ago makes room."""
+MAX_DAYS = 7
+"""Days whose accounts are remembered; one that comes again later begins anew."""
 KEPT = 7 * 86_400.0
 """Seconds after its last attempt for which a session is remembered."""
 
@@ -100,6 +103,8 @@ class Budgets:
         self.news: list[Announce] = []
         """What is to be told, until somebody takes it."""
         self._sessions: dict[str, float] = {}
+        self._days: list[tuple[str, str]] = []
+        """The last days that it was, each with its month."""
         self._last = 0
         self._dropped = Bounded[Line, int](MAX_SESSIONS)
         """The last hold that was in an account when that was forgotten."""
@@ -114,13 +119,15 @@ class Budgets:
         self.active = bool(rules.session_requests) or any(each != NO_LIMITS for each in limits)
 
     def turn(self, calendar: Calendar) -> None:
-        """Take in which day it is; accounts of the last day and month stay, should it come again.
+        """Take in which day it is; accounts of the last few stay, should those days come again.
 
-        A clock may be set back over midnight, and what was spent is spent.
+        A clock may be set back over midnights, and what was spent is spent.
         """
         was, self.calendar, self.unread = self.calendar, calendar, ""
         if (was.day, was.month) != (calendar.day, calendar.month):
-            keep = {"", calendar.day, calendar.month, was.day, was.month}
+            others = [each for each in self._days if each != (calendar.day, calendar.month)]
+            self._days = [*others, (calendar.day, calendar.month)][-MAX_DAYS:]
+            keep = {"", *chain.from_iterable(self._days)}
             self._drop([line for line in self.accounts if line.period not in keep])
 
     def restore(self, span: Span, paid: Iterable[Spent], now: float) -> None:

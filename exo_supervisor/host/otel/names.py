@@ -8,6 +8,8 @@ from typing import Final
 from exo_supervisor.views.request_done import AttemptDone, RequestDone, target_side
 
 SCHEMA: Final = "https://opentelemetry.io/schemas/gen-ai/0.1.0"
+"""By the pattern of a release's, `gen-ai/X.Y.Z`: theirs of version 0.1.0 still says "TODO"; between
+releases their registry calls itself `gen-ai-dev/1.42.0-dev`."""
 _OPERATIONS = {"completions": "text_completion"}
 _PROVIDERS = {
     "mistral": "mistral_ai", "xai": "x_ai", "moonshot": "moonshot_ai", "gemini": "gcp.gemini",

@@ -37,7 +37,13 @@ def _framing(empty: dict[str, object]) -> Framing:
         error_event=_error_line,
         keepalive=partial(_line, empty),
         served=lambda served, reply: _line(empty, reply, supervisor=Raw(served)),
-        told=told_by({"response_format": "format", "reasoning_effort": "think"}),
+        told=told_by(
+            {
+                "response_format": "format",
+                "reasoning_effort": "think",
+                "max_tokens": "options.num_predict",
+            }
+        ),
     )
 
 

@@ -82,5 +82,11 @@ FRAMING: Final = Framing(
     error_event=_failed,
     keepalive=_keepalive,
     served=lambda served, _: b": supervisor %b\n\n" % served,
-    told=told_by({"response_format": "text.format", "reasoning_effort": "reasoning.effort"}),
+    told=told_by(
+        {
+            "response_format": "text.format",
+            "reasoning_effort": "reasoning.effort",
+            "max_tokens": "max_output_tokens",
+        }
+    ),
 )

@@ -13,6 +13,7 @@ from msgspec import structs
 from exo_supervisor.core.books.account import EMPTY, Account, fits, hold, reached, settle
 from exo_supervisor.core.books.budgets import (
     KEPT,
+    MAX_DAYS,
     MAX_SESSIONS,
     Budgets,
     Calendar,
@@ -187,9 +188,21 @@ def test_a_new_day_begins_empty_and_an_old_one_is_booked_in_its_own() -> None:
     assert budgets.accounts[Line("house", "", "month", "2026-01")] == Account(9)
     budgets.turn(JAN)
     assert not pay(budgets, 2, "t"), "a clock that was set back finds what was spent"
-    budgets.turn(FEB)
-    budgets.turn(structs.replace(FEB, day="2026-02-02"))
+    for day in range(1, 1 + MAX_DAYS):
+        assert HOUSE_DAY in budgets.accounts
+        budgets.turn(structs.replace(FEB, day=f"2026-02-{day:02}"))
     assert {line.period for line in budgets.accounts} == {"2026-02-01", "2026-02"}
+
+
+def test_a_clock_that_crosses_midnights_forth_and_back_gives_nothing_back() -> None:
+    budgets = opened(Limits(day=10, month=100))
+    assert pay(budgets, 9)
+    end(budgets, 9)
+    march = Calendar("2026-03-01", "2026-03", 300.0, 3000.0, "2026-03-01")
+    for day in (FEB, march, FEB, march, FEB, JAN):
+        budgets.turn(day)
+    assert budgets.accounts[HOUSE_DAY] == Account(9, 0, 80)
+    assert not pay(budgets, 2, "t")
 
 
 def test_marks_are_told_once_each_and_again_on_the_next_day() -> None:
@@ -272,8 +285,9 @@ def test_what_was_held_in_an_account_that_is_forgotten_is_not_given_back_to_its_
 def test_what_was_held_on_a_day_that_comes_again_is_not_given_back_twice() -> None:
     budgets = opened(Limits(day=100))
     assert pay(budgets, 90)
-    for day in (FEB, structs.replace(FEB, day="2026-02-02"), JAN):
-        budgets.turn(day)
+    for day in range(1, 1 + MAX_DAYS):
+        budgets.turn(structs.replace(FEB, day=f"2026-02-{day:02}"))
+    budgets.turn(JAN)
     assert pay(budgets, 50, "t")
     end(budgets, 90)
     assert budgets.accounts[HOUSE_DAY] == Account(spent=0, held=50)
@@ -339,9 +353,9 @@ class AnyHistory(sm.RuleBasedStateMachine):
     def keys(self, day: int, payer: Payer) -> list[tuple[object, ...]]:
         return [("house", "", day), *[("client", "anna", day)] * (payer.client == "anna")]
 
-    @sm.rule(days=st.integers(0, 1))
+    @sm.rule(days=st.integers(-2, 2))
     def turn(self, days: int) -> None:
-        self.day += days
+        self.day = min(MAX_DAYS, max(1, self.day + days))
         self.budgets.turn(Calendar(f"d{self.day}", "m", 1.0, 2.0))
 
     @sm.rule(target=names, most=st.integers(0, 60), client=st.sampled_from(["anna", "bert"]))
@@ -366,9 +380,9 @@ class AnyHistory(sm.RuleBasedStateMachine):
     def limit(self, which: str, limit: int) -> None:
         self.limits[which] = limit
         self.budgets.follow(self.policy())
-        limits = {("house", "", self.day): "day", ("client", "anna", self.day): "client"}
-        for key, name in limits.items():
-            self.slack[key] = max(self.slack[key], self.sum_of(key) - self.limits[name])
+        for day in range(1, MAX_DAYS + 1):
+            for key, name in ((("house", "", day), "day"), (("client", "anna", day), "client")):
+                self.slack[key] = max(self.slack[key], self.sum_of(key) - self.limits[name])
 
     def held(self, key: tuple[object, ...]) -> int:
         return sum(each.most for each in self.out.values() if key in self.keys(each.day, each.who))
