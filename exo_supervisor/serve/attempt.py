@@ -20,13 +20,13 @@ from exo_supervisor.core.events import AttemptQuieted, ContentSeen
 from exo_supervisor.core.load.allowance import Allowance
 from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.http.faults import HttpError
+from exo_supervisor.serve.backpressure import MAX_KEPT_BYTES, Backpressure
 from exo_supervisor.serve.crashes import guarded, guarded_part
 from exo_supervisor.serve.error_answer import ErrorAnswer, readable
 from exo_supervisor.serve.heads import Served
-from exo_supervisor.serve.held import MAX_HELD_BYTES, Held
 from exo_supervisor.serve.interfaces import Call
 from exo_supervisor.serve.room import FREE_BYTES
-from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, WORTH_A_WORD, Progress
+from exo_supervisor.serve.timers import ERROR_WAIT, WORTH_A_WORD, Progress
 from exo_supervisor.serve.upstream import broken_fault
 from exo_supervisor.views.request_done import in_micros
 from exo_supervisor.wire.chat.rate_limits import read_allowances
@@ -41,10 +41,10 @@ class Attempt:
     """One attempt under its timers."""
 
     __slots__ = (
-        "_allowances", "_blocked_at", "_call", "_error", "_head_by", "_held", "_holds",
-        "_local_cost", "_looked_at", "_owner", "_progress", "_progressed", "_request",
-        "_roomless_at", "_vouched", "began", "committed", "energy", "head_after", "lived_at",
-        "over", "reading", "start", "tail", "ttft",
+        "_allowances", "_call", "_error", "_gathers", "_head_by", "_local_cost", "_looked_at",
+        "_owner", "_pressure", "_progress", "_progressed", "_request", "_vouched", "began",
+        "committed", "energy", "head_after", "lived_at", "over", "reading", "start", "tail",
+        "ttft",
     )  # fmt: skip
 
     def __init__(self, owner: "Exchange", start: StartAttempt) -> None:
@@ -58,8 +58,9 @@ class Attempt:
         self.reading: Reader | None = None
         self.head_after: float | None = None
         """Seconds until its good head came."""
-        self._holds = start.commit_at_answer or not owner.streams
-        self._held: Held | None = None
+        self._gathers = start.commit_at_answer or not owner.streams
+        """Whether the client gets nothing before the whole answer is in."""
+        self._pressure: Backpressure | None = None
         self.committed = start.resumes
         """Whether the client has a part of the answer."""
         self.tail = b""
@@ -75,8 +76,6 @@ class Attempt:
         self._vouched = False
         self._progressed = 0
         self._looked_at = -inf
-        self._blocked_at: float | None = None
-        self._roomless_at: float | None = None
 
     def connected(self) -> float | None:
         """Tell how many seconds a new connection took, where it got one."""
@@ -84,7 +83,7 @@ class Attempt:
 
     def silence(self, now: float) -> float:
         """Tell how long its longest silence was, where that is worth a word."""
-        if not self._progress.moved and self._blocked_at is None and self._roomless_at is None:
+        if not self._progress.moved and not self._stops_reading():
             self._progress.note_silence(now)
         longest = self._progress.longest
         return in_micros(longest) if longest >= WORTH_A_WORD else 0.0
@@ -128,9 +127,8 @@ class Attempt:
 
     def writable(self) -> None:
         """Go on after a wait for the client: that time was not the target's."""
-        if self._blocked_at is None or self.over:
+        if self.over or self._pressure is None or not self._pressure.unblock():
             return
-        self._blocked_at = None
         if self._vouched:
             self.keep_awake()
         self._read_on()
@@ -153,8 +151,8 @@ class Attempt:
         leaves = self.start.generation is None and not self.start.local
         if leaves and self.given:  # what it cost is known once nothing more of it goes out
             self._owner.record.leave(self.start.target, self.given)
-        if self._held is not None:
-            self._held.close()
+        if self._pressure is not None:
+            self._pressure.close()
 
     # ---------------------------------------------------------------- what the target sends
 
@@ -185,7 +183,7 @@ class Attempt:
             if self._error is not None and self._error.take(data):
                 self._fail_by_head()
             return
-        if self.ttft is not None and self.committed and not self._holds:
+        if self.ttft is not None and self.committed and not self._gathers:
             written = reading.take_texts(data)
             if written is not None:
                 self._progressed = reading.progressed
@@ -193,7 +191,7 @@ class Attempt:
                 self._send(written)
                 return
         self._pass_on(reading, reading.feed(data))
-        if not self.over and (self._holds or not data.endswith(b"\n\n")):
+        if not self.over and (self._gathers or not data.endswith(b"\n\n")):
             self._look_for_room(reading.held)
 
     @guarded
@@ -241,11 +239,8 @@ class Attempt:
         owner = self._owner
         if now >= (owner.end_by if self.committed else owner.commit_by):
             return Fault.DEADLINE
-        if self._blocked_at is not None:
-            return Fault.CLIENT_LEFT if now >= self._blocked_at + SLOW_CLIENT else None
-        if self._roomless_at is not None:
-            late = now >= self._roomless_at + self.start.timers.stall
-            return Fault.OVERLOADED if late else None
+        if self._pressure is not None and self._pressure.stops_reading:
+            return self._pressure.overdue(now, self.start.timers.stall)
         if self.reading is None:
             return self._progress.unopened() if now >= self._head_by else None
         fault = self._progress.silent(now)
@@ -314,13 +309,13 @@ class Attempt:
     def _write(self, data: bytes, reading: Reader, *, last: bool) -> None:
         response = self._owner.response
         if self.start.commit_at_answer:
-            held = self._hold()
-            if not held.keep(data):
-                text = f"the answer is larger than {MAX_HELD_BYTES} bytes"
+            kept = self._backpressure()
+            if not kept.keep(data):
+                text = f"the answer is larger than {MAX_KEPT_BYTES} bytes"
                 reading.fail(Fault.OVERSIZED, text)
             if not last or reading.fault is not None:
                 return
-            data = held.join()
+            data = kept.join()
         if not self.committed:
             self.committed = True
             data = response.commit(self.served(), self._owner.reply) + data
@@ -333,9 +328,8 @@ class Attempt:
         """Write to the client, and read no more while it does not read."""
         response = self._owner.response
         response.write(data)
-        if response.full and self._blocked_at is None:
-            self._blocked_at = self._owner.now()
-            self._pause()
+        if response.full:
+            self._wait_for_client()
 
     def served(self) -> Served:
         """Say who answers, as the client is told."""
@@ -343,34 +337,35 @@ class Attempt:
         model = start.model if reading is None else reading.served_model or start.model
         return Served(start.target, start.attempt, start.shift, model)
 
-    def _hold(self) -> Held:
-        if self._held is None:
-            self._held = Held(self._owner.room, self._granted)
-        return self._held
+    def _backpressure(self) -> Backpressure:
+        if self._pressure is None:
+            self._pressure = Backpressure(self._owner.room, self._read_on)
+        return self._pressure
+
+    def _stops_reading(self) -> bool:
+        return self._pressure is not None and self._pressure.stops_reading
+
+    def _wait_for_client(self) -> None:
+        if self._backpressure().block(self._owner.now()):
+            self._pause()
 
     def _look_for_room(self, reader_holds: int) -> None:
         """Stop reading where there is no room for more."""
-        if reader_holds <= FREE_BYTES and self._held is None:
+        if reader_holds <= FREE_BYTES and self._pressure is None:
             return
-        if not self._hold().fits(reader_holds) and self._roomless_at is None:
-            self._roomless_at = self._owner.now()
+        if not self._backpressure().fits(reader_holds, self._owner.now()):
             self._pause()
-
-    @guarded
-    def _granted(self) -> None:
-        self._roomless_at = None
-        self._read_on()
 
     def _pause(self) -> None:
         if self._call is not None:
             self._call.pause_reading()
 
+    @guarded
     def _read_on(self) -> None:
         """Read again, where nothing stands in the way any more; the target has its whole time."""
-        call = self._call
-        if call is not None and self._blocked_at is None and self._roomless_at is None:
+        if self._call is not None and not self._stops_reading():
             self._progress.since = self._owner.now()
-            call.resume_reading()
+            self._call.resume_reading()
 
     def _fail_by_head(self) -> None:
         error = self._error or ErrorAnswer(0, {})
