@@ -78,12 +78,14 @@ class Keys:
     """The keys that we hold; what is too short to be told from a word is left alone."""
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
-        self._keys = sorted({key for key in keys if len(key) >= _LEAST}, key=len, reverse=True)
+        known = sorted({key for key in keys if len(key) >= _LEAST}, key=len, reverse=True)
+        self._keys = [(key[:_LEAST], key) for key in known]
 
     def hide(self, text: str) -> str:
         """Take out our own keys, also if only the beginning of one is left, and all key shapes."""
-        for key in self._keys:
-            text = _without(text, key)
+        for begin, key in self._keys:
+            if begin in text:
+                text = _without(text, key)
         return hide_shapes(text)
 
 

@@ -1,10 +1,12 @@
 """What each client used today, and what left the house: by day, provider and client.
 
-Counted of each request at its end, by the days of `budget.time_zone`. It is kept across restarts;
-of what was counted in the last seconds before a crash the file knows nothing.
+Counted of each request at its end, by the days of `budget.time_zone`: many at a time, and before
+anybody reads. It is kept across restarts; of what was counted in the last seconds before a crash
+the file knows nothing.
 """
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
 from typing import Annotated, Literal
 
@@ -15,7 +17,7 @@ from exo_supervisor.core.effects import Announce
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.views.booked import Spent
 from exo_supervisor.views.calendar import dates_at
-from exo_supervisor.views.request_done import RequestDone
+from exo_supervisor.views.request_done import TOGETHER, RequestDone
 
 LARGEST = 2**62
 """What is put down for a larger sum, which no reader of JSON could be sure to hold."""
@@ -140,6 +142,7 @@ class DayBook:
         self._pages = _Pages(version=1, since=today, day=today, currency=currency)
         self._rows: dict[tuple[str, str, str], Left] = {}
         self._paid: dict[tuple[str, str], Paid] = {}
+        self._new: list[RequestDone] = []
 
     def restore(self, content: bytes) -> None:
         """Go on from what was kept; raises BadBookError for what we have not written."""
@@ -155,6 +158,7 @@ class DayBook:
 
     def encode(self) -> bytes:
         """Write it as it is kept, its oldest days added up where there are too many."""
+        self._count()
         pages = self._pages
         while True:
             content = msgspec.json.encode(pages) + b"\n"
@@ -164,25 +168,17 @@ class DayBook:
             self._add_up(days[0])
 
     def done(self, record: RequestDone) -> None:
-        """Count a request by its end."""
+        """Take in a request that ended."""
         line = record.line
         if line.code == "bad_token":  # nobody's
             return
-        self._turn()
-        used = self._pages.used.get(line.client)
-        if used is None:
-            used = self._pages.used[line.client] = Used()
-        used.requests += 1
-        used.prompt_tokens += line.prompt_tokens or 0
-        used.completion_tokens += line.completion_tokens or 0
-        if line.egress is not UNSET:
-            for provider, size in line.egress.items():
-                self._leave(provider, line.client, size)
-            for each in record.tried:
-                if each.cost:
-                    self._pay(each.target, line.client, each.cost)
-            self._pages.private += line.egress_bytes if line.private is True else 0
-        self._keep(self)
+        if self._wall() >= self._midnight:
+            self._turn()
+        if not self._new:
+            self._keep(self)
+        self._new.append(record)
+        if len(self._new) >= TOGETHER:
+            self._count()
 
     def announce(self, said: Announce) -> None:
         """Count nothing of what the core announces."""
@@ -190,11 +186,13 @@ class DayBook:
     def used(self) -> dict[str, Used]:
         """Return what each client used today."""
         self._turn()
+        self._count()
         return self._pages.used
 
     def paid(self, span: Literal["day", "month"]) -> list[Spent]:
         """List what was paid today or this month, of each client to each provider."""
         self._turn()
+        self._count()
         return [
             Spent(each.client, each.provider, 0, getattr(each, span), 0)
             for each in self._pages.paid
@@ -209,19 +207,52 @@ class DayBook:
 
     def egress(self, *, days: bool = True) -> Egress:
         """Sum up what left the house; the days are left out where nobody asks for them."""
+        self._count()
         pages = self._pages
         requests = pages.earlier.requests + sum(each.requests for each in pages.left)
         size = pages.earlier.bytes + sum(each.bytes for each in pages.left)
         return Egress(requests, size, pages.since, pages.left if days else [])
 
-    def _leave(self, provider: str, client: str, size: int) -> None:
+    def _count(self) -> None:
+        """Count what is not counted yet, by client."""
+        new, self._new = self._new, []
+        by_client = defaultdict[str, list[RequestDone]](list)
+        for record in new:
+            by_client[record.line.client].append(record)
+        for client, records in by_client.items():
+            lines = [record.line for record in records]
+            used = self._pages.used.setdefault(client, Used())
+            used.requests += len(lines)
+            used.prompt_tokens += sum([line.prompt_tokens or 0 for line in lines])
+            used.completion_tokens += sum([line.completion_tokens or 0 for line in lines])
+            self._count_left(client, records)
+
+    def _count_left(self, client: str, records: Sequence[RequestDone]) -> None:
+        left, paid = defaultdict[str, list[int]](list), defaultdict[str, int](int)
+        for record in records:
+            line = record.line
+            if line.egress is UNSET:
+                continue
+            for provider, size in line.egress.items():
+                left[provider].append(size)
+            if line.private is True:
+                self._pages.private += line.egress_bytes
+            for attempt in record.tried:
+                if attempt.cost:
+                    paid[attempt.target] += attempt.cost
+        for provider, sizes in left.items():
+            self._leave(provider, client, sizes)
+        for provider, cost in paid.items():
+            self._pay(provider, client, cost)
+
+    def _leave(self, provider: str, client: str, sizes: Sequence[int]) -> None:
         key = self._pages.day, provider, client
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = Left(*key)
             self._pages.left.append(row)
-        row.requests += 1
-        row.bytes += size
+        row.requests += len(sizes)
+        row.bytes += sum(sizes)
 
     def _pay(self, provider: str, client: str, cost: int) -> None:
         row = self._paid.get((provider, client))
@@ -233,6 +264,7 @@ class DayBook:
     def _turn(self) -> None:
         """Begin a new day at midnight."""
         if self._wall() >= self._midnight and (today := self._today()) != self._pages.day:
+            self._count()
             was, self._pages.day, self._pages.private = self._pages.day, today, 0
             self._pages.used.clear()
             for each in self._pages.paid:

@@ -22,8 +22,8 @@ MOST_BYTES = 4 * 2**20
 MOST_MOVES = 128
 """Moves of traffic that are kept, and as many trips of breakers."""
 _ATTEMPT, _PASSED, _CHARACTER = 1024, 256, 4
-"""Bytes that a line or an attempt, a target that was passed over, and one character of
-a text take at most."""
+"""Bytes that a line or an attempt with its names, a target that was passed over, and one character
+of a text take at most."""
 _BREAKERS = {
     "breaker_opened": "open",
     "breaker_half_opened": "half_open",
@@ -103,15 +103,16 @@ class Recorder:
         line = record.line
         if line.model is not None and len(line.model) > SHORT:
             line = structs.replace(line, model=short(line.model))
-        breakers = self._breakers.pop(line.request_id, ()) if self._breakers else ()
-        size = _size_of(line, record) + _PASSED * len(breakers)
-        self.kept[line.request_id] = Kept(self._clock(), line, record, breakers, size)
+        name = line.request_id
+        breakers = self._breakers.pop(name, ()) if self._breakers else ()
+        size = _size_of(record) + _PASSED * len(breakers)
+        self.kept[name] = kept = Kept(self._clock(), line, record, breakers, size)
         self.size += size
-        self._oldest_first.append(line.request_id)
-        while len(self.kept) > self._most or self.size > self._most_bytes:
+        self._oldest_first.append(name)
+        while self.size > self._most_bytes or len(self.kept) > self._most:
             self.size -= self.kept.pop(self._oldest_first.popleft()).size
         if line.shift is not None and self._away:
-            self._count(self.kept[line.request_id])
+            self._count(kept)
 
     def announce(self, said: Announce) -> None:
         """Take in moves of traffic and of breakers."""
@@ -163,15 +164,17 @@ def _key(facts: dict[str, object]) -> tuple[object, object]:
     return facts["target"], facts["model"]
 
 
-def _size_of(line: RequestLine, record: RequestDone) -> int:
+def _size_of(record: RequestDone) -> int:
     """Reckon what keeping a request takes, from above."""
-    characters, told = len(line.model or ""), 0 if record.choice is None else _told(record.choice)
+    size = _ATTEMPT if record.choice is None else _ATTEMPT + _told(record.choice)
     for each in record.tried:
-        characters += len(each.message) + len(each.served_model or "")
+        size += _ATTEMPT
+        if each.message:
+            size += _CHARACTER * len(each.message)
         if each.choice is not ONLY:
-            told += _told(each.choice)
-    return _ATTEMPT * (1 + len(record.tried)) + _CHARACTER * characters + _PASSED * told
+            size += _told(each.choice)
+    return size
 
 
 def _told(choice: Choice) -> int:
-    return 1 + len(choice.passed) + len(choice.compared)
+    return _PASSED * (1 + len(choice.passed) + len(choice.compared))

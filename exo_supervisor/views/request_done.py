@@ -10,6 +10,10 @@ from exo_supervisor.core.names import Side
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.core.trace import Trace
 
+TOGETHER = 64
+"""Requests that are counted at once, at most: those alike together, which takes half of what it
+takes one by one. Whoever counts so does it before anybody reads."""
+
 
 class RequestLine(Struct, gc=False):
     """One POST to a dispatch route, filled in as things happen.

@@ -49,9 +49,25 @@ def test_requests_and_tokens_are_counted_by_client_until_midnight() -> None:
     book.announce(say("info", "anything"))
     used = {client: msgspec.structs.astuple(each) for client, each in book.used().items()}
     assert used == {"kids": (2, 6, 8), "office": (2, 3, 4)}
-    assert len(kept) == 4, "what nobody used changes nothing"
+    assert kept == [book], "it is kept once for all that is not counted yet"
+    book.done(a_record("default", code="bad_token"))
+    assert kept == [book], "what nobody used changes nothing"
+    book.done(a_record("kids"))
+    assert kept == [book, book]
     clock.now = DAY
     assert book.used() == {}
+
+
+def test_what_was_used_before_midnight_is_no_use_of_the_next_day() -> None:
+    clock = Clock()
+    book = DayBook(clock)
+    book.done(a_record(near=100))
+    clock.now = DAY
+    book.done(a_record(near=10))
+    assert [(row.day, row.bytes) for row in book.egress().days] == [
+        ("1970-01-01", 100), ("1970-01-02", 10),
+    ]  # fmt: skip
+    assert {client: used.requests for client, used in book.used().items()} == {"kids": 1}
 
 
 def test_what_left_is_counted_by_day_provider_and_client() -> None:

@@ -79,7 +79,8 @@ class Ledger:
             self.lost += 1
             return
         writer.done.append((time(), record))
-        writer.want()
+        if len(writer.done) == 1:  # else the thread was told of one that it has not taken yet
+            writer.want()
 
     def announce(self, said: Announce) -> None:
         """Book nothing of what the core announces."""

@@ -77,8 +77,7 @@ class Writer:
 
     def want(self) -> None:
         """Have what is queued written before long."""
-        if not self._wanted.is_set():
-            self._wanted.set()
+        self._wanted.set()
 
     def hurry(self) -> None:
         """Have what is queued written now."""

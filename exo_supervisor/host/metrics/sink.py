@@ -1,7 +1,6 @@
 """Counts what the service tells of: each request at its end, and what the core announces.
 
-Requests are counted many at a time, those alike together, which takes half of what it takes one by
-one: when so many have come, and before anybody reads a figure.
+Requests are counted many at a time, those alike together, and before anybody reads a figure.
 """
 
 from collections import defaultdict
@@ -15,6 +14,7 @@ from exo_supervisor.core.policy import Policy
 from exo_supervisor.host.metrics.counts import OTHER
 from exo_supervisor.host.metrics.families import Families
 from exo_supervisor.views.request_done import (
+    TOGETHER,
     AttemptDone,
     RequestDone,
     RequestLine,
@@ -22,8 +22,6 @@ from exo_supervisor.views.request_done import (
     target_side,
 )
 
-TOGETHER = 64
-"""Requests that are counted at once, at most."""
 _BREAKERS = {
     "breaker_opened": "open",
     "breaker_half_opened": "half_open",
