@@ -22,7 +22,7 @@ class Tally:
     name = "tally"
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self.counts = dict.fromkeys(ENDS, 0)
+        self.counts: dict[str, int] = dict.fromkeys(ENDS, 0)
         self._clock = clock
         self._last = deque[tuple[float, RequestLine]](maxlen=LAST)
 
