@@ -11,12 +11,16 @@ from typing import cast
 import msgspec
 from msgspec import Raw
 
-from exo_supervisor.wire.untrusted_json import as_object
+from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
 
 MAX_LENIENT_BYTES = 512 * 1024
 """Bytes of a text that is read leniently, at most."""
 
-_strict = msgspec.json.Decoder(dict[str, Raw])
+MAX_ASIDE = 65_536
+"""Bytes of what stands beside an answer, an error or a usage, that are read, at most."""
+
+_NULL = Raw(b"null")
+_strict = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def loads(data: bytes | Raw) -> object:
@@ -41,6 +45,16 @@ def value(raw: Raw) -> object:
         return loads(raw)
 
 
+def aside(raw: Raw) -> object:
+    """Return the value of what stands beside an answer; None: it is too long, or unreadable."""
+    if len(raw) > MAX_ASIDE:
+        return None
+    try:
+        return value(raw)
+    except UNREADABLE:
+        return None
+
+
 def dumps(value: object) -> bytes:
     """Write any value that came out of JSON; what is odd in it stays as odd as it came."""
     try:
@@ -51,11 +65,13 @@ def dumps(value: object) -> bytes:
 
 def members(raw: Raw) -> dict[str, Raw]:
     """Return the members of a JSON object, or none of anything else; raises one of UNREADABLE."""
-    if bytes(raw)[:1] != b"{":
+    if raw == _NULL:
         return {}
     try:
-        return _strict.decode(raw)
+        return _strict(raw)
     except msgspec.DecodeError:
+        if bytes(raw)[:1] != b"{":
+            return {}
         found = as_object(loads(raw))
         return {name: Raw(written(value)) for name, value in found.items()}
 

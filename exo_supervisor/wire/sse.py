@@ -65,13 +65,13 @@ class SseReader:
         """
         if self._line or self._data or self._event or self._after_return:
             return None
-        size = len(data)
-        if data[:6] != _DATA or data.find(b"\n") != size - 2 or data[-1] != _LF:
+        if data[:6] != _DATA or data[-2:] != b"\n\n" or len(data) > self._max:
             return None
-        if _CR in data or size > self._max:
+        message = data[6:-2]
+        if _LF in message or _CR in message:
             return None
         self._at_start = False
-        return data[6:-2]
+        return message
 
     def feed(self, data: bytes) -> list[Message | Comment]:
         """Take the next bytes and return what they complete; raises OversizedEventError."""
@@ -130,12 +130,12 @@ class SseReader:
                 self._bound(len(line))
                 self._held += len(line)
                 self._data.append(line[5:].removeprefix(b" "))
-            elif line.startswith(b":"):
+            elif line[:1] == b":":
                 self._bound(len(line))
-                found.append(Comment(line[2:] if line.startswith(b": ") else line[1:]))
-            elif line.startswith(b"event:"):
+                found.append(Comment(line[1:].removeprefix(b" ")))
+            elif line[:6] == b"event:":
                 self._bound(len(line))
-                self._event = line[7:] if line.startswith(b"event: ") else line[6:]
+                self._event = line[6:].removeprefix(b" ")
             elif line == b"data":
                 self._held += 1
                 self._bound(0)

@@ -24,7 +24,7 @@ from exo_supervisor.wire.bounds import (
     has_few_values,
 )
 from exo_supervisor.wire.chat.arguments import MAX_HELD, Arguments
-from exo_supervisor.wire.chat.extras import MAX_NAMES, MAX_OWED_BYTES, MAX_OWED_NAMES, Extras
+from exo_supervisor.wire.chat.extras import MAX_OWED_BYTES, MAX_OWED_NAMES, Extras
 from exo_supervisor.wire.chat.held_back import MAX_HELD_BYTES, HeldBack
 from exo_supervisor.wire.chat.piece import MAX_CALLS, OversizedAnswerError, read_name
 from exo_supervisor.wire.chat.request import Ask
@@ -35,7 +35,12 @@ from exo_supervisor.wire.exo.hazards import read_hazards
 from exo_supervisor.wire.exo.identity import encode_chat
 from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.lenient_json import MAX_LENIENT_BYTES, loads
-from exo_supervisor.wire.openai.chunk import MAX_CHUNK_OBJECTS, read_chunk, read_strictly
+from exo_supervisor.wire.openai.chunk import (
+    MAX_CHUNK_OBJECTS,
+    MAX_NAMES,
+    read_chunk,
+    read_strictly,
+)
 from exo_supervisor.wire.openai.inbound import read_chat
 from exo_supervisor.wire.openai.inputs import MAX_INPUTS, read_completions, read_embeddings
 from exo_supervisor.wire.openai.outbound import read_models
@@ -87,10 +92,12 @@ def test_a_list_of_models_of_too_many_values_is_refused_unread() -> None:
 
 
 def test_a_chunk_of_too_many_names_has_no_more_of_them_read() -> None:
-    extras = Extras()
-    names = b'"a":1,' * MAX_NAMES
-    assert extras.see(b'{"a":{%b},%b"a":2}' % (names, b""), b"{%b}" % names)
-    assert not extras.see(names + b'"a":1', b"")
+    names = b'"a":1,' * (MAX_NAMES - 3) + b'"a":1'
+    within = b'{"a":{%b},"choices":[{"delta":{%b}}]}' % (names, names)
+    assert read_strictly(within)[0].keys() == {"a"}
+    for odd in (b"1", b"NaN"):  # which is read leniently
+        with pytest.raises(OversizedAnswerError):
+            read_chunk(b'{"a":{%b,"a":1},"b":%b,"choices":[]}' % (names, odd))
 
 
 def test_a_model_s_name_is_bounded() -> None:

@@ -9,9 +9,8 @@ from msgspec import Raw
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.anthropic.reader import EventReader
 from exo_supervisor.wire.chat.piece import NULL
-from exo_supervisor.wire.chat.reader import aside
 from exo_supervisor.wire.chat.whole_body import WholeBody, WholeReader
-from exo_supervisor.wire.lenient_json import members
+from exo_supervisor.wire.lenient_json import aside, members
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 _MOST_OBJECTS: Final = 100_000

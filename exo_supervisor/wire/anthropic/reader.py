@@ -20,9 +20,9 @@ from exo_supervisor.wire.chat.piece import (
     Piece,
     read_name,
 )
-from exo_supervisor.wire.chat.reader import JOINS_NOT, Reader, aside
+from exo_supervisor.wire.chat.reader import JOINS_NOT, Reader
 from exo_supervisor.wire.chat.usage import read_reported
-from exo_supervisor.wire.lenient_json import dumps, members, value
+from exo_supervisor.wire.lenient_json import aside, dumps, members, value
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
 
 _FINISH: Final = {
@@ -82,7 +82,7 @@ class EventReader(Reader):
             self.fail(Fault.MALFORMED, JOINS_NOT)
         except UNREADABLE:
             named = event not in (b"", b"ping")
-            self.skip(event, lost=named or any(sign in data for sign in _SIGNS))
+            self.judge_malformed(event, lost=named or any(sign in data for sign in _SIGNS))
         return b""
 
     def _read(self, kind: str, told: dict[str, Raw], data: bytes) -> bytes:

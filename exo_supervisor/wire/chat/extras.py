@@ -3,9 +3,6 @@
 import msgspec
 from msgspec import Raw
 
-from exo_supervisor.wire.lenient_json import members
-from exo_supervisor.wire.untrusted_json import UNREADABLE
-
 _NULL = Raw(b"null")
 _ENVELOPE = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "error", "supervisor"}
@@ -14,8 +11,6 @@ _ENVELOPE = frozenset(
 MAX_OWED_BYTES = 8 * 1024 * 1024
 """Bytes of such members that wait for a chunk to go with, at most."""
 MAX_OWED_NAMES = 256
-MAX_NAMES = 20_000
-"""Names of members around the choices of one chunk, theirs within counted too."""
 
 
 class Extras:
@@ -30,26 +25,16 @@ class Extras:
         self._now: dict[str, Raw] = {}
         self._owed: dict[str, Raw] = {}
 
-    def see(self, data: bytes, choices: bytes | Raw) -> bool:
-        """Read them out of a chunk; False: it has too many names beside its choices."""
-        if len(data) > 2 * MAX_NAMES:  # a name takes two bytes beside its letters
-            names = data.count(b'":')
-            if names > MAX_NAMES and names - bytes(choices).count(b'":') > MAX_NAMES:
-                return False
-        try:
-            return self.note(members(Raw(data)))
-        except UNREADABLE:
-            return self.note({})
-
     def note(self, told: dict[str, Raw]) -> bool:
         """Pick them out of the members of a chunk; False: they are too many, or too large."""
+        if _ENVELOPE.issuperset(told):
+            self._now = {}
+            return True
         self._now = {
             name: Raw(bytes(raw))  # a copy, so that the rest of the chunk can go
             for name, raw in told.items()
             if name not in _ENVELOPE and raw != _NULL
         }
-        if not self._now:
-            return True
         owed = self._owed | self._now
         size = sum(map(len, owed)) + sum(map(len, owed.values()))
         return len(owed) <= MAX_OWED_NAMES and size <= MAX_OWED_BYTES

@@ -69,6 +69,13 @@ class Delta(Struct, omit_defaults=True, gc=False):
 _KNOWN = frozenset(Delta.__struct_fields__)
 
 
+class _Known(Delta, forbid_unknown_fields=True, gc=False):
+    """A delta that has no other members."""
+
+
+_known = msgspec.json.Decoder(_Known).decode
+
+
 class Piece(Struct, gc=False):
     """What an upstream said at once of one choice.
 
@@ -92,8 +99,12 @@ class Piece(Struct, gc=False):
         """Say whether it tells something though it has no word: logprobs, for one."""
         if self.logprobs != NULL or self.native:
             return True
-        found = members(self.raw)
-        return any(name not in _KNOWN and bytes(raw) not in _NOTHING for name, raw in found.items())
+        try:
+            _known(self.raw)
+        except msgspec.DecodeError:
+            told = members(self.raw).items()
+            return any(name not in _KNOWN and bytes(raw) not in _NOTHING for name, raw in told)
+        return False
 
     def tells(self) -> bool:
         """Say whether anything is in it."""

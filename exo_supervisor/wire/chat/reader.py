@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import msgspec
 from msgspec import Raw
 
 from exo_supervisor.core.keys import hide_shapes
@@ -30,12 +29,11 @@ from exo_supervisor.wire.chat.piece import (
     read_name,
 )
 from exo_supervisor.wire.chat.stop_filter import StopFilter
-from exo_supervisor.wire.chat.usage import read_usage, write_usage
+from exo_supervisor.wire.chat.usage import usage_told
 from exo_supervisor.wire.exo.prefill import read_prefill
 from exo_supervisor.wire.exo.traits import PROVIDER, Traits
-from exo_supervisor.wire.lenient_json import dumps, loads
+from exo_supervisor.wire.lenient_json import dumps
 from exo_supervisor.wire.sse import Message, OversizedEventError, SseReader
-from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 _WORDLESS = frozenset({"length", "tool_calls", "function_call", "content_filter"})
 """Finish reasons with which an answer may be whole without a word."""
@@ -46,8 +44,6 @@ _FAILED = frozenset(
     {"error", "network_error", "abort", "aborted", "cancelled", "insufficient_system_resource"}
 )
 """Finish reasons that say that the answer is not whole, whatever came before, in any case."""
-_MAX_ASIDE = 65_536
-"""Bytes of an error or a usage that are read, at most."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -153,10 +149,11 @@ class Reader(Answer, ABC):
     def read_event(self, data: bytes, event: bytes = b"") -> bytes:
         """Take one event's data and return what the client gets for it."""
 
-    def skip(self, event: bytes, *, lost: bool) -> None:
-        """Pass over an event that cannot be read, unless a piece of the answer may be `lost` by it.
+    def judge_malformed(self, event: bytes, *, lost: bool) -> None:
+        """Judge an event that cannot be read: it is passed over, or ends the reading.
 
-        Such a one ends the reading: an answer with a hole in it would look whole.
+        It ends it where a piece of the answer may be `lost` by it, since an answer with a hole in
+        it would look whole; where it calls itself an error; and where there were too many.
         """
         if event == b"error":
             self.read_error(None)
@@ -192,26 +189,8 @@ class Reader(Answer, ABC):
 
     def read_usage(self, usage: Raw) -> None:
         """Take in the upstream's own count; what is none is passed over."""
-        if usage == NULL:
-            return
-        if len(usage) > _MAX_ASIDE:
-            return
-        try:
-            told = read_usage(usage)
-        except UNREADABLE:
-            return
-        self.usage, self.usage_text = told, bytes(usage)
-        if self.before:  # they were a part of this prompt, and are one of the whole answer
-            prompt = max(0, told.prompt_tokens - self.before)
-            completion = told.completion_tokens + self.before
-            self.usage = msgspec.structs.replace(
-                told,
-                prompt_tokens=prompt,
-                completion_tokens=completion,
-                total_tokens=prompt + completion,
-                cached_tokens=min(told.cached_tokens, prompt),
-            )
-            self.usage_text = write_usage(self.usage)
+        if usage != NULL and (told := usage_told(usage, self.before)) is not None:
+            self.usage, self.usage_text = told
 
     def take(self, piece: Piece) -> bytes:
         """Take the next piece and return what the client gets for it.
@@ -310,17 +289,3 @@ class Reader(Answer, ABC):
         if told.processed_tokens != self.processed:  # a first `0/N` tells nothing yet
             self.processed = told.processed_tokens
             self.progressed += 1
-
-
-def aside(raw: Raw) -> object:
-    """Return the value of what stands beside the answer, or None for what is too long to read."""
-    if len(raw) > _MAX_ASIDE:
-        return None
-    try:
-        return msgspec.json.decode(raw)
-    except UNREADABLE:
-        pass
-    try:
-        return loads(raw)
-    except UNREADABLE:
-        return None

@@ -8,7 +8,7 @@ from msgspec import Meta, Raw, Struct
 
 from exo_supervisor.core.books.amount import amount_of, pico_of
 from exo_supervisor.wire.chat.piece import NULL, Usage
-from exo_supervisor.wire.lenient_json import loads, members
+from exo_supervisor.wire.lenient_json import MAX_ASIDE, loads, members
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
 
 MOST = 10**9
@@ -101,6 +101,31 @@ def read_usage(raw: Raw) -> Usage:
         reasoning,
         _cost_of(told),
     )
+
+
+def usage_told(raw: Raw, before: int) -> tuple[Usage, bytes] | None:
+    """Return a `usage`, and how it is told to clients; None: it is none, or too long for one.
+
+    Of a whole answer, `before` tokens were another upstream's: they were a part of this one's
+    prompt, and are one of the whole answer.
+    """
+    if len(raw) > MAX_ASIDE:
+        return None
+    try:
+        told = read_usage(raw)
+    except UNREADABLE:
+        return None
+    if not before:
+        return told, bytes(raw)
+    prompt, completion = max(0, told.prompt_tokens - before), told.completion_tokens + before
+    whole = msgspec.structs.replace(
+        told,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=prompt + completion,
+        cached_tokens=min(told.cached_tokens, prompt),
+    )
+    return whole, write_usage(whole)
 
 
 def _stands_beside(reasoning: int, told: _Counts) -> bool:

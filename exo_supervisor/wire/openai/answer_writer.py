@@ -26,7 +26,6 @@ _NAME_TAKES = 512
 
 _encode = msgspec.json.Encoder().encode
 _TEXTS = frozenset({"content", "reasoning_content", "reasoning", "refusal"})
-_SAID = frozenset({"role", "content"})
 _AUDIO_TEXTS = frozenset({"data", "transcript"})
 
 _BEFORE_ONE = b'{"index":0,"message":{"role":"assistant","content":'
@@ -85,7 +84,7 @@ class _Told:
         told = members(piece.raw)
         told.pop("role", None)
         content, new = bytes(told.pop("content", NULL)), 0
-        if content.startswith((b'"', b"[")):
+        if content[:1] in (b'"', b"["):
             if self.content is None and content != b"[]":
                 self.content, new = Grown(), 1
             if self.content is not None:
@@ -160,18 +159,17 @@ class AnswerWriter:
     def plain(self, piece: Piece, _answer: Answer, _mark: bytes, size: int) -> WriteTexts | None:
         """Return what adds texts to the content of a choice that has some."""
         content = self._told[piece.index].content
-        others = members(piece.raw).items()
-        if content is None or any(
-            name not in _SAID and bytes(raw) not in NOTHING for name, raw in others
-        ):
+        if content is None or piece.has_extras():
             return None
+        around = size + len('""')
 
         def add(texts: list[bytes]) -> bytes | None:
-            held = self.held + size * len(texts) + sum(map(len, texts))
+            inner = b"".join([text[1:-1] for text in texts])
+            held = self.held + around * len(texts) + len(inner)
             if held > self.most_bytes:
                 return None  # which of them is one too many is told by taking them one by one
             self.held = held
-            content.add(b'"%b"' % b"".join([text[1:-1] for text in texts]))
+            content.add_text(inner)
             return b""
 
         return add

@@ -11,23 +11,23 @@ from msgspec import Meta, Raw
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.bounds import MAX_CHOICES
-from exo_supervisor.wire.chat.extras import MAX_NAMES
 from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece, values
-from exo_supervisor.wire.chat.reader import JOINS_NOT, aside
+from exo_supervisor.wire.chat.reader import JOINS_NOT
 from exo_supervisor.wire.chat.whole_body import WholeBody, WholeReader
 from exo_supervisor.wire.exo.traits import PROVIDER
-from exo_supervisor.wire.lenient_json import loads, members, written
+from exo_supervisor.wire.lenient_json import aside, loads, members, written
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
 from exo_supervisor.wire.openai.calls import call_pieces
 from exo_supervisor.wire.openai.chunk import (
     MAX_CHUNK_OBJECTS,
+    SMALL,
+    Around,
     Choice,
-    Chunk,
     LooseChoices,
-    decode_chunk,
+    read_parts,
     read_piece,
 )
-from exo_supervisor.wire.openai.reader import TOO_MUCH_BESIDE, ChunkReader, decode_text
+from exo_supervisor.wire.openai.reader import ChunkReader, decode_text
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_list, as_object
 
 _ENDS: Final = frozenset({"stop", "length"})
@@ -36,8 +36,6 @@ _UNTOLD: Final = (NULL, Raw(b"[]"))
 """Members of a message that no client gets who does not stream."""
 _ASSISTANT: Final = Raw(b'"assistant"')
 _LF, _CR = b"\n\r"
-_SMALL: Final = 2 * MAX_NAMES
-"""Bytes of an answer in which there cannot be too much of anything."""
 _MOST_VALUES = MAX_CHUNK_OBJECTS
 """Objects of a whole answer, and values of one message: each takes many times its bytes."""
 
@@ -58,7 +56,6 @@ class _OneText(Choice, gc=False):
 _Choices = Annotated[list[_Choice], Meta(max_length=MAX_CHOICES)]
 _choices = msgspec.json.Decoder(_Choices | None).decode
 _texts = msgspec.json.Decoder(list[_OneText]).decode
-_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,13 +80,11 @@ class BodyReader(WholeReader, ChunkReader):
             self.fail(Fault.OVERSIZED, _TOO_MANY)
             return b""
         try:
-            if not body.isascii():
-                body.decode()
             if self._takes_text(body):
                 return b""
-            told, pieces = self.parse(body)
-            if told.error != NULL:
-                self.read_error({"error": aside(told.error)})
+            around, pieces = self.parse(body)
+            if around.get("error", NULL) != NULL:
+                self.read_error({"error": aside(around["error"])})
                 return b""
         except OversizedAnswerError as error:
             self.fail(Fault.OVERSIZED, str(error))
@@ -98,7 +93,7 @@ class BodyReader(WholeReader, ChunkReader):
             return self._unreadable()
         if len(pieces) > 1 and len({piece.index for piece in pieces}) < len(pieces):
             return self._unreadable()
-        self.read_around(told, body.translate(_ONE_LINE) if _in_lines(body) else body)
+        self.read_around(around)
         self.extras.owe()
         return self._take_all(pieces, len(body))
 
@@ -109,41 +104,37 @@ class BodyReader(WholeReader, ChunkReader):
         piece is known; all else, and whatever is odd, is judged and joined in full.
         """
         writer, size = self.writer, len(body)
-        if self.choices > 1 or self._adapts or self.traits is not PROVIDER or size > _SMALL:
+        if self.choices > 1 or self._adapts or self.traits is not PROVIDER or size > SMALL:
             return False
         if not isinstance(writer, AnswerWriter):
             return False
         try:
-            told = _fields(body)
-            if _in_lines(body):
-                told = _fields(body.translate(_ONE_LINE))
-            found = _only_text(_texts(told.get("choices", NULL)))
+            around, choices = _in_one_line(body)
+            found = _only_text(_texts(choices))
         except UNREADABLE:
             return False
-        if found is None or told.get("error", NULL) != NULL or not writer.take_text(*found, size):
+        if found is None or around.get("error", NULL) != NULL:
             return False
-        self.read_named(told.get("model", NULL))
-        self.read_id(told.get("id", NULL))
-        self.read_usage(told.get("usage", NULL))
-        if not self.extras.note(told):
-            self.fail(Fault.OVERSIZED, TOO_MUCH_BESIDE)
+        if not writer.take_text(*found, size):
+            return False
+        self.read_around(around)
         self.extras.owe()
         if self.fault is None:
             self.tokens = self.progressed = 1
             self.content = self.finished = self.done = True
         return True
 
-    def parse(self, body: bytes) -> tuple[Chunk, list[Piece]]:
-        """Return the pieces of an answer, and what stands beside them.
+    def parse(self, body: bytes) -> tuple[Around, list[Piece]]:
+        """Return what stands around the choices, and their pieces.
 
         Raises OversizedAnswerError, or one of UNREADABLE.
         """
-        told, choices = _read(body)
-        if told.error != NULL:
-            return told, []
+        around, choices = _read(body)
+        if around.get("error", NULL) != NULL:
+            return around, []
         if any(map(_is_huge, choices)):
             raise OversizedAnswerError(_TOO_MANY)
-        return told, [_piece(choice) for choice in choices]
+        return around, [_piece(choice) for choice in choices]
 
     def _take_all(self, pieces: list[Piece], size: int) -> bytes:
         told: list[bytes] = []
@@ -163,8 +154,16 @@ class BodyReader(WholeReader, ChunkReader):
         return b""
 
 
-def _in_lines(body: bytes) -> bool:
-    return _LF in body or _CR in body
+def _in_one_line(body: bytes) -> tuple[Around, Raw]:
+    """Tell the choices from what stands around them, all of it on one line.
+
+    Line ends stand between the tokens of valid JSON only; it is copied into one line of our own
+    stream. Raises OversizedAnswerError, or one of UNREADABLE.
+    """
+    parts = read_parts(body)
+    if _LF in body or _CR in body:
+        return read_parts(body.translate(_ONE_LINE))
+    return parts
 
 
 def _is_huge(choice: _Choice) -> bool:
@@ -191,24 +190,20 @@ def _only_text(choices: list[_OneText]) -> tuple[bytes, str] | None:
     return (text, choice.finish_reason) if decode_text(text) else None
 
 
-def _read(body: bytes) -> tuple[Chunk, list[_Choice]]:
-    """Read it, leniently where it is only nearly right; raises one of UNREADABLE."""
+def _read(body: bytes) -> tuple[Around, list[_Choice]]:
+    """Read it, leniently where it is only nearly right; raises as `parse` does."""
     try:
-        told = decode_chunk(body)
-        choices: list[_Choice] = _choices(told.choices) or []
+        around, choices = _in_one_line(body)
+        return around, _choices(choices) or []
     except msgspec.DecodeError:
         return _read_leniently(body)
-    if _in_lines(body):
-        # between the tokens of valid JSON only; copied into one line of our own stream
-        return _read(body.translate(_ONE_LINE))
-    return told, choices
 
 
-def _read_leniently(body: bytes) -> tuple[Chunk, list[_Choice]]:
+def _read_leniently(body: bytes) -> tuple[Around, list[_Choice]]:
     found = loads(body)
     loose = msgspec.convert(found, LooseChoices).choices or []
     fields = as_object(found)
-    told = map(as_object, as_list(fields.get("choices")))
+    told = map(as_object, as_list(fields.pop("choices", None)))
     choices = [
         _Choice(
             index=read.index or 0,
@@ -219,8 +214,7 @@ def _read_leniently(body: bytes) -> tuple[Chunk, list[_Choice]]:
         )
         for read, choice in zip(loose, told, strict=True)
     ]
-    names = Chunk.__struct_fields__
-    return Chunk(*(Raw(written(fields.get(name))) for name in names)), choices
+    return {name: Raw(written(value)) for name, value in fields.items()}, choices
 
 
 def _piece(choice: _Choice) -> Piece:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from exo_supervisor.wire.bounds import MAX_CHOICES
-from exo_supervisor.wire.chat.piece import NULL, Delta, Piece, values
+from exo_supervisor.wire.chat.piece import NULL, Delta, OversizedAnswerError, Piece, values
 from exo_supervisor.wire.lenient_json import loads, written
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
 
@@ -17,6 +17,14 @@ MAX_CHUNK_OBJECTS: Final = 100_000
 """Objects in the choices of one chunk, and values in one delta: more would hold everybody up."""
 LARGE: Final = 65_536
 """Bytes from which on a text is counted before it is decoded."""
+MAX_NAMES: Final = 20_000
+"""Names of members around the choices of one chunk, theirs within counted too."""
+SMALL: Final = 2 * MAX_NAMES
+"""Bytes of an object that has not too many names: each takes two beside its letters."""
+TOO_MUCH_BESIDE: Final = "the answer tells too much beside its choices"
+
+Around = dict[str, Raw]
+"""What a chunk, or a whole answer, has around its choices, each member as it came."""
 
 
 class Choice(Struct, gc=False):
@@ -29,17 +37,15 @@ class Choice(Struct, gc=False):
     native_finish_reason: Raw = NULL
 
 
-class Chunk(Struct, gc=False):
-    """One `chat.completion.chunk`, or an error in its place, its parts as they came."""
-
-    model: Raw = NULL
-    choices: Raw = NULL
-    usage: Raw = NULL
-    error: Raw = NULL
-    id: Raw = NULL
-
-
 Choices = Annotated[list[Choice], Meta(max_length=MAX_CHOICES)]
+
+
+class _Outline(Struct, gc=False):
+    choices: Raw = NULL
+
+
+class _Listed(Struct, gc=False):
+    choices: Choices | None = None
 
 
 class _Choice(Struct):
@@ -54,15 +60,17 @@ class LooseChoices(Struct):
     choices: Annotated[list[_Choice], Meta(max_length=MAX_CHOICES)] | None = None
 
 
-decode_chunk = msgspec.json.Decoder(Chunk).decode
+_members = msgspec.json.Decoder(Around).decode
+_outline = msgspec.json.Decoder(_Outline).decode
+_listed = msgspec.json.Decoder(_Listed).decode
 _choices = msgspec.json.Decoder(Choices | None).decode
 _delta = msgspec.json.Decoder(Delta | None).decode
 
 
-def read_chunk(data: bytes) -> tuple[Chunk, list[Piece]]:
+def read_chunk(data: bytes) -> tuple[Around, list[Piece]]:
     """Read one chunk and its pieces, leniently where it is only nearly JSON.
 
-    Raises one of UNREADABLE.
+    Raises OversizedAnswerError, or one of UNREADABLE.
     """
     try:
         return read_strictly(data)
@@ -70,14 +78,34 @@ def read_chunk(data: bytes) -> tuple[Chunk, list[Piece]]:
         return _read_leniently(data)
 
 
-def read_strictly(data: bytes) -> tuple[Chunk, list[Piece]]:
-    """Read one chunk and its pieces; raises one of UNREADABLE."""
+def read_strictly(data: bytes) -> tuple[Around, list[Piece]]:
+    """Read one chunk and its pieces; raises OversizedAnswerError, or one of UNREADABLE."""
+    around, choices = read_parts(data)
+    return around, [_piece(choice) for choice in _choices(choices) or ()]
+
+
+def read_parts(data: bytes) -> tuple[Around, Raw]:
+    """Tell the choices from what stands around them; raises as `read_strictly` does."""
     if not data.isascii():
         data.decode()  # the decoder does not look for UTF-8 in what it keeps raw
-    chunk = decode_chunk(data)
-    if len(chunk.choices) > LARGE and bytes(chunk.choices).count(b"{") > MAX_CHUNK_OBJECTS:
-        raise msgspec.ValidationError("more choices than an answer can have")
-    return chunk, [_piece(choice) for choice in _choices(chunk.choices) or ()]
+    if len(data) > SMALL:
+        choices = bytes(_outline(data).choices)
+        _refuse_many_names(data, choices)
+        if len(choices) > LARGE and choices.count(b"{") > MAX_CHUNK_OBJECTS:
+            raise msgspec.ValidationError("more choices than an answer can have")
+    around = _members(data)
+    return around, around.pop("choices", NULL)
+
+
+def read_pieces(data: bytes) -> list[Piece]:
+    """Read the pieces alone of a chunk that is like one that was read; raises one of UNREADABLE."""
+    return [_piece(choice) for choice in _listed(data).choices or ()]
+
+
+def _refuse_many_names(data: bytes, choices: bytes) -> None:
+    names = data.count(b'":')
+    if names > MAX_NAMES and names - choices.count(b'":') > MAX_NAMES:
+        raise OversizedAnswerError(TOO_MUCH_BESIDE)
 
 
 def read_piece(choice: Choice) -> Piece:
@@ -113,14 +141,16 @@ def _as_piece(choice: Choice, delta: Delta) -> Piece:
     )
 
 
-def _read_leniently(data: bytes) -> tuple[Chunk, list[Piece]]:
+def _read_leniently(data: bytes) -> tuple[Around, list[Piece]]:
     fields = as_object(loads(data))
     if not fields:
         raise msgspec.DecodeError("not an object")
     read = msgspec.convert(fields, LooseChoices).choices or []
-    told = cast("list[object]", fields.get("choices") or [])
-    chunk = Chunk(*(Raw(written(fields.get(name))) for name in Chunk.__struct_fields__))
-    return chunk, [_odd(one, as_object(raw)) for one, raw in zip(read, told, strict=True)]
+    told = cast("list[object]", fields.pop("choices", None) or [])
+    if len(data) > SMALL:
+        _refuse_many_names(data, written(told))
+    around = {name: Raw(written(value)) for name, value in fields.items()}
+    return around, [_odd(one, as_object(raw)) for one, raw in zip(read, told, strict=True)]
 
 
 def _odd(read: _Choice, told: dict[str, object]) -> Piece:

@@ -9,10 +9,10 @@ from msgspec import Meta, Raw, Struct
 from exo_supervisor.wire.bounds import MAX_CHOICES
 from exo_supervisor.wire.chat.piece import Answer, Delta, Piece, counted
 from exo_supervisor.wire.dialect import Reply
-from exo_supervisor.wire.lenient_json import dumps, members, value, written
+from exo_supervisor.wire.lenient_json import dumps, loads, members, written
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
 from exo_supervisor.wire.openai.body_reader import BodyReader
-from exo_supervisor.wire.openai.chunk import Chunk, Index, read_chunk
+from exo_supervisor.wire.openai.chunk import Around, Index, read_chunk
 from exo_supervisor.wire.openai.merged import Grown, Merged, write
 from exo_supervisor.wire.openai.reader import MAX_LESSONS, ChunkReader
 from exo_supervisor.wire.openai.stream_writer import StreamWriter
@@ -29,11 +29,20 @@ class _Texts(Struct):
     choices: Annotated[list[_Choice], Meta(max_length=MAX_CHOICES)] | None = None
 
 
-def read_texts(body: bytes) -> tuple[Chunk, list[Piece]]:
-    """Read a chunk of a completion, or a whole one; raises one of UNREADABLE."""
-    chunk, _ = read_chunk(body)
-    told = msgspec.convert({"choices": value(chunk.choices)}, _Texts)
-    return chunk, [_piece(choice) for choice in told.choices or ()]
+_texts = msgspec.json.Decoder(_Texts).decode
+
+
+def read_texts(body: bytes) -> tuple[Around, list[Piece]]:
+    """Read a chunk of a completion, or a whole one.
+
+    Raises OversizedAnswerError, or one of UNREADABLE.
+    """
+    around, _ = read_chunk(body)
+    try:
+        told = _texts(body)
+    except msgspec.DecodeError:
+        told = msgspec.convert(loads(body), _Texts)
+    return around, [_piece(choice) for choice in told.choices or ()]
 
 
 def _piece(choice: _Choice) -> Piece:
@@ -49,8 +58,8 @@ class TextReader(ChunkReader):
     _lessons: int = field(default=MAX_LESSONS, init=False)
     """No templates are learnt: a chunk has its text elsewhere."""
 
-    def parse(self, body: bytes) -> tuple[Chunk, list[Piece]]:
-        """Return one chunk and its pieces; raises one of UNREADABLE."""
+    def parse(self, body: bytes) -> tuple[Around, list[Piece]]:
+        """Return what stands around the texts, and their pieces; raises as the other does."""
         return read_texts(body)
 
 
@@ -60,8 +69,8 @@ class TextBodyReader(BodyReader):
 
     what: ClassVar[str] = "a completion"
 
-    def parse(self, body: bytes) -> tuple[Chunk, list[Piece]]:
-        """Return the pieces of an answer, and what stands beside them; one of UNREADABLE."""
+    def parse(self, body: bytes) -> tuple[Around, list[Piece]]:
+        """Return what stands around the texts, and their pieces; raises as the other does."""
         return read_texts(body)
 
 

@@ -7,12 +7,12 @@ import msgspec
 from msgspec import Raw, Struct
 
 from exo_supervisor.wire.chat.piece import NULL, Answer, Delta, Piece, Usage
-from exo_supervisor.wire.chat.reader import aside
 from exo_supervisor.wire.chat.usage import Count, read_reported
 from exo_supervisor.wire.chat.vectors import VectorWriter
 from exo_supervisor.wire.dialect import Reply
+from exo_supervisor.wire.lenient_json import aside
 from exo_supervisor.wire.openai.body_reader import BodyReader
-from exo_supervisor.wire.openai.chunk import Chunk
+from exo_supervisor.wire.openai.chunk import Around
 from exo_supervisor.wire.openai.merged import write
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
@@ -52,8 +52,10 @@ class EmbeddingsReader(BodyReader):
         """Return that vectors are no tokens."""
         return 0
 
-    def parse(self, body: bytes) -> tuple[Chunk, list[Piece]]:
+    def parse(self, body: bytes) -> tuple[Around, list[Piece]]:
         """Return the vectors in the order of the texts; raises one of UNREADABLE."""
+        if not body.isascii():
+            body.decode()  # the decoder does not look for UTF-8 in what it keeps raw
         told = _list.decode(body)
         items = told.data or []
         if any(item.index is None for item in items):  # some servers leave it to the order
@@ -67,11 +69,9 @@ class EmbeddingsReader(BodyReader):
             for place, item in zip(places, items, strict=True)
         ]
         pieces.sort(key=lambda piece: piece.index)
-        return Chunk(model=told.model, usage=told.usage, error=told.error, id=told.id), pieces
-
-    def read_around(self, chunk: Chunk, _data: bytes, /) -> None:
-        """Take in who answered, and the count: what else is told beside the vectors is no news."""
-        BodyReader.read_around(self, chunk, b"{}")
+        # what else is told beside the vectors is no news
+        around = {"model": told.model, "usage": told.usage, "error": told.error, "id": told.id}
+        return around, pieces
 
     def read_usage(self, usage: Raw) -> None:
         """Take in the upstream's own count, which is of the texts alone."""

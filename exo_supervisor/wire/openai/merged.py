@@ -17,30 +17,39 @@ NOTHING = frozenset({b"null", b'""', b"false", b"0", b"{}"})
 class Grown:
     """A text or a list in its pieces: the insides of strings or of lists, in runs of one kind."""
 
-    __slots__ = ("_runs",)
+    __slots__ = ("_kind", "_last", "_runs")
 
     def __init__(self) -> None:
         self._runs: list[tuple[bytes, list[bytes]]] = []
+        self._kind, self._last = b"", list[bytes]()
 
     def add(self, raw: bytes) -> None:
         """Add a JSON string or list."""
         kind, inner = raw[:1], raw[1:-1]
         if kind == b"[":
             inner = inner.strip()
+            if inner and kind == self._kind:
+                self._last.append(b",")
+        self._add(kind, inner)
+
+    def add_text(self, inner: bytes) -> None:
+        """Add what a JSON string has between its quotes."""
+        self._add(b'"', inner)
+
+    def _add(self, kind: bytes, inner: bytes) -> None:
         if not inner:
             return
-        if not self._runs or self._runs[-1][0] != kind:
-            self._runs.append((kind, []))
-        elif kind == b"[":
-            self._runs[-1][1].append(b",")
-        self._runs[-1][1].append(inner)
+        if kind != self._kind:
+            self._kind, self._last = kind, []
+            self._runs.append((kind, self._last))
+        self._last.append(inner)
 
     def __bool__(self) -> bool:
         return bool(self._runs)
 
     def ends_with(self, end: bytes) -> bool:
         """Say whether the last piece ended so."""
-        return bool(self._runs) and self._runs[-1][1][-1].endswith(end)
+        return bool(self._runs) and self._last[-1].endswith(end)
 
     def write(self, into: list[bytes]) -> None:
         """Write texts as a text, lists as a list, and both as a list in which texts are parts."""

@@ -1,9 +1,10 @@
 """Reading an answer that an upstream streams in OpenAI's dialect."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.piece import (
@@ -11,18 +12,23 @@ from exo_supervisor.wire.chat.piece import (
     JoinError,
     OversizedAnswerError,
     Piece,
+    WriteTexts,
     read_name,
 )
-from exo_supervisor.wire.chat.reader import JOINS_NOT, Reader, aside
-from exo_supervisor.wire.lenient_json import members
-from exo_supervisor.wire.openai.chunk import LARGE, Chunk, read_chunk, read_strictly
+from exo_supervisor.wire.chat.reader import JOINS_NOT, Reader
+from exo_supervisor.wire.lenient_json import aside
+from exo_supervisor.wire.openai.chunk import (
+    LARGE,
+    TOO_MUCH_BESIDE,
+    Around,
+    read_chunk,
+    read_pieces,
+)
 from exo_supervisor.wire.openai.template import MARK, MARK_TEXT, Template, is_plain, split_at
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
-TOO_MUCH_BESIDE = "the answer tells too much beside its choices"
-_NO_NAME = b'""'
 _MAX_CACHED = 4_096
-"""Bytes of what stands around the choices of a chunk, up to which the next one's is compared."""
+"""Bytes of a chunk, up to which the next one is compared with what stands around its choices."""
 _MOST_PARTS = 8
 """Parts of a read that are looked at one by one; the rest is read at once."""
 _LF, _QUOTE = b'\n"'
@@ -30,6 +36,8 @@ _LF, _QUOTE = b'\n"'
 MAX_LESSONS = 8
 """Templates learnt in a row to which no event came: from then on no more are learnt."""
 
+_read_model = lru_cache(maxsize=256)(read_name)
+"""Few models answer again and again."""
 decode_text = msgspec.json.Decoder(str).decode
 
 
@@ -37,8 +45,8 @@ decode_text = msgspec.json.Decoder(str).decode
 class ChunkReader(Reader):
     """Makes pieces of `chat.completion.chunk` events.
 
-    What a chunk has around its choices hardly ever changes from one to the next: it is compared as
-    bytes, and read again only where it differs.
+    What a chunk has around its choices hardly ever changes from one to the next: it is taken in
+    again only where it differs.
 
     Nearly all events of an answer differ from the one before in a few letters alone. Once one was
     read that adds text and nothing else, the bytes before and after its text are a template: what
@@ -51,7 +59,7 @@ class ChunkReader(Reader):
     short: int = field(default=0, init=False)
     """Events that were read by a template."""
 
-    _around: bytes | None = field(default=None, init=False)
+    _around: Around | None = field(default=None, init=False)
     _template: Template | None = field(default=None, init=False)
     _whole_reads: Template | None = field(default=None, init=False)
     """The template, while no bytes of an event are held: then it can be looked for in a read."""
@@ -62,21 +70,45 @@ class ChunkReader(Reader):
         template = self._whole_reads
         if template is None or self.fault is not None:
             return None
-        texts = data.removeprefix(template.opening).removesuffix(template.closing)
-        if len(texts) + template.around != len(data):
+        text = data.removeprefix(template.opening).removesuffix(template.closing)
+        if len(text) + template.around != len(data):
             return None
-        found = texts.split(template.between) if _LF in texts else [texts]
-        return self._write_texts(template, found)
+        if _LF in text:
+            return self._write_texts(template, text.split(template.between))
+        try:
+            said = decode_text(text)
+        except UNREADABLE:
+            return None
+        if text[0] != _QUOTE or text[-1] != _QUOTE or len(text) > LARGE:
+            return None
+        written = template.write([text])
+        if written is not None:
+            if said:
+                self.tokens += 1
+            self.progressed += 1
+            self.short += 1
+            self._lessons = 0
+        return written
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next bytes of the body and return what the client gets for them.
-
-        The first events of a read are taken one by one, so that those behind the one from which a
-        template was learnt are read by it.
-        """
+        """Take the next bytes of the body and return what the client gets for them."""
         written = self.take_texts(data)
         if written is not None:
             return written
+        if self.done or self.fault is not None:
+            return b""
+        event = self._sse.one_message(data)
+        if event is None:
+            return self._feed_parts(data)
+        written = self.read_event(event)
+        self._look_for_template(data)
+        return written
+
+    def _feed_parts(self, data: bytes) -> bytes:
+        """Take the first events of a read one by one.
+
+        So those behind the one from which a template was learnt are read by it.
+        """
         told: list[bytes] = []
         for _ in range(_MOST_PARTS):
             end = self._part_of(data)
@@ -101,10 +133,14 @@ class ChunkReader(Reader):
 
     def _feed_in_full(self, data: bytes) -> bytes:
         written = Reader.feed(self, data)
+        self._look_for_template(data)
+        return written
+
+    def _look_for_template(self, data: bytes) -> None:
+        """Note whether the template can be looked for in the next read."""
         self._whole_reads, template = None, self._template
         if template is not None and self._sse.is_clear and template.is_framed(data):
             self._whole_reads = template
-        return written
 
     def read_event(self, data: bytes, event: bytes = b"") -> bytes:
         """Take one event's data and return what the client gets for it."""
@@ -121,32 +157,34 @@ class ChunkReader(Reader):
             data = data.replace(b"\n", b" ")
         try:
             self.writer.note(len(data))
-            chunk, pieces = self.parse(data)
+            around, pieces = self.parse(data)
         except OversizedAnswerError as error:
             self.fail(Fault.OVERSIZED, str(error))
             return b""
         except UNREADABLE:
-            self.skip(event, lost=b'"choices"' in data)
+            self.judge_malformed(event, lost=b'"choices"' in data)
             return b""
-        if chunk.error != NULL or event == b"error":
+        if event == b"error" or around.get("error", NULL) != NULL:
             self.read_error(aside(Raw(data)))
             return b""
         try:
-            return self._read_chunk(chunk, pieces, data)
+            return self._read_chunk(around, pieces, data)
         except (JoinError, *UNREADABLE):
             self.fail(Fault.MALFORMED, JOINS_NOT)
             return b""
 
-    def parse(self, body: bytes) -> tuple[Chunk, list[Piece]]:
-        """Return one chunk and its pieces; raises one of UNREADABLE."""
+    def parse(self, body: bytes) -> tuple[Around, list[Piece]]:
+        """Return what stands around the choices, and their pieces.
+
+        Raises OversizedAnswerError, or one of UNREADABLE.
+        """
         return read_chunk(body)
 
-    def _read_chunk(self, chunk: Chunk, pieces: list[Piece], data: bytes) -> bytes:
-        around = data.replace(chunk.choices, b"", 1)
+    def _read_chunk(self, around: Around, pieces: list[Piece], data: bytes) -> bytes:
         if around != self._around:
-            self._around = around if len(around) <= _MAX_CACHED else None
+            self._around = around if len(data) <= _MAX_CACHED else None
             self._template = None
-            self.read_around(chunk, data)
+            self.read_around(around)
         self.extras.owe()
         if not pieces or self.fault is not None:
             return b""
@@ -155,9 +193,9 @@ class ChunkReader(Reader):
         piece = pieces[0]
         if self._lessons >= MAX_LESSONS or not is_plain(piece):
             return self._take_other(piece)
-        text = bytes(members(piece.raw)["content"])
+        raw = piece.raw
         written = self.take(piece)
-        self._learn(data, text)
+        self._learn(data, raw)
         return written
 
     def _take_other(self, piece: Piece) -> bytes:
@@ -166,21 +204,21 @@ class ChunkReader(Reader):
             self._lessons = MAX_LESSONS
         return self.take(piece)
 
-    def read_around(self, chunk: Chunk, data: bytes, /) -> None:
+    def read_around(self, around: Around, /) -> None:
         """Take in what stands beside the choices."""
-        self.read_named(chunk.model)
-        self.read_id(chunk.id)
-        self.read_usage(chunk.usage)
-        if not self.traits.made_up and not self.extras.see(data, chunk.choices):
+        self.read_named(around.get("model", NULL))
+        self.read_id(around.get("id", NULL))
+        self.read_usage(around.get("usage", NULL))
+        if not self.traits.made_up and not self.extras.note(around):
             self.fail(Fault.OVERSIZED, TOO_MUCH_BESIDE)
 
     def read_named(self, model: Raw) -> None:
         """Take in under which name the upstream answers, if it tells any."""
-        text = bytes(model)
-        self.read_model(read_name(text), named=text[:1] == b'"' and text != _NO_NAME)
+        name = bytes(model)
+        self.read_model(_read_model(name), named=name[:1] == b'"' and name != b'""')
 
-    def _learn(self, data: bytes, text: bytes) -> None:
-        """Make a template of an event that was taken, whose text is, as JSON, `text`.
+    def _learn(self, data: bytes, delta: Raw) -> None:
+        """Make a template of an event that was taken, and whose `delta` adds text.
 
         The proof: with another string in the place of its text it is a chunk that says that other
         string. A JSON string ends where it ends whatever follows, and cannot change how the bytes
@@ -189,36 +227,28 @@ class ChunkReader(Reader):
         if self._adapts or self._around is None or self.fault is not None or self._ends.get(0):
             return
         self._lessons += 1
-        pre, suf = split_at(data, text)
         try:
-            _, pieces = read_strictly(pre + MARK + suf)
+            pre, suf = split_at(data, bytes(_said(delta).content))
+            piece = read_pieces(pre + MARK + suf)[0]
         except UNREADABLE:
             return
-        if pieces[0].delta.content != MARK_TEXT:
+        if piece.delta.content != MARK_TEXT:
             return
         self.extras.owe()
-        self.traits.tidy(pieces[0])
-        write = self.writer.plain(pieces[0], self, MARK, len(pre) + len(suf))
+        self.traits.tidy(piece)
+        write = self.writer.plain(piece, self, MARK, len(pre) + len(suf))
         if write is not None:
+            write = _written_anew(write) if self.traits.nulls else write
             self._template = Template(pre, suf, write, data)
 
     def _write_texts(self, template: Template, texts: list[bytes]) -> bytes | None:
         """Have texts written, if they are such; None: they have to be read in full."""
         said = 0
-        for raw in texts:
-            # What is no string is mostly found without the decoder, whose refusals are dear.
-            if _LF in raw or len(raw) > LARGE:
+        for text in texts:
+            found = _text_in(text)
+            if found is None:
                 return None
-            try:
-                text = decode_text(raw)
-            except UNREADABLE:
-                return None
-            if raw[0] != _QUOTE or raw[-1] != _QUOTE:  # JSON allows blanks around a string
-                return None
-            if text:
-                said += 1
-        if self.traits.nulls:  # its deltas are written anew, these, too
-            texts = [msgspec.json.encode(decode_text(raw)) for raw in texts]
+            said += found != ""
         written = template.write(texts)
         if written is not None:
             self.tokens += said
@@ -226,3 +256,27 @@ class ChunkReader(Reader):
             self.short += len(texts)
             self._lessons = 0
         return written
+
+
+class _Said(Struct, gc=False):
+    content: Raw
+
+
+_said = msgspec.json.Decoder(_Said).decode
+
+
+def _text_in(raw: bytes) -> str | None:
+    """Return the text of a JSON string; None: it is none, or one that has to be read in full."""
+    # What is no string is mostly found without the decoder, whose refusals are dear.
+    if _LF in raw or len(raw) > LARGE:
+        return None
+    try:
+        text = decode_text(raw)
+    except UNREADABLE:
+        return None
+    return text if raw[0] == _QUOTE == raw[-1] else None  # JSON allows blanks around a string
+
+
+def _written_anew(write: WriteTexts) -> WriteTexts:
+    """Write texts of a target whose deltas are written anew, as these are, too."""
+    return lambda texts: write([msgspec.json.encode(decode_text(text)) for text in texts])

@@ -3,7 +3,7 @@
 import pytest
 from msgspec import Raw
 
-from exo_supervisor.wire.chat.reader import aside
+from exo_supervisor.wire.lenient_json import aside
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Unpack
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
@@ -24,7 +25,7 @@ from tests.wire.test_recordings import ALL, STREAMS, generation
 class InFull(ChunkReader):
     """Reads every event in full."""
 
-    def _learn(self, data: bytes, text: bytes) -> None:
+    def _learn(self, data: bytes, delta: Raw) -> None:
         """Learn nothing."""
 
 
