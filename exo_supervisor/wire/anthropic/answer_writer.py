@@ -93,9 +93,9 @@ class AnswerWriter:
     most_bytes: int = MAX_ANSWER_BYTES
 
     held: int = field(default=0, init=False)
-    _message: dict[str, object] = field(default_factory=dict[str, object], init=False)
-    _usage: dict[str, Raw] = field(default_factory=dict[str, Raw], init=False)
-    _blocks: dict[bytes, _Block] = field(default_factory=dict[bytes, _Block], init=False)
+    _message: dict[str, object] = field(default_factory=dict, init=False)
+    _usage: dict[str, Raw] = field(default_factory=dict, init=False)
+    _blocks: dict[bytes, _Block] = field(default_factory=dict, init=False)
 
     def note(self, size: int) -> None:
         """Count the bytes of an event, or of what is kept for a block."""

@@ -42,7 +42,7 @@ class _Waiting:
     """A call whose block is not closed yet, with what has come of its arguments."""
 
     call: Call
-    arguments: list[bytes] = field(default_factory=list[bytes])
+    arguments: list[bytes] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,9 +61,9 @@ class Blocks:
     _index: int = field(default=-1, init=False)
     _open: Kind | None = field(default=None, init=False)
     _calls: Calls = field(default_factory=Calls, init=False)
-    _queue: list[_Waiting] = field(default_factory=list[_Waiting], init=False)
+    _queue: list[_Waiting] = field(default_factory=list, init=False)
     """The call whose block is open comes first; the others wait for it."""
-    _closed: list[Call] = field(default_factory=list[Call], init=False)
+    _closed: list[Call] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         if self.begun:

@@ -58,7 +58,7 @@ class EventReader(Reader):
     _kind: str = field(default="", init=False)
     _count: int = field(default=0, init=False)
     _calls: int = field(default=0, init=False)
-    _counts: dict[str, int] = field(default_factory=dict[str, int], init=False)
+    _counts: dict[str, int] = field(default_factory=dict, init=False)
 
     def read_event(self, data: bytes, event: bytes = b"") -> bytes:
         """Take one event's data and return what the client gets for it."""

@@ -84,9 +84,9 @@ def _unattributed(text: str) -> str:
 class _Said:
     """What the assistant said in turns in a row: put together once, however many they are."""
 
-    texts: list[str] = field(default_factory=list[str])
-    thoughts: list[str] = field(default_factory=list[str])
-    calls: list[Part] = field(default_factory=list[Part])
+    texts: list[str] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    calls: list[Part] = field(default_factory=list)
 
     def message(self) -> Message:
         """Return all of it as one message."""

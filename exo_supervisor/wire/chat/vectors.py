@@ -70,7 +70,7 @@ class VectorWriter(ABC):
     dimensions: int | None = None
 
     held: int = field(default=0, init=False)
-    vectors: list[Raw] = field(default_factory=list[Raw], init=False)
+    vectors: list[Raw] = field(default_factory=list, init=False)
     _length: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:

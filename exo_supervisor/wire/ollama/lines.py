@@ -140,8 +140,8 @@ class LineWriter(_Lines):
 class ObjectWriter(_Lines):
     """Gathers the pieces of an answer for a client that did not stream."""
 
-    _texts: list[bytes] = field(default_factory=list[bytes], init=False)
-    _thoughts: list[bytes] = field(default_factory=list[bytes], init=False)
+    _texts: list[bytes] = field(default_factory=list, init=False)
+    _thoughts: list[bytes] = field(default_factory=list, init=False)
 
     def take(self, piece: Piece, _answer: Answer) -> bytes:
         """Add what one piece says; returns no bytes, since the client gets them at the end."""

@@ -50,7 +50,7 @@ _ONE_LINE = bytes(0x20 if byte in b"\r\n" else byte for byte in range(256))
 
 
 class _OneText(Choice, gc=False):
-    message: dict[str, Raw] = msgspec.field(default_factory=dict[str, Raw])
+    message: dict[str, Raw] = msgspec.field(default_factory=dict)
 
 
 _Choices = Annotated[list[_Choice], Meta(max_length=MAX_CHOICES)]

@@ -106,9 +106,9 @@ class Call:
 class Calls:
     """The calls of one message."""
 
-    _begun: list[Call] = field(default_factory=list[Call])
-    _at: dict[int, Call] = field(default_factory=dict[int, Call])
-    _by_id: dict[str, Call] = field(default_factory=dict[str, Call])
+    _begun: list[Call] = field(default_factory=list)
+    _at: dict[int, Call] = field(default_factory=dict)
+    _by_id: dict[str, Call] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self._begun)

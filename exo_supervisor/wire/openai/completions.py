@@ -108,7 +108,7 @@ class _Told:
 class TextWriter(AnswerWriter):
     """Gathers the texts of a completion."""
 
-    _texts: dict[int, _Told] = field(default_factory=dict[int, _Told], init=False)
+    _texts: dict[int, _Told] = field(default_factory=dict, init=False)
 
     def take(self, piece: Piece, _answer: Answer) -> bytes:
         """Add what one piece says; returns no bytes, since the client gets them at the end."""

@@ -21,7 +21,8 @@ class Grown:
 
     def __init__(self) -> None:
         self._runs: list[tuple[bytes, list[bytes]]] = []
-        self._kind, self._last = b"", list[bytes]()
+        self._last: list[bytes] = []
+        self._kind = b""
 
     def add(self, raw: bytes) -> None:
         """Add a JSON string or list."""
@@ -71,8 +72,8 @@ class Merged:
     """The members named in `growing` are texts that grow; lists grow, too; the rest came once."""
 
     growing: frozenset[str] = frozenset()
-    grown: dict[str, Grown] = field(default_factory=dict[str, Grown])
-    others: dict[str, Raw] = field(default_factory=dict[str, Raw])
+    grown: dict[str, Grown] = field(default_factory=dict)
+    others: dict[str, Raw] = field(default_factory=dict)
 
     def add(self, members: dict[str, Raw]) -> int:
         """Add the members; returns how many of their names are new."""

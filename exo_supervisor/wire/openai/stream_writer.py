@@ -45,7 +45,7 @@ class StreamWriter:
 
     _head: bytes = field(default=b"", init=False)
     _head_of: str | None = field(default=None, init=False)
-    _begun: set[int] = field(default_factory=set[int], init=False)
+    _begun: set[int] = field(default_factory=set, init=False)
     _waiting: HeldBack = field(default_factory=HeldBack, init=False)
 
     @property

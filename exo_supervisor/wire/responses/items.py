@@ -76,10 +76,10 @@ class _Entry:
     """A message that is being made, and the outputs of its calls."""
 
     role: str
-    parts: list[Part] = field(default_factory=list[Part])
-    thoughts: list[str] = field(default_factory=list[str])
-    calls: list[Part] = field(default_factory=list[Part])
-    outputs: list[Message] = field(default_factory=list[Message])
+    parts: list[Part] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    calls: list[Part] = field(default_factory=list)
+    outputs: list[Message] = field(default_factory=list)
 
     def messages(self) -> list[Message]:
         """Return the message, unless nothing is in it, and behind it the outputs."""

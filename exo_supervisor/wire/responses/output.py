@@ -67,7 +67,7 @@ class _Spoken:
     id: str
     place: int
     type: str
-    parts: list[_Part] = field(default_factory=list[_Part])
+    parts: list[_Part] = field(default_factory=list)
     status: str = "in_progress"
 
     def told(self) -> Json:
@@ -94,12 +94,12 @@ class Output:
     begun: bytes = b""
     held: int = field(default=0, init=False)
 
-    _items: list[_Spoken | Called] = field(default_factory=list["_Spoken | Called"], init=False)
+    _items: list[_Spoken | Called] = field(default_factory=list, init=False)
     _spoken: _Spoken | None = field(default=None, init=False)
     _calls: Calls = field(default_factory=Calls, init=False)
-    _called: dict[int, Called] = field(default_factory=dict[int, Called], init=False)
+    _called: dict[int, Called] = field(default_factory=dict, init=False)
     """By the id of the call that it is in `_calls`."""
-    _undone: dict[int, Called] = field(default_factory=dict[int, Called], init=False)
+    _undone: dict[int, Called] = field(default_factory=dict, init=False)
     """Those of them of which more may come."""
     _ids: set[str] = field(default_factory=lambda: {""}, init=False)
     """Ids that no other call may have."""
