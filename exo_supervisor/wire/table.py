@@ -39,18 +39,13 @@ from exo_supervisor.wire.responses.inbound import read_responses
 
 def _stream(reply: Reply) -> Writer:
     return StreamWriter(
-        id=f"chatcmpl-{reply.request}",
-        created=reply.created,
-        model=reply.model,
-        include_usage=reply.chat.include_usage,
-        joined=reply.joined,
-        transcript=reply.transcript,
-        mark=reply.mark,
-    )
+        f"chatcmpl-{reply.request}", reply.created, reply.model, reply.chat.include_usage,
+        reply.joined, reply.transcript, reply.mark,
+    )  # fmt: skip
 
 
 def _body(reply: Reply) -> Writer:
-    return AnswerWriter(id=f"chatcmpl-{reply.request}", created=reply.created, model=reply.model)
+    return AnswerWriter(f"chatcmpl-{reply.request}", reply.created, reply.model)
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {

@@ -130,7 +130,7 @@ class Usage(Struct, frozen=True, gc=False):
     reported_cost: int | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Answer:
     """What is known of an answer so far: its reader updates it, its writer reads it.
 
@@ -211,12 +211,13 @@ def values(raw: bytes | Raw) -> int:
     return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
+_MOST_NAME_BYTES = 6 * MAX_NAME_CHARS + len('""')
 _name = msgspec.json.Decoder(str).decode
 
 
 def read_name(raw: Raw | bytes) -> str | None:
     """Return a name that may be shown, or None where there is none, or one beyond the bound."""
-    if len(raw) > 6 * MAX_NAME_CHARS + 2 or bytes(raw)[:1] != b'"':
+    if len(raw) > _MOST_NAME_BYTES or bytes(raw)[:1] != b'"':
         return None
     try:
         name = _name(raw)

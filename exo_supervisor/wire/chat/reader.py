@@ -46,7 +46,7 @@ _FAILED = frozenset(
 """Finish reasons that say that the answer is not whole, whatever came before, in any case."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Reader(Answer, ABC):
     """One upstream answer, read as it comes, and told to `writer`.
 

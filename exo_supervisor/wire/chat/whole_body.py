@@ -35,7 +35,7 @@ class WholeBody:
         return b"".join(self._parts)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class WholeReader(Reader):
     """Reads an answer once all of it is here; what it is in, a dialect's reader says."""
 

@@ -35,7 +35,7 @@ _USER = Raw(b'"user"')
 def in_place(messages: Raw) -> Raw:
     """Return messages of which those of the system stand at the front alone."""
     raw = bytes(messages)
-    if b'"system"' not in raw and b'"developer"' not in raw:
+    if raw.find(b'"system"') < 0 and raw.find(b'"developer"') < 0:  # `in` costs more
         return messages
     system = [each.role in _SYSTEM for each in _roles.decode(messages)]
     head = system.index(False) if False in system else len(system)

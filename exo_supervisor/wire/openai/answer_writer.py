@@ -116,7 +116,7 @@ class _Told:
         into.append(b',"finish_reason":%b}' % _encode(self.finish))
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class AnswerWriter:
     """Gathers the pieces of an answer whose events have at most `most_bytes` in all.
 

@@ -51,7 +51,7 @@ def _piece(choice: _Choice) -> Piece:
     return Piece(delta, Raw(dumps(delta)), index, choice.finish_reason, logprobs)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class TextReader(ChunkReader):
     """Makes pieces of the chunks of a completion."""
 
@@ -63,7 +63,7 @@ class TextReader(ChunkReader):
         return read_texts(body)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class TextBodyReader(BodyReader):
     """Makes a piece of each choice of a completion, once all of it is here."""
 
@@ -74,7 +74,7 @@ class TextBodyReader(BodyReader):
         return read_texts(body)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class TextStreamWriter(StreamWriter):
     """Writes pieces as chunks of a completion."""
 
@@ -104,7 +104,7 @@ class _Told:
     finish: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class TextWriter(AnswerWriter):
     """Gathers the texts of a completion."""
 
@@ -149,13 +149,10 @@ class TextWriter(AnswerWriter):
 def write_texts(reply: Reply) -> TextStreamWriter:
     """Return what writes the answer to a request that wants a stream."""
     return TextStreamWriter(
-        id=f"cmpl-{reply.request}",
-        created=reply.created,
-        model=reply.model,
-        include_usage=reply.chat.include_usage,
+        f"cmpl-{reply.request}", reply.created, reply.model, reply.chat.include_usage
     )
 
 
 def write_text(reply: Reply) -> TextWriter:
     """Return what writes the answer to a request that wants no stream."""
-    return TextWriter(id=f"cmpl-{reply.request}", created=reply.created, model=reply.model)
+    return TextWriter(f"cmpl-{reply.request}", reply.created, reply.model)

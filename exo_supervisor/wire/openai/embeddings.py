@@ -41,7 +41,7 @@ _list = msgspec.json.Decoder(_List)
 _dimensions = msgspec.json.Decoder(int | None)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class EmbeddingsReader(BodyReader):
     """Makes a piece of each vector of a list, which has as many as texts were sent."""
 

@@ -41,7 +41,7 @@ _read_model = lru_cache(maxsize=256)(read_name)
 decode_text = msgspec.json.Decoder(str).decode
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class ChunkReader(Reader):
     """Makes pieces of `chat.completion.chunk` events.
 
@@ -112,14 +112,14 @@ class ChunkReader(Reader):
         told: list[bytes] = []
         for _ in range(_MOST_PARTS):
             end = self._part_of(data)
+            if end == len(data):
+                break
             part, data = data[:end], data[end:]
             written = self.take_texts(part)
             told.append(self._feed_in_full(part) if written is None else written)
-            if not data:
-                break
-        else:
-            told.append(self._feed_in_full(data))
-        return told[0] if len(told) == 1 else b"".join(told)
+        written = self.take_texts(data) if told else None
+        last = self._feed_in_full(data) if written is None else written
+        return b"".join([*told, last]) if told else last
 
     def _part_of(self, data: bytes) -> int:
         """Return how many bytes to read at once: what a template may read, or an event."""

@@ -21,7 +21,7 @@ DONE = b"data: [DONE]\n\n"
 _FIRST = b'"choices":[{"index":0,"delta":'
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class StreamWriter:
     """Writes pieces as chunks of ours, as they come.
 

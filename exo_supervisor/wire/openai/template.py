@@ -33,7 +33,8 @@ class Template:
     def is_framed(self, data: bytes) -> bool:
         """Say whether the lines around an event are known, now that a read has come."""
         for begin, end in () if self.opening else _FRAMES:
-            if data.find(begin + self.example + end) >= 0:
+            framed = begin + self.example + end
+            if data == framed or data.find(framed) >= 0:
                 self.opening, self.closing = begin + self.pre, self.suf + end
                 self.between = self.closing + self.opening
                 self.around = len(self.opening) + len(self.closing)
