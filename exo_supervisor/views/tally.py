@@ -7,7 +7,7 @@ from time import monotonic
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.views.request_done import RequestDone, RequestLine, side_of
 
-ENDS = ("exo", "cloud", "here", "refused", "failed", "abandoned")
+ENDS: tuple[str, ...] = ("exo", "cloud", "here", "refused", "failed", "abandoned")
 """Who served them: Exo, a provider, or this house without either; or why nobody did."""
 _UNSERVED = {"failure": "failed", "abandoned": "abandoned"}
 LAST, LATELY = 20, 600.0

@@ -1,16 +1,20 @@
 """Takes out of an upstream's words what they repeat of a request, so that they may be logged.
 
-A provider's error may quote the prompt, as it was sent, escaped as JSON once more, cut off or in
-capitals. So both are compared as bare letters and digits, in one case, without escapes: five words
-in a row, or 24 characters, or a whole short text of a message. What is cut too much costs a reader
-of the log little.
+A provider's error may quote the prompt, as it was sent, escaped as JSON once more, cut off, in
+capitals, in base64 or in hexadecimal digits. So both are compared as bare letters and digits, in
+one case, without escapes: five words in a row, 24 characters, or a whole short text of a message.
+What is cut too much costs a reader of the log little. Another writing (a cipher, a translation, a
+digest) is not known again: of that one has to trust the provider, which has the prompt anyhow.
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
+from html import unescape
 from itertools import groupby
 from operator import itemgetter
 from typing import cast
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Raw
@@ -26,6 +30,10 @@ WHOLE_CHARS = 3
 """Letters and digits of a message's text that is looked for as a whole, at least."""
 
 _ANCHOR = RUN_CHARS // 2
+_LEAST_READ = 6
+_CODED = r"[A-Za-z0-9+/_-]{10,}={0,2}"
+"""A word that may be one of another alphabet."""
+_AS_BASE64 = str.maketrans("-_", "+/")
 _TEXTS = frozenset({"content", "data", "input", "prompt", "text"})
 _WORD = r"[\u2e80-\uffef]|[^\W_\u2e80-\uffef]+"
 """A run of letters and digits; where words are not set apart, one character is one."""
@@ -53,8 +61,9 @@ def without_request(
             found += (text for text in _strings(_read(native)) if text not in known)
     except UNREADABLE:
         return ""
-    said = _Said(words)
-    said.cut_runs(_bare("".join(text for _, text in found)))
+    request = _bare("".join(text for _, text in found))
+    said = _Said(_without_coded(words, request))
+    said.cut_runs(request)
     said.cut_wholes({_bare(text) for name, text in found if name in _TEXTS and len(text) < _LONG})
     return said.left()
 
@@ -124,6 +133,36 @@ class _Said:
         self._theirs[first:end] = [True] * (end - first)
 
 
+def _without_coded(words: str, request: str) -> str:
+    """Cut out what stands for a piece of the request in base64 or in hexadecimal digits."""
+
+    def judged(found: re.Match[str]) -> str:
+        readings = map(_bare, _readings(found[0]))
+        return "…" if any(_holds(request, each) for each in readings) else found[0]
+
+    return re.sub(_CODED, judged, words)
+
+
+def _readings(coded: str) -> Iterator[str]:
+    """Read a word of another alphabet from each place where a whole letter of it may begin."""
+    sextets = coded.rstrip("=").translate(_AS_BASE64)
+    for first in range(4):
+        part = sextets[first:]
+        part = part[:-1] if len(part) % 4 == 1 else part
+        yield b64decode(part + "=" * (-len(part) % 4)).decode(errors="ignore")
+    if re.fullmatch(r"[0-9a-fA-F]+", coded):
+        for first in range(2):
+            part = coded[first:]
+            yield bytes.fromhex(part[: len(part) // 2 * 2]).decode(errors="ignore")
+
+
+def _holds(request: str, read: str) -> bool:
+    """Say whether what was read is no accident: all of a short text, or a part of a longer one."""
+    if len(read) < _ANCHOR:
+        return len(read) >= _LEAST_READ and read in request
+    return any(read[at : at + _ANCHOR] in request for at in range(len(read) - _ANCHOR + 1))
+
+
 def _strings(told: list[tuple[str, object]]) -> Iterator[tuple[str, str]]:
     """List every text of some fields, names of members too, each with the member's name or none."""
     todo = told[::-1]
@@ -144,7 +183,8 @@ def _commas(raw: Raw) -> int:
 
 
 def _plain(text: str) -> str:
-    """Undo escapes that are left, however often the text was quoted."""
+    """Undo escapes that are left, however often the text was quoted; those of addresses, too."""
+    text = unescape(unquote(text))
     return re.sub(_BLANK, " ", re.sub(_CODE, lambda code: chr(int(code[1], 16)), text))
 
 

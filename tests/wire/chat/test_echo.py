@@ -1,6 +1,8 @@
 """What an upstream repeats of a request is in none of its words that we log."""
 
 import json
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote
 
 import pytest
 from msgspec import Raw
@@ -36,6 +38,14 @@ ECHOES = {
     "other_blanks": "  ".join(PROMPT.split()),
     "as_a_list": str([{"role": "user", "content": PROMPT}]),
     "of_a_tool": WISH,
+    "for_an_address": quote(PROMPT),
+    "for_a_page": "".join(f"&#{ord(each)};" for each in PROMPT),
+    "in_base64": b64encode(PROMPT.encode()).decode(),
+    "in_base64_for_an_address": urlsafe_b64encode(PROMPT.encode()).decode().rstrip("="),
+    "in_base64_cut_off": b64encode(PROMPT.encode()).decode()[:50],
+    "in_base64_without_its_beginning": b64encode(PROMPT.encode()).decode()[9:],
+    "in_hexadecimal": PROMPT.encode().hex(),
+    "in_hexadecimal_without_its_beginning": PROMPT.encode().hex().upper()[7:],
     "words_of_a_tool": WISH.upper()[6:40],
 }
 
@@ -67,9 +77,16 @@ def test_a_short_prompt_is_cut_out_as_a_whole(prompt: str) -> None:
     assert without_request(f"bad: x{prompt}", fields(prompt)) == f"bad: x{prompt}", "another word"
 
 
+@pytest.mark.parametrize("secret", ["hunter2", "Who is she?"])
+def test_a_short_prompt_is_cut_out_in_other_letters_too(secret: str) -> None:
+    for coded in (b64encode(secret.encode()).decode(), secret.encode().hex()):
+        assert without_request(f"bad: {coded} or so", fields(secret)) == "bad: … or so"
+
+
 @pytest.mark.parametrize(
     "words",
     [
+        "request id req_011CSHoEeqs5C35K2UUqR7Fy, deployment 9f86d081884c7d659a2feaa0c55ad015",
         "the model org/some-model-of-a-long-name-4bit does not exist",
         "This model's maximum context length is 8192 tokens; your messages have 9000",
         "messages.0.role: Input should be 'system', 'user', 'assistant' or 'tool'",
