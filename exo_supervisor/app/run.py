@@ -29,8 +29,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 FAILED = 1
 FILES = 65_536
 """File descriptors that we ask for: every client and every target takes one."""
-YOUNG = 20_000
-"""New objects between two looks of the collector: a request makes hundreds, and few cycles."""
+YOUNG = 5_000
+"""New objects between two looks of the collector: a connection leaves a few, a request none."""
 LAST_LINES = 2.0
 """Seconds that the log's last lines have to get out, and the last spans."""
 

@@ -43,8 +43,8 @@ class Attempt:
     __slots__ = (
         "_allowances", "_call", "_error", "_gathers", "_head_by", "_local_cost", "_looked_at",
         "_owner", "_pressure", "_progress", "_progressed", "_request", "_vouched", "began",
-        "committed", "energy", "head_after", "lived_at", "over", "reading", "start", "tail",
-        "ttft",
+        "committed", "connected", "energy", "given", "head_after", "lived_at", "over", "reading",
+        "start", "tail", "ttft",
     )  # fmt: skip
 
     def __init__(self, owner: "Exchange", start: StartAttempt) -> None:
@@ -54,6 +54,10 @@ class Attempt:
         self._head_by = self._progress.head_by()
         self._call: Call | None = None
         self._request: Call | None = None
+        self.given = 0
+        """Bytes that the target was given of the request, known once it was let go."""
+        self.connected: float | None = None
+        """Seconds that a new connection took, where it got one; known as late."""
         self._error: ErrorAnswer | None = None
         self.reading: Reader | None = None
         self.head_after: float | None = None
@@ -77,10 +81,6 @@ class Attempt:
         self._progressed = 0
         self._looked_at = -inf
 
-    def connected(self) -> float | None:
-        """Tell how many seconds a new connection took, where it got one."""
-        return None if self._request is None else self._request.connected
-
     def silence(self, now: float) -> float:
         """Tell how long its longest silence was, where that is worth a word."""
         if not self._progress.moved and not self._stops_reading():
@@ -97,11 +97,6 @@ class Attempt:
     def sent(self, call: Call) -> None:
         """Take in that the request is on its way."""
         self._call = self._request = call
-
-    @property
-    def given(self) -> int:
-        """Bytes that the target was given of the request."""
-        return 0 if self._request is None else self._request.sent
 
     def read_meter(self) -> int | None:
         """Return what its energy cost, which ends with the first look."""
@@ -148,8 +143,11 @@ class Attempt:
                 call.leave()
             else:
                 call.close()
+        if (request := self._request) is not None:  # nothing more of it goes out
+            self.given, self.connected = request.sent, request.connected
+            self._request = None  # it knows us: both would be left to the garbage collector
         leaves = self.start.generation is None and not self.start.local
-        if leaves and self.given:  # what it cost is known once nothing more of it goes out
+        if leaves and self.given:
             self._owner.record.leave(self.start.target, self.given)
         if self._pressure is not None:
             self._pressure.close()

@@ -202,8 +202,8 @@ class Exchange:
             attempt.let_go(whole=False)
             self._failed(attempt, failure or Failure(Fault.EMPTY))
             return
-        self._tell_of(attempt, SERVED)
         attempt.let_go(whole=not reading.enough)
+        self._tell_of(attempt, SERVED)
         if not self.streams:
             self.response.send_whole(reading.result(), attempt.served())
         else:
@@ -313,9 +313,9 @@ class Exchange:
         try:
             if attempt is not None and not attempt.over:
                 self._note(attempt)
+                attempt.let_go(whole=False)
                 self._tell_of(attempt, Failure(Fault.CLIENT_LEFT))
                 tokens, cost = usage.tokens_of(self.tried[-1]), self.tried[-1].cost
-                attempt.let_go(whole=False)
             self.ask(RequestEnded(request=self.request, tokens=tokens, cost=cost))
         except BrokenMachineError:
             pass  # this process is ending, and everything with it

@@ -200,9 +200,10 @@ class Reception:
         self._receive_no_more()
         if self._sender is not None:
             ingress.gate.bodies.close(self._sender)
+        exchange, self.exchange, self._sender = self.exchange, None, None
+        # Both know us: who held on to them would wait for the garbage collector.
         record.status = self.response.status
         record.duration = in_micros(ingress.context.clock() - self.began)
-        exchange = self.exchange
         if exchange is None:
             ingress.done(RequestDone(record))
             return

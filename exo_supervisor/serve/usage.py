@@ -59,7 +59,7 @@ def attempt_done(
         _cost(used, context, start.target, start.model) if used and is_paid else None,
         start.attempt, reading and reading.response_id, told.reported_cost, estimated,
         attempt.read_meter(), _saved(used, failure.fault, start, context), start.choice,
-        attempt.connected(), attempt.silence(now),
+        attempt.connected, attempt.silence(now),
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """A request does as the core says, ends exactly once, and gives everything back."""
 
+import gc
 import json
 from collections.abc import Callable
 from functools import partial
@@ -24,9 +25,13 @@ from exo_supervisor.core.events import (
 from exo_supervisor.core.names import Address, Generation, ModelId, RequestId
 from exo_supervisor.core.outcomes import Failure, Fault, Refusal, RefusedAs
 from exo_supervisor.core.policy import DEFAULT_CLIENT
+from exo_supervisor.core.requests.bodies import Sender
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
+from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.error_answer import ErrorAnswer
+from exo_supervisor.serve.exchange import Exchange
 from exo_supervisor.serve.reception import Reception
+from exo_supervisor.serve.response import Response
 from exo_supervisor.views.booked import Reservation
 from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.openai.framing import KEEP_ALIVE
@@ -665,3 +670,31 @@ def test_a_malformed_trace_is_no_error() -> None:
     house.loop.run(1.0)
     assert b"trace" not in house.target.calls[0].head
     assert (house.done[0].trace, house.done[0].line.outcome) == (None, "success")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [([text("a") + STOP + DONE], "success"), ([text("a") + ERROR], "failure"), ([], "abandoned")],
+)
+def test_a_request_that_is_over_leaves_nothing_to_the_garbage_collector(
+    said: list[bytes], outcome: str, *, stream: bool
+) -> None:
+    """It would hold on to thousands of them, and to all that they hold."""
+    house = House(start)
+    house.target.steps = [[HEAD, *((0.0, each) for each in said)]]
+    gc.collect()
+    gc.disable()
+    try:
+        client = house.chat(stream=stream)
+        house.loop.run(1.0)
+        if client.handler is not None:
+            client.handler.gone()
+        client.handler = None
+        house.target.calls.clear()
+        kinds = (Reception, Exchange, Attempt, Sender, Response)
+        left = [type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds)]
+    finally:
+        gc.enable()
+    assert [record.outcome for record in house.records] == [outcome]
+    assert left == []

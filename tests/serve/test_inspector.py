@@ -220,10 +220,10 @@ def test_at_its_end_nothing_is_left(when: str) -> None:
     if when == "running":
         house.target.steps = [[(0.0, (200, SSE)), (0.0, text("Hi")), (5.0, STOP + DONE)]]
     client = house.chat(messages=[{"role": "user", "content": "w" * 5000}])
+    tap = house.exchange(client).tap
     house.loop.run(1.0)
     runs = inspected(house)
     assert runs.used > 5000
-    tap = house.exchange(client).tap
     assert tap is not None
     bodies = [tap.asked, *(each.body for each in tap.sent), tap.answer]
     gone = [weakref.ref(body) for body in bodies]
