@@ -14,7 +14,7 @@ from anyio import to_thread
 from exo_supervisor.config.schema import Config, PriceRow, Provider
 from exo_supervisor.config.shipped_prices import CURRENCY, FILE, read_book
 from exo_supervisor.core.books.amount import pico_of
-from exo_supervisor.core.books.book import Dated, Match, Priced, Prices
+from exo_supervisor.core.books.book import Book, Dated, Match, Priced, Prices
 from exo_supervisor.core.books.price import Price
 from exo_supervisor.core.names import ModelId
 from exo_supervisor.fleet_io.provider_models import TakePrices
@@ -25,20 +25,27 @@ _MILLION = 10**6
 
 
 class PriceBook:
-    """A service that reads the book in a thread, and is done."""
+    """A service that reads what a house can need of the book, in a thread, and is done."""
 
     name = "price_book"
 
-    def __init__(self, prices: Prices, content: Callable[[], bytes] = FILE.read_bytes) -> None:
-        self._prices, self._content = prices, content
+    def __init__(
+        self, prices: Prices, config: Config, content: Callable[[], bytes] = FILE.read_bytes
+    ) -> None:
+        self._prices, self._config, self._content = prices, config, content
 
     async def run(self) -> None:
         """Read the book, and have its prices hold from then on."""
         try:
-            self._prices.update(await to_thread.run_sync(lambda: read_book(self._content())))
+            self._prices.update(await to_thread.run_sync(self._read))
         except (OSError, msgspec.DecodeError) as fault:
             # A price that nobody knows is not 0: budgets refuse what costs an unknown sum.
             log.warning("price_book_refused", file=str(FILE), why=str(fault))
+
+    def _read(self) -> Book:
+        urls = [each.base_url for each in self._config.providers]
+        reference = reference_of(self._config)
+        return read_book(self._content()).part(urls, () if reference is None else reference[:1])
 
 
 def needs_book(config: Config) -> bool:

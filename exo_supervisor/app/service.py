@@ -150,7 +150,8 @@ async def _books(
     given: Given, machine: Machine, conductor: Conductor, records: Records
 ) -> list[Service]:
     """Bring the price book; where there is a budget before anybody is served, and what is spent."""
-    book = [PriceBook(machine.tables.prices)] if needs_book(given.config) else []
+    needed = needs_book(given.config)
+    book = [PriceBook(machine.tables.prices, given.config)] if needed else []
     if not machine.tables.budgets.active:
         return [*book]
     for each in book:

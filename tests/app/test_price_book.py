@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from exo_supervisor.app.price_book import PriceBook, list_of, needs_book, own_prices
 from exo_supervisor.config.read import read
+from exo_supervisor.config.schema import Config
 from exo_supervisor.config.shipped_prices import read_book
 from exo_supervisor.core.books.book import Book, Dated, Match, Priced, Prices, Seller
 from exo_supervisor.core.books.price import Price
@@ -20,6 +21,12 @@ TEXT = (
     '[[price]]\nprovider = "or"\nmodel = "mine"\ninput = 1\noutput = 2\n'
 )
 LISTED = Price(input=7, output=7)
+
+
+def a_config(reference: str = "") -> Config:
+    text = '[[provider]]\nname = "c"\nbase_url = "https://api.anthropic.com"\n'
+    text += f'[ledger]\nreference = "{reference}"\n'
+    return read(text, file="f.toml", environ={}).config
 
 
 def prices_of(text: str = TEXT) -> tuple[Prices, object]:
@@ -71,7 +78,7 @@ def test_a_book_with_what_is_no_price_is_refused(price: object) -> None:
 async def test_a_torn_book_is_told_of_and_knows_no_price(content: bytes) -> None:
     prices = Prices({"c": "https://c"}, {})
     with capture_logs() as lines:
-        await PriceBook(prices, lambda: content).run()
+        await PriceBook(prices, a_config(), lambda: content).run()
     assert [(each["event"], each["log_level"]) for each in lines] == [
         ("price_book_refused", "warning")
     ]
@@ -83,11 +90,19 @@ async def test_a_book_that_is_gone_is_told_of() -> None:
         raise FileNotFoundError(2, "gone")
 
     with capture_logs() as lines:
-        await PriceBook(Prices({}, {}), gone).run()
+        await PriceBook(Prices({}, {}), a_config(), gone).run()
     assert "gone" in cast("str", lines[0]["why"])
 
 
-async def test_the_shipped_book_is_read() -> None:
-    prices = Prices({"c": "https://api.anthropic.com"}, {})
-    await PriceBook(prices).run()
-    assert prices.of("c", "claude-3-opus", DAY)
+@pytest.mark.parametrize(
+    ("provider", "reference", "model"),
+    [("c", "", "claude-3-opus"), ("openai", "openai/gpt-4o", "gpt-4o")],
+)
+async def test_of_the_shipped_book_is_kept_what_a_house_can_ask_for(
+    provider: str, reference: str, model: str
+) -> None:
+    config = a_config(reference)
+    prices = own_prices(config)
+    await PriceBook(prices, config).run()
+    assert prices.of(provider, model, DAY)
+    assert prices.of("groq", "llama-3.3-70b-versatile", DAY) is None

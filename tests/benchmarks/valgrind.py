@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.benchmarks.processes import ROOT, BenchmarkError, tail
+from tests.benchmarks.processes import ROOT, BenchmarkError, accepts, tail
 
 TURNS = 4
 _STARTS_WITHIN, _STOPS_WITHIN = 60.0, 20.0
@@ -100,7 +100,7 @@ async def counted(
 
 async def _listening(process: asyncio.subprocess.Process, socket: Path, log: Path) -> None:
     async with asyncio.timeout(_STARTS_WITHIN):
-        while not _is_there(socket):
+        while not accepts(str(socket)):
             if process.returncode is not None:
                 raise BenchmarkError(f"it ended: {tail(log)}")
             await asyncio.sleep(0.1)
@@ -113,7 +113,3 @@ async def _warm(socket: Path) -> None:
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         await reader.read()
         writer.close()
-
-
-def _is_there(socket: Path) -> bool:
-    return socket.exists()

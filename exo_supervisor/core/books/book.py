@@ -1,10 +1,10 @@
 """Which price holds: the user's own first, then the shipped book, by provider, model and day."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from exo_supervisor.core.books.price import Price
 from exo_supervisor.core.bounded import Bounded
@@ -69,6 +69,15 @@ class Book(Struct, frozen=True):
     source: str
     date: str
     sellers: dict[str, Seller] = field(default_factory=dict[str, Seller])
+
+    def part(self, urls: Collection[str], names: Container[str]) -> "Book":
+        """Leave out who is neither at one of these URLs nor of these names: nearly all."""
+        kept = {
+            name: seller
+            for name, seller in self.sellers.items()
+            if name in names or any(re.match(seller.url, url) for url in urls)
+        }
+        return structs.replace(self, sellers=kept)
 
 
 NO_BOOK = Book("", "")

@@ -70,6 +70,13 @@ def test_a_book_that_is_read_late_tells_what_was_not_known() -> None:
     assert prices.of("c", "m", "2026-01-01") == DEAR
 
 
+def test_a_part_of_a_book_has_whom_it_is_asked_for_by_url_or_by_name() -> None:
+    sellers = {name: Seller(f"https://{name}\\.example", ()) for name in "abc"}
+    book = Book("s", "2026-01-01", sellers)
+    assert list(book.part(["http://x", "https://b.example/v1"], {"c"}).sellers) == ["b", "c"]
+    assert book.part([], ()) == Book("s", "2026-01-01")
+
+
 def test_a_book_reads_back_as_it_was_written() -> None:
     book = a_book(priced("m", DEAR, since="2026-01-01"))
     assert msgspec.json.decode(msgspec.json.encode(book), type=Book) == book
