@@ -6,14 +6,15 @@ from msgspec import Struct
 
 from exo_supervisor.http.client import Client
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
+from exo_supervisor.http.headers import Headers
 from exo_supervisor.http.url import Proxy
 
 
 class WholeAnswer(Struct, frozen=True, gc=False):
-    """One answer; names of headers are in lower case."""
+    """One answer."""
 
     status: int
-    headers: dict[str, str]
+    headers: Headers
     body: bytes
 
 
@@ -59,11 +60,11 @@ class _Whole:
     def __init__(self, limit: int) -> None:
         self.done: asyncio.Future[WholeAnswer] = asyncio.get_running_loop().create_future()
         self._status: int  # set, as its headers are, by the head, which comes first
-        self._headers: dict[str, str]
+        self._headers: Headers
         self._parts: list[bytes] = []
         self._room = limit
 
-    def head(self, status: int, headers: dict[str, str]) -> None:
+    def head(self, status: int, headers: Headers) -> None:
         self._status, self._headers = status, headers
 
     def data(self, data: bytes) -> None:

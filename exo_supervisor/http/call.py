@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from exo_supervisor.http.connection import Connection
 from exo_supervisor.http.faults import HttpError
+from exo_supervisor.http.headers import Headers
 from exo_supervisor.http.url import Origin, Proxy
 
 Key = tuple[Origin, Proxy | None]
@@ -16,8 +17,8 @@ Key = tuple[Origin, Proxy | None]
 class Listener(Protocol):
     """Who waits for an answer: a head, then data, then one end or one loss; nothing after it."""
 
-    def head(self, status: int, headers: dict[str, str]) -> None:
-        """Take the head in; names are in lower case, and of a repeated one the last is left."""
+    def head(self, status: int, headers: Headers) -> None:
+        """Take the head in."""
 
     def data(self, data: bytes) -> None:
         """Take in what one read brought of the body; it is not empty."""

@@ -58,8 +58,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_at_end", "_at_rest", "_headed", "_leaving", "_left_bytes", "_look", "_paused", "_reader",
-        "_resend", "_transport", "_unsent", "_writable", "call", "heard", "idle_since", "key",
-        "requests", "state",
+        "_resend", "_transport", "_unsent", "_writable", "call", "idle_since", "key", "requests",
+        "state",
     )  # fmt: skip
 
     def __init__(
@@ -72,8 +72,6 @@ class Connection(asyncio.Protocol):
         self.key = key
         self.state = _IDLE
         self.requests = 0
-        self.heard: bool
-        """Whether a byte came for the request that runs, or ran last."""
         self.idle_since: float  # set by the pool, as it comes to rest
         self._at_rest, self._at_end, self._resend = at_rest, at_end, resend
         self._transport: asyncio.Transport | None = None
@@ -102,12 +100,12 @@ class Connection(asyncio.Protocol):
         if self.state is not _IDLE and self.state is not _CLOSED:
             raise RuntimeError(f"{self} has an answer to bring first")
         self.call, call.connection = call, self
-        self.heard = self._headed = False
+        self._headed = False
+        self._reader.reset()
         if self._transport is None:
             self._lose(NetworkFault.RESET)
             return
         self.requests += 1
-        self._reader.reset()
         body = call.body
         if len(body) <= PART:
             self.state = _READING
@@ -173,27 +171,23 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came and tell of it."""
-        if self.state is _IDLE or self.state is _CLOSED:
+        if self.call is None and self.state is not _LEAVING:  # nothing was asked
             self._shut()
             return
-        self.heard = True
         reader = self._reader
         reader.feed(data)
         if not self._headed and reader.status:
             self._headed = True
             if self.call is not None:
                 self.call.listener.head(reader.status, reader.headers)
-        got = reader.got
-        if got:  # told in one piece
-            body = got[0] if len(got) == 1 else b"".join(got)
-            got.clear()
+        if reader.got:
+            body = b"".join(reader.got)  # told in one piece
+            reader.got.clear()
             if self.call is not None:
                 self.call.listener.data(body)
             else:
                 self._pass_over(body)
-        if reader.outcome is _BROKEN:
-            self._lose(NetworkFault.PAYLOAD)
-        elif reader.outcome is not _UNDER_WAY:
+        if reader.outcome is not _UNDER_WAY:
             self._complete_answer(reader.outcome)
         if len(data) >= LARGE_READ:
             self._read_on_next_turn()
@@ -255,6 +249,9 @@ class Connection(asyncio.Protocol):
 
     def _complete_answer(self, outcome: Outcome) -> None:
         """Be at rest, if all was sent and nothing is doubtful; then tell of the end."""
+        if outcome is _BROKEN:
+            self._lose(NetworkFault.PAYLOAD)
+            return
         call, self.call = self.call, None
         if outcome is Outcome.WHOLE and self.state is not _CLOSED and not self._unsent:
             if self.state is _LEAVING:
@@ -271,7 +268,8 @@ class Connection(asyncio.Protocol):
     def _lose(self, fault: NetworkFault, detail: str = "") -> None:
         """Fail the call, unless it was lost on a connection that had been dead before."""
         call = self.call
-        if call is not None and self.requests > 1 and not self.heard and fault in _FORGOTTEN:
+        was_dead = self.requests > 1 and not self._reader.begun and fault in _FORGOTTEN
+        if call is not None and was_dead:
             self.close()
             self._resend(call)
         else:

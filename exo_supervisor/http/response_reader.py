@@ -9,14 +9,12 @@ from typing import Final
 
 import httptools
 
+from exo_supervisor.http.headers import Headers
+
 MAX_HEAD_BYTES: Final = 65_536
 """Bytes of a head, of trailers, and of what chunks say beside their data."""
 MAX_INTERIM: Final = 32
 """Interim heads (RFC 9110, section 15.2) before an answer's own; a hint or two is usual."""
-MAX_NAMES: Final = 256
-"""Names of headers that are kept as text: servers say the same few again and again."""
-MAX_NAME_BYTES: Final = 64
-_names: dict[bytes, str] = {}
 _CONTINUE, _SWITCHING, _FINAL = 100, 101, 200
 
 
@@ -40,31 +38,34 @@ class ResponseReader:
     """`feed` it; then `outcome`, `status`, `headers` and `got` say what there is of an answer."""
 
     __slots__ = (
-        "_fields", "_interim", "_overhead", "_parser", "got", "headers", "on_body", "on_header",
-        "outcome", "status",
+        "_at", "_head", "_interim", "_overhead", "_parser", "got", "headers", "on_body", "outcome",
+        "status",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.headers: dict[str, str] = {}
-        """Of a repeated one the last is left."""
+        self.headers = Headers()
         self.got: list[bytes] = []
         """What came of the body; whoever takes it clears it."""
-        self._fields: dict[bytes, bytes] = {}
-        self.on_header = self._fields.__setitem__  # httptools calls these two: no frame of ours
-        self.on_body = self.got.append
+        self.on_body = self.got.append  # httptools calls it: no frame of ours
         self._parser = httptools.HttpResponseParser(self)
         self.reset()
 
     def reset(self) -> None:
         """Forget the last answer: nothing of it may speak for the next."""
-        self.status = self._interim = self._overhead = 0
+        self.status = self._interim = self._overhead = self._at = 0
+        self._head = b""
         self.outcome = _UNDER_WAY
-        if self._fields:  # trailers
-            self._fields.clear()
+
+    @property
+    def begun(self) -> bool:
+        """Whether any byte came since."""
+        return bool(self._overhead or self._interim or self.status)
 
     def feed(self, data: bytes) -> None:
         """Take in what came: `BROKEN` is what is no answer, or says too much beside its body."""
         self._overhead += len(data)
+        if not self.status:
+            self._head += data
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -73,7 +74,7 @@ class ResponseReader:
             return
         if self.got:
             self._overhead = 0
-        if self._overhead > MAX_HEAD_BYTES:
+        elif self._overhead > MAX_HEAD_BYTES:
             self.outcome = Outcome.BROKEN
 
     def ends_with_connection(self) -> bool:
@@ -91,40 +92,23 @@ class ResponseReader:
 
     def on_headers_complete(self) -> None:
         """Take a head in, and pass over an interim one."""
-        status, fields = self._parser.get_status_code(), self._fields
-        # What one read brought may be the body for the most part.
-        if self._overhead > MAX_HEAD_BYTES and _size(fields) > MAX_HEAD_BYTES:
+        status, head = self._parser.get_status_code(), self._head
+        begin = head.find(b"HTTP/", self._at)  # empty lines may stand before it
+        end = head.find(b"\r\n\r\n", begin)
+        if end - begin > MAX_HEAD_BYTES:
             raise _UnwantedError
         self._overhead = 0
         if status >= _FINAL:
-            self.status = status
-            self.headers = _read_fields(fields)
+            self.status, self._head = status, b""
+            self.headers = Headers(head[begin:end])
         else:
+            self._at = end + 4
             self._interim += 1
             if status < _CONTINUE or status == _SWITCHING or self._interim > MAX_INTERIM:
                 raise _UnwantedError
-        fields.clear()  # trailers may follow, and are nobody's headers
 
     def on_message_complete(self) -> None:
         """Take in that an answer is whole; interim heads are complete, too."""
         if self.status:
             kept = self._parser.should_keep_alive()
             self.outcome = Outcome.WHOLE if kept else Outcome.LAST
-
-
-def _size(fields: dict[bytes, bytes]) -> int:
-    return sum(len(name) + len(value) for name, value in fields.items())
-
-
-def _read_fields(fields: dict[bytes, bytes]) -> dict[str, str]:
-    return {
-        _names.get(name) or _read_name(name): value.decode("latin-1")
-        for name, value in fields.items()
-    }
-
-
-def _read_name(name: bytes) -> str:
-    text = name.lower().decode("latin-1")
-    if len(_names) < MAX_NAMES and len(name) <= MAX_NAME_BYTES:
-        _names[name] = text
-    return text

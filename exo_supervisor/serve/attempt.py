@@ -10,7 +10,7 @@ answer, the target is not read either, and none of its timers runs.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from math import inf
 from typing import TYPE_CHECKING
@@ -155,7 +155,7 @@ class Attempt:
     # ---------------------------------------------------------------- what the target sends
 
     @guarded
-    def head(self, status: int, headers: dict[str, str]) -> None:
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
         """Read on what is worth it, and of anything else why."""
         now = self._owner.now()
         self.head_after = now - self.began

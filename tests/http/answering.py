@@ -1,6 +1,7 @@
 """An answer that is waited for: what a connection calls back with, kept until it is read."""
 
 import asyncio
+from collections.abc import Mapping
 
 from exo_supervisor.http.call import Call
 from exo_supervisor.http.client import Client
@@ -49,7 +50,7 @@ class Answer:
 
     def __init__(self) -> None:
         self.status = 0
-        self.headers: dict[str, str] = {}
+        self.headers: Mapping[str, str] = {}
         self.call: Call | None = None
         self._parts: list[bytes] = []
         self._size = 0
@@ -59,7 +60,7 @@ class Answer:
 
     # ---------------------------------------------------------------- what the connection calls
 
-    def head(self, status: int, headers: dict[str, str]) -> None:
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the head in."""
         self.status, self.headers = status, headers
         self._wake()

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -82,7 +82,7 @@ class Heard:
     def __init__(self, during: Callable[[str], None] = lambda _: None) -> None:
         self.calls: list[str] = []
         self.status = 0
-        self.headers: dict[str, str] = {}
+        self.headers: Mapping[str, str] = {}
         self.body = b""
         self.error: HttpError | None = None
         self._during = during
@@ -93,7 +93,7 @@ class Heard:
         fault = None if self.error is None else (self.error.fault, self.error.stage)
         return self.status, self.headers, self.body, self.calls[-1:] == ["end"], fault
 
-    def head(self, status: int, headers: dict[str, str]) -> None:
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
         self.status, self.headers = status, headers
         self._call("head")
 

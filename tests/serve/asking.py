@@ -1,6 +1,7 @@
 """A target that is asked over a real connection, and awaited."""
 
 import asyncio
+from collections.abc import Mapping
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.http.faults import HttpError
@@ -22,10 +23,12 @@ class Opened:
     """An answer whose head was good."""
 
     def __init__(self) -> None:
-        self.said: asyncio.Queue[tuple[int, dict[str, str]] | bytes | HttpError] = asyncio.Queue()
+        self.said: asyncio.Queue[tuple[int, Mapping[str, str]] | bytes | HttpError] = (
+            asyncio.Queue()
+        )
         self.call: Call | None = None
 
-    def head(self, status: int, headers: dict[str, str]) -> None:
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
         self.said.put_nowait((status, headers))
 
     def data(self, data: bytes) -> None:

@@ -1,5 +1,7 @@
 """An attempt is sent with the key that holds when it begins."""
 
+from collections.abc import Mapping
+
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.names import ModelId, ProviderName, RequestId
 from exo_supervisor.core.policy import ANY_TIMERS, Policy
@@ -45,7 +47,7 @@ class Wire:
 class Deaf:
     """Hears of no answer."""
 
-    def head(self, status: int, headers: dict[str, str]) -> None: ...
+    def head(self, status: int, headers: Mapping[str, str]) -> None: ...
     def data(self, data: bytes) -> None: ...
     def end(self) -> None: ...
     def lost(self, error: HttpError) -> None: ...
