@@ -43,7 +43,7 @@ def egress(body: Fields, stream: TextIO) -> str:
         named = [w(each.get(key)) for key in ("day", "provider", "client")]
         numbers = [number(count(each.get(key)), stream) for key in ("requests", "bytes")]
         rows.append([*named, *numbers])
-    return f"{left(body, stream)}\n{table(rows, stream)}"
+    return f"{left(body, stream)}\n{table(rows, stream)}\nDays are those of budget.time_zone."
 
 
 def left(sums: Fields, stream: TextIO) -> str:

@@ -4,12 +4,12 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from exo_supervisor.cli.errors import misuse
+from exo_supervisor.cli.errors import USAGE, VerbError, misuse
 from exo_supervisor.cli.http import fetch
 from exo_supervisor.cli.json_view import parse_object, texts
 from exo_supervisor.cli.json_view import word as w
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.term import WIDTH, number, raw, remark, say, table, wrapped, write
+from exo_supervisor.cli.term import WIDTH, clean, number, raw, remark, say, table, wrapped, write
 from exo_supervisor.client.json_object import Fields, count, fields, objects
 
 _TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens")
@@ -36,7 +36,7 @@ def ledger(arguments: Arguments) -> int:
     asked = {"by": arguments.by or "day", "since": arguments.since, "until": arguments.until}
     asked["currency"] = arguments.currency
     query = urlencode({name: said for name, said in asked.items() if said})
-    body = fetch(arguments, f"/supervisor/ledger?{query}")
+    body = _fetch(arguments, f"/supervisor/ledger?{query}")
     if arguments.json:
         raw(body)
         return 0
@@ -52,6 +52,21 @@ def ledger(arguments: Arguments) -> int:
     if aside := texts(told.get("aside")):
         remark(f"warning: an earlier ledger was torn, and its rows are not in this: {aside[0]}")
     return 0
+
+
+def _fetch(arguments: Arguments, path: str) -> bytes:
+    """Fetch the sums; what the service does not understand was said wrongly on the command line."""
+    try:
+        return fetch(arguments, path)
+    except VerbError as error:
+        if b'"bad_value"' not in error.body:
+            raise
+        said = (arguments.since, arguments.until, arguments.currency)
+        got = ", ".join(f"`{clean(each)}`" for each in said if each)
+        text = f"{error.message}, got {got}"
+        raise VerbError(
+            text, hint="exo-supervisor ledger --since 30d", exit_code=USAGE, body=error.body
+        ) from None
 
 
 def _write_csv(rows: Sequence[Fields]) -> None:

@@ -85,6 +85,11 @@ LEADS = {
     **dict.fromkeys(("list", "ls", "tags"), "models"),
     **dict.fromkeys(("info", "health", "ps"), "status"),
     **dict.fromkeys(("doctor", "validate", "test"), "check"),
+    **dict.fromkeys(("budget", "budgets"), "status"),
+    **dict.fromkeys(("cost", "costs", "spend", "spending", "usage", "bill", "price"), "ledger"),
+    **dict.fromkeys(("explain", "trace", "requests", "shifts"), "why"),
+    **dict.fromkeys(("ui", "web", "dashboard"), "hud"),
+    **dict.fromkeys(("events", "watch", "monitor"), "top"),
 }
 """What people type who come from elsewhere, and which verb does it here."""
 _STOP = ("it ends by a signal, once its answers have ended", "kill %1")

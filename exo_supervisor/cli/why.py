@@ -40,7 +40,21 @@ def why(arguments: Arguments) -> int:
         except VerbError as error:
             if not _is_missing(error) or _is_whole(name):
                 raise
-    return show(arguments, f"/supervisor/models/{path}", lambda body: story.model(body, sys.stdout))
+        return _model(arguments, path, f"{name} is no request of the last 1,000")
+    return _model(arguments, path, "")
+
+
+def _model(arguments: Arguments, path: str, no_request: str) -> int:
+    """Tell where a request for a model would go; `no_request` says that the name means no other."""
+    try:
+        return show(
+            arguments, f"/supervisor/models/{path}", lambda body: story.model(body, sys.stdout)
+        )
+    except VerbError as error:
+        if not no_request or b'"model_not_found"' not in error.body:
+            raise
+        text = f"{no_request}, and no model"
+        raise VerbError(text, hint=_LAST, body=error.body) from None
 
 
 def _request(arguments: Arguments, name: str) -> int:

@@ -5,19 +5,21 @@ import { brief, bytes, count, money, plural } from "./format.js";
 import { sign } from "./shapes.js";
 
 export function books(feed) {
-  const today = new Date().toISOString().slice(0, 10);
+  const { config } = feed.views.config ?? {};
+  const zone = config?.budget?.time_zone ?? "UTC";
+  const today = new Intl.DateTimeFormat("en-CA", { timeZone: zone }).format(new Date());
   const left = (feed.views.egress?.days ?? []).filter((row) => row.day === today);
   const size = feed.now?.today?.egress_bytes ?? left.reduce((sum, row) => sum + row.bytes, 0);
   const sent = feed.now?.today?.to_cloud ?? left.reduce((sum, row) => sum + row.requests, 0);
   const { ledger } = feed.views;
-  const { config } = feed.views.config ?? {};
+  const day = zone === "UTC" ? "" : ", in UTC's day";
   const of = (name) => ledger && money(ledger.total[name], ledger.currency);
   return html`
     <h2 id="books-title">Today</h2>
     <dl class="figures">
-      ${figure("Spent", of("cost"), "to clouds")}
+      ${figure("Spent", of("cost"), `to clouds${day}`)}
       ${figure("Saved", of("saved"), config?.ledger?.reference ? `against ${brief(config.ledger.reference.split("/").at(-1), 26)}` : "no reference model is set")}
-      ${figure("Energy", of("local_cost"), "of Exo's answers")}
+      ${figure("Energy", of("local_cost"), `of Exo's answers${day}`)}
       ${figure("Left the house", bytes(size), plural(sent, "request"))}
     </dl>
     ${budgets(feed.views.status?.budgets ?? [])}

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from exo_supervisor.cli.errors import USAGE
 from exo_supervisor.views.booked import Sum, Sums
-from tests.cli.conftest import Service
+from tests.cli.conftest import Service, whole
 
 pytestmark = pytest.mark.real_time
 Out = pytest.CaptureFixture[str]
@@ -67,6 +68,25 @@ def test_money_of_another_currency_is_named_and_can_be_asked_for(
     assert capsys.readouterr().out == f"Nothing is booked of that time. {others}"
     service.says(f"{ASKED}&currency=CHF", body(("2026-11-22", plain)))
     assert service.main("ledger", "--currency", "CHF") == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "query", "got"),
+    [
+        (("--since", "tomorrow"), "since=tomorrow", "`tomorrow`"),
+        (("--currency", "euro"), "currency=euro", "`euro`"),
+        (("--since", "1d", "--until", "x\x1b"), "since=1d&until=x%1B", "`1d`, `x`"),
+    ],
+)
+def test_what_the_service_does_not_understand_was_said_wrongly(
+    service: Service, capsys: Out, words: tuple[str, ...], query: str, got: str
+) -> None:
+    error = {"message": "since is a day of UTC", "type": "x", "param": "since", "code": "bad_value"}
+    service.on(f"{ASKED}&{query}", whole(json.dumps({"error": error}).encode(), 400))
+    assert service.main("ledger", *words) == USAGE
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: since is a day of UTC, got {got}", "  try: exo-supervisor ledger --since 30d",
+    ]  # fmt: skip
 
 
 def test_csv_has_every_figure_unrounded_and_json_is_the_body(service: Service, capsys: Out) -> None:

@@ -24,6 +24,7 @@ ENDED: dict[str, Any] = {
     "breakers": [{"target": "192.168.1.5:52415", "model": "m", "state": "open", "reason": "r"}],
 }  # fmt: skip
 MISSING = {"error": {"message": "no such request", "code": "request_not_found"}}
+NO_MODEL = json.dumps({"error": {"message": "no such model", "code": "model_not_found"}}).encode()
 
 
 def lines(capsys: Out) -> list[str]:
@@ -99,6 +100,21 @@ def test_what_looks_like_an_id_may_be_a_model(service: Service, capsys: Out) -> 
     service.on(f"GET /supervisor/requests/{ID}", whole(MISSING, 404))
     assert service.main("why", ID) == 1
     assert capsys.readouterr().err.startswith("error: no such request\n")
+
+
+def test_what_is_neither_a_request_nor_a_model_is_told_as_that(
+    service: Service, capsys: Out
+) -> None:
+    service.on("GET /supervisor/requests/01zzzz", whole(MISSING, 404))
+    service.on("GET /supervisor/models/01zzzz", whole(NO_MODEL, 404))
+    assert service.main("why", "01zzzz") == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "error: 01zzzz is no request of the last 1,000, and no model",
+        "  try: exo-supervisor why --last",
+    ]
+    service.on("GET /supervisor/models/nosuch", whole(NO_MODEL, 404))
+    assert service.main("why", "nosuch") == 1
+    assert capsys.readouterr().err.startswith("error: no such model\n")
 
 
 def test_a_model_that_nothing_can_serve_says_what_would_be_told(

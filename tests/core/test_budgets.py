@@ -186,7 +186,9 @@ def test_why_a_budget_has_nothing_for_a_request_is_told() -> None:
     assert "what is left is held for requests under way" in detail(story, "t")
     story.succeed("s", cost=MOST - 1)
     assert "0.000000000204 of 0.000000000205 USD are spent" in detail(story, "u")
-    assert detail(Story(policy, "a:1"), "r") == {"nobody knows its price"}
+    unpriced = Story(policy, "a:1")
+    unpriced.tell(CalendarRead(calendar=story.machine.tables.budgets.calendar))
+    assert detail(unpriced, "r") == {"nobody knows its price"}
     runaway = structs.replace(policy, budgets=BudgetRules(session_requests=1))
     story = house(runaway, "a:1")
     ask(story, "r", session=7)

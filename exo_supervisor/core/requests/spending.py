@@ -103,16 +103,13 @@ def shortage(
 ) -> str:
     """Say in a few words why budgets have nothing for an attempt."""
     lacks = lacks_of(event, provider, model, tables, counted=counted)
-    lack = max(lacks, key=lambda each: each.until, default=None)
-    if lack is None:
-        return ""
-    if lack.most is None:
-        return "nobody knows its price"
     if not tables.budgets.calendar.day:
         why = tables.budgets.unread
         return f"what was spent is not known: {why}" if why else "what was spent is not known yet"
-    if lack.until == -inf:
+    if not lacks or (lack := max(lacks, key=lambda each: each.until)).until == -inf:
         return "what is left is held for requests under way"
+    if lack.most is None:
+        return "nobody knows its price"
     spent = lack.account.spent
     if lack.line.span == "requests":
         return f"{spent} of {lack.limit} requests of the session are spent"

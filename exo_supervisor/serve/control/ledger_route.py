@@ -50,7 +50,7 @@ class LedgerRoute:
             sums = await self._ledger.sums(by, since, until, currency)
         except LedgerUnreadableError as unreadable:
             raise BadRequestError(Refusal(503, "ledger_unreadable", str(unreadable))) from None
-        told = {"currency": currency, "by": by, **sums.shown()}
+        told = {"currency": currency, "by": by, "time_zone": "UTC", **sums.shown()}
         seen = self._ledger.seen()
         return as_json({**told, "stopped": seen.stopped, "aside": seen.aside})
 

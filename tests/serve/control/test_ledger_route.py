@@ -67,6 +67,7 @@ async def test_sums_are_told_with_their_money_as_decimal_text() -> None:
     assert said.body["total"]["cost"] == "0.000000000001"
     assert kept.asked[-1] == ("client", TODAY, 20_788)
     assert said.body["others"] == ["USD"]
+    assert said.body["time_zone"] == "UTC"
     other = (await got(kept, "?currency=USD")).body
     assert (other["currency"], other["others"]) == ("USD", [])
     wrong = await got(kept, "?currency=dollars")
