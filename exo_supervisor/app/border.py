@@ -1,16 +1,14 @@
 """Where connections to nodes may go: into this house, and on this machine to whom we know there."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
-
-from anyio import to_thread
 
 from exo_supervisor.app.who import user_id
 from exo_supervisor.config.schema import Config
 from exo_supervisor.core.house import in_the_house
 from exo_supervisor.core.network import Why
-from exo_supervisor.host.owners import owners, told_here
+from exo_supervisor.host.owners import Owners, read_listeners, told_here
 
 Ip = IPv4Address | IPv6Address
 ROOT = 0
@@ -27,7 +25,7 @@ class Border:
         self,
         ranges: Iterable[IPv4Network],
         users: Iterable[int],
-        owners: Callable[[Ip, int], frozenset[int]] | None,
+        owners: Callable[[Ip, int], Awaitable[frozenset[int]]] | None,
     ) -> None:
         self._ranges, self._users, self._owners = tuple(ranges), frozenset(users), owners
 
@@ -59,7 +57,7 @@ class Border:
         if self._owners is None:
             return None
         try:
-            listening = await to_thread.run_sync(self._owners, ip, port)
+            listening = await self._owners(ip, port)
         except OSError:
             return "other_user"
         if not listening:
@@ -77,7 +75,7 @@ def border_of(config: Config) -> Border:
     discovery = config.discovery
     ranges = [IPv4Network(each) for each in discovery.ranges]
     users = user_ids(discovery.loopback_users)
-    return Border(ranges, users, owners if told_here() else None)
+    return Border(ranges, users, Owners(read_listeners) if told_here() else None)
 
 
 def user_ids(names: Iterable[str]) -> frozenset[int]:

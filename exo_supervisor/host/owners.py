@@ -1,10 +1,14 @@
 """Which users listen at a loopback port: any of them can be there before the one that is meant."""
 
 import sys
-from collections.abc import Container, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from itertools import takewhile
 from pathlib import Path
+
+import anyio
+from anyio import to_thread
 
 _IPV4, _IPV6 = Path("/proc/net/tcp"), Path("/proc/net/tcp6")
 _LISTENS = "0A"
@@ -14,21 +18,43 @@ _STATE, _LOCAL, _USER = 3, 1, 7
 _ALL, _ALL_IPV6 = IPv4Address(0), IPv6Address(0)
 
 Address = IPv4Address | IPv6Address
+Listeners = defaultdict[str, set[int]]
+"""Users by the address, as the kernel writes it, at which their sockets listen."""
 
 
-def owners(ip: Address, port: int) -> frozenset[int]:
-    """Tell which users' sockets take connections to an address of this machine; raises OSError.
+class Owners:
+    """Tells which users' sockets take connections to an address of this machine; raises OSError.
 
     Sockets that listen on all addresses count, so that nobody can hide beside the one asked for.
+    What one reading of the kernel's tables tells is for all who asked before it began: to write
+    them takes the kernel some milliseconds, and a thousand nodes may be met at once.
     """
-    found, columns = set[int](), _columns(ip, port)
+
+    def __init__(self, read: Callable[[], Listeners]) -> None:
+        self._read, self._reading = read, anyio.Lock()
+        self._listeners: Listeners | None = None
+        self._begun = 0
+
+    async def __call__(self, ip: Address, port: int) -> frozenset[int]:
+        turn = self._begun + 1
+        async with self._reading:
+            if self._listeners is None or self._begun < turn:
+                self._begun, self._listeners = self._begun + 1, None
+                self._listeners = await to_thread.run_sync(self._read)
+            return frozenset(user for at in _columns(ip, port) for user in self._listeners[at])
+
+
+def read_listeners() -> Listeners:
+    """Read who listens where; raises OSError."""
+    found = Listeners(set)
     for table in (_IPV4, _IPV6):
         if table == _IPV6 and not table.exists():
             continue  # a kernel without IPv6
         with table.open(encoding="ascii") as lines:
             next(lines, None)
-            found.update(users(lines, columns))
-    return frozenset(found)
+            for row in takewhile(_listens, map(str.split, lines)):
+                found[row[_LOCAL]].add(int(row[_USER]))
+    return found
 
 
 def told_here() -> bool:
@@ -47,13 +73,9 @@ _TOLD = _is_there()
 """Looked at when this is imported: the loop must not wait for a file system."""
 
 
-def users(lines: Iterable[str], columns: Container[str]) -> Iterator[int]:
-    """Read the lines of a table; the kernel tells of listening sockets first."""
-    rows = (line.split(None, _USER + 1) for line in lines)
-    whole = (row for row in rows if len(row) > _USER)
-    for row in takewhile(lambda row: row[_STATE] == _LISTENS, whole):
-        if row[_LOCAL] in columns:
-            yield int(row[_USER])
+def _listens(row: list[str]) -> bool:
+    """Say whether a line is of a socket that listens: the kernel tells of those first."""
+    return len(row) > _USER and row[_STATE] == _LISTENS
 
 
 def _columns(ip: Address, port: int) -> frozenset[str]:

@@ -2,17 +2,19 @@
 
 import os
 import socket
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 import anyio
 import pytest
+from anyio import from_thread
 
 from exo_supervisor.app.border import ROOT, Border, Ip, user_ids
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.errors import StartError
-from exo_supervisor.host.owners import owners
+from exo_supervisor.host.owners import Listeners, Owners, read_listeners
 from tests.app.test_tcp import free_port
 from tests.app.world import CLOUD_MODEL, KEY, Json, in_process, started
 
@@ -81,7 +83,8 @@ def _is_other(body: Json) -> bool:
     return "another user" in (body["nodes"][0]["why"] or "")
 
 
-def test_who_listens_is_read_from_the_kernel() -> None:
+async def test_who_listens_is_read_from_the_kernel() -> None:
+    owners = Owners(read_listeners)
     for family, bound, asked in (
         (socket.AF_INET, "127.0.0.1", "127.0.0.1"),
         (socket.AF_INET, "0.0.0.0", "127.0.0.1"),
@@ -91,9 +94,39 @@ def test_who_listens_is_read_from_the_kernel() -> None:
         with socket.socket(family) as listening:
             listening.bind((bound, 0))
             port = listening.getsockname()[1]
-            assert owners(ip_address(asked), port) == frozenset(), "bound is not listening"
+            assert await owners(ip_address(asked), port) == frozenset(), "bound is not listening"
             listening.listen()
-            assert owners(ip_address(asked), port) == {os.geteuid()}
+            assert await owners(ip_address(asked), port) == {os.geteuid()}
+
+
+async def test_one_reading_is_for_all_who_asked_before_it_began() -> None:
+    """Who asks while it is read is told of the next: another may listen there by then."""
+    readings: list[int] = []
+    begun, go_on = anyio.Event(), threading.Event()
+
+    def read() -> Listeners:
+        readings.append(len(readings))
+        if not readings[-1]:
+            raise PermissionError
+        from_thread.run_sync(begun.set)
+        go_on.wait(5.0)
+        return Listeners(set, {"0100007F:0050": {readings[-1]}})
+
+    owners, told = Owners(read), list[set[int]]()
+
+    async def ask() -> None:
+        with suppress(PermissionError):
+            told.append({*await owners(IPv4Address("127.0.0.1"), 80)})
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(ask)
+        await begun.wait()
+        for _ in range(3):
+            tasks.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        go_on.set()
+    assert told == [{1}] * 2 + [{2}] * 3, "the first of all could not read, and has told nobody"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +142,7 @@ def test_who_listens_is_read_from_the_kernel() -> None:
 async def test_a_connection_to_a_node_stays_in_this_network(address: str, why: str | None) -> None:
     """Asked of the address at which it would end, whatever name led there."""
     ranges = [IPv4Network("203.0.113.0/24")]
-    border = Border(ranges, {ROOT}, owners)
+    border = Border(ranges, {ROOT}, Owners(read_listeners))
     assert await border.why_not(ip_address(address), 52415) == why
 
 
@@ -123,8 +156,8 @@ async def test_on_this_machine_the_listener_decides(ip: IPv4Address | IPv6Addres
     assert (await blind.why_not(ip, 52415), blind.owned) == (None, False)
 
 
-def _listening(users: set[int]) -> Callable[[Ip, int], frozenset[int]]:
-    def told(_ip: Ip, _port: int) -> frozenset[int]:
+def _listening(users: set[int]) -> Callable[[Ip, int], Awaitable[frozenset[int]]]:
+    async def told(_ip: Ip, _port: int) -> frozenset[int]:
         return frozenset(users)
 
     return told
