@@ -5,7 +5,7 @@ from math import inf
 from msgspec import Struct, field
 
 from exo_supervisor.core.effects import Announce
-from exo_supervisor.core.names import Side, Target
+from exo_supervisor.core.names import Side
 from exo_supervisor.core.requests.passed import evidence_for
 from exo_supervisor.core.requests.request import Attempt, RequestState
 from exo_supervisor.core.tables import Tables
@@ -40,39 +40,31 @@ class Shifts:
         self, state: RequestState, attempt: Attempt, tables: Tables, now: float
     ) -> list[Announce]:
         """Take in who serves a request; announce a move with what led to it."""
-        route, candidate = state.route, attempt.candidate
-        moved = self.answered(
-            route.name, attempt.side, home=route.first, shift=state.shift,
-            target=candidate.target, now=now,
-        )  # fmt: skip
-        if moved is None:
-            return []
-        moved.facts["request_id"] = state.event.request
-        moved.facts["evidence"] = evidence_for(state, attempt, tables, now)
-        return [moved]
-
-    def answered(
-        self, name: str, side: Side, *, home: Side, shift: str | None, target: Target, now: float
-    ) -> Announce | None:
-        """Take in who answered; the announcement, if the name's traffic moved by it."""
-        traffic = self._traffic.get(name)
+        route, side = state.route, attempt.side
+        traffic = self._traffic.get(route.name)
         if traffic is None:
             if len(self._traffic) >= REMEMBERED:
                 self._traffic.clear()
-            traffic = self._traffic[name] = _Traffic(home)
+            traffic = self._traffic[route.name] = _Traffic(route.first)
         if side == traffic.side:
             traffic.strays_since = None
-            return None
+            return []
         if not _moves(traffic, side, now):
-            return None
+            return []
         was, traffic.side = traffic.side, side
         traffic.announced[side], traffic.strays_since = now, None
-        reason = "recovered" if side == home else shift or "attempt_failed"
-        return Announce(
-            level="info" if side == home else "warning",
-            name="traffic_shifted",
-            facts={"model": name, "from": was, "to": side, "reason": reason, "target": target},
-        )
+        back = side == route.first
+        facts: dict[str, object] = {
+            "model": route.name,
+            "from": was,
+            "to": side,
+            "reason": "recovered" if back else state.shift or "attempt_failed",
+            "target": attempt.candidate.target,
+            "request_id": state.event.request,
+            "evidence": evidence_for(state, attempt, tables, now),
+        }
+        level = "info" if back else "warning"
+        return [Announce(level=level, name="traffic_shifted", facts=facts)]
 
 
 def _moves(traffic: _Traffic, side: Side, now: float) -> bool:

@@ -1,18 +1,40 @@
 """A move of traffic is told once, with its reason, and so is its return."""
 
+from math import inf
+
 import pytest
 
 from exo_supervisor.core.effects import Announce
-from exo_supervisor.core.names import Address, ProviderName, Side
+from exo_supervisor.core.events import RequestArrived
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.names import ModelId, ProviderName, RequestId, Side
+from exo_supervisor.core.policy import Policy
+from exo_supervisor.core.requests.candidate import make_candidate
+from exo_supervisor.core.requests.candidates import Seen
+from exo_supervisor.core.requests.catalog import Route
+from exo_supervisor.core.requests.request import RequestState
 from exo_supervisor.core.requests.shifts import LASTING, REMEMBERED, Shifts
 
-EXO, CLOUD = Address("a:1"), ProviderName("p")
+P = ProviderName("p")
+TABLES = Machine(Policy(), 0.0).tables
 
 
 def answer(
-    moves: Shifts, side: Side, now: float, *, name: str = "m", home: Side = "exo"
+    moves: Shifts,
+    side: Side,
+    now: float,
+    *,
+    name: str = "m",
+    home: Side = "exo",
+    shift: str | None = "exo_down",
 ) -> Announce | None:
-    return moves.answered(name, side, home=home, shift="exo_down", target=EXO, now=now)
+    """Let a request for a name be answered by a side; what is told of it."""
+    event = RequestArrived(request=RequestId("r"), model=name, deadline=inf, draw=0.0)
+    seen = Seen(event, frozenset(), local_only=False)
+    state = RequestState(event, Route(name, (), home, local_only=False), (), now, seen, shift=shift)
+    candidate = make_candidate(P, P, ModelId(name))
+    attempt = state.begin(candidate, side, candidate.unguarded, now)
+    return next(iter(moves.served(state, attempt, TABLES, now)), None)
 
 
 @pytest.mark.parametrize(
@@ -32,13 +54,14 @@ def test_moves(home: Side, sides: list[Side], told: list[str]) -> None:
 
 def test_the_facts() -> None:
     moves = Shifts()
-    away = moves.answered("m", "cloud", home="exo", shift=None, target=CLOUD, now=0.0)
-    back = moves.answered("m", "exo", home="exo", shift=None, target=EXO, now=0.5)
+    away = answer(moves, "cloud", 0.0, shift=None)
+    back = answer(moves, "exo", 0.5)
     assert away is not None
     assert back is not None
     assert (away.level, away.name, back.level) == ("warning", "traffic_shifted", "info")
     assert away.facts == {
         "model": "m", "from": "exo", "to": "cloud", "reason": "attempt_failed", "target": "p",
+        "request_id": "r", "evidence": [],
     }  # fmt: skip
 
 
