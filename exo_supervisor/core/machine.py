@@ -104,6 +104,8 @@ class Machine:
     def __init__(self, policy: Policy, now: float, prices: Prices | None = None) -> None:
         self.started = now
         self._alarms = Alarms()
+        self.deadline = self._alarms.first
+        """When the machine wants a `Ticked`, if nothing happens before."""
         self._reconcile_at = inf
         self.tables = Tables(policy, now, self._wake_reconciler, prices or Prices({}, {}))
         self.catalog = Catalog(policy, self.tables.registry, self.tables.clouds)
@@ -165,10 +167,6 @@ class Machine:
         effects = take(event, now)
         changed = wakes == "always" or before != self._version()
         return effects + self._wake_waiting(now, changed=changed)
-
-    def deadline(self) -> float | None:
-        """Tell when the machine wants a `Ticked`, if nothing happens before."""
-        return self._alarms.first()
 
     def looked(self) -> bool:
         """Say whether the first look at seeds and providers is over."""

@@ -6,6 +6,7 @@ listings. `ask` is a synchronous call for the request path: same loop, same thre
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
@@ -42,7 +43,7 @@ class Conductor:
         self._beat, self._idle, self._clock = beat, idle, clock
         self._raised: deque[Event] = deque()
         self._busy = self._broken = False
-        self._nap = anyio.CancelScope()
+        self._nap, self._wakes_at = anyio.CancelScope(), inf
 
     def ask(self, event: Event) -> None:
         """Take an event in and carry out what follows.
@@ -68,8 +69,8 @@ class Conductor:
                 self._broken = True
                 self._nap.cancel()
         due = self._machine.deadline()
-        if due is not None and due < self._nap.deadline:
-            self._nap.deadline = due
+        if due is not None and due < self._wakes_at:
+            self._nap.deadline = self._wakes_at = due
 
     async def run(self) -> None:
         """Turn until cancelled. Raises BrokenMachineError, or what broke the machine."""
@@ -86,6 +87,7 @@ class Conductor:
         """Wait for the next event; None when the machine's own instant came first."""
         until = anyio.current_time() + self._idle
         due = self._machine.deadline()
-        with anyio.CancelScope(deadline=until if due is None else min(due, until)) as self._nap:
+        self._wakes_at = until if due is None else min(due, until)
+        with anyio.CancelScope(deadline=self._wakes_at) as self._nap:
             return await self._inbox.receive()
         return None

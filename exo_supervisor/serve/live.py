@@ -16,6 +16,8 @@ from exo_supervisor.core.names import RequestId, Target
 from exo_supervisor.serve.exchange import Exchange, Order
 from exo_supervisor.wire.chat.reader import Reader
 
+_ANSWERS = StartAttempt, Refuse
+"""What the core may say to a request's own question."""
 TICK = 0.25
 """Seconds between two looks at the timers of all requests."""
 TURNS = 3
@@ -87,7 +89,7 @@ class LiveRequests:
         exchange = None if live is None else live.exchange
         if live is None or exchange is None:
             return
-        if exchange.asking and isinstance(effect, StartAttempt | Refuse):
+        if exchange.asking and isinstance(effect, _ANSWERS):
             exchange.take(effect)
         else:
             self._loop.call_soon(lambda: live.take(effect))

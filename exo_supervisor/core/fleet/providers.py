@@ -202,8 +202,10 @@ class Clouds:
         provider = self.providers.get(name)
         if provider is None or place >= len(provider.keys):
             return
-        provider.keys[place] = prove(provider.keys[place], began)
-        provider.reached, provider.why = True, ""
+        if (key := provider.keys[place]) is not GOOD:
+            provider.keys[place] = prove(key, began)
+        if provider.why or not provider.reached:
+            provider.reached, provider.why = True, ""
 
 
 def _stayed(was: Provider, now: Provider | None) -> bool:

@@ -39,4 +39,7 @@ class Heads:
         seen = self._seen.get(provider)
         if seen is None or len(seen) < ENOUGH:
             return None
-        return max(least, SLACK * self._slowest[provider])
+        learnt = SLACK * self._slowest[provider]
+        if learnt < least:
+            return least
+        return learnt

@@ -25,7 +25,7 @@ class Sample(Struct):
     def take(self, ttft: float, now: float) -> None:
         """Take one measurement in: a slower one counts at once, a faster one with time."""
         if ttft < self.ttft:
-            old = exp(-max(0.0, now - self.at) / DECAY)
+            old = exp((self.at - now) / DECAY) if now > self.at else 1.0
             ttft = self.ttft * old + ttft * (1.0 - old)
         self.ttft, self.at = ttft, now
 

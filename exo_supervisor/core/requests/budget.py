@@ -46,7 +46,7 @@ class Budget:
 
         Rows are whole seconds, so that within one second none can go.
         """
-        second, rows = float(int(now)), self._seconds
+        second, rows = now // 1.0, self._seconds
         if rows and rows[-1].second == second:
             return rows[-1]
         rows.append(_Second(second))

@@ -208,8 +208,7 @@ class Dispatch:
         permits, effects = self._settlement.begin(
             state.event.request, step.candidate, now, early=step.early
         )
-        attempt = state.begin(step.candidate, step.side, permits, now)
-        attempt.choice = choice
+        attempt = state.begin(step.candidate, step.side, permits, now, choice)
         if state.waiting_until is not None:
             self.waiting.remove(state)
         if step.candidate.provider is None:

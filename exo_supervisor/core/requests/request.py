@@ -32,6 +32,8 @@ class Attempt(Struct):
     candidate: Candidate
     side: Side
     permits: Permits
+    began: float
+    choice: Choice
     timers: Timers = ANY_TIMERS
     index: int | None = None
     """The last event that its node had told of when it began."""
@@ -41,7 +43,6 @@ class Attempt(Struct):
     ring: frozenset[NodeId] = frozenset()
     """Who was in its node's ring when it began, where answers go around one."""
     node_id: str | None = None
-    began: float = 0.0
     streamed: bool = True
     """It was asked to stream, and `usage` to tell its usage: both may be refused."""
     usage: bool = True
@@ -52,7 +53,6 @@ class Attempt(Struct):
     content: bool = False
     owed: tuple[int, int] = (0, 0)
     """Failures at target and model that this attempt's first content wiped out."""
-    choice: Choice = ONLY
 
 
 class HeldFailure(Struct, frozen=True):
@@ -112,13 +112,15 @@ class RequestState(Struct):
     served: Attempt | None = None
     """What brought its whole answer, of which its client has yet to take the end."""
 
-    def begin(self, candidate: Candidate, side: Side, permits: Permits, now: float) -> Attempt:
+    def begin(
+        self, candidate: Candidate, side: Side, permits: Permits, now: float, choice: Choice = ONLY
+    ) -> Attempt:
         """Make the next attempt."""
         self.attempts += 1
         self.attempts_here += 1
         if self.shift is None and self.faults and candidate.target != self.faults[0][0]:
             self.shift = _SHIFTS.get(self.faults[0][1], "attempt_failed")
-        self.attempt = Attempt(self.attempts, candidate, side, permits, began=now)
+        self.attempt = Attempt(self.attempts, candidate, side, permits, now, choice)
         return self.attempt
 
     def start_over(self) -> None:

@@ -67,7 +67,8 @@ def _cloud_timers(cloud: Cloud, heads: Heads, demands: frozenset[str]) -> Timers
     timers = cloud.timers
     if cloud.learns_head and timers.headers is not None:
         limit = heads.limit(cloud.name, timers.headers)
-        timers = structs.replace(timers, headers=limit)
+        if limit != timers.headers:
+            timers = structs.replace(timers, headers=limit)
     if demands.isdisjoint(_CALLS) or timers.stall >= timers.first_content:
         return timers
     return structs.replace(timers, stall=timers.first_content)

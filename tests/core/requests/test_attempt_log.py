@@ -1,5 +1,6 @@
 """One line says which target failed how, although another one served; a storm says little more."""
 
+from exo_supervisor.core.choice import ONLY
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.names import ModelId, ProviderName, RequestId
@@ -15,7 +16,7 @@ PERMITS = Permits(((ProviderName("p"), None), 0), ((ProviderName("p"), ModelId("
 def failed(log: AttemptLog, now: float, target: str = "p", message: str = "") -> list[Announce]:
     """Let an attempt fail at a target."""
     name = ProviderName(target)
-    attempt = Attempt(1, make_candidate(name, name, ModelId("x")), "cloud", PERMITS)
+    attempt = Attempt(1, make_candidate(name, name, ModelId("x")), "cloud", PERMITS, 0.0, ONLY)
     event = AttemptSettled(
         request=RequestId("r"), attempt=1, draw=0.0,
         failure=Failure(
