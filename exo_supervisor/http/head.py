@@ -22,14 +22,17 @@ class BadHeadError(Exception):
     """A head is not what HTTP allows, or too much of it; the text repeats nothing of it."""
 
 
-class Head(Struct, gc=False):
-    """One request's head; a header that came more than once is joined by commas, and named."""
+class Head(Struct, frozen=True, gc=False):
+    """What requests begin with; a header that came more than once is joined by commas, and named.
+
+    Requests that differ in nothing but the length of their bodies may share one.
+    """
 
     method: bytes
     target: bytes
     """As it was sent: with its query, and encoded."""
     headers: dict[str, str]
-    """Names are in lower case; without `content-length`. Shared by requests, so never changed."""
+    """Names are in lower case; without `content-length`. Never changed."""
     repeated: tuple[str, ...]
     """Names of headers of which there were several lines."""
     is_old: bool
@@ -38,14 +41,12 @@ class Head(Struct, gc=False):
     """Whether the client means to send more over this connection (RFC 9112, section 9.3)."""
     expects_continue: bool = False
     """Whether the client waits to be told before it sends its body (RFC 9110, 10.1.1)."""
-    length: int | None = None
-    """Bytes of the body as announced; None where it comes in chunks, or not at all."""
 
 
-def read_head(raw: bytes, fields: dict[bytes, bytes]) -> Head:
-    """Read a whole head that llhttp has taken, `fields` being what it found.
+def read_head(raw: bytes, fields: dict[bytes, bytes]) -> tuple[Head, int | None]:
+    """Read a whole head that llhttp has taken, `fields` being what it found, and the body's length.
 
-    Raises BadHeadError.
+    That is None where the body comes in chunks, or not at all. Raises BadHeadError.
     """
     lines = raw.count(b"\r\n") - 2
     if len(raw) > MAX_LINE_BYTES and max(map(len, raw.split(b"\r\n"))) > MAX_LINE_BYTES:
@@ -68,7 +69,7 @@ def read_head(raw: bytes, fields: dict[bytes, bytes]) -> Head:
     if is_old and "transfer-encoding" in headers:  # RFC 9112, section 6.1: its framing is faulty
         raise BadHeadError("HTTP/1.0 has no transfer-encoding")
     length = headers.pop("content-length", None)
-    return Head(
+    head = Head(
         method=parts[0],
         target=parts[1],
         headers=headers,
@@ -76,8 +77,8 @@ def read_head(raw: bytes, fields: dict[bytes, bytes]) -> Head:
         is_old=is_old,
         keeps_alive=_keeps_alive(headers.get("connection", ""), is_old=is_old),
         expects_continue=not is_old and headers.get("expect", "").lower() == "100-continue",
-        length=None if length is None else int(length),
     )
+    return head, None if length is None else int(length)
 
 
 def _keeps_alive(said: str, *, is_old: bool) -> bool:

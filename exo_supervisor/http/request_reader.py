@@ -9,8 +9,6 @@ A client's heads differ in little but their length. So each reader remembers the
 llhttp has judged: the same byte for byte, but for the digits, needs no second judgement.
 """
 
-from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 import httptools
@@ -42,11 +40,11 @@ class BadBodyError(Exception):
 
 
 class KnownHead(Struct, frozen=True):
-    """A head that was judged: what stands before and behind the digits of its length."""
+    """A head that was judged, and what stands before and behind the digits of its length."""
 
     begin: bytes
     rest: bytes
-    make: Callable[[int], Head]
+    head: Head
 
 
 class KnownHeads:
@@ -60,13 +58,15 @@ class RequestReader:
 
     __slots__ = (
         "_fields", "_got", "_has_fields", "_heads", "_known", "_left", "_overhead", "_parser",
-        "_pieces", "_raw", "_seam", "complete", "head", "on_body", "on_header", "raw",
+        "_pieces", "_raw", "_seam", "complete", "head", "length", "on_body", "on_header", "raw",
     )  # fmt: skip
 
     def __init__(self, known: KnownHeads) -> None:
         self.head: Head | None = None
-        self.raw: bytes  # set, as the next is, by `take_head`
+        self.raw: bytes  # set, as the next two are, by `take_head`
         """The head as it came, for whoever reads it anew."""
+        self.length: int | None
+        """Bytes of the body as announced; None where it comes in chunks, or not at all."""
         self.complete: bool
         self._heads, self._known = known, known.last
         self._raw = bytearray()  # of a head that comes in parts
@@ -107,9 +107,9 @@ class RequestReader:
             digits = data[at:to]
             if data.startswith(known.rest, to) and digits.isdigit():
                 end = to + len(known.rest)
-                self._left = length = int(digits)
+                self.length = self._left = length = int(digits)
                 self.raw, self.complete = data[:end], not length
-                self.head = known.make(length)
+                self.head = known.head
                 return data[end:]
         data = data.lstrip(b"\r\n")  # empty lines mean nothing (RFC 9112, section 2.2)
         lines, empty, rest = data.partition(_EMPTY)
@@ -182,10 +182,10 @@ class RequestReader:
         if len(raw) > MAX_HEAD_BYTES:
             raise BadHeadError(_TOO_LONG)
         if self._has_fields:
-            self.head = head = read_head(self.raw, self._fields)
-            self._left = head.length
-            if head.length is not None:
-                self._remember(self.raw, head)
+            self.head, self.length = read_head(self.raw, self._fields)
+            self._left = self.length
+            if self.length is not None:
+                self._remember(self.raw, self.head)
         else:
             raise BadHeadError(_NO_HTTP)
 
@@ -196,11 +196,7 @@ class RequestReader:
         begin = raw.rfind(b"\n", 0, at) + 1
         usual = raw[begin:at].lower() == b"content-length: " and raw[at:to].isdigit()
         if usual and len(raw) <= MAX_KNOWN_BYTES:
-            make = partial(
-                Head, head.method, head.target, head.headers, head.repeated, head.is_old,
-                head.keeps_alive, head.expects_continue,
-            )  # fmt: skip
-            self._known = self._heads.last = KnownHead(raw[:at], raw[to:], make)
+            self._known = self._heads.last = KnownHead(raw[:at], raw[to:], head)
 
     def _ignore_upgrade(self) -> None:
         """Read a head that asks for another protocol as one that does not (RFC 9110, 7.8)."""

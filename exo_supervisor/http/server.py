@@ -12,7 +12,7 @@ import anyio
 
 from exo_supervisor.http.request_reader import KnownHeads
 from exo_supervisor.http.server_connection import ServerConnection
-from exo_supervisor.http.service import Service
+from exo_supervisor.http.service import Service, Visitor
 
 BACKLOG = 4096
 """Connections that may wait to be accepted: a burst of clients must not see EAGAIN."""
@@ -36,7 +36,7 @@ class Server:
         loop: asyncio.AbstractEventLoop | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
-        self.service = service
+        self._service = service
         self.loop = loop or asyncio.get_running_loop()
         self.head_wait = head_wait
         self.draining = False
@@ -90,24 +90,15 @@ class Server:
             self._second, self._date = now, said.encode()
         return self._date
 
-    def enter(self, connection: ServerConnection) -> bool:
+    def enter(self, connection: ServerConnection) -> Visitor | None:
         """Count a connection in, if the service lets it."""
         self._open.add(connection)
         if not self._is_watching:
             self._watch_idle(self._idle_seconds)
-        return not self.draining and self.service.enter(connection)
+        return None if self.draining else self._service.enter(connection)
 
     def leave(self, connection: ServerConnection) -> None:
-        """Count a connection out."""
-        self._forget(connection)
-        self.service.leave(connection)
-
-    def hand_over(self, connection: ServerConnection) -> asyncio.Protocol:
-        """Count a connection out that lives on elsewhere."""
-        self._forget(connection)
-        return self.service.hand_over(connection)
-
-    def _forget(self, connection: ServerConnection) -> None:
+        """Count a connection out, or one that lives on elsewhere."""
         self._open.discard(connection)
         if self._empty is not None and not self._open:
             self._empty.set()

@@ -20,7 +20,7 @@ from exo_supervisor.http.peer import bytes_wait
 from exo_supervisor.http.request_reader import BadBodyError
 from exo_supervisor.http.response_writer import ResponseWriter
 from exo_supervisor.http.server_transport import State
-from exo_supervisor.http.service import Handler
+from exo_supervisor.http.service import Handler, Visitor
 
 if TYPE_CHECKING:
     from exo_supervisor.http.server import Server
@@ -40,12 +40,13 @@ _UNANSWERED, _UNREAD = (_BODY, _WHOLE), (_BODY, _REST)
 class ServerConnection(ResponseWriter):
     """One client's connection; the handler of its request writes through it."""
 
-    __slots__ = ("_broken", "_paused")
+    __slots__ = ("_broken", "_paused", "_visitor")
 
     def __init__(self, server: "Server") -> None:
         super().__init__(server)
         self._broken = False  # nobody knows what comes next
         self._paused = False
+        self._visitor: Visitor | None = None  # as long as it is let in
 
     # ---------------------------------------------------------------- what its server does
 
@@ -70,7 +71,8 @@ class ServerConnection(ResponseWriter):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Come in, if there is a place; on TCP the first head is waited for only so long."""
         super().connection_made(transport)
-        if not self._server.enter(self):
+        self._visitor = self._server.enter(self)
+        if self._visitor is None:
             self.drop()
         elif self.on_tcp:
             self._loop.call_later(self._server.head_wait, self._look_for_head, True)  # noqa: FBT003
@@ -109,6 +111,9 @@ class ServerConnection(ResponseWriter):
         self._waiting.clear()
         self._stop_timer()
         self._server.leave(self)
+        visitor, self._visitor = self._visitor, None
+        if visitor is not None:
+            visitor.leave()
         if handler is not None:
             handler.gone()
 
@@ -127,11 +132,13 @@ class ServerConnection(ResponseWriter):
     # ---------------------------------------------------------------- requests
 
     def _take_head(self, data: bytes) -> None:
-        reader = self._reader
+        reader, visitor = self._reader, self._visitor
+        if visitor is None:
+            return
         try:
             rest = reader.take_head(data)
         except BadHeadError as bad:
-            self._refuse(str(bad))
+            self._refuse(visitor, str(bad))
             return
         head = reader.head
         if head is None:
@@ -146,9 +153,9 @@ class ServerConnection(ResponseWriter):
             if rest:
                 self._keep_waiting(rest)
                 rest = b""
-        handler = self._server.service.accept(head, self)
+        handler = visitor.accept(head, reader.length)
         if handler is None:
-            self._hand_over(reader.raw + rest)
+            self._hand_over(visitor, reader.raw + rest)
             return
         if self._head is head and self.state in _UNANSWERED:
             self._handler = handler
@@ -195,13 +202,13 @@ class ServerConnection(ResponseWriter):
             self.state = _WHOLE
             handler.broken()
 
-    def _refuse(self, text: str) -> None:
+    def _refuse(self, visitor: Visitor, text: str) -> None:
         """Have a request refused that no handler will see; the connection ends with it."""
         self._head = Head(b"", self._reader.target, {}, (), is_old=False)
         self.state, self._keep, self._broken = _WHOLE, False, True
-        self._server.service.refuse(self, text)
+        visitor.refuse(text)
 
-    def _hand_over(self, data: bytes) -> None:
+    def _hand_over(self, visitor: Visitor, data: bytes) -> None:
         """Let another protocol have the transport, and all that was read and is not answered."""
         if self.state is State.CLOSED:
             return
@@ -210,7 +217,9 @@ class ServerConnection(ResponseWriter):
         data += self._waiting
         self._waiting.clear()
         self._set_reading()
-        protocol = self._server.hand_over(self)
+        self._server.leave(self)
+        self._visitor = None
+        protocol = visitor.hand_over()
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         protocol.data_received(data)

@@ -1,4 +1,4 @@
-"""What stands behind a server: a service for its connections, a handler for each request."""
+"""What stands behind a server: a visitor for each connection, a handler for each request."""
 
 import asyncio
 from typing import TYPE_CHECKING, Protocol
@@ -28,23 +28,30 @@ class Handler(Protocol):
         """Take in that the client left; nothing that is written arrives."""
 
 
-class Service(Protocol):
-    """What stands behind a server; nothing here is awaited."""
+class Visitor(Protocol):
+    """One connection, as what stands behind a server knows it; nothing here is awaited."""
 
-    def enter(self, connection: "ServerConnection") -> bool:
-        """Let a connection in, or say that there is no place."""
+    def accept(self, head: Head, length: int | None) -> Handler | None:
+        """Handle a request, or None: it is handed over. May answer at once.
+
+        `length` is what is announced of the body. A head that has come before may be the same.
+        """
         ...
 
-    def leave(self, connection: "ServerConnection") -> None:
-        """Count a connection out; not called for one that was handed over."""
-
-    def accept(self, head: Head, connection: "ServerConnection") -> Handler | None:
-        """Handle a request, or None: it is handed over. May answer at once."""
-        ...
-
-    def refuse(self, connection: "ServerConnection", message: str) -> None:
+    def refuse(self, message: str) -> None:
         """Answer what is no HTTP with a 400 (start, finish); the message repeats nothing of it."""
 
-    def hand_over(self, connection: "ServerConnection") -> asyncio.Protocol:
-        """Make the protocol that takes a connection on, with all bytes of a request."""
+    def hand_over(self) -> asyncio.Protocol:
+        """Make the protocol that takes the connection on, with all bytes of a request."""
+        ...
+
+    def leave(self) -> None:
+        """Take in that the connection is gone; not called for one that was handed over."""
+
+
+class Service(Protocol):
+    """What stands behind a server."""
+
+    def enter(self, connection: "ServerConnection") -> Visitor | None:
+        """Let a connection in; None: there is no place."""
         ...

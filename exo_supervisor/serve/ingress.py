@@ -4,16 +4,13 @@ from collections.abc import Callable
 
 from msgspec import Struct, field
 
-from exo_supervisor.core.outcomes import Refusal
-from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.core.requests.catalog import Catalog
-from exo_supervisor.http.head import Head
+from exo_supervisor.serve.asked import Asked
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.inspector import Inspector
 from exo_supervisor.serve.interfaces import Client
 from exo_supervisor.serve.live import LiveRequests
-from exo_supervisor.serve.profiles import operation_for
 from exo_supervisor.serve.reception import Reception
 from exo_supervisor.views.request_done import RequestDone, RequestLine
 
@@ -31,11 +28,8 @@ class Ingress(Struct, frozen=True):
     started: Callable[[RequestLine], None] = lambda _: None
     inspector: Inspector = field(default_factory=Inspector)
 
-    def begin(
-        self, client: Client, head: Head, wrong: Refusal | None = None,
-        rule: ClientRule = DEFAULT_CLIENT,
-    ) -> Reception:  # fmt: skip
-        """Take a request in by its head; what is known to be `wrong` about it refuses it."""
-        reception = Reception(self, client, head, operation_for(head, rule.profile), rule)
-        reception.begin(wrong)
+    def begin(self, client: Client, asked: Asked, length: int | None) -> Reception:
+        """Take a request in by its head; `length` is what that announces of the body."""
+        reception = Reception(self, client, asked)
+        reception.begin(length)
         return reception

@@ -7,11 +7,11 @@ from socket import socket
 import anyio
 
 from exo_supervisor.core.outcomes import Refusal
-from exo_supervisor.core.policy import ClientRule
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.server import HEAD_WAIT, Server
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Handler
+from exo_supervisor.serve.asked import Asked
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.late import Others
 from exo_supervisor.serve.door import Door
@@ -19,8 +19,8 @@ from exo_supervisor.serve.heads import error_head, told_at
 from exo_supervisor.serve.target import is_dispatch, path_of
 from exo_supervisor.serve.token import NO_HEAD, Guard, Judgement
 
-Begin = Callable[[ServerConnection, Head, Refusal | None, ClientRule], Handler]
-"""Begins a dispatched request; what is known to be wrong about it refuses it."""
+Begin = Callable[[ServerConnection, Asked, int | None], Handler]
+"""Begins a dispatched request; the number are the bytes that its body has, where that is said."""
 
 
 class Listener:
@@ -47,9 +47,7 @@ class Listener:
 
         Without one they are Unix sockets, and the kernel says who asks.
         """
-        front = _Front(
-            self._begin, self._paths, self._others, self._door, guard or self._clients.of_peer
-        )
+        front = _Front(self._begin, self._paths, self._others, self._door, self._clients, guard)
         server = Server(front, head_wait=self._head_wait)
         self._servers.append(server)
         await server.listen(sockets)
@@ -65,42 +63,57 @@ class _Front:
     """The service behind one server."""
 
     def __init__(
-        self,
-        begin: Begin,
-        paths: frozenset[str],
-        others: Others,
-        door: Door,
-        asks: Guard | Callable[[ServerConnection], ClientRule],
-    ) -> None:
-        self._begin, self._paths, self._others = begin, paths, others
-        self._door, self._asks = door, asks
-        self._judgement = Judgement(NO_HEAD)  # of the request that is handed over next
+        self, begin: Begin, paths: frozenset[str], others: Others, door: Door, clients: Clients,
+        guard: Guard | None,
+    ) -> None:  # fmt: skip
+        self.begin, self.paths, self.others = begin, paths, others
+        self.door, self.clients, self.guard = door, clients, guard
 
-    def enter(self, connection: ServerConnection) -> bool:
-        return self._door.enter(connection, stranger=connection.on_tcp)
+    def enter(self, connection: ServerConnection) -> "_Visitor | None":
+        entered = self.door.enter(connection, stranger=connection.on_tcp)
+        return _Visitor(self, connection) if entered else None
 
-    def leave(self, connection: ServerConnection) -> None:
-        self._door.leave(connection)
 
-    def accept(self, head: Head, connection: ServerConnection) -> Handler | None:
-        wrong: Refusal | None = None
-        if isinstance(self._asks, Guard):
-            judged = self._asks.judge(head)
-            head, wrong, client = judged.head, judged.wrong, judged.client
-            if judged.has_token:
-                self._door.show(connection)
-        else:
-            client = self._asks(connection)
-        if is_dispatch(head, self._paths):
-            return self._begin(connection, head, wrong, client)
-        self._judgement = Judgement(head, wrong, client)
-        return None
+class _Visitor:
+    """One client's connection, and what its last head asked for.
 
-    def refuse(self, connection: ServerConnection, message: str) -> None:
+    The kernel's word for who asks holds as long as the connection; a guard judges each request.
+    """
+
+    def __init__(self, front: _Front, connection: ServerConnection) -> None:
+        self._front, self._connection = front, connection
+        self._begin, self._guard = front.begin, front.guard
+        self._head = NO_HEAD
+        self._judgement = Judgement(NO_HEAD)
+        self._asked: Asked | None = None
+
+    def accept(self, head: Head, length: int | None) -> Handler | None:
+        if head is not self._head or self._guard is not None:
+            self._judge(head)
+        asked = self._asked
+        return None if asked is None else self._begin(self._connection, asked, length)
+
+    def refuse(self, message: str) -> None:
+        connection = self._connection
         framing, said = told_at(path_of(connection.target), Refusal(400, "bad_http", message))
         body = framing.error_body(said)
         connection.start(error_head(framing, said), length=len(body))
         connection.finish(body)
 
-    def hand_over(self, connection: ServerConnection) -> asyncio.Protocol:
-        return self._others.connection(self._judgement, lambda: self._door.leave(connection))
+    def hand_over(self) -> asyncio.Protocol:
+        return self._front.others.connection(self._judgement, self.leave)
+
+    def leave(self) -> None:
+        self._front.door.leave(self._connection)
+
+    def _judge(self, head: Head) -> None:
+        front = self._front
+        if self._guard is None:
+            judged = Judgement(head, client=front.clients.of_peer(self._connection))
+        else:
+            judged = self._guard.judge(head)
+            if judged.has_token:
+                front.door.show(self._connection)
+        self._head, self._judgement, self._asked = head, judged, None
+        if is_dispatch(judged.head, front.paths):
+            self._asked = Asked(judged.head, judged.wrong, judged.client)

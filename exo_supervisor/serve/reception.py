@@ -10,23 +10,20 @@ from typing import TYPE_CHECKING
 import structlog
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
-from exo_supervisor.core.policy import ClientRule
-from exo_supervisor.core.requests.bodies import Sender
 from exo_supervisor.core.requests.catalog import Route
 from exo_supervisor.core.requests.clients import names_others
-from exo_supervisor.http.head import Head
 from exo_supervisor.runtime.supervise import describe_crash
+from exo_supervisor.serve.asked import Asked
 from exo_supervisor.serve.crashes import guarded, guarded_part, refusal_of
-from exo_supervisor.serve.encodings import BodyDecoder, read_codings, too_large
+from exo_supervisor.serve.encodings import BodyDecoder, too_large
 from exo_supervisor.serve.exchange import Exchange, Order
 from exo_supervisor.serve.interfaces import Client
 from exo_supervisor.serve.live import Timer
-from exo_supervisor.serve.request_headers import PLAIN, read_headers
 from exo_supervisor.serve.request_id import new_request_id
 from exo_supervisor.serve.response import Response
 from exo_supervisor.views.request_done import RequestDone, RequestLine, in_micros
 from exo_supervisor.wire.chat.defaults import fill
-from exo_supervisor.wire.dialect import Answered, Operation
+from exo_supervisor.wire.dialect import Answered
 
 if TYPE_CHECKING:
     from exo_supervisor.serve.ingress import Ingress
@@ -41,65 +38,63 @@ SLOWEST = 65_536
 
 
 class Reception:
-    """One request; `exchange` serves it from the end of its body on."""
+    """One request; `exchange` serves it from the end of its body on.
+
+    Its `small` and `large` bytes are what the house holds of its body, for its `owner`.
+    """
 
     __slots__ = (
-        "_alarm", "_came", "_client", "_decoder", "_head", "_headers", "_ingress", "_looked_at",
-        "_operation", "_part_at", "_parts", "_receiving", "_rule", "_sender", "_stamped",
-        "began", "exchange", "over", "record", "response", "size",
+        "_alarm", "_asked", "_came", "_client", "_decoder", "_ingress", "_looked_at", "_part_at",
+        "_parts", "_receiving", "_stamped", "began", "exchange", "large", "over", "owner", "record",
+        "response", "size", "small",
     )  # fmt: skip
 
-    def __init__(
-        self, ingress: "Ingress", client: Client, head: Head, operation: Operation | Answered,
-        rule: ClientRule,
-    ) -> None:  # fmt: skip
-        self._ingress, self._client, self._operation = ingress, client, operation
-        self._head, self._rule = head, rule
-        self.began = ingress.context.clock()
+    def __init__(self, ingress: "Ingress", client: Client, asked: Asked) -> None:
+        self._ingress, self._client, self._asked = ingress, client, asked
+        self.began = began = ingress.context.clock()
+        self.owner = client.uid
+        framing, name = asked.operation.framing, new_request_id()
         self.record = RequestLine(
-            new_request_id(), client_uid=client.uid, client=rule.name,
-            dialect=operation.framing.dialect,
-        )  # fmt: skip
-        self.response = Response(client, self.record.request_id, operation.framing)
-        self._headers = PLAIN
-        self._sender: Sender | None = None
-        self._receiving = False
+            name, client_uid=self.owner, client=asked.rule.name, dialect=framing.dialect
+        )
+        self.response = Response(client, name, framing)
+        self._receiving = self.over = False
         self._parts: list[bytes] = []
-        self._came = self.size = self._stamped = 0
+        self._came = self.size = self._stamped = self.small = self.large = 0
         self._decoder: BodyDecoder | None = None
-        self._part_at, self._looked_at = self.began, -1
+        self._part_at, self._looked_at = began, -1
         self._alarm: Timer | None = None
         self.exchange: Exchange | None = None
-        self.over = False
-        ingress.live.add(self.record.request_id, self)
+        ingress.live.add(name, self)
 
     # ---------------------------------------------------------------- the client's connection
 
     @guarded
-    def begin(self, wrong: Refusal | None) -> None:
+    def begin(self, length: int | None) -> None:
         """Let the body come, unless its head is enough to refuse it."""
-        if wrong is not None:
-            self._refuse(wrong)
+        asked = self._asked
+        if asked.wrong is not None:
+            self._refuse(asked.wrong)
             return
-        head = self._head
         try:
-            self._headers = read_headers(head.headers, head.repeated)
-            self._admit(head)
+            if not asked.is_read:
+                asked.read()
+            self._admit(asked, length)
         except BadRequestError as bad:
             self._refuse(bad.refusal)
 
     @guarded_part
     def data(self, data: bytes) -> None:
         """Take a part of the body."""
-        if self._sender is None or not self._receiving:
+        if not self._receiving:
             return
         self._came += len(data)
         try:
             if self._decoder is None:
-                self._hold(self._sender, data)
+                self._hold(data)
             else:
                 for part in self._decoder.feed(data):
-                    self._hold(self._sender, part)
+                    self._hold(part)
         except BadRequestError as bad:
             self._refuse(bad.refusal)
 
@@ -108,7 +103,8 @@ class Reception:
         """Serve a request that has come whole, if there is a place left for it."""
         if not self._receiving:
             return
-        self._receive_no_more()
+        self._receiving = False
+        self._ingress.gate.bodies.end(self)
         parts = self._parts
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
@@ -148,6 +144,11 @@ class Reception:
         """Do as the core says."""
         if self.exchange is not None:
             self.exchange.take(order)
+
+    @guarded
+    def evict(self) -> None:
+        """Make room for the body of another request."""
+        self._refuse(_overloaded("the body came more slowly than others that needed its room"))
 
     @guarded
     def due(self, now: float) -> bool:
@@ -197,11 +198,10 @@ class Reception:
             self._alarm.cancel()
         if self.exchange is not None:
             ingress.gate.leave()
-        self._receive_no_more()
-        if self._sender is not None:
-            ingress.gate.bodies.close(self._sender)
-        exchange, self.exchange, self._sender = self.exchange, None, None
-        # Both know us: who held on to them would wait for the garbage collector.
+        self._receiving = False
+        ingress.gate.bodies.close(self)
+        exchange, self.exchange = self.exchange, None
+        # It knows us: who held on to it would wait for the garbage collector.
         record.status = self.response.status
         record.duration = in_micros(ingress.context.clock() - self.began)
         if exchange is None:
@@ -214,41 +214,37 @@ class Reception:
 
     # ---------------------------------------------------------------- within
 
-    def _admit(self, head: Head) -> None:
-        encoding = head.headers.get("content-encoding")
-        if encoding is not None and (codings := read_codings(encoding)):
-            self._decoder = BodyDecoder(codings, self._ingress.max_body)
-        if head.length is not None and head.length > self._ingress.max_body:
-            raise BadRequestError(too_large(self._ingress.max_body))
-        sender = Sender(self.record.client_uid, self.began, self._evict)
-        if not self._ingress.gate.begin(sender):
+    def _admit(self, asked: Asked, length: int | None) -> None:
+        most = self._ingress.max_body
+        if asked.codings:
+            self._decoder = BodyDecoder(asked.codings, most)
+        if length is not None and length > most:
+            raise BadRequestError(too_large(most))
+        if not self._ingress.gate.begin(self):
             raise BadRequestError(_overloaded("as many requests as are allowed are in flight"))
-        self._sender, self._receiving = sender, True
-        if head.expects_continue:
+        self._receiving = True
+        if asked.head.expects_continue:
             self._client.send_continue()
 
-    def _hold(self, sender: Sender, part: bytes) -> None:
+    def _hold(self, part: bytes) -> None:
         ingress, size = self._ingress, len(part)
         if self.size + size > ingress.max_body:
             raise BadRequestError(too_large(ingress.max_body))
-        if not ingress.gate.bodies.take(sender, size, ingress.context.clock()):
+        if not ingress.gate.bodies.take(self, size, ingress.context.clock()):
             text = "the bodies of other requests take all the room there is"
             raise BadRequestError(_overloaded(text))
         self.size += size
         self._parts.append(part)
 
-    @guarded
-    def _evict(self) -> None:
-        self._refuse(_overloaded("the body came more slowly than others that needed its room"))
-
     def _enter(self, body: bytes) -> None:
-        ingress, operation = self._ingress, self._operation
+        ingress, asked = self._ingress, self._asked
+        operation, rule = asked.operation, asked.rule
         if isinstance(operation, Answered):
             self._tell(operation.answer(body))
             return
-        chat = operation.read(body, self._head.headers)
+        chat = operation.read(body, asked.head.headers)
         self.record.model = chat.model
-        others = names_others(self._rule, chat.fields if chat.native is None else chat.native)
+        others = names_others(rule, chat.fields if chat.native is None else chat.native)
         if others is not None:
             raise BadRequestError(others)
         catalog = ingress.catalog
@@ -261,11 +257,11 @@ class Reception:
         if not ingress.gate.enter():
             raise BadRequestError(_overloaded("as many requests as are allowed are in flight"))
         self.exchange = exchange = Exchange(
-            ingress.context, self, operation, chat, self._headers, self.response, self.record
+            ingress.context, self, operation, chat, asked.headers, self.response, self.record
         )
         if ingress.inspector.inspection is not None:
             exchange.tap = ingress.inspector.tap(
-                self.response, self._head, body, chat.model, self._rule, self._headers
+                self.response, asked.head, body, chat.model, rule, asked.headers
             )
         if exchange.end_by != inf:
             self._alarm = ingress.live.look_at(self, exchange.end_by)
@@ -274,7 +270,7 @@ class Reception:
 
     def _may_have(self, model: str) -> bool:
         """Say whether a model can be asked for; else it is asked for, to be told why not."""
-        catalog, models = self._ingress.catalog, self._rule.models
+        catalog, models = self._ingress.catalog, self._asked.rule.models
         return catalog is not None and isinstance(catalog.lookup_within(model, models), Route)
 
     def _tell(self, answer: bytes) -> None:
@@ -282,12 +278,6 @@ class Reception:
         self.response.answer(answer)
         self.record.outcome = "success"
         self.ended()
-
-    def _receive_no_more(self) -> None:
-        """Count a body out that is under way no more; it is still held."""
-        if self._receiving and self._sender is not None:
-            self._receiving = False
-            self._ingress.gate.bodies.end(self._sender)
 
     def _refuse(self, refusal: Refusal) -> None:
         self.record.refuse(refusal)

@@ -157,9 +157,10 @@ class Asked:
     """A handler that keeps what it is told; `answer` is done when its request is whole."""
 
     def __init__(
-        self, connection: ServerConnection, head: Head, answer: "Callable[[Asked], None]"
-    ) -> None:
-        self.connection, self.headed = connection, head
+        self, connection: ServerConnection, head: Head, length: int | None,
+        answer: "Callable[[Asked], None]",
+    ) -> None:  # fmt: skip
+        self.connection, self.headed, self.length = connection, head, length
         self.calls: list[str] = []
         self.body = b""
         self._answer = answer
@@ -216,7 +217,7 @@ def wait(_: Asked) -> None:
 
 
 class Served:
-    """A connection of a client, and everything around it; it is the service itself."""
+    """A connection of a client, and everything around it; it is service and visitor."""
 
     def __init__(
         self,
@@ -268,28 +269,27 @@ class Served:
 
     # ---------------------------------------------------------------- the service
 
-    def enter(self, connection: ServerConnection) -> bool:
+    def enter(self, connection: ServerConnection) -> Self | None:
         assert repr(connection) == "<ServerConnection IDLE, 0 requests>"
-        return self.place
+        return self if self.place else None
 
-    def leave(self, connection: ServerConnection) -> None:
-        self.left += connection is self.connection
+    def leave(self) -> None:
+        self.left += 1
 
-    def accept(self, head: Head, connection: ServerConnection) -> Handler | None:
+    def accept(self, head: Head, length: int | None) -> Handler | None:
         if head.target != b"/x":
             return None
-        self.asked.append(Asked(connection, head, self.answer))
+        self.asked.append(Asked(self.connection, head, length, self.answer))
         if self.head_first is not None:
-            self.head_first(connection)
+            self.head_first(self.connection)
         return self.asked[-1]
 
-    def refuse(self, connection: ServerConnection, message: str) -> None:
+    def refuse(self, message: str) -> None:
         self.refused.append(message)
-        connection.start(b"HTTP/1.1 400 Bad Request\r\n", length=3)
-        connection.finish(b"bad")
+        self.connection.start(b"HTTP/1.1 400 Bad Request\r\n", length=3)
+        self.connection.finish(b"bad")
 
-    def hand_over(self, connection: ServerConnection) -> asyncio.Protocol:
-        assert connection is self.connection
+    def hand_over(self) -> asyncio.Protocol:
         return self.other
 
 

@@ -328,8 +328,10 @@ def test_a_client_says_whether_it_goes_on(version: bytes, said: bytes, *, keeps:
 
 
 def test_a_head_says_what_its_body_is() -> None:
-    assert head(b"content-length: 007\r\n").length == 7
-    assert head(b"").length is None
+    for lines, length in ((b"content-length: 007\r\n", 7), (TE, None), (b"", None)):
+        reader = reader_of()
+        reader.take_head(HOST + lines + b"\r\n")
+        assert reader.length == length
     assert head(b"expect: 100-Continue\r\n").expects_continue
     assert not head(b"expect: something\r\n").expects_continue
     assert not head(b"expect: 100-continue\r\n", b"1.0").expects_continue
@@ -371,7 +373,10 @@ def test_a_head_that_differs_only_in_its_length_is_read_the_same_with_and_withou
         known = known_of(whole % 5)
         for size in (0, 3, 12345):
             told = whole % size + b"x" * size
-            assert read(reader_of(known), [told]) == read(reader_of(), [told])
+            reader = reader_of(known)
+            assert read(reader, [told]) == read(reader_of(), [told])
+            assert reader.length == size
+            assert known.last is None or reader.head is known.last.head, "it is no other"
             assert read(reader_of(known), [told[:9], told[9:] + b"more"])[1] == b"more"
         lower = b"ength" in name
         assert (known.last is not None) == lower, "in capitals it is read anew each time"

@@ -209,23 +209,31 @@ class Service:
     def __init__(self) -> None:
         self.inside: set[ServerConnection] = set()
 
-    def enter(self, connection: ServerConnection) -> bool:
+    def enter(self, connection: ServerConnection) -> "Visitor":
         self.inside.add(connection)
-        return True
+        return Visitor(self, connection)
 
-    def leave(self, connection: ServerConnection) -> None:
-        self.inside.discard(connection)
 
-    def accept(self, head: Head, connection: ServerConnection) -> Handler | None:
-        return Asked(connection, head, echo) if head.target == b"/x" else None
+class Visitor:
+    """One connection."""
 
-    def refuse(self, connection: ServerConnection, message: str) -> None:
+    def __init__(self, service: Service, connection: ServerConnection) -> None:
+        self._service, self._connection = service, connection
+
+    def leave(self) -> None:
+        self._service.inside.discard(self._connection)
+
+    def accept(self, head: Head, length: int | None) -> Handler | None:
+        asked = Asked(self._connection, head, length, echo)
+        return asked if head.target == b"/x" else None
+
+    def refuse(self, message: str) -> None:
         assert message
-        connection.start(b"HTTP/1.1 400 Bad Request\r\n", length=0)
-        connection.finish()
+        self._connection.start(b"HTTP/1.1 400 Bad Request\r\n", length=0)
+        self._connection.finish()
 
-    def hand_over(self, connection: ServerConnection) -> asyncio.Protocol:
-        self.leave(connection)
+    def hand_over(self) -> asyncio.Protocol:
+        self.leave()
         return Closing()
 
 

@@ -377,8 +377,8 @@ def test_who_refuses_in_the_middle_of_a_body_hears_no_more_of_it() -> None:
 
     for whole in (True, False):
         with Served() as one:
-            make = Strict(one.connection, None, echo)  # type: ignore[arg-type]
-            one.accept = lambda _head, _connection, it=make: it  # type: ignore[method-assign]
+            make = Strict(one.connection, None, None, echo)  # type: ignore[arg-type]
+            one.accept = lambda _head, _length, it=make: it  # type: ignore[method-assign]
             one.feed(post(b"hello")[: None if whole else -2], b"" if whole else b"lo")
             assert make.calls == ["data"]
             assert one.state == "<ServerConnection IDLE, 1 requests>"
@@ -602,7 +602,7 @@ def test_a_handed_over_connection_can_be_dropped() -> None:
 def test_a_connection_that_is_lost_is_not_handed_over() -> None:
     with Served() as one:
         one.head_first = None
-        one.accept = lambda _head, connection: connection.connection_lost(None)  # type: ignore[method-assign]
+        one.accept = lambda _head, _length: one.connection.connection_lost(None)  # type: ignore[method-assign]
         one.feed(OTHER)
         assert one.other.got == b""
 
@@ -613,7 +613,7 @@ def test_a_connection_that_is_lost_is_not_handed_over() -> None:
 def test_who_finds_no_place_is_cut() -> None:
     with Served(place=False) as one:
         one.loop.run()
-        assert (one.transport.done, one.left) == (["abort"], 1)
+        assert (one.transport.done, one.left) == (["abort"], 0)
 
 
 def test_on_tcp_a_head_has_a_time_to_come() -> None:

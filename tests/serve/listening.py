@@ -8,11 +8,11 @@ from time import monotonic
 from aiohttp import web
 
 from exo_supervisor.core.outcomes import Refusal
-from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
-from exo_supervisor.http.head import Head
+from exo_supervisor.core.policy import DEFAULT_CLIENT
 from exo_supervisor.http.server import HEAD_WAIT
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Handler
+from exo_supervisor.serve.asked import Asked
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.handed_over import HandedOver
 from exo_supervisor.serve.door import Door
@@ -25,7 +25,7 @@ HOST = "127.0.0.1"
 Serve = Callable[[web.BaseRequest, Refusal | None], Awaitable[web.StreamResponse]]
 
 
-def no_dispatch(_: ServerConnection, __: Head, ___: Refusal | None, ____: ClientRule) -> Handler:
+def no_dispatch(_: ServerConnection, __: Asked, ___: int | None) -> Handler:
     """Begin nothing: no such request comes."""
     raise AssertionError
 
@@ -58,11 +58,9 @@ class Plainly:
         return
 
 
-def answer_plainly(
-    connection: ServerConnection, _: Head, wrong: Refusal | None, __: ClientRule
-) -> Handler:
+def answer_plainly(connection: ServerConnection, asked: Asked, _: int | None) -> Handler:
     """Begin what is answered with 200, or 401 where anything is wrong."""
-    return Plainly(connection, b"200 OK" if wrong is None else b"401 Unauthorized")
+    return Plainly(connection, b"200 OK" if asked.wrong is None else b"401 Unauthorized")
 
 
 def only(token: str) -> Guard:

@@ -24,9 +24,8 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.names import Address, Generation, ModelId, RequestId
 from exo_supervisor.core.outcomes import Failure, Fault, Refusal, RefusedAs
-from exo_supervisor.core.policy import DEFAULT_CLIENT
-from exo_supervisor.core.requests.bodies import Sender
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
+from exo_supervisor.serve.asked import Asked
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.error_answer import ErrorAnswer
 from exo_supervisor.serve.exchange import Exchange
@@ -254,10 +253,10 @@ def test_an_answer_of_a_sort_that_was_not_asked_for_fails_over() -> None:
 
     operation = structs.replace(OPERATIONS["/v1/chat/completions"], read=read)
     browser = Browser(house.loop)
-    reception = Reception(house.ingress, browser, begun(), operation, DEFAULT_CLIENT)
-    browser.handler = reception
-    reception.begin(None)
-    reception.end()
+    asked = Asked(begun())
+    asked.operation = operation
+    browser.handler = house.ingress.begin(browser, asked, None)
+    browser.handler.end()
     house.loop.run(1.0)
     assert browser.status == 502
     assert [one.failure.fault for one in house.settled()] == [Fault.CONTENT_TYPE] * 2
@@ -692,7 +691,7 @@ def test_a_request_that_is_over_leaves_nothing_to_the_garbage_collector(
             client.handler.gone()
         client.handler = None
         house.target.calls.clear()
-        kinds = (Reception, Exchange, Attempt, Sender, Response)
+        kinds = (Reception, Exchange, Attempt, Response)
         left = [type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds)]
     finally:
         gc.enable()

@@ -34,6 +34,7 @@ from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.current import KeysByName
+from exo_supervisor.serve.asked import Asked
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.exchange import Exchange
 from exo_supervisor.serve.ingress import Ingress
@@ -280,15 +281,14 @@ def refusal(request: RequestId, fault: Fault = Fault.RESET) -> Refuse:
 
 
 def begun(
-    headers: Mapping[str, str] | None = None, length: int | None = None,
-    repeated: tuple[str, ...] = (), path: bytes = b"/v1/chat/completions",
+    headers: Mapping[str, str] | None = None, repeated: tuple[str, ...] = (),
+    path: bytes = b"/v1/chat/completions",
 ) -> Head:  # fmt: skip
     """Begin a request."""
     said = dict(headers or {})
     waits = said.get("expect") == "100-continue"
     return Head(
         b"POST", path, said, repeated, is_old=False, expects_continue=waits,
-        length=length,
     )  # fmt: skip
 
 
@@ -361,7 +361,8 @@ class House:
 
     def enter(self, browser: Browser, body: bytes, headers: dict[str, str] | None = None) -> None:
         """Have a client send its request."""
-        browser.handler = self.ingress.begin(browser, begun(headers, len(body)), None, self.rule)
+        asked = Asked(begun(headers), None, self.rule)
+        browser.handler = self.ingress.begin(browser, asked, len(body))
         browser.handler.data(body)
         browser.handler.end()
 

@@ -5,8 +5,7 @@ and the two rooms, 256 MiB in all, are never full.
 What a body begins with comes out of a room of its own, where large ones take nothing.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import Protocol
 
 SMALL_BODY = 64 * 1024
 """Bytes of each body that come out of the room for small ones, while there is any."""
@@ -45,19 +44,16 @@ class Shares:
             del self._held[owner]
 
 
-@dataclass(slots=True, eq=False)
-class Sender:
-    """One body that is under way, or held; `evict` ends its reading."""
+class Sender(Protocol):
+    """One body that is under way, or held, and how much of it is in which room."""
 
     owner: Owner
     began: float
-    evict: Callable[[], None]
-    small: int = field(default=0, init=False)
-    large: int = field(default=0, init=False)
+    small: int
+    large: int
 
-    def speed(self, now: float, more: int = 0) -> float:
-        """Return its bytes a second, `more` that have just come included."""
-        return (self.small + self.large + more) / max(now - self.began, 1e-3)
+    def evict(self) -> object:
+        """End its reading."""
 
 
 class Bodies:
@@ -92,7 +88,7 @@ class Bodies:
             sender.small += begins
             size -= begins
         while size and not self._large.take(sender.owner, size):
-            slowest = self._slowest(sender, sender.speed(now, size), now)
+            slowest = self._slowest(sender, _speed(sender, now, size), now)
             if slowest is None:
                 return False
             self.close(slowest)
@@ -106,14 +102,19 @@ class Bodies:
             one for one in self._sending
             if one is not sender and one.owner == sender.owner and now - one.began >= MIN_AGE
         )  # fmt: skip
-        slowest = min(old, key=lambda one: one.speed(now), default=None)
-        slow = slowest is not None and 2 * slowest.speed(now) < speed
+        slowest = min(old, key=lambda one: _speed(one, now), default=None)
+        slow = slowest is not None and 2 * _speed(slowest, now) < speed
         return slowest if slow else None
 
     def close(self, sender: Sender) -> None:
         """Let go of a body."""
-        self.end(sender)
+        self._sending.pop(sender, None)
         self._small.give_back(sender.owner, sender.small)
         if sender.large:
             self._large.give_back(sender.owner, sender.large)
         sender.small = sender.large = 0
+
+
+def _speed(sender: Sender, now: float, more: int = 0) -> float:
+    """Return a body's bytes a second, `more` that have just come included."""
+    return (sender.small + sender.large + more) / max(now - sender.began, 1e-3)

@@ -4,12 +4,13 @@ from hypothesis import stateful as sm
 
 from exo_supervisor.core.requests.admission import SENDING, Gate
 from exo_supervisor.core.requests.bodies import Sender
+from tests.core.requests.test_bodies import Body
 
 REQUESTS = 2
 
 
 def sender() -> Sender:
-    return Sender(1, 0.0, lambda: None)
+    return Body(1, 0.0, lambda: None)
 
 
 def test_the_house_is_full_at_its_last_request() -> None:

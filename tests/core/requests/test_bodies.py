@@ -1,5 +1,8 @@
 """Bodies that never end hold nobody up: a share for each user, and the slow ones go first."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,12 +22,23 @@ MIB = 2**20
 FULL = 32 * MIB
 
 
+@dataclass(eq=False)
+class Body:
+    """One that is under way, and what is done when it has to make room."""
+
+    owner: Owner
+    began: float
+    evict: Callable[[], None]
+    small: int = 0
+    large: int = 0
+
+
 def sender(owner: Owner, began: float = 0.0, gone: list[Sender] | None = None) -> Sender:
     def evict() -> None:
         if gone is not None:
             gone.append(one)
 
-    one = Sender(owner, began, evict)
+    one = Body(owner, began, evict)
     return one
 
 

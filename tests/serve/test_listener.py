@@ -1,0 +1,49 @@
+"""What a head says is not asked again over its connection; whose token it brings is, each time."""
+
+import anyio
+import pytest
+from anyio.abc import SocketStream
+
+from exo_supervisor.core.policy import DEFAULT_CLIENT
+from exo_supervisor.http.server_connection import ServerConnection
+from exo_supervisor.http.service import Handler
+from exo_supervisor.serve.asked import Asked
+from exo_supervisor.serve.token import Guard
+from tests.serve.listening import HOST, answer_plainly, listening
+
+pytestmark = pytest.mark.real_time
+
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer t\r\n"
+LENGTH = b"content-length: 0\r\n\r\n"
+
+
+async def status_of(client: SocketStream, request: bytes) -> bytes:
+    """Ask, and return the status alone."""
+    await client.send(request)
+    return (await client.receive()).split(b" ")[1]
+
+
+async def test_a_head_that_comes_again_is_not_read_again() -> None:
+    seen: list[Asked] = []
+
+    def begin(connection: ServerConnection, asked: Asked, length: int | None) -> Handler:
+        seen.append(asked)
+        return answer_plainly(connection, asked, length)
+
+    async with listening(begin=begin) as port, await anyio.connect_tcp(HOST, port) as client:
+        for more in (b"", b"", b"x-supervisor-route: exo\r\n", b""):
+            assert await status_of(client, HEAD + more + LENGTH) == b"200"
+    assert seen[1] is seen[0]
+    assert seen[2] is not seen[1]
+    assert ["x-supervisor-route" in asked.head.headers for asked in seen[2:]] == [True, False]
+
+
+async def test_a_token_that_is_nobodys_any_more_is_refused_over_a_kept_connection() -> None:
+    known = {"t": DEFAULT_CLIENT}
+    async with (
+        listening(begin=answer_plainly, guard=Guard(known.get)) as port,
+        await anyio.connect_tcp(HOST, port) as client,
+    ):
+        assert await status_of(client, HEAD + LENGTH) == b"200"
+        del known["t"]
+        assert await status_of(client, HEAD + LENGTH) == b"401"
