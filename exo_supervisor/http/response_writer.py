@@ -47,7 +47,7 @@ class ResponseWriter(ServerTransport):
             self._send(b"")
             self._started = None
 
-    def start(self, head: bytes, *, length: int | None = None) -> None:
+    def start(self, head: bytes, length: int | None = None) -> None:
         """Begin the answer; nothing is sent before the first bytes of its body, or its end.
 
         `head` is the status line for HTTP/1.1 and header lines, each with its CRLF, without `date`,

@@ -50,12 +50,13 @@ def waiting_head(framing: Framing, request_id: str) -> bytes:
 
 def stream_head(framing: Framing, request_id: str, served: Served) -> bytes:
     """Write the head of a stream whose answer begins."""
-    return waiting_head(framing, request_id) + served_lines(served)
+    ours = _id_lines(framing, request_id) + served_lines(served)
+    return _stream(framing.content_type) + ours
 
 
 def whole_head(framing: Framing, request_id: str, served: Served) -> bytes:
     """Write the head of an answer that comes in one piece, and name who gave it."""
-    return answer_head(framing, request_id) + served_lines(served)
+    return _WHOLE + _id_lines(framing, request_id) + served_lines(served)
 
 
 def answer_head(framing: Framing, request_id: str) -> bytes:

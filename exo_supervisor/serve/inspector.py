@@ -120,9 +120,9 @@ class TappedClient:
     def uid(self) -> int | None:
         return self._client.uid
 
-    def start(self, head: bytes, *, length: int | None = None) -> None:
+    def start(self, head: bytes, length: int | None = None) -> None:
         self._tap.head = head
-        self._client.start(head, length=length)
+        self._client.start(head, length)
 
     def write(self, data: bytes) -> None:
         self._tap.write(data)

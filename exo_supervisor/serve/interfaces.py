@@ -23,7 +23,7 @@ class Client(Protocol):
         """Ask for the body of a client that waits to be asked (RFC 9110, section 10.1.1)."""
         ...
 
-    def start(self, head: bytes, *, length: int | None = None) -> None:
+    def start(self, head: bytes, length: int | None = None) -> None:
         """Take the head of the answer, which goes out with the first bytes behind it.
 
         The connection adds the date, how the body is framed, and whether it goes on.

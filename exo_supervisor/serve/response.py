@@ -95,8 +95,8 @@ class Response:
         length = sum(map(len, parts))
         if self._stream is None:
             self._start(200, whole_head(self._framing, self._request_id, served), length)
-        if length <= SMALL:
-            self.finish(b"".join(parts))
+        if length <= SMALL and not self._client.full:
+            self._finish(b"".join(parts))
             return
         self._pieces = in_pieces(parts)
         self.send_on()
@@ -144,7 +144,7 @@ class Response:
 
     def _start(self, status: int, head: bytes, length: int | None = None) -> None:
         self.status = status
-        self._client.start(head, length=length)
+        self._client.start(head, length)
 
 
 def in_pieces(parts: list[bytes]) -> Iterator[bytes]:

@@ -128,7 +128,7 @@ class Browser:
     def send_continue(self) -> None:
         self.continued += 1
 
-    def start(self, head: bytes, *, length: int | None = None) -> None:
+    def start(self, head: bytes, length: int | None = None) -> None:
         assert not self.head, "one head"
         assert not self.end
         self.head, self.length = head, length
