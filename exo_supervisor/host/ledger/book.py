@@ -64,19 +64,16 @@ class Book:
 
         A reservation ends with its request. One whose attempt never began is no row.
         """
-        connection, held, rows = self._connection, self._held, dict[Shape, list[Row]]()
-        connection.execute("BEGIN IMMEDIATE")
-        for each in reservations:
-            self._reserve(each)
-            held.setdefault(each.request_id, {})[each.attempt] = each
-        for at, record in done:
-            self._lay_out(at, record, rows)
-        for shape, each in rows.items():
-            self._insert(shape, each)
-        connection.execute("COMMIT")
-        if held:
-            for _, record in done:
-                held.pop(record.line.request_id, None)
+        execute, alone = self._connection.execute, not done and len(reservations) == 1
+        if not alone:  # a statement is a transaction by itself
+            execute("BEGIN IMMEDIATE")
+        if reservations:
+            self._reserve(reservations)
+        settled = self._book(done) if done else []
+        if not alone:
+            execute("COMMIT")
+        for name in settled:
+            del self._held[name]
 
     def checkpoint(self) -> None:
         """Bring what was written to the disk itself, as far as no reader is in the way."""
@@ -142,14 +139,37 @@ class Book:
         )
         self._answers.update(answers)
 
-    def _reserve(self, row: Reservation) -> None:
-        kind = row.client, row.provider, False, None, row.model, "", "crashed", 0
-        values = (
-            row.request_id, row.attempt, int(row.ts * 1000), self._kind(kind), row.session,
-            _storable(row.amount),
-        )  # fmt: skip
+    def _reserve(self, reservations: Sequence[Reservation]) -> None:
+        rows: list[Row] = []
+        for each in reservations:
+            kind = (
+                each.client, each.provider, False, None, each.model, "", "crashed", 0,
+            )  # fmt: skip
+            rows.append([
+                each.request_id, each.attempt, int(each.ts * 1000),
+                self._kinds.get(kind) or self._kind(kind), each.session, each.amount,
+            ])  # fmt: skip
+            self._held.setdefault(each.request_id, {})[each.attempt] = each
         insert = "INSERT OR REPLACE INTO reservation VALUES (?, ?, ?, ?, ?, ?)"
-        self._connection.execute(insert, values)
+        try:
+            self._connection.executemany(insert, rows)
+        except OverflowError:
+            self._connection.executemany(insert, [list(map(_storable, row)) for row in rows])
+
+    def _book(self, done: Sequence[Done]) -> list[str]:
+        """Write the rows of requests that ended; return those of them that held something."""
+        rows: dict[Shape, list[Row]] = {}
+        settled = [record.line.request_id for _, record in done] if self._held else []
+        settled = [name for name in settled if name in self._held]
+        for at, record in done:
+            self._lay_out(at, record, rows)
+        for shape, alike in rows.items():
+            self._insert(shape, alike)
+        if settled:
+            self._connection.executemany(
+                "DELETE FROM reservation WHERE request_id = ?", [(name,) for name in settled]
+            )
+        return settled
 
     def _insert_of(self, shape: Shape) -> tuple[str, str]:
         self._inserts[shape] = made = insert(shape, 1), insert(shape, AT_ONCE)
@@ -184,10 +204,6 @@ class Book:
         """Make the rows of a request's attempts, by their shapes."""
         line = record.line
         held = self._held.get(line.request_id) if self._held else None
-        if held:
-            self._connection.execute(
-                "DELETE FROM reservation WHERE request_id = ?", (line.request_id,)
-            )
         arrived = at - line.duration
         for done in record.tried:
             if done.cost is not None and done.response_id is not None and self._repeats(done):
