@@ -253,10 +253,11 @@ class Exchange:
         )  # fmt: skip
 
     def _note(self, attempt: Attempt) -> None:
-        record, continuation = self.record, self._continuation
+        record = self.record
         if attempt.ttft is not None:
             record.ttft = in_micros(attempt.began - self._owner.began + attempt.ttft)
-        record.continued = 0 if continuation is None else len(continuation)
+        if self._continuation is not None:
+            record.continued = len(self._continuation)
         usage.note(record, attempt.reading)
 
     def _tell_of(self, attempt: Attempt, failure: Failure) -> None:

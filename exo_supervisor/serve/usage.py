@@ -24,13 +24,15 @@ _NOTHING = Usage(0, 0, 0)
 
 def note(record: RequestLine, reading: Reader | None) -> None:
     """Note in a record what the last attempt's target told; of the ones before it nothing stays."""
-    record.served_model = record.prompt_tokens = None
-    record.completion_tokens = record.cached_tokens = None
-    if reading is not None:
-        record.served_model = reading.served_model
-        record.prompt_tokens = reading.prompt_tokens
-        record.completion_tokens = reading.completion_tokens
-        record.cached_tokens = reading.cached_tokens
+    if reading is None:
+        record.served_model = record.prompt_tokens = None
+        record.completion_tokens = record.cached_tokens = None
+        return
+    record.served_model = reading.served_model
+    record.prompt_tokens = reading.prompt_tokens
+    record.completion_tokens = reading.completion_tokens
+    record.cached_tokens = reading.cached_tokens
+    if reading.malformed:
         record.malformed += reading.malformed
 
 
