@@ -216,7 +216,7 @@ class DayBook:
     def _count(self) -> None:
         """Count what is not counted yet, by client."""
         new, self._new = self._new, []
-        by_client = defaultdict[str, list[RequestDone]](list)
+        by_client: defaultdict[str, list[RequestDone]] = defaultdict(list)
         for record in new:
             by_client[record.line.client].append(record)
         for client, records in by_client.items():
@@ -228,7 +228,8 @@ class DayBook:
             self._count_left(client, records)
 
     def _count_left(self, client: str, records: Sequence[RequestDone]) -> None:
-        left, paid = defaultdict[str, list[int]](list), defaultdict[str, int](int)
+        left: defaultdict[str, list[int]] = defaultdict(list)
+        paid: defaultdict[str, int] = defaultdict(int)
         for record in records:
             line = record.line
             if line.egress is UNSET:

@@ -81,7 +81,7 @@ class MetricsSink(Families):
     def _settle(self) -> None:
         """Count what is not counted yet."""
         new, self._new = self._new, []
-        alike = defaultdict[_Ended, list[RequestDone]](list)
+        alike: defaultdict[_Ended, list[RequestDone]] = defaultdict(list)
         for record in new:
             line = record.line
             model = line.model if line.model is not None and line.model in self._named else OTHER
@@ -93,8 +93,11 @@ class MetricsSink(Families):
             self._count_tries(ended[2], ended[3], [each for each in records if each.tried])
 
     def _count_ends(self, model: str, side: str, lines: Sequence[RequestLine]) -> None:
-        where, durations, first, between = (model, side), _Times(), _Times(), _Times()
-        left = defaultdict[str, list[int]](list)
+        where = model, side
+        durations: _Times = []
+        first: _Times = []
+        between: _Times = []
+        left: defaultdict[str, list[int]] = defaultdict(list)
         for line in lines:
             durations.append(line.duration)
             if (spoke := line.ttft) is not None:
@@ -117,8 +120,9 @@ class MetricsSink(Families):
             self.sent.add((provider,), sum(sizes))
 
     def _count_tries(self, model: str, side: str, records: Sequence[RequestDone]) -> None:
-        queued, overhead = _Times(), _Times()
-        at = defaultdict[str, list[AttemptDone]](list)
+        queued: _Times = []
+        overhead: _Times = []
+        at: defaultdict[str, list[AttemptDone]] = defaultdict(list)
         for record in records:
             queued.append(record.tried[0].began)
             idle = record.line.duration
