@@ -258,7 +258,7 @@ class Inspector:
             return None
 
         def stays() -> bool:
-            kept = self.catalog is None or self.catalog.may_stay(model)
+            kept = self.catalog is None or self.catalog.may_be_local_only(model)
             return kept or headers.local_only or rule.local_only
 
         private = stays()

@@ -5,7 +5,7 @@ from exo_supervisor.core.events import AttemptSettled
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.core.policy import ModelRule, Policy
-from exo_supervisor.core.requests.budget import FLOOR
+from exo_supervisor.core.requests.retry_budget import FLOOR
 from tests.core.story import CLOUDS, M, P, Q, Story, X, told
 
 GOES_ON = ModelRule("chat", exo=(M,), cloud=((P, X),), continues=True)
@@ -166,7 +166,7 @@ def test_no_retry_is_paid_for_where_an_answer_cannot_go_on_at_once() -> None:
     assert told(story.fail("r", Fault.BUSY, retry_after=3.0)) == ["start b:1 m /busy"]
     story.begin("r")
     assert breaks(story, "r", Fault.RESET) == []
-    budget = vars(story.machine.dispatch)["_budget"]
+    budget = vars(story.machine.dispatch)["_retry_budget"]
     assert [budget.spend(story.now) for _ in range(FLOOR)] == [True] * FLOOR
 
 

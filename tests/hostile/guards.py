@@ -125,7 +125,7 @@ GUARDS = (
     ),
     Guard(
         "an inspection and a model's row, or the whole house", f"{SERVE}/inspector.py",
-        "kept = self.catalog is None or self.catalog.may_stay(model)",
+        "kept = self.catalog is None or self.catalog.may_be_local_only(model)",
         "kept = self.catalog is None",
         "tests/serve/test_inspector.py",
     ),

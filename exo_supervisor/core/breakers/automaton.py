@@ -175,7 +175,7 @@ def worse(a: Breaker, b: Breaker) -> Breaker:
     return max(a, b, key=_badness)
 
 
-def succeed(b: Breaker, other: Breaker) -> Breaker:
+def in_place_of(other: Breaker, b: Breaker) -> Breaker:
     """Put a breaker in another's place: the permits of both are of an older epoch from now on."""
     return structs.replace(b, epoch=max(b.epoch, other.epoch) + 1)
 
@@ -191,5 +191,13 @@ def _badness(b: Breaker) -> tuple[int, float]:
 
 
 def _rest(trips: int, rules: Rules, jitter: float) -> float:
+    """Say how long to rest; at the most that is configured there is no jitter.
+
+    Jitter keeps several supervisors from probing one target at once. A rest that has grown to the
+    most began when the probe before it failed, at an instant that the shorter rests' jitter has
+    spread already, and so has chance, since a probe is the next request that comes by; resting
+    equally long keeps them apart. Of one supervisor one probe goes out, whatever else rests. And a
+    person who set a most was promised that nothing rests for longer.
+    """
     grown = rules.rest * 2.0 ** min(trips, 32)
     return min(rules.rest_max, grown * (1.0 + 0.2 * jitter))

@@ -232,7 +232,7 @@ class Breakers:
                 self.rows[new, model] = twin
             elif automaton.worse(there.breaker, twin.breaker) is not there.breaker:
                 twin.forced = there.forced or cell.forced
-                twin.breaker = automaton.succeed(twin.breaker, there.breaker)
+                twin.breaker = automaton.in_place_of(there.breaker, twin.breaker)
                 self.rows[new, model] = twin
             else:
                 there.forced = there.forced or cell.forced

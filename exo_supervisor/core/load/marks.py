@@ -2,6 +2,15 @@
 
 Keyed by (target, model), since providers limit, retire and restrict models one by one. Clients
 choose the ids of a provider's models, so every table has a bound and drops its oldest row.
+
+- `BusyMarks`: it asked to be left alone. Until the instant that it named, or one that doubles;
+  content of an attempt that began since lifts it. By key, since most providers count by keys.
+- `Absences`: it has no such model. For ABSENT seconds, or until its list names the model.
+- `Quirks`: it does not take a field, or does not go on with an answer. For QUIRK seconds.
+- `Declines`: it declined a request for its own reasons. Counted, until a request is served;
+  DECLINES different ones in a row count as a failure of the model there.
+
+But for that last, none is a breaker's business: who is busy, or lacks a model, is well.
 """
 
 from msgspec import Struct

@@ -7,7 +7,7 @@ from msgspec import structs
 from exo_supervisor.core.effects import Refuse
 from exo_supervisor.core.events import AttemptSettled, RequestEnded
 from exo_supervisor.core.outcomes import Failure, Fault, Refusal
-from exo_supervisor.core.requests.passed import why_nowhere
+from exo_supervisor.core.requests.passed_over import why_nowhere
 from exo_supervisor.core.requests.refusals import DEADLINE, NO_ROOM, end_of, over
 from exo_supervisor.core.requests.request import Attempt, RequestState
 from exo_supervisor.core.tables import Tables

@@ -40,8 +40,10 @@ class Block(Enum):
 class Seen(Struct):
     """What one request, the `event`, has met so far, and what it demands by now.
 
-    `passed` are the models at targets that cannot serve this request, while others there may;
-    `too_short` is the longest context, in tokens, that it did not fit into.
+    Whom it is not sent to again stands here in three widths: a target with all its models
+    (`failed`), a model with all the nodes that share it (`skipped`), a model at one target, where
+    others there may serve (`unable`). `too_short` is the longest context, in tokens, that it did
+    not fit into.
     """
 
     event: RequestArrived
@@ -50,8 +52,7 @@ class Seen(Struct):
     """It must not leave the house, nor go to a node that is only found."""
     failed: frozenset[Target] = frozenset()
     skipped: frozenset[Key] = frozenset()
-    """Models that failed it, each with all the nodes of its cluster."""
-    passed: frozenset[Pair] = frozenset()
+    unable: frozenset[Pair] = frozenset()
     too_short: int = 0
     pardoned: Target | None = None
     """Whom to try once more although its model is to be skipped."""
@@ -91,7 +92,7 @@ def block(candidate: Candidate, seen: Seen, tables: Tables, now: float) -> Block
     """Say why a candidate cannot be taken now; None means that it can."""
     if _is_unfit(candidate.peer, seen):
         return Block.FIELD
-    if candidate.target in seen.failed or candidate.pair in seen.passed:
+    if candidate.target in seen.failed or candidate.pair in seen.unable:
         return Block.FAILED
     if candidate.guards[1] in seen.skipped and candidate.target != seen.pardoned:
         return Block.FAILED

@@ -131,8 +131,8 @@ class Catalog:
             within, local_only=found.local_only, plain=within.plain and found.plain
         )
 
-    def may_stay(self, name: str) -> bool:
-        """Say whether what is asked by a name must stay; of one that nobody knows yet it may be."""
+    def may_be_local_only(self, name: str) -> bool:
+        """Say whether what is asked by a name must stay here; of one nobody knows yet it may be."""
         route = self.lookup(name)
         return isinstance(route, str) or route.local_only
 

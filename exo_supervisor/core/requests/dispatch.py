@@ -19,7 +19,6 @@ from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import VERDICTS, Fault, Next, Refusal
 from exo_supervisor.core.requests.aftermath import aftermath, left, refused
 from exo_supervisor.core.requests.attempt_log import AttemptLog, continued
-from exo_supervisor.core.requests.budget import Budget
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import crowded
 from exo_supervisor.core.requests.catalog import Catalog
@@ -28,11 +27,12 @@ from exo_supervisor.core.requests.failed import Failed, failed
 from exo_supervisor.core.requests.healthy import start_at_once
 from exo_supervisor.core.requests.intake import place_on_demand, take_in, unknown, unnamed
 from exo_supervisor.core.requests.next_step import Start, Wait, next_step, served_at_home
-from exo_supervisor.core.requests.passed import why_there
+from exo_supervisor.core.requests.passed_over import why_there
 from exo_supervisor.core.requests.privacy import tighten
 from exo_supervisor.core.requests.queue import Waiting
 from exo_supervisor.core.requests.refusals import DEADLINE
 from exo_supervisor.core.requests.request import Attempt, RequestState
+from exo_supervisor.core.requests.retry_budget import RetryBudget
 from exo_supervisor.core.requests.settlement import Settlement
 from exo_supervisor.core.requests.shifts import Shifts
 from exo_supervisor.core.requests.stall_check import StallCheck
@@ -56,7 +56,7 @@ class Dispatch:
         self._settlement = Settlement(tables)
         self._shifts = Shifts()
         self._log = AttemptLog()
-        self._budget = Budget(tables.policy.budget)
+        self._retry_budget = RetryBudget(tables.policy.budget)
         self._clients = Clients(tables.policy.clients)
         self.stall_check = StallCheck(tables, self.requests)
 
@@ -89,7 +89,7 @@ class Dispatch:
         state.waited = waited
         if not self.looked and not served_at_home(state, self._tables, now):
             return self._park(state)
-        self._budget.saw_request(now)
+        self._retry_budget.saw_request(now)
         self.requests[event.request] = state
         if (step := start_at_once(event, route, self._tables, now)) is not None:
             return self._start(state, step, now)
@@ -162,7 +162,7 @@ class Dispatch:
 
         A request keeps its route, and an attempt its target and its timers. Privacy is absolute.
         """
-        self._budget.share = self._tables.policy.budget
+        self._retry_budget.share = self._tables.policy.budget
         self._clients.follow(self._tables.policy.clients)
         tighten(self.requests.values(), self._catalog, self._clients)
 
@@ -192,7 +192,7 @@ class Dispatch:
     def _go(self, state: RequestState, now: float) -> list[Effect]:
         if now >= state.event.deadline:
             return self._refuse(state, DEADLINE, now)
-        step = next_step(state, self._tables, self._budget, now)
+        step = next_step(state, self._tables, self._retry_budget, now)
         news = self._tables.budgets.take_news() if self._tables.budgets.news else ()
         match step:
             case Start():
@@ -258,7 +258,7 @@ class Dispatch:
         state.resume(attempt.candidate)
         if now >= state.event.deadline:
             return self._fail(state, now)
-        step = next_step(state, self._tables, self._budget, now)
+        step = next_step(state, self._tables, self._retry_budget, now)
         if not isinstance(step, Start):  # one that resumes waits for no retry: nothing was paid for
             return self._fail(state, now)
         return [

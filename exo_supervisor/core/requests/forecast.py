@@ -11,7 +11,7 @@ from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import Block, block, pick, why_none
 from exo_supervisor.core.requests.catalog import Route, Tier
 from exo_supervisor.core.requests.intake import take_in
-from exo_supervisor.core.requests.passed import why_nowhere, why_there
+from exo_supervisor.core.requests.passed_over import why_nowhere, why_there
 from exo_supervisor.core.requests.refusals import fail
 from exo_supervisor.core.requests.request import RequestState, candidates_of
 from exo_supervisor.core.tables import Tables

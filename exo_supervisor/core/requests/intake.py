@@ -8,7 +8,7 @@ from exo_supervisor.core.policy import ClientRule
 from exo_supervisor.core.requests.candidates import Block, Seen
 from exo_supervisor.core.requests.catalog import Catalog, Route, Tier
 from exo_supervisor.core.requests.clients import may_ask
-from exo_supervisor.core.requests.passed import left_out
+from exo_supervisor.core.requests.passed_over import left_out
 from exo_supervisor.core.requests.refusals import (
     EMBEDDINGS,
     MUST_STAY,

@@ -14,7 +14,6 @@ from msgspec import Struct
 from exo_supervisor.core.choice import ANEW, LEAST_BUSY, ONLY, PANIC, Awaited, Choice
 from exo_supervisor.core.names import Side
 from exo_supervisor.core.outcomes import Fault, Refusal
-from exo_supervisor.core.requests.budget import Budget
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import (
     Block,
@@ -28,6 +27,7 @@ from exo_supervisor.core.requests.catalog import Tier
 from exo_supervisor.core.requests.patience import BUSY_TRIES, least_busy, soonest
 from exo_supervisor.core.requests.refusals import fail
 from exo_supervisor.core.requests.request import RequestState, candidates_of
+from exo_supervisor.core.requests.retry_budget import RetryBudget
 from exo_supervisor.core.tables import Tables
 
 PAUSE = 0.05
@@ -53,7 +53,7 @@ class Wait(Struct, frozen=True):
 Step = Start | Wait | Refusal
 
 
-def next_step(state: RequestState, tables: Tables, budget: Budget, now: float) -> Step:
+def next_step(state: RequestState, tables: Tables, budget: RetryBudget, now: float) -> Step:
     """Decide what a request does next; it has no attempt out.
 
     This is a step and no question: it moves `state` on through its tiers, and pays for a retry out
@@ -92,7 +92,7 @@ def served_at_home(state: RequestState, tables: Tables, now: float) -> bool:
 
 
 def _within_tier(
-    state: RequestState, tier: Tier, tables: Tables, budget: Budget, now: float
+    state: RequestState, tier: Tier, tables: Tables, budget: RetryBudget, now: float
 ) -> Step | None:
     here = state.faults[len(state.faults) - state.attempts_here :]
     blocks = {Block.BUSY if fault is Fault.BUSY else Block.FAILED for _, fault in here}
@@ -147,7 +147,7 @@ def _failover_first(state: RequestState, free: list[Candidate], tables: Tables) 
 
 
 def _pay(
-    state: RequestState, candidate: Candidate, tables: Tables, budget: Budget, now: float
+    state: RequestState, candidate: Candidate, tables: Tables, budget: RetryBudget, now: float
 ) -> bool:
     """Pay for an attempt; False if the budget has nothing left.
 
@@ -172,7 +172,7 @@ def _is_free(state: RequestState, candidate: Candidate, tables: Tables) -> bool:
     return state.free_failover and not anew and is_closed(candidate, tables)
 
 
-def _again(state: RequestState, tables: Tables, budget: Budget, now: float) -> Step | None:
+def _again(state: RequestState, tables: Tables, budget: RetryBudget, now: float) -> Step | None:
     """Try the same target once more, after a fault that often passes."""
     candidate, state.once = state.once, None
     if candidate is None or candidate.target in state.retried:
@@ -182,14 +182,14 @@ def _again(state: RequestState, tables: Tables, budget: Budget, now: float) -> S
         return None
     state.retried |= {candidate.target}
     state.seen.failed -= {candidate.target}
-    state.seen.passed -= {candidate.pair}
+    state.seen.unable -= {candidate.pair}
     state.seen.pardoned = candidate.target
     state.pause_until = now + PAUSE * (1.0 + state.event.draw)
     return Wait(state.pause_until, "pause")
 
 
 def _wait(
-    state: RequestState, tier: Tier, tables: Tables, budget: Budget, now: float
+    state: RequestState, tier: Tier, tables: Tables, budget: RetryBudget, now: float
 ) -> Step | None:
     """Wait for a busy target; the budget is asked before, or the wait might be for nothing."""
     if state.resuming:  # its client has half an answer: on to a tier that can go on at once

@@ -99,7 +99,7 @@ class RequestState(Struct):
     narrowed: tuple[Passed, ...] = ()
     """Tiers of its route that are not open to it."""
     met: Met = {}
-    """Whom it could not take, and why, since that was last told (see `passed`)."""
+    """Whom it could not take, and why, since that was last told (see `passed_over`)."""
     empty: dict[int, Tier] = {}
     """Tiers in which nobody came into question, by their places."""
     waited: Awaited | None = None

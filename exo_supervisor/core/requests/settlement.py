@@ -192,7 +192,7 @@ class Settlement:
         if VERDICTS[fault].blame is Blame.MODEL or fault in _UNFIT:
             state.seen.skipped |= {candidate.guards[1]}
         if VERDICTS[fault].blame is Blame.MODEL or fault in _OF_THE_MODEL:
-            state.seen.passed |= {candidate.pair}
+            state.seen.unable |= {candidate.pair}
         else:
             state.seen.failed |= {candidate.target}
         if fault is not Fault.NOT_PLACED:
@@ -221,7 +221,7 @@ class Settlement:
         if fault is Fault.BAD_KEY:  # by another key it may serve this very request
             return self._refuse_key(candidate, failure, now)
         if fault in _OF_THE_MODEL:
-            state.seen.passed |= {candidate.pair}
+            state.seen.unable |= {candidate.pair}
         else:
             state.seen.failed |= {candidate.target}
         if VERDICTS[fault].blame is Blame.MODEL:

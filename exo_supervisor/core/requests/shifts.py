@@ -6,7 +6,7 @@ from msgspec import Struct, field
 
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.names import Side
-from exo_supervisor.core.requests.passed import evidence_for
+from exo_supervisor.core.requests.passed_over import evidence_for
 from exo_supervisor.core.requests.request import Attempt, RequestState
 from exo_supervisor.core.tables import Tables
 

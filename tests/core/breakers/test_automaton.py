@@ -19,10 +19,10 @@ from exo_supervisor.core.breakers.automaton import (
     Rules,
     admit,
     hasten,
+    in_place_of,
     may_admit,
     probe,
     rested,
-    succeed,
     worse,
 )
 
@@ -132,7 +132,7 @@ def test_the_sicker_of_two_is_kept() -> None:
 
 
 def test_a_successor_knows_no_permit_of_either() -> None:
-    assert succeed(Open(2, 9.0, 3, FAILED), Closed(5, 1)) == Open(6, 9.0, 3, FAILED)
+    assert in_place_of(Closed(5, 1), Open(2, 9.0, 3, FAILED)) == Open(6, 9.0, 3, FAILED)
 
 
 def test_only_a_probe_is_taken_back() -> None:

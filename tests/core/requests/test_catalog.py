@@ -129,7 +129,9 @@ def test_what_must_stay_stays_under_its_other_names_too() -> None:
     routes = {name: catalog.lookup(name) for name in names}
     stays = {n: route.local_only for n, route in routes.items() if isinstance(route, Route)}
     assert stays == dict.fromkeys(names, True) | {"p/other": False}
-    assert [name for name in (*names, "nobodys") if not catalog.may_stay(name)] == ["p/other"]
+    assert [name for name in (*names, "nobodys") if not catalog.may_be_local_only(name)] == [
+        "p/other"
+    ]
 
 
 def test_a_name_in_another_case_is_the_one_that_was_meant_and_no_card_is() -> None:

@@ -12,7 +12,7 @@ from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import ModelRule, Policy
 from exo_supervisor.core.requests.forecast import LATER, forecast
-from exo_supervisor.core.requests.passed import MOST_PASSED
+from exo_supervisor.core.requests.passed_over import MOST_PASSED
 from tests.core.story import BOTH, CLOUDS, LOCAL, M, P, Story, X
 
 

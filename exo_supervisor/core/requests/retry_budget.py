@@ -18,7 +18,7 @@ class _Second(Struct):
     retries: int = 0
 
 
-class Budget:
+class RetryBudget:
     """Retries in the last ten seconds, at most a share of the requests in them."""
 
     def __init__(self, share: float) -> None:

@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.core.requests.budget import FLOOR, WINDOW, Budget
+from exo_supervisor.core.requests.retry_budget import FLOOR, WINDOW, RetryBudget
 
 
-def spent(budget: Budget, now: float) -> int:
+def spent(budget: RetryBudget, now: float) -> int:
     """Spend until the budget is empty."""
     times = 0
     while budget.spend(now):
@@ -15,21 +15,21 @@ def spent(budget: Budget, now: float) -> int:
 
 
 def test_a_quiet_house_has_the_floor() -> None:
-    budget = Budget(0.2)
+    budget = RetryBudget(0.2)
     assert spent(budget, 0.0) == FLOOR
     assert spent(budget, 5.0) == 0
     assert spent(budget, WINDOW) == FLOOR
 
 
 def test_traffic_widens_the_budget() -> None:
-    budget = Budget(0.2)
+    budget = RetryBudget(0.2)
     for _ in range(50):
         budget.saw_request(3.5)
     assert spent(budget, 4.0) == 10
 
 
 def test_the_traffic_of_a_second_takes_one_row() -> None:
-    budget = Budget(0.2)
+    budget = RetryBudget(0.2)
     for _ in range(50):
         budget.saw_request(3.5)
     budget.saw_request(4.0)
@@ -37,7 +37,7 @@ def test_the_traffic_of_a_second_takes_one_row() -> None:
 
 
 def test_old_traffic_counts_no_more() -> None:
-    budget = Budget(0.5)
+    budget = RetryBudget(0.5)
     for second in range(20):
         budget.saw_request(float(second))
         budget.saw_request(second + 0.5)
@@ -47,7 +47,7 @@ def test_old_traffic_counts_no_more() -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 3), st.booleans()), max_size=80))
 def test_no_window_allows_more_than_its_share(story: list[tuple[float, bool]]) -> None:
-    budget, now = Budget(0.2), 0.0
+    budget, now = RetryBudget(0.2), 0.0
     asked: list[float] = []
     granted: list[float] = []
     for wait, retries in story:
