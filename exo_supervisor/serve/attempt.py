@@ -11,7 +11,6 @@ answer, the target is not read either, and none of its timers runs.
 
 import time
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.http.faults import HttpError
 from exo_supervisor.serve.backpressure import MAX_KEPT_BYTES, Backpressure
 from exo_supervisor.serve.crashes import guarded, guarded_part
-from exo_supervisor.serve.error_answer import ErrorAnswer, readable
+from exo_supervisor.serve.error_answer import OK, ErrorAnswer, readable
 from exo_supervisor.serve.heads import Served
 from exo_supervisor.serve.interfaces import Call
 from exo_supervisor.serve.room import FREE_BYTES
@@ -41,18 +40,18 @@ class Attempt:
     """One attempt under its timers."""
 
     __slots__ = (
-        "_allowances", "_call", "_error", "_gathers", "_head_by", "_local_cost", "_looked_at",
-        "_owner", "_pressure", "_progress", "_progressed", "_request", "_vouched", "began",
-        "committed", "connected", "energy", "given", "head_after", "lived_at", "over", "reading",
-        "start", "tail", "ttft",
+        "_allowances", "_call", "_error", "_looked_at", "_owner", "_pressure", "_progress",
+        "_progressed", "_request", "_take_texts", "_vouched", "began", "committed", "connected",
+        "energy", "given", "head_after", "lived_at", "local_cost", "over", "reading", "start",
+        "tail", "ttft",
     )  # fmt: skip
 
     def __init__(self, owner: "Exchange", start: StartAttempt) -> None:
         self.start, self._owner = start, owner
         self.began = owner.now()
         self._progress = Progress(start, self.began)
-        self._head_by = self._progress.head_by()
         self._call: Call | None = None
+        """What brings its answer, while more of that may come."""
         self._request: Call | None = None
         self.given = 0
         """Bytes that the target was given of the request, known once it was let go."""
@@ -62,8 +61,8 @@ class Attempt:
         self.reading: Reader | None = None
         self.head_after: float | None = None
         """Seconds until its good head came."""
-        self._gathers = start.commit_at_answer or not owner.streams
-        """Whether the client gets nothing before the whole answer is in."""
+        self._take_texts: Callable[[bytes], bytes | None] | None = None
+        """Reads what only adds texts, from the first that its client got on: see `data`."""
         self._pressure: Backpressure | None = None
         self.committed = start.resumes
         """Whether the client has a part of the answer."""
@@ -71,21 +70,23 @@ class Attempt:
         """The last part of a whole answer, for its end to go out with it."""
         self.over = False
         self.energy: Callable[[], int | None] | None = None
-        """Tells, once, what its energy cost."""
-        self._local_cost: int | None = None
+        """Ends the count of what its energy cost, and tells."""
+        self.local_cost: int | None = None
         self.ttft: float | None = None
         self.lived_at: float | None = None
         """When its answer made progress last, as far as the ticker has seen."""
         self._allowances: tuple[Allowance, ...] = ()
         self._vouched = False
         self._progressed = 0
+        """How far its answer was when that was looked at last."""
         self._looked_at = -inf
 
     def silence(self, now: float) -> float:
         """Tell how long its longest silence was, where that is worth a word."""
-        if not self._progress.moved and not self._stops_reading():
-            self._progress.note_silence(now)
-        longest = self._progress.longest
+        progress = self._progress
+        if now - progress.since >= WORTH_A_WORD and not (self._moved() or self._stops_reading()):
+            progress.note_silence(now)
+        longest = progress.longest
         return in_micros(longest) if longest >= WORTH_A_WORD else 0.0
 
     def crash(self, crash: Exception) -> None:
@@ -97,12 +98,6 @@ class Attempt:
     def sent(self, call: Call) -> None:
         """Take in that the request is on its way."""
         self._call = self._request = call
-
-    def read_meter(self) -> int | None:
-        """Return what its energy cost, which ends with the first look."""
-        if self.energy is not None:
-            self._local_cost, self.energy = self.energy(), None
-        return self._local_cost
 
     def cancel(self, effect: CancelAttempt) -> None:
         """End it, unless it made progress after the instant since when it was thought dead."""
@@ -136,7 +131,8 @@ class Attempt:
         forgets the task before the worker looks).
         """
         self.over = True
-        self.read_meter()
+        if self.energy is not None:
+            self.local_cost = self.energy()
         call, self._call = self._call, None
         if call is not None:
             if whole:
@@ -146,9 +142,9 @@ class Attempt:
         if (request := self._request) is not None:  # nothing more of it goes out
             self.given, self.connected = request.sent, request.connected
             self._request = None  # it knows us: both would be left to the garbage collector
-        leaves = self.start.generation is None and not self.start.local
-        if leaves and self.given:
-            self._owner.record.leave(self.start.target, self.given)
+        start = self.start
+        if self.given and start.generation is None and not start.local:
+            self._owner.record.leave(start.target, self.given)
         if self._pressure is not None:
             self._pressure.close()
 
@@ -161,11 +157,9 @@ class Attempt:
         self.head_after = now - self.began
         found = readable(status, headers)
         if found is None:
-            self._error = ErrorAnswer(status, headers)
-            if status == HTTPStatus.OK:  # its body would tell nothing
+            self._error = ErrorAnswer(status, headers, now + ERROR_WAIT)
+            if status == OK:  # its body would tell nothing
                 self._fail_by_head()
-            else:
-                self._head_by = min(self._head_by, now + ERROR_WAIT)
             return
         if self.start.generation is None:
             self._allowances = read_allowances(headers, time.time())
@@ -175,22 +169,30 @@ class Attempt:
 
     @guarded_part
     def data(self, data: bytes) -> None:
-        """Pass on what one read brought."""
+        """Pass on what one read brought.
+
+        Once its client has a part of it, nearly every read brings a token or a few, and each costs
+        as much as all else that happens to it in this process. So `_take_texts` stands for all that
+        has to be so: it has opened, has content, is committed and not kept back. What a read only
+        adds texts to can neither fail nor end, and needs no room. That there was progress, the
+        ticker sees by the reader's own count. Any other read goes the long way.
+        """
+        if self._take_texts is not None:
+            written = self._take_texts(data)
+            if written is not None:
+                self._send(written)
+                return
         reading = self.reading
         if reading is None:
             if self._error is not None and self._error.take(data):
                 self._fail_by_head()
             return
-        if self.ttft is not None and self.committed and not self._gathers:
-            written = reading.take_texts(data)
-            if written is not None:
-                self._progressed = reading.progressed
-                self._progress.moved = True
-                self._send(written)
-                return
         self._pass_on(reading, reading.feed(data))
-        if not self.over and (self._gathers or not data.endswith(b"\n\n")):
-            self._look_for_room(reading.held)
+        if self.over:
+            return
+        if data.endswith(b"\n\n") and self._owner.streams and not self.start.commit_at_answer:
+            return  # between two events of a stream nothing is held
+        self._look_for_room(reading.held)
 
     @guarded
     def end(self) -> None:
@@ -240,7 +242,9 @@ class Attempt:
         if self._pressure is not None and self._pressure.stops_reading:
             return self._pressure.overdue(now, self.start.timers.stall)
         if self.reading is None:
-            return self._progress.unopened() if now >= self._head_by else None
+            head_by, error = self._progress.head_by(), self._error
+            late = now >= head_by or (error is not None and now >= error.read_by)
+            return self._progress.unopened() if late else None
         fault = self._progress.silent(now)
         if fault is None:
             self._ask_whether_it_lives(now)
@@ -250,7 +254,7 @@ class Attempt:
         progress, start = self._progress, self.start
         if now >= progress.asks_at():
             progress.asked_at = now
-            self._owner.ask(
+            self._owner.tell(
                 AttemptQuieted(
                     request=start.request,
                     attempt=start.attempt,
@@ -260,23 +264,24 @@ class Attempt:
             )
 
     def _stamp(self, now: float) -> None:
-        progress = self._progress
-        if progress.moved:
-            progress.moved = False
-            progress.note_silence(now)
-            progress.since = self.lived_at = now
+        reading = self.reading
+        if reading is not None and reading.progressed != self._progressed:
+            self._progressed = reading.progressed
+            self._progress.note_silence(now)
+            self._progress.since = self.lived_at = now
+
+    def _moved(self) -> bool:
+        """Say whether there was progress that was not looked at yet."""
+        return self.reading is not None and self.reading.progressed != self._progressed
 
     # ---------------------------------------------------------------- within
 
     def _pass_on(self, reading: Reader, out: bytes) -> None:
         """Carry over what a read brought, and end with it if it was the end."""
-        if reading.progressed != self._progressed:
-            self._progressed = reading.progressed
-            self._progress.moved = True
-            if self.ttft is None:  # a step of the prompt: its pace is worth a look at the clock
-                now = self._owner.now()
-                self._progress.note_prefill(reading.processed, now)
-                self._stamp(now)
+        if self.ttft is None and reading.progressed != self._progressed:
+            now = self._owner.now()  # a step of the prompt: its pace is worth a look at the clock
+            self._progress.note_prefill(reading.processed, now)
+            self._stamp(now)
         if reading.fault is not None and not self.committed:
             self._fail(reading.fault)
             return
@@ -294,7 +299,7 @@ class Attempt:
         self.ttft = self._owner.now() - self.began
         self._progress.begun = True
         start = self.start
-        self._owner.ask(
+        self._owner.tell(
             ContentSeen(
                 request=start.request,
                 attempt=start.attempt,
@@ -321,6 +326,8 @@ class Attempt:
             self.tail = data
             return
         self._send(data)
+        if self.ttft is not None:
+            self._take_texts = reading.take_texts
 
     def _send(self, data: bytes) -> None:
         """Write to the client, and read no more while it does not read."""

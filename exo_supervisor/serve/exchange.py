@@ -51,8 +51,8 @@ class Exchange:
     __slots__ = (
         "_chat", "_context", "_continuation", "_flushing_since", "_headers", "_keepalive_at",
         "_opening", "_operation", "_order", "_owner", "asking", "attempt", "choice", "commit_by",
-        "end_by", "over", "record", "reply", "request", "response", "room", "session", "streams",
-        "tap", "tried", "upstream",
+        "end_by", "now", "over", "record", "reply", "request", "response", "room", "session",
+        "streams", "tap", "tell", "tried", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +64,10 @@ class Exchange:
         self.response, self.record = response, record
         self.request = RequestId(record.request_id)
         self.streams, self.room, self.upstream = chat.stream, context.room, context.upstream
+        self.tell = context.ask
+        """Tell the core of an event that no order follows from."""
+        self.now = context.clock
+        """Return the instant on the clock of all timers."""
         began = context.clock()
         self.end_by = inf if headers.deadline is None else began + headers.deadline
         """The client's own deadline."""
@@ -87,10 +91,6 @@ class Exchange:
         self.tap: Tap | None = None
         self.asking = self.over = False
 
-    def now(self) -> float:
-        """Return the instant on the clock of all timers."""
-        return self._context.clock()
-
     def begin(self) -> None:
         """Tell the core, and do as it says."""
         chat, headers = self._chat, self._headers
@@ -111,7 +111,7 @@ class Exchange:
         """Tell the core of an event; an order that follows from it is left in `take`."""
         self.asking = True
         try:
-            self._context.ask(event)
+            self.tell(event)
         finally:
             self.asking = False
 
@@ -203,7 +203,7 @@ class Exchange:
             self._failed(attempt, failure or Failure(Fault.EMPTY))
             return
         attempt.let_go(whole=not reading.enough)
-        self._tell_of(attempt, SERVED)
+        done = self._tell_of(attempt, SERVED)
         if not self.streams:
             self.response.send_whole(reading.result(), attempt.served())
         else:
@@ -211,46 +211,43 @@ class Exchange:
         unsent = self.response.unsent
         if unsent:
             self._flushing_since = self.now()
-        self._settle(attempt, SERVED, unsent=unsent)
-        self._flush()
+        self._settle(attempt, SERVED, done, unsent=unsent)
+        if not unsent:
+            self._served()
 
-    def _flush(self) -> None:
+    def _served(self) -> None:
         """End with a whole answer once its client has taken it, or nearly all of it.
 
         Until then its target is free for others; whether the request counts as served is open,
         since a client that leaves the tail unread was not: counts and log line say `abandoned`.
         """
-        if self.response.unsent:
-            return
         self.record.outcome = "success"
         if self._flushing_since is not None:
-            self.ask(RequestEnded(request=self.request))
+            self.tell(RequestEnded(request=self.request))
         self._end()
 
     def _failed(self, attempt: Attempt, failure: Failure) -> None:
         hide = self._context.hide
         failure = explained(failure, attempt.start.dialect, self._chat, hide)
-        self._tell_of(attempt, failure)
+        done = self._tell_of(attempt, failure)
         pieces = 0 if attempt.reading is None else attempt.reading.tokens
         broken = Broken(attempt.start.target, failure.fault, pieces)
         if attempt.committed and self._continuation is not None:
             broken = self._continuation.broken(broken, spoke=attempt.ttft is not None)
-        self._settle(attempt, failure)
+        self._settle(attempt, failure, done)
         if attempt.committed and self._order is None:  # nobody goes on with it
             self._break_off(broken)
         else:
             self._obey()
 
-    def _settle(self, attempt: Attempt, failure: Failure, *, unsent: bool = False) -> None:
+    def _settle(
+        self, attempt: Attempt, failure: Failure, done: AttemptDone, *, unsent: bool = False
+    ) -> None:
         self.attempt = None
         continuation = self._continuation
         resumable = attempt.committed and continuation is not None and continuation.possible()
-        self.ask(
-            settled(
-                attempt, failure, self.tried[-1], self._chat, self._context.draw(),
-                resumable=resumable, unsent=unsent,
-            )
-        )  # fmt: skip
+        draw = self._context.draw()
+        self.ask(settled(attempt, failure, done, self._chat, draw, resumable, unsent))
 
     def _note(self, attempt: Attempt) -> None:
         record = self.record
@@ -260,9 +257,11 @@ class Exchange:
             record.continued = len(self._continuation)
         usage.note(record, attempt.reading)
 
-    def _tell_of(self, attempt: Attempt, failure: Failure) -> None:
+    def _tell_of(self, attempt: Attempt, failure: Failure) -> AttemptDone:
         size, arrived = len(self._chat.prompt), self._owner.began
-        self.tried.append(usage.attempt_done(attempt, failure, size, arrived, self._context))
+        done = usage.attempt_done(attempt, failure, size, arrived, self._context)
+        self.tried.append(done)
+        return done
 
     def _break_off(self, broken: Broken) -> None:
         record = self.record
@@ -280,7 +279,8 @@ class Exchange:
         """Go on: the client has taken what it was sent."""
         if self._flushing_since is not None:
             self.response.send_on()
-            self._flush()
+            if not self.response.unsent:
+                self._served()
         elif self.attempt is not None:
             self.attempt.writable()
 
@@ -315,9 +315,9 @@ class Exchange:
             if attempt is not None and not attempt.over:
                 self._note(attempt)
                 attempt.let_go(whole=False)
-                self._tell_of(attempt, Failure(Fault.CLIENT_LEFT))
-                tokens, cost = usage.tokens_of(self.tried[-1]), self.tried[-1].cost
-            self.ask(RequestEnded(request=self.request, tokens=tokens, cost=cost))
+                done = self._tell_of(attempt, Failure(Fault.CLIENT_LEFT))
+                tokens, cost = usage.tokens_of(done), done.cost
+            self.tell(RequestEnded(request=self.request, tokens=tokens, cost=cost))
         except BrokenMachineError:
             pass  # this process is ending, and everything with it
         finally:

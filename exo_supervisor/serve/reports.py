@@ -7,7 +7,7 @@ from msgspec import structs
 
 from exo_supervisor.core.events import AttemptSettled, RequestArrived
 from exo_supervisor.core.names import RequestId
-from exo_supervisor.core.outcomes import Failure, Fault
+from exo_supervisor.core.outcomes import SERVED, Failure, Fault
 from exo_supervisor.serve import usage
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.request_headers import RequestHeaders
@@ -17,6 +17,8 @@ from exo_supervisor.wire.chat.extent import extent_of
 from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.chat.session import is_mid_turn
 from exo_supervisor.wire.chat.spare import can_spare
+
+_DECLINED = Fault.DECLINED
 
 
 def arrived(
@@ -36,19 +38,18 @@ def arrived(
 
 def settled(
     attempt: Attempt, failure: Failure, done: AttemptDone, chat: ChatRequest, draw: float,
-    *, resumable: bool, unsent: bool,
+    resumable: bool, unsent: bool,  # noqa: FBT001 - by their names in the event
 ) -> AttemptSettled:  # fmt: skip
     """Tell how an attempt ended, and what it used and cost."""
-    fault = failure.fault
     return AttemptSettled(
         request=attempt.start.request,
         attempt=attempt.start.attempt,
         draw=draw,
         failure=failure,
-        committed=attempt.committed or fault is Fault.NONE,
+        committed=attempt.committed or failure is SERVED,
         resumable=resumable,
         unsent=unsent,
-        body=crc32(chat.prompt) if fault is Fault.DECLINED else 0,
+        body=crc32(chat.prompt) if failure.fault is _DECLINED else 0,
         tokens=usage.tokens_of(done),
         cost=done.cost,
     )

@@ -35,18 +35,18 @@ ERROR_WAIT = 2.0
 class Progress:
     """An attempt's progress, and what is due if there is no more; `begun`: it brought content.
 
-    Progress since the last look is only noted (`moved`): the ticker stamps it, a tick late at most.
+    The ticker stamps it (`since`), a tick late at most.
     """
 
     __slots__ = (
-        "_prefilled", "_step", "asked_at", "began", "begun", "longest", "moved", "since", "start",
+        "_prefilled", "_step", "asked_at", "began", "begun", "longest", "since", "start",
     )  # fmt: skip
 
     def __init__(self, start: StartAttempt, now: float) -> None:
         self.start = start
         self.began = self.since = now
         self.asked_at = -inf
-        self.begun = self.moved = False
+        self.begun = False
         self._prefilled: int = 0
         self._step = self.longest = 0.0
         """`longest` are the seconds of its longest silence in the midst of its content."""

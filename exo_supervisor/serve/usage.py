@@ -7,7 +7,7 @@ from msgspec import structs
 from exo_supervisor.core.books.price import Tokens
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.estimate import BYTES_A_TOKEN
-from exo_supervisor.core.outcomes import Failure, Fault
+from exo_supervisor.core.outcomes import NAMES, SERVED, Failure, Fault
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.context import Context
 from exo_supervisor.views.request_done import AttemptDone, RequestLine
@@ -24,15 +24,12 @@ _NOTHING = Usage(0, 0, 0)
 
 def note(record: RequestLine, reading: Reader | None) -> None:
     """Note in a record what the last attempt's target told; of the ones before it nothing stays."""
-    if reading is None:
-        record.served_model = record.prompt_tokens = None
-        record.completion_tokens = record.cached_tokens = None
-        return
-    record.served_model = reading.served_model
-    record.prompt_tokens = reading.prompt_tokens
-    record.completion_tokens = reading.completion_tokens
-    record.cached_tokens = reading.cached_tokens
-    if reading.malformed:
+    told = None if reading is None else reading.usage
+    record.served_model = None if reading is None else reading.served_model
+    record.prompt_tokens = told and told.prompt_tokens
+    record.completion_tokens = told and told.completion_tokens
+    record.cached_tokens = told and told.cached_tokens
+    if reading is not None and reading.malformed:
         record.malformed += reading.malformed
 
 
@@ -47,7 +44,7 @@ def attempt_done(
     is_paid = start.generation is None and not start.local
     used, estimated = None, False
     if reading is not None:
-        used, estimated = _used(reading, failure.fault, size)
+        used, estimated = _used(reading, failure, size)
     elif is_paid and attempt.given and attempt.head_after is None and failure.fault in _CUT:
         used, estimated = _reckoned(size, 0), True
     told = _NOTHING if used is None else used
@@ -55,22 +52,22 @@ def attempt_done(
     return AttemptDone(
         start.target, start.model, reading and reading.served_model, start.shift,
         attempt.began - arrived, now - arrived, attempt.head_after, attempt.ttft,
-        failure.fault.value, failure.status, failure.loggable,
+        NAMES[failure.fault], failure.status, failure.loggable,
         used and used.prompt_tokens, used and used.completion_tokens, told.cached_tokens,
         told.cache_write_tokens, told.cache_write_1h_tokens, told.reasoning_tokens, start.local,
         _cost(used, context, start.target, start.model) if used and is_paid else None,
         start.attempt, reading and reading.response_id, told.reported_cost, estimated,
-        attempt.read_meter(), _saved(used, failure.fault, start, context), start.choice,
+        attempt.local_cost, _saved(used, failure, start, context), start.choice,
         attempt.connected, attempt.silence(now),
     )  # fmt: skip
 
 
-def _used(reading: Reader, fault: Fault, size: int) -> tuple[Usage | None, bool]:
+def _used(reading: Reader, failure: Failure, size: int) -> tuple[Usage | None, bool]:
     """Return what an answer used, as far as anybody told or saw it, and whether it was reckoned."""
     told, seen = reading.usage, reading.reckoned
-    if told is None and (reading.content or fault in _CUT):
+    if told is None and (reading.content or failure.fault in _CUT):
         return _reckoned(size, seen), True
-    if told is None or fault is Fault.NONE or told.completion_tokens >= seen:
+    if told is None or failure is SERVED or told.completion_tokens >= seen:
         return told, False
     return structs.replace(told, completion_tokens=seen), True  # it was told before the end
 
@@ -80,11 +77,13 @@ def _reckoned(size: int, completion: int) -> Usage:
     return Usage(prompt, completion, prompt + completion)
 
 
-def _saved(used: Usage | None, fault: Fault, start: StartAttempt, context: Context) -> int | None:
+def _saved(
+    used: Usage | None, failure: Failure, start: StartAttempt, context: Context
+) -> int | None:
     """Return what an answer would have cost elsewhere: a whole one of Exo's, and no other."""
-    if used is None or start.generation is None or fault is not Fault.NONE:
+    if context.reference is None or used is None or start.generation is None:
         return None
-    return None if context.reference is None else _cost(used, context, *context.reference)
+    return _cost(used, context, *context.reference) if failure is SERVED else None
 
 
 def _cost(used: Usage, context: Context, provider: str, model: str) -> int | None:
@@ -106,5 +105,8 @@ def tokens_of(done: AttemptDone) -> int:
 
 def cost_of(tried: Iterable[AttemptDone]) -> int | None:
     """Sum up what is known to have been paid for a request, in millionths, rounded up; or None."""
-    costs = [each.cost for each in tried if each.cost is not None]
-    return -(-sum(costs) // 1_000_000) if costs else None
+    paid = None
+    for each in tried:
+        if each.cost is not None:
+            paid = each.cost + (paid or 0)
+    return None if paid is None else -(-paid // 1_000_000)
