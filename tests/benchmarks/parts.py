@@ -137,7 +137,7 @@ async def _watch_all(tree: Tree, home: Path) -> Found:
 
     def command(*arguments: str) -> list[str]:
         tell = TELL_STATE.format(path=str(told))
-        return [str(tree.python), "-c", tell + trees.MAIN, *arguments]
+        return tree.python_command(tell + trees.MAIN, *arguments)
 
     async with in_lockstep(tree, command, home) as (service, client):
         figures = await rounds(service, client)

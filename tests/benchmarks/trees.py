@@ -69,7 +69,11 @@ class Tree(Struct, frozen=True):
 
     def command(self, *arguments: str) -> list[str]:
         """Return what the console script does, as a command to run with `environ`."""
-        return [str(self.python), "-c", MAIN, *arguments]
+        return self.python_command(MAIN, *arguments)
+
+    def python_command(self, code: str, *arguments: str) -> list[str]:
+        """Return the command that runs some code; `-P` keeps our own folder out of its path."""
+        return [str(self.python), "-P", "-c", code, *arguments]
 
     def environ(self, home: Path) -> dict[str, str]:
         """Return the variables it runs with; its state goes to a folder of its own."""
