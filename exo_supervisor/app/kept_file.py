@@ -64,12 +64,12 @@ class KeptFile(Generic[T]):
             raise
 
 
-def writes_to(path: Path | None) -> Write:
+def writes_to(path: Path | None, replace: Callable[[Path, bytes], None] = write_kept) -> Write:
     """Write to a file; without a path, what is kept ends with the process."""
 
     async def write(content: bytes) -> None:
         if path is not None:
-            await to_thread.run_sync(write_kept, path, content)
+            await to_thread.run_sync(replace, path, content)
 
     return write
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import anyio
@@ -10,7 +11,16 @@ import pytest
 
 from exo_supervisor.demo import Cloud, ExoNode
 from tests.app.ledger_kill import loop
-from tests.app.world import CLOUD_MODEL, MODEL, folder, in_process, process_of_service, run, toml
+from tests.app.world import (
+    CLOUD_MODEL,
+    MODEL,
+    World,
+    folder,
+    in_process,
+    process_of_service,
+    run,
+    toml,
+)
 
 pytestmark = pytest.mark.real_time
 
@@ -98,6 +108,47 @@ async def test_a_full_disk_stops_booking_loudly_and_never_serving(small_disk: Pa
                     "/supervisor/ledger", lambda body: body["total"]["requests"] == served + 2
                 )
                 assert body["total"]["unpriced"] == 0
+
+
+@pytest.mark.alone
+async def test_what_is_spent_while_the_disk_is_full_outlasts_a_kill(small_disk: Path) -> None:
+    rows = {"budget": {"day": 1000.0}, "price": [PRICE]}
+    environment = {"STATE_DIRECTORY": str(small_disk)}
+
+    spare = anyio.Path(small_disk / "day_book.json.spare")
+
+    async def spent(world: World) -> Decimal:
+        return Decimal((await world.look("/supervisor/status"))["budgets"][0]["spent"])
+
+    async with Cloud(models=(CLOUD_MODEL,)) as cloud:
+        with folder() as place:
+            text = toml([], cloud, rows)
+            async with process_of_service(place, text, env=environment) as (world, process):
+                await world.until("/supervisor/status", lambda body: body["ready"])
+                assert (await world.chat()).status_code == 200
+                with anyio.fail_after(20):
+                    while not await spare.exists():
+                        await world.http.get("/healthz")
+                await anyio.to_thread.run_sync(_fill, small_disk / "filler")
+                with anyio.fail_after(60):
+                    while b"ledger_stopped" not in world.log():
+                        assert (await world.chat()).status_code == 200
+                for _ in range(5):
+                    assert (await world.chat()).status_code == 200
+                before = await spent(world)
+                sum_of_day = f'"day":{int(before * 10**12)},'.encode()
+                with anyio.fail_after(20):
+                    while sum_of_day not in await spare.read_bytes():
+                        await world.http.get("/healthz")
+                process.kill()
+                await process.wait()
+        (small_disk / "filler").unlink()
+        with folder() as place:
+            text = toml([], cloud, rows)
+            async with process_of_service(place, text, env=environment) as (world, _):
+                await world.until("/supervisor/status", lambda body: body["ready"])
+                assert await spent(world) >= before
+                assert await world.lines("ledger_lacks")
 
 
 def _fill(path: Path) -> None:
