@@ -28,7 +28,7 @@ from exo_supervisor.wire.chat.rate_limits import read_allowances
 from exo_supervisor.wire.exo.traits import TRAITS
 
 if TYPE_CHECKING:
-    from exo_supervisor.serve.exchange import Exchange
+    from exo_supervisor.serve.opening import Opening
 
 
 class Attempt(Relay):
@@ -38,7 +38,7 @@ class Attempt(Relay):
         "_error", "_looked_at", "_request", "connected", "energy", "given", "local_cost",
     )  # fmt: skip
 
-    def __init__(self, owner: "Exchange", start: StartAttempt) -> None:
+    def __init__(self, owner: "Opening", start: StartAttempt) -> None:
         super().__init__(owner, start)
         self._error: ErrorAnswer | None = None
         self.energy: Callable[[], int | None] | None = None

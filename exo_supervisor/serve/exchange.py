@@ -12,84 +12,48 @@ It ends exactly once, in `_end`. Until then the core has a request of its name, 
 that was started is settled once, or given back by `RequestEnded`.
 """
 
-from math import inf
-
-from msgspec import UNSET
-
 from exo_supervisor.core.choice import Choice
 from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartAttempt
 from exo_supervisor.core.events import Event, RequestEnded
-from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import SERVED, Failure, Fault, Refusal
 from exo_supervisor.errors import BrokenMachineError
 from exo_supervisor.serve import usage
-from exo_supervisor.serve.answer_reader import answer_reader
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.context import Context
-from exo_supervisor.serve.continuation import Broken, Continuation
-from exo_supervisor.serve.crashes import guarded
-from exo_supervisor.serve.inspector import Tap
+from exo_supervisor.serve.continuation import Broken
 from exo_supervisor.serve.interfaces import Owner
+from exo_supervisor.serve.opening import Opening
 from exo_supervisor.serve.reports import arrived, explained, settled
 from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
-from exo_supervisor.views.booked import Reservation
 from exo_supervisor.views.request_done import AttemptDone, RequestDone, RequestLine, in_micros
-from exo_supervisor.wire.chat.judge import Media
-from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.chat.session import session_in_body
-from exo_supervisor.wire.dialect import Operation, Reply
+from exo_supervisor.wire.dialect import Operation
 
 Order = StartAttempt | Refuse | CancelAttempt | KeepAwake
 
 
-class Exchange:
+class Exchange(Opening):
     """Serves one request; its record is filled in as things happen."""
 
-    __slots__ = (
-        "_chat", "_context", "_continuation", "_flushing_since", "_headers", "_keepalive_at",
-        "_opening", "_operation", "_order", "_owner", "asking", "attempt", "choice", "commit_by",
-        "end_by", "now", "over", "record", "reply", "request", "response", "room", "session",
-        "streams", "tap", "tell", "tried", "upstream",
-    )  # fmt: skip
+    __slots__ = ("_flushing_since", "_keepalive_at", "_order", "asking", "choice", "tried")
 
     def __init__(
         self, context: Context, owner: Owner, operation: Operation, chat: ChatRequest,
         headers: RequestHeaders, response: Response, record: RequestLine,
     ) -> None:  # fmt: skip
-        self._context, self._owner, self._operation = context, owner, operation
-        self._chat, self._headers = chat, headers
-        self.response, self.record = response, record
-        self.request = RequestId(record.request_id)
-        self.streams, self.room, self.upstream = chat.stream, context.room, context.upstream
-        self.tell = context.ask
-        """Tell the core of an event that no order follows from."""
-        self.now = context.clock
-        """Return the instant on the clock of all timers."""
-        began = context.clock()
-        self.end_by = inf if headers.deadline is None else began + headers.deadline
-        """The client's own deadline."""
-        self.commit_by = min(self.end_by, began + context.total)
-        """When an answer must have begun."""
-        self._keepalive_at = began + (
+        super().__init__(context, owner, operation, chat, headers, response, record)
+        self._keepalive_at = self.now() + (
             context.head if chat.stream else operation.framing.blank_after
         )
         self._flushing_since: float | None = None
-        self._continuation: Continuation | None = None
         self._order: StartAttempt | Refuse | None = None
-        self._opening: StartAttempt | None = None
-        """What begins once it is written down what it may cost."""
-        self.session = 0
-        self.attempt: Attempt | None = None
-        self.reply = Reply(self.request, int(context.wall()), chat.model, chat)
-        """What the writer of the last attempt was told."""
         self.tried: list[AttemptDone] = []
         self.choice: Choice | None = None
         """Why no target was asked, or no other one."""
-        self.tap: Tap | None = None
-        self.asking = self.over = False
+        self.asking = False
 
     def begin(self) -> None:
         """Tell the core, and do as it says."""
@@ -99,8 +63,8 @@ class Exchange:
             self.session = self._context.number_of(named, who)
         self.ask(
             arrived(
-                self.record, chat, headers, self.session, self._owner.size, self.commit_by,
-                self._context.draw(),
+                self.request, self.record.client, chat, headers, self.session, self._owner.size,
+                self.commit_by, self._context.draw(),
             )
         )  # fmt: skip
         self._obey()
@@ -140,59 +104,12 @@ class Exchange:
             self.choice = order.choice
             self._refuse(order.refusal)
 
-    def _start(self, start: StartAttempt) -> None:
-        record = self.record
-        record.target, record.attempts, record.shift = start.target, start.attempt, start.shift
-        record.local, record.private = start.local or UNSET, start.private or UNSET
-        if start.reserved and (reserve := self._context.reserve) is not None:
-            self._opening = start
-            row = Reservation(
-                self._context.wall(), self.request, start.attempt, start.target, start.model,
-                record.client, self.session, start.reserved,
-            )  # fmt: skip
-            reserve(row, self._open_late)
-        else:
-            self._open(start)
-
-    @guarded
-    def _open_late(self) -> None:
-        """Begin an attempt whose reservation is in the file; its client may have left by now."""
-        start, self._opening = self._opening, None
-        if start is not None and not self.over:
-            self._open(start)
-
-    def _open(self, start: StartAttempt) -> None:
-        if start.continues and self._continuation is None:
-            self._continuation = Continuation(self._chat)
-        chat = self._chat if self._continuation is None else self._continuation.ask(start)
-        self.attempt = attempt = Attempt(self, start)
-        if self._context.energy is not None and start.generation is not None:
-            attempt.energy = self._context.energy(start.target)
-        call = self.upstream.send(start, chat, attempt, self._headers.trace)
-        if call is None:
-            self.ended(attempt, Failure(Fault.BAD_KEY))
-        else:
-            if self.tap is not None:
-                self.tap.send(start, call)
-            attempt.sent(call)
-
     def _refuse(self, refusal: Refusal) -> None:
         self.record.refuse(refusal)
         self.response.refuse(refusal)
         self._end()
 
     # ---------------------------------------------------------------- the attempt
-
-    def read_answer(self, start: StartAttempt, media: Media) -> Reader | None:
-        """Make what reads an attempt's answer; None: what was asked for is not answered so."""
-        made = answer_reader(
-            start, media, self._chat, self._operation, self.reply, self._continuation,
-            self._context.hide,
-        )  # fmt: skip
-        if made is None:
-            return None
-        reading, self.reply = made
-        return reading
 
     def ended(self, attempt: Attempt, failure: Failure | None) -> None:
         """Take in how the attempt ended; None: the answer is whole, and all of it was read."""
@@ -302,10 +219,6 @@ class Exchange:
             if not self.response.full:
                 self.response.send_keepalive(self.reply)
         return self.attempt is not None and self.attempt.due(now)
-
-    def crash(self, crash: Exception) -> None:
-        """End after a fault of our own."""
-        self._owner.crash(crash)
 
     def give_up(self) -> None:
         """Give back what the request still holds of targets and of the core."""

@@ -21,7 +21,7 @@ from exo_supervisor.serve.timers import Progress
 from exo_supervisor.wire.chat.reader import Reader
 
 if TYPE_CHECKING:
-    from exo_supervisor.serve.exchange import Exchange
+    from exo_supervisor.serve.opening import Opening
 
 
 class Relay(ABC):
@@ -33,7 +33,7 @@ class Relay(ABC):
         "tail", "ttft",
     )  # fmt: skip
 
-    def __init__(self, owner: "Exchange", start: StartAttempt) -> None:
+    def __init__(self, owner: "Opening", start: StartAttempt) -> None:
         self.start, self._owner = start, owner
         self.began = owner.now()
         self._progress = Progress(start, self.began)

@@ -11,7 +11,7 @@ from exo_supervisor.core.outcomes import SERVED, Failure, Fault
 from exo_supervisor.serve import usage
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.request_headers import RequestHeaders
-from exo_supervisor.views.request_done import AttemptDone, RequestLine
+from exo_supervisor.views.request_done import AttemptDone
 from exo_supervisor.wire.chat.echo import without_request
 from exo_supervisor.wire.chat.extent import extent_of
 from exo_supervisor.wire.chat.request import ChatRequest
@@ -22,15 +22,15 @@ _DECLINED = Fault.DECLINED
 
 
 def arrived(
-    record: RequestLine, chat: ChatRequest, headers: RequestHeaders,
+    request: RequestId, client: str, chat: ChatRequest, headers: RequestHeaders,
     session: int, size: int, commit_by: float, draw: float,
 ) -> RequestArrived:  # fmt: skip
     """Tell of a request whose body of `size` bytes has come."""
     return RequestArrived(
-        request=RequestId(record.request_id), model=chat.model, deadline=commit_by, draw=draw,
+        request=request, model=chat.model, deadline=commit_by, draw=draw,
         route=headers.route, local_only=headers.local_only,
         demands=chat.demands, native_demands=chat.native_demands, dialect=chat.dialect,
-        hazards=chat.hazards, size=len(chat.prompt), client=record.client,
+        hazards=chat.hazards, size=len(chat.prompt), client=client,
         session=session, mid_turn=bool(session) and is_mid_turn(chat),
         extent=extent_of(chat, size),
     )  # fmt: skip
