@@ -9,7 +9,7 @@ has a timer of its own.
 """
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartAttempt
 from exo_supervisor.core.names import RequestId, Target
@@ -23,9 +23,6 @@ TICK = 0.25
 TURNS = 3
 """Turns of the loop in which bytes that wait in sockets are read before a timer judges: uvloop
 looks at its timers before it polls."""
-
-_ANSWERS: Final = (StartAttempt, Refuse)
-"""What a request may be told as it asks."""
 
 
 class Timer(Protocol):
