@@ -176,7 +176,8 @@ def _notes(results: Results) -> Iterator[str]:
     yield f"all in one instant, half of {BURST} requests are worked off before the median's answer"
     yield "plain by a stream: ours puts the answer together; a peer's beside it passes JSON on"
     yield "LiteLLM is asked over TCP, and given 10 streams where others have 100 or 300"
-    yield f"ours is `exo-supervisor run`, all on, its log at {LOG_LEVEL} in a file"
+    yield f"ours is `exo-supervisor run`, all on: its log at {LOG_LEVEL} in a file, and its ledger"
+    yield "Envoy and nginx keep their connections, too, and write no line of a request"
 
 
 def _aims(report: Report) -> Iterator[str]:
