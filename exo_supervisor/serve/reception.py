@@ -69,7 +69,7 @@ class Reception:
 
     # ---------------------------------------------------------------- the client's connection
 
-    @guarded
+    @guarded_part
     def begin(self, length: int | None) -> None:
         """Let the body come, unless its head is enough to refuse it."""
         asked = self._asked

@@ -92,7 +92,9 @@ class Response:
 
     def send_whole(self, parts: list[bytes], served: Served) -> None:
         """Write a whole answer, as far as its client takes it; the rest by `send_on`."""
-        length = sum(map(len, parts))
+        length = 0
+        for part in parts:
+            length += len(part)
         if self._stream is None:
             self._start(200, whole_head(self._framing, self._request_id, served), length)
         if length <= SMALL and not self._client.full:

@@ -83,6 +83,10 @@ class Bodies:
 
     def take(self, sender: Sender, size: int, now: float) -> bool:
         """Hold more of a body; False where there is no room that a slower one could make."""
+        small = sender.small + size
+        if small <= SMALL_BODY and not sender.large and self._small.take(sender.owner, size):
+            sender.small = small  # all there is of most bodies
+            return True
         begins = min(size, SMALL_BODY - sender.small) if not sender.large else 0
         if begins > 0 and self._small.take(sender.owner, begins):
             sender.small += begins
