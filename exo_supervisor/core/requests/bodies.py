@@ -39,9 +39,9 @@ class Shares:
     def give_back(self, owner: Owner, size: int) -> None:
         """Give an owner's bytes back."""
         self.total -= size
-        self._held[owner] = self._held.get(owner, 0) - size
-        if not self._held[owner]:
-            del self._held[owner]
+        left = self._held.pop(owner, 0) - size
+        if left:
+            self._held[owner] = left
 
 
 class Sender(Protocol):
