@@ -48,7 +48,7 @@ from exo_supervisor.runtime.supervise import Service, supervise
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.control.about import About
-from exo_supervisor.serve.control.late import Late
+from exo_supervisor.serve.control.lazy_routes import LazyRoutes
 from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.ingress import Ingress
 from exo_supervisor.serve.inspector import Inspector
@@ -206,7 +206,7 @@ async def _ingress(
 
 
 def _listener(
-    given: Given, ingress: Ingress, others: Late, clients: Clients, clock: Clock
+    given: Given, ingress: Ingress, others: LazyRoutes, clients: Clients, clock: Clock
 ) -> Listener:
     """Let chats go to the ingress and all else to `others`.
 
@@ -222,7 +222,7 @@ def _listener(
 def _others(
     given: Given, machine: Machine, conductor: Conductor, about: About, tokens: Tokens,
     clients: Clients, inspector: Inspector,
-) -> Late:  # fmt: skip
+) -> LazyRoutes:  # fmt: skip
     """Make what answers all but chats, once somebody asks for it.
 
     aiohttp is a third of the memory and half of the CPU that a start takes: too much for a house
@@ -240,7 +240,7 @@ def _others(
             machine, conductor.ask, about, given.admin_group, tokens, clients, inspector
         )
 
-    return Late(make)
+    return LazyRoutes(make)
 
 
 def _about(

@@ -13,7 +13,7 @@ from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Handler
 from exo_supervisor.serve.asked import Asked
 from exo_supervisor.serve.clients import Clients
-from exo_supervisor.serve.control.late import Others
+from exo_supervisor.serve.control.lazy_routes import OtherRoutes
 from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.heads import error_head, told_at
 from exo_supervisor.serve.target import is_dispatch, path_of
@@ -30,7 +30,7 @@ class Listener:
         self,
         begin: Begin,
         paths: Iterable[str],
-        others: Others,
+        others: OtherRoutes,
         door: Door,
         *,
         clients: Clients,
@@ -63,8 +63,8 @@ class _Front:
     """The service behind one server."""
 
     def __init__(
-        self, begin: Begin, paths: frozenset[str], others: Others, door: Door, clients: Clients,
-        guard: Guard | None,
+        self, begin: Begin, paths: frozenset[str], others: OtherRoutes, door: Door,
+        clients: Clients, guard: Guard | None,
     ) -> None:  # fmt: skip
         self.begin, self.paths, self.others = begin, paths, others
         self.door, self.clients, self.guard = door, clients, guard

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from exo_supervisor.serve.control.late import Late
+from exo_supervisor.serve.control.lazy_routes import LazyRoutes
 from exo_supervisor.serve.token import NO_HEAD, Judgement
 from tests.budget import EVER
 
@@ -59,13 +59,13 @@ class Echoes:
         self.drained += 1
 
 
-async def held(late: Late, left: asyncio.Event) -> socket.socket:
+async def held(late: LazyRoutes, left: asyncio.Event) -> socket.socket:
     """Hand a connection over, with a request, as the listener does; return its client's end."""
     return (await held_back(late, left, b"GET /."))[0]
 
 
 async def held_back(
-    late: Late, left: asyncio.Event, said: bytes
+    late: LazyRoutes, left: asyncio.Event, said: bytes
 ) -> tuple[socket.socket, asyncio.Protocol]:
     """Hand a connection over; return its client's end, and what holds it."""
     near, far = socket.socketpair()
@@ -93,7 +93,7 @@ class House:
     def __init__(self) -> None:
         self.asked, self.come = anyio.Event(), anyio.Event()
         self.echoes = Echoes()
-        self.late = Late(self._bring)
+        self.late = LazyRoutes(self._bring)
 
     async def _bring(self) -> Echoes:
         self.asked.set()
@@ -101,7 +101,7 @@ class House:
         return self.echoes
 
     @asynccontextmanager
-    async def running(self) -> AsyncGenerator[Late]:
+    async def running(self) -> AsyncGenerator[LazyRoutes]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.late.run)
             yield self.late

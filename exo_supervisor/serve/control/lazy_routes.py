@@ -11,7 +11,7 @@ from exo_supervisor.serve.token import Judgement
 Left = Callable[[], None]
 
 
-class Others(Protocol):
+class OtherRoutes(Protocol):
     """Takes connections on."""
 
     def connection(self, judgement: Judgement, left: Left) -> asyncio.Protocol:
@@ -22,14 +22,14 @@ class Others(Protocol):
         """Let what runs end for so many seconds, then cut it."""
 
 
-class Late:
-    """Others that `bring` imports; the door bounds how many connections are held until then."""
+class LazyRoutes:
+    """Routes that `bring` imports; the door bounds how many connections are held until then."""
 
     name = "other_routes"
 
-    def __init__(self, bring: Callable[[], Awaitable[Others]]) -> None:
+    def __init__(self, bring: Callable[[], Awaitable[OtherRoutes]]) -> None:
         self._bring = bring
-        self._others: Others | None = None
+        self._others: OtherRoutes | None = None
         self._held: list[tuple[_Held, Judgement, Left]] = []
         self._wanted, self._here = asyncio.Event(), asyncio.Event()
 
