@@ -76,18 +76,16 @@ class Conductor:
         """Turn until cancelled. Raises BrokenMachineError, or what broke the machine."""
         while True:
             self._beat()
-            event = await self._next()
-            if self._broken:
-                raise BrokenMachineError(
-                    "a request broke the machine; the log says which and where"
-                )
-            self.ask(Ticked() if event is None else event)
+            until, due = anyio.current_time() + self._idle, self._machine.deadline()
+            self._wakes_at = until if due is None else min(due, until)
+            # One scope for all that comes until then: to make one costs more than most events.
+            with anyio.CancelScope(deadline=self._wakes_at) as self._nap:
+                while True:
+                    self._turn(await self._inbox.receive())
+                    self._beat()
+            self._turn(Ticked())
 
-    async def _next(self) -> Event | None:
-        """Wait for the next event; None when the machine's own instant came first."""
-        until = anyio.current_time() + self._idle
-        due = self._machine.deadline()
-        self._wakes_at = until if due is None else min(due, until)
-        with anyio.CancelScope(deadline=self._wakes_at) as self._nap:
-            return await self._inbox.receive()
-        return None
+    def _turn(self, event: Event) -> None:
+        if self._broken:
+            raise BrokenMachineError("a request broke the machine; the log says which and where")
+        self.ask(event)
