@@ -2,6 +2,8 @@
 
 from typing import TypedDict, Unpack
 
+from msgspec import Raw
+
 from exo_supervisor.core.names import Generation
 from exo_supervisor.wire.chat.continuation import Splice
 from exo_supervisor.wire.chat.piece import Writer
@@ -25,6 +27,26 @@ class Asked(TypedDict, total=False):
     before: int
 
 
+class Counting(ChunkReader):
+    """Counts the events that are read by a template."""
+
+    short = 0
+
+    def _learn(self, data: bytes, delta: Raw) -> None:
+        known = self._template
+        super()._learn(data, delta)
+        template = self._template
+        if template is not None and template is not known:
+            write = template.write
+
+            def count(texts: list[bytes]) -> bytes | None:
+                written = write(texts)
+                self.short += 0 if written is None else len(texts)
+                return written
+
+            template.write = count
+
+
 def stream_writer(asked: Asked, *, usage: bool) -> StreamWriter:
     joined = asked.get("seam") is not None
     model = asked.get("asked", "m")
@@ -40,9 +62,9 @@ def streamed(
 
 def read_into(
     writer: Writer, generation: Generation | None = None, **asked: Unpack[Asked]
-) -> ChunkReader:
+) -> Counting:
     """Read a stream, for whatever client."""
-    return ChunkReader(writer=writer, traits=TRAITS[generation], **asked)
+    return Counting(writer=writer, traits=TRAITS[generation], **asked)
 
 
 def gathered(

@@ -42,7 +42,7 @@ class Extras:
     def owe(self) -> None:
         """Note that a chunk has told them (again)."""
         if self._now:
-            self._owed |= self._now
+            self._owed = self._owed | self._now
 
     def take(self) -> bytes:
         """Return what is owed as it stands inside an object behind its first members."""

@@ -38,7 +38,12 @@ from exo_supervisor.wire.sse import Message, OversizedEventError, SseReader
 _WORDLESS = frozenset({"length", "tool_calls", "function_call", "content_filter"})
 """Finish reasons with which an answer may be whole without a word."""
 MAX_MALFORMED = 1_000
-"""Events that held nothing and are passed over; each costs as much as ten that can be read."""
+"""Events that cannot be read and held nothing, and are passed over.
+
+Each is refused by two decoders, and what they say of it makes it as dear as ten events that add a
+text: so many are 90 million instructions, a thirtieth of a second in which nobody else is served.
+A gateway that puts a line of its own beside each piece of an ordinary answer stays below them.
+"""
 JOINS_NOT = "the pieces of the answer do not fit together"
 _FAILED = frozenset(
     {"error", "network_error", "abort", "aborted", "cancelled", "insufficient_system_resource"}

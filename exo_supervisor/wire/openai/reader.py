@@ -56,9 +56,6 @@ class ChunkReader(Reader):
     half an event.
     """
 
-    short: int = field(default=0, init=False)
-    """Events that were read by a template."""
-
     _around: Around | None = field(default=None, init=False)
     _template: Template | None = field(default=None, init=False)
     _whole_reads: Template | None = field(default=None, init=False)
@@ -86,7 +83,6 @@ class ChunkReader(Reader):
             if said:
                 self.tokens += 1
             self.progressed += 1
-            self.short += 1
             self._lessons = 0
         return written
 
@@ -145,8 +141,8 @@ class ChunkReader(Reader):
     def read_event(self, data: bytes, event: bytes = b"") -> bytes:
         """Take one event's data and return what the client gets for it."""
         template = self._template
-        if template is not None and not event and template.fits(data):
-            written = self._write_texts(template, [data[len(template.pre) : -len(template.suf)]])
+        if template is not None and not event and (text := template.text_in(data)) is not None:
+            written = self._write_texts(template, [text])
             if written is not None:
                 template.example = data
                 return written
@@ -244,16 +240,21 @@ class ChunkReader(Reader):
     def _write_texts(self, template: Template, texts: list[bytes]) -> bytes | None:
         """Have texts written, if they are such; None: they have to be read in full."""
         said = 0
-        for text in texts:
-            found = _text_in(text)
-            if found is None:
-                return None
-            said += found != ""
+        try:
+            for text in texts:
+                # What is no string is mostly found without the decoder, whose refusals are dear.
+                if _LF in text or len(text) > LARGE:
+                    return None
+                if decode_text(text):
+                    said += 1
+                if text[0] != _QUOTE or text[-1] != _QUOTE:  # JSON allows blanks around a string
+                    return None
+        except UNREADABLE:
+            return None
         written = template.write(texts)
         if written is not None:
             self.tokens += said
             self.progressed += len(texts)
-            self.short += len(texts)
             self._lessons = 0
         return written
 
@@ -263,18 +264,6 @@ class _Said(Struct, gc=False):
 
 
 _said = msgspec.json.Decoder(_Said).decode
-
-
-def _text_in(raw: bytes) -> str | None:
-    """Return the text of a JSON string; None: it is none, or one that has to be read in full."""
-    # What is no string is mostly found without the decoder, whose refusals are dear.
-    if _LF in raw or len(raw) > LARGE:
-        return None
-    try:
-        text = decode_text(raw)
-    except UNREADABLE:
-        return None
-    return text if raw[0] == _QUOTE == raw[-1] else None  # JSON allows blanks around a string
 
 
 def _written_anew(write: WriteTexts) -> WriteTexts:

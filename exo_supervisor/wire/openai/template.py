@@ -26,9 +26,10 @@ class Template:
         self.opening = self.closing = self.between = b""
         self.around = 0
 
-    def fits(self, data: bytes) -> bool:
-        """Say whether an event's data is one text between the two."""
-        return data.startswith(self.pre) and data.endswith(self.suf)
+    def text_in(self, data: bytes) -> bytes | None:
+        """Return what an event's data has between the two, None where it has not both."""
+        text = data.removeprefix(self.pre).removesuffix(self.suf)
+        return text if len(text) + len(self.pre) + len(self.suf) == len(data) else None
 
     def is_framed(self, data: bytes) -> bool:
         """Say whether the lines around an event are known, now that a read has come."""

@@ -11,9 +11,8 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.anthropic.blocks import MAX_CALL_BYTES
 from exo_supervisor.wire.anthropic.stream_writer import StreamWriter
 from exo_supervisor.wire.chat.continuation import Splice, Transcript
-from exo_supervisor.wire.openai.reader import ChunkReader
 from tests.wire.anthropic.client import events, stream_writer, whole
-from tests.wire.reading import read_into
+from tests.wire.reading import Counting, read_into
 
 Json = dict[str, Any]
 DONE = b"data: [DONE]\n\n"
@@ -39,7 +38,7 @@ def calls(*told: Json, finish: str | None = None) -> bytes:
     return chunk({"tool_calls": list(told)}, finish)
 
 
-def read(*told: bytes, writer: StreamWriter | None = None) -> tuple[ChunkReader, bytes]:
+def read(*told: bytes, writer: StreamWriter | None = None) -> tuple[Counting, bytes]:
     reading = read_into(writer or stream_writer())
     written = b"".join(reading.feed(each) for each in told)
     return reading, written + reading.close()

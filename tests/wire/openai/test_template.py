@@ -18,7 +18,7 @@ from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.openai.stream_writer import DONE, StreamWriter
-from tests.wire.reading import Asked
+from tests.wire.reading import Asked, Counting
 from tests.wire.test_recordings import ALL, STREAMS, generation
 
 
@@ -59,13 +59,12 @@ def outcome(reader: ChunkReader, body: bytes, cuts: Iterable[int], *, clean: boo
 def same(
     body: bytes, kind: Generation | None, cuts: Iterable[int], make: Callable[[], Writer],
     *, clean: bool = True, **asked: Unpack[Asked],
-) -> ChunkReader:  # fmt: skip
+) -> Counting:  # fmt: skip
     traits = TRAITS[kind]
-    short = ChunkReader(writer=make(), traits=traits, **asked)
+    short = Counting(writer=make(), traits=traits, **asked)
     full = InFull(writer=make(), traits=traits, **asked)
     cuts = list(cuts)
     assert outcome(short, body, cuts, clean=clean) == outcome(full, body, cuts, clean=clean)
-    assert full.short == 0
     return short
 
 
@@ -206,7 +205,7 @@ def test_any_words_are_read_as_in_full(
 
 
 def test_a_template_that_nothing_fits_is_learnt_but_a_few_times() -> None:
-    reader = ChunkReader(writer=streams())
+    reader = Counting(writer=streams())
     body = b"".join(line(chunk('{"content":"a"}').replace(b'"x"', b'"x%d"' % n)) for n in range(40))
     reader.feed(body)
     assert (reader.short, vars_of(reader)) == (0, 8)
@@ -221,7 +220,7 @@ def test_a_client_whose_words_are_taken_down_gets_each_in_full() -> None:
     """Another target can go on only with what was noted."""
     said_so_far = Transcript()
     writer = StreamWriter(id="ours", created=7, transcript=said_so_far)
-    reader = ChunkReader(writer=writer)
+    reader = Counting(writer=writer)
     reader.feed(text("a") + text("b"))
     reader.feed(text("c"))
     assert (said_so_far.text(), reader.short) == ("abc", 0)
@@ -269,7 +268,7 @@ def test_what_ends_at_a_length_or_a_stop_for_its_target_is_read_in_full(asked: A
 
 def test_the_rest_of_another_target_s_answer_is_joined_in_full() -> None:
     """What repeats the beginning is known by all of it, not by its first event."""
-    reader = ChunkReader(writer=streams(), seam=Splice("Once upon"))
+    reader = Counting(writer=streams(), seam=Splice("Once upon"))
     reader.feed(b"".join(map(text, ["On", "ce", " upon"])))
     assert (reader.short, reader.fault) == (0, Fault.BEGAN_ANEW)
 
@@ -280,7 +279,7 @@ def test_of_what_is_only_nearly_json_nothing_is_learnt() -> None:
 
 
 def test_nothing_is_taken_after_a_fault() -> None:
-    reader = ChunkReader(writer=streams())
+    reader = Counting(writer=streams())
     reader.feed(text("a"))
     reader.feed(text("b"))
     reader.fail(Fault.OVERSIZED, "no room")
