@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import FieldInfo
 
 from exo_supervisor.config.defaults_check import take_defaults
+from exo_supervisor.config.id_checks import listed_problem, priced_problem
 from exo_supervisor.config.inline_tables import take_budget, take_rates
 from exo_supervisor.config.literal import literal, shown
 from exo_supervisor.config.network_checks import (
@@ -274,19 +275,6 @@ def _variable_problem(name: str) -> Problem | None:
     return None
 
 
-def _pattern_problem(name: str) -> Problem | None:
-    """Find a pattern that would never match: ids stand for themselves here."""
-    if "*" in name:
-        return "holds a `*`, and is one model's id", "leave the list empty for all that it lists"
-    return None
-
-
-def _priced_problem(name: str) -> Problem | None:
-    if name != "*" and (problem := _pattern_problem(name)):
-        return problem[0], 'write a row for each model, or "*" alone for all that have none'
-    return None
-
-
 _CHECKS: Mapping[str, Callable[[str], Problem | None]] = MappingProxyType(
     {
         "budget.time_zone": zone_problem,
@@ -299,8 +287,8 @@ _CHECKS: Mapping[str, Callable[[str], Problem | None]] = MappingProxyType(
         "provider.proxy": _proxy_problem,
         "provider.base_url": _cloud_url_problem,
         "provider.name": _provider_problem,
-        "provider.models": _pattern_problem,
-        "price.model": _priced_problem,
+        "provider.models": listed_problem,
+        "price.model": priced_problem,
         "provider.key_env": _variable_problem,
         "server.token_env": _variable_problem,
         "client.token_env": _variable_problem,

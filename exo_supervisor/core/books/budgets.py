@@ -119,14 +119,10 @@ class Budgets:
         self.active = bool(rules.session_requests) or any(each != NO_LIMITS for each in limits)
 
     def turn(self, calendar: Calendar) -> None:
-        """Take in which day it is; accounts of the last few stay, should those days come again.
-
-        A clock may be set back over midnights, and what was spent is spent.
-        """
+        """Take in which day it is; accounts of the last few stay: a clock may be set back."""
         was, self.calendar, self.unread = self.calendar, calendar, ""
-        if (was.day, was.month) != (calendar.day, calendar.month):
-            others = [each for each in self._days if each != (calendar.day, calendar.month)]
-            self._days = [*others, (calendar.day, calendar.month)][-MAX_DAYS:]
+        if (was.day, was.month) != (today := (calendar.day, calendar.month)):
+            self._days = [*(each for each in self._days if each != today), today][-MAX_DAYS:]
             keep = {"", *chain.from_iterable(self._days)}
             self._drop([line for line in self.accounts if line.period not in keep])
 
@@ -263,9 +259,8 @@ class Budgets:
             return -inf
         if most > limit:
             return inf
-        return {"day": self.calendar.day_ends, "month": self.calendar.month_ends}.get(
-            line.span, inf
-        )
+        ends = {"day": self.calendar.day_ends, "month": self.calendar.month_ends}
+        return ends.get(line.span, inf)
 
     def _say(self, name: str, line: Line, limit: int, account: Account, **more: object) -> Announce:
         of = {"name": line.name or None} if line.scope != "session" else {}
