@@ -11,15 +11,9 @@ def fastest(nodes: Sequence[Pair], at: Situation) -> Pair:
 
     Ties are broken by `draw`, so that a cold start does not send everybody to one node.
     """
-    load, now, at_work, compared = at.latency.load, at.now, at.concurrency.at, at.compared
-    best: tuple[float, int] | None = None
-    tied: list[Pair] = []
-    for pair in nodes:
-        target, model = pair
-        its = load(target, model, at_work.get(target, 0), now)
-        compared.append((target, its[0]))
-        if best is None or its < best:
-            best, tied = its, [pair]
-        elif its == best:
-            tied.append(pair)
+    loads = at.latency.loads(nodes, at.concurrency.at, at.now)
+    scored = list(zip(nodes, loads, strict=True))
+    at.compared = [(target, wait) for (target, _), (wait, _) in scored]
+    least = min(loads)
+    tied = [pair for pair, load in scored if load == least]
     return tied[int(at.draw * len(tied)) % len(tied)]

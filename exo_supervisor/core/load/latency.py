@@ -1,10 +1,12 @@
 """How fast each target has been of late: a peak-sensitive moving average of first contents."""
 
+from collections.abc import Iterable, Mapping
 from math import exp
 
 from msgspec import Struct
 
 from exo_supervisor.core.bounded import Bounded
+from exo_supervisor.core.load.marks import Pair
 from exo_supervisor.core.names import ModelId, Target
 
 MAX_MODELS = 256
@@ -51,18 +53,24 @@ class Latencies:
         samples = self._samples.get(target)
         return samples is not None and model in samples
 
-    def load(self, target: Target, model: ModelId, at_work: int, now: float) -> tuple[float, int]:
-        """Score a target, lower is better: expected wait, then attempts at work there.
+    def loads(
+        self, pairs: Iterable[Pair], at_work: Mapping[Target, int], now: float
+    ) -> list[tuple[float, int]]:
+        """Score targets, lower is better: expected wait, then attempts at work there.
 
         A target that was never measured scores as instant, so that it gets measured; one that
         was measured long ago is on the way there.
         """
-        samples = self._samples.get(target)
-        if samples is None or (sample := samples.get(model)) is None:
-            return 0.0, at_work
-        age = now - sample.at
-        faded = exp(-age / FADE) if age > 0.0 else 1.0
-        return sample.ttft * faded * (at_work + 1), at_work
+        loads: list[tuple[float, int]] = []
+        for target, model in pairs:
+            busy, samples = at_work.get(target, 0), self._samples.get(target)
+            if samples is None or (sample := samples.get(model)) is None:
+                loads.append((0.0, busy))
+                continue
+            age = now - sample.at
+            faded = exp(-age / FADE) if age > 0.0 else 1.0
+            loads.append((sample.ttft * faded * (busy + 1), busy))
+        return loads
 
     def forget(self, target: Target) -> None:
         """Drop the measurements of a target that is gone."""

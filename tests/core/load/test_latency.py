@@ -17,10 +17,17 @@ def measure(sample: Sample, ttft: float, now: float) -> Sample:
     return sample
 
 
+def load(
+    latency: Latencies, target: Address, model: ModelId, at_work: int, now: float
+) -> tuple[float, int]:
+    [score] = latency.loads([(target, model)], {target: at_work}, now)
+    return score
+
+
 def test_the_first_measurement_counts_whole() -> None:
     latency = Latencies()
     latency.observe(A, M, 2.0, 5.0)
-    assert latency.load(A, M, 0, 5.0) == (2.0, 0)
+    assert load(latency, A, M, 0, 5.0) == (2.0, 0)
 
 
 def test_a_slower_one_counts_at_once() -> None:
@@ -43,21 +50,21 @@ def test_the_average_stays_between_old_and_new(old: float, new: float, wait: flo
 
 def test_load_grows_with_attempts_at_work() -> None:
     latency = Latencies()
-    assert latency.load(A, M, 0, 0.0) == (0.0, 0)
-    assert latency.load(A, M, 1, 0.0) == (0.0, 1), "never measured scores as instant"
+    assert load(latency, A, M, 0, 0.0) == (0.0, 0)
+    assert load(latency, A, M, 1, 0.0) == (0.0, 1), "never measured scores as instant"
     latency.observe(A, M, 0.5, 0.0)
-    assert latency.load(A, M, 2, 0.0) == (1.5, 2)
-    assert latency.load(A, M, 1, 0.0) == (1.0, 1)
-    assert latency.load(A, ModelId("other"), 1, 0.0) == (0.0, 1)
+    assert load(latency, A, M, 2, 0.0) == (1.5, 2)
+    assert load(latency, A, M, 1, 0.0) == (1.0, 1)
+    assert load(latency, A, ModelId("other"), 1, 0.0) == (0.0, 1)
 
 
 def test_who_was_slow_once_is_asked_again_in_time() -> None:
     latency = Latencies()
     latency.observe(A, M, 60.0, 100.0)
     for early in (50.0, 99.5, 100.0):
-        assert latency.load(A, M, 0, early) == (60.0, 0)
-    assert latency.load(A, M, 0, 100.0 + FADE) == (pytest.approx(60.0 * exp(-1.0)), 0)
-    assert latency.load(A, M, 1, 100.0 + FADE) == (pytest.approx(120.0 * exp(-1.0)), 1)
+        assert load(latency, A, M, 0, early) == (60.0, 0)
+    assert load(latency, A, M, 0, 100.0 + FADE) == (pytest.approx(60.0 * exp(-1.0)), 0)
+    assert load(latency, A, M, 1, 100.0 + FADE) == (pytest.approx(120.0 * exp(-1.0)), 1)
 
 
 def test_what_is_known_of_a_target_leaves_with_it() -> None:
