@@ -52,36 +52,41 @@ class Price(Struct, frozen=True, gc=False, omit_defaults=True):
 
     def cost(self, tokens: Tokens) -> int:
         """Return what an attempt cost; a part larger than its whole counts as the whole."""
-        tier = self.at(tokens.prompt)
-        write = _or(tier.cache_write, tier.input)
-        cached = min(tokens.cached, tokens.prompt)
-        written = min(tokens.cache_write, tokens.prompt - cached)
-        for_an_hour = min(tokens.cache_write_1h, written)
-        reasoning = min(tokens.reasoning, tokens.completion)
-        return (
-            (tokens.prompt - cached - written) * tier.input
-            + cached * _or(tier.cached, tier.input)
-            + (written - for_an_hour) * write
-            + for_an_hour * _or(tier.cache_write_1h, write)
-            + (tokens.completion - reasoning) * tier.output
-            + reasoning * _or(tier.reasoning, tier.output)
-            + tier.request
-        )
+        tier = self.at(tokens.prompt) if self.tiers else self
+        cost = tokens.prompt * tier.input + tokens.completion * tier.output + tier.request
+        if tokens.cached or tokens.cache_write:
+            cost += _by_caching(tier, tokens)
+        if tokens.reasoning:
+            reasoning = min(tokens.reasoning, tokens.completion)
+            cost += reasoning * (_or(tier.reasoning, tier.output) - tier.output)
+        return cost
 
     def most(self, prompt: int, completion: int) -> int:
         """Return the most that so many tokens can cost, of whatever class they turn out to be."""
-        tiers = [self, *(tier for tier in self.tiers if prompt > tier.above)]
-        return max(
-            prompt * max(_known(tier.input, tier.cached, tier.cache_write, tier.cache_write_1h))
-            + completion * max(_known(tier.output, tier.reasoning))
-            + tier.request
-            for tier in tiers
-        )
+        most = _most(self, prompt, completion)
+        for tier in self.tiers:
+            if prompt > tier.above:
+                most = max(most, _most(tier, prompt, completion))
+        return most
+
+
+def _most(tier: Price, prompt: int, completion: int) -> int:
+    dearest = max(tier.input, tier.cached or 0, tier.cache_write or 0, tier.cache_write_1h or 0)
+    return prompt * dearest + completion * max(tier.output, tier.reasoning or 0) + tier.request
+
+
+def _by_caching(tier: Price, tokens: Tokens) -> int:
+    """Return how much more a prompt costs, or less, for what a cache had of it and took."""
+    cached = min(tokens.cached, tokens.prompt)
+    written = min(tokens.cache_write, tokens.prompt - cached)
+    for_an_hour = min(tokens.cache_write_1h, written)
+    write = _or(tier.cache_write, tier.input)
+    return (
+        cached * (_or(tier.cached, tier.input) - tier.input)
+        + written * (write - tier.input)
+        + for_an_hour * (_or(tier.cache_write_1h, write) - write)
+    )
 
 
 def _or(price: int | None, other: int) -> int:
     return other if price is None else price
-
-
-def _known(*prices: int | None) -> list[int]:
-    return [price for price in prices if price is not None]

@@ -51,6 +51,23 @@ def test_no_use_of_so_many_tokens_costs_more_than_the_most(
     assert 0 <= PLAIN.cost(tokens) == PLAIN.most(prompt, completion)
 
 
+FEW = st.integers(0, 9)
+
+
+@given(FEW, FEW, FEW, FEW, FEW, FEW)
+def test_each_token_costs_what_its_class_does(
+    prompt: int, completion: int, cached: int, write: int, hour: int, reasoning: int
+) -> None:
+    """Of a prompt the cached tokens come first, then those that a cache takes."""
+    price = Price(input=1, output=10, cached=100, cache_write=1000, cache_write_1h=10_000)
+    price = msgspec.structs.replace(price, reasoning=100_000, request=1_000_000)
+    written = min(hour, write) * [10_000] + max(write - hour, 0) * [1000]
+    of_prompt = (cached * [100] + written + prompt * [1])[:prompt]
+    of_answer = (reasoning * [100_000] + completion * [10])[:completion]
+    used = Tokens(prompt, completion, cached, write, hour, reasoning)
+    assert price.cost(used) == 1_000_000 + sum(of_prompt) + sum(of_answer)
+
+
 def test_a_price_has_a_bound_to_the_last_pico_unit() -> None:
     assert msgspec.convert({"input": MOST, "output": 0}, Price).input == MOST
     for wrong in (MOST + 1, -1):
