@@ -80,6 +80,8 @@ class _Visitor:
     The kernel's word for who asks holds as long as the connection; a guard judges each request.
     """
 
+    __slots__ = ("_asked", "_begin", "_connection", "_front", "_guard", "_head", "_judgement")
+
     def __init__(self, front: _Front, connection: ServerConnection) -> None:
         self._front, self._connection = front, connection
         self._begin, self._guard = front.begin, front.guard
