@@ -32,6 +32,7 @@ from exo_supervisor.errors import BrokenMachineError
 from exo_supervisor.http.call import Listener
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.head import Head
+from exo_supervisor.http.headers import Headers
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.current import KeysByName
 from exo_supervisor.serve.asked import Asked
@@ -222,7 +223,9 @@ class Call:
             self.end = "lost"
             self.listener.lost(said)
         elif isinstance(said, tuple):
-            self.listener.head(*said)
+            status, fields = said
+            lines = "".join(f"\r\n{name}: {value}" for name, value in fields.items())
+            self.listener.head(status, Headers(lines.encode("latin-1")))
         elif said:
             self.listener.data(said)
         else:
