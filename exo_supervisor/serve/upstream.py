@@ -64,7 +64,7 @@ class Upstream:
     ) -> None:
         self._nodes, self._clouds, self._house = nodes, clouds, house or clouds
         self._keys, self._proxies = keys, proxies or {}
-        self._headers: dict[tuple[str, int], bytes | None] = {}
+        self._headers: dict[tuple[str, int], bytes] = {}
         self._headers_with = keys()
         self._node_headers = encode_headers(DIALECTS["exo"].headers(None))
         self._clock, self._quiet_until = clock, -inf
@@ -74,7 +74,7 @@ class Upstream:
     ) -> Call | None:
         """Send a request to a target; None where it has a key that cannot be sent."""
         traits = TRAITS[start.generation]
-        dialect = dialect_of(start)
+        dialect = DIALECTS[start.dialect or traits.dialect]
         if traits.exo:
             sender, headers = self._nodes, self._node_headers
         else:
@@ -116,13 +116,14 @@ class Upstream:
         keys = self._keys()
         if keys is not self._headers_with:  # others took their place
             self._headers_with, self._headers = keys, {}
-        if (target, key) not in self._headers:
+        headers = self._headers.get((target, key))
+        if headers is None:
             try:
                 headers = encode_headers(dialect.headers(keys[target][key]))
             except (LookupError, ValueError):  # it left meanwhile, or a key that would be two lines
-                headers = None
+                return None
             self._headers[target, key] = headers
-        return self._headers[target, key]
+        return headers
 
 
 def dialect_of(start: StartAttempt) -> Dialect:

@@ -1,5 +1,6 @@
 """The provider's side of the dialect: chat requests out, model lists in."""
 
+from functools import lru_cache
 from itertools import islice
 
 import msgspec
@@ -139,6 +140,7 @@ def _facts(card: dict[str, object]) -> ModelFacts:
     return ModelFacts(context, capabilities_of(card), price_of(card))
 
 
+@lru_cache(maxsize=4096)
 def url(base: str, kind: Kind) -> str:
     """Where a provider with this base URL takes requests of a kind."""
     return base.rstrip("/") + _PATHS[kind]
