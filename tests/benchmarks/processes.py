@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,9 +81,8 @@ def attempt(load: subprocess.Popen[bytes], job: Job) -> Outcome:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return what a process has used so far, all its threads, to the nanosecond."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+    """Return what a process has used so far, with its threads that ended."""
+    return time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3), as the kernel numbers it
 
 
 def resident(pid: int) -> float:
