@@ -131,7 +131,7 @@ class Relay(ABC):
         """Write to the client, and read no more while it does not read."""
         response = self._owner.response
         response.write(data)
-        if response.full:
+        if response.client.full:  # not by `response.full`: this is once a token
             self._wait_for_client()
 
     def _stamp(self, now: float) -> None:

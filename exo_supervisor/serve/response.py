@@ -34,12 +34,12 @@ class Response:
     """One client's answer in the making; `over` is final, and nothing is written after it."""
 
     __slots__ = (
-        "_client", "_framing", "_pieces", "_request_id", "_stream", "committed", "over", "status",
+        "_framing", "_pieces", "_request_id", "_stream", "client", "committed", "over", "status",
         "write",
     )  # fmt: skip
 
     def __init__(self, client: Client, request_id: str, framing: Framing) -> None:
-        self._client, self._request_id, self._framing = client, request_id, framing
+        self.client, self._request_id, self._framing = client, request_id, framing
         self.write = client.write
         """Write a part of the answer: the client's own, once a token."""
         self._pieces: Iterator[bytes] | None = None
@@ -49,13 +49,13 @@ class Response:
 
     def tap(self, tapped: Callable[[Client], Client]) -> None:
         """Write from now on to what takes the place of the client, and hands on to it."""
-        self._client = tapped(self._client)
-        self.write = self._client.write
+        self.client = tapped(self.client)
+        self.write = self.client.write
 
     @property
     def full(self) -> bool:
         """Whether the client has to read before more should be written."""
-        return self._client.full
+        return self.client.full
 
     @property
     def unsent(self) -> bool:
@@ -68,7 +68,7 @@ class Response:
             head = waiting_head if reply.chat.stream else answer_head
             self._start(200, head(self._framing, self._request_id))
         self._stream = reply
-        self._client.write(self._framing.keepalive(reply))
+        self.client.write(self._framing.keepalive(reply))
 
     def commit(self, served: Served, reply: Reply) -> bytes:
         """Begin the answer; returns what stands before its first part in the body."""
@@ -84,7 +84,7 @@ class Response:
 
         Where the client keeps up, part and end are one write.
         """
-        if len(data) <= SMALL and not self._client.full:
+        if len(data) <= SMALL and not self.client.full:
             self._finish(data)
             return
         self._pieces = iter((data,) if data else ())
@@ -97,7 +97,7 @@ class Response:
             length += len(part)
         if self._stream is None:
             self._start(200, whole_head(self._framing, self._request_id, served), length)
-        if length <= SMALL and not self._client.full:
+        if length <= SMALL and not self.client.full:
             self._finish(b"".join(parts))
             return
         self._pieces = in_pieces(parts)
@@ -110,13 +110,13 @@ class Response:
 
     def send_on(self) -> None:
         """Write what is left of the answer, as far as its client takes it."""
-        while self._pieces is not None and not self._client.full:
+        while self._pieces is not None and not self.client.full:
             piece = next(self._pieces, None)
             if piece is None:
                 self._pieces = None
                 self._finish(b"")
             else:
-                self._client.write(piece)
+                self.client.write(piece)
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer with an error: as such if nothing was sent, else as an event and a cut."""
@@ -127,7 +127,7 @@ class Response:
         if self._stream is not None:
             self.over = True
             event = self._framing.error_event(said, self._stream)
-            self._client.abort_after(event, LAST_WORDS)
+            self.client.abort_after(event, LAST_WORDS)
             return
         body = self._framing.error_body(said)
         head = error_head(self._framing, said)
@@ -138,15 +138,15 @@ class Response:
         """Cut the connection of a client that does not read: it may see no end to its answer."""
         self.over = True
         self._pieces = None
-        self._client.abort()
+        self.client.abort()
 
     def _finish(self, data: bytes) -> None:
         self.over = True
-        self._client.finish(data)
+        self.client.finish(data)
 
     def _start(self, status: int, head: bytes, length: int | None = None) -> None:
         self.status = status
-        self._client.start(head, length)
+        self.client.start(head, length)
 
 
 def in_pieces(parts: list[bytes]) -> Iterator[bytes]:
