@@ -85,17 +85,11 @@ class Opening(ABC):
             reply = continuation.follow(reply, joined=seam is not None)
         self.reply = reply
         write = self._operation.stream if self.streams else self._operation.body
+        # By their places: so many names in a call cost half of what making a reader does.
         return reader(
-            writer=write(reply),
-            traits=TRAITS[start.generation],
-            asked=start.model,
-            max_tokens=chat.max_tokens,
-            stop=chat.stop,
-            choices=chat.n or 1,
-            seam=seam,
-            before=before,
-            hide=self._context.hide,
-        )
+            write(reply), TRAITS[start.generation], start.model, chat.max_tokens, chat.stop,
+            chat.n or 1, seam, before, self._context.hide,
+        )  # fmt: skip
 
     def _start(self, start: StartAttempt) -> None:
         record = self.record
