@@ -69,8 +69,8 @@ class Records(Struct, frozen=True):
 
     def scrape(self, machine: Machine) -> Scrape:
         """Make the page of metrics."""
-        histograms = (*self.metrics.histograms, self.delay.delays)
-        counters, failures = self.metrics.counters, self.sinks.failures
+        histograms = (*self.metrics.families.histograms, self.delay.delays)
+        counters, failures = self.metrics.families.counters, self.sinks.failures
         return Scrape(machine, counters, histograms, failures, self.booked)
 
     def booked(self) -> LedgerSeen | None:

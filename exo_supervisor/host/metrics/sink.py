@@ -35,13 +35,13 @@ _Ended = tuple[str, str, str, str, str]
 """What those that are counted together have alike: dialect, client, model, side and outcome."""
 
 
-class MetricsSink(Families):
+class MetricsSink:
     """A sink. A `model` label says a name of the policy that holds; all others count as `other`."""
 
     name = "metrics"
 
     def __init__(self, policy: Callable[[], Policy]) -> None:
-        super().__init__(self._settle)
+        self.families = Families(self._settle)
         self._policy = policy
         self._read = Policy()
         self._named, self._house = frozenset[str](), frozenset[str]()
@@ -58,18 +58,18 @@ class MetricsSink(Families):
     def announce(self, said: Announce) -> None:
         """Count what the core announces; some of it in figures of its own."""
         facts = said.facts
-        self.events.add((said.name, said.level))
+        self.families.events.add((said.name, said.level))
         if said.name == "traffic_shifted":
-            self.shifts.add((str(facts["from"]), str(facts["to"]), str(facts["reason"])))
+            self.families.shifts.add((str(facts["from"]), str(facts["to"]), str(facts["reason"])))
         elif (state := _BREAKERS.get(said.name)) is not None:
             self._look()
             target = facts["target"]
             side = "exo" if target in self._house else target_side(target)
-            self.transitions.add((side, state))
+            self.families.transitions.add((side, state))
 
     def generated_by(self, side: Side) -> float:
         """Return how many tokens a side has generated."""
-        return sum(figure for (_, by), figure in self.generated.sums.items() if by == side)
+        return sum(figure for (_, by), figure in self.families.generated.sums.items() if by == side)
 
     def _look(self) -> None:
         """Read the names of the policy that holds now; what ended before it counts by the last."""
@@ -88,7 +88,7 @@ class MetricsSink(Families):
             ended = line.dialect, line.client, model, side_of(line) or "none", line.outcome
             alike[ended].append(record)
         for ended, records in alike.items():
-            self.requests.add(ended, len(records))
+            self.families.requests.add(ended, len(records))
             self._count_ends(ended[2], ended[3], [record.line for record in records])
             self._count_tries(ended[2], ended[3], [each for each in records if each.tried])
 
@@ -106,18 +106,18 @@ class MetricsSink(Families):
                     rest = line.duration - spoke
                     between.append(rest / (tokens - 1) if rest > 0 else 0.0)
             if line.code is not None:
-                self.errors.add((line.code,))
+                self.families.errors.add((line.code,))
             if line.malformed:
-                self.malformed.add(where, line.malformed)
+                self.families.malformed.add(where, line.malformed)
             if line.egress is not UNSET:
                 for provider, size in line.egress.items():
                     left[provider].append(size)
-        self.duration.observe(where, durations)
-        self.first.observe(where, first)
-        self.between.observe(where, between)
+        self.families.duration.observe(where, durations)
+        self.families.first.observe(where, first)
+        self.families.between.observe(where, between)
         for provider, sizes in left.items():
-            self.left.add((provider,), len(sizes))
-            self.sent.add((provider,), sum(sizes))
+            self.families.left.add((provider,), len(sizes))
+            self.families.sent.add((provider,), sum(sizes))
 
     def _count_tries(self, model: str, side: str, records: Sequence[RequestDone]) -> None:
         queued: _Times = []
@@ -130,8 +130,8 @@ class MetricsSink(Families):
                 idle -= attempt.ended - attempt.began
                 at[attempt.target].append(attempt)
             overhead.append(idle if idle > 0 else 0.0)
-        self.queued.observe((model, side), queued)
-        self.overhead.observe((side,), overhead)
+        self.families.queued.observe((model, side), queued)
+        self.families.overhead.observe((side,), overhead)
         for target, attempts in at.items():
             self._count_attempts(model, target, attempts)
 
@@ -146,10 +146,10 @@ class MetricsSink(Families):
             cost += attempt.cost or 0
             saved += attempt.saved or 0
             if attempt.fault not in _NO_FAULTS:
-                self.failed.add((side, attempt.fault))
-        self.attempts.add(where, len(attempts))
-        self.prompt.add(where, prompt)
-        self.cached.add(where, cached)
-        self.generated.add(where, generated)
-        self.spent.add((target,), cost / _MICRO)
-        self.saved.add((model,), saved / _MICRO)
+                self.families.failed.add((side, attempt.fault))
+        self.families.attempts.add(where, len(attempts))
+        self.families.prompt.add(where, prompt)
+        self.families.cached.add(where, cached)
+        self.families.generated.add(where, generated)
+        self.families.spent.add((target,), cost / _MICRO)
+        self.families.saved.add((model,), saved / _MICRO)

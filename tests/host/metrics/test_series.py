@@ -23,8 +23,10 @@ def test_a_day_of_strangers_leaves_as_many_series_as_an_hour() -> None:
     dice = Random(14)  # noqa: S311 - whims of strangers, no secret
     story = Story(BOTH, "10.0.0.1:52415")
     sink, delay, heard = MetricsSink(lambda: BOTH), LoopDelay(), 0
-    histograms = [*sink.histograms, delay.delays]
-    page = Page(story.machine, sink.counters, histograms, {}, lambda: None, lambda: story.now)
+    histograms = [*sink.families.histograms, delay.delays]
+    page = Page(
+        story.machine, sink.families.counters, histograms, {}, lambda: None, lambda: story.now
+    )
     held = dict[int, int]()
     for step in range(DAY // STEP):
         address = Address(f"10.{step % 250}.{step // 250}.{1 + step % 200}:52415")
@@ -42,7 +44,7 @@ def test_a_day_of_strangers_leaves_as_many_series_as_an_hour() -> None:
     settled = held[3 * 3600 // STEP]
     assert held[DAY // STEP - 1] <= settled + 100, "it grows with time"
     assert max(held.values()) < 2_000
-    assert all(len(counter.sums) < 100 for counter in sink.counters)
+    assert all(len(counter.sums) < 100 for counter in sink.families.counters)
 
 
 def strange(dice: Random, step: int, node: str) -> RequestDone:
@@ -69,10 +71,10 @@ def test_counted_together_requests_come_to_what_they_come_to_one_by_one() -> Non
         record = strange(dice, step, "10.0.0.1:52415")
         together.done(record)
         alone.done(record)
-        assert alone.requests.sums  # which has it counted
-    for one, other in zip(together.counters, alone.counters, strict=True):
+        assert alone.families.requests.sums  # which has it counted
+    for one, other in zip(together.families.counters, alone.families.counters, strict=True):
         assert one.sums == pytest.approx(other.sums), one.name
-    for one, other in zip(together.histograms, alone.histograms, strict=True):
+    for one, other in zip(together.families.histograms, alone.families.histograms, strict=True):
         assert {key: each.counts for key, each in one.cells.items()} == {
             key: each.counts for key, each in other.cells.items()
         }, one.name

@@ -37,39 +37,41 @@ def test_an_answer_counts_in_every_figure() -> None:
     sink = a_sink("house")
     sink.done(a_record())
     where, there = ("house", "exo"), ("house", "cloud")
-    assert sink.requests.sums == {("openai", "default", *where, "success"): 1}
-    assert sink.attempts.sums == {there: 1, where: 1}
-    assert sink.failed.sums == {("cloud", "stall"): 1}
-    assert sink.prompt.sums == {there: 10, where: 10}
-    assert sink.generated.sums == {there: 1, where: 5}
-    assert sink.cached.sums == {where: 4}
-    assert sink.spent.sums == {("openrouter",): 2.5}
-    timed = sink.first, sink.queued, sink.duration
+    assert sink.families.requests.sums == {("openai", "default", *where, "success"): 1}
+    assert sink.families.attempts.sums == {there: 1, where: 1}
+    assert sink.families.failed.sums == {("cloud", "stall"): 1}
+    assert sink.families.prompt.sums == {there: 10, where: 10}
+    assert sink.families.generated.sums == {there: 1, where: 5}
+    assert sink.families.cached.sums == {where: 4}
+    assert sink.families.spent.sums == {("openrouter",): 2.5}
+    timed = sink.families.first, sink.families.queued, sink.families.duration
     assert [figure.cells[where].total for figure in timed] == [0.5, 0.25, 2.5]
-    assert sink.between.cells[where].total == 0.5  # 2 s for the four tokens after the first
-    assert not sink.errors.sums
+    assert (
+        sink.families.between.cells[where].total == 0.5
+    )  # 2 s for the four tokens after the first
+    assert not sink.families.errors.sums
 
 
 def test_an_error_has_its_code_and_no_latency() -> None:
     sink = a_sink("house")
     sink.done(a_record(attempt=False, target=None, ttft=None, code="no_target"))
-    assert sink.errors.sums == {("no_target",): 1}
-    assert list(sink.duration.cells) == [("house", "none")]
-    assert not sink.first.cells
-    assert not sink.attempts.sums
+    assert sink.families.errors.sums == {("no_target",): 1}
+    assert list(sink.families.duration.cells) == [("house", "none")]
+    assert not sink.families.first.cells
+    assert not sink.families.attempts.sums
 
 
 def test_one_token_has_no_time_between_tokens() -> None:
     sink = a_sink("house")
     sink.done(a_record(completion_tokens=1))
-    assert not sink.between.cells
+    assert not sink.families.between.cells
 
 
 @pytest.mark.parametrize("model", ["somebody-invented-this", None])
 def test_a_name_that_no_row_has_is_no_label(model: str | None) -> None:
     sink = a_sink("house")
     sink.done(a_record(model=model))
-    assert list(sink.duration.cells) == [("other", "exo")]
+    assert list(sink.families.duration.cells) == [("other", "exo")]
 
 
 def test_names_are_those_of_the_policy_that_holds() -> None:
@@ -78,7 +80,7 @@ def test_names_are_those_of_the_policy_that_holds() -> None:
     sink.done(a_record())
     policies.pop(0)
     sink.done(a_record())
-    assert list(sink.duration.cells) == [("other", "exo"), ("house", "exo")]
+    assert list(sink.families.duration.cells) == [("other", "exo"), ("house", "exo")]
 
 
 def test_what_is_announced_is_counted_by_its_own_words() -> None:
@@ -88,9 +90,11 @@ def test_what_is_announced_is_counted_by_its_own_words() -> None:
     sink.announce(say("warning", "traffic_shifted", **moved))
     for name in ("breaker_opened", "breaker_half_opened", "breaker_closed"):
         sink.announce(say("info", name, target=NODE))
-    assert sink.shifts.sums == {("exo", "cloud", "breaker_open"): 1}
-    assert sink.transitions.sums == {("exo", to): 1 for to in ("open", "half_open", "closed")}
-    assert sink.events.sums["node_up", "info"] == 1
+    assert sink.families.shifts.sums == {("exo", "cloud", "breaker_open"): 1}
+    assert sink.families.transitions.sums == {
+        ("exo", to): 1 for to in ("open", "half_open", "closed")
+    }
+    assert sink.families.events.sums["node_up", "info"] == 1
 
 
 def test_an_attempt_whose_client_left_is_no_failure() -> None:
@@ -99,8 +103,8 @@ def test_an_attempt_whose_client_left_is_no_failure() -> None:
     sink.done(
         structs.replace(record, tried=[structs.replace(record.tried[1], fault="client_left")])
     )
-    assert sink.attempts.sums == {("house", "exo"): 1}
-    assert not sink.failed.sums
+    assert sink.families.attempts.sums == {("house", "exo"): 1}
+    assert not sink.families.failed.sums
 
 
 def test_overhead_is_what_no_target_was_at_work_on() -> None:
@@ -108,7 +112,7 @@ def test_overhead_is_what_no_target_was_at_work_on() -> None:
     sink = a_sink("house")
     sink.done(a_record())
     sink.done(a_record(duration=2.0))
-    assert sink.overhead.cells["exo",].total == 0.25
+    assert sink.families.overhead.cells["exo",].total == 0.25
 
 
 def test_what_left_the_house_counts_by_where_it_went() -> None:
@@ -117,8 +121,8 @@ def test_what_left_the_house_counts_by_where_it_went() -> None:
     for provider, size in (("openrouter", 700), ("openrouter", 300), ("groq", 50)):
         record.line.leave(provider, size)
     sink.done(record)
-    assert sink.left.sums == {("openrouter",): 1, ("groq",): 1}
-    assert sink.sent.sums == {("openrouter",): 1000, ("groq",): 50}
+    assert sink.families.left.sums == {("openrouter",): 1, ("groq",): 1}
+    assert sink.families.sent.sums == {("openrouter",): 1000, ("groq",): 50}
 
 
 def test_what_exo_saved_counts_by_the_model_that_was_asked_for() -> None:
@@ -126,7 +130,7 @@ def test_what_exo_saved_counts_by_the_model_that_was_asked_for() -> None:
     record = a_record()
     served = structs.replace(record.tried[1], saved=3_500_000)
     sink.done(structs.replace(record, tried=[record.tried[0], served]))
-    assert sink.saved.sums == {("house",): 3.5}
+    assert sink.families.saved.sums == {("house",): 3.5}
 
 
 def test_a_breaker_of_a_provider_of_the_house_turns_on_exo_s_side() -> None:
@@ -135,7 +139,7 @@ def test_a_breaker_of_a_provider_of_the_house_turns_on_exo_s_side() -> None:
     sink = MetricsSink(lambda: Policy(clouds=clouds))
     for target in ("near", "far"):
         sink.announce(say("warning", "breaker_opened", target=target))
-    assert sink.transitions.sums == {("exo", "open"): 1, ("cloud", "open"): 1}
+    assert sink.families.transitions.sums == {("exo", "open"): 1, ("cloud", "open"): 1}
 
 
 def test_a_provider_of_the_house_counts_on_exo_s_side() -> None:
@@ -143,5 +147,5 @@ def test_a_provider_of_the_house_counts_on_exo_s_side() -> None:
     record = a_record(target="near", local=True)
     near = structs.replace(record.tried[1], target="near", local=True)
     sink.done(structs.replace(record, tried=[near]))
-    assert sink.attempts.sums == {("house", "exo"): 1}
-    assert sink.requests.sums == {("openai", "default", "house", "exo", "success"): 1}
+    assert sink.families.attempts.sums == {("house", "exo"): 1}
+    assert sink.families.requests.sums == {("openai", "default", "house", "exo", "success"): 1}
