@@ -181,10 +181,8 @@ class Registry:
     def unplace(self, address: Address, model: ModelId, now: float) -> None:
         """Believe a node that says a model is not placed, until its state is read again."""
         node = self.nodes.get(address)
-        if node is None or node.cluster is None:
-            return
-        cluster = self.clusters[node.cluster]
-        if model in cluster.models:
+        cluster = None if node is None or node.cluster is None else self.clusters[node.cluster]
+        if cluster is not None and model in cluster.models:
             told = Placed(model, ready=False, why="not_placed")
             self.models.stand(cluster, {**cluster.told, model: told}, now)
 
@@ -196,12 +194,9 @@ class Registry:
 
     def forgettable(self, now: float, silence: float) -> list[Address]:
         """List the nodes that no person named and that have been silent for so many seconds."""
-        return [
-            node.address
-            for node in self.nodes.values()
-            if not (node.seeded or self.trust.is_kept(node.address))
-            if not node.up and now - node.heard >= silence
-        ]
+        silent = [each for each in self.nodes.values() if not each.up]
+        found = [each for each in silent if not (each.seeded or self.trust.is_kept(each.address))]
+        return [each.address for each in found if now - each.heard >= silence]
 
     def retrust(self, address: Address, now: float) -> None:
         """Look anew at whether a node is trusted, and whom it is in one cluster with."""
