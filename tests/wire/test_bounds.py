@@ -47,7 +47,7 @@ from exo_supervisor.wire.openai.outbound import read_models
 from exo_supervisor.wire.sse import OversizedEventError, SseReader
 from exo_supervisor.wire.table import ANSWERED
 from exo_supervisor.wire.untrusted_json import UNREADABLE
-from tests.wire.reading import body_gathered, gathered, streamed
+from tests.wire.reading import body_gathered, body_streamed, gathered, streamed
 
 HALF = b'data: {"choices": [{"index": 0, "delta": {"content": "half an eve'
 
@@ -98,6 +98,39 @@ def test_a_chunk_of_too_many_names_has_no_more_of_them_read() -> None:
     for odd in (b"1", b"NaN"):  # which is read leniently
         with pytest.raises(OversizedAnswerError):
             read_chunk(b'{"a":{%b,"a":1},"b":%b,"choices":[]}' % (names, odd))
+
+
+@pytest.mark.parametrize("blank", [b" ", b"\t", b"\n", b" \r\n"])
+def test_names_count_however_far_their_colons_stand(blank: bytes) -> None:
+    names = b",".join([b'"a"%b:1' % blank] * MAX_NAMES)
+    with pytest.raises(OversizedAnswerError):
+        read_chunk(b'{%b,"choices":[]}' % names)
+    within = b'{"b":1,"choices":[{"delta":{%b}}]}' % names
+    assert read_strictly(within)[0].keys() == {"b"}
+
+
+def test_a_text_beside_the_choices_has_as_many_colons_as_it_likes() -> None:
+    told = b'{"a":"%b","choices":[]}' % (b" :" * 2 * MAX_NAMES)
+    assert read_strictly(told)[0].keys() == {"a"}
+
+
+def test_of_a_name_beyond_the_bound_nothing_is_kept_once_it_is_read() -> None:
+    size = 2**20
+
+    def read(name: str) -> None:
+        body = json.dumps({"model": name * size, "choices": []}).encode()
+        reading = body_streamed()
+        reading.feed(body)
+        reading.close()
+
+    read("a")
+    tracemalloc.start()
+    try:
+        read("b")
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < size / 2
 
 
 def test_a_model_s_name_is_bounded() -> None:

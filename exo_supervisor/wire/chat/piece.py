@@ -211,13 +211,14 @@ def values(raw: bytes | Raw) -> int:
     return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
-_MOST_NAME_BYTES = 6 * MAX_NAME_CHARS + len('""')
+MAX_NAME_BYTES = 6 * MAX_NAME_CHARS + len('""')
+"""Bytes of a name as JSON, each of its characters an escape."""
 _name = msgspec.json.Decoder(str).decode
 
 
 def read_name(raw: Raw | bytes) -> str | None:
     """Return a name that may be shown, or None where there is none, or one beyond the bound."""
-    if len(raw) > _MOST_NAME_BYTES or bytes(raw)[:1] != b'"':
+    if len(raw) > MAX_NAME_BYTES or bytes(raw)[:1] != b'"':
         return None
     try:
         name = _name(raw)

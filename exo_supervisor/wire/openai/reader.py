@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.piece import (
+    MAX_NAME_BYTES,
     NULL,
     JoinError,
     OversizedAnswerError,
@@ -37,7 +38,7 @@ MAX_LESSONS = 8
 """Templates learnt in a row to which no event came: from then on no more are learnt."""
 
 _read_model = lru_cache(maxsize=256)(read_name)
-"""Few models answer again and again."""
+"""Few models answer again and again; a name that is too long must not stay here."""
 decode_text = msgspec.json.Decoder(str).decode
 
 
@@ -211,7 +212,8 @@ class ChunkReader(Reader):
     def read_named(self, model: Raw) -> None:
         """Take in under which name the upstream answers, if it tells any."""
         name = bytes(model)
-        self.read_model(_read_model(name), named=name[:1] == b'"' and name != b'""')
+        told = _read_model(name) if len(name) <= MAX_NAME_BYTES else None
+        self.read_model(told, named=name[:1] == b'"' and name != b'""')
 
     def _learn(self, data: bytes, delta: Raw) -> None:
         """Make a template of an event that was taken, and whose `delta` adds text.
