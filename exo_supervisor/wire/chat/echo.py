@@ -23,14 +23,15 @@ from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 MAX_COMPARED_BYTES = 2**17
 MAX_COMPARED_COMMAS = 20_000
+MAX_COMPARED_CHARS = 2_000
 """Beyond these a request is not gone through, and nothing of what was said about it is logged."""
 RUN_WORDS, RUN_CHARS = 5, 24
 """Words, or letters and digits, in a row that are no accident."""
 WHOLE_CHARS = 3
 """Letters and digits of a message's text that is looked for as a whole, at least."""
 
-_ANCHOR = RUN_CHARS // 2
-_LEAST_READ = 6
+_RUN_READ, _LEAST_READ = 12, 6
+"""Letters in a row that are no accident where they were coded, and all there are, at least."""
 _CODED = r"[A-Za-z0-9+/_-]{10,}={0,2}"
 """A word that may be one of another alphabet."""
 _AS_BASE64 = str.maketrans("-_", "+/")
@@ -50,7 +51,7 @@ def without_request(
 
     `native` are those of the client's own dialect; what they repeat is gone through once.
     """
-    if not words:
+    if not words or len(words) > MAX_COMPARED_CHARS:
         return ""
     if _is_large(fields) or (native is not None and _is_large(native)):
         return ""
@@ -100,15 +101,8 @@ class _Said:
         for first in range(len(self._words) - RUN_WORDS + 1):
             if "".join(self._bare[first : first + RUN_WORDS]) in request:
                 self._mark(first, first + RUN_WORDS)
-        here = {
-            at
-            for at in range(0, len(self._letters), _ANCHOR)
-            if self._letters[at : at + _ANCHOR] in request
-        }
-        for at in range(len(self._letters) - RUN_CHARS + 1):
-            anchor = -(-at // _ANCHOR) * _ANCHOR  # the first that lies wholly within the run
-            if anchor in here and self._letters[at : at + RUN_CHARS] in request:
-                self._mark(self._owner[at], self._owner[at + RUN_CHARS - 1] + 1)
+        for at in _runs(self._letters, request, RUN_CHARS):
+            self._mark(self._owner[at], self._owner[at + RUN_CHARS - 1] + 1)
 
     def cut_wholes(self, texts: set[str]) -> None:
         """Mark the words that are a whole text of a message."""
@@ -158,9 +152,23 @@ def _readings(coded: str) -> Iterator[str]:
 
 def _holds(request: str, read: str) -> bool:
     """Say whether what was read is no accident: all of a short text, or a part of a longer one."""
-    if len(read) < _ANCHOR:
+    if len(read) < _RUN_READ:
         return len(read) >= _LEAST_READ and read in request
-    return any(read[at : at + _ANCHOR] in request for at in range(len(read) - _ANCHOR + 1))
+    return any(True for _ in _runs(read, request, _RUN_READ))
+
+
+def _runs(letters: str, request: str, size: int) -> Iterator[int]:
+    """Tell where runs of that size begin that stand in the request.
+
+    To look for each is dear. Every run has a half within it that begins at a multiple of its
+    length: those are looked for first, and runs only around one that is there.
+    """
+    half = size // 2
+    here = {at for at in range(0, len(letters), half) if letters[at : at + half] in request}
+    for at in range(len(letters) - size + 1):
+        within = -(-at // half) * half  # the first that lies wholly within the run
+        if within in here and letters[at : at + size] in request:
+            yield at
 
 
 def _strings(told: list[tuple[str, object]]) -> Iterator[tuple[str, str]]:

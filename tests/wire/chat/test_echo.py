@@ -7,8 +7,10 @@ from urllib.parse import quote
 import pytest
 from msgspec import Raw
 
+from exo_supervisor.wire.chat import echo
 from exo_supervisor.wire.chat.echo import (
     MAX_COMPARED_BYTES,
+    MAX_COMPARED_CHARS,
     MAX_COMPARED_COMMAS,
     RUN_CHARS,
     without_request,
@@ -161,6 +163,34 @@ def test_a_request_is_compared_up_to_its_last_byte_and_comma_that_may_be() -> No
     for fits, over in ((text, text[:-1] + b'x"'), (many, b"[0," + many[1:])):
         assert without_request("bad", {"messages": Raw(fits)}) == "bad"
         assert without_request("bad", {"messages": Raw(over)}) == ""
+
+
+class Searched(str):
+    """A text that counts how often it was looked through."""
+
+    __slots__ = ()
+    times = 0
+
+    def __contains__(self, other: str, /) -> bool:
+        Searched.times += 1
+        return super().__contains__(other)
+
+
+LONG = WISH.encode() * 5
+
+
+@pytest.mark.parametrize("words", [b64encode(LONG).decode()[:300], LONG.hex()[:300]])
+def test_a_request_is_looked_through_a_few_times_for_each_word_of_other_letters(words: str) -> None:
+    """A search goes through all of the request: one for each letter of each reading is too much."""
+    Searched.times = 0
+    without_coded = getattr(echo, "_without_coded")  # noqa: B009 -- its work shows nowhere else
+    assert without_coded(words, Searched("z" * 1000)) == words
+    assert 0 < Searched.times < len(words)
+
+
+def test_of_more_words_than_are_compared_nothing_is_said() -> None:
+    assert without_request("x" * MAX_COMPARED_CHARS, REQUEST) == "x" * MAX_COMPARED_CHARS
+    assert without_request("x" * (MAX_COMPARED_CHARS + 1), REQUEST) == ""
 
 
 def test_a_text_that_is_all_that_was_said_is_cut_out_from_three_letters_on() -> None:
