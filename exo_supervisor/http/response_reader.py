@@ -95,7 +95,8 @@ class ResponseReader:
         status, head = self._parser.get_status_code(), self._head
         begin = head.find(b"HTTP/", self._at)  # empty lines may stand before it
         end = head.find(b"\r\n\r\n", begin)
-        if end - begin > MAX_HEAD_BYTES:
+        if end < 0 or end - begin > MAX_HEAD_BYTES:
+            # Whatever lines a parser may allow, `Headers` knows those that end in CRLF alone.
             raise _UnwantedError
         self._overhead = 0
         if status >= _FINAL:

@@ -225,6 +225,28 @@ def read(*pieces: bytes) -> Outcome:
     return reader.outcome
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\na: b\n\n", b"HTTP/1.1 200 OK\r\na: b\n\n", b"HTTP/1.1 200 OK\n\r\n",
+        b"HTTP/1.1 200 OK\r\na: b\r\n\n", b"HTTP/1.1 200 OK\r\na: b\nc: d\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n", b"HTTP/1.1 200 OK\r\na:\r\n\tb\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\na: b\r\n \r\n\r\n",
+    ],
+)  # fmt: skip
+def test_a_line_that_ends_in_less_than_crlf_or_is_folded_is_no_http(head: bytes) -> None:
+    assert read(head) is Outcome.BROKEN
+    assert read(HINT, head) is Outcome.BROKEN
+
+
+def test_a_head_whose_end_is_not_seen_is_refused_whatever_a_parser_says() -> None:
+    reader = ResponseReader()
+    reader.feed(OK)
+    with pytest.raises(Exception, match=r"^$"):
+        reader.on_headers_complete()
+    assert (reader.status, len(reader.headers)) == (0, 0)
+
+
 def test_what_is_no_body_has_an_exact_bound_anew_after_each_head() -> None:
     """Half a head, behind a hint or not, and what chunks say beside their data."""
     for over, outcome in ((0, Outcome.UNDER_WAY), (1, Outcome.BROKEN)):
