@@ -41,7 +41,8 @@ class Owners:
             if self._listeners is None or self._begun < turn:
                 self._begun, self._listeners = self._begun + 1, None
                 self._listeners = await to_thread.run_sync(self._read)
-            return frozenset(user for at in _columns(ip, port) for user in self._listeners[at])
+            listeners = self._listeners
+            return frozenset(user for at in _columns(ip, port) for user in listeners.get(at, ()))
 
 
 def read_listeners() -> Listeners:

@@ -99,6 +99,12 @@ async def test_who_listens_is_read_from_the_kernel() -> None:
             assert await owners(ip_address(asked), port) == {os.geteuid()}
 
 
+async def test_who_asks_where_nobody_listens_leaves_nothing_in_the_table() -> None:
+    table = Listeners(set)
+    assert await Owners(lambda: table)(IPv4Address("127.0.0.1"), 80) == frozenset()
+    assert not table
+
+
 async def test_one_reading_is_for_all_who_asked_before_it_began() -> None:
     """Who asks while it is read is told of the next: another may listen there by then."""
     readings: list[int] = []
@@ -109,7 +115,7 @@ async def test_one_reading_is_for_all_who_asked_before_it_began() -> None:
         if not readings[-1]:
             raise PermissionError
         from_thread.run_sync(begun.set)
-        go_on.wait(5.0)
+        go_on.wait()
         return Listeners(set, {"0100007F:0050": {readings[-1]}})
 
     owners, told = Owners(read), list[set[int]]()
@@ -119,13 +125,15 @@ async def test_one_reading_is_for_all_who_asked_before_it_began() -> None:
             told.append({*await owners(IPv4Address("127.0.0.1"), 80)})
 
     async with anyio.create_task_group() as tasks:
-        for _ in range(3):
-            tasks.start_soon(ask)
-        await begun.wait()
-        for _ in range(3):
-            tasks.start_soon(ask)
-        await anyio.wait_all_tasks_blocked()
-        go_on.set()
+        try:
+            for _ in range(3):
+                tasks.start_soon(ask)
+            await begun.wait()
+            for _ in range(3):
+                tasks.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+        finally:
+            go_on.set()
     assert told == [{1}] * 2 + [{2}] * 3, "the first of all could not read, and has told nobody"
 
 
