@@ -67,12 +67,16 @@ def test_a_thread_that_waits_is_not_at_work(tmp_path: Path) -> None:
     waits = "import threading; threading.Thread(target=threading.Event().wait).start()"
     works = f"{waits}\n{TELL_STATE.format(path=str(told))}\nwhile True: pass"
     with subprocess.Popen([sys.executable, "-c", works]) as process:  # noqa: S603 -- our own words
-        while not told.exists() or not told.read_text():
-            os.sched_yield()
-        threads = Threads(process.pid, int(told.read_text()))
-        seen: list[Stack] = []
-        while len(seen) < 5:
-            seen += threads.at_work()
-        threads.close()
-        process.kill()
+        try:
+            while not told.exists() or not told.read_text():
+                assert process.poll() is None
+                os.sched_yield()
+            threads = Threads(process.pid, int(told.read_text()))
+            seen: list[Stack] = []
+            while len(seen) < 5:
+                assert process.poll() is None
+                seen += threads.at_work()
+            threads.close()
+        finally:
+            process.kill()
     assert seen == [Stack(is_main=True, files=["<string>"])] * 5
