@@ -4,12 +4,12 @@
        |          any other head --> reading why ----------------^
        '-- lost, cancelled, or a timer, from any of them --------'
 
-It is called back and never waits. Per read its answer is parsed, translated and written, in
+It is called back and never waits. Per read its answer is parsed, translated and written, by its
 `relay`, and nothing else: that there was progress, the ticker sees by the reader's own count.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -17,31 +17,40 @@ from exo_supervisor.core.effects import CancelAttempt, StartAttempt
 from exo_supervisor.core.events import AttemptQuieted
 from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.http.faults import HttpError
+from exo_supervisor.serve.context import BeginEnergy
 from exo_supervisor.serve.crashes import guarded, guarded_part
 from exo_supervisor.serve.error_answer import OK, ErrorAnswer, readable
 from exo_supervisor.serve.interfaces import Call
 from exo_supervisor.serve.relay import Relay
-from exo_supervisor.serve.timers import ERROR_WAIT, WORTH_A_WORD
+from exo_supervisor.serve.timers import ERROR_WAIT, WORTH_A_WORD, Progress
 from exo_supervisor.serve.upstream import broken_fault
 from exo_supervisor.views.request_done import in_micros
 from exo_supervisor.wire.chat.rate_limits import read_allowances
 from exo_supervisor.wire.exo.traits import TRAITS
 
 if TYPE_CHECKING:
-    from exo_supervisor.serve.opening import Opening
+    from exo_supervisor.serve.exchange import Exchange
 
 
-class Attempt(Relay):
+class Attempt:
     """One attempt under its timers."""
 
     __slots__ = (
-        "_error", "_looked_at", "_request", "connected", "energy", "given", "local_cost",
+        "_energy", "_error", "_looked_at", "_owner", "_progress", "_request", "began", "connected",
+        "given", "head_after", "local_cost", "over", "relay", "start",
     )  # fmt: skip
 
-    def __init__(self, owner: "Opening", start: StartAttempt) -> None:
-        super().__init__(owner, start)
+    def __init__(self, owner: "Exchange", start: StartAttempt, energy: BeginEnergy | None) -> None:
+        self.start, self._owner = start, owner
+        self.began = owner.now()
+        self._progress = Progress(start, self.began)
+        self.relay = Relay(owner, start, self._progress)
+        self.head_after: float | None = None
+        """Seconds until its head came."""
+        self.over = False
         self._error: ErrorAnswer | None = None
-        self.energy: Callable[[], int | None] | None = None
+        local = start.generation is not None
+        self._energy = energy(start.target) if energy is not None and local else None
         """Ends the count of what its energy cost, and tells."""
         self.local_cost: int | None = None
         self._request: Call | None = None
@@ -51,10 +60,14 @@ class Attempt(Relay):
         """Seconds that a new connection took, where it got one; known as late."""
         self._looked_at = -inf
 
+    def crash(self, crash: Exception) -> None:
+        """End the request; a fault of our own is nobody else's."""
+        self._owner.crash(crash)
+
     def silence(self, now: float) -> float:
         """Tell how long its longest silence was, where that is worth a word."""
         progress = self._progress
-        if now - progress.since >= WORTH_A_WORD and not (self._moved() or self._stops_reading()):
+        if now - progress.since >= WORTH_A_WORD and self.relay.stands_still():
             progress.note_silence(now)
         longest = progress.longest
         return in_micros(longest) if longest >= WORTH_A_WORD else 0.0
@@ -63,14 +76,12 @@ class Attempt(Relay):
 
     def sent(self, call: Call) -> None:
         """Take in that the request is on its way."""
-        self._call = self._request = call
+        self.relay.call = self._request = call
 
     def cancel(self, effect: CancelAttempt) -> None:
         """End it, unless it made progress after the instant since when it was thought dead."""
-        if self.over:
-            return
-        self._stamp(self._owner.now())
-        after, lived_at = effect.unless_after, self.lived_at
+        self.relay.stamp(self._owner.now())
+        after, lived_at = effect.unless_after, self.relay.lived_at
         if after is None or lived_at is None or lived_at <= after:
             self._fail(effect.fault)
 
@@ -82,22 +93,15 @@ class Attempt(Relay):
         forgets the task before the worker looks).
         """
         self.over = True
-        if self.energy is not None:
-            self.local_cost = self.energy()
-        call, self._call = self._call, None
-        if call is not None:
-            if whole:
-                call.leave()
-            else:
-                call.close()
+        if self._energy is not None:
+            self.local_cost = self._energy()
+        self.relay.let_go(whole=whole)
         if (request := self._request) is not None:  # nothing more of it goes out
             self.given, self.connected = request.sent, request.connected
             self._request = None  # it knows us: both would be left to the garbage collector
         start = self.start
         if self.given and start.generation is None and not start.local:
             self._owner.record.leave(start.target, self.given)
-        if self._pressure is not None:
-            self._pressure.close()
 
     # ---------------------------------------------------------------- what the target sends
 
@@ -112,55 +116,53 @@ class Attempt(Relay):
             if status == OK:  # its body would tell nothing
                 self._fail_by_head()
             return
-        if self.start.generation is None:
-            self._allowances = read_allowances(headers, time.time())
-        self.reading = self._owner.read_answer(self.start, found)
-        if self.reading is None:
+        reading = self._owner.read_answer(self.start, found)
+        if reading is None:
             self._fail(Fault.CONTENT_TYPE)
+            return
+        paid = self.start.generation is None
+        allowances = read_allowances(headers, time.time()) if paid else ()
+        self.relay.open(reading, self.head_after, allowances)
 
     @guarded_part
     def data(self, data: bytes) -> None:
         """Pass on what one read brought.
 
-        Nearly every read of a stream is a token or a few, and goes the short way. `_take_texts` is
+        Nearly every read of a stream is a token or a few, and goes the short way. `take_texts` is
         there once the head was good, content was seen, and the client has a part of the answer,
         none of which changes back. A read that only adds texts neither ends nor fails an attempt,
         and leaves nothing behind that needs room; a reader takes any other for none of its own.
         """
-        if self._take_texts is not None:
-            written = self._take_texts(data)
+        relay = self.relay
+        if relay.take_texts is not None:
+            written = relay.take_texts(data)
             if written is not None:
-                self._send(written)
+                relay.send(written)
                 return
-        reading = self.reading
-        if reading is None:
-            if self._error is not None and self._error.take(data):
-                self._fail_by_head()
-            return
-        self._pass_on(reading, reading.feed(data))
-        if self.over:
-            return
-        if data.endswith(b"\n\n") and self._owner.streams and not self.start.commit_at_answer:
-            return  # between two events of a stream nothing is held
-        self._look_for_room(reading.held)
+        if relay.reading is not None:
+            ended = relay.feed(relay.reading, data)
+            if ended is not None:
+                self._end(ended)
+        elif self._error is not None and self._error.take(data):
+            self._fail_by_head()
 
     @guarded
     def end(self) -> None:
         """Take the clean end of the body in."""
-        self._call = None
-        reading = self.reading
-        if reading is None:
+        relay = self.relay
+        relay.call = None
+        if relay.reading is None:
             self._fail_by_head()
-            return
-        self._pass_on(reading, reading.close())
+        else:
+            self._end(relay.close(relay.reading))
 
     @guarded
     def lost(self, error: HttpError) -> None:
         """Take in that no more comes."""
-        self._call = None
+        self.relay.call = None
         if self._error is not None:  # an error that breaks off says less, not something else
             self._fail_by_head()
-        elif self.reading is None:
+        elif self.relay.reading is None:
             self._end(self._owner.upstream.not_opened(error))
         else:
             self._end(Failure(broken_fault(error)))
@@ -172,7 +174,7 @@ class Attempt(Relay):
 
         A process that was stopped, or swapped out, finds those and its timers due together.
         """
-        self._stamp(now)
+        self.relay.stamp(now)
         fault = self._overdue(now)
         if fault is None:
             return False
@@ -186,12 +188,12 @@ class Attempt(Relay):
         return False
 
     def _overdue(self, now: float) -> Fault | None:
-        owner = self._owner
-        if now >= (owner.end_by if self.committed else owner.commit_by):
+        owner, relay = self._owner, self.relay
+        if now >= (owner.end_by if relay.committed else owner.commit_by):
             return Fault.DEADLINE
-        if self._pressure is not None and self._pressure.stops_reading:
-            return self._pressure.overdue(now, self.start.timers.stall)
-        if self.reading is None:
+        if relay.pressure is not None and relay.pressure.stops_reading:
+            return relay.pressure.overdue(now, self.start.timers.stall)
+        if relay.reading is None:
             head_by, error = self._progress.head_by(), self._error
             late = now >= head_by or (error is not None and now >= error.read_by)
             return self._progress.unopened() if late else None
@@ -213,8 +215,11 @@ class Attempt(Relay):
                 )
             )
 
-    def _end(self, failure: Failure | None) -> None:
+    def _end(self, failure: Failure) -> None:
         self._owner.ended(self, failure)
+
+    def _fail(self, fault: Fault) -> None:
+        self._end(self.relay.failure(fault))
 
     def _fail_by_head(self) -> None:
         error = self._error or ErrorAnswer(0, {})

@@ -5,6 +5,7 @@ from msgspec import Struct, structs
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.outcomes import Fault, Refusal
+from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.wire.chat.continuation import Splice, Transcript, go_on
 from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.dialect import Reply
@@ -81,3 +82,13 @@ class Continuation:
     def possible(self) -> bool:
         """Say whether another target could go on from here."""
         return self._told is not None and go_on(self._chat, self._told) is not None
+
+
+def broken_by(attempt: Attempt, fault: Fault, continuation: Continuation | None) -> Broken:
+    """Tell who broke an answer off, should nobody go on with it."""
+    relay = attempt.relay
+    pieces = 0 if relay.reading is None else relay.reading.tokens
+    broken = Broken(attempt.start.target, fault, pieces)
+    if continuation is None or not relay.committed:
+        return broken
+    return continuation.broken(broken, spoke=relay.ttft is not None)

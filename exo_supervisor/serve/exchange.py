@@ -15,41 +15,67 @@ that was started is settled once, or given back by `RequestEnded`.
 from exo_supervisor.core.choice import Choice
 from exo_supervisor.core.effects import CancelAttempt, KeepAwake, Refuse, StartAttempt
 from exo_supervisor.core.events import Event, RequestEnded
+from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import SERVED, Failure, Fault, Refusal
 from exo_supervisor.errors import BrokenMachineError
-from exo_supervisor.serve import usage
+from exo_supervisor.serve import opening, usage
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.context import Context
-from exo_supervisor.serve.continuation import Broken
+from exo_supervisor.serve.continuation import Broken, Continuation, broken_by
+from exo_supervisor.serve.crashes import guarded
+from exo_supervisor.serve.inspector import Tap
 from exo_supervisor.serve.interfaces import Owner
-from exo_supervisor.serve.opening import Opening
 from exo_supervisor.serve.reports import arrived, explained, settled
 from exo_supervisor.serve.request_headers import RequestHeaders
 from exo_supervisor.serve.response import Response
 from exo_supervisor.serve.timers import KEEPALIVE_PERIOD, SLOW_CLIENT
-from exo_supervisor.views.request_done import AttemptDone, RequestDone, RequestLine, in_micros
+from exo_supervisor.views.request_done import AttemptDone, RequestDone, RequestLine
+from exo_supervisor.wire.chat.judge import Media
+from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.request import ChatRequest
-from exo_supervisor.wire.chat.session import session_in_body
-from exo_supervisor.wire.dialect import Operation
+from exo_supervisor.wire.dialect import Operation, Reply
 
 Order = StartAttempt | Refuse | CancelAttempt | KeepAwake
 
 
-class Exchange(Opening):
+class Exchange:
     """Serves one request; its record is filled in as things happen."""
 
-    __slots__ = ("_flushing_since", "_keepalive_at", "_order", "asking", "choice", "tried")
+    __slots__ = (
+        "_chat", "_context", "_continuation", "_flushing_since", "_headers", "_keepalive_at",
+        "_operation", "_order", "_owner", "_reserved", "asking", "attempt", "choice", "commit_by",
+        "end_by", "now", "over", "record", "reply", "request", "response", "room", "session",
+        "streams", "tap", "tell", "tried", "upstream",
+    )  # fmt: skip
 
     def __init__(
         self, context: Context, owner: Owner, operation: Operation, chat: ChatRequest,
         headers: RequestHeaders, response: Response, record: RequestLine,
     ) -> None:  # fmt: skip
-        super().__init__(context, owner, operation, chat, headers, response, record)
-        self._keepalive_at = self.now() + (
-            context.head if chat.stream else operation.framing.blank_after
-        )
+        self._context, self._owner, self._operation = context, owner, operation
+        self._chat, self._headers = chat, headers
+        self.response, self.record = response, record
+        self.request = RequestId(record.request_id)
+        self.streams, self.room, self.upstream = chat.stream, context.room, context.upstream
+        self.tell = context.ask
+        """Tell the core of an event that no order follows from."""
+        self.now = context.clock
+        """Return the instant on the clock of all timers."""
+        began = context.clock()
+        self.end_by, self.commit_by = opening.deadlines(headers, context, began)
+        patience = context.head if chat.stream else operation.framing.blank_after
+        self._keepalive_at = began + patience
         self._flushing_since: float | None = None
+        self._continuation: Continuation | None = None
         self._order: StartAttempt | Refuse | None = None
+        self._reserved: StartAttempt | None = None
+        """What begins once it is written down what it may cost."""
+        self.session = 0
+        self.attempt: Attempt | None = None
+        self.reply = Reply(self.request, int(context.wall()), chat.model, chat)
+        """What the writer of the last attempt was told."""
+        self.tap: Tap | None = None
+        self.over = False
         self.tried: list[AttemptDone] = []
         self.choice: Choice | None = None
         """Why no target was asked, or no other one."""
@@ -57,16 +83,12 @@ class Exchange(Opening):
 
     def begin(self) -> None:
         """Tell the core, and do as it says."""
-        chat, headers = self._chat, self._headers
-        if named := headers.session or session_in_body(chat):
-            who = f"{self.record.client} {self.record.client_uid}"
-            self.session = self._context.number_of(named, who)
-        self.ask(
-            arrived(
-                self.request, self.record.client, chat, headers, self.session, self._owner.size,
-                self.commit_by, self._context.draw(),
-            )
-        )  # fmt: skip
+        chat, headers, record = self._chat, self._headers, self.record
+        self.session = opening.session_of(chat, headers, record, self._context)
+        self.ask(arrived(
+            self.request, record.client, chat, headers, self.session, self._owner.size,
+            self.commit_by, self._context.draw(),
+        ))  # fmt: skip
         self._obey()
 
     # ---------------------------------------------------------------- the core
@@ -84,17 +106,15 @@ class Exchange(Opening):
         if self.over:
             return
         attempt = self.attempt
-        match order:
-            case StartAttempt() | Refuse():
-                self._order = order
-                if not self.asking:
-                    self._obey()
-            case CancelAttempt():
-                if attempt is not None and attempt.start.attempt == order.attempt:
-                    attempt.cancel(order)
-            case KeepAwake():
-                if attempt is not None and attempt.start.attempt == order.attempt:
-                    attempt.keep_awake()
+        if isinstance(order, (StartAttempt, Refuse)):
+            self._order = order
+            if not self.asking:
+                self._obey()
+        elif attempt is not None and attempt.start.attempt == order.attempt:
+            if isinstance(order, CancelAttempt):
+                attempt.cancel(order)
+            else:
+                attempt.relay.keep_awake()
 
     def _obey(self) -> None:
         order, self._order = self._order, None
@@ -111,20 +131,60 @@ class Exchange(Opening):
 
     # ---------------------------------------------------------------- the attempt
 
-    def ended(self, attempt: Attempt, failure: Failure | None) -> None:
-        """Take in how the attempt ended; None: the answer is whole, and all of it was read."""
-        reading = attempt.reading
-        self._note(attempt)
-        if failure is not None or reading is None:
+    def crash(self, crash: Exception) -> None:
+        """End after a fault of our own."""
+        self._owner.crash(crash)
+
+    def read_answer(self, start: StartAttempt, media: Media) -> Reader | None:
+        """Make what reads an attempt's answer; None: what was asked for is not answered so."""
+        reading, self.reply = opening.reader_for(
+            start, media, self._operation, self.reply, self._continuation, self._context.hide
+        )
+        return reading
+
+    def _start(self, start: StartAttempt) -> None:
+        opening.note_start(self.record, start)
+        reserve = self._context.reserve
+        if start.reserved and reserve is not None:
+            row = opening.reservation(start, self.record, self.session, self._context.wall())
+            self._reserved = start
+            reserve(row, self._open_late)
+        else:
+            self._open(start)
+
+    @guarded
+    def _open_late(self) -> None:
+        """Begin an attempt whose reservation is in the file; its client may have left by now."""
+        start, self._reserved = self._reserved, None
+        if start is not None and not self.over:
+            self._open(start)
+
+    def _open(self, start: StartAttempt) -> None:
+        if start.continues and self._continuation is None:
+            self._continuation = Continuation(self._chat)
+        chat = self._chat if self._continuation is None else self._continuation.ask(start)
+        self.attempt = attempt = Attempt(self, start, self._context.energy)
+        call = self.upstream.send(start, chat, attempt, self._headers.trace)
+        if call is None:
+            self.ended(attempt, Failure(Fault.BAD_KEY))
+            return
+        if self.tap is not None:
+            self.tap.send(start, call)
+        attempt.sent(call)
+
+    def ended(self, attempt: Attempt, failure: Failure) -> None:
+        """Take in how the attempt ended; SERVED: the answer is whole, and all of it was read."""
+        reading = attempt.relay.reading
+        if failure is not SERVED or reading is None:
             attempt.let_go(whole=False)
-            self._failed(attempt, failure or Failure(Fault.EMPTY))
+            self._failed(attempt, failure)
             return
         attempt.let_go(whole=not reading.enough)
         done = self._tell_of(attempt, SERVED)
         if not self.streams:
-            self.response.send_whole(reading.result(), attempt.served())
+            self.response.send_whole(reading.result(), attempt.relay.served())
         else:
-            self.response.finish(attempt.tail)
+            self.response.finish(attempt.relay.tail)
         unsent = self.response.unsent
         if unsent:
             self._flushing_since = self.now()
@@ -147,12 +207,9 @@ class Exchange(Opening):
         hide = self._context.hide
         failure = explained(failure, attempt.start.dialect, self._chat, hide)
         done = self._tell_of(attempt, failure)
-        pieces = 0 if attempt.reading is None else attempt.reading.tokens
-        broken = Broken(attempt.start.target, failure.fault, pieces)
-        if attempt.committed and self._continuation is not None:
-            broken = self._continuation.broken(broken, spoke=attempt.ttft is not None)
+        broken = broken_by(attempt, failure.fault, self._continuation)
         self._settle(attempt, failure, done)
-        if attempt.committed and self._order is None:  # nobody goes on with it
+        if attempt.relay.committed and self._order is None:  # nobody goes on with it
             self._break_off(broken)
         else:
             self._obey()
@@ -162,32 +219,26 @@ class Exchange(Opening):
     ) -> None:
         self.attempt = None
         continuation = self._continuation
-        resumable = attempt.committed and continuation is not None and continuation.possible()
+        resumable = attempt.relay.committed and continuation is not None and continuation.possible()
         draw = self._context.draw()
         self.ask(settled(attempt, failure, done, self._chat, draw, resumable, unsent))
 
-    def _note(self, attempt: Attempt) -> None:
-        record = self.record
-        if attempt.ttft is not None:
-            record.ttft = in_micros(attempt.began - self._owner.began + attempt.ttft)
-        if self._continuation is not None:
-            record.continued = len(self._continuation)
-        usage.note(record, attempt.reading)
-
     def _tell_of(self, attempt: Attempt, failure: Failure) -> AttemptDone:
         size, arrived = len(self._chat.prompt), self._owner.began
+        usage.note(self.record, attempt, arrived)
+        if self._continuation is not None:
+            self.record.continued = len(self._continuation)
         done = usage.attempt_done(attempt, failure, size, arrived, self._context)
         self.tried.append(done)
         return done
 
     def _break_off(self, broken: Broken) -> None:
-        record = self.record
         if broken.fault is Fault.CLIENT_LEFT:
-            record.abandon()
+            self.record.abandon()
             self.response.abort()
             self._end()
             return
-        record.target = broken.target
+        self.record.target = broken.target
         self._refuse(broken.refusal())
 
     # ---------------------------------------------------------------- the client, and time
@@ -199,7 +250,7 @@ class Exchange(Opening):
             if not self.response.unsent:
                 self._served()
         elif self.attempt is not None:
-            self.attempt.writable()
+            self.attempt.relay.writable()
 
     def gone(self) -> None:
         """Give everything back: the client left."""
@@ -216,8 +267,7 @@ class Exchange(Opening):
                 self.give_up()
         elif now >= self._keepalive_at and not self.response.committed:
             self._keepalive_at = now + KEEPALIVE_PERIOD
-            if not self.response.full:
-                self.response.send_keepalive(self.reply)
+            self.response.send_keepalive(self.reply)
         return self.attempt is not None and self.attempt.due(now)
 
     def give_up(self) -> None:
@@ -226,7 +276,6 @@ class Exchange(Opening):
         tokens, cost = 0, None
         try:
             if attempt is not None and not attempt.over:
-                self._note(attempt)
                 attempt.let_go(whole=False)
                 done = self._tell_of(attempt, Failure(Fault.CLIENT_LEFT))
                 tokens, cost = usage.tokens_of(done), done.cost

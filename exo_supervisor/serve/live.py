@@ -99,7 +99,9 @@ class LiveRequests:
         exchanges = (live.exchange for live in self._live.values())
         attempts = (each.attempt for each in exchanges if each is not None)
         lived = (
-            each.lived_at for each in attempts if each is not None and each.start.target == target
+            each.relay.lived_at
+            for each in attempts
+            if each is not None and each.start.target == target
         )
         return max((at for at in lived if at is not None), default=None)
 
@@ -107,7 +109,7 @@ class LiveRequests:
         """Return what reads a request's answer now."""
         live = self._live.get(request)
         attempt = None if live is None or live.exchange is None else live.exchange.attempt
-        return None if attempt is None else attempt.reading
+        return None if attempt is None else attempt.relay.reading
 
     def tokens(self, request: RequestId) -> int:
         """Count the tokens of an answer that have come by now."""

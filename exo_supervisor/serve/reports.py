@@ -46,7 +46,7 @@ def settled(
         attempt=attempt.start.attempt,
         draw=draw,
         failure=failure,
-        committed=attempt.committed or failure is SERVED,
+        committed=attempt.relay.committed or failure is SERVED,
         resumable=resumable,
         unsent=unsent,
         body=crc32(chat.prompt) if failure.fault is _DECLINED else 0,

@@ -53,22 +53,23 @@ class Response:
         self.write = self.client.write
 
     @property
-    def full(self) -> bool:
-        """Whether the client has to read before more should be written."""
-        return self.client.full
-
-    @property
     def unsent(self) -> bool:
         """Whether the end of the answer, and what comes before it, waits for its client."""
         return self._pieces is not None
 
-    def send_keepalive(self, reply: Reply) -> None:
-        """Show that somebody is at work: the head if it is still owed, and a word of no meaning."""
+    def send_keepalive(self, reply: Reply) -> bool:
+        """Show that somebody is at work: the head if it is still owed, and a word of no meaning.
+
+        False, and nothing is sent, where the client has to read first.
+        """
+        if self.client.full:
+            return False
         if self._stream is None:
             head = waiting_head if reply.chat.stream else answer_head
             self._start(200, head(self._framing, self._request_id))
         self._stream = reply
         self.client.write(self._framing.keepalive(reply))
+        return True
 
     def commit(self, served: Served, reply: Reply) -> bytes:
         """Begin the answer; returns what stands before its first part in the body."""

@@ -10,7 +10,7 @@ from exo_supervisor.core.estimate import BYTES_A_TOKEN
 from exo_supervisor.core.outcomes import NAMES, SERVED, Failure, Fault
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.context import Context
-from exo_supervisor.views.request_done import AttemptDone, RequestLine
+from exo_supervisor.views.request_done import AttemptDone, RequestLine, in_micros
 from exo_supervisor.wire.chat.piece import Usage
 from exo_supervisor.wire.chat.reader import Reader
 
@@ -22,8 +22,11 @@ _CUT = frozenset({
 _NOTHING = Usage(0, 0, 0)
 
 
-def note(record: RequestLine, reading: Reader | None) -> None:
+def note(record: RequestLine, attempt: Attempt, arrived: float) -> None:
     """Note in a record what the last attempt's target told; of the ones before it nothing stays."""
+    relay, reading = attempt.relay, attempt.relay.reading
+    if relay.ttft is not None:
+        record.ttft = in_micros(attempt.began - arrived + relay.ttft)
     told = None if reading is None else reading.usage
     record.served_model = None if reading is None else reading.served_model
     record.prompt_tokens = told and told.prompt_tokens
@@ -40,7 +43,8 @@ def attempt_done(
 
     `size` are the bytes of its prompt.
     """
-    start, reading, now = attempt.start, attempt.reading, context.clock()
+    start, relay, now = attempt.start, attempt.relay, context.clock()
+    reading = relay.reading
     is_paid = start.generation is None and not start.local
     used, estimated = None, False
     if reading is not None:
@@ -51,7 +55,7 @@ def attempt_done(
     # By their places: over 15 names in a call cost more than all that is reckoned here.
     return AttemptDone(
         start.target, start.model, reading and reading.served_model, start.shift,
-        attempt.began - arrived, now - arrived, attempt.head_after, attempt.ttft,
+        attempt.began - arrived, now - arrived, attempt.head_after, relay.ttft,
         NAMES[failure.fault], failure.status, failure.loggable,
         used and used.prompt_tokens, used and used.completion_tokens, told.cached_tokens,
         told.cache_write_tokens, told.cache_write_1h_tokens, told.reasoning_tokens, start.local,

@@ -30,6 +30,7 @@ from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.error_answer import ErrorAnswer
 from exo_supervisor.serve.exchange import Exchange
 from exo_supervisor.serve.reception import Reception
+from exo_supervisor.serve.relay import Relay
 from exo_supervisor.serve.response import Response
 from exo_supervisor.views.booked import Reservation
 from exo_supervisor.wire.chat.request import ChatRequest
@@ -682,7 +683,7 @@ def test_a_request_that_is_over_leaves_nothing_to_the_garbage_collector(
     """It would hold on to thousands of them, and to all that they hold."""
     house = House(start)
     house.target.steps = [[HEAD, *((0.0, each) for each in said)]]
-    kinds = (Reception, Exchange, Attempt, Response)
+    kinds = (Reception, Exchange, Attempt, Relay, Response)
     gc.collect()
     before = {id(each) for each in gc.get_objects() if isinstance(each, kinds)}
     gc.disable()

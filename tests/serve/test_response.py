@@ -23,7 +23,7 @@ from tests.serve.listening import HOST, listening
 
 pytestmark = pytest.mark.real_time
 
-Talk = Callable[[Response], None]
+Talk = Callable[[Response], object]
 SERVED = Served("mac:52415", 2, "busy", "m")
 REPLY = Reply(
     "req-1", 1, "m", read_chat(b'{"model":"m","messages":[{"role":"user","content":"hi"}]}')
@@ -237,7 +237,7 @@ async def test_a_client_that_does_not_read_never_sees_an_end(ending: str) -> Non
         nonlocal written
         written = len(PART) * 1_000_000
         response.write(response.commit(SERVED, REPLY) + PART * 1_000_000)
-        assert response.full
+        assert response.client.full
         if ending == "abort":
             response.abort()
         else:
