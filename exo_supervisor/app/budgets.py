@@ -31,9 +31,9 @@ SALT = 16
 
 SpentSince = Callable[[float], Awaitable[list[Spent] | str]]
 """Sums up what was paid since an instant, or says why nobody can now."""
-Kept = Callable[[Literal["day", "month"]], Sequence[Spent]]
-"""Tells what the day book has of what was paid, today or this month."""
-Told = CalendarRead | SpendingRead | SpendingUnread
+DayBookSpent = Callable[[Literal["day", "month"]], Sequence[Spent]]
+"""Tells what was paid today or this month, if the ledger has lost some of that."""
+Past = CalendarRead | SpendingRead | SpendingUnread
 
 
 def calendar_read(wall: float, now: float, zone: tzinfo) -> CalendarRead:
@@ -57,15 +57,15 @@ class BudgetWatch:
     def __init__(
         self,
         zone: tzinfo,
-        tell: Callable[[Told], None],
+        tell: Callable[[Past], None],
         spent: SpentSince | None,
         wall: Callable[[], float],
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
-        kept: Kept = lambda _: (),
+        of_day_book: DayBookSpent = lambda _: (),
     ) -> None:
         self._zone, self._tell, self._spent = zone, tell, spent
-        self._wall, self._clock, self._sleep, self._kept = wall, clock, sleep, kept
+        self._wall, self._clock, self._sleep, self._of_day_book = wall, clock, sleep, of_day_book
         self._restored = False
         self._unread = ""
 
@@ -73,7 +73,7 @@ class BudgetWatch:
         """Tell of the past, if it is known; True: that is done."""
         if self._restored:
             return True
-        wall, found = self._wall(), list[SpendingRead]()
+        wall, found = self._wall(), dict[Span, list[Spent]]()
         dates = dates_at(wall, self._zone)
         since: Sequence[tuple[Span, float]] = (
             ("day", dates.day_began), ("month", dates.month_began), ("session", wall - KEPT)
@@ -86,18 +86,19 @@ class BudgetWatch:
             if isinstance(rows, str):
                 self._miss(rows)
                 return False
-            rows += self._lacked(span, rows)
-            found.append(SpendingRead(span=span, paid=tuple(map(_paid, rows))))
+            found[span] = rows
         self._tell(calendar_read(wall, self._clock(), self._zone))
-        for each in found:
-            self._tell(each)
+        for span, rows in found.items():
+            paid = map(_paid, [*rows, *self._lacked(span, rows)])
+            self._tell(SpendingRead(span=span, paid=tuple(paid)))
         self._restored = True
         return True
 
     def _lacked(self, span: Span, rows: Sequence[Spent]) -> list[Spent]:
-        """List what the day book knows to have been paid, and the ledger does not.
+        """List what the day book knows to have been paid, where the ledger has lost rows.
 
-        A torn ledger was put aside, or its disk was full, and the end came before it had room.
+        Elsewhere the two rightly differ: the day book knows when requests ended, not when attempts
+        began, and counts an answer that a provider tells of twice.
         """
         if span not in ("day", "month"):
             return []
@@ -106,7 +107,7 @@ class BudgetWatch:
             booked[row.client, row.provider] += row.cost
         lacks = [
             Spent(each.client, each.provider, 0, lack, 0)
-            for each in self._kept(span)
+            for each in self._of_day_book(span)
             if (lack := each.cost - booked[each.client, each.provider]) > 0
         ]
         if lacks:

@@ -2,13 +2,11 @@
 
 from asyncio import get_running_loop
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from time import time
 from typing import TYPE_CHECKING
 
-from anyio import to_thread
 from msgspec import Struct
 
 from exo_supervisor.app.given import Given
@@ -20,11 +18,10 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.catalog import Catalog
-from exo_supervisor.errors import SupervisorError
 from exo_supervisor.host.log_line import now_text
 from exo_supervisor.host.metrics.loop_delay import LoopDelay
 from exo_supervisor.host.metrics.sink import MetricsSink
-from exo_supervisor.host.spare import read_spare, write_with_spare
+from exo_supervisor.host.reserve_file import reserve_of, write_with_reserve
 from exo_supervisor.runtime.sinks import Sinks
 from exo_supervisor.runtime.supervise import Service
 from exo_supervisor.views.booked import LedgerSeen
@@ -81,27 +78,21 @@ class Records(Struct, frozen=True):
 async def open_records(given: Given, policy: Callable[[], Policy], catalog: Catalog) -> Records:
     """Make them, and go on with the book of today that an earlier run kept."""
     path = given.state and given.state / DAY_BOOK
-    write = writes_to(path, write_with_spare)
+    write = writes_to(path, write_with_reserve)
     kept = KeptFile("day_book", write, DayBook.encode, pause=WRITE_EVERY)
     zone, currency = zone_of(given.config.budget.time_zone), given.config.budget.currency
-    tally, metrics, book = Tally(), MetricsSink(policy), DayBook(time, kept.keep, zone, currency)
+    ledger = None if given.state is None else _ledger(given, given.state / LEDGER)
+    lost_at = (lambda: 0.0) if ledger is None else ledger.lost_at
+    tally, metrics = Tally(), MetricsSink(policy)
+    book = DayBook(time, currency, kept.keep, zone, lost_at)
     await read_file(path, "day_book", book.restore, None)
-    await _restore_spare(path, book)
+    await read_file(path and reserve_of(path), "day_book_reserve", book.restore_reserve, None)
     recorder = Recorder(time, catalog.name_of)
     feed = EventFeed(token_hex(8), now_text)
-    ledger = None if given.state is None else _ledger(given, given.state / LEDGER)
     books = (book,) if ledger is None else (book, ledger)
     drift = PriceDrift(currency)
     sinks = Sinks((tally, recorder, metrics, *books, drift, feed, *given.sinks))
     return Records(tally, recorder, book, feed, metrics, LoopDelay(), kept, sinks, ledger)
-
-
-async def _restore_spare(path: Path | None, book: DayBook) -> None:
-    """Go on from what found no room in the file, if that is newer; one torn at the end is none."""
-    with suppress(OSError, SupervisorError):
-        spare = None if path is None else await to_thread.run_sync(read_spare, path)
-        if spare is not None:
-            book.restore(spare)
 
 
 def _ledger(given: Given, path: Path) -> "Ledger":

@@ -158,8 +158,8 @@ async def _books(
         await each.run()
     zone = zone_of(given.config.budget.time_zone)
     spent = None if records.ledger is None else records.ledger.spent
-    clock, kept = get_running_loop().time, records.book.paid
-    watch = BudgetWatch(zone, conductor.ask, spent, time, clock, anyio.sleep, kept)
+    clock, lost = get_running_loop().time, records.book.paid_of_lost
+    watch = BudgetWatch(zone, conductor.ask, spent, time, clock, anyio.sleep, lost)
     await watch.restore()
     return [watch]
 

@@ -78,6 +78,10 @@ class _Pages(Struct):
     currency: str = ""
     """Of what is `paid`."""
     paid: list[Paid] = field(default_factory=list[Paid])
+    lost: str = ""
+    """The last day on which the ledger lost rows."""
+    written: _Count = 0
+    """How often the book was: no clock tells as surely which of two is the newer."""
 
 
 class Egress(Struct):
@@ -125,41 +129,58 @@ _decoder = msgspec.json.Decoder(_Pages)
 
 
 class DayBook:
-    """A sink that counts, and has itself kept by `keep` when anything has changed."""
+    """A sink that counts, and has itself kept by `keep` when anything has changed.
+
+    `lost_at` tells the last moment whose rows the ledger lacks, 0 for none.
+    """
 
     name = "day_book"
 
     def __init__(
         self,
         wall: Callable[[], float],
+        currency: str,
         keep: Callable[["DayBook"], None] = lambda _: None,
         zone: tzinfo = UTC,
-        currency: str = "USD",
+        lost_at: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._wall, self._keep, self._zone, self._currency = wall, keep, zone, currency
-        self._midnight = 0.0
+        self._midnight, self._lost_at, self._lost = 0.0, lost_at, ""
         today = self._today()
         self._pages = _Pages(version=1, since=today, day=today, currency=currency)
         self._rows: dict[tuple[str, str, str], Left] = {}
         self._paid: dict[tuple[str, str], Paid] = {}
         self._new: list[RequestDone] = []
+        self._by_client: dict[str, list[RequestDone]] = {}
 
     def restore(self, content: bytes) -> None:
-        """Go on from what was kept; raises BadBookError for what we have not written."""
+        """Go on from what was kept, but from nothing older than what this was restored from.
+
+        Raises BadBookError for what we have not written.
+        """
         try:
-            self._pages = pages = _decoder.decode(content)
+            pages = _decoder.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise BadBookError("it is not a book of days") from None
+        if pages.written < self._pages.written:
+            return
+        self._pages, self._lost = pages, pages.lost
         self._rows = {(each.day, each.provider, each.client): each for each in pages.left}
         if pages.currency != self._currency:  # what was paid in another is none of this
             pages.currency, pages.paid = self._currency, []
         self._paid = {(each.provider, each.client): each for each in pages.paid}
         self._midnight = 0.0
 
+    def restore_reserve(self, content: bytes) -> None:
+        """Go on from what found no room in the file, if there is such."""
+        if not content.isspace():
+            self.restore(content)
+
     def encode(self) -> bytes:
         """Write it as it is kept, its oldest days added up where there are too many."""
         self._count()
         pages = self._pages
+        pages.lost, pages.written = self._last_lost(), pages.written + 1
         while True:
             content = msgspec.json.encode(pages) + b"\n"
             days = sorted({each.day for each in pages.left})
@@ -198,6 +219,15 @@ class DayBook:
             for each in self._pages.paid
         ]
 
+    def paid_of_lost(self, span: Literal["day", "month"]) -> list[Spent]:
+        """List the same where the ledger has lost some of it, and nothing elsewhere."""
+        self._turn()
+        lost, today = self._last_lost(), self._pages.day
+        if lost[:7] != today[:7] or (span == "day" and lost != today):
+            return []
+        self._keep(self)
+        return self.paid(span)
+
     def today(self) -> Today:
         """Sum up today; a request that went to two providers counts once, if there are no more."""
         requests = sum(each.requests for each in self.used().values())
@@ -216,10 +246,11 @@ class DayBook:
     def _count(self) -> None:
         """Count what is not counted yet, by client."""
         new, self._new = self._new, []
-        by_client: defaultdict[str, list[RequestDone]] = defaultdict(list)
         for record in new:
-            by_client[record.line.client].append(record)
-        for client, records in by_client.items():
+            self._by_client.setdefault(record.line.client, []).append(record)
+        while self._by_client:  # a fault of ours costs one client's, and the next turn goes on
+            client = next(iter(self._by_client))
+            records = self._by_client.pop(client)
             lines = [record.line for record in records]
             used = self._pages.used.setdefault(client, Used())
             used.requests += len(lines)
@@ -270,6 +301,12 @@ class DayBook:
             self._pages.used.clear()
             for each in self._pages.paid:
                 each.day, each.month = 0, each.month if was[:7] == today[:7] else 0
+            self._pages.paid = [each for each in self._pages.paid if each.month]
+            self._paid = {(each.provider, each.client): each for each in self._pages.paid}
+
+    def _last_lost(self) -> str:
+        at = self._lost_at()
+        return max(self._lost, dates_at(at, self._zone).day if at else "")
 
     def _today(self) -> str:
         dates = dates_at(self._wall(), self._zone)

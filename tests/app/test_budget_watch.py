@@ -13,8 +13,8 @@ from exo_supervisor.app.budgets import (
     SALT,
     SOONEST,
     BudgetWatch,
+    Past,
     SpentSince,
-    Told,
     session_salt,
 )
 from exo_supervisor.core.books import budgets
@@ -29,7 +29,7 @@ MIDNIGHT = 20_000 * 86_400.0
 class Heard(NamedTuple):
     """What the core was told, and how long was slept in between."""
 
-    events: list[Told]
+    events: list[Past]
     slept: list[float]
 
 
@@ -83,6 +83,27 @@ async def test_nothing_is_told_before_it_is_known_what_was_spent() -> None:
     assert told == [SpendingRead(span=span, paid=(row,)) for span in ("day", "month", "session")]
 
 
+async def test_what_the_ledger_lacks_is_told_when_all_is_known() -> None:
+    """Not each second for as long as a later span cannot be read."""
+    asked = list[float]()
+
+    async def spent(since: float) -> list[Spent] | str:
+        asked.append(since)
+        return [] if len(asked) % 2 or len(asked) > 6 else "why"
+
+    async def sleep(_seconds: float) -> None:
+        return
+
+    watch = BudgetWatch(
+        UTC, lambda _: None, spent, lambda: MIDNIGHT, lambda: 0.0, sleep,
+        lambda span: [Spent("anna", "p", 0, 9, 0)] if span == "day" else [],
+    )  # fmt: skip
+    with capture_logs() as logs:
+        while not await watch.restore():
+            pass
+    assert [each["event"] for each in logs].count("ledger_lacks") == 1
+
+
 async def test_what_the_ledger_has_lost_is_taken_from_the_day_book() -> None:
     """Of each client at each provider the larger sum counts; what is alike is not told twice."""
     day = [Spent("anna", "p", 0, 9, 0), Spent("kids", "q", 0, 4, 0), Spent("anna", "q", 0, 1, 0)]
@@ -95,7 +116,7 @@ async def test_what_the_ledger_has_lost_is_taken_from_the_day_book() -> None:
             Spent("anna", "q", 0, 3, 1),
         ]
 
-    heard, slept = list[Told](), list[float]()
+    heard, slept = list[Past](), list[float]()
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)

@@ -138,6 +138,50 @@ async def test_a_torn_ledger_gives_no_budget_back(tmp_path: Path) -> None:
             assert told.status_code == HTTPStatus.PAYMENT_REQUIRED
 
 
+async def test_what_the_day_book_rightly_counts_elsewhere_is_charged_once(tmp_path: Path) -> None:
+    """It has a request on the day on which that ends, and an answer that is told twice twice."""
+    rows: Json = {"price": [PRICE], "budget": {"day": 0.001, "month": 0.001}}
+    async with Cloud(KEY, models=(CLOUD_MODEL,)) as cloud:
+        async with in_process(cloud=cloud, state=tmp_path, **rows) as world:
+            await world.ready(0)
+            assert (await world.chat(max_tokens=30)).status_code == HTTPStatus.OK
+            before = {row["spent"] for row in (await world.look("/supervisor/status"))["budgets"]}
+        file = tmp_path / "day_book.json"
+        kept = json.loads(file.read_bytes())
+        kept["paid"][0]["day"] *= 3
+        kept["paid"][0]["month"] *= 3
+        file.write_text(json.dumps(kept))
+        async with in_process(cloud=cloud, state=tmp_path, **rows) as world:
+            await world.ready(0)
+            status = await world.look("/supervisor/status")
+            assert {row["spent"] for row in status["budgets"]} == before
+
+
+@pytest.mark.parametrize("of_file", [b"torn", b""])
+async def test_a_day_book_that_is_torn_is_gone_on_with_from_its_reserve(
+    tmp_path: Path, of_file: bytes
+) -> None:
+    async with Cloud(KEY, models=(CLOUD_MODEL,)) as cloud:
+        async with in_process(cloud=cloud, state=tmp_path) as world:
+            await world.ready(0)
+            assert (await world.chat()).status_code == HTTPStatus.OK
+        file, reserve = tmp_path / "day_book.json", tmp_path / "day_book.json.reserve"
+        assert reserve.read_bytes().isspace()
+        reserve.write_bytes(file.read_bytes())
+        file.write_bytes(of_file)
+        async with in_process(cloud=cloud, state=tmp_path) as world:
+            await world.ready(0)
+            assert (await world.look("/supervisor/egress"))["requests"] == 1
+            await world.lines("day_book_unreadable")
+            assert (await world.chat()).status_code == HTTPStatus.OK
+        assert reserve.read_bytes().isspace(), "its content is in the file again"
+        reserve.write_bytes(file.read_bytes()[:40])
+        async with in_process(cloud=cloud, state=tmp_path) as world:
+            await world.ready(0)
+            assert (await world.look("/supervisor/egress"))["requests"] == 2
+            await world.lines("day_book_reserve_unreadable")
+
+
 async def test_a_ledger_that_stays_unreadable_is_named_wherever_somebody_asks(
     tmp_path: Path,
 ) -> None:

@@ -74,7 +74,7 @@ async def _tell(tally: Tally, feed: EventFeed) -> None:
 async def _measure(listeners: int) -> None:
     story = Story(BOTH, *(f"10.0.{at // 250}.{at % 250}:52415" for at in range(NODES)))
     feed, tally = EventFeed("f" * 16, now_text), Tally()
-    pulse = Pulse(story.machine, tally, DayBook(time), feed, time, Tokens())
+    pulse = Pulse(story.machine, tally, DayBook(time, "USD"), feed, time, Tokens())
     stream = EventStream(pulse, Authority())
 
     def look(request: web.BaseRequest, path: str) -> object:

@@ -147,7 +147,7 @@ async def housed(
     async with nodes, clouds:
         context = Context(ask, Upstream(nodes, clouds, dict), 900.0, head)
         routes = Routes(
-            Machine(Policy(), monotonic()), ask, About(None, list, Tally(), DayBook(time))
+            Machine(Policy(), monotonic()), ask, About(None, list, Tally(), DayBook(time, "USD"))
         )
         ingress = Ingress(context, gate, live, lambda done: records.append(done.line), max_body)
         async with listening(partial(answer, routes.look), begin=ingress.begin) as port:

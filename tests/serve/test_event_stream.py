@@ -35,7 +35,7 @@ async def telling(
 ) -> AsyncGenerator[int]:
     """Serve a feed on loopback; the port is what comes back."""
     machine = Machine(Policy(), monotonic())
-    pulse = Pulse(machine, Tally(), DayBook(lambda: 0.0), feed, lambda: 0.0, Tokens())
+    pulse = Pulse(machine, Tally(), DayBook(lambda: 0.0, "USD"), feed, lambda: 0.0, Tokens())
     stream = EventStream(pulse, Authority(), slow=slow, silence=silence)
 
     def look(request: web.BaseRequest, path: str) -> object:

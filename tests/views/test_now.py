@@ -22,7 +22,7 @@ class House:
     def __init__(self) -> None:
         self.story = Story(BOTH, "n:1")
         self.wall, self.stopped = 0.0, ""
-        self.tally, self.book = Tally(lambda: self.wall), DayBook(lambda: NOON)
+        self.tally, self.book = Tally(lambda: self.wall), DayBook(lambda: NOON, "USD")
         self.feed = EventFeed("f" * 16, lambda: STAMP)
         self.coming: dict[RequestId, int] = {}
         self.come: dict[Side, float] = {"exo": 0.0, "cloud": 0.0}

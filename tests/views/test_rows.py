@@ -40,7 +40,7 @@ def wall(instant: float) -> str:
 def shown(story: Story, tally: Tally | None = None) -> Status:
     return status(
         story.machine, story.now, version="1", config="f", quiet=["mdns is quiet"], wall=wall,
-        tally=tally or Tally(), book=DayBook(lambda: 0.0),
+        tally=tally or Tally(), book=DayBook(lambda: 0.0, "USD"),
     )  # fmt: skip
 
 
@@ -257,7 +257,7 @@ def test_the_first_look_is_told_while_it_lasts() -> None:
         quiet=[],
         wall=wall,
         tally=Tally(),
-        book=DayBook(lambda: 0.0),
+        book=DayBook(lambda: 0.0, "USD"),
     )
     assert (told.looking, told.ready) == (True, False)
     assert not shown(Story(BOTH)).looking

@@ -43,7 +43,7 @@ class Book:
     file, not of this one alone. Money is of the `currency`.
     """
 
-    def __init__(self, path: Path, held: Held, currency: str = "USD") -> None:
+    def __init__(self, path: Path, held: Held, currency: str) -> None:
         self._connection = connection = open_file(path)
         self._held, self._currency = held, currency
         self._kinds = Bounded[_Kind, int](MOST_KINDS)

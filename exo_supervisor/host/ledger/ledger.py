@@ -28,7 +28,7 @@ MOST = 10_000
 KEEP_DAYS = 400
 STUCK = 2.0
 """Seconds after which a write that does not return holds nobody up any more."""
-LAST = 3.0
+END_SECONDS = 3.0
 """Seconds that the last rows have at the end."""
 
 
@@ -46,14 +46,14 @@ class Ledger:
         path: Path,
         loop: AbstractEventLoop,
         *,
-        currency: str = "USD",
+        currency: str,
         keep_days: int = KEEP_DAYS,
         most: int = MOST,
         again: float = AGAIN,
     ) -> None:
         self.path, self.currency, self._loop, self._most = path, currency, loop, most
         self.trouble: Trouble | None = None
-        self.lost = 0
+        self.lost, self._lost_at = 0, 0.0
         self._writer = Writer(
             path,
             lambda last: self._tell(lambda: self._wrote(last)),
@@ -76,7 +76,7 @@ class Ledger:
             return
         writer = self._writer
         if len(writer.done) >= self._most:
-            self.lost += 1
+            self.lost, self._lost_at = self.lost + 1, time()
             return
         writer.done.append((time(), record))
         if len(writer.done) == 1:  # else the thread was told of one that it has not taken yet
@@ -137,6 +137,15 @@ class Ledger:
         aside = None if self._writer.aside is None else str(self._writer.aside)
         return LedgerSeen(str(self.path), stopped, unbooked, aside)
 
+    def lost_at(self) -> float:
+        """Return the last moment whose rows the file lacks, 0 for none, in seconds since 1970.
+
+        They were lost, wait until it can be written again, or were put aside with a torn one.
+        """
+        if self.trouble is not None and self._writer.unbooked():
+            return time()
+        return max(self._lost_at, self._writer.put_aside_at)
+
     async def run(self) -> None:
         """Keep the thread at work; when cancelled, let it write what it has."""
         writer = self._writer
@@ -152,7 +161,7 @@ class Ledger:
         finally:
             writer.close()
             with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(thread.join, LAST)
+                await to_thread.run_sync(thread.join, END_SECONDS)
             self._let_go(self._last)
             if unbooked := writer.unbooked() + self.lost:
                 log.error("ledger_incomplete", unbooked=unbooked)

@@ -27,9 +27,7 @@ _NAMES = ", ".join(FIGURES)
 _SUMS = ", ".join(f"SUM({name})" for name in FIGURES)
 
 
-def read_sums(
-    path: Path, by: By, since: int | None, until: int | None, currency: str = "USD"
-) -> Sums:
+def read_sums(path: Path, by: By, since: int | None, until: int | None, currency: str) -> Sums:
     """Add up the days from `since` to before `until`. Raises LedgerUnreadableError."""
     with _reading(path) as connection:
         return Sums.of(_rows(connection, by, *_span(since, until)), currency)

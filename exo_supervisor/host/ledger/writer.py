@@ -72,7 +72,9 @@ class Writer:
         """When the thread began what it has not come back from."""
         self._batch: tuple[list[tuple[int, Reservation]], list[Done]] = [], []
         self._held: Held = {}
-        self.in_trouble = self._put_aside = self._closing = False
+        self.in_trouble = self._closing = False
+        self.put_aside_at = 0.0
+        """When this run put a broken file aside; 0.0: it has not."""
         self._wanted, self._hurry = threading.Event(), threading.Event()
 
     def want(self) -> None:
@@ -141,9 +143,9 @@ class Writer:
         try:
             return Book(self._path, self._held, self._currency)
         except sqlite3.Error as fault:
-            if not is_torn(fault) or self._put_aside:
+            if not is_torn(fault) or self.put_aside_at:
                 raise
-        self._put_aside = True
+        self.put_aside_at = time()
         self.aside = put_aside(self._path)
         self._put_away(self.aside)
         return Book(self._path, self._held, self._currency)

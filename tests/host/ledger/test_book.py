@@ -18,7 +18,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def book(path: Path) -> Book:
-    return Book(path, {})
+    return Book(path, {}, "USD")
 
 
 def test_a_row_says_all_that_is_known_of_an_attempt(path: Path) -> None:
@@ -138,10 +138,10 @@ def test_what_a_crash_left_open_is_spent_in_full(path: Path) -> None:
 def test_what_is_under_way_is_not_taken_for_a_crash_when_the_file_is_opened_again(
     path: Path,
 ) -> None:
-    ours = Book(path, under_way := {})
+    ours = Book(path, under_way := {}, "USD")
     ours.write([held("01J9")], [])
     ours.close()
-    Book(path, under_way).write([], [(AT, done("01J9"))])
+    Book(path, under_way, "USD").write([], [(AT, done("01J9"))])
     (row,) = rows(path)
     assert (row["fault"], row["reserved"]) == ("none", PICO)
 

@@ -5,6 +5,7 @@ from asyncio import get_running_loop
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from time import time
 from typing import Any
 
 import anyio
@@ -27,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def running(path: Path, **more: Any) -> AsyncGenerator[Ledger]:  # noqa: ANN401 -- its arguments
-    ledger = Ledger(path, get_running_loop(), again=0.01, **more)
+    ledger = Ledger(path, get_running_loop(), currency="USD", again=0.01, **more)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ledger.run)
         yield ledger
@@ -127,7 +128,7 @@ async def test_more_than_can_wait_is_counted_not_kept(path: Path) -> None:
             await until(lambda: ledger.trouble)
             for number in range(5):
                 ledger.done(done(f"01J9{number}"))
-            assert ledger.lost == 2
+            assert (ledger.lost, ledger.lost_at()) == (2, pytest.approx(time(), abs=60))
     assert [each["event"] for each in logs] == ["ledger_stopped", "ledger_incomplete"]
     assert logs[-1]["unbooked"] == 5
 
@@ -144,10 +145,11 @@ async def test_a_torn_file_is_put_aside_whole_and_a_new_one_begun(path: Path) ->
     assert (told["event"], told["log_level"]) == ("ledger_torn", "error")
     assert content(told["put_aside"]) == b"no database" * 100
     assert ledger.seen().aside == told["put_aside"]
+    assert ledger.lost_at() == pytest.approx(time(), abs=60)
     for there in (told["put_aside"], None):
         async with running(path) as ledger:
             await reserved(ledger)
-            assert ledger.seen().aside == there
+            assert (ledger.seen().aside, ledger.lost_at()) == (there, 0.0)
         await anyio.Path(told["put_aside"]).unlink(missing_ok=True)
 
 

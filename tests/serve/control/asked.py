@@ -114,4 +114,4 @@ class House:
 def about_it(**more: Any) -> About:  # noqa: ANN401 - as About takes it
     """Tell of a service that did nothing yet."""
     told: dict[str, Any] = {"config": None, "quiet": list, "settings": {"server": {}}}
-    return About(tally=Tally(), book=DayBook(lambda: 0.0), **(told | more))
+    return About(tally=Tally(), book=DayBook(lambda: 0.0, "USD"), **(told | more))
