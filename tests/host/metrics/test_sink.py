@@ -1,5 +1,7 @@
 """The sink counts what records and announcements say, once."""
 
+from typing import cast
+
 import pytest
 from msgspec import structs
 
@@ -149,3 +151,14 @@ def test_a_provider_of_the_house_counts_on_exo_s_side() -> None:
     sink.done(structs.replace(record, tried=[near]))
     assert sink.families.attempts.sums == {("house", "exo"): 1}
     assert sink.families.requests.sums == {("openai", "default", "house", "exo", "success"): 1}
+
+
+def test_a_fault_in_counting_costs_those_alike_at_most() -> None:
+    sink = a_sink("house")
+    for told in ({"duration": cast("float", "long")}, {"outcome": "failure"}, {"client": "kids"}):
+        sink.done(a_record(**told))
+    with pytest.raises(TypeError):
+        sink.generated_by("exo")
+    assert sink.generated_by("exo") == 10
+    counted = {(client, outcome) for _, client, _, _, outcome in sink.families.requests.sums}
+    assert {("default", "failure"), ("kids", "success")} <= counted
