@@ -129,9 +129,9 @@ class Attempt:
         """Pass on what one read brought.
 
         Nearly every read of a stream is a token or a few, and goes the short way. `take_texts` is
-        there once the head was good, content was seen, and the client has a part of the answer,
-        none of which changes back. A read that only adds texts neither ends nor fails an attempt,
-        and leaves nothing behind that needs room; a reader takes any other for none of its own.
+        there once the client has a part of the answer, which does not change back. A read that only
+        adds texts neither ends nor fails an attempt, and leaves nothing behind that needs room; a
+        reader takes any other for none of its own.
         """
         relay = self.relay
         if relay.take_texts is not None:

@@ -147,8 +147,7 @@ class Relay:
             self.tail = data
             return
         self.send(data)
-        if self.ttft is not None:
-            self.take_texts = reading.take_texts
+        self.take_texts = reading.take_texts
 
     # ---------------------------------------------------------------- its progress
 

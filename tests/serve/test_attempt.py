@@ -673,6 +673,18 @@ def test_a_slow_client_is_not_the_targets_stall_and_loses_nothing() -> None:
     assert told.house.target.calls[0].pauses == 2, "meanwhile its target is not read"
 
 
+def test_what_was_read_before_a_slow_client_had_its_target_wait_is_carried_too() -> None:
+    house, client = Ask(blocks={0: 30.0}).prepare((1.0, text("a")))
+    house.loop.run(2.0)
+    (call,) = house.target.calls
+    call.listener.data(text("b"))
+    assert (len(client.got), call.pauses) == (2, 1)
+    house.loop.run(30.0)
+    assert not call.paused
+    call.says(STOP + DONE)
+    assert finish(house, client).fault is Fault.NONE
+
+
 def test_a_client_that_kept_up_gives_its_target_no_more_time() -> None:
     house, client = Ask(generation=None).prepare((0, text("a")))
     house.loop.run(10.0)
@@ -793,6 +805,19 @@ def test_an_answer_goes_on_as_soon_as_there_is_room() -> None:
     told = finish(house, client)
     assert (told.fault, told.at) == (Fault.NONE, 20.0)
     told.house.check_empty()
+
+
+def test_a_fault_of_our_own_when_there_is_room_again_ends_one_request_and_no_other() -> None:
+    house, client = Ask(stream=False, generation=None, room=4 * GRANT_BYTES).prepare((0, LARGE))
+    other = Share(house.room, lambda: None)
+    assert other.fits(FREE_BYTES + 4 * GRANT_BYTES)
+    house.loop.run(1.0)
+    house.target.calls[0].breaks = True
+    with capture_logs() as lines:
+        other.close()
+    assert [line["event"] for line in lines] == ["request_crashed"]
+    assert (client.status, house.records[0].code) == (500, "internal")
+    house.check_empty()
 
 
 def test_a_deadline_or_a_cancel_ends_the_wait_for_room() -> None:

@@ -577,6 +577,30 @@ def test_a_fault_of_our_own_while_a_client_has_yet_to_take_its_answer_cuts_it() 
     house.check_empty()
 
 
+def test_a_request_that_is_over_does_nothing_any_more() -> None:
+    house = House(start)
+    house.target.steps = [[HEAD, (0.5, text("a") + STOP + DONE)]]
+    client = house.chat()
+    exchange = house.exchange(client)
+    house.loop.run(1.0)
+    told = len(house.events)
+    exchange.take(start(exchange.request, 2))
+    exchange.gone()
+    assert (client.end, len(house.target.calls), len(house.events)) == ("whole", 1, told)
+    assert [record.outcome for record in house.records] == ["success"]
+    house.check_empty()
+
+
+def test_a_client_that_reads_before_anybody_was_asked_for_it_changes_nothing() -> None:
+    house = House(None)
+    client = house.chat()
+    assert client.handler is not None
+    client.handler.writable()
+    assert (client.got, client.end, len(house.events)) == ([], "", 1)
+    client.handler.gone()
+    house.check_empty()
+
+
 def test_a_good_head_has_no_failure_to_be_told_of() -> None:
     with pytest.raises(ValueError, match="nothing is wrong"):
         ErrorAnswer(200, SSE).judge(exo=False)

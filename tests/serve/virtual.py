@@ -188,6 +188,8 @@ class Call:
         self.paused, self.headed, self.end = False, False, ""
         self.pauses, self.sent, self.head = 0, len(body), b"POST / HTTP/1.1\r\n\r\n"
         self.connected: float | None = None
+        self.breaks = False
+        """Whether to read on fails."""
         self._waiting: deque[Callable[[], None]] = deque()
 
     def pause_reading(self) -> None:
@@ -197,6 +199,8 @@ class Call:
 
     def resume_reading(self) -> None:
         assert not self.end
+        if self.breaks:
+            raise ZeroDivisionError
         self.paused = False
         self._loop.call_soon(self._go_on)
 

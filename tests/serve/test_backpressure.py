@@ -1,0 +1,31 @@
+"""What keeps an answer from being read counts from when it began to."""
+
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.serve.backpressure import Backpressure
+from exo_supervisor.serve.room import FREE_BYTES, Room
+from exo_supervisor.serve.timers import SLOW_CLIENT
+
+STALL = 20.0
+
+
+def never() -> None:
+    raise AssertionError
+
+
+def test_a_client_that_does_not_read_is_waited_for_from_the_first_write_on() -> None:
+    pressure = Backpressure(Room(0), never)
+    assert (pressure.block(1.0), pressure.block(5.0)) == (True, False)
+    assert pressure.overdue(0.5 + SLOW_CLIENT, STALL) is None
+    assert pressure.overdue(1.0 + SLOW_CLIENT, STALL) is Fault.CLIENT_LEFT
+    assert (pressure.unblock(), pressure.unblock()) == (True, False)
+    assert not pressure.stops_reading
+
+
+def test_room_is_waited_for_from_the_first_read_on_for_which_there_was_none() -> None:
+    pressure = Backpressure(Room(0), never)
+    assert pressure.fits(FREE_BYTES, 0.0)
+    assert not pressure.fits(FREE_BYTES + 1, 1.0)
+    assert not pressure.fits(FREE_BYTES + 2, 5.0)
+    assert pressure.overdue(0.5 + STALL, STALL) is None
+    assert pressure.overdue(1.0 + STALL, STALL) is Fault.OVERLOADED
+    pressure.close()
