@@ -32,9 +32,9 @@ class Counting(ChunkReader):
 
     short = 0
 
-    def _learn(self, data: bytes, delta: Raw) -> None:
+    def _learn(self, data: bytes, delta: Raw, name: str) -> None:
         known = self._template
-        super()._learn(data, delta)
+        super()._learn(data, delta, name)
         template = self._template
         if template is not None and template is not known:
             write = template.write

@@ -87,9 +87,10 @@ class Blocks:
             events += self.close(cut=piece.finish in CUT)
         return events
 
-    def text_index(self) -> int | None:
-        """Return the index of the text that is open, None where none is."""
-        return self._index if self._open is _TEXT else None
+    def open_delta(self, text: bytes) -> bytes | None:
+        """Write what adds to the text or thought that is open, None where none is."""
+        kind = self._open
+        return None if kind is None or kind is _CALL else self._delta(kind, text)[1]
 
     def close(self, *, cut: bool = False) -> list[Event]:
         """Close what is open, and write all that waits. Raises JoinError.
@@ -174,8 +175,3 @@ class Blocks:
             return []
         self._open = None
         return [("content_block_stop", b'{"type":"content_block_stop","index":%d}' % self._index)]
-
-
-def text_delta(index: int, text: bytes) -> bytes:
-    """Write a piece of the text in a block; the text is given as JSON."""
-    return _DELTA % (index, _TEXT[1] % text)

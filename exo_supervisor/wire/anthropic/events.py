@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from exo_supervisor.wire.anthropic.blocks import Blocks, Event, text_delta
+from exo_supervisor.wire.anthropic.blocks import Blocks, Event
 from exo_supervisor.wire.chat.piece import NULL, Answer, Piece, read_name
 from exo_supervisor.wire.dialect import Reply
 from exo_supervisor.wire.lenient_json import members
@@ -68,10 +68,9 @@ class Events:
         start, blocks = self._start(answer), self.blocks.close()
         return [*start, *blocks, ("message_delta", told), self._last]
 
-    def text_delta(self, text: bytes) -> bytes | None:
-        """Write the event that adds to the text that is open; None where none is."""
-        index = self.blocks.text_index()
-        return None if index is None or self.copied else text_delta(index, text)
+    def open_delta(self, text: bytes) -> bytes | None:
+        """Write the event that adds to the text or thought that is open; None where none is."""
+        return None if self.copied else self.blocks.open_delta(text)
 
     def _start(self, answer: Answer) -> list[Event]:
         if self._begun:

@@ -10,7 +10,7 @@ from exo_supervisor.wire.chat.held_back import HeldBack
 from exo_supervisor.wire.chat.piece import Answer, Piece, WriteTexts
 from exo_supervisor.wire.dialect import Reply
 
-_TEXT_EVENT = b"event: content_block_delta\ndata: %b\n\n"
+_EVENT = b"event: content_block_delta\ndata: %b\n\n"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,14 +46,14 @@ class StreamWriter:
 
     def plain(self, _piece: Piece, _answer: Answer, mark: bytes, _size: int) -> WriteTexts | None:
         """Return what writes texts into the block that is open, as long as it is."""
-        event = self.events.text_delta(mark)
+        event = self.events.open_delta(mark)
         if event is None or self._waiting.parts or self.transcript is not None:
             return None
-        before, _, after = (_TEXT_EVENT % event).partition(mark)
+        before, _, after = (_EVENT % event).partition(mark)
         between = after + before
 
         def write(texts: list[bytes]) -> bytes | None:
-            if self.events.text_delta(mark) != event:
+            if b'""' in texts or self.events.open_delta(mark) != event:
                 return None
             return b"%b%b%b" % (before, between.join(texts), after)
 

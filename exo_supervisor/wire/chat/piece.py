@@ -22,6 +22,7 @@ MAX_CALLS = 1024
 """Calls of tools in one delta; no model asks for as many at once."""
 Calls = Annotated[list[dict[str, object]], Meta(max_length=MAX_CALLS)]
 
+_TEXTS = frozenset({"content", "reasoning_content", "reasoning"})
 _NOTHING = frozenset({b"null", b'""', b"false", b"0", b"{}", b"[]"})
 
 
@@ -65,8 +66,17 @@ class Delta(Struct, omit_defaults=True, gc=False):
             or (self.audio and isinstance(self.audio, dict))
         )
 
+    def only_text(self) -> str:
+        """Name the member whose text is all that it adds; "" where there is none, or more."""
+        told = [name for name in _ADDED if getattr(self, name) is not None]
+        if len(told) != 1 or told[0] not in _TEXTS:
+            return ""
+        text: object = getattr(self, told[0])
+        return told[0] if text and isinstance(text, str) else ""
+
 
 _KNOWN = frozenset(Delta.__struct_fields__)
+_ADDED = [name for name in Delta.__struct_fields__ if name != "role"]
 
 
 class _Known(Delta, forbid_unknown_fields=True, gc=False):

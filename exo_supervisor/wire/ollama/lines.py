@@ -117,13 +117,17 @@ class LineWriter(_Lines):
             return b""
         return self.line(answer, text, thought)
 
-    def plain(self, _piece: Piece, answer: Answer, mark: bytes, _size: int) -> WriteTexts | None:
+    def plain(self, piece: Piece, answer: Answer, mark: bytes, _size: int) -> WriteTexts | None:
         """Return what writes around each text what a line has around `mark`."""
         if self.reply.transcript is not None:
             return None
-        before, _, after = self.line(answer, mark).partition(mark)
+        before, _, after = self.line(answer, *self.hear(piece)).partition(mark)
         between = after + before
-        return lambda texts: b"%b%b%b" % (before, between.join(texts), after)
+
+        def write(texts: list[bytes]) -> bytes | None:
+            return None if b'""' in texts else b"%b%b%b" % (before, between.join(texts), after)
+
+        return write
 
     def end(self, answer: Answer) -> bytes:
         """Write the last line, and before it the calls of tools."""

@@ -100,6 +100,12 @@ class _Told:
         self.finish = piece.finish or self.finish
         return new
 
+    def text(self, name: str) -> Grown | None:
+        """Return the text that a member of its deltas has told so far."""
+        if name == "content":
+            return self.content
+        return None if self.rest is None else self.rest.message.grown.get(name)
+
     def write(self, into: list[bytes]) -> None:
         """Write the message, and what stands behind it."""
         content, rest = self.content, self.rest
@@ -157,9 +163,9 @@ class AnswerWriter:
         return True
 
     def plain(self, piece: Piece, _answer: Answer, _mark: bytes, size: int) -> WriteTexts | None:
-        """Return what adds texts to the content of a choice that has some."""
-        content = self._told[piece.index].content
-        if content is None or piece.has_extras():
+        """Return what adds texts to the content, or the thoughts, of a choice that has some."""
+        grown = self._told[piece.index].text(piece.delta.only_text())
+        if grown is None or piece.has_extras():
             return None
         around = size + len('""')
 
@@ -169,7 +175,7 @@ class AnswerWriter:
             if held > self.most_bytes:
                 return None  # which of them is one too many is told by taking them one by one
             self.held = held
-            content.add_text(inner)
+            grown.add_text(inner)
             return b""
 
         return add

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.piece import (
@@ -17,7 +17,7 @@ from exo_supervisor.wire.chat.piece import (
     read_name,
 )
 from exo_supervisor.wire.chat.reader import JOINS_NOT, Reader
-from exo_supervisor.wire.lenient_json import aside
+from exo_supervisor.wire.lenient_json import aside, members
 from exo_supervisor.wire.openai.chunk import (
     LARGE,
     TOO_MUCH_BESIDE,
@@ -25,7 +25,7 @@ from exo_supervisor.wire.openai.chunk import (
     read_chunk,
     read_pieces,
 )
-from exo_supervisor.wire.openai.template import MARK, MARK_TEXT, Template, is_plain, split_at
+from exo_supervisor.wire.openai.template import MARK, MARK_TEXT, Template, plain_text, split_at
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 _MAX_CACHED = 4_096
@@ -188,11 +188,12 @@ class ChunkReader(Reader):
         if len(pieces) > 1:
             return b"".join(self.take(piece) for piece in pieces if piece.tells())
         piece = pieces[0]
-        if self._lessons >= MAX_LESSONS or not is_plain(piece):
+        name = "" if self._lessons >= MAX_LESSONS else plain_text(piece)
+        if not name:
             return self._take_other(piece)
         raw = piece.raw
         written = self.take(piece)
-        self._learn(data, raw)
+        self._learn(data, raw, name)
         return written
 
     def _take_other(self, piece: Piece) -> bytes:
@@ -215,8 +216,8 @@ class ChunkReader(Reader):
         told = _read_model(name) if len(name) <= MAX_NAME_BYTES else None
         self.read_model(told, named=name[:1] == b'"' and name != b'""')
 
-    def _learn(self, data: bytes, delta: Raw) -> None:
-        """Make a template of an event that was taken, and whose `delta` adds text.
+    def _learn(self, data: bytes, delta: Raw, name: str) -> None:
+        """Make a template of an event that was taken, and whose `delta` adds text as its `name`.
 
         The proof: with another string in the place of its text it is a chunk that says that other
         string. A JSON string ends where it ends whatever follows, and cannot change how the bytes
@@ -226,11 +227,11 @@ class ChunkReader(Reader):
             return
         self._lessons += 1
         try:
-            pre, suf = split_at(data, bytes(_said(delta).content))
+            pre, suf = split_at(data, bytes(members(delta)[name]))
             piece = read_pieces(pre + MARK + suf)[0]
         except UNREADABLE:
             return
-        if piece.delta.content != MARK_TEXT:
+        if getattr(piece.delta, name) != MARK_TEXT:
             return
         self.extras.owe()
         self.traits.tidy(piece)
@@ -259,13 +260,6 @@ class ChunkReader(Reader):
             self.progressed += len(texts)
             self._lessons = 0
         return written
-
-
-class _Said(Struct, gc=False):
-    content: Raw
-
-
-_said = msgspec.json.Decoder(_Said).decode
 
 
 def _written_anew(write: WriteTexts) -> WriteTexts:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from exo_supervisor.wire.chat.piece import NULL, Delta, Piece, WriteTexts
+from exo_supervisor.wire.chat.piece import NULL, Piece, WriteTexts
 
 MARK_TEXT: Final = "\x01?"
 MARK: Final = b'"\\u0001?"'
@@ -43,17 +43,14 @@ class Template:
         return bool(self.opening)
 
 
-def is_plain(piece: Piece) -> bool:
-    """Say whether a piece of the first choice adds text and nothing else."""
-    delta, text = piece.delta, piece.delta.content
-    return (
-        piece.index == 0
-        and piece.finish is None
-        and piece.logprobs == NULL == piece.native_finish
-        and isinstance(text, str)
-        and text != ""
-        and delta == Delta(role=delta.role, content=text)
-    )
+def plain_text(piece: Piece) -> str:
+    """Name the member of the delta by which a piece of the first choice adds text, and no more.
+
+    It is "" where that is not all that a piece adds; a thought is a text as the content is.
+    """
+    if piece.index or piece.finish is not None:
+        return ""
+    return piece.delta.only_text() if piece.logprobs == NULL == piece.native_finish else ""
 
 
 def split_at(data: bytes, text: bytes) -> tuple[bytes, bytes]:

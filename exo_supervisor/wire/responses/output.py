@@ -128,7 +128,7 @@ class Output:
     def texts(self) -> WriteTexts | None:
         """Return what writes texts into the part that is open, as long as it is."""
         spoken = self._spoken
-        if spoken is None or spoken.parts[-1].kind is not _KINDS["text"]:
+        if spoken is None:
             return None
         part = spoken.parts[-1]
 
@@ -136,7 +136,7 @@ class Output:
             gone = self._spoken is not spoken or spoken.parts[-1] is not part
             if gone or self.held + sum(map(len, texts)) > MAX_ANSWER_BYTES:
                 return None
-            return b"".join([self._say(part.kind, text) for text in texts])
+            return b"".join([self._say(part.kind, text) for text in texts if text != b'""'])
 
         return add
 

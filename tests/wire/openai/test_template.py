@@ -1,6 +1,7 @@
 """Events that only add text are read by a template, and byte for byte as they are in full."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Unpack
@@ -18,14 +19,17 @@ from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.openai.stream_writer import DONE, StreamWriter
+from tests.wire.anthropic import client as messages
+from tests.wire.ollama import test_lines as ollama
 from tests.wire.reading import Asked, Counting
+from tests.wire.responses import client as responses
 from tests.wire.test_recordings import ALL, STREAMS, generation
 
 
 class InFull(ChunkReader):
     """Reads every event in full."""
 
-    def _learn(self, data: bytes, delta: Raw) -> None:
+    def _learn(self, data: bytes, delta: Raw, name: str) -> None:
         """Learn nothing."""
 
 
@@ -41,7 +45,15 @@ def small() -> Writer:
     return AnswerWriter(id="ours", created=7, most_bytes=2_000)
 
 
+def lines() -> Writer:
+    return ollama.reading().writer
+
+
 WRITERS = {"stream": streams, "body": gathers, "small": small}
+OTHERS = {"messages": messages.stream_writer, "responses": responses.stream_writer, "ollama": lines}
+BODIES = {"messages": messages.answer_writer, "responses": responses.answer_writer}
+EVERY = WRITERS | OTHERS | {f"{name} body": make for name, make in BODIES.items()}
+THOUGHTS = ["reasoning_content", "reasoning"]
 Outcome = tuple[object, ...]
 
 
@@ -50,8 +62,20 @@ def outcome(reader: ChunkReader, body: bytes, cuts: Iterable[int], *, clean: boo
     told = b"".join(reader.feed(body[a:b]) for a, b in pairwise(edges))
     told += reader.close() if clean else b""
     whole = reader.result() if reader.done and reader.fault is None else []
+    if not isinstance(reader.writer, StreamWriter | AnswerWriter):
+        return *map(decoded, (told, b"".join(whole))), *facts(reader)
+    return told, b"".join(whole), *facts(reader)
+
+
+def decoded(told: bytes) -> list[object]:
+    """Read what dialects tell that write each text anew in full, and copy it else."""
+    lines = [each.removeprefix("data: ") for each in told.decode().split("\n")]
+    return [json.loads(each) if each.startswith("{") else each for each in lines]
+
+
+def facts(reader: ChunkReader) -> Outcome:
     return (
-        told, b"".join(whole), reader.fault, reader.message, reader.tokens, reader.progressed,
+        reader.fault, reader.message, reader.tokens, reader.progressed,
         reader.content, reader.malformed, reader.served_model, reader.usage, reader.done,
     )  # fmt: skip
 
@@ -84,6 +108,36 @@ def test_a_recording_is_read_as_in_full(name: str, make: Callable[[], Writer]) -
             same(one.body, kind, cuts, make, clean=one.clean)
 
 
+def thoughtful(body: bytes, name: str) -> bytes:
+    """Make the first half of a recording's words thoughts: two members change their names."""
+    middle, names = len(body) // 2, {b"content": name.encode(), name.encode(): b"content"}
+    first = re.sub(rb'"(\w+)"(?=: ?)', lambda m: b'"%b"' % names.get(m[1], m[1]), body[:middle])
+    return first + body[middle:]
+
+
+@pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_recording_of_thoughts_is_read_as_in_full(name: str, make: Callable[[], Writer]) -> None:
+    one = ALL[name]
+    for member in THOUGHTS:
+        body = thoughtful(one.body, member)
+        for cuts in ([], events(body)):
+            same(body, generation(name), cuts, make, clean=one.clean)
+
+
+@given(
+    name=st.sampled_from(STREAMS),
+    member=st.sampled_from(THOUGHTS),
+    cuts=st.lists(st.integers(0, 20_000)),
+    make=st.sampled_from(list(EVERY.values())),
+)
+def test_a_recording_of_thoughts_is_read_as_in_full_however_it_is_cut(
+    name: str, member: str, cuts: list[int], make: Callable[[], Writer]
+) -> None:
+    body = thoughtful(ALL[name].body, member)
+    same(body, generation(name), cuts, make, clean=ALL[name].clean)
+
+
 @given(
     name=st.sampled_from(STREAMS),
     cuts=st.lists(st.integers(0, 20_000)),
@@ -113,22 +167,38 @@ def test_recordings_take_the_short_way(
             assert reader.short >= said(body) - 5, name
 
 
+@pytest.mark.parametrize("member", THOUGHTS)
+@pytest.mark.parametrize("kind", ["B", "C", None])
+@pytest.mark.parametrize("make", [streams, gathers])
+@pytest.mark.parametrize("together", [1, 1_000])
+def test_thoughts_of_recordings_take_the_short_way(
+    member: str, kind: Generation | None, make: Callable[[], Writer], together: int
+) -> None:
+    """What is learnt once more is the first content after the thoughts."""
+    for name in STREAMS:
+        told = said(ALL[name].body)
+        if generation(name) == (kind or "C") and told > 10:
+            body = thoughtful(ALL[name].body, member)
+            reader = same(body, kind, events(body)[::together], make, clean=ALL[name].clean)
+            assert reader.short >= told - 6, name
+
+
 def chunk(delta: str, more: str = "") -> bytes:
     return b'{"id":"x","model":"m","choices":[{"index":0,"delta":%b%b}]}' % (
         delta.encode(), more.encode(),
     )  # fmt: skip
 
 
-def content(word: str) -> str:
-    return f'{{"content":{word}}}'
+def content(word: str, member: str = "content") -> str:
+    return f'{{"{member}":{word}}}'
 
 
 def line(data: bytes) -> bytes:
     return b"data: %b\n\n" % data
 
 
-def text(word: str) -> bytes:
-    return line(chunk(content(json.dumps(word))))
+def text(word: str, member: str = "content") -> bytes:
+    return line(chunk(content(json.dumps(word), member)))
 
 
 STOP = line(chunk("{}", ',"finish_reason":"stop"')) + DONE
@@ -140,6 +210,45 @@ CLOUDS = {
     "native": '{"provider":"p","choices":[{"delta":{"role":"assistant","content":%s},"index":0,'
               '"native_finish_reason":null,"finish_reason":null}]}',
 }  # fmt: skip
+SHORT = {name: make for name, make in EVERY.items() if name not in ("small", "messages body")}
+
+
+@pytest.mark.parametrize("member", THOUGHTS)
+@pytest.mark.parametrize("kind", ["B", "C", None])
+@pytest.mark.parametrize("make", SHORT.values(), ids=SHORT)
+def test_thoughts_take_the_short_way_for_every_client(
+    kind: Generation | None, make: Callable[[], Writer], member: str
+) -> None:
+    """All but the first of them, and the first content after them."""
+    told = [text(f'{n} \u00e9"', member) for n in range(20)] + [text(f"{n}") for n in range(9)]
+    body = b"".join(told) + STOP
+    for cuts in ([], events(body), events(body)[::4]):
+        assert same(body, kind, cuts, make).short == len(told) - 2
+
+
+@pytest.mark.parametrize("member", ["content", *THOUGHTS])
+@pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
+def test_a_text_of_no_letter_is_told_to_no_client_that_gets_it_in_full(
+    make: Callable[[], Writer], member: str
+) -> None:
+    told = [text(word, member) for word in ["a", "b", "", "c", "", "", "d"]]
+    body = b"".join(told) + STOP
+    for cuts in ([], events(body)):
+        same(body, None, cuts, make)
+
+
+@pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
+@pytest.mark.parametrize("member", THOUGHTS)
+def test_words_and_thoughts_in_turn_stand_where_they_do_in_full(
+    make: Callable[[], Writer], member: str
+) -> None:
+    """From some time on nothing is learnt, and what was learnt last is of another block."""
+    turns = [text(f"{n}", "content" if n % 2 else member) for n in range(12)]
+    body = b"".join(turns) + text("x", member) * 3 + text("y") * 3 + STOP
+    for cuts in ([], events(body)):
+        same(body, None, cuts, make)
+
+
 FRAMES = [("data: ", "\n\n"), ("data:", "\n\n"), ("data: ", "\r\n\r\n"), ("data:", "\r\n\r\n")]
 
 
@@ -168,6 +277,8 @@ def test_clouds_take_it_however_they_write(
         line(chunk('{"content":5}')),
         line(chunk('{"content":null}')),
         line(chunk('{"content":"b","tool_calls":[{"index":0,"function":{"name":"f"}}]}')),
+        line(chunk('{"content":"b","reasoning_content":"c"}')),
+        line(chunk('{"reasoning_content":"c"}')),
         line(chunk('{"content":"b"}', ',"finish_reason":"error"')),
         b"event: error\n" + text("b"),
         b": a comment\n\n",
@@ -187,20 +298,27 @@ def test_what_is_not_of_the_shape_is_read_in_full(odd: bytes, make: Callable[[],
         assert same(body, None, cuts, make).short >= (2 if make is not small else 0)
 
 
+WORD = st.text(max_size=5) | st.sampled_from(["a", "\\", '"', "\x7f", "\u2028"])
+
+
 @pytest.mark.parametrize("kind", ["A", "B", "C", None])
 @given(
-    words=st.lists(st.text(max_size=5) | st.sampled_from(["a", "\\", '"', "\x7f", "\u2028"])),
+    runs=st.lists(st.tuples(st.sampled_from(["content", *THOUGHTS]), st.lists(WORD))),
     ascii_only=st.booleans(),
     cuts=st.lists(st.integers(0, 1_000)),
-    make=st.sampled_from([streams, gathers]),
+    make=st.sampled_from(list(EVERY.values())),
 )
-@example(words=["a", "\\", "\\"], ascii_only=True, cuts=[], make=streams)
+@example(runs=[("content", ["a", "\\", "\\"])], ascii_only=True, cuts=[], make=streams)
 def test_any_words_are_read_as_in_full(
-    kind: Generation | None, words: list[str], ascii_only: bool, cuts: list[int],  # noqa: FBT001
-    make: Callable[[], Writer],
+    kind: Generation | None, runs: list[tuple[str, list[str]]], ascii_only: bool,  # noqa: FBT001
+    cuts: list[int], make: Callable[[], Writer],
 ) -> None:  # fmt: skip
-    told = [json.dumps(word, ensure_ascii=ascii_only) for word in words]
-    body = b"".join(line(chunk(content(word))) for word in told) + STOP
+    told = [
+        content(json.dumps(word, ensure_ascii=ascii_only), member)
+        for member, words in runs
+        for word in words
+    ]
+    body = b"".join(line(chunk(delta)) for delta in told) + STOP
     same(body, kind, cuts, make)
 
 
