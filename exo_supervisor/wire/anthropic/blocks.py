@@ -87,10 +87,10 @@ class Blocks:
             events += self.close(cut=piece.finish in CUT)
         return events
 
-    def open_delta(self, text: bytes) -> bytes | None:
-        """Write what adds to the text or thought that is open, None where none is."""
+    def open_words(self) -> tuple[int, Kind] | None:
+        """Return the index and the kind of the text or thought that is open, None where none is."""
         kind = self._open
-        return None if kind is None or kind is _CALL else self._delta(kind, text)[1]
+        return None if kind is None or kind is _CALL else (self._index, kind)
 
     def close(self, *, cut: bool = False) -> list[Event]:
         """Close what is open, and write all that waits. Raises JoinError.
@@ -175,3 +175,8 @@ class Blocks:
             return []
         self._open = None
         return [("content_block_stop", b'{"type":"content_block_stop","index":%d}' % self._index)]
+
+
+def words_delta(index: int, kind: Kind, text: bytes) -> bytes:
+    """Write a piece of the text or thought in a block; the text is given as JSON."""
+    return _DELTA % (index, kind[1] % text)

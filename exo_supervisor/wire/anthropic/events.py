@@ -68,10 +68,6 @@ class Events:
         start, blocks = self._start(answer), self.blocks.close()
         return [*start, *blocks, ("message_delta", told), self._last]
 
-    def open_delta(self, text: bytes) -> bytes | None:
-        """Write the event that adds to the text or thought that is open; None where none is."""
-        return None if self.copied else self.blocks.open_delta(text)
-
     def _start(self, answer: Answer) -> list[Event]:
         if self._begun:
             return []

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from exo_supervisor.wire.anthropic.blocks import Event
+from exo_supervisor.wire.anthropic.blocks import Event, words_delta
 from exo_supervisor.wire.anthropic.events import DIALECT, Events, events_of
 from exo_supervisor.wire.chat.continuation import Transcript
 from exo_supervisor.wire.chat.held_back import HeldBack
@@ -45,15 +45,16 @@ class StreamWriter:
         return self._waiting.add(written, content=answer.content)
 
     def plain(self, _piece: Piece, _answer: Answer, mark: bytes, _size: int) -> WriteTexts | None:
-        """Return what writes texts into the block that is open, as long as it is."""
-        event = self.events.open_delta(mark)
-        if event is None or self._waiting.parts or self.transcript is not None:
+        """Return what writes texts, or thoughts, into the block that is open, as long as it is."""
+        blocks = self.events.blocks
+        block = blocks.open_words()
+        if block is None or self._waiting.parts or self.transcript is not None:
             return None
-        before, _, after = (_EVENT % event).partition(mark)
+        before, _, after = (_EVENT % words_delta(*block, mark)).partition(mark)
         between = after + before
 
         def write(texts: list[bytes]) -> bytes | None:
-            if b'""' in texts or self.events.open_delta(mark) != event:
+            if blocks.open_words() != block or b'""' in texts:
                 return None
             return b"%b%b%b" % (before, between.join(texts), after)
 
