@@ -82,10 +82,16 @@ class Backpressure:
         return False
 
     def close(self) -> None:
-        """Give the room back, and wait for no more."""
-        if self._share is not None:
-            self._share.close()
+        """Give the room back, and wait for no more; who was to be told is let go with it."""
+        share, self._share = self._share, None
+        if share is not None:
+            share.close()
+        self._granted = _nobody_waits
 
     def _grant(self) -> None:
         self._roomless_at = None
         self._granted()
+
+
+def _nobody_waits() -> None:
+    """Take the place of an answer that is over: it and this would keep each other in memory."""

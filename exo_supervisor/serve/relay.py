@@ -204,8 +204,8 @@ class Relay:
             self._pause()
 
     def _look_for_room(self, reader_holds: int) -> None:
-        """Stop reading where there is no room for more."""
-        if reader_holds <= FREE_BYTES and self.pressure is None:
+        """Stop reading where there is no room for more, unless nothing is read any more."""
+        if self.call is None or (reader_holds <= FREE_BYTES and self.pressure is None):
             return
         if not self._backpressure().fits(reader_holds, self._owner.now()):
             self._pause()

@@ -27,11 +27,13 @@ from exo_supervisor.core.outcomes import Failure, Fault, Refusal, RefusedAs
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.serve.asked import Asked
 from exo_supervisor.serve.attempt import Attempt
+from exo_supervisor.serve.backpressure import Backpressure
 from exo_supervisor.serve.error_answer import ErrorAnswer
 from exo_supervisor.serve.exchange import Exchange
 from exo_supervisor.serve.reception import Reception
 from exo_supervisor.serve.relay import Relay
 from exo_supervisor.serve.response import Response
+from exo_supervisor.serve.room import FREE_BYTES
 from exo_supervisor.views.booked import Reservation
 from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.openai.framing import KEEP_ALIVE
@@ -696,18 +698,28 @@ def test_a_malformed_trace_is_no_error() -> None:
     assert (house.done[0].trace, house.done[0].line.outcome) == (None, "success")
 
 
+LARGE = text("x" * (2 * FREE_BYTES))
+
+
+@pytest.mark.parametrize("hold", [False, True])
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
     ("said", "outcome"),
-    [([text("a") + STOP + DONE], "success"), ([text("a") + ERROR], "failure"), ([], "abandoned")],
+    [
+        ([text("a") + STOP + DONE], "success"),
+        ([text("a"), LARGE, LARGE[:-1], LARGE[-1:], STOP + DONE], "success"),
+        ([text("a") + ERROR], "failure"),
+        ([], "abandoned"),
+    ],
+    ids=["whole", "large", "failed", "left"],
 )
 def test_a_request_that_is_over_leaves_nothing_to_the_garbage_collector(
-    said: list[bytes], outcome: str, *, stream: bool
+    said: list[bytes], outcome: str, *, stream: bool, hold: bool
 ) -> None:
     """It would hold on to thousands of them, and to all that they hold."""
-    house = House(start)
+    house = House(partial(start, hold=hold))
     house.target.steps = [[HEAD, *((0.0, each) for each in said)]]
-    kinds = (Reception, Exchange, Attempt, Relay, Response)
+    kinds = (Reception, Exchange, Attempt, Relay, Backpressure, Response)
     gc.collect()
     before = {id(each) for each in gc.get_objects() if isinstance(each, kinds)}
     gc.disable()
