@@ -44,6 +44,10 @@ def text(content: str) -> bytes:
     return b'data: {"choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n' % content.encode()
 
 
+def thought(words: str) -> bytes:
+    return text(words).replace(b'"content"', b'"reasoning_content"')
+
+
 def prefill(tokens: int) -> bytes:
     return b': prefill_progress {"PrefillProgressChunk":{"processed_tokens":%d}}\n\n' % tokens
 
@@ -237,8 +241,9 @@ def test_an_answer_is_the_same_at_every_split_and_no_part_of_it_looks_whole() ->
 
 
 def test_texts_that_come_one_a_read_are_told_as_those_of_one_read() -> None:
-    """From the second on they pass through the attempt on a way of their own."""
-    words = [ROLE, *map(text, ["a", "b", "\\u00e9", ""]), b": a word\n\n", text("c")]
+    """From the second on they pass through the attempt on a way of their own, thoughts as texts."""
+    words = [*map(text, ["a", "b", "\\u00e9", ""]), b": a word\n\n", text("c")]
+    words = [ROLE, *map(thought, ["t", "u", "", "v"]), *words]
     apart = ride(*((1.0, word) for word in [*words, STOP, DONE]))
     at_once = ride((1.0, b"".join([*words, STOP, DONE])))
     assert apart.fault is at_once.fault is Fault.NONE
@@ -247,7 +252,7 @@ def test_texts_that_come_one_a_read_are_told_as_those_of_one_read() -> None:
         for each in (apart, at_once)
     ]
     assert told[0] == told[1]
-    assert told[0].count(b"data: ") == 7
+    assert told[0].count(b"data: ") == 11
 
 
 # Heads
@@ -424,6 +429,14 @@ def test_a_silence_in_the_midst_has_the_longest_time_as_long_as_nobody_objects(
     assert (well.fault, well.at) == (Fault.NONE, 252.0)
     told = ride((1.0, text("a")), generation=generation)
     assert (told.fault, told.at) == (Fault.STALL, late(301.0))
+
+
+def test_thoughts_are_progress_and_the_first_of_them_is_the_first_content() -> None:
+    thinks = [(19.0, thought("t"))] * 5
+    told = ride(*thinks, *[(19.0, text("a"))] * 3, (19.0, STOP + DONE), generation=None)
+    assert (told.fault, told.at, told.seen) == (Fault.NONE, 171.0, [19.0])
+    told = ride(*thinks, generation=None)
+    assert (told.fault, told.at, told.seen) == (Fault.STALL, late(115.0), [19.0])
 
 
 def test_an_event_with_empty_content_is_progress() -> None:
