@@ -59,11 +59,11 @@ class ServerConnection(ResponseWriter):
         return True
 
     def drain(self) -> None:
-        """Close as soon as what runs is answered."""
+        """Close as soon as what runs, or was sent and is about to be read, is answered."""
         self._keep = False
         if self.state is _REST:
             self._close_gently()
-        elif self.is_idle and not self._waiting:
+        elif self.is_idle and not self._waiting and not bytes_wait(socket_of(self._transport)):
             self._close()
 
     # ---------------------------------------------------------------- what the loop calls
@@ -142,7 +142,7 @@ class ServerConnection(ResponseWriter):
             return
         head = reader.head
         if head is None:
-            self.state = _HEAD if reader.has_begun else _IDLE
+            self._wait_for_head()
             return
         self.requests += 1
         self._head, self._keep = head, head.keeps_alive
@@ -163,6 +163,12 @@ class ServerConnection(ResponseWriter):
                 self._loop.call_soon(self._tell_end, handler)
         if rest and self.state in _UNREAD:
             self._take_body(rest)
+
+    def _wait_for_head(self) -> None:
+        """Wait for the rest of a head, unless the service ends."""
+        self.state = _HEAD if self._reader.has_begun else _IDLE
+        if self._server.draining:
+            self._close()
 
     def _take_body(self, data: bytes) -> None:
         reader, handler = self._reader, self._handler

@@ -189,6 +189,26 @@ def test_an_end_of_service_leaves_no_connection_that_only_waits() -> None:
         assert one.sent == said(b"one") + said(b"two", CLOSE)
 
 
+def test_an_end_of_service_serves_what_a_client_has_sent_already() -> None:
+    with Served() as one:
+        one.far.sendall(post(b"hi"))  # and it was not read yet
+        one.server.draining = True
+        one.connection.drain()
+        assert one.transport.done == []
+        one.feed(one.near.recv(4096))
+        assert one.sent == said(b"hi", CLOSE)
+        assert one.transport.done == ["close"]
+
+
+def test_an_end_of_service_waits_for_no_rest_of_a_head() -> None:
+    with Served() as one:
+        one.far.sendall(post(b"hi")[:9])
+        one.server.draining = True
+        one.connection.drain()
+        one.feed(one.near.recv(4096))
+        assert (one.asked, one.transport.done) == ([], ["close"])
+
+
 def test_the_date_is_made_once_a_second() -> None:
     now = [1_700_000_000.9]
     with Served() as one:
