@@ -11,8 +11,9 @@ import structlog
 
 from exo_supervisor.app.kept_file import read_file, why, writes_to
 from exo_supervisor.core.books import budgets
+from exo_supervisor.core.books.account import Span
 from exo_supervisor.core.books.amount import digits_of
-from exo_supervisor.core.books.budgets import KEPT, Calendar, Payer, Span
+from exo_supervisor.core.books.budgets import KEPT, Calendar, Payer
 from exo_supervisor.core.events import CalendarRead, SpendingRead, SpendingUnread
 from exo_supervisor.core.names import ProviderName
 from exo_supervisor.views.booked import Spent

@@ -15,7 +15,8 @@ from exo_supervisor.host.credentials import Secret, read_secret
 from exo_supervisor.host.listen import group_id_of
 from exo_supervisor.serve.clients import Who
 from exo_supervisor.serve.tokens import Tokens, decode_tokens, digest_of
-from exo_supervisor.views.day_book import ClientSeen, DayBook, Used
+from exo_supervisor.views.day_book import ClientSeen, DayBook
+from exo_supervisor.views.day_pages import Used
 
 TOKENS = "tokens.json"
 CREDENTIAL = "client-"

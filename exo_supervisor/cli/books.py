@@ -20,6 +20,12 @@ def clients(body: Fields, stream: TextIO) -> str:
     return f"{table(rows, stream)}\n{since}"
 
 
+def torn(ledger: Fields) -> str:
+    """Say which earlier ledger was torn, if it still lies there; "": none."""
+    aside = texts(ledger.get("aside"))
+    return f"an earlier ledger was torn, and its rows are in no sum: {aside[0]}" if aside else ""
+
+
 def _may(client: Fields) -> str:
     rate = fields(client.get("rate"))
     said = [

@@ -13,7 +13,7 @@ from exo_supervisor.app import files
 from exo_supervisor.app.policy import fields_of, policy_of
 from exo_supervisor.app.trial import Finding, try_all
 from exo_supervisor.app.who import client_tokens, who_of
-from exo_supervisor.cli.books import budget
+from exo_supervisor.cli.books import budget, torn
 from exo_supervisor.cli.errors import FAILED
 from exo_supervisor.cli.json_view import parse_object, texts, word
 from exo_supervisor.cli.money import of_money
@@ -199,10 +199,8 @@ def _of_service(arguments: Arguments, running: Fields) -> Iterator[Finding]:
         yield Finding("warn" if each.get("why") else "ok", "budget", budget(each), "service")
     if stopped := texts(fields(status.get("ledger")).get("stopped")):
         yield Finding("warn", "ledger", f"nothing is booked: {stopped[0]}", "service")
-    if aside := texts(fields(status.get("ledger")).get("aside")):
-        text = (
-            f"an earlier one was torn and is in no sum: move {aside[0]} away once you have read it"
-        )
+    if earlier := torn(fields(status.get("ledger"))):
+        text = f"{earlier}; move it away once you have read it"
         yield Finding("warn", "ledger", text, "service")
     for model in objects((of_service(arguments, "/supervisor/models") or {}).get("models")):
         for place in objects(model.get("where")):

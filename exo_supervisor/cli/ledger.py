@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
+from exo_supervisor.cli.books import torn
 from exo_supervisor.cli.errors import USAGE, VerbError, misuse
 from exo_supervisor.cli.http import fetch
 from exo_supervisor.cli.json_view import parse_object, texts
@@ -49,8 +50,8 @@ def ledger(arguments: Arguments) -> int:
         say(_text(told, sys.stdout))
     if stopped := texts(told.get("stopped")):
         remark(f"warning: nothing is booked now: {stopped[0]}")
-    if aside := texts(told.get("aside")):
-        remark(f"warning: an earlier ledger was torn, and its rows are not in this: {aside[0]}")
+    if earlier := torn(told):
+        remark(f"warning: {earlier}")
     return 0
 
 

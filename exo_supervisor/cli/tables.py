@@ -7,7 +7,7 @@ service's answers under `/supervisor/`.
 
 from typing import TextIO
 
-from exo_supervisor.cli.books import budget, left
+from exo_supervisor.cli.books import budget, left, torn
 from exo_supervisor.cli.json_view import seconds, stamp, texts
 from exo_supervisor.cli.json_view import word as w
 from exo_supervisor.cli.term import (
@@ -203,8 +203,8 @@ def _ledger(body: Fields) -> list[str]:
     kept = fields(body.get("ledger"))
     stopped, unbooked = texts(kept.get("stopped")), count(kept.get("unbooked"))
     said = [f"books nothing: {stopped[0]}"] if stopped else []
-    if aside := texts(kept.get("aside")):
-        said.append(f"an earlier one was torn, its rows are in no sum: {aside[0]}")
+    if earlier := torn(kept):
+        said.append(earlier)
     return [*said, *([f"{unbooked} requests are not booked"] if unbooked else [])]
 
 

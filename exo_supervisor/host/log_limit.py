@@ -8,9 +8,9 @@ MAX_PER_MINUTE = 600
 MAX_EVENTS = 512
 """Events that are told apart; further ones share one count."""
 UNLIMITED = frozenset({"request_done"})
-"""Each request has its line, unless .."""
+"""Each of these is written: each request has its line."""
 LIMITED = frozenset({"bad_token"})
-""".. it showed no token: then it cost its client nothing."""
+"""But not with these codes: without a token a request costs its client nothing."""
 
 
 class LogLimit:

@@ -8,15 +8,15 @@ the file knows nothing.
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, field
+from msgspec import UNSET, Struct
 
 from exo_supervisor.core.effects import Announce
-from exo_supervisor.errors import SupervisorError
 from exo_supervisor.views.booked import Spent
 from exo_supervisor.views.calendar import dates_at
+from exo_supervisor.views.day_pages import Left, Pages, Paid, Used, read_pages
 from exo_supervisor.views.request_done import TOGETHER, RequestDone
 
 LARGEST = 2**62
@@ -24,64 +24,6 @@ LARGEST = 2**62
 MAX_DAYS = 92
 MAX_BYTES = 200 * 1024
 """Of the file; older days than fit are added up in `earlier`."""
-
-_Name = Annotated[str, Meta(max_length=256)]
-_Count = Annotated[int, Meta(ge=0)]
-_Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d\Z")]
-
-
-class Used(Struct):
-    """What one client used today."""
-
-    requests: _Count = 0
-    prompt_tokens: _Count = 0
-    completion_tokens: _Count = 0
-
-
-class Left(Struct):
-    """What left the house for one provider on behalf of one client in one day."""
-
-    day: _Day
-    provider: _Name
-    client: _Name
-    requests: _Count = 0
-    bytes: _Count = 0
-
-
-class Paid(Struct):
-    """What one provider was paid for one client, today and this month, in pico-units."""
-
-    provider: _Name
-    client: _Name
-    day: _Count = 0
-    month: _Count = 0
-
-
-class Earlier(Struct):
-    """What left before the first day that is kept."""
-
-    requests: _Count = 0
-    bytes: _Count = 0
-
-
-class _Pages(Struct):
-    """The file's content; `since` is when counting began."""
-
-    version: Literal[1]
-    since: _Day
-    day: _Day
-    private: _Count = 0
-    """Bytes that left today of what may not: always 0, or we have a fault."""
-    used: dict[_Name, Used] = field(default_factory=dict[str, Used])
-    left: list[Left] = field(default_factory=list[Left])
-    earlier: Earlier = field(default_factory=Earlier)
-    currency: str = ""
-    """Of what is `paid`."""
-    paid: list[Paid] = field(default_factory=list[Paid])
-    lost: str = ""
-    """The last day on which the ledger lost rows."""
-    written: _Count = 0
-    """How often the book was: no clock tells as surely which of two is the newer."""
 
 
 class Egress(Struct):
@@ -121,13 +63,6 @@ class ClientSeen(Struct):
     completion_tokens: int
 
 
-class BadBookError(SupervisorError):
-    """The file's content is not what we write."""
-
-
-_decoder = msgspec.json.Decoder(_Pages)
-
-
 class DayBook:
     """A sink that counts, and has itself kept by `keep` when anything has changed.
 
@@ -147,7 +82,7 @@ class DayBook:
         self._wall, self._keep, self._zone, self._currency = wall, keep, zone, currency
         self._midnight, self._lost_at, self._lost = 0.0, lost_at, ""
         today = self._today()
-        self._pages = _Pages(version=1, since=today, day=today, currency=currency)
+        self._pages = Pages(version=1, since=today, day=today, currency=currency)
         self._rows: dict[tuple[str, str, str], Left] = {}
         self._paid: dict[tuple[str, str], Paid] = {}
         self._new: list[RequestDone] = []
@@ -158,10 +93,7 @@ class DayBook:
 
         Raises BadBookError for what we have not written.
         """
-        try:
-            pages = _decoder.decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise BadBookError("it is not a book of days") from None
+        pages = read_pages(content)
         if pages.written < self._pages.written:
             return
         self._pages, self._lost = pages, pages.lost

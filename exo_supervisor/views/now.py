@@ -17,8 +17,8 @@ from exo_supervisor.views.verdict import Verdict, down, load_of, verdict
 
 PERIOD = 1.0
 """Seconds between two looks, at least."""
-FEWEST = 4
-"""Requests from which can be told that half of them get no answer."""
+FEWEST_REQUESTS = 4
+"""From so many on it can be told that half of them get no answer."""
 
 
 class Now(Struct, frozen=True):
@@ -87,7 +87,7 @@ class Pulse:
 
     def _amiss(self) -> Iterator[str]:
         unserved, last = self._tally.unserved()
-        if last >= FEWEST and unserved * 2 >= last:
+        if last >= FEWEST_REQUESTS and unserved * 2 >= last:
             yield f"{unserved} of the last {last} requests got no answer"
         booked = self._booked()
         if booked is not None and booked.stopped is not None:

@@ -22,8 +22,8 @@ MOST_BYTES = 4 * 2**20
 MOST_MOVES = 128
 """Moves of traffic that are kept, and as many trips of breakers."""
 _ATTEMPT, _PASSED, _CHARACTER = 1024, 256, 4
-"""Bytes that a line or an attempt with its names, a target that was passed over, and one character
-of a text take at most."""
+"""Bytes that a line or an attempt with its names takes, but for what is counted by itself, a target
+that was passed over, and one character of a text at most."""
 _BREAKERS = {
     "breaker_opened": "open",
     "breaker_half_opened": "half_open",
@@ -169,6 +169,8 @@ def _size_of(record: RequestDone) -> int:
     size = _ATTEMPT if record.choice is None else _ATTEMPT + _told(record.choice)
     for each in record.tried:
         size += _ATTEMPT
+        if each.served_model is not None and each.served_model != each.model:
+            size += _CHARACTER * len(each.served_model)
         if each.message:
             size += _CHARACTER * len(each.message)
         if each.choice is not ONLY:

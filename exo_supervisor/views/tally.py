@@ -10,8 +10,10 @@ from exo_supervisor.views.request_done import RequestDone, RequestLine, side_of
 ENDS: tuple[str, ...] = ("exo", "cloud", "here", "refused", "failed", "abandoned")
 """Who served them: Exo, a provider, or this house without either; or why nobody did."""
 _UNSERVED = {"failure": "failed", "abandoned": "abandoned"}
-LAST, LATELY = 20, 600.0
-"""Requests that tell how it goes, and seconds after which they do not any more."""
+LAST_REQUESTS = 20
+"""Those that tell how it goes."""
+LATELY_SECONDS = 600.0
+"""After these they do not any more."""
 _SPENT, _OURS = 402, 500
 """What a client's request is not to blame for: no money, and what we could not do."""
 
@@ -24,7 +26,7 @@ class Tally:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self.counts: dict[str, int] = dict.fromkeys(ENDS, 0)
         self._clock = clock
-        self._last = deque[tuple[float, RequestLine]](maxlen=LAST)
+        self._last = deque[tuple[float, RequestLine]](maxlen=LAST_REQUESTS)
 
     def done(self, record: RequestDone) -> None:
         """Count a request by its end."""
@@ -34,7 +36,7 @@ class Tally:
 
     def unserved(self) -> tuple[int, int]:
         """Of the last requests, count those that got no answer for a cause of ours, and all."""
-        since = self._clock() - LATELY
+        since = self._clock() - LATELY_SECONDS
         late = [_is_unserved(line) for at, line in self._last if at >= since]
         return sum(late), len(late)
 

@@ -101,7 +101,7 @@ def test_csv_has_every_figure_unrounded_and_json_is_the_body(service: Service, c
     assert total.partition(",")[0] == "total"
     assert said.err.splitlines() == [
         "warning: nothing is booked now: the disk is full: make room",
-        "warning: an earlier ledger was torn, and its rows are not in this: /x/ledger.db.torn-1Z",
+        "warning: an earlier ledger was torn, and its rows are in no sum: /x/ledger.db.torn-1Z",
     ]
     assert service.main("ledger", "--json") == 0
     assert json.loads(capsys.readouterr().out) == told

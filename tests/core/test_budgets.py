@@ -3,8 +3,9 @@
 import pytest
 from msgspec import structs
 
+from exo_supervisor.core.books.account import Line
 from exo_supervisor.core.books.book import Dated, Match, Priced, Prices
-from exo_supervisor.core.books.budgets import Calendar, Line, Payer, Spent
+from exo_supervisor.core.books.budgets import Calendar, Payer, Spent
 from exo_supervisor.core.books.price import Price
 from exo_supervisor.core.effects import Effect, StartAttempt
 from exo_supervisor.core.events import (

@@ -11,12 +11,10 @@ from exo_supervisor.views.day_book import (
     LARGEST,
     MAX_BYTES,
     MAX_DAYS,
-    BadBookError,
     DayBook,
-    Earlier,
-    Left,
     Today,
 )
+from exo_supervisor.views.day_pages import BadBookError, Earlier, Left
 from exo_supervisor.views.request_done import RequestDone, RequestLine
 from tests.host.ledger.booking import attempt
 

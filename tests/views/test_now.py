@@ -7,9 +7,9 @@ from exo_supervisor.core.names import RequestId, Side
 from exo_supervisor.views.booked import LedgerSeen
 from exo_supervisor.views.day_book import DayBook
 from exo_supervisor.views.event_feed import EventFeed
-from exo_supervisor.views.now import FEWEST, Pulse, Tokens
+from exo_supervisor.views.now import FEWEST_REQUESTS, Pulse, Tokens
 from exo_supervisor.views.request_done import RequestDone, RequestLine
-from exo_supervisor.views.tally import LAST, LATELY, Tally
+from exo_supervisor.views.tally import LAST_REQUESTS, LATELY_SECONDS, Tally
 from tests.core.story import BOTH, Story
 
 STAMP = "2026-03-01T12:00:00.000000Z"
@@ -74,7 +74,7 @@ def test_requests_without_an_answer_and_books_that_stand_still_are_amiss() -> No
     seen = house.pulse.verdict(1.0)
     assert seen.level == "weak"
     assert "3 of the last 5 requests got no answer" in seen.parts
-    house.wall += LATELY + 1
+    house.wall += LATELY_SECONDS + 1
     assert house.pulse.verdict(1.0).level == "well", "that was long ago"
     house.stopped = "/x/ledger.db: shut: open it"
     assert "nothing is booked" in house.pulse.verdict(1.0).parts
@@ -82,13 +82,13 @@ def test_requests_without_an_answer_and_books_that_stand_still_are_amiss() -> No
 
 def test_a_few_requests_tell_nothing_and_only_the_last_count() -> None:
     house = House()
-    for _ in range(FEWEST - 1):
+    for _ in range(FEWEST_REQUESTS - 1):
         house.tally.done(RequestDone(RequestLine("a", status=503, outcome="refused")))
     assert house.pulse.verdict(1.0).level == "well"
-    for _ in range(LAST):
+    for _ in range(LAST_REQUESTS):
         house.tally.done(RequestDone(RequestLine("a", status=503, outcome="refused")))
     assert "20 of the last 20 requests got no answer" in house.pulse.verdict(1.0).parts
-    for _ in range(LAST // 2 + 1):
+    for _ in range(LAST_REQUESTS // 2 + 1):
         house.tally.done(RequestDone(RequestLine("a", status=200, outcome="success")))
     assert house.pulse.verdict(1.0).level == "well"
 

@@ -3,6 +3,8 @@
 import tracemalloc
 from typing import Any, cast
 
+from msgspec import structs
+
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.requests.refusals import SHORT
 from exo_supervisor.views.recorded import Row, ended, how_far_back, row_of, shifts
@@ -74,6 +76,14 @@ def test_what_is_reckoned_is_no_less_than_what_it_takes() -> None:
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert taken < recorder.size <= MOST_BYTES
+
+
+def test_a_name_that_a_provider_gave_is_reckoned_with() -> None:
+    """It may have 256 characters, of four bytes each."""
+    plain, named = Recorder(Clock()), Recorder(Clock())
+    plain.done(RequestDone(line("r"), [tried()]))
+    named.done(RequestDone(line("r"), [structs.replace(tried(), served_model="\U0001f600" * 256)]))
+    assert named.size == plain.size + 4 * 256
 
 
 def test_no_name_of_a_model_pushes_others_out() -> None:

@@ -25,7 +25,7 @@ def policy_named(name: str) -> Choose:
     return POLICIES[name]
 
 
-def first_of(count: int, draw: float) -> int:
+def sample_start(count: int, draw: float) -> int:
     """Say at which place in a ring of so many nodes a sample begins."""
     return int(draw * count) % count if count > SAMPLE else 0
 

@@ -1,9 +1,30 @@
 """One account of a budget: a frozen value, and how what is spent and held changes it."""
 
+from typing import Literal, NamedTuple
+
 from msgspec import Struct
+
+from exo_supervisor.core.books.amount import digits_of
 
 MARKS = (50, 80, 95)
 """Percents of a limit at which somebody is warned."""
+
+
+BudgetScope = Literal["house", "client", "provider", "session"]
+Span = Literal["day", "month", "session", "requests"]
+
+
+class Line(NamedTuple):
+    """Which account: whose, and of which day or month; `name` is a client's, or a provider's."""
+
+    scope: BudgetScope
+    name: str
+    span: Span
+    period: str = ""
+
+    def shown(self, amount: int) -> object:
+        """Write what is counted here as people read it: money, or a number of requests."""
+        return amount if self.span == "requests" else digits_of(amount)
 
 
 class Account(Struct, frozen=True, gc=False):

@@ -14,12 +14,21 @@ told: they may overdraw an account, which then refuses everything.
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from math import inf
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct, structs
 
-from exo_supervisor.core.books.account import EMPTY, Account, fits, hold, reached, settle
-from exo_supervisor.core.books.amount import digits_of
+from exo_supervisor.core.books.account import (
+    EMPTY,
+    Account,
+    BudgetScope,
+    Line,
+    Span,
+    fits,
+    hold,
+    reached,
+    settle,
+)
 from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.effects import Announce, say
 from exo_supervisor.core.names import ProviderName, RequestId
@@ -31,18 +40,6 @@ MAX_DAYS = 7
 """Days whose accounts are remembered; one that comes again later begins anew."""
 KEPT = 7 * 86_400.0
 """Seconds after its last attempt for which a session is remembered."""
-
-BudgetScope = Literal["house", "client", "provider", "session"]
-Span = Literal["day", "month", "session", "requests"]
-
-
-class Line(NamedTuple):
-    """Which account: whose, and of which day or month; `name` is a client's, or a provider's."""
-
-    scope: BudgetScope
-    name: str
-    span: Span
-    period: str = ""
 
 
 class Calendar(Struct, frozen=True):
@@ -176,7 +173,7 @@ class Budgets:
             if was.refused or most is None or most > lack.limit or lack.until == -inf:
                 continue
             self.accounts[line] = Account(was.spent, was.held, was.told, refused=True)
-            asked = _shown(line, most)
+            asked = line.shown(most)
             self.news.append(self._say("budget_spent", line, lack.limit, was, asked=asked))
 
     def hold(
@@ -266,7 +263,7 @@ class Budgets:
         of = {"name": line.name or None} if line.scope != "session" else {}
         return say(
             "warning", name, scope=line.scope, span=line.span, **of, **more,
-            spent=_shown(line, account.spent), limit=_shown(line, limit),
+            spent=line.shown(account.spent), limit=line.shown(limit),
         )  # fmt: skip
 
     def _touch(self, payer: Payer, now: float) -> None:
@@ -294,7 +291,3 @@ class Budgets:
 
 def _requests_of(payer: Payer) -> Line:
     return Line("session", str(payer.session), "requests")
-
-
-def _shown(line: Line, amount: int) -> object:
-    return amount if line.span == "requests" else digits_of(amount)

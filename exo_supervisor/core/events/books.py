@@ -1,6 +1,7 @@
 """What budgets have to be told: which day it is, and what was spent before."""
 
-from exo_supervisor.core.books.budgets import Calendar, Span, Spent
+from exo_supervisor.core.books.account import Span
+from exo_supervisor.core.books.budgets import Calendar, Spent
 from exo_supervisor.core.events.base import BaseEvent
 
 

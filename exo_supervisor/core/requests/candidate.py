@@ -4,7 +4,7 @@ from itertools import islice
 
 from msgspec import Struct
 
-from exo_supervisor.core.balance.choose import first_of, sample
+from exo_supervisor.core.balance.choose import sample, sample_start
 from exo_supervisor.core.bounded import Bounded
 from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.choice import Passed
@@ -144,7 +144,7 @@ class CandidateCache:
         if self._shape != self._models.shape:
             self._forget()
         nodes = self._models.where_ready(model)
-        first = first_of(len(nodes), draw)
+        first = sample_start(len(nodes), draw)
         found = self._ready.get((model, first))
         if found is None:
             found = [self.at(each, model) for each in sample(nodes, first)]

@@ -6,7 +6,7 @@ from math import inf
 
 from msgspec import Struct
 
-from exo_supervisor.core.balance.choose import first_of, sample
+from exo_supervisor.core.balance.choose import sample, sample_start
 from exo_supervisor.core.balance.situation import Situation
 from exo_supervisor.core.breakers.table import Key
 from exo_supervisor.core.choice import ONLY, Choice
@@ -81,7 +81,7 @@ def candidates(
     at_node = tables.candidates.at
     for model in tier.models:
         ready = tables.registry.where_ready(model, local_only=local_only)
-        taken = ready if every else sample(ready, first_of(len(ready), draw))
+        taken = ready if every else sample(ready, sample_start(len(ready), draw))
         for address in taken:
             yield at_node(address, model)
         if home is not None and len(taken) < len(ready) and home in ready and home not in taken:

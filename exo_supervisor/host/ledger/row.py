@@ -68,17 +68,21 @@ def row_of(
     if reserved:
         mostly |= 128
         row.append(reserved)
-    seldom = (
-        None if done.served_model == done.model else done.served_model,
-        done.cache_write_tokens, done.cache_write_1h_tokens, done.reasoning_tokens,
-        1 if done.estimated else 0, done.reported_cost, done.local_cost, done.saved,
-        1 if done is record.tried[-1] else 0,
-    )  # fmt: skip
+    seldom = _seldom_of(done, last=done is record.tried[-1])
     if seldom == _ORDINARY:
         return mostly, row
     told = tuple(map(ne, seldom, _ORDINARY))
     row.extend(compress(seldom, told))
     return (mostly, told), row
+
+
+def _seldom_of(done: AttemptDone, *, last: bool) -> tuple[object, ...]:
+    return (
+        None if done.served_model == done.model else done.served_model,
+        done.cache_write_tokens, done.cache_write_1h_tokens, done.reasoning_tokens,
+        1 if done.estimated else 0, done.reported_cost, done.local_cost, done.saved,
+        1 if last else 0,
+    )  # fmt: skip
 
 
 def id_of(arrived: float, request_id: str, number: int) -> int:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.core.balance.choose import POLICIES, SAMPLE, first_of, policy_named, sample
+from exo_supervisor.core.balance.choose import POLICIES, SAMPLE, policy_named, sample, sample_start
 from exo_supervisor.core.balance.situation import Situation
 from exo_supervisor.core.load.concurrency import Concurrency
 from exo_supervisor.core.load.latency import Latencies
@@ -25,14 +25,14 @@ def test_a_sample_is_small_has_no_one_twice_and_is_whole_where_it_can_be(
     count: int, draw: float
 ) -> None:
     nodes = [Address(f"{n}:1") for n in range(count)]
-    picked = list(sample(nodes, first_of(count, draw)))
+    picked = list(sample(nodes, sample_start(count, draw)))
     assert len(picked) == min(count, SAMPLE) == len(set(picked))
     assert set(picked) <= set(nodes)
 
 
 def test_every_node_can_be_sampled() -> None:
     nodes = [Address(f"{n}:1") for n in range(20)]
-    assert {sample(nodes, first_of(20, n / 20))[0] for n in range(20)} == set(nodes)
+    assert {sample(nodes, sample_start(20, n / 20))[0] for n in range(20)} == set(nodes)
 
 
 def test_the_fastest_by_expected_wait() -> None:

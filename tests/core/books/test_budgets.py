@@ -10,14 +10,13 @@ from hypothesis import stateful as sm
 from hypothesis import strategies as st
 from msgspec import structs
 
-from exo_supervisor.core.books.account import EMPTY, Account, fits, hold, reached, settle
+from exo_supervisor.core.books.account import EMPTY, Account, Line, fits, hold, reached, settle
 from exo_supervisor.core.books.budgets import (
     KEPT,
     MAX_DAYS,
     MAX_SESSIONS,
     Budgets,
     Calendar,
-    Line,
     Payer,
     Spent,
 )
