@@ -156,21 +156,6 @@ class Answer:
     usage_text: bytes = field(default=b"", init=False)
     extras: Extras = field(default_factory=Extras, init=False)
 
-    @property
-    def prompt_tokens(self) -> int | None:
-        """The upstream's own count, None as long as it has told none."""
-        return self.usage and self.usage.prompt_tokens
-
-    @property
-    def completion_tokens(self) -> int | None:
-        """The upstream's own count, None as long as it has told none."""
-        return self.usage and self.usage.completion_tokens
-
-    @property
-    def cached_tokens(self) -> int | None:
-        """How much of the prompt the upstream had read before, None as long as it told no usage."""
-        return self.usage and self.usage.cached_tokens
-
 
 WriteTexts = Callable[[list[bytes]], bytes | None]
 """Writes texts, each a JSON string, as one piece each; None: take those pieces one by one."""

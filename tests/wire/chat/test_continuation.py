@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.continuation import MOST_TEXT, OPENING, Splice, Transcript, go_on
-from exo_supervisor.wire.chat.piece import Delta, Piece
+from exo_supervisor.wire.chat.piece import Delta, Piece, Usage
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.request import ChatRequest
 from exo_supervisor.wire.openai.inbound import read_chat
@@ -215,5 +215,5 @@ def test_the_usage_is_that_of_the_whole_answer(prompt: int, shown: int) -> None:
     told = b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"
     for each in (event(" a"), event(None, "stop"), told):
         answer.feed(each)
-    assert (answer.prompt_tokens, answer.completion_tokens) == (shown, 7)
+    assert answer.usage == Usage(shown, 7, shown + 7)
     assert json.loads(answer.usage_text)["total_tokens"] == shown + 7

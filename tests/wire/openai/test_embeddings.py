@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat import vectors
-from exo_supervisor.wire.chat.piece import JoinError, OversizedAnswerError
+from exo_supervisor.wire.chat.piece import JoinError, OversizedAnswerError, Usage
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.dialect import Reply
 from exo_supervisor.wire.table import DIALECTS, OPERATIONS
@@ -70,8 +70,8 @@ def test_a_whole_list_is_written_with_its_usage_and_who_made_it() -> None:
         "model": "theirs",
         "usage": usage,
     }
-    assert (reader.prompt_tokens, reader.completion_tokens) == (4, 0)
-    assert (reader.usage and reader.usage.reported_cost, reader.response_id) == (2_000_000, "gen-1")
+    assert reader.usage == Usage(4, 0, 4, reported_cost=2_000_000)
+    assert reader.response_id == "gen-1"
     assert reader.reckoned == 0, "vectors are no tokens"
     assert b"2.5e-1" in b"".join(reader.result())  # a value is copied as it came
     for odd in ("many", -1, 10**40):
@@ -79,7 +79,7 @@ def test_a_whole_list_is_written_with_its_usage_and_who_made_it() -> None:
         answer = told(unbilled, listed([1.0], [1.0], usage={"prompt_tokens": odd}))
         assert isinstance(answer, dict)
         assert "usage" not in answer  # none is made up
-        assert unbilled.prompt_tokens is None
+        assert unbilled.usage is None
 
 
 def test_vectors_come_in_the_order_of_their_texts() -> None:

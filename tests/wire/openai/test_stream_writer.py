@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.chat.piece import Usage
 from exo_supervisor.wire.chat.reader import MAX_MALFORMED
 from exo_supervisor.wire.lenient_json import MAX_LENIENT_BYTES
 from exo_supervisor.wire.openai.reader import ChunkReader
@@ -208,7 +209,7 @@ def test_usage_is_a_last_chunk_if_it_was_asked_for(usage: bool, placed: str) -> 
     told = reading.feed(text("a") + last + (event({"choices": [], "usage": USAGE}) if own else b""))
     told += reading.feed(DONE)
     assert [one.get("usage") for one in chunks(told)] == [None, None] + [USAGE] * usage
-    assert (reading.prompt_tokens, reading.completion_tokens) == (3, 2)
+    assert reading.usage == Usage(3, 2, 5)
 
 
 def test_no_usage_is_invented_except_for_a() -> None:
@@ -217,14 +218,14 @@ def test_no_usage_is_invented_except_for_a() -> None:
     reading = answer("A", usage=True)
     told = reading.feed(text("a") + text("b</s>", "stop")) + reading.close()
     assert chunks(told)[-1]["usage"] == {"completion_tokens": 2}
-    assert reading.completion_tokens is None
+    assert reading.usage is None
 
 
 def test_odd_usage_is_no_usage() -> None:
     reading = answer(usage=True)
     told = reading.feed(text("a", "stop") + event({"usage": {"prompt_tokens": "x"}}) + DONE)
     assert len(chunks(told)) == 1
-    assert reading.prompt_tokens is None
+    assert reading.usage is None
 
 
 def test_the_end_comes_once_and_what_follows_is_ignored() -> None:
