@@ -219,7 +219,7 @@ class Reader(Answer, ABC):
         elif not piece.finish and (end or not self.content) and not piece.has_extras():
             return b""
         if piece.finish:
-            self._finish(index, piece, piece.finish)
+            self.end_choice(index, piece, piece.finish)
             if self.fault is not None:
                 return b""
         if self.content:
@@ -238,7 +238,8 @@ class Reader(Answer, ABC):
             self.fail(Fault.UNSUPPORTED, str(error))
         return b""
 
-    def _finish(self, index: int, piece: Piece, reason: str) -> None:
+    def end_choice(self, index: int, piece: Piece, reason: str) -> None:
+        """Take in why a choice ended, the first time that it is told."""
         reason.encode()  # half a character cannot be told to the client; one of UNREADABLE
         self._ends[index] = reason
         self.finished = all(self._ends.values())

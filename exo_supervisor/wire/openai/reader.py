@@ -66,7 +66,7 @@ class ChunkReader(Reader):
     def take_texts(self, data: bytes) -> bytes | None:
         """Take a read that adds texts to the answer and nothing else; None: it has to be fed."""
         template = self._whole_reads
-        if template is None or self.fault is not None:
+        if template is None or self.done or self.fault is not None:
             return None
         text = data.removeprefix(template.opening).removesuffix(template.closing)
         if len(text) + template.around != len(data):
@@ -190,17 +190,17 @@ class ChunkReader(Reader):
         piece = pieces[0]
         name = "" if self._lessons >= MAX_LESSONS else plain_text(piece)
         if not name:
-            return self._take_other(piece)
+            return self.take(piece)
         raw = piece.raw
         written = self.take(piece)
         self._learn(data, raw, name)
         return written
 
-    def _take_other(self, piece: Piece) -> bytes:
-        if piece.finish is not None:
-            self._template = None  # words after the end of a choice are judged one by one
-            self._lessons = MAX_LESSONS
-        return self.take(piece)
+    def end_choice(self, index: int, piece: Piece, reason: str) -> None:
+        """Take in why a choice ended: words after it are judged one by one."""
+        self._template = None
+        self._lessons = MAX_LESSONS
+        Reader.end_choice(self, index, piece, reason)
 
     def read_around(self, around: Around, /) -> None:
         """Take in what stands beside the choices."""
@@ -223,7 +223,7 @@ class ChunkReader(Reader):
         string. A JSON string ends where it ends whatever follows, and cannot change how the bytes
         before it were read, so that this holds of every string, and no other byte differs.
         """
-        if self._adapts or self._around is None or self.fault is not None or self._ends.get(0):
+        if self._adapts or self._around is None or self.fault is not None:
             return
         self._lessons += 1
         try:
