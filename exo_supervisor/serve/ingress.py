@@ -6,8 +6,8 @@ from msgspec import Struct, field
 
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.core.requests.catalog import Catalog
-from exo_supervisor.serve.asked import Asked
 from exo_supervisor.serve.context import Context
+from exo_supervisor.serve.dispatch_head import DispatchHead
 from exo_supervisor.serve.inspector import Inspector
 from exo_supervisor.serve.interfaces import Client
 from exo_supervisor.serve.live import LiveRequests
@@ -28,8 +28,8 @@ class Ingress(Struct, frozen=True):
     started: Callable[[RequestLine], None] = lambda _: None
     inspector: Inspector = field(default_factory=Inspector)
 
-    def begin(self, client: Client, asked: Asked, length: int | None) -> Reception:
+    def begin(self, client: Client, dispatch: DispatchHead, length: int | None) -> Reception:
         """Take a request in by its head; `length` is what that announces of the body."""
-        reception = Reception(self, client, asked)
+        reception = Reception(self, client, dispatch)
         reception.begin(length)
         return reception

@@ -11,15 +11,15 @@ from exo_supervisor.http.head import Head
 from exo_supervisor.http.server import HEAD_WAIT, Server
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Handler
-from exo_supervisor.serve.asked import Asked
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.lazy_routes import OtherRoutes
+from exo_supervisor.serve.dispatch_head import DispatchHead
 from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.heads import error_head, told_at
 from exo_supervisor.serve.target import is_dispatch, path_of
 from exo_supervisor.serve.token import NO_HEAD, Guard, Judgement
 
-Begin = Callable[[ServerConnection, Asked, int | None], Handler]
+Begin = Callable[[ServerConnection, DispatchHead, int | None], Handler]
 """Begins a dispatched request; the number are the bytes that its body has, where that is said."""
 
 
@@ -78,22 +78,24 @@ class _Visitor:
     """One client's connection, and what its last head asked for.
 
     The kernel's word for who asks holds as long as the connection; a guard judges each request.
+    `_dispatch` is kept until another head comes, which holds because clients' rules and profiles
+    are fixed once we run.
     """
 
-    __slots__ = ("_asked", "_begin", "_connection", "_front", "_guard", "_head", "_judgement")
+    __slots__ = ("_begin", "_connection", "_dispatch", "_front", "_guard", "_head", "_judgement")
 
     def __init__(self, front: _Front, connection: ServerConnection) -> None:
         self._front, self._connection = front, connection
         self._begin, self._guard = front.begin, front.guard
         self._head = NO_HEAD
         self._judgement = Judgement(NO_HEAD)
-        self._asked: Asked | None = None
+        self._dispatch: DispatchHead | None = None
 
     def accept(self, head: Head, length: int | None) -> Handler | None:
         if head is not self._head or self._guard is not None:
             self._judge(head)
-        asked = self._asked
-        return None if asked is None else self._begin(self._connection, asked, length)
+        dispatch = self._dispatch
+        return None if dispatch is None else self._begin(self._connection, dispatch, length)
 
     def refuse(self, message: str) -> None:
         connection = self._connection
@@ -116,6 +118,6 @@ class _Visitor:
             judged = self._guard.judge(head)
             if judged.has_token:
                 front.door.show(self._connection)
-        self._head, self._judgement, self._asked = head, judged, None
+        self._head, self._judgement, self._dispatch = head, judged, None
         if is_dispatch(judged.head, front.paths):
-            self._asked = Asked(judged.head, judged.wrong, judged.client)
+            self._dispatch = DispatchHead(judged.head, judged.wrong, judged.client)

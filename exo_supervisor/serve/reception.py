@@ -13,8 +13,8 @@ from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.core.requests.catalog import Route
 from exo_supervisor.core.requests.clients import names_others
 from exo_supervisor.runtime.supervise import describe_crash
-from exo_supervisor.serve.asked import Asked
 from exo_supervisor.serve.crashes import guarded, guarded_part, refusal_of
+from exo_supervisor.serve.dispatch_head import DispatchHead
 from exo_supervisor.serve.encodings import BodyDecoder, too_large
 from exo_supervisor.serve.exchange import Exchange, Order
 from exo_supervisor.serve.interfaces import Client
@@ -44,18 +44,18 @@ class Reception:
     """
 
     __slots__ = (
-        "_alarm", "_asked", "_came", "_client", "_decoder", "_ingress", "_looked_at", "_part_at",
+        "_alarm", "_came", "_client", "_decoder", "_dispatch", "_ingress", "_looked_at", "_part_at",
         "_parts", "_receiving", "_stamped", "began", "exchange", "large", "over", "owner", "record",
         "response", "size", "small",
     )  # fmt: skip
 
-    def __init__(self, ingress: "Ingress", client: Client, asked: Asked) -> None:
-        self._ingress, self._client, self._asked = ingress, client, asked
+    def __init__(self, ingress: "Ingress", client: Client, dispatch: DispatchHead) -> None:
+        self._ingress, self._client, self._dispatch = ingress, client, dispatch
         self.began = began = ingress.context.clock()
         self.owner = client.uid
-        framing, name = asked.operation.framing, new_request_id()
+        framing, name = dispatch.operation.framing, new_request_id()
         self.record = RequestLine(
-            name, client_uid=self.owner, client=asked.rule.name, dialect=framing.dialect
+            name, client_uid=self.owner, client=dispatch.rule.name, dialect=framing.dialect
         )
         self.response = Response(client, name, framing)
         self._receiving = self.over = False
@@ -72,14 +72,14 @@ class Reception:
     @guarded_part
     def begin(self, length: int | None) -> None:
         """Let the body come, unless its head is enough to refuse it."""
-        asked = self._asked
-        if asked.wrong is not None:
-            self._refuse(asked.wrong)
+        dispatch = self._dispatch
+        if dispatch.wrong is not None:
+            self._refuse(dispatch.wrong)
             return
         try:
-            if not asked.is_read:
-                asked.read()
-            self._admit(asked, length)
+            if not dispatch.is_read:
+                dispatch.read()
+            self._admit(dispatch, length)
         except BadRequestError as bad:
             self._refuse(bad.refusal)
 
@@ -214,16 +214,16 @@ class Reception:
 
     # ---------------------------------------------------------------- within
 
-    def _admit(self, asked: Asked, length: int | None) -> None:
+    def _admit(self, dispatch: DispatchHead, length: int | None) -> None:
         most = self._ingress.max_body
-        if asked.codings:
-            self._decoder = BodyDecoder(asked.codings, most)
+        if dispatch.codings:
+            self._decoder = BodyDecoder(dispatch.codings, most)
         if length is not None and length > most:
             raise BadRequestError(too_large(most))
         if not self._ingress.gate.begin(self):
             raise BadRequestError(_overloaded("as many requests as are allowed are in flight"))
         self._receiving = True
-        if asked.head.expects_continue:
+        if dispatch.head.expects_continue:
             self._client.send_continue()
 
     def _hold(self, part: bytes) -> None:
@@ -237,12 +237,12 @@ class Reception:
         self._parts.append(part)
 
     def _enter(self, body: bytes) -> None:
-        ingress, asked = self._ingress, self._asked
-        operation, rule = asked.operation, asked.rule
+        ingress, dispatch = self._ingress, self._dispatch
+        operation, rule = dispatch.operation, dispatch.rule
         if isinstance(operation, Answered):
             self._tell(operation.answer(body))
             return
-        chat = operation.read(body, asked.head.headers)
+        chat = operation.read(body, dispatch.head.headers)
         self.record.model = chat.model
         others = names_others(rule, chat.fields if chat.native is None else chat.native)
         if others is not None:
@@ -257,11 +257,11 @@ class Reception:
         if not ingress.gate.enter():
             raise BadRequestError(_overloaded("as many requests as are allowed are in flight"))
         self.exchange = exchange = Exchange(
-            ingress.context, self, operation, chat, asked.headers, self.response, self.record
+            ingress.context, self, operation, chat, dispatch.headers, self.response, self.record
         )
         if ingress.inspector.inspection is not None:
             exchange.tap = ingress.inspector.tap(
-                self.response, asked.head, body, chat.model, rule, asked.headers
+                self.response, dispatch.head, body, chat.model, rule, dispatch.headers
             )
         if exchange.end_by != inf:
             self._alarm = ingress.live.look_at(self, exchange.end_by)
@@ -270,7 +270,7 @@ class Reception:
 
     def _may_have(self, model: str) -> bool:
         """Say whether a model can be asked for; else it is asked for, to be told why not."""
-        catalog, models = self._ingress.catalog, self._asked.rule.models
+        catalog, models = self._ingress.catalog, self._dispatch.rule.models
         return catalog is not None and isinstance(catalog.lookup_within(model, models), Route)
 
     def _tell(self, answer: bytes) -> None:

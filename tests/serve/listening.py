@@ -12,9 +12,9 @@ from exo_supervisor.core.policy import DEFAULT_CLIENT
 from exo_supervisor.http.server import HEAD_WAIT
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Handler
-from exo_supervisor.serve.asked import Asked
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.handed_over import HandedOver
+from exo_supervisor.serve.dispatch_head import DispatchHead
 from exo_supervisor.serve.door import Door
 from exo_supervisor.serve.listener import Begin, Listener
 from exo_supervisor.serve.target import DISPATCHED
@@ -25,7 +25,7 @@ HOST = "127.0.0.1"
 Serve = Callable[[web.BaseRequest, Refusal | None], Awaitable[web.StreamResponse]]
 
 
-def no_dispatch(_: ServerConnection, __: Asked, ___: int | None) -> Handler:
+def no_dispatch(_: ServerConnection, __: DispatchHead, ___: int | None) -> Handler:
     """Begin nothing: no such request comes."""
     raise AssertionError
 
@@ -58,9 +58,9 @@ class Plainly:
         return
 
 
-def answer_plainly(connection: ServerConnection, asked: Asked, _: int | None) -> Handler:
+def answer_plainly(connection: ServerConnection, dispatch: DispatchHead, _: int | None) -> Handler:
     """Begin what is answered with 200, or 401 where anything is wrong."""
-    return Plainly(connection, b"200 OK" if asked.wrong is None else b"401 Unauthorized")
+    return Plainly(connection, b"200 OK" if dispatch.wrong is None else b"401 Unauthorized")
 
 
 def only(token: str) -> Guard:

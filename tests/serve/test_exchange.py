@@ -25,9 +25,9 @@ from exo_supervisor.core.events import (
 from exo_supervisor.core.names import Address, Generation, ModelId, RequestId
 from exo_supervisor.core.outcomes import Failure, Fault, Refusal, RefusedAs
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
-from exo_supervisor.serve.asked import Asked
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.backpressure import Backpressure
+from exo_supervisor.serve.dispatch_head import DispatchHead
 from exo_supervisor.serve.error_answer import ErrorAnswer
 from exo_supervisor.serve.exchange import Exchange
 from exo_supervisor.serve.reception import Reception
@@ -256,9 +256,9 @@ def test_an_answer_of_a_sort_that_was_not_asked_for_fails_over() -> None:
 
     operation = structs.replace(OPERATIONS["/v1/chat/completions"], read=read)
     browser = Browser(house.loop)
-    asked = Asked(begun())
-    asked.operation = operation
-    browser.handler = house.ingress.begin(browser, asked, None)
+    dispatch = DispatchHead(begun())
+    dispatch.operation = operation
+    browser.handler = house.ingress.begin(browser, dispatch, None)
     browser.handler.end()
     house.loop.run(1.0)
     assert browser.status == 502

@@ -12,7 +12,7 @@ from exo_supervisor.core.outcomes import Fault, Refusal
 from exo_supervisor.core.policy import ClientRule
 from exo_supervisor.core.requests.bodies import MIN_AGE, SMALL_BODY
 from exo_supervisor.http.head import Head
-from exo_supervisor.serve.asked import Asked
+from exo_supervisor.serve.dispatch_head import DispatchHead
 from exo_supervisor.serve.live import TICK
 from exo_supervisor.serve.reception import BODY_TOTAL, BODY_WAIT, SLOWEST
 from exo_supervisor.wire.table import ANSWERED, OPERATIONS
@@ -32,7 +32,7 @@ def enter(
 ) -> Browser:  # fmt: skip
     """Send the head of a request."""
     client = Browser(house.loop)
-    client.handler = house.ingress.begin(client, Asked(begun(headers, repeated)), length)
+    client.handler = house.ingress.begin(client, DispatchHead(begun(headers, repeated)), length)
     return client
 
 
@@ -86,7 +86,7 @@ def test_what_is_known_to_be_wrong_refuses_a_request_and_has_its_line() -> None:
     client = Browser(house.loop)
     wrong = Refusal(401, "bad_token", "no")
     client.handler = house.ingress.begin(
-        client, Asked(begun({"expect": "100-continue"}), wrong), None
+        client, DispatchHead(begun({"expect": "100-continue"}), wrong), None
     )
     assert (told(client), client.continued) == ((401, "bad_token"), 0)
     assert len(house.records) == 1
@@ -97,7 +97,7 @@ def test_what_is_known_to_be_wrong_refuses_a_request_and_has_its_line() -> None:
 def test_a_line_tells_the_dialect_of_its_path_whatever_came_of_it(path: str) -> None:
     house, client = House(), Browser(Loop())
     refused = Refusal(401, "bad_token", "no")
-    house.ingress.begin(client, Asked(begun(path=path.encode()), refused), None)
+    house.ingress.begin(client, DispatchHead(begun(path=path.encode()), refused), None)
     spoken = {"messages": "anthropic", "responses": "responses", "api": "ollama"}
     named = [dialect for part, dialect in spoken.items() if part in path.split("/")]
     assert [record.dialect for record in house.records] == (named or ["openai"])
@@ -165,8 +165,8 @@ def test_who_is_held_to_some_models_has_no_broker_choose_others(
         house.rule = ClientRule("kids", models=held)
         body = json.dumps({"model": "m", "messages": HELLO, "models": ["x"], **more}).encode()
         client = Browser(house.loop)
-        asked = Asked(begun(path=path), None, house.rule)
-        client.handler = house.ingress.begin(client, asked, len(body))
+        dispatch = DispatchHead(begun(path=path), None, house.rule)
+        client.handler = house.ingress.begin(client, dispatch, len(body))
         send(client, body)
         end(client)
         assert client.status == code
@@ -313,7 +313,7 @@ def test_a_fault_of_our_own_in_a_head_is_told_too() -> None:
     )
     client = Browser(house.loop)
     with capture_logs() as lines:
-        client.handler = house.ingress.begin(client, Asked(broken), None)
+        client.handler = house.ingress.begin(client, DispatchHead(broken), None)
     assert told(client) == (500, "internal")
     assert [(record.outcome, record.code) for record in house.records] == [("failure", "internal")]
     assert [line["event"] for line in lines] == ["request_crashed"]
@@ -328,7 +328,7 @@ COUNT = b"/v1/messages/count_tokens?beta=true"
 def count(house: House, body: bytes, **headers: str) -> Browser:
     client = Browser(house.loop)
     head = Head(b"POST", COUNT, headers, (), is_old=False)
-    client.handler = house.ingress.begin(client, Asked(head), len(body))
+    client.handler = house.ingress.begin(client, DispatchHead(head), len(body))
     send(client, body)
     end(client)
     return client

@@ -7,7 +7,7 @@ from anyio.abc import SocketStream
 from exo_supervisor.core.policy import DEFAULT_CLIENT
 from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.http.service import Handler
-from exo_supervisor.serve.asked import Asked
+from exo_supervisor.serve.dispatch_head import DispatchHead
 from exo_supervisor.serve.token import Guard
 from tests.serve.listening import HOST, answer_plainly, listening
 
@@ -24,18 +24,18 @@ async def status_of(client: SocketStream, request: bytes) -> bytes:
 
 
 async def test_a_head_that_comes_again_is_not_read_again() -> None:
-    seen: list[Asked] = []
+    seen: list[DispatchHead] = []
 
-    def begin(connection: ServerConnection, asked: Asked, length: int | None) -> Handler:
-        seen.append(asked)
-        return answer_plainly(connection, asked, length)
+    def begin(connection: ServerConnection, dispatch: DispatchHead, length: int | None) -> Handler:
+        seen.append(dispatch)
+        return answer_plainly(connection, dispatch, length)
 
     async with listening(begin=begin) as port, await anyio.connect_tcp(HOST, port) as client:
         for more in (b"", b"", b"x-supervisor-route: exo\r\n", b""):
             assert await status_of(client, HEAD + more + LENGTH) == b"200"
     assert seen[1] is seen[0]
     assert seen[2] is not seen[1]
-    assert ["x-supervisor-route" in asked.head.headers for asked in seen[2:]] == [True, False]
+    assert ["x-supervisor-route" in each.head.headers for each in seen[2:]] == [True, False]
 
 
 async def test_a_token_that_is_nobodys_any_more_is_refused_over_a_kept_connection() -> None:

@@ -11,7 +11,7 @@ from anyio.abc import SocketAttribute
 
 from exo_supervisor.core.outcomes import Refusal
 from exo_supervisor.http.server_connection import ServerConnection
-from exo_supervisor.serve.asked import Asked
+from exo_supervisor.serve.dispatch_head import DispatchHead
 from exo_supervisor.serve.heads import Served, harmless, served_lines
 from exo_supervisor.serve.listener import Begin
 from exo_supervisor.serve.response import PIECE, Response, in_pieces
@@ -71,7 +71,7 @@ GONE: list[Talking] = []
 
 
 def replying(talk: Talk) -> Begin:
-    def begin(connection: ServerConnection, _: Asked, __: int | None) -> Talking:
+    def begin(connection: ServerConnection, _: DispatchHead, __: int | None) -> Talking:
         return Talking(talk, connection)
 
     return begin

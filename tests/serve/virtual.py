@@ -35,8 +35,8 @@ from exo_supervisor.http.head import Head
 from exo_supervisor.http.headers import Headers
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.current import KeysByName
-from exo_supervisor.serve.asked import Asked
 from exo_supervisor.serve.context import Context
+from exo_supervisor.serve.dispatch_head import DispatchHead
 from exo_supervisor.serve.exchange import Exchange
 from exo_supervisor.serve.ingress import Ingress
 from exo_supervisor.serve.live import LiveRequests
@@ -368,8 +368,8 @@ class House:
 
     def enter(self, browser: Browser, body: bytes, headers: dict[str, str] | None = None) -> None:
         """Have a client send its request."""
-        asked = Asked(begun(headers), None, self.rule)
-        browser.handler = self.ingress.begin(browser, asked, len(body))
+        dispatch = DispatchHead(begun(headers), None, self.rule)
+        browser.handler = self.ingress.begin(browser, dispatch, len(body))
         browser.handler.data(body)
         browser.handler.end()
 

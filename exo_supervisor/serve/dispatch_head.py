@@ -8,7 +8,7 @@ from exo_supervisor.serve.profiles import operation_for
 from exo_supervisor.serve.request_headers import PLAIN, read_headers
 
 
-class Asked:
+class DispatchHead:
     """A head, the rule of whoever asks, and what is known to be `wrong` about it.
 
     `headers` and `codings` are there once it `is_read`.
