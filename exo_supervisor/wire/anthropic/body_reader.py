@@ -11,7 +11,7 @@ from exo_supervisor.wire.anthropic.reader import EventReader
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.whole_body import WholeBody, WholeReader
 from exo_supervisor.wire.lenient_json import aside, members
-from exo_supervisor.wire.untrusted_json import UNREADABLE
+from exo_supervisor.wire.untrusted_json import UNREADABLE, check_utf8
 
 _MOST_OBJECTS: Final = 100_000
 _ENDING: Final = ("stop_reason", "stop_sequence", "stop_details")
@@ -49,8 +49,7 @@ class BodyReader(WholeReader, EventReader):
 
     def _read_message(self, body: bytes) -> bytes:
         try:
-            if not body.isascii():
-                body.decode()
+            check_utf8(body)
             told = members(Raw(body))
             if told.get("error", NULL) != NULL:
                 self.read_error(aside(Raw(body)))

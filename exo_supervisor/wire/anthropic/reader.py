@@ -23,7 +23,7 @@ from exo_supervisor.wire.chat.piece import (
 from exo_supervisor.wire.chat.reader import JOINS_NOT, Reader
 from exo_supervisor.wire.chat.usage import read_reported
 from exo_supervisor.wire.lenient_json import aside, dumps, members, value
-from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
+from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object, check_utf8
 
 _FINISH: Final = {
     "end_turn": "stop",
@@ -67,8 +67,7 @@ class EventReader(Reader):
         data = data.replace(b"\n", b" ")
         try:
             self.writer.note(len(data))
-            if not data.isascii():
-                data.decode()
+            check_utf8(data)
             told = members(Raw(data))
             if not told:
                 raise msgspec.DecodeError("not an object")

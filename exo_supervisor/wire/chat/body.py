@@ -13,6 +13,7 @@ from msgspec import Raw
 from exo_supervisor.core.outcomes import BadRequestError, Refusal, bad_request
 from exo_supervisor.wire.bounds import MAX_CHAT_VALUES, MAX_NAME_CHARS, has_few_values
 from exo_supervisor.wire.chat.request import Fields
+from exo_supervisor.wire.untrusted_json import check_utf8
 
 Known = TypeVar("Known")
 
@@ -60,8 +61,7 @@ def read_fields(body: bytes) -> Fields:
         text = f"the body holds more than {MAX_CHAT_VALUES} values"
         raise BadRequestError(Refusal(413, "body_too_large", text))
     try:
-        if not body.isascii():
-            body.decode()  # the decoder does not look for UTF-8 in what it keeps raw
+        check_utf8(body)
         return _fields.decode(body)
     except msgspec.ValidationError:
         raise bad_request("bad_json", "the body is JSON, but not an object") from None

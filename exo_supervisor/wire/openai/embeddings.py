@@ -14,7 +14,7 @@ from exo_supervisor.wire.lenient_json import aside
 from exo_supervisor.wire.openai.body_reader import BodyReader
 from exo_supervisor.wire.openai.chunk import Around
 from exo_supervisor.wire.openai.merged import write
-from exo_supervisor.wire.untrusted_json import UNREADABLE
+from exo_supervisor.wire.untrusted_json import UNREADABLE, check_utf8
 
 _BASE64 = Raw(b'"base64"')
 
@@ -54,8 +54,7 @@ class EmbeddingsReader(BodyReader):
 
     def parse(self, body: bytes) -> tuple[Around, list[Piece]]:
         """Return the vectors in the order of the texts; raises one of UNREADABLE."""
-        if not body.isascii():
-            body.decode()  # the decoder does not look for UTF-8 in what it keeps raw
+        check_utf8(body)
         told = _list.decode(body)
         items = told.data or []
         if any(item.index is None for item in items):  # some servers leave it to the order
