@@ -7,7 +7,7 @@ from msgspec import structs
 from exo_supervisor.core.books.price import Tokens
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.estimate import BYTES_A_TOKEN
-from exo_supervisor.core.outcomes import NAMES, SERVED, Failure, Fault
+from exo_supervisor.core.outcomes import FAULT_NAMES, SERVED, Failure, Fault
 from exo_supervisor.serve.attempt import Attempt
 from exo_supervisor.serve.context import Context
 from exo_supervisor.views.request_done import AttemptDone, RequestLine, in_micros
@@ -56,7 +56,7 @@ def attempt_done(
     return AttemptDone(
         start.target, start.model, reading and reading.served_model, start.shift,
         attempt.began - arrived, now - arrived, attempt.head_after, relay.ttft,
-        NAMES[failure.fault], failure.status, failure.loggable,
+        FAULT_NAMES[failure.fault], failure.status, failure.loggable,
         used and used.prompt_tokens, used and used.completion_tokens, told.cached_tokens,
         told.cache_write_tokens, told.cache_write_1h_tokens, told.reasoning_tokens, start.local,
         _cost(used, context, start.target, start.model) if used and is_paid else None,

@@ -68,7 +68,7 @@ class Registry:
         self.known = Known(self.models.is_placed, self.models.placed)
         self.address_of = self.topology.address_of
         self.ready_models, self.where_placed = self.models.ready, self.models.where
-        self.sessions = 0
+        self.grouping_version = 0
         """Grows with every change of which clusters there are, with which members and session."""
         self._groupings: list[Grouping] = []
 
@@ -173,7 +173,7 @@ class Registry:
         joins = self.topology.listed_elsewhere(node, event.listed)
         verdict = take_view(node, event, [self.nodes[m] for m in cluster.members], joins, now)
         said = take_verdict(cluster, event, before, verdict, now)
-        self.sessions += verdict.elected
+        self.grouping_version += verdict.elected
         self.known.remember(event.node, verdict.truth.models)
         self.models.stand(cluster, verdict.truth.models, now)
         return Reading(said, verdict.ask)
@@ -264,7 +264,7 @@ class Registry:
         node.view, node.trust = None, self.trust.own(node)
         if node.cluster is None:
             return
-        self.sessions += 1
+        self.grouping_version += 1
         cluster = self.clusters[node.cluster]
         if cluster.members == (node.address,):
             cluster.index, cluster.condition = None, Condition()
@@ -275,7 +275,7 @@ class Registry:
 
     def _group(self, changed: Iterable[Address], now: float) -> None:
         """Group anew the nodes that a change can concern; their clusters' models follow."""
-        self.sessions += 1
+        self.grouping_version += 1
         made = self.topology.group(changed, now)
         self.models.regrouped(made.before, made.after)
         for cluster in made.after:

@@ -19,16 +19,16 @@ class Rereading:
     def __init__(self, tables: Tables, wake: Callable[[float, ClusterKey], None]) -> None:
         self._tables, self._wake = tables, wake
         self._scheduled: set[ClusterKey] = set()
-        self._sessions = 0
+        self._grouping_version = 0
 
     def __len__(self) -> int:
         return len(self._scheduled)
 
     def schedule(self, now: float) -> None:
         """Give each cluster that has none its alarm, if there can be such a one."""
-        if self._sessions == self._tables.registry.sessions:
+        if self._grouping_version == self._tables.registry.grouping_version:
             return
-        self._sessions = self._tables.registry.sessions
+        self._grouping_version = self._tables.registry.grouping_version
         for key in self._tables.registry.clusters:
             if key not in self._scheduled:
                 self._scheduled.add(key)

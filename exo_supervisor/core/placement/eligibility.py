@@ -27,14 +27,14 @@ class Eligibility:
         self._settled_at: dict[ClusterKey, float] = {}
         self._elected: dict[ClusterKey, float | None] = {}
         self._members: dict[ClusterKey, tuple[Address, ...]] = {}
-        self._sessions, self._began = -1, inf
+        self._grouping_version, self._began = -1, inf
         self._stirred = (-inf, -inf)
 
     def changed(self, now: float) -> bool:
         """Say whether any cluster is new, was re-elected or has other members."""
-        if self._registry.sessions == self._sessions:
+        if self._registry.grouping_version == self._grouping_version:
             return False
-        self._sessions = self._registry.sessions
+        self._grouping_version = self._registry.grouping_version
         clusters, changed = self._registry.clusters, False
         self._began = min(self._began, now)
         for key, cluster in clusters.items():
