@@ -45,7 +45,7 @@ class Headers(Mapping[str, str]):
         return iter(dict.fromkeys(_NAME.findall(self._lower)))
 
     def __len__(self) -> int:
-        return len(dict.fromkeys(self))
+        return sum(1 for _ in self)
 
     def _value(self, at: int) -> str:
         end = self._text.find("\r\n", at)
