@@ -2,7 +2,8 @@
 
 Python's own `json` writes what JSON has no word for: `-Infinity`, `NaN`, half an emoji as a lone
 surrogate. Its reader takes all of that, and raw control characters, too. It is ten times slower
-than the strict one, so it is asked only where that one refused, and never for a large text.
+than the strict one, so it is asked only where that one refused, and never for a large text. What
+is written again is JSON that every client can read: a number without a word in it is null.
 """
 
 import json
@@ -19,6 +20,8 @@ MAX_LENIENT_BYTES = 512 * 1024
 MAX_ASIDE = 65_536
 """Bytes of what stands beside an answer, an error or a usage, that are read, at most."""
 
+NO_CHANCE = -9999.0
+"""The logarithm of no probability at all, as OpenAI writes it."""
 _NULL = Raw(b"null")
 _strict = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -56,7 +59,7 @@ def aside(raw: Raw) -> object:
 
 
 def dumps(value: object) -> bytes:
-    """Write any value that came out of JSON; what is odd in it stays as odd as it came."""
+    """Write any value that came out of JSON, or nearly, as JSON."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:  # a lone surrogate has no UTF-8, but an escape
@@ -72,13 +75,32 @@ def members(raw: Raw) -> dict[str, Raw]:
     except msgspec.DecodeError:
         if bytes(raw)[:1] != b"{":
             return {}
-        found = as_object(loads(raw))
-        return {name: Raw(written(value)) for name, value in found.items()}
+        return _apart(as_object(loads(raw)))
 
 
-def written(value: object) -> bytes:
-    """Write what was read leniently, as odd as it came."""
-    return json.dumps(value, separators=(",", ":")).encode()
+def read_object(data: bytes) -> tuple[bytes, dict[str, Raw]]:
+    """Return a JSON object as JSON, and its members; raises one of UNREADABLE."""
+    try:
+        return data, _strict(data)
+    except msgspec.DecodeError:
+        found = as_object(loads(data))
+        return written(found), _apart(found)
+
+
+def written(value: object, least: float | None = None) -> bytes:
+    """Write what was read leniently as JSON; `least` stands for `-Infinity`."""
+    try:
+        return _write(value).encode()
+    except ValueError:  # a number that JSON has no word for
+        words = {"-Infinity": least}
+        return _write(json.loads(json.dumps(value), parse_constant=words.get)).encode()
+
+
+_write = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
+def _apart(found: dict[str, object]) -> dict[str, Raw]:
+    return {name: Raw(written(value)) for name, value in found.items()}
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

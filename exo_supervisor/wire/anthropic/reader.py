@@ -22,7 +22,7 @@ from exo_supervisor.wire.chat.piece import (
 )
 from exo_supervisor.wire.chat.reader import JOINS_NOT, Reader
 from exo_supervisor.wire.chat.usage import read_reported
-from exo_supervisor.wire.lenient_json import aside, dumps, members, value
+from exo_supervisor.wire.lenient_json import aside, dumps, members, read_object, value
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object, check_utf8
 
 _FINISH: Final = {
@@ -68,9 +68,9 @@ class EventReader(Reader):
         try:
             self.writer.note(len(data))
             check_utf8(data)
-            told = members(Raw(data))
+            data, told = read_object(data)
             if not told:
-                raise msgspec.DecodeError("not an object")
+                raise msgspec.DecodeError("an empty object")
             kind = read_name(told.get("type", NULL)) or event.decode()
             return self._read(kind, told, data)
         except OversizedAnswerError as error:

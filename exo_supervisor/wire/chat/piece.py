@@ -42,7 +42,7 @@ class Delta(Struct, omit_defaults=True, gc=False):
     """What one chunk adds to one choice; written again, it has lost its nulls."""
 
     role: object = None
-    content: object = None
+    content: str | list[object] | None = None
     reasoning_content: object = None
     reasoning: object = None
     reasoning_details: object = None
@@ -56,7 +56,7 @@ class Delta(Struct, omit_defaults=True, gc=False):
     def said(self) -> bool:
         """Whether it adds anything that a reader of the answer would miss."""
         return bool(
-            (self.content and isinstance(self.content, str | list))
+            self.content
             or (self.reasoning_content and isinstance(self.reasoning_content, str))
             or self.tool_calls
             or (self.reasoning and isinstance(self.reasoning, str))

@@ -9,7 +9,6 @@ from msgspec import Raw
 from exo_supervisor.wire.chat.piece import (
     NULL,
     Answer,
-    JoinError,
     OversizedAnswerError,
     Piece,
     WriteTexts,
@@ -17,7 +16,7 @@ from exo_supervisor.wire.chat.piece import (
 )
 from exo_supervisor.wire.lenient_json import members
 from exo_supervisor.wire.openai.calls import Calls, FunctionCall, call_pieces
-from exo_supervisor.wire.openai.merged import NOTHING, Grown, Merged, write
+from exo_supervisor.wire.openai.merged import Grown, Merged, write
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Bytes of the events of an answer that is gathered, at most."""
@@ -89,8 +88,6 @@ class _Told:
                 self.content, new = Grown(), 1
             if self.content is not None:
                 self.content.add(content)
-        elif content not in NOTHING:
-            raise JoinError("a piece of the content that is neither text nor a list")
         if told:
             self.rest = self.rest or _Rest()
             new += self.rest.add(told)

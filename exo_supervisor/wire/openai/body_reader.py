@@ -15,7 +15,7 @@ from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError
 from exo_supervisor.wire.chat.reader import JOINS_NOT
 from exo_supervisor.wire.chat.whole_body import WholeBody, WholeReader
 from exo_supervisor.wire.exo.traits import PROVIDER
-from exo_supervisor.wire.lenient_json import aside, loads, members, written
+from exo_supervisor.wire.lenient_json import NO_CHANCE, aside, loads, members, written
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
 from exo_supervisor.wire.openai.calls import call_pieces
 from exo_supervisor.wire.openai.chunk import (
@@ -34,6 +34,8 @@ _ENDS: Final = frozenset({"stop", "length"})
 """How an answer ends that is whole with its text."""
 _UNTOLD: Final = (NULL, Raw(b"[]"))
 """Members of a message that no client gets who does not stream."""
+_CONTENT: Final = (b'"', b"[", b"n")
+"""How a content begins: a text, a list, or null."""
 _ASSISTANT: Final = Raw(b'"assistant"')
 _LF, _CR = b"\n\r"
 _MOST_VALUES = MAX_CHUNK_OBJECTS
@@ -89,6 +91,9 @@ class BodyReader(WholeReader, ChunkReader):
         except OversizedAnswerError as error:
             self.fail(Fault.OVERSIZED, str(error))
             return b""
+        except JoinError:
+            self.fail(Fault.MALFORMED, JOINS_NOT)
+            return b""
         except UNREADABLE:
             return self._unreadable()
         if len(pieces) > 1 and len({piece.index for piece in pieces}) < len(pieces):
@@ -127,7 +132,7 @@ class BodyReader(WholeReader, ChunkReader):
     def parse(self, body: bytes) -> tuple[Around, list[Piece]]:
         """Return what stands around the choices, and their pieces.
 
-        Raises OversizedAnswerError, or one of UNREADABLE.
+        Raises JoinError, OversizedAnswerError, or one of UNREADABLE.
         """
         around, choices = _read(body)
         if around.get("error", NULL) != NULL:
@@ -209,7 +214,7 @@ def _read_leniently(body: bytes) -> tuple[Around, list[_Choice]]:
             index=read.index or 0,
             message=Raw(written(choice.get("message"))),
             finish_reason=read.finish_reason,
-            logprobs=Raw(written(choice.get("logprobs"))),
+            logprobs=Raw(written(choice.get("logprobs"), NO_CHANCE)),
             native_finish_reason=Raw(written(choice.get("native_finish_reason"))),
         )
         for read, choice in zip(loose, told, strict=True)
@@ -218,8 +223,10 @@ def _read_leniently(body: bytes) -> tuple[Around, list[_Choice]]:
 
 
 def _piece(choice: _Choice) -> Piece:
-    """Return a choice as one piece; raises one of UNREADABLE."""
+    """Return a choice as one piece; raises JoinError, or one of UNREADABLE."""
     message = {} if choice.message == NULL else _object(choice.message)
+    if bytes(message.get("content", NULL))[:1] not in _CONTENT:
+        raise JoinError("content that is neither text nor a list")
     delta: dict[str, object] = {name: raw for name, raw in message.items() if raw != NULL}
     raw = choice.message
     if "tool_calls" in delta:

@@ -7,7 +7,7 @@ from msgspec import Meta, Raw, Struct
 
 from exo_supervisor.wire.bounds import MAX_CHOICES
 from exo_supervisor.wire.chat.piece import NULL, Delta, OversizedAnswerError, Piece, values
-from exo_supervisor.wire.lenient_json import loads, written
+from exo_supervisor.wire.lenient_json import NO_CHANCE, loads, written
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object, check_utf8
 
 Index = Annotated[int, Meta(ge=0, lt=MAX_CHOICES)]
@@ -167,6 +167,6 @@ def _odd(read: _Choice, told: dict[str, object]) -> Piece:
         Raw(written(delta)),
         read.index or 0,
         read.finish_reason,
-        Raw(written(told.get("logprobs"))),
+        Raw(written(told.get("logprobs"), NO_CHANCE)),
         Raw(written(told.get("native_finish_reason"))),
     )

@@ -9,7 +9,7 @@ from msgspec import Meta, Raw, Struct
 from exo_supervisor.wire.bounds import MAX_CHOICES
 from exo_supervisor.wire.chat.piece import Answer, Delta, Piece, counted
 from exo_supervisor.wire.dialect import Reply
-from exo_supervisor.wire.lenient_json import dumps, loads, members, written
+from exo_supervisor.wire.lenient_json import NO_CHANCE, dumps, loads, members, written
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
 from exo_supervisor.wire.openai.body_reader import BodyReader
 from exo_supervisor.wire.openai.chunk import Around, Index, read_chunk
@@ -47,7 +47,7 @@ def read_texts(body: bytes) -> tuple[Around, list[Piece]]:
 
 def _piece(choice: _Choice) -> Piece:
     delta = Delta(content=choice.text or "")
-    logprobs, index = Raw(written(choice.logprobs)), choice.index or 0
+    logprobs, index = Raw(written(choice.logprobs, NO_CHANCE)), choice.index or 0
     return Piece(delta, Raw(dumps(delta)), index, choice.finish_reason, logprobs)
 
 

@@ -219,11 +219,23 @@ def test_every_event_comes_as_it_came_but_for_the_names() -> None:
 
 def test_numbers_and_unknown_members_are_copied_as_they_were_written() -> None:
     odd = b'event: content_block_delta\ndata: {"type": "content_block_delta", "index":0, '
-    odd += rb'"delta":{"type":"text_delta","text":"\u0061\ud83d"}, "score": 1.50e1}' + b"\n\n"
+    odd += rb'"delta":{"type":"text_delta","text":"\u0061"}, "score": 1.50e1}' + b"\n\n"
     start = sent("content_block_start", index=0, content_block={"type": "text", "text": ""})
     stop = sent("content_block_stop", index=0)
     _, written = read(started() + start + odd + stop + ended(), writer=stream_writer())
     assert odd in written
+
+
+def test_of_an_event_that_is_only_nearly_json_its_json_is_copied() -> None:
+    delta = rb'"delta":{"type":"text_delta","text":"a\ud83d"}'
+    odd = (
+        b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,%b,"x":%b}\n\n'
+    )
+    start = sent("content_block_start", index=0, content_block={"type": "text", "text": ""})
+    stop = sent("content_block_stop", index=0)
+    told = started() + start + odd % (delta, b"[NaN,-Infinity]") + stop + ended()
+    _, written = read(told, writer=stream_writer())
+    assert odd % (delta, b"[null,null]") in written
 
 
 def test_a_pause_stays_one_for_a_client_that_can_let_it_go_on() -> None:

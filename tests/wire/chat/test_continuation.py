@@ -23,7 +23,9 @@ SAID = "The Rhine rises in the Alps and flows through six countries to the sea."
 EMPTY = Raw(b"{}")
 
 
-def transcript(*pieces: object, finish: str | None = None, index: int = 0) -> Transcript:
+def transcript(
+    *pieces: str | list[object] | Delta | None, finish: str | None = None, index: int = 0
+) -> Transcript:
     said = Transcript()
     for piece in pieces:
         delta = piece if isinstance(piece, Delta) else Delta(content=piece)
@@ -137,7 +139,7 @@ def test_a_thought_or_a_call_is_no_continuation() -> None:
 
 
 def test_odd_contents_count_as_nothing() -> None:
-    seam, delta = Splice(SAID), Delta(content=5)
+    seam, delta = Splice(SAID), Delta(content=["a"])
     seam.push(delta, last=False)
     assert (delta.content, seam.broken) == ("", False)
 
