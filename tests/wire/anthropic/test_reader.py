@@ -432,7 +432,8 @@ def test_a_malformed_delta_or_end_is_a_lost_piece(lost: bytes) -> None:
 
 
 def test_malformed_events_that_held_nothing_are_counted() -> None:
-    reading, _ = read(started() + said("a") + b"data: nonsense\n\n" * 3 + ended())
+    nothing = b"data: nonsense\n\ndata: {}\n\ndata: [1]\n\n"
+    reading, _ = read(started() + said("a") + nothing + ended())
     assert (reading.fault, reading.malformed) == (None, 3)
     reading, _ = read(started() + b"data: nonsense\n\n" * (MAX_MALFORMED + 1))
     assert reading.fault is Fault.MALFORMED
