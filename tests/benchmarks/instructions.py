@@ -27,7 +27,8 @@ FIGURES = Path(__file__).with_name("instructions.json")
 GROWTH = 0.03
 WORDS, LONG = 12, 112
 """Tokens of an ordinary answer and of a long one."""
-WARM, REQUESTS = 30, 8
+WARM, REQUESTS = 30, 64
+"""As many as are booked together, so that a batch is in every count: see `host/metrics/sink`."""
 PLAIN = {
     "plain, a provider's JSON": "from-whole",
     "plain, a provider's stream": "from-cloud",
