@@ -38,7 +38,7 @@ class ResponseReader:
     """`feed` it; then `outcome`, `status`, `headers` and `got` say what there is of an answer."""
 
     __slots__ = (
-        "_at", "_head", "_interim", "_overhead", "_parser", "got", "headers", "on_body", "outcome",
+        "_head", "_interim", "_overhead", "_parser", "got", "headers", "on_body", "outcome",
         "status",
     )  # fmt: skip
 
@@ -52,7 +52,7 @@ class ResponseReader:
 
     def reset(self) -> None:
         """Forget the last answer: nothing of it may speak for the next."""
-        self.status = self._interim = self._overhead = self._at = 0
+        self.status = self._interim = self._overhead = 0
         self._head = b""
         self.outcome = _UNDER_WAY
 
@@ -93,7 +93,7 @@ class ResponseReader:
     def on_headers_complete(self) -> None:
         """Take a head in, and pass over an interim one."""
         status, head = self._parser.get_status_code(), self._head
-        begin = head.find(b"HTTP/", self._at)  # empty lines may stand before it
+        begin = head.find(b"HTTP/")  # empty lines may stand before it
         end = head.find(b"\r\n\r\n", begin)
         if end < 0 or end - begin > MAX_HEAD_BYTES:
             # Whatever lines a parser may allow, `Headers` knows those that end in CRLF alone.
@@ -103,7 +103,7 @@ class ResponseReader:
             self.status, self._head = status, b""
             self.headers = Headers(head[begin:end])
         else:
-            self._at = end + 4
+            self._head = head[end + 4 :]
             self._interim += 1
             if status < _CONTINUE or status == _SWITCHING or self._interim > MAX_INTERIM:
                 raise _UnwantedError

@@ -1,6 +1,7 @@
 """An answer reads the same however it is cut, and nothing unasked is ever read as one."""
 
 import asyncio
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -211,6 +212,21 @@ def test_a_head_has_a_bound_however_it_comes() -> None:
         pieces = [endless[i : i + 1000] for i in range(0, len(endless), 1000)]
         with Wired() as wired:
             assert fed(wired, pieces).story[4] == PAYLOAD_HEAD
+
+
+def test_of_an_interim_head_nothing_is_kept_once_it_is_read() -> None:
+    hint = b"HTTP/1.1 103 Early Hints\r\nlink: %b\r\n\r\n" % (b"x" * 50_000)
+    reader = ResponseReader()
+    tracemalloc.start()
+    try:
+        for _ in range(MAX_INTERIM):
+            reader.feed(hint)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2 * len(hint)
+    reader.feed(SHORT)
+    assert (reader.outcome, reader.headers["x-a"]) == (Outcome.WHOLE, "b")
 
 
 def read(*pieces: bytes) -> Outcome:
