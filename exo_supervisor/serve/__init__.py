@@ -3,7 +3,7 @@
     listener -> ingress -> reception -> exchange -> attempt -> upstream
     who asks    by path    its body     asks the    one at a   what is
                                         core        time       sent
-                           response  <- relay    <- answer_reader
+                           response  <- relay    <- wire's reader
 
 `control` answers what is not sent on; `reports` and `usage` say what is told of a request, to the
 core and in its record; `live` has all that are under way, and its ticker makes their timers due.

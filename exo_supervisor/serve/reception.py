@@ -200,8 +200,8 @@ class Reception:
             ingress.gate.leave()
         self._receiving = False
         ingress.gate.bodies.close(self)
+        # It knows us: held on to, both would wait for the garbage collector.
         exchange, self.exchange = self.exchange, None
-        # It knows us: who held on to it would wait for the garbage collector.
         record.status = self.response.status
         record.duration = in_micros(ingress.context.clock() - self.began)
         if exchange is None:

@@ -28,7 +28,7 @@ GROWTH = 0.03
 WORDS, LONG = 12, 112
 """Tokens of an ordinary answer and of a long one."""
 WARM, REQUESTS = 30, 64
-"""As many as are booked together, so that a batch is in every count: see `host/metrics/sink`."""
+"""As many as are booked together, so that a batch is in every count: `request_done.TOGETHER`."""
 PLAIN = {
     "plain, a provider's JSON": "from-whole",
     "plain, a provider's stream": "from-cloud",

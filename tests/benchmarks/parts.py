@@ -42,9 +42,9 @@ PARTS: dict[str, tuple[str, ...]] = {
         "serve/peer.py", "serve/response.py", "serve/token",
     ),
     "ingress": (
-        "serve/browser.py", "serve/encodings.py", "serve/ingress.py", "serve/profiles.py",
-        "serve/reception.py", "serve/request_headers.py", "serve/request_id.py",
-        "serve/target.py",
+        "serve/browser.py", "serve/dispatch_head.py", "serve/encodings.py", "serve/ingress.py",
+        "serve/profiles.py", "serve/reception.py", "serve/request_headers.py",
+        "serve/request_id.py", "serve/target.py",
     ),
     "request read and sent on": (
         "wire/chat/body.py", "wire/chat/defaults.py", "wire/chat/members.py",
