@@ -118,16 +118,23 @@ async def test_what_was_spent_is_known_to_the_next_run(tmp_path: Path) -> None:
         assert cloud.seen == 2
 
 
+LIMITED: Json = {"price": [PRICE], "budget": {"day": 0.001, "month": 0.001}}
+
+
+async def spent_once(cloud: Cloud, state: Path) -> set[str]:
+    """Run the service for one request, and return what its budgets say is spent."""
+    async with in_process(cloud=cloud, state=state, **LIMITED) as world:
+        await world.ready(0)
+        assert (await world.chat(max_tokens=30)).status_code == HTTPStatus.OK
+        return {row["spent"] for row in (await world.look("/supervisor/status"))["budgets"]}
+
+
 async def test_a_torn_ledger_gives_no_budget_back(tmp_path: Path) -> None:
     """The day book knows the sums, and whoever asks is told which file is in none of them."""
-    rows: Json = {"price": [PRICE], "budget": {"day": 0.001, "month": 0.001}}
     async with Cloud(KEY, models=(CLOUD_MODEL,)) as cloud:
-        async with in_process(cloud=cloud, state=tmp_path, **rows) as world:
-            await world.ready(0)
-            assert (await world.chat(max_tokens=30)).status_code == HTTPStatus.OK
-            before = {row["spent"] for row in (await world.look("/supervisor/status"))["budgets"]}
+        before = await spent_once(cloud, tmp_path)
         (tmp_path / "ledger.db").write_bytes(b"no database" * 100)
-        async with in_process(cloud=cloud, state=tmp_path, **rows) as world:
+        async with in_process(cloud=cloud, state=tmp_path, **LIMITED) as world:
             status = await world.ready(0)
             status = await world.look("/supervisor/status")
             assert {row["spent"] for row in status["budgets"]} == before
@@ -140,18 +147,14 @@ async def test_a_torn_ledger_gives_no_budget_back(tmp_path: Path) -> None:
 
 async def test_what_the_day_book_rightly_counts_elsewhere_is_charged_once(tmp_path: Path) -> None:
     """It has a request on the day on which that ends, and an answer that is told twice twice."""
-    rows: Json = {"price": [PRICE], "budget": {"day": 0.001, "month": 0.001}}
     async with Cloud(KEY, models=(CLOUD_MODEL,)) as cloud:
-        async with in_process(cloud=cloud, state=tmp_path, **rows) as world:
-            await world.ready(0)
-            assert (await world.chat(max_tokens=30)).status_code == HTTPStatus.OK
-            before = {row["spent"] for row in (await world.look("/supervisor/status"))["budgets"]}
+        before = await spent_once(cloud, tmp_path)
         file = tmp_path / "day_book.json"
         kept = json.loads(file.read_bytes())
         kept["paid"][0]["day"] *= 3
         kept["paid"][0]["month"] *= 3
         file.write_text(json.dumps(kept))
-        async with in_process(cloud=cloud, state=tmp_path, **rows) as world:
+        async with in_process(cloud=cloud, state=tmp_path, **LIMITED) as world:
             await world.ready(0)
             status = await world.look("/supervisor/status")
             assert {row["spent"] for row in status["budgets"]} == before
