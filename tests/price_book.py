@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+from genai_prices.types import ConditionalPrice, TimeOfDateConstraint
 from msgspec import structs
 
 from exo_supervisor.core.books.book import Book, Dated, Match, Priced, Seller
@@ -64,23 +65,27 @@ def at(price: Any, start: int) -> Decimal:  # noqa: ANN401 -- as above
 
 
 def dated(model: Any) -> Iterator[Dated]:  # noqa: ANN401 -- as above
-    """Yield a model's prices with their days; of those of one day the dearest."""
-    prices = model.prices
-    rows: list[tuple[str, Any]] = [("", prices)]
-    if isinstance(prices, list):
-        rows = [
-            (str(getattr(each.constraint, "start_date", "") or ""), each.prices)
-            for each in cast("list[Any]", prices)
-        ]
-    by_day: dict[str, Price] = {}
-    for day, told in rows:
-        price = price_of(told)
-        if price is not None:
-            had = by_day.get(day)
-            dearer = had is None or price.most(1, 1) > had.most(1, 1)
-            by_day[day] = price if had is None or dearer else had
-    for day, price in sorted(by_day.items()):
-        yield Dated(price, day)
+    """Yield a model's prices with the days they begin on, each that of its dearest hour."""
+    told = model.prices
+    rows = cast("list[Any]", told) if isinstance(told, list) else [ConditionalPrice(prices=told)]
+    for day in sorted({start_of(row) for row in rows}):
+        known = [price for row in holding(rows, day) if (price := price_of(row.prices))]
+        if known:
+            yield Dated(max(known, key=lambda price: price.most(1, 1)), day)
+
+
+def start_of(row: Any) -> str:  # noqa: ANN401 -- as above
+    """Return the day a price begins on; "": it holds always, or at its hours of any day."""
+    return str(getattr(row.constraint, "start_date", ""))
+
+
+def holding(rows: list[Any], day: str) -> Iterator[Any]:
+    """Yield what holds at some hour of a day: the last that fits goes before those above it."""
+    for row in reversed(rows):
+        if start_of(row) <= day:
+            yield row
+            if not isinstance(row.constraint, TimeOfDateConstraint):
+                return
 
 
 def matches(clause: Any) -> Iterator[Match]:  # noqa: ANN401 -- as above
