@@ -1,7 +1,7 @@
 """What was booked: sums for whoever may look, single attempts for who may give orders."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date
 from time import time
@@ -26,8 +26,10 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
 class LedgerRoute:
     """Answers what lies at `LEDGER`, and `attempts` below it."""
 
-    def __init__(self, ledger: Books | None, authority: Authority) -> None:
-        self._ledger, self._authority = ledger, authority
+    def __init__(
+        self, ledger: Books | None, authority: Authority, wall: Callable[[], float] = time
+    ) -> None:
+        self._ledger, self._authority, self._wall = ledger, authority, wall
 
     async def look(self, request: web.BaseRequest, rest: str) -> web.Response:
         """Add up, or list. Raises BadRequestError."""
@@ -39,8 +41,8 @@ class LedgerRoute:
         if self._ledger is None:
             text = "this service keeps no ledger, for it has no state directory: set HOME"
             raise BadRequestError(Refusal(503, "no_ledger", text))
-        asked = request.query
-        since, until = _day(asked, "since"), _day(asked, "until")
+        asked, today = request.query, int(self._wall()) // _DAY
+        since, until = _day(asked, "since", today), _day(asked, "until", today)
         try:
             if rest:
                 self._authority.check(request, "ledger reconcile")
@@ -79,12 +81,11 @@ def _currency(said: str) -> str:
     return said
 
 
-def _day(asked: Mapping[str, str], name: str) -> int | None:
+def _day(asked: Mapping[str, str], name: str, today: int) -> int | None:
     """Read a day as 1970 counts them, by UTC."""
     said = asked.get(name)
     if said is None:
         return None
-    today = int(time()) // _DAY
     if said in ("today", "yesterday"):
         return today - (said == "yesterday")
     if (ago := _AGO.match(said)) is not None:

@@ -1,6 +1,5 @@
 """Sums for whoever looks, single attempts for who gives orders, and each wrong way to ask."""
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ from exo_supervisor.views.booked import (
 )
 from tests.serve.control.asked import House, Said, about_it
 
-TODAY = int(time.time()) // 86_400
+TODAY = 20_700
 BY = "by is one of day, model, client, target"
 DAY = "since is a day of UTC: today, yesterday, 30d (ago), or as 2026-01-31"
 
@@ -51,7 +50,7 @@ class Kept(Struct):
 
 
 def house(ledger: Books | None) -> House:
-    route = LedgerRoute(ledger, Authority()).look
+    route = LedgerRoute(ledger, Authority(), lambda: 86_400.0 * TODAY + 5).look
     return House(about=about_it(ledger=ledger), below={LEDGER: route})
 
 
