@@ -1,7 +1,6 @@
 """Whether values that are each right also fit together."""
 
 from datetime import date
-from difflib import get_close_matches
 from typing import cast
 
 from exo_supervisor.config.builder import Builder
@@ -10,6 +9,7 @@ from exo_supervisor.config.literal import shown
 from exo_supervisor.config.money_checks import check_money
 from exo_supervisor.config.network_checks import is_public
 from exo_supervisor.config.row_checks import check_names, check_rows
+from exo_supervisor.config.similar import similar
 
 _SERVING = ("exo", "cloud", "any_of", "fallback")
 """Keys of which a row needs one."""
@@ -110,6 +110,7 @@ def _cloud(builder: Builder, key: str, index: int, entry: str) -> None:
         hint = 'for example "openrouter/meta-llama/llama-3.2-3b-instruct"'
     else:
         message = f"model.cloud[{index}] begins with no provider's name, got {shown(entry)}"
-        near = get_close_matches(provider, builder.provider_names, n=1)
-        hint = f"similar name: `{near[0]}`" if near else "add the [[provider]] of that name"
+        hint = similar(
+            provider, builder.provider_names, "name", "add the [[provider]] of that name"
+        )
     builder.refuse(builder.places[key](index), f"{key}[{index}]", "bad_value", message, hint)

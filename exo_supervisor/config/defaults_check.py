@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Annotated, Literal, cast
 
@@ -10,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from exo_supervisor.config.literal import shown
+from exo_supervisor.config.similar import nearest
 from exo_supervisor.config.unfit import Unfit
 
 _EXAMPLE = "for example { max_tokens = 1024 }"
@@ -57,9 +57,9 @@ def take_defaults(key: str, value: object) -> dict[str, object] | Unfit:
         kind, wanted = _KNOWN.get(name, (object, ""))
         if not _converts(each, kind):
             return Unfit("bad_value", f"{key}.{name} wants {wanted}, got {shown(each)}", _EXAMPLE)
-        if name not in _KNOWN and (near := get_close_matches(name[:64], _KNOWN, 1, _NEAR)):
+        if name not in _KNOWN and (near := nearest(name[:64], _KNOWN, _NEAR)):
             message = f"{key} holds `{name}`, which is no field that is known"
-            return Unfit("unknown_key", message, f"similar field: `{near[0]}`")
+            return Unfit("unknown_key", message, f"similar field: `{near}`")
     return fields
 
 

@@ -1,11 +1,11 @@
 """Keys whose value is a small table of numbers: a client's rates, and budgets."""
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import cast
 
 from exo_supervisor.config.literal import shown
 from exo_supervisor.config.number import too_small
+from exo_supervisor.config.similar import similar
 from exo_supervisor.config.unfit import Unfit
 from exo_supervisor.core.books.amount import MOST, amount_of
 
@@ -45,8 +45,7 @@ def _take(
         return Unfit("wrong_type", f"{key} wants a table of {what}, got {shown(value)}", example)
     for name, each in cast("dict[str, object]", value).items():
         if name not in defaults:
-            near = get_close_matches(name[:64], defaults, n=1)
-            hint = f"similar key: `{near[0]}`" if near else example
+            hint = similar(name[:64], defaults, "key", example)
             return Unfit("unknown_key", f"{key} has no `{shown(name)[1:-1]}`", hint)
         if not fits(each):
             return Unfit("bad_value", f"{key}.{name} wants {wants}, got {shown(each)}", example)

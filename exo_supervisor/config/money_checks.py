@@ -1,12 +1,12 @@
 """Whether what is said of money names what there is, and leaves no gap."""
 
 from datetime import date
-from difflib import get_close_matches
 from typing import cast
 
 from exo_supervisor.config.builder import Builder
 from exo_supervisor.config.literal import shown
 from exo_supervisor.config.shipped_prices import CURRENCY, FILE, read_book
+from exo_supervisor.config.similar import similar
 from exo_supervisor.core.books.book import NO_BOOK, Prices
 
 _ALWAYS = date.min
@@ -69,7 +69,6 @@ def _check_reference(builder: Builder, today: date) -> None:
 
 def _refuse_provider(builder: Builder, label: str, provider: str) -> None:
     message = f"price.provider names no [[provider]], got {shown(provider)}"
-    near = get_close_matches(provider, builder.provider_names, n=1)
-    hint = f"similar name: `{near[0]}`" if near else "add the [[provider]] of that name"
+    hint = similar(provider, builder.provider_names, "name", "add the [[provider]] of that name")
     place = builder.places[f"{label}.provider"](None)
     builder.refuse(place, f"{label}.provider", "bad_value", message, hint)

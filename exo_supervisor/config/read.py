@@ -17,7 +17,8 @@ from exo_supervisor.config.literal import printable
 from exo_supervisor.config.number import number_of
 from exo_supervisor.config.presets import preset_of
 from exo_supervisor.config.schema import Config
-from exo_supervisor.config.tables import KEYS, LISTED, SINGLE, VARIABLES, heading, similar
+from exo_supervisor.config.similar import similar
+from exo_supervisor.config.tables import KEYS, LISTED, SINGLE, VARIABLES, heading
 
 _PREFIX = "EXO_SUPERVISOR_"
 _LONGEST = 16_384  # characters of one variable that are read as TOML
@@ -87,7 +88,7 @@ def _read_document(builder: Builder, document: Document) -> None:
 
 def _refuse_name(builder: Builder, document: Document, name: str, value: object) -> None:
     if isinstance(value, dict | list):
-        hint = similar(name, KEYS, "table")
+        hint = similar(name[:64], KEYS, "table")
         message = f"unknown table `{_short(name)}`"
     else:
         hint = _home(name) or "every key stands below the [table] it belongs to"
@@ -135,7 +136,7 @@ def _read_table(
         if key in KEYS[name]:
             builder.put(label, key, value, _in(document, here))
             continue
-        hint = _above(name, key, value) or similar(key, KEYS[name]) or _home(key)
+        hint = _above(name, key, value) or similar(key[:64], KEYS[name], "key") or _home(key)
         if name == "provider" and any(word in key.lower() for word in ("key", "token", "secret")):
             hint = "a key stays out of this file: name its variable in `key_env`"
         message = f"unknown key `{_short(key)}` in {heading(name)}"
@@ -172,7 +173,7 @@ def _read_variable(builder: Builder, name: str, raw: str) -> None:
     place = Position(printable(name))
     if name not in VARIABLES:
         table = name.removeprefix(_PREFIX).partition("__")[0].lower()
-        hint = similar(name, VARIABLES, "variable")
+        hint = similar(name[:64], VARIABLES, "variable")
         if table in LISTED:
             hint = f"[[{table}]] stands in the file only"
         builder.refuse(place, "", "unknown_key", "names no key that can be set here", hint)

@@ -1,10 +1,10 @@
 """Whether each name stands for one row, and rows lead to rows that are there, and to no circle."""
 
-from difflib import get_close_matches
 from typing import cast
 
 from exo_supervisor.config.builder import Builder
 from exo_supervisor.config.literal import shown
+from exo_supervisor.config.similar import similar
 
 _LEADS = ("any_of", "fallback")
 """Keys that name other rows."""
@@ -58,8 +58,7 @@ def _refuse_unknown(
 ) -> None:
     key = dotted.rpartition(".")[2]
     message = f"model.{key}[{index}] names no [[model]], got {shown(name)}"
-    near = get_close_matches(name, rows, n=1)
-    hint = f"similar name: `{near[0]}`" if near else "add the [[model]] of that name"
+    hint = similar(name, rows, "name", "add the [[model]] of that name")
     builder.refuse(builder.places[dotted](index), f"{dotted}[{index}]", "bad_value", message, hint)
 
 

@@ -4,7 +4,6 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Literal, cast, get_args, get_origin
 from urllib.parse import urlsplit
@@ -25,6 +24,7 @@ from exo_supervisor.config.network_checks import (
 )
 from exo_supervisor.config.not_yet import refusal
 from exo_supervisor.config.number import too_small
+from exo_supervisor.config.similar import nearest
 from exo_supervisor.config.tables import unwrap, wants
 from exo_supervisor.config.tariff import take_tariff
 from exo_supervisor.config.time_zone import zone_problem
@@ -179,8 +179,8 @@ def _example(kind: object, brackets: str = "") -> str:
 def _near(plain: object, value: object) -> str:
     """Name the choice that comes nearest, where there is a choice of words."""
     words = [word for word in get_args(plain) if isinstance(word, str) and word]
-    found = get_close_matches(value[:64], words, n=1) if isinstance(value, str) else []
-    return f'similar: "{found[0]}"' if found else ""
+    near = nearest(value[:64], words) if isinstance(value, str) else ""
+    return f'similar: "{near}"' if near else ""
 
 
 def _text_problem(key: str, value: str) -> Problem | None:

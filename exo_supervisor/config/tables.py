@@ -1,7 +1,6 @@
 """The names that a configuration may use, taken from the structs themselves."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import MappingProxyType, UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin
 
@@ -41,12 +40,6 @@ VARIABLES: Mapping[str, tuple[str, str]] = MappingProxyType(
 def heading(table: str) -> str:
     """Promise the table's name as the file writes it."""
     return f"[[{table}]]" if table in LISTED else f"[{table}]"
-
-
-def similar(name: str, known: Mapping[str, object], what: str = "key") -> str:
-    """Promise a hint that names the nearest known name, or an empty string."""
-    found = get_close_matches(name[:64], known, n=1)
-    return f"similar {what}: `{found[0]}`" if found else ""
 
 
 def unwrap(kind: object) -> tuple[object, Meta | None]:

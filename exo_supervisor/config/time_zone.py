@@ -5,9 +5,9 @@ build configuration along.
 """
 
 from datetime import UTC, tzinfo
-from difflib import get_close_matches
 
 from exo_supervisor.config.network_checks import Problem
+from exo_supervisor.config.similar import nearest
 
 
 def zone_of(name: str) -> tzinfo:
@@ -33,7 +33,7 @@ def zone_problem(name: str) -> Problem | None:
         if not known:
             hint = 'install the package tzdata, or use "UTC"'
             return f"names {name[:64]!r}, and this machine has no time zones but UTC", hint
-        near = get_close_matches(name[:64], known, n=1)
-        hint = f'similar: "{near[0]}"' if near else 'for example "Europe/Berlin"'
+        near = nearest(name[:64], known)
+        hint = f'similar: "{near}"' if near else 'for example "Europe/Berlin"'
         return f"names no time zone, got {name[:64]!r}", hint
     return None
