@@ -60,6 +60,13 @@ class Builder:
     def refuse(self, place: Position, key: str, kind: Kind, message: str, hint: str = "") -> None:
         self.faults.append(place.fault(key, kind, message, hint))
 
+    def refuse_value(
+        self, dotted: str, message: str, hint: str = "", index: int | None = None
+    ) -> None:
+        """Refuse the value that was put at a dotted key, or one element of it."""
+        element = "" if index is None else f"[{index}]"
+        self.refuse(self.places[dotted](index), dotted + element, "bad_value", message, hint)
+
     def get(self, label: str, key: str) -> object:
         """Promise the value put last, else the default; None where there is neither."""
         info, given = KEYS[label.partition("[")[0]][key], self.values[label]

@@ -20,17 +20,12 @@ def check_clients(builder: Builder) -> None:
                     message = (
                         f"client.{key} stands in `{DEFAULT}`, which is whoever no other row fits"
                     )
-                    _refuse(builder, label, key, message, "leave it out, or name the row otherwise")
+                    hint = "leave it out, or name the row otherwise"
+                    builder.refuse_value(f"{label}.{key}", message, hint)
         if builder.get(label, "route") == "cloud" and (
             at_home or builder.get(label, "privacy") == "local_only"
         ):
             whose = "routing" if at_home else "client"
             message = f'client.route is "cloud", and {whose}.privacy "local_only"'
-            _refuse(
-                builder, label, "route", message, "nothing could serve it: take one of them out"
-            )
-
-
-def _refuse(builder: Builder, label: str, key: str, message: str, hint: str) -> None:
-    dotted = f"{label}.{key}"
-    builder.refuse(builder.places[dotted](None), dotted, "bad_value", message, hint)
+            hint = "nothing could serve it: take one of them out"
+            builder.refuse_value(f"{label}.route", message, hint)

@@ -35,12 +35,11 @@ def _rests(builder: Builder) -> None:
     rest_max = cast("float", builder.get("breaker", "rest_max"))
     if rest <= rest_max:
         return
-    if at := builder.places.get("breaker.rest_max"):
+    if "breaker.rest_max" in builder.places:
         key, message = "breaker.rest_max", f"wants at least breaker.rest ({rest}), got {rest_max}"
     else:
-        at = builder.places["breaker.rest"]
         key, message = "breaker.rest", f"wants at most breaker.rest_max ({rest_max}), got {rest}"
-    builder.refuse(at(None), key, "bad_value", f"{key} {message}")
+    builder.refuse_value(key, f"{key} {message}")
 
 
 def _watts(builder: Builder) -> None:
@@ -49,8 +48,7 @@ def _watts(builder: Builder) -> None:
     if 0 < watts < idle:
         key = "power.idle_watts"
         message = f"{key} wants at most power.watts ({watts:g}), got {idle:g}"
-        hint = "it is the part of power.watts that a node draws anyway"
-        builder.refuse(builder.places[key](None), key, "bad_value", message, hint)
+        builder.refuse_value(key, message, "it is the part of power.watts that a node draws anyway")
 
 
 def _advertise(builder: Builder) -> None:
@@ -60,27 +58,26 @@ def _advertise(builder: Builder) -> None:
     refused = any(fault.key == "server.tcp" for fault in builder.faults)
     if not refused:
         message = f"{key} has nothing to announce: server.tcp opens no listener"
-        hint = 'set server.tcp, for example to "127.0.0.1:11435"'
-        builder.refuse(builder.places[key](None), key, "bad_value", message, hint)
+        builder.refuse_value(key, message, 'set server.tcp, for example to "127.0.0.1:11435"')
 
 
 def _local(builder: Builder, label: str) -> None:
     """Refuse a provider of the house whose way leads out of it; a name is asked for later."""
     if not builder.get(label, "local"):
         return
-    key, at = f"{label}.local", builder.places[f"{label}.local"](None)
+    key = f"{label}.local"
     if builder.get(label, "proxy"):
         message = "provider.local is of the house, and provider.proxy leads out of it"
-        builder.refuse(at, key, "bad_value", message, "remove one of them")
+        builder.refuse_value(key, message, "remove one of them")
     if any(cast("dict[str, float]", builder.get(label, "budget") or {}).values()):
         message = "provider.local is of the house, which nobody pays: it has no provider.budget"
-        builder.refuse(at, key, "bad_value", message, "remove one of them")
+        builder.refuse_value(key, message, "remove one of them")
     url = str(builder.get(label, "base_url") or "")
     ranges = cast("tuple[str, ...]", builder.get("discovery", "ranges"))
     if is_public(url, ranges):
         message = "provider.local is of the house, and its base_url is a public address"
         hint = "if it stands in yours, add its network to discovery.ranges"
-        builder.refuse(at, key, "bad_value", message, hint)
+        builder.refuse_value(key, message, hint)
 
 
 def _targets(builder: Builder, label: str) -> None:
@@ -94,9 +91,7 @@ def _targets(builder: Builder, label: str) -> None:
         if given.get(key) and not given.get("exo") and "exo" not in refused:
             message = f"model.{key} places a model on Exo, and this [[model]] names no `exo`"
             hint = 'for example exo = "mlx-community/Llama-3.2-3B-Instruct-4bit"'
-            builder.refuse(
-                builder.places[f"{label}.{key}"](None), f"{label}.{key}", "bad_value", message, hint
-            )
+            builder.refuse_value(f"{label}.{key}", message, hint)
     for index, entry in enumerate(cast("tuple[str, ...]", given.get("cloud", ()))):
         _cloud(builder, f"{label}.cloud", index, entry)
 
@@ -113,4 +108,4 @@ def _cloud(builder: Builder, key: str, index: int, entry: str) -> None:
         hint = similar(
             provider, builder.provider_names, "name", "add the [[provider]] of that name"
         )
-    builder.refuse(builder.places[key](index), f"{key}[{index}]", "bad_value", message, hint)
+    builder.refuse_value(key, message, hint, index)

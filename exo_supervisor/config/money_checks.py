@@ -64,11 +64,10 @@ def _check_reference(builder: Builder, today: date) -> None:
         key = "ledger.reference"
         message = f"{key} names no PROVIDER/MODEL whose price is known, got {shown(named)}"
         hint = 'add a [[price]] for it, or name another, for example "openai/gpt-4o"'
-        builder.refuse(builder.places[key](None), key, "bad_value", message, hint)
+        builder.refuse_value(key, message, hint)
 
 
 def _refuse_provider(builder: Builder, label: str, provider: str) -> None:
     message = f"price.provider names no [[provider]], got {shown(provider)}"
     hint = similar(provider, builder.provider_names, "name", "add the [[provider]] of that name")
-    place = builder.places[f"{label}.provider"](None)
-    builder.refuse(place, f"{label}.provider", "bad_value", message, hint)
+    builder.refuse_value(f"{label}.provider", message, hint)

@@ -59,7 +59,7 @@ def _refuse_unknown(
     key = dotted.rpartition(".")[2]
     message = f"model.{key}[{index}] names no [[model]], got {shown(name)}"
     hint = similar(name, rows, "name", "add the [[model]] of that name")
-    builder.refuse(builder.places[dotted](index), f"{dotted}[{index}]", "bad_value", message, hint)
+    builder.refuse_value(dotted, message, hint, index)
 
 
 def _check_circles(builder: Builder, rows: dict[str, str]) -> None:
@@ -106,13 +106,10 @@ def _refuse_circle(builder: Builder, dotted: str, index: int, names: list[str]) 
     circle = " -> ".join((*shown, names[0]))
     key = dotted.rpartition(".")[2]
     message = f"model.{key}[{index}] leads back to its own row: {circle}"
-    place = builder.places[dotted](index)
-    builder.refuse(place, f"{dotted}[{index}]", "bad_value", message, "take one of them out")
+    builder.refuse_value(dotted, message, "take one of them out", index)
 
 
 def _refuse_length(builder: Builder, dotted: str, index: int) -> None:
     key = dotted.rpartition(".")[2]
     message = f"model.{key}[{index}] leads on over more than {MOST_ROWS} rows, one after the other"
-    place = builder.places[dotted](index)
-    hint = "list the rows in one fallback instead"
-    builder.refuse(place, f"{dotted}[{index}]", "bad_value", message, hint)
+    builder.refuse_value(dotted, message, "list the rows in one fallback instead", index)
