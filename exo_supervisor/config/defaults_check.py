@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal, cast
 
-import msgspec
 from msgspec import Meta
 
 from exo_supervisor.config.literal import shown
 from exo_supervisor.config.similar import nearest
+from exo_supervisor.config.tables import converts
 from exo_supervisor.config.unfit import Unfit
 
 _EXAMPLE = "for example { max_tokens = 1024 }"
@@ -55,20 +55,12 @@ def take_defaults(key: str, value: object) -> dict[str, object] | Unfit:
         if not _is_json(each):
             return Unfit("bad_value", f"{key}.{name} is no value that JSON has", _EXAMPLE)
         kind, wanted = _KNOWN.get(name, (object, ""))
-        if not _converts(each, kind):
+        if not converts(each, kind):
             return Unfit("bad_value", f"{key}.{name} wants {wanted}, got {shown(each)}", _EXAMPLE)
         if name not in _KNOWN and (near := nearest(name[:64], _KNOWN, _NEAR)):
             message = f"{key} holds `{name}`, which is no field that is known"
             return Unfit("unknown_key", message, f"similar field: `{near}`")
     return fields
-
-
-def _converts(value: object, kind: object) -> bool:
-    try:
-        msgspec.convert(value, type=kind, strict=True)
-    except msgspec.ValidationError:
-        return False
-    return True
 
 
 def _is_json(value: object) -> bool:

@@ -25,7 +25,7 @@ from exo_supervisor.config.network_checks import (
 from exo_supervisor.config.not_yet import refusal
 from exo_supervisor.config.number import too_small
 from exo_supervisor.config.similar import nearest
-from exo_supervisor.config.tables import unwrap, wants
+from exo_supervisor.config.tables import converts, unwrap, wants
 from exo_supervisor.config.tariff import take_tariff
 from exo_supervisor.config.time_zone import zone_problem
 from exo_supervisor.config.unfit import Unfit
@@ -130,7 +130,7 @@ def _take_one(key: str, kind: object, value: object, index: int | None = None) -
     if type(value) is not simple and not (simple is float and type(value) is int):
         message = f"{where} wants {wants(kind)}{_got(key, value)}"
         return Unfit("wrong_type", message, _example(kind), index)
-    if not _converts(value, kind):
+    if not converts(value, kind):
         message = f"{where} wants {wants(kind)}{_limit(meta, value)}{_got(key, value)}"
         return Unfit("bad_value", message, _example(kind) or _near(plain, value), index)
     if tiny := too_small(where, value, index):
@@ -145,14 +145,6 @@ def _take_one(key: str, kind: object, value: object, index: int | None = None) -
 
 def _decimals(value: object) -> int:
     return -cast("int", Decimal(str(value)).as_tuple().exponent)
-
-
-def _converts(value: object, kind: object) -> bool:
-    try:
-        msgspec.convert(value, type=kind, strict=True)
-    except (msgspec.ValidationError, OverflowError):
-        return False
-    return True
 
 
 def _limit(meta: msgspec.Meta | None, value: object) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType, UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin
 
+import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import FieldInfo, fields
 
@@ -50,6 +51,15 @@ def unwrap(kind: object) -> tuple[object, Meta | None]:
         plain, *notes = get_args(kind)
         return plain, next((note for note in notes if isinstance(note, Meta)), None)
     return kind, None
+
+
+def converts(value: object, kind: object) -> bool:
+    """Tell whether a value is of a kind as it stands, within its limits."""
+    try:
+        msgspec.convert(value, type=kind, strict=True)
+    except (msgspec.ValidationError, OverflowError):
+        return False
+    return True
 
 
 def wants(kind: object) -> str:
