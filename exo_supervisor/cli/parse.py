@@ -1,6 +1,6 @@
 """From the words of a command line to `Arguments`, or to a usage error that names the nearest."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from exo_supervisor.cli.errors import VerbError, misuse
@@ -10,6 +10,8 @@ _SHORT = {flag.short: flag for flag in FLAGS.values() if flag.short}
 _VERSION = ("--version", "-V")
 _HOTTEST = 2
 _DIGITS = 10
+_FIELDS = {"max-tokens": "max_tokens", "for": "lasting"}
+"""Flags whose fields have other names."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 NAN, INF = float("nan"), float("inf")
 
@@ -70,45 +72,10 @@ def parse(argv: Sequence[str]) -> Arguments:
     verb = words[0] if words else ""
     if verb and not helped:
         _fits(verb, words[1:], [*switches, *values])
-    return Arguments(
-        verb=verb if verb in VERBS else "",
-        words=tuple(words[1:]),
-        config=values.get("config"),
-        socket=values.get("socket"),
-        json="json" in switches,
-        help=helped,
-        strict="strict" in switches,
-        all="all" in switches,
-        forget="forget" in switches,
-        keep="keep" in switches,
-        debug="debug" in switches,
-        yes="yes" in switches,
-        write="write" in switches,
-        undo="undo" in switches,
-        run="run" in switches,
-        model=values.get("model"),
-        system=values.get("system"),
-        max_tokens=_whole("max-tokens", values, "500"),
-        temperature=_temperature(values.get("temperature")),
-        privacy=values.get("privacy"),
-        route=values.get("route"),
-        deadline=_seconds("deadline", values),
-        wait=_seconds("wait", values),
-        every=_seconds("every", values),
-        days=_whole("days", values, "90"),
-        lasting=_lasting(values.get("for")),
-        next=_whole("next", values, "20"),
-        client=values.get("client"),
-        open="open" in switches,
-        by=values.get("by"),
-        since=values.get("since"),
-        until=values.get("until"),
-        currency=values.get("currency"),
-        target=values.get("target"),
-        csv="csv" in switches,
-        last="last" in switches,
-        shift="shift" in switches,
-    )
+    told = Arguments(verb if verb in VERBS else "", tuple(words[1:]), help=helped)
+    numbers = {flag: _read(flag, values[flag]) for flag in _NUMBERS if flag in values}
+    said = {**dict.fromkeys(switches, True), **values, **numbers}
+    return told._replace(**{_FIELDS.get(name, name): value for name, value in said.items()})
 
 
 def _split(argv: Sequence[str]) -> tuple[set[str], dict[str, str], list[str]]:
@@ -128,11 +95,12 @@ def _split(argv: Sequence[str]) -> tuple[set[str], dict[str, str], list[str]]:
                 words.append("version")
                 continue
             flag = _flag(name)
-            if not flag.value:
-                _no_value(flag, equals)
-                switches.add(flag.name)
-            else:
+            if flag.value:
                 values[flag.name] = _value(flag, value if equals else None, rest)
+            elif equals:
+                raise misuse(f"--{flag.name} takes no value", f"--{flag.name}")
+            else:
+                switches.add(flag.name)
     return switches, values, words
 
 
@@ -155,11 +123,6 @@ def _flag(name: str) -> Flag:
     return flag
 
 
-def _no_value(flag: Flag, equals: str) -> None:
-    if equals:
-        raise misuse(f"--{flag.name} takes no value", f"--{flag.name}")
-
-
 def _value(flag: Flag, given: str | None, rest: Iterator[str]) -> str:
     value = next(rest, None) if given is None else given
     if not value or (given is None and value.startswith("--")):
@@ -172,31 +135,42 @@ def _value(flag: Flag, given: str | None, rest: Iterator[str]) -> str:
     return value
 
 
-def _seconds(flag: str, values: Mapping[str, str]) -> float | None:
-    text = values.get(flag)
-    if text is None:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = NAN
-    if not 0 < seconds < INF:
-        raise misuse(f"--{flag} wants seconds above 0, got `{text}`", f"--{flag} 60")
-    return seconds
-
-
-def _lasting(text: str | None) -> float | None:
-    """Read a time such as `90s`, `10m` or `2h`; a number alone is seconds."""
-    if text is None:
-        return None
-    number, unit = (text[:-1], text[-1]) if text[-1:] in _SECONDS else (text, "s")
-    try:
-        found = float(number) * _SECONDS[unit] if number.isascii() else NAN
-    except ValueError:
-        found = NAN
-    if not 0 < found < INF:
-        raise misuse(f"--for wants a time as 90s, 10m or 2h, got `{text}`", "--for 10m")
+def _read(flag: str, text: str) -> float:
+    read, wanted, example = _NUMBERS[flag]
+    found = read(text)
+    if found is None:
+        raise misuse(f"--{flag} wants {wanted}, got `{text}`", f"--{flag} {example}")
     return found
+
+
+def _seconds(text: str) -> float | None:
+    seconds = _number(text)
+    return seconds if 0 < seconds < INF else None
+
+
+def _lasting(text: str) -> float | None:
+    """Read a time such as `90s`, `10m` or `2h`; a number alone is seconds."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _SECONDS else (text, "s")
+    seconds = _number(number) * _SECONDS[unit] if number.isascii() else NAN
+    return seconds if 0 < seconds < INF else None
+
+
+def _whole(text: str) -> int | None:
+    fits = text.isascii() and text.isdigit() and int(text[:10]) > 0 and len(text) < _DIGITS
+    return int(text) if fits else None
+
+
+def _temperature(text: str) -> float | None:
+    found = _number(text)
+    return found if 0 <= found <= _HOTTEST else None
+
+
+def _number(text: str) -> float:
+    """Read a number, as one that is none where the text is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return NAN
 
 
 def _fits(name: str, words: Sequence[str], flags: Sequence[str]) -> None:
@@ -205,7 +179,7 @@ def _fits(name: str, words: Sequence[str], flags: Sequence[str]) -> None:
         raise _unknown(name)
     hint = f"{PROGRAM} {name} --help"
     if len(words) > verb.most:
-        raise _too_many(name, words[verb.most], hint)
+        raise misuse(f"{name} does not take the word `{words[verb.most]}`", hint)
     for flag in flags:
         if flag not in verb.flags and flag not in EVERYWHERE:
             raise misuse(f"{name} has no flag --{flag}", hint)
@@ -224,27 +198,12 @@ def _unknown(name: str) -> VerbError:
     return misuse(f"unknown verb `{name}`{similar(name, list(VERBS))}", f"{PROGRAM} --help")
 
 
-def _whole(flag: str, values: Mapping[str, str], example: str) -> int | None:
-    text = values.get(flag)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and int(text[:10]) > 0 and len(text) < _DIGITS):
-        raise misuse(f"--{flag} wants a number above 0, got `{text}`", f"--{flag} {example}")
-    return int(text)
-
-
-def _temperature(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        found = float(text)
-    except ValueError:
-        found = NAN
-    if not 0 <= found <= _HOTTEST:
-        wanted = f"--temperature wants a number from 0 to {_HOTTEST}"
-        raise misuse(f"{wanted}, got `{text}`", "--temperature 0.7")
-    return found
-
-
-def _too_many(name: str, word: str, hint: str) -> VerbError:
-    return misuse(f"{name} does not take the word `{word}`", hint)
+_NUMBERS: Mapping[str, tuple[Callable[[str], float | None], str, str]] = {
+    "max-tokens": (_whole, "a number above 0", "500"),
+    "temperature": (_temperature, f"a number from 0 to {_HOTTEST}", "0.7"),
+    **dict.fromkeys(("deadline", "wait", "every"), (_seconds, "seconds above 0", "60")),
+    "days": (_whole, "a number above 0", "90"),
+    "for": (_lasting, "a time as 90s, 10m or 2h", "10m"),
+    "next": (_whole, "a number above 0", "20"),
+}
+"""Flags whose values are numbers: what reads one, what it wants, and an example."""
