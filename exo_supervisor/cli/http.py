@@ -5,11 +5,13 @@ from contextlib import contextmanager
 
 from exo_supervisor.cli import locate
 from exo_supervisor.cli.errors import UNREACHABLE, VerbError
+from exo_supervisor.cli.json_view import parse_object
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.term import cell
+from exo_supervisor.cli.term import cell, raw
 from exo_supervisor.client import http
 from exo_supervisor.client.errors import CutError, NoAnswerError, RefusedError
 from exo_supervisor.client.http import Answer
+from exo_supervisor.client.json_object import Fields
 
 ANSWER_TIMEOUT = 5.0
 _NEXT = {
@@ -63,6 +65,25 @@ def fetch(arguments: Arguments, path: str, method: str = "GET") -> bytes:
     """Ask for a whole body; raises as `asked` does."""
     with asked(arguments, method, path) as answer:
         return answer.whole()
+
+
+def told(arguments: Arguments, path: str, method: str = "GET") -> Fields | None:
+    """Ask for a JSON object to be put into words; None: `--json` wanted it, and it is printed.
+
+    Raises as `asked` does.
+    """
+    body = fetch(arguments, path, method)
+    if not arguments.json:
+        return parse_object(body)
+    raw(body)
+    return None
+
+
+def in_path(name: str, safe: str = "") -> str:
+    """Write a name as a part of a path; a shell word that is no UTF-8 goes as its bytes."""
+    from urllib.parse import quote
+
+    return quote(name.encode("utf-8", "surrogateescape"), safe=safe)
 
 
 def _refused(arguments: Arguments, error: RefusedError) -> VerbError:

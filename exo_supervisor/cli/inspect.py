@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from exo_supervisor.cli import tables
 from exo_supervisor.cli.errors import UNREACHABLE, VerbError, misuse
-from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.http import fetch, in_path, told
 from exo_supervisor.cli.json_view import parse_object, word
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.term import clean, note, raw, say
+from exo_supervisor.cli.term import clean, note, say
 from exo_supervisor.client.json_object import Fields, fields
 
 POLL = 0.1
@@ -97,25 +97,18 @@ def breaker(arguments: Arguments) -> int:
 
 def show(arguments: Arguments, path: str, text: Callable[[Fields], str]) -> int:
     """Ask the service for a view and print it: unchanged, or as text for eyes."""
-    body = fetch(arguments, path)
-    if arguments.json:
-        raw(body)
-    else:
-        say(text(parse_object(body)))
+    if (body := told(arguments, path)) is not None:
+        say(text(body))
     return 0
 
 
 def _hold(arguments: Arguments, target: str, act: str) -> int:
-    from urllib.parse import quote, urlencode
+    from urllib.parse import urlencode
 
     query = "?" + urlencode({"model": arguments.model}) if arguments.model else ""
-    # Lone surrogates (a shell word that is no UTF-8) go as the bytes that they stand for.
-    name = quote(target.encode("utf-8", "surrogateescape"), safe=":")
-    body = fetch(arguments, f"/supervisor/breakers/{name}/{act}{query}", "POST")
-    if arguments.json:
-        raw(body)
+    path = f"/supervisor/breakers/{in_path(target, ':')}/{act}{query}"
+    if (answer := told(arguments, path, "POST")) is None:
         return 0
-    answer = parse_object(body)
     now = fields(answer.get("breaker"))
     state = word(now.get("state"))
     held = ", held by the operator" if now.get("forced") else ""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 from exo_supervisor.cli.errors import misuse
-from exo_supervisor.cli.http import asked, fetch
+from exo_supervisor.cli.http import asked, told
 from exo_supervisor.cli.json_view import parse_object, seconds, stamp, word
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import SCREEN, clean, note, number, raw, relative, say
@@ -38,11 +38,8 @@ def _stop(arguments: Arguments) -> int:
     if arguments.words != ("stop",):
         said = f"inspect takes stop or nothing, got `{arguments.words[0]}`"
         raise misuse(said, "exo-supervisor inspect --for 10m")
-    body = fetch(arguments, PATH, "DELETE")
-    if arguments.json:
-        raw(body)
-    else:
-        ended = parse_object(body).get("ended") is True
+    if (body := told(arguments, PATH, "DELETE")) is not None:
+        ended = body.get("ended") is True
         say("inspection: ended, all of it is forgotten" if ended else "inspection: none runs")
     return 0
 

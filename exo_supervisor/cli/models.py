@@ -5,11 +5,11 @@ import time
 
 from exo_supervisor.cli import tables
 from exo_supervisor.cli.errors import VerbError, misuse
-from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.http import fetch, in_path, told
 from exo_supervisor.cli.inspect import show
 from exo_supervisor.cli.json_view import parse_object, texts, word
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.term import clean, note, on_terminal, raw, say
+from exo_supervisor.cli.term import clean, note, on_terminal, say
 from exo_supervisor.client.json_object import Fields, fields, objects
 
 _ORDERS = ("place", "remove")
@@ -35,17 +35,13 @@ def models(arguments: Arguments, *, patience: float = PATIENCE, pause: float = P
             f"models wants place or remove and a name, got `{order}`",
             "exo-supervisor models place NAME",
         )
-    from urllib.parse import quote
-
-    path = f"/supervisor/models/{quote(name.encode('utf-8', 'surrogateescape'), safe='')}"
+    path = f"/supervisor/models/{in_path(name)}"
     if order == "remove":
         _agree(arguments, name, fields(parse_object(fetch(arguments, path)).get("model")))
     before = fields(parse_object(fetch(arguments, path)).get("model"))
-    body = fetch(arguments, f"{path}/{order}", "POST")
-    if arguments.json:
-        raw(body)
+    if (answer := told(arguments, f"{path}/{order}", "POST")) is None:
         return 0
-    row = fields(parse_object(body).get("model"))
+    row = fields(answer.get("model"))
     return _tell(order, clean(name), before, _outcome(arguments, order, path, row, patience, pause))
 
 

@@ -4,14 +4,13 @@ import json
 import os
 import secrets
 import sys
-from urllib.parse import quote
 
 from exo_supervisor.cli.errors import misuse
-from exo_supervisor.cli.http import fetch
-from exo_supervisor.cli.json_view import parse_object, texts
+from exo_supervisor.cli.http import in_path, told
+from exo_supervisor.cli.json_view import texts
 from exo_supervisor.cli.json_view import word as w
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.term import clean, note, raw, say, table
+from exo_supervisor.cli.term import clean, note, say, table
 from exo_supervisor.client.json_object import Fields, objects
 from exo_supervisor.config import where
 
@@ -32,17 +31,14 @@ def token(arguments: Arguments) -> int:
     if word == "list":
         if name:
             raise misuse("token list takes no name", "exo-supervisor token list")
-        body = fetch(arguments, _PATH)
+        body = told(arguments, _PATH)
     elif not name:
         raise misuse(f"token {word} wants a client's name", f"exo-supervisor token {word} NAME")
     else:
         query = "" if arguments.days is None else f"?days={arguments.days}"
-        to = quote(name.encode("utf-8", "surrogateescape"), safe="")
-        body = fetch(arguments, f"{_PATH}/{to}/{word}{query}", "POST")
-    if arguments.json:
-        raw(body)
-        return 0
-    _tell(word, parse_object(body))
+        body = told(arguments, f"{_PATH}/{in_path(name)}/{word}{query}", "POST")
+    if body is not None:
+        _tell(word, body)
     return 0
 
 

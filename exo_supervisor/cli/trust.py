@@ -1,12 +1,10 @@
 """What a person says after `nodes`: trust one that was found, do so no more, or forget."""
 
-from urllib.parse import quote
-
 from exo_supervisor.cli.errors import misuse
-from exo_supervisor.cli.http import fetch
-from exo_supervisor.cli.json_view import parse_object, texts
+from exo_supervisor.cli.http import in_path, told
+from exo_supervisor.cli.json_view import texts
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.term import clean, note, raw, say
+from exo_supervisor.cli.term import clean, note, say
 
 _WORDS = ("trust", "untrust")
 
@@ -22,12 +20,10 @@ def trust(arguments: Arguments) -> int:
         raise misuse(
             f"nodes {word} wants a node's address, or --all", f"exo-supervisor nodes {word} ADDRESS"
         )
-    name = quote(address.encode("utf-8", "surrogateescape"), safe=":")
-    body = fetch(arguments, f"/supervisor/nodes/{name + '/' if name else ''}{word}", "POST")
-    if arguments.json:
-        raw(body)
+    whom = f"{in_path(address, ':')}/" if address else ""
+    if (body := told(arguments, f"/supervisor/nodes/{whom}{word}", "POST")) is None:
         return 0
-    changed = texts(parse_object(body).get("changed"))
+    changed = texts(body.get("changed"))
     if not changed:
         say(f"{clean(address) or 'nodes'}: nothing to {word}")
         return 0
@@ -43,11 +39,9 @@ def forget(arguments: Arguments) -> int:
     """Have the service forget the nodes that are not up and that no person named."""
     if arguments.words or arguments.all:
         raise misuse("nodes --forget takes nothing else", "exo-supervisor nodes --forget")
-    body = fetch(arguments, "/supervisor/nodes/forget", "POST")
-    if arguments.json:
-        raw(body)
+    if (body := told(arguments, "/supervisor/nodes/forget", "POST")) is None:
         return 0
-    forgotten = texts(parse_object(body).get("forgotten"))
+    forgotten = texts(body.get("forgotten"))
     for node in forgotten:
         say(f"{node}: forgotten")
     if not forgotten:

@@ -3,15 +3,13 @@
 import re
 import sys
 import time
-from urllib.parse import quote
 
 from exo_supervisor.cli import story
 from exo_supervisor.cli.errors import VerbError, misuse
-from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.http import in_path, told
 from exo_supervisor.cli.inspect import show
-from exo_supervisor.cli.json_view import parse_object
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.term import raw, say
+from exo_supervisor.cli.term import say
 from exo_supervisor.client.json_object import fields, objects
 
 _LAST = "exo-supervisor why --last"
@@ -32,8 +30,7 @@ def why(arguments: Arguments) -> int:
     if arguments.last:
         return _last(arguments)
     (name,) = arguments.words
-    # Lone surrogates (a shell word that is no UTF-8) go as the bytes that they stand for.
-    path = quote(name.encode("utf-8", "surrogateescape"), safe="")
+    path = in_path(name)
     if _ID.match(name):
         try:
             return _request(arguments, path)
@@ -65,11 +62,9 @@ def _request(arguments: Arguments, name: str) -> int:
 
 
 def _last(arguments: Arguments) -> int:
-    body = fetch(arguments, "/supervisor/requests?last=1")
-    if arguments.json:
-        raw(body)
+    if (body := told(arguments, "/supervisor/requests?last=1")) is None:
         return 0
-    ended = objects(parse_object(body).get("ended"))
+    ended = objects(body.get("ended"))
     if not ended:
         raise VerbError("no request has ended yet", hint="exo-supervisor chat PROMPT")
     say(story.request(ended[0], time.time(), sys.stdout))
