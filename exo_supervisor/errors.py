@@ -15,3 +15,9 @@ class StartError(SupervisorError):
 
 class BrokenMachineError(SupervisorError):
     """The state may be half-changed: nothing more can be decided, and the process has to end."""
+
+
+def why_failed(fault: Exception) -> str:
+    """Say why something failed: in the system's words, else in those of the fault."""
+    words = fault.strerror if isinstance(fault, OSError) else None
+    return (words or str(fault)).lower()

@@ -9,13 +9,14 @@ from typing import Literal
 
 import structlog
 
-from exo_supervisor.app.kept_file import read_file, why, writes_to
+from exo_supervisor.app.kept_file import read_file, writes_to
 from exo_supervisor.core.books import budgets
 from exo_supervisor.core.books.account import Span
 from exo_supervisor.core.books.amount import digits_of
 from exo_supervisor.core.books.budgets import KEPT, Calendar, Payer
 from exo_supervisor.core.events import CalendarRead, SpendingRead, SpendingUnread
 from exo_supervisor.core.names import ProviderName
+from exo_supervisor.errors import why_failed
 from exo_supervisor.views.booked import Spent
 from exo_supervisor.views.calendar import dates_at, utc_day
 
@@ -147,7 +148,7 @@ async def session_salt(state: Path | None, *, kept: bool) -> bytes:
         try:
             await writes_to(path)(salt)
         except OSError as fault:
-            log.warning("session_salt_unwritable", why=why(fault))
+            log.warning("session_salt_unwritable", why=why_failed(fault))
     return salt
 
 

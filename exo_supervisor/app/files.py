@@ -11,7 +11,7 @@ from exo_supervisor.config.document import decode
 from exo_supervisor.config.presets import preset_of
 from exo_supervisor.config.read import Settings, read
 from exo_supervisor.config.schema import Config, Provider
-from exo_supervisor.errors import StartError
+from exo_supervisor.errors import StartError, why_failed
 from exo_supervisor.host.credentials import Secret, read_secret
 
 TOKEN = "api-token"  # noqa: S105 - the name of a systemd credential
@@ -43,8 +43,8 @@ def load(named: str | None, socket: str | None, environ: Mapping[str, str]) -> S
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)
     except OSError as fault:
-        reason = (fault.strerror or type(fault).__name__).lower()
-        raise NoFileError(f"the configuration {path} cannot be read: {reason}") from fault
+        text = f"the configuration {path} cannot be read: {why_failed(fault)}"
+        raise NoFileError(text) from fault
     return read(decode(raw, str(path)), file=str(path), environ=environ, flags=flags, today=today)
 
 

@@ -9,7 +9,7 @@ import anyio
 import structlog
 from anyio import to_thread
 
-from exo_supervisor.errors import SupervisorError
+from exo_supervisor.errors import SupervisorError, why_failed
 from exo_supervisor.host.kept import read_kept, write_kept
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kept")
@@ -58,7 +58,7 @@ class KeptFile(Generic[T]):
         except (OSError, SupervisorError) as fault:
             advice = "let the service write to its state directory"
             event = f"{self.name}_unwritable"
-            log.warning(event, why=why(fault), advice=advice)
+            log.warning(event, why=why_failed(fault), advice=advice)
         except BaseException:  # it was cut off, and the last save makes up for it
             self._unkept = what
             raise
@@ -72,12 +72,6 @@ def writes_to(path: Path | None, replace: Callable[[Path, bytes], None] = write_
             await to_thread.run_sync(replace, path, content)
 
     return write
-
-
-def why(fault: Exception) -> str:
-    """Say why a file could not be read or written."""
-    reason = fault.strerror if isinstance(fault, OSError) else None
-    return (reason or str(fault)).lower()
 
 
 async def read_file(path: Path | None, name: str, decode: Callable[[bytes], T], none: T) -> T:
@@ -95,5 +89,5 @@ async def read_file(path: Path | None, name: str, decode: Callable[[bytes], T], 
         with suppress(OSError):
             await to_thread.run_sync(path.replace, aside)
         event = f"{name}_unreadable"
-        log.warning(event, why=why(fault), put_aside=str(aside))
+        log.warning(event, why=why_failed(fault), put_aside=str(aside))
         return none

@@ -18,6 +18,7 @@ from exo_supervisor.cli.settings import guarded, load
 from exo_supervisor.cli.term import clean, note, say
 from exo_supervisor.client.json_object import fields
 from exo_supervisor.config import where
+from exo_supervisor.errors import why_failed
 
 _EXAMPLE = 'server.tcp = "127.0.0.1:11435"'
 
@@ -116,7 +117,7 @@ def _run(arguments: Arguments, neighbour: Neighbour, words: dict[str, str]) -> i
     try:
         os.execvpe(program, [program, *flags, *more], {k: str(v) for k, v in environ.items()})  # noqa: S606 - the program that a person named
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        why = why_failed(error)
         hint = f"install it, or put it on the PATH; then exo-supervisor connect {name} --run"
         raise VerbError(f"{program} could not be started", why=[why], hint=hint) from error
 

@@ -15,6 +15,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from exo_supervisor.cli.term import remark
+from exo_supervisor.errors import why_failed
 from exo_supervisor.serve.browser import SESSION, Sessions, forbidden, is_page, wrong_origin
 
 MAX_HEAD_BYTES = 32 * 1024
@@ -93,7 +94,7 @@ class Forwarder:
                         raise
                     if not warned:
                         self._warn(
-                            f"warning: the page waits: {_words(fault)}; it goes on by itself"
+                            f"warning: the page waits: {why_failed(fault)}; it goes on by itself"
                         )
                     warned = True
                     self._closing.wait(AGAIN)
@@ -230,10 +231,6 @@ def splice(client: socket.socket, service: socket.socket, begun: bytes, left: in
                 left -= len(piece)
             else:
                 return
-
-
-def _words(fault: Exception) -> str:
-    return ((fault.strerror if isinstance(fault, OSError) else None) or str(fault)).lower()
 
 
 def _refusal(refused: DeniedError) -> bytes:

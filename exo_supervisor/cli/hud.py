@@ -9,6 +9,7 @@ from exo_supervisor.cli.errors import VerbError
 from exo_supervisor.cli.locate import connect
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import note, on_terminal, say
+from exo_supervisor.errors import why_failed
 
 
 def hud(arguments: Arguments) -> int:
@@ -21,8 +22,7 @@ def hud(arguments: Arguments) -> int:
     try:
         forwarder = Forwarder(path, _own_loopback())
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise VerbError("no loopback port can be opened", why=[reason]) from error
+        raise VerbError("no loopback port can be opened", why=[why_failed(error)]) from error
     say(json.dumps({"url": forwarder.url}) if arguments.json else forwarder.url)
     if arguments.open or (on_terminal(sys.stdout) and _has_desktop()):
         _open(forwarder.url)
@@ -30,10 +30,8 @@ def hud(arguments: Arguments) -> int:
     try:
         forwarder.run()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise VerbError(
-            "the page's port failed", why=[reason], hint="exo-supervisor hud"
-        ) from error
+        why, hint = [why_failed(error)], "exo-supervisor hud"
+        raise VerbError("the page's port failed", why=why, hint=hint) from error
     return 0
 
 

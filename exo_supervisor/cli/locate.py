@@ -9,6 +9,7 @@ from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.client import http
 from exo_supervisor.client.locate import UnreadableFileError, socket_paths
 from exo_supervisor.config import where
+from exo_supervisor.errors import why_failed
 
 _RUN = "exo-supervisor run"
 JOURNAL = "journalctl -u exo-supervisor -n 20"
@@ -62,10 +63,8 @@ def _explain(path: str, error: OSError | ValueError) -> Failed:
         case TimeoutError() | BlockingIOError():
             return Failed(2, f"{path}: it takes no connection, too many wait", gone(path))
         case _:
-            reason = getattr(error, "strerror", None) or str(error)
-            return Failed(
-                1, f"{path}: {str(reason).lower()}", "exo-supervisor status --socket PATH"
-            )
+            why = f"{path}: {why_failed(error)}"
+            return Failed(1, why, "exo-supervisor status --socket PATH")
 
 
 def _start() -> str:

@@ -16,6 +16,7 @@ from tempfile import mkstemp
 from exo_supervisor.cli.edits import NotMergedError
 from exo_supervisor.cli.errors import VerbError
 from exo_supervisor.client.json_object import Fields, read_object
+from exo_supervisor.errors import why_failed
 
 PRIVATE = 0o600
 _SUFFIX = ".exo-supervisor-undo"
@@ -152,5 +153,5 @@ def _digest(text: bytes | None) -> str:
 
 
 def _unusable(path: Path, error: OSError) -> VerbError:
-    why = (error.strerror or type(error).__name__).lower()
-    return VerbError(f"{path} cannot be changed", why=[why], hint="nothing was changed")
+    why = [why_failed(error)]
+    return VerbError(f"{path} cannot be changed", why=why, hint="nothing was changed")

@@ -18,6 +18,7 @@ from exo_supervisor.cli.json_view import word as w
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import cell, say
 from exo_supervisor.client.json_object import Fields, count, objects
+from exo_supervisor.errors import why_failed
 
 LARGEST = 64 * 1024 * 1024
 _IDS = ("generation_id", "response_id", "id")
@@ -94,8 +95,8 @@ def read_list(path: Path) -> dict[str, Theirs]:
         with path.open("rb") as file:
             raw = file.read(LARGEST + 1)
     except OSError as fault:
-        why = (fault.strerror or type(fault).__name__).lower()
-        raise VerbError(f"{path} cannot be read", why=[why], hint=_EXAMPLE) from fault
+        why = [why_failed(fault)]
+        raise VerbError(f"{path} cannot be read", why=why, hint=_EXAMPLE) from fault
     if len(raw) > LARGEST:
         raise _no_list(path, f"it is longer than {LARGEST // 1024 // 1024} MiB", "split it")
     text = raw.decode("utf-8-sig", "replace")

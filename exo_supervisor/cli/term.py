@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import TextIO
 
 from exo_supervisor.cli.errors import VerbError
+from exo_supervisor.errors import why_failed
 
 GREEN, YELLOW, RED, DIM = "32", "33", "31", "2"
 _TINTS = {
@@ -140,7 +141,7 @@ def _put(text: str, stream: TextIO | None) -> None:
 
 
 def _unwritten(error: OSError) -> VerbError:
-    return VerbError("cannot write the output", why=[(error.strerror or str(error)).lower()])
+    return VerbError("cannot write the output", why=[why_failed(error)])
 
 
 def tint(text: str, stream: TextIO) -> str:

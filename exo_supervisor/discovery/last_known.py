@@ -19,7 +19,7 @@ from msgspec import Meta, Struct
 from exo_supervisor.core.events import Event, NodeSighted, SourceHeard
 from exo_supervisor.core.names import Address, Generation, NodeId
 from exo_supervisor.discovery.allowed_networks import AllowedNetworks
-from exo_supervisor.errors import SupervisorError
+from exo_supervisor.errors import SupervisorError, why_failed
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -140,7 +140,7 @@ class LastKnown:
             content = await self._read()
             return {} if content is None else _decode(content, self._wall())
         except (OSError, SupervisorError) as fault:
-            log.warning("last_known_unreadable", why=_why(fault), advice="it is written anew")
+            log.warning("last_known_unreadable", why=why_failed(fault), advice="it is written anew")
             return {}
 
     async def _save(self) -> None:
@@ -149,7 +149,7 @@ class LastKnown:
             await self._write(_encode(kept.values()))
         except (OSError, SupervisorError) as fault:
             if not self._unwritable:
-                log.warning("last_known_unwritable", why=_why(fault), advice=_ADVICE)
+                log.warning("last_known_unwritable", why=why_failed(fault), advice=_ADVICE)
             self._unwritable = True
             return
         self._written, self._unwritable = kept, False
@@ -194,8 +194,3 @@ def _ip(address: Address) -> IPv4Address | None:
         return IPv4Address(host)
     except AddressValueError:
         return None
-
-
-def _why(fault: Exception) -> str:
-    reason = fault.strerror if isinstance(fault, OSError) else None
-    return (reason or str(fault)).lower()

@@ -20,6 +20,7 @@ from exo_supervisor.core.events import Event, NodeSighted
 from exo_supervisor.core.names import Address
 from exo_supervisor.discovery.allowed_networks import AllowedNetworks
 from exo_supervisor.discovery.throttle import Throttle
+from exo_supervisor.errors import why_failed
 from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.legacy import read_manual_peers
 
@@ -69,9 +70,8 @@ class Manual:
             try:
                 found = await to_thread.run_sync(read_if_changed, self._path, self._stamp)
             except (OSError, ValueError) as fault:
-                reason = fault.strerror if isinstance(fault, OSError) else None
                 self._stamp = None
-                self._complain(f"it cannot be read: {(reason or str(fault)).lower()}")
+                self._complain(f"it cannot be read: {why_failed(fault)}")
             else:
                 if found is not None:
                     self._stamp, body = found

@@ -20,7 +20,7 @@ from exo_supervisor.core.events import Event, LinkSeen, NodeSighted
 from exo_supervisor.core.fleet.trust import MAX_PINS, host_of
 from exo_supervisor.core.names import Address
 from exo_supervisor.discovery.neighbours import Neighbour, read_neighbours
-from exo_supervisor.errors import SupervisorError
+from exo_supervisor.errors import SupervisorError, why_failed
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -129,9 +129,8 @@ class PinWatch:
         try:
             await self._write(encode_pins(pins))
         except (OSError, SupervisorError) as fault:
-            why = fault.strerror if isinstance(fault, OSError) else None
             advice = "let the service write to its state directory; until then pins end with it"
-            log.warning("pins_unwritable", why=(why or str(fault)).lower(), advice=advice)
+            log.warning("pins_unwritable", why=why_failed(fault), advice=advice)
         if self._pins is pins:  # and it was not cut off, nor have they changed meanwhile
             self._unkept = False
 
