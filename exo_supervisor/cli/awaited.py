@@ -42,7 +42,7 @@ def _of_request(arguments: Arguments, model: str) -> str:
     if total > 0:
         return f"prefill, {_of(done, total)} tokens at {word(mine[0].get('target'))}"
     why = word(mine[0].get("why"))
-    placing = _why_missing(arguments, model) if why == "model" else []
+    placing = texts(_row_of(arguments, model).get("why")) if why == "model" else []
     return ", ".join([_WAITS.get(why, ""), *placing])
 
 
@@ -54,19 +54,14 @@ def _of(done: int, total: int) -> str:
 
 def _of_model(arguments: Arguments, model: str) -> str:
     """Say the state of a model that is not ready, and how far it is."""
-    for each in objects(parse_object(fetch(arguments, "/supervisor/models")).get("models")):
-        if each.get("id") == model and each.get("state") != "ready":
-            return ", ".join([*texts(each.get("state")), *_how_far(each)])
-    return ""
+    row = _row_of(arguments, model)
+    if row.get("state") == "ready":
+        return ""
+    how_far = [text for where in objects(row.get("where")) if (text := progress(where))]
+    return ", ".join([*texts(row.get("state")), *how_far[:1]])
 
 
-def _why_missing(arguments: Arguments, model: str) -> list[str]:
-    """Say why a model that is being placed stands nowhere yet, where the service does."""
-    for each in objects(parse_object(fetch(arguments, "/supervisor/models")).get("models")):
-        if each.get("id") == model:
-            return texts(each.get("why"))
-    return []
-
-
-def _how_far(row: Fields) -> list[str]:
-    return [text for where in objects(row.get("where")) if (text := progress(where))][:1]
+def _row_of(arguments: Arguments, model: str) -> Fields:
+    """Fetch what the service knows of a model, which may be nothing."""
+    known = objects(parse_object(fetch(arguments, "/supervisor/models")).get("models"))
+    return next((each for each in known if each.get("id") == model), {})

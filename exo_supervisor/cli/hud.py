@@ -6,7 +6,7 @@ import secrets
 import sys
 
 from exo_supervisor.cli.errors import VerbError
-from exo_supervisor.cli.locate import connect
+from exo_supervisor.cli.locate import find
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import note, on_terminal, say
 from exo_supervisor.errors import why_failed
@@ -16,9 +16,7 @@ def hud(arguments: Arguments) -> int:
     """Print the page's address, and open it where there is a desktop; Ctrl-C ends it."""
     from exo_supervisor.cli.forward import Forwarder
 
-    plug = connect(arguments)
-    path = str(plug.getpeername())
-    plug.close()
+    path = find(arguments)
     try:
         forwarder = Forwarder(path, _own_loopback())
     except OSError as error:

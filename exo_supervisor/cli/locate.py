@@ -40,6 +40,14 @@ def connect(arguments: Arguments) -> socket:
     )
 
 
+def find(arguments: Arguments) -> str:
+    """Return the path of the socket at which a service answers. Raises VerbError."""
+    connection = connect(arguments)
+    path = str(connection.getpeername())
+    connection.close()
+    return path
+
+
 def _paths(arguments: Arguments) -> list[str]:
     try:
         return socket_paths(arguments.socket, arguments.config, os.environ)
