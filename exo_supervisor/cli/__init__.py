@@ -55,7 +55,7 @@ def _answer(given: Sequence[str]) -> int:
         (say if arguments.help else remark)(usage.of_verb(verb) if verb else usage.overview())
         return 0 if arguments.help else USAGE
     # Imported when called: a look at the socket must not pay for the whole service.
-    module = __import__(f"exo_supervisor.cli.{verb.module}", fromlist=[verb.name])
+    module = __import__(f"exo_supervisor.cli.{verb.module or verb.name}", fromlist=[verb.name])
     return cast("Callable[[Arguments], int]", getattr(module, verb.name))(arguments)
 
 

@@ -20,16 +20,19 @@ class Flag(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """One verb: `module` holds the function of the same name, `most` bounds its words."""
+    """One verb; `most` bounds its words.
+
+    The function of its name is in the module of its name, or in the `module` that is said.
+    """
 
     name: str
     group: str
-    module: str
     help: str
     examples: tuple[str, ...]
     flags: tuple[str, ...] = ()
     words: str = ""
     most: int = 0
+    module: str = ""
 
 
 BYS = ("day", "model", "client", "target")
@@ -108,7 +111,6 @@ VERBS = {
         Verb(
             "demo",
             "start",
-            "demo",
             "watch it work with pretend Exo nodes and a pretend cloud",
             ("demo", "demo --keep"),
             flags=("keep",),
@@ -116,14 +118,12 @@ VERBS = {
         Verb(
             "run",
             "start",
-            "run",
             "start the service",
             ("run", "run --config ./supervisor.toml", "run --socket /tmp/exo.sock"),
         ),
         Verb(
             "check",
             "start",
-            "check",
             "validate the configuration, try each node and provider",
             ("check", "check --strict", "check --config ./supervisor.toml"),
             flags=("strict",),
@@ -131,23 +131,21 @@ VERBS = {
         Verb(
             "config",
             "start",
-            "config",
             "print every setting and where its value came from",
             ("config", "config --config ./supervisor.toml"),
         ),
         Verb(
             "status",
             "look",
-            "inspect",
             "say whether it can serve, and what to do if not",
             ("status", "status --wait 10", "status --json"),
             flags=("wait",),
+            module="inspect",
         ),
-        Verb("socket", MORE, "socket", "print the path of the service's socket", ("socket",)),
+        Verb("socket", MORE, "print the path of the service's socket", ("socket",)),
         Verb(
             "top",
             "look",
-            "top",
             "watch it: what runs, what is wrong, what moved and why",
             ("top", "top --every 5", "top --json"),
             flags=("every",),
@@ -155,17 +153,16 @@ VERBS = {
         Verb(
             "nodes",
             "look",
-            "inspect",
             "list the Exo nodes, and what holds one back; trust one",
             ("nodes", "nodes trust 192.168.1.7:52415", "nodes --forget"),
             flags=("all", "forget"),
             words="[trust|untrust ADDRESS]",
             most=2,
+            module="inspect",
         ),
         Verb(
             "models",
             "look",
-            "models",
             "list models and who serves each; place or remove one",
             ("models", "models place llama-3.2-3b", "models remove llama-3.2-3b"),
             flags=("yes",),
@@ -175,14 +172,13 @@ VERBS = {
         Verb(
             "clients",
             MORE,
-            "inspect",
             "list who asks, what each may, and what each used today",
             ("clients", "clients --json"),
+            module="inspect",
         ),
         Verb(
             "ledger",
             "look",
-            "ledger",
             "say what was used, paid and saved; hold it against a bill",
             (
                 "ledger --since 30d",
@@ -196,14 +192,13 @@ VERBS = {
         Verb(
             "egress",
             MORE,
-            "inspect",
             "say what left the house, by day, provider and client",
             ("egress", "egress --json"),
+            module="inspect",
         ),
         Verb(
             "why",
             "look",
-            "why",
             "say why a request went as it did, or where one would go",
             ("why --last", "why 01J9ZQ6C7T", "why --shift", "why llama-3.2-3b"),
             flags=("last", "shift"),
@@ -213,7 +208,6 @@ VERBS = {
         Verb(
             "hud",
             "look",
-            "hud",
             "show it all on a page in the browser, while this runs",
             ("hud", "hud --open"),
             flags=("open",),
@@ -221,40 +215,30 @@ VERBS = {
         Verb(
             "inspect",
             MORE,
-            "inspection",
             "show the next requests and answers whole; nothing is kept",
             ("inspect --for 10m", "inspect --client kids --next 3", "inspect stop"),
             flags=("for", "next", "client"),
             words="[stop]",
             most=1,
+            module="inspection",
         ),
-        Verb("version", MORE, "version", "print the version", ("version", "version --json")),
+        Verb("version", MORE, "print the version", ("version", "version --json")),
         Verb(
             "chat",
             "act",
-            "chat",
             "ask a question, or converse; the answer says who served it",
             (
                 'chat "Name three rivers."',
                 "chat -m llama-3.2-3b --privacy local_only",
                 'chat "Put this in French:" < letter.txt > lettre.txt',
             ),
-            flags=(
-                "model",
-                "system",
-                "max-tokens",
-                "temperature",
-                "privacy",
-                "route",
-                "deadline",
-            ),
+            flags=("model", "system", "max-tokens", "temperature", "privacy", "route", "deadline"),
             words="[PROMPT]",
             most=UNBOUNDED,
         ),
         Verb(
             "breaker",
             "act",
-            "inspect",
             "list the breakers that are not closed, or hold one",
             (
                 "breaker",
@@ -264,11 +248,11 @@ VERBS = {
             flags=("model",),
             words="[TARGET open|close|auto]",
             most=2,
+            module="inspect",
         ),
         Verb(
             "connect",
             "act",
-            "connect",
             "tell Claude Code, Codex, Ollama's clients, ... where this is",
             ("connect codex", "connect opencode --write", "connect claude-code --run"),
             flags=("model", "write", "undo", "run"),
@@ -278,7 +262,6 @@ VERBS = {
         Verb(
             "token",
             "act",
-            "token",
             "print a token for server.tcp; make, list or end those of clients",
             ("token", "token new kids --days 90", "token list", "token revoke kids"),
             flags=("days",),
@@ -288,7 +271,6 @@ VERBS = {
         Verb(
             "drill",
             MORE,
-            "drill",
             "run your configuration against pretend targets that fail",
             ("drill", "drill --model llama-3.2-3b"),
             flags=("model",),
