@@ -64,4 +64,4 @@ def _of_model(arguments: Arguments, model: str) -> str:
 def _row_of(arguments: Arguments, model: str) -> Fields:
     """Fetch what the service knows of a model, which may be nothing."""
     known = objects(parse_object(fetch(arguments, "/supervisor/models")).get("models"))
-    return next((each for each in known if each.get("id") == model), {})
+    return next((each for each in known if each.get("id") == model), Fields())

@@ -29,8 +29,12 @@ class Neighbour(NamedTuple):
     do: str = ""
 
 
+_CLAUDE = {
+    "ANTHROPIC_BASE_URL": "$URL",
+    "ANTHROPIC_AUTH_TOKEN": "$TOKEN",
+    "ANTHROPIC_MODEL": "$MODEL",
+}
 _CODEX = "{name='exo',wire_api='responses',env_key='$VARIABLE',base_url='$URL/v1'}"
-_OPENAI = {"OPENAI_BASE_URL": "$URL/v1", "OPENAI_API_KEY": "$TOKEN"}
 _OF_PI = {
     "baseUrl": "$URL/v1",
     "api": "openai-completions",
@@ -40,21 +44,11 @@ _OF_PI = {
 
 NEIGHBOURS: Mapping[str, Neighbour] = {
     "claude-code": Neighbour(
-        environ={
-            "ANTHROPIC_BASE_URL": "$URL",
-            "ANTHROPIC_AUTH_TOKEN": "$TOKEN",
-            "ANTHROPIC_MODEL": "$MODEL",
-        },
+        environ=_CLAUDE,
         program="claude",
         file="$CLAUDE_CONFIG_DIR:~/.claude/settings.json",
         edit="json",
-        entry={
-            "env": {
-                "ANTHROPIC_BASE_URL": "$URL",
-                "ANTHROPIC_AUTH_TOKEN": "$TOKEN",
-                "ANTHROPIC_MODEL": "$MODEL",
-            }
-        },
+        entry={"env": _CLAUDE},
     ),
     "codex": Neighbour(
         environ={"$VARIABLE": "$TOKEN"},
@@ -189,7 +183,10 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
     "home-assistant": Neighbour(
         do="in Home Assistant: Add Integration, Ollama, with the URL $URL/t/$TOKEN",
     ),
-    "openai": Neighbour(environ=_OPENAI, do="OpenAI's SDKs read both by themselves"),
+    "openai": Neighbour(
+        environ={"OPENAI_BASE_URL": "$URL/v1", "OPENAI_API_KEY": "$TOKEN"},
+        do="OpenAI's SDKs read both by themselves",
+    ),
     "anthropic": Neighbour(
         environ={"ANTHROPIC_BASE_URL": "$URL", "ANTHROPIC_API_KEY": "$TOKEN"},
         do="Anthropic's SDKs read both by themselves",

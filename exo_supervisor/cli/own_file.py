@@ -33,12 +33,8 @@ def change(path: Path, edit: Callable[[str], str], new: str = "", *, secret: boo
     found = _read(path)
     undo = _undo_of(side)
     before = _before(undo, side) if undo else found
-    if undo and found not in (None, before) and _digest(found) != undo.get("after"):
-        raise VerbError(
-            f"{path} was changed since connect wrote it",
-            why=[f"what stood there before is kept in {side}"],
-            hint=f"take its entry out by hand, then rm {side}",
-        )
+    if undo and _is_anothers(found, before, undo):
+        raise _anothers(f"{path} was changed since connect wrote it", side)
     try:
         text = new if before is None else before.decode()
         after = edit(text).encode()
@@ -61,12 +57,8 @@ def undo(path: Path) -> bool:
     if not kept:
         return False
     found, before = _read(path), _before(kept, side)
-    if found not in (None, before) and _digest(found) != kept.get("after"):
-        raise VerbError(
-            f"{path} was changed since connect wrote it, and would lose that",
-            why=[f"what stood there before is kept in {side}"],
-            hint=f"take its entry out by hand, then rm {side}",
-        )
+    if _is_anothers(found, before, kept):
+        raise _anothers(f"{path} was changed since connect wrote it, and would lose that", side)
     mode = kept.get("mode")
     if before is not None:
         _replace(path, before, mode if isinstance(mode, int) else PRIVATE, found)
@@ -98,6 +90,16 @@ def _before(kept: Fields, side: Path) -> bytes | None:
         return b64decode(text, validate=True) if isinstance(text, str) else None
     except ValueError as error:
         raise _torn(side) from error
+
+
+def _is_anothers(found: bytes | None, before: bytes | None, kept: Fields) -> bool:
+    """Tell whether a file is neither as it was nor as we left it."""
+    return found not in (None, before) and _digest(found) != kept.get("after")
+
+
+def _anothers(message: str, side: Path) -> VerbError:
+    why, hint = f"what stood there before is kept in {side}", "take its entry out by hand, then rm"
+    return VerbError(message, why=[why], hint=f"{hint} {side}")
 
 
 def _torn(side: Path) -> VerbError:
