@@ -12,7 +12,7 @@ from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal, bad_request
 from exo_supervisor.serve.control.authority import Authority
-from exo_supervisor.serve.control.plain import as_json, wrong_method
+from exo_supervisor.serve.control.plain import as_json, check_method
 from exo_supervisor.views.booked import Books, By, LedgerUnreadableError
 
 LEDGER = "/supervisor/ledger"
@@ -36,8 +36,7 @@ class LedgerRoute:
         if rest not in ("", _ATTEMPTS):
             text = f"no such route; there are {LEDGER} and {LEDGER}/{_ATTEMPTS}"
             raise BadRequestError(Refusal(404, "route_not_found", text))
-        if request.method not in ("GET", "HEAD"):
-            raise wrong_method(LEDGER, "GET")
+        check_method(request, LEDGER, "GET")
         if self._ledger is None:
             text = "this service keeps no ledger, for it has no state directory: set HOME"
             raise BadRequestError(Refusal(503, "no_ledger", text))

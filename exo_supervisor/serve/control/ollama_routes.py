@@ -10,7 +10,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.core.policy import ClientRule
 from exo_supervisor.core.requests.clients import may_ask
-from exo_supervisor.serve.control.plain import wrong_method
+from exo_supervisor.serve.control.plain import check_method
 from exo_supervisor.serve.heads import JSON_HEADERS
 from exo_supervisor.serve.peer import client_of
 from exo_supervisor.views import models as places
@@ -47,12 +47,10 @@ class OllamaRoutes:
     ) -> web.StreamResponse | Awaitable[web.StreamResponse] | None:
         """Answer a request, None where there is no such route. Raises BadRequestError."""
         if (answer := self._exact.get(path)) is not None:
-            if request.method not in ("GET", "HEAD"):
-                raise wrong_method(path, "GET")
+            check_method(request, path, "GET")
             return _raw(answer(client_of(request)))
         if path == _SHOW:
-            if request.method != "POST":
-                raise wrong_method(path, "POST")
+            check_method(request, path, "POST")
             return self._show(request)
         verb = path.removeprefix("/api/").partition("/")[0]
         if verb in _OF_FILES:

@@ -10,7 +10,7 @@ from aiohttp import web
 import exo_supervisor
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.serve.browser import SESSION, Sessions
-from exo_supervisor.serve.control.plain import wrong_method
+from exo_supervisor.serve.control.plain import check_method
 from exo_supervisor.serve.heads import JSON_HEADERS
 
 FOLDER = anyio.Path(exo_supervisor.__file__).parent / "hud"
@@ -50,11 +50,9 @@ class Page:
     ) -> Awaitable[web.StreamResponse] | web.StreamResponse:
         """Answer a request. Raises BadRequestError."""
         if rest == SESSION.rpartition("/")[2]:
-            if request.method != "POST":
-                raise wrong_method(SESSION, "POST")
+            check_method(request, SESSION, "POST")
             return self._begin(request)
-        if request.method not in ("GET", "HEAD"):
-            raise wrong_method(request.path, "GET")
+        check_method(request, request.path, "GET")
         return _file(rest or INDEX)
 
     def _begin(self, request: web.BaseRequest) -> web.Response:

@@ -1,6 +1,7 @@
 """What is no dispatch route: looked up, or refused, in one answer each."""
 
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -30,6 +31,12 @@ def wrong_method(path: str, allow: str) -> BadRequestError:
     """Say which method a path takes."""
     text = f"{path} takes {allow}"
     return BadRequestError(Refusal(405, "method_not_allowed", text, allow=allow))
+
+
+def check_method(request: web.BaseRequest, path: str, allow: Literal["GET", "POST"]) -> None:
+    """Raise BadRequestError for another method than a path takes; HEAD goes where GET does."""
+    if request.method != allow and (request.method, allow) != ("HEAD", "GET"):
+        raise wrong_method(path, allow)
 
 
 def as_json(body: object, status: int = 200) -> web.Response:

@@ -10,7 +10,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.outcomes import BadRequestError, Refusal, bad_request
 from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
-from exo_supervisor.serve.control.plain import as_json, wrong_method
+from exo_supervisor.serve.control.plain import as_json, check_method
 from exo_supervisor.serve.control.routes import wall
 from exo_supervisor.views import recorded
 from exo_supervisor.views.recorder import MOST
@@ -29,8 +29,7 @@ class Recorded:
 
     def requests(self, request: web.BaseRequest, rest: str) -> web.Response:
         """List the requests, or tell one's story. Raises BadRequestError."""
-        if request.method not in ("GET", "HEAD"):
-            raise wrong_method(REQUESTS + ("/{id}" if rest else ""), "GET")
+        check_method(request, REQUESTS + ("/{id}" if rest else ""), "GET")
         recorder, may = self._about.recorder, self._may(request)
         now = under_way(self._machine, self._about.reading_of, wall)
         if not rest:
@@ -57,8 +56,7 @@ class Recorded:
         """List the moves of traffic, and the breakers that opened. Raises BadRequestError."""
         if rest:
             raise BadRequestError(Refusal(404, "route_not_found", f"nothing lies below {SHIFTS}"))
-        if request.method not in ("GET", "HEAD"):
-            raise wrong_method(SHIFTS, "GET")
+        check_method(request, SHIFTS, "GET")
         currency = self._machine.tables.policy.budgets.currency
         return as_json(recorded.shifts(self._about.recorder, time.time(), currency))
 

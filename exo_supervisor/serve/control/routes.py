@@ -24,7 +24,7 @@ from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.ollama_routes import OllamaRoutes
 from exo_supervisor.serve.control.orders import ORDERS, Orders
-from exo_supervisor.serve.control.plain import as_json, wrong_method
+from exo_supervisor.serve.control.plain import as_json, check_method
 from exo_supervisor.serve.control.trusting import WORDS, Trusting
 from exo_supervisor.serve.heads import JSON_HEADERS
 from exo_supervisor.serve.peer import client_of
@@ -99,12 +99,10 @@ class Routes:
 
     def _look(self, request: web.BaseRequest, path: str) -> web.Response:
         if (answer := self._exact.get(path)) is not None:
-            if request.method not in ("GET", "HEAD"):
-                raise wrong_method(path, "GET")
+            check_method(request, path, "GET")
             return answer()
         if path == MODELS or path.startswith(f"{MODELS}/"):
-            if request.method not in ("GET", "HEAD"):
-                raise wrong_method(f"{MODELS}/{{id}}" if path != MODELS else MODELS, "GET")
+            check_method(request, MODELS if path == MODELS else f"{MODELS}/{{id}}", "GET")
             return self._models(client_of(request), path.removeprefix(MODELS)[1:])
         if path.startswith("/supervisor/breakers/"):
             return self._breaker(request, path.removeprefix("/supervisor/breakers/"))
@@ -130,8 +128,7 @@ class Routes:
         )
 
     async def _metrics(self, request: web.BaseRequest) -> web.Response:
-        if request.method not in ("GET", "HEAD"):
-            raise wrong_method("/metrics", "GET")
+        check_method(request, "/metrics", "GET")
         body, content_type = await self._about.metrics(request.headers.get("accept", ""))
         return web.Response(body=body, headers={**JSON_HEADERS, "content-type": content_type})
 
@@ -188,8 +185,7 @@ class Routes:
         if verb not in _FORCED or not target:
             text = "a breaker takes /supervisor/breakers/TARGET/open, /close or /auto"
             raise BadRequestError(Refusal(404, "route_not_found", text))
-        if request.method != "POST":
-            raise wrong_method("/supervisor/breakers/TARGET/open|close|auto", "POST")
+        check_method(request, "/supervisor/breakers/TARGET/open|close|auto", "POST")
         self._authority.check(request, f"breaker {self._orders.named(target)} {verb}")
         model = self._model_at(target, request.query.get("model"))
         tables = self._machine.tables
@@ -211,8 +207,7 @@ class Routes:
         if word is None:
             text = "a node takes /supervisor/nodes/ADDRESS/trust or /untrust"
             raise BadRequestError(Refusal(404, "route_not_found", text))
-        if request.method != "POST":
-            raise wrong_method("/supervisor/nodes/ADDRESS/trust|untrust", "POST")
+        check_method(request, "/supervisor/nodes/ADDRESS/trust|untrust", "POST")
         address = unquote(address)
         whom = self._orders.named(address) if address else "all"
         self._authority.check(request, f"{word} {whom}")
@@ -226,8 +221,7 @@ class Routes:
 
     def _forget(self, request: web.BaseRequest) -> web.Response:
         """Drop the nodes that are not up and that no person named. Raises BadRequestError."""
-        if request.method != "POST":
-            raise wrong_method("/supervisor/nodes/forget", "POST")
+        check_method(request, "/supervisor/nodes/forget", "POST")
         self._authority.check(request, "forget nodes")
         known = self._machine.tables.registry.nodes
         before = set(known)
@@ -240,15 +234,14 @@ class Routes:
         name, _, verb = rest.rpartition("/")
         order = ORDERS.get(verb)
         name = rest if order is None else name
-        if order is None and request.method not in ("GET", "HEAD"):
-            raise wrong_method("/supervisor/models/NAME", "GET")
-        if order is not None and request.method != "POST":
-            raise wrong_method("/supervisor/models/NAME/place and /remove", "POST")
-        if order is not None:
+        if order is None:
+            check_method(request, "/supervisor/models/NAME", "GET")
+            if self._machine.catalog.lookup(name) == "unknown":
+                self._check_model(name, DEFAULT_CLIENT)
+        else:
+            check_method(request, "/supervisor/models/NAME/place and /remove", "POST")
             self._authority.check(request, f"{order} {self._orders.named(name)}")
             self._orders.give(name, order)
-        elif self._machine.catalog.lookup(name) == "unknown":
-            self._check_model(name, DEFAULT_CLIENT)
         machine, now = self._machine, anyio.current_time()
         body = {"model": places.model(machine, name, now, wall)}
         return as_json(body if order else body | {"choice": choice_now(machine, name, now)})

@@ -13,7 +13,7 @@ from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.authority import Authority
-from exo_supervisor.serve.control.plain import wrong_method
+from exo_supervisor.serve.control.plain import check_method
 from exo_supervisor.serve.heads import JSON_HEADERS
 from exo_supervisor.serve.tokens import Token, Tokens, TooManyTokensError
 
@@ -36,15 +36,13 @@ class TokenOrders:
         """Answer a request. Raises BadRequestError."""
         self._authority.check(request, order_of(rest))
         if not rest:
-            if request.method not in ("GET", "HEAD"):
-                raise wrong_method(TOKENS, "GET")
+            check_method(request, TOKENS, "GET")
             return _json({"tokens": [_row(each) for each in self._tokens.rows()]})
         name, _, verb = rest.rpartition("/")
         if verb not in VERBS or not name:
             text = f"tokens take {TOKENS}/NAME/new or /revoke"
             raise BadRequestError(Refusal(404, "route_not_found", text))
-        if request.method != "POST":
-            raise wrong_method(f"{TOKENS}/NAME/new and /revoke", "POST")
+        check_method(request, f"{TOKENS}/NAME/new and /revoke", "POST")
         if verb == "revoke":
             return self._revoke(name)
         return self._make(name, _days(request.query.get("days")))
