@@ -21,8 +21,7 @@ from exo_supervisor.core.outcomes import BadRequestError, Refusal, bad_request
 from exo_supervisor.http.peer import user_of
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.authority import Authority
-from exo_supervisor.serve.control.plain import wrong_method
-from exo_supervisor.serve.heads import JSON_HEADERS
+from exo_supervisor.serve.control.plain import NOT_STORED, as_json, wrong_method
 from exo_supervisor.serve.inspector import Body, Inspection, InspectionRunsError, Inspector, Tap
 from exo_supervisor.serve.peer import socket_of
 from exo_supervisor.wire.redact import Hide, redact, redact_headers
@@ -35,7 +34,7 @@ MAX_REQUESTS = 1000
 DEFAULT_SECONDS, DEFAULT_REQUESTS = 600.0, 20
 _MAX_COMPARED = 200
 """Characters of a name that is not known which are compared with those that are."""
-_LINES = {"content-type": "application/x-ndjson", "cache-control": "no-store"}
+_LINES = {"content-type": "application/x-ndjson", **NOT_STORED}
 
 
 class Inspecting:
@@ -70,13 +69,12 @@ class Inspecting:
         runs = self._inspector.inspection
         requests = [] if runs is None else [msgspec.Raw(line) for line in runs.kept(asker)]
         told = None if runs is None else self._told(runs)
-        body = msgspec.json.encode({"inspection": told, "requests": requests})
-        return web.Response(body=body, headers={**JSON_HEADERS, "cache-control": "no-store"})
+        return as_json({"inspection": told, "requests": requests}, more=NOT_STORED)
 
     def _end(self, _request: web.BaseRequest, _asker: int) -> web.Response:
         ended = self._inspector.inspection is not None
         self._inspector.end("ordered")
-        return web.Response(body=msgspec.json.encode({"ended": ended}), headers=JSON_HEADERS)
+        return as_json({"ended": ended})
 
     async def _start(self, request: web.BaseRequest, asker: int) -> web.StreamResponse:
         query = request.query

@@ -10,8 +10,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.core.policy import ClientRule
 from exo_supervisor.core.requests.clients import may_ask
-from exo_supervisor.serve.control.plain import check_method
-from exo_supervisor.serve.heads import JSON_HEADERS
+from exo_supervisor.serve.control.plain import check_method, raw_json
 from exo_supervisor.serve.peer import client_of
 from exo_supervisor.views import models as places
 from exo_supervisor.wire.ollama import models
@@ -48,7 +47,7 @@ class OllamaRoutes:
         """Answer a request, None where there is no such route. Raises BadRequestError."""
         if (answer := self._exact.get(path)) is not None:
             check_method(request, path, "GET")
-            return _raw(answer(client_of(request)))
+            return raw_json(answer(client_of(request)))
         if path == _SHOW:
             check_method(request, path, "POST")
             return self._show(request)
@@ -64,7 +63,7 @@ class OllamaRoutes:
     async def _show(self, request: web.BaseRequest) -> web.StreamResponse:
         name = models.read_show(await _body(request))
         self._check(name, client_of(request))
-        return _raw(models.shown(name, places.facts_of(self._machine, name)))
+        return raw_json(models.shown(name, places.facts_of(self._machine, name)))
 
 
 async def _body(request: web.BaseRequest) -> bytes:
@@ -78,7 +77,3 @@ async def _body(request: web.BaseRequest) -> bytes:
     except TimeoutError:
         text = f"the body did not all come within {_BODY_WAIT:g} seconds"
         raise BadRequestError(Refusal(400, "bad_http", text)) from None
-
-
-def _raw(body: bytes) -> web.Response:
-    return web.Response(body=body, headers=JSON_HEADERS)

@@ -4,14 +4,12 @@ import re
 from collections.abc import Awaitable
 
 import anyio
-import msgspec
 from aiohttp import web
 
 import exo_supervisor
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.serve.browser import SESSION, Sessions
-from exo_supervisor.serve.control.plain import check_method
-from exo_supervisor.serve.heads import JSON_HEADERS
+from exo_supervisor.serve.control.plain import NOT_STORED, as_json, check_method
 
 FOLDER = anyio.Path(exo_supervisor.__file__).parent / "hud"
 INDEX = "index.html"
@@ -59,8 +57,7 @@ class Page:
         """Let a browser in whose token the guard has let pass; on a Unix socket it needs none."""
         token = request.headers.get("authorization", "").partition(" ")[2].strip(" ")
         cookie, proof = self._sessions.begin(token, request.headers.get("host", ""))
-        headers = {**JSON_HEADERS, "set-cookie": cookie, "cache-control": "no-store"}
-        return web.Response(body=msgspec.json.encode({"proof": proof}), headers=headers)
+        return as_json({"proof": proof}, more={"set-cookie": cookie, **NOT_STORED})
 
 
 async def _file(name: str) -> web.Response:

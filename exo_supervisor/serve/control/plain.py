@@ -1,6 +1,7 @@
 """What is no dispatch route: looked up, or refused, in one answer each."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -11,6 +12,7 @@ from exo_supervisor.serve.heads import JSON_HEADERS, error_headers, told_at
 from exo_supervisor.serve.target import DISPATCHED, tidied
 
 Look = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse] | web.StreamResponse]
+NOT_STORED = MappingProxyType({"cache-control": "no-store"})
 
 
 async def answer(look: Look, request: web.BaseRequest, wrong: Refusal | None) -> web.StreamResponse:
@@ -39,9 +41,17 @@ def check_method(request: web.BaseRequest, path: str, allow: Literal["GET", "POS
         raise wrong_method(path, allow)
 
 
-def as_json(body: object, status: int = 200) -> web.Response:
-    """Answer in JSON."""
-    return web.Response(status=status, body=msgspec.json.encode(body), headers=JSON_HEADERS)
+def as_json(
+    body: object, status: int = 200, more: Mapping[str, str] = MappingProxyType({})
+) -> web.Response:
+    """Answer in JSON, with `more` headers."""
+    written = msgspec.json.encode(body)
+    return web.Response(status=status, body=written, headers={**JSON_HEADERS, **more})
+
+
+def raw_json(body: bytes) -> web.Response:
+    """Answer with what is written in JSON already."""
+    return web.Response(body=body, headers=JSON_HEADERS)
 
 
 def refuse_plainly(refusal: Refusal, path: str) -> web.Response:

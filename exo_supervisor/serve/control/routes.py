@@ -24,7 +24,7 @@ from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.ollama_routes import OllamaRoutes
 from exo_supervisor.serve.control.orders import ORDERS, Orders
-from exo_supervisor.serve.control.plain import as_json, check_method
+from exo_supervisor.serve.control.plain import as_json, check_method, raw_json
 from exo_supervisor.serve.control.trusting import WORDS, Trusting
 from exo_supervisor.serve.heads import JSON_HEADERS
 from exo_supervisor.serve.peer import client_of
@@ -142,11 +142,11 @@ class Routes:
         machine = self._machine
         if name:
             self._check_model(name, rule)
-            return _raw(model_card(name, self._created, places.facts_of(machine, name)))
+            return raw_json(model_card(name, self._created, places.facts_of(machine, name)))
         names = machine.catalog.names(rule.models)
         facts = {name: places.facts_of(machine, name) for name in names}
         codex = rule.profile != TOKEN_MANAGER  # it, too, would read that member
-        return _raw(model_list(facts, self._created, codex=codex))
+        return raw_json(model_list(facts, self._created, codex=codex))
 
     def _check_model(self, name: str, rule: ClientRule) -> None:
         """Raise BadRequestError for a name that is not known, or not this client's."""
@@ -279,7 +279,3 @@ def memory_gb() -> float:
 def wall(instant: float) -> str:
     """Turn one of the loop's instants into RFC 3339, UTC."""
     return stamp(time() - anyio.current_time() + instant)
-
-
-def _raw(body: bytes, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=body, headers=JSON_HEADERS)

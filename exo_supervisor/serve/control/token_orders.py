@@ -4,7 +4,6 @@ from collections.abc import Awaitable
 from datetime import UTC, datetime
 from difflib import get_close_matches
 
-import msgspec
 import structlog
 from aiohttp import web
 
@@ -13,8 +12,7 @@ from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.authority import Authority
-from exo_supervisor.serve.control.plain import check_method
-from exo_supervisor.serve.heads import JSON_HEADERS
+from exo_supervisor.serve.control.plain import NOT_STORED, as_json, check_method
 from exo_supervisor.serve.tokens import Token, Tokens, TooManyTokensError
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("tokens")
@@ -37,7 +35,8 @@ class TokenOrders:
         self._authority.check(request, order_of(rest))
         if not rest:
             check_method(request, TOKENS, "GET")
-            return _json({"tokens": [_row(each) for each in self._tokens.rows()]})
+            rows = [_row(each) for each in self._tokens.rows()]
+            return as_json({"tokens": rows}, more=NOT_STORED)
         name, _, verb = rest.rpartition("/")
         if verb not in VERBS or not name:
             text = f"tokens take {TOKENS}/NAME/new or /revoke"
@@ -60,7 +59,7 @@ class TokenOrders:
         except (OSError, SupervisorError) as fault:
             raise _not_kept("no token was made", fault) from None
         log.info("token_made", id=token.id, client=client)
-        return _json({"token": text, **_row(token)})
+        return as_json({"token": text, **_row(token)}, more=NOT_STORED)
 
     async def _revoke(self, name: str) -> web.Response:
         try:
@@ -71,7 +70,7 @@ class TokenOrders:
             text = "there is no such token, and none of a client of this name: see token list"
             raise BadRequestError(Refusal(404, "target_not_found", text))
         log.info("tokens_revoked", ids=gone)
-        return _json({"revoked": gone})
+        return as_json({"revoked": gone}, more=NOT_STORED)
 
 
 def order_of(rest: str) -> str:
@@ -106,8 +105,3 @@ def _row(token: Token) -> dict[str, object]:
 
 def _wall(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _json(body: object) -> web.Response:
-    headers = {**JSON_HEADERS, "cache-control": "no-store"}
-    return web.Response(body=msgspec.json.encode(body), headers=headers)
