@@ -33,9 +33,9 @@ class EndedSeen(Struct):
     full: bool = False
 
 
-def stamp(seconds: float) -> str:
+def stamp(seconds: float, precision: str = "milliseconds") -> str:
     """Write seconds since 1970 as RFC 3339, UTC."""
-    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec=precision)
     return text.replace("+00:00", "Z")
 
 

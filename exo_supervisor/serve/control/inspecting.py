@@ -5,8 +5,6 @@ ends, in whatever way, nothing is left.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
-from difflib import get_close_matches
 from math import inf, isfinite
 from time import time
 
@@ -16,14 +14,14 @@ import structlog
 from aiohttp import web
 from anyio import to_thread
 
-from exo_supervisor.core.near_names import similar_clause
 from exo_supervisor.core.outcomes import BadRequestError, Refusal, bad_request
 from exo_supervisor.http.peer import user_of
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.authority import Authority
-from exo_supervisor.serve.control.plain import NOT_STORED, as_json, wrong_method
+from exo_supervisor.serve.control.plain import NOT_STORED, as_json, check_client, wrong_method
 from exo_supervisor.serve.inspector import Body, Inspection, InspectionRunsError, Inspector, Tap
 from exo_supervisor.serve.peer import socket_of
+from exo_supervisor.views.recorded import stamp
 from exo_supervisor.wire.redact import Hide, redact, redact_headers
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("inspector")
@@ -32,8 +30,6 @@ INSPECT = "/supervisor/inspect"
 MAX_SECONDS = 86_400.0
 MAX_REQUESTS = 1000
 DEFAULT_SECONDS, DEFAULT_REQUESTS = 600.0, 20
-_MAX_COMPARED = 200
-"""Characters of a name that is not known which are compared with those that are."""
 _LINES = {"content-type": "application/x-ndjson", **NOT_STORED}
 
 
@@ -82,7 +78,8 @@ class Inspecting:
         most = _number("next", query.get("next"), DEFAULT_REQUESTS, MAX_REQUESTS)
         if most != int(most):
             raise _bad("next", "next is a whole number")
-        client = self._client(query.get("client"))
+        if (client := query.get("client")) is not None:
+            check_client(client, self._clients)
         inspection = Inspection(asker, client, int(most), self._wall() + seconds)
         try:
             self._inspector.begin(inspection)
@@ -120,9 +117,8 @@ class Inspecting:
         return answer
 
     def _told(self, inspection: Inspection) -> dict[str, object]:
-        until = datetime.fromtimestamp(inspection.until, UTC).isoformat(timespec="seconds")
         return {
-            "until": until.replace("+00:00", "Z"),
+            "until": stamp(inspection.until, "seconds"),
             "client": inspection.client,
             "local_only": inspection.private,
             "requests": inspection.most,
@@ -131,14 +127,6 @@ class Inspecting:
             "dropped": inspection.dropped,
             "why": inspection.why or None,
         }
-
-    def _client(self, name: str | None) -> str | None:
-        names = self._clients.names()
-        if name is None or name in names:
-            return name
-        near = similar_clause(get_close_matches(name[:_MAX_COMPARED], names, n=3))
-        text = f"the configuration has no [[client]] of this name{near}"
-        raise BadRequestError(Refusal(404, "target_not_found", text))
 
 
 def show(tap: Tap, hide: Hide) -> bytes:

@@ -1,17 +1,22 @@
 """What is no dispatch route: looked up, or refused, in one answer each."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Literal
 
 import msgspec
 from aiohttp import web
 
+from exo_supervisor.core.near_names import similar_clause
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
+from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.heads import JSON_HEADERS, error_headers, told_at
 from exo_supervisor.serve.target import DISPATCHED, tidied
 
 Look = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse] | web.StreamResponse]
+LONGEST = 200
+"""Characters of a name that is not known which are compared with those that are."""
 NOT_STORED = MappingProxyType({"cache-control": "no-store"})
 
 
@@ -52,6 +57,20 @@ def as_json(
 def raw_json(body: bytes) -> web.Response:
     """Answer with what is written in JSON already."""
     return web.Response(body=body, headers=JSON_HEADERS)
+
+
+def alike(name: str, known: Iterable[str]) -> list[str]:
+    """List those of the known names that are most like one that is not."""
+    return get_close_matches(name[:LONGEST], list(known), n=3)
+
+
+def check_client(name: str, clients: Clients) -> None:
+    """Raise BadRequestError for a name that no client of the configuration has."""
+    names = clients.names()
+    if name not in names:
+        near = similar_clause(alike(name, names))
+        text = f"the configuration has no [[client]] of this name{near}"
+        raise BadRequestError(Refusal(404, "target_not_found", text))
 
 
 def refuse_plainly(refusal: Refusal, path: str) -> web.Response:

@@ -1,7 +1,6 @@
 """What can be asked of the house beside chats: its models, its health, and how it stands."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from difflib import get_close_matches
 from os import sysconf
 from socket import gethostname
 from time import time
@@ -24,7 +23,7 @@ from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.ollama_routes import OllamaRoutes
 from exo_supervisor.serve.control.orders import ORDERS, Orders
-from exo_supervisor.serve.control.plain import as_json, check_method, raw_json
+from exo_supervisor.serve.control.plain import alike, as_json, check_method, raw_json
 from exo_supervisor.serve.control.trusting import WORDS, Trusting
 from exo_supervisor.serve.heads import JSON_HEADERS
 from exo_supervisor.serve.peer import client_of
@@ -38,8 +37,6 @@ from exo_supervisor.views.status import status as summed_up
 from exo_supervisor.wire.openai.models import model_card, model_list
 
 MODELS = "/v1/models"
-LONGEST = 200
-"""Characters of a path or a target that is compared with those that exist."""
 MOST_NAMED = 5
 Below = Callable[[web.BaseRequest, str], web.StreamResponse | Awaitable[web.StreamResponse]]
 """Answers what is asked at a path and below it; it is given what stands below."""
@@ -110,7 +107,7 @@ class Routes:
             return self._trust(request, path.removeprefix("/supervisor/nodes/"))
         if path.startswith("/supervisor/models/"):
             return self._order(request, path.removeprefix("/supervisor/models/"))
-        similar = get_close_matches(path[:LONGEST], self._paths, n=3)
+        similar = alike(path, self._paths)
         if not similar or path.startswith("/v1/"):
             similar = [CHAT, "/v1/models", "/"]
         text = f"no such route; there are {', '.join(similar)}"
@@ -254,7 +251,7 @@ class Routes:
         known = provider is not None or scope in tables.registry.clusters
         if not known and Address(target) not in tables.registry.nodes:
             there = [*tables.clouds.providers, *tables.registry.nodes]
-            similar = get_close_matches(target[:LONGEST], there, n=3) or there[:MOST_NAMED]
+            similar = alike(target, there) or there[:MOST_NAMED]
             text = f"no such target; there are {', '.join(similar) or 'none'}"
             raise BadRequestError(Refusal(404, "target_not_found", text))
         if name is None:

@@ -1,27 +1,23 @@
 """What an admin may order of tokens: to see which there are, to make one, to end some."""
 
 from collections.abc import Awaitable
-from datetime import UTC, datetime
-from difflib import get_close_matches
 
 import structlog
 from aiohttp import web
 
-from exo_supervisor.core.near_names import similar_clause
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.authority import Authority
-from exo_supervisor.serve.control.plain import NOT_STORED, as_json, check_method
+from exo_supervisor.serve.control.plain import NOT_STORED, as_json, check_client, check_method
 from exo_supervisor.serve.tokens import Token, Tokens, TooManyTokensError
+from exo_supervisor.views.recorded import stamp
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("tokens")
 
 TOKENS = "/supervisor/tokens"
 VERBS = ("new", "revoke")
 MAX_DAYS = 36_500
-_MAX_COMPARED = 200
-"""Characters of a name that is not known which are compared with those that are."""
 
 
 class TokenOrders:
@@ -47,11 +43,7 @@ class TokenOrders:
         return self._make(name, _days(request.query.get("days")))
 
     async def _make(self, client: str, days: int | None) -> web.Response:
-        names = self._clients.names()
-        if client not in names:
-            near = similar_clause(get_close_matches(client[:_MAX_COMPARED], names, n=3))
-            text = f"the configuration has no [[client]] of this name{near}"
-            raise BadRequestError(Refusal(404, "target_not_found", text))
+        check_client(client, self._clients)
         try:
             text, token = await self._tokens.make(client, days)
         except TooManyTokensError as full:
@@ -98,10 +90,6 @@ def _row(token: Token) -> dict[str, object]:
     return {
         "id": token.id,
         "client": token.client,
-        "made": _wall(token.made),
-        "expires": None if token.expires is None else _wall(token.expires),
+        "made": stamp(token.made, "seconds"),
+        "expires": None if token.expires is None else stamp(token.expires, "seconds"),
     }
-
-
-def _wall(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,7 +1,6 @@
 """What a person may say of nodes: that one is trusted, or is so no more."""
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Literal
 
 from exo_supervisor.core.events import Event, NodeTrusted
@@ -10,6 +9,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address
 from exo_supervisor.core.near_names import similar_clause
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
+from exo_supervisor.serve.control.plain import alike
 from exo_supervisor.views.nodes import only_found
 
 Word = Literal["trust", "untrust"]
@@ -43,6 +43,5 @@ class Trusting:
         found = Address(address)
         if found in self._registry.nodes or found in self._registry.trust.pins:
             return found
-        close = get_close_matches(address[:200], list(self._registry.nodes), n=3)
-        text = "no such node" + similar_clause(close)
+        text = "no such node" + similar_clause(alike(address, self._registry.nodes))
         raise BadRequestError(Refusal(404, "target_not_found", text))
