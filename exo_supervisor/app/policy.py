@@ -11,8 +11,8 @@ from exo_supervisor.config.presets import preset_of
 from exo_supervisor.config.schema import Budget, Client, Config, Model, Provider, Timeouts
 from exo_supervisor.core.books.amount import pico_of
 from exo_supervisor.core.breakers.automaton import Rules
-from exo_supervisor.core.effects import OwnInstances, Timers
-from exo_supervisor.core.names import Address, Generation, ModelId, ProviderName
+from exo_supervisor.core.effects import Timers
+from exo_supervisor.core.names import Generation, ModelId, ProviderName
 from exo_supervisor.core.policy import (
     WAITS,
     BudgetRules,
@@ -40,17 +40,11 @@ def policy_of(
     why_off: Mapping[str, str],
     *,
     keys: Mapping[str, int] = MappingProxyType({}),
-    pins: tuple[tuple[Address, str | None], ...] = (),
-    own: tuple[OwnInstances, ...] = (),
-    awaited: frozenset[str] = frozenset(),
-    owned: bool = False,
     waits: Waits = WAITS,
 ) -> Policy:
     """Make the core's policy; `why_off` names the providers that are off, and says why.
 
     `keys` are how many each has; where nothing is said one, or none if one is missing.
-    `pins` and `own` are of earlier runs, `awaited` names the sources that the first look waits for;
-    `owned`: the owner of a loopback listener is looked up.
     """
     timeouts, routing = config.timeouts, config.routing
     off = off_by_privacy(config)
@@ -64,10 +58,6 @@ def policy_of(
         budget=config.retry.budget,
         rules=Rules(config.breaker.trip_after, config.breaker.rest, config.breaker.rest_max),
         trust=config.discovery.trust,
-        pins=pins,
-        own=own,
-        awaited=awaited,
-        owned=owned,
         seeds=tuple((address_of(url), url) for url in config.discovery.static),
         clouds=tuple(_cloud(each, config, why_off, keys) for each in config.providers),
         models=tuple(_rule(each) for each in config.models),
@@ -100,36 +90,37 @@ def _peers(timeouts: Timeouts, waits: Waits) -> dict[Generation, PeerRules]:
 
 
 def _exo_timers(peer: PeerRules, timeouts: Timeouts, waits: Waits) -> Timers:
+    headers: float | None = timeouts.headers
+    first, longest = timeouts.first_content, timeouts.first_content_max
     if peer.loads_late:
-        first = max(timeouts.first_content, waits.legacy_first_content)
-        return Timers(timeouts.connect, None, first, first, timeouts.stall)
+        headers, first = None, max(first, waits.legacy_first_content)
+        longest = first
+    return Timers(timeouts.connect, headers, first, longest, timeouts.stall)
+
+
+def cloud_timers(provider: Provider, timeouts: Timeouts) -> Timers:
+    """Return a provider's own timers, and a cloud's where it has none."""
+    connect = max(timeouts.connect, CLOUD_CONNECT)
+    first = CLOUD_FIRST_CONTENT if provider.first_content is None else provider.first_content
     return Timers(
-        timeouts.connect,
-        timeouts.headers,
-        timeouts.first_content,
-        timeouts.first_content_max,
-        timeouts.stall,
+        connect=connect if provider.connect is None else provider.connect,
+        headers=timeouts.headers if provider.headers is None else provider.headers,
+        first_content=first,
+        first_content_max=first,
+        stall=CLOUD_STALL if provider.stall is None else provider.stall,
     )
 
 
 def _cloud(
     provider: Provider, config: Config, why_off: Mapping[str, str], keys: Mapping[str, int]
 ) -> Cloud:
-    timeouts, preset = config.timeouts, preset_of(provider.preset)
-    first = CLOUD_FIRST_CONTENT if provider.first_content is None else provider.first_content
-    connect = max(timeouts.connect, CLOUD_CONNECT)
+    preset = preset_of(provider.preset)
     return Cloud(
         name=ProviderName(provider.name),
         url=provider.base_url,
         priority=provider.priority,
         models=tuple(ModelId(model) for model in provider.models),
-        timers=Timers(
-            connect=connect if provider.connect is None else provider.connect,
-            headers=timeouts.headers if provider.headers is None else provider.headers,
-            first_content=first,
-            first_content_max=first,
-            stall=CLOUD_STALL if provider.stall is None else provider.stall,
-        ),
+        timers=cloud_timers(provider, config.timeouts),
         learns_head=provider.headers is None,
         keys=keys.get(provider.name, int(provider.name not in why_off)),
         streams=provider.stream,

@@ -12,7 +12,7 @@ import structlog
 from anyio import to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from exo_supervisor import __version__
 from exo_supervisor.app.beat import Beat
@@ -137,13 +137,13 @@ async def _drain(listener: Listener, live: LiveRequests, feed: EventFeed) -> Non
 
 
 async def _policy(given: Given, pins: Pins, *, owned: bool) -> Policy:
+    """Make the policy of the configuration, with what is known of earlier runs and this machine."""
     config, state = given.config, given.state
-    return policy_of(
-        config, {**given.missing, **given.why_off},
-        keys={name: max(1, len(held)) for name, held in given.keys.items()},
-        pins=pins, own=await read_own(state), awaited=awaited(config, state),
-        owned=owned, waits=given.waits,
-    )  # fmt: skip
+    keys = {name: max(1, len(held)) for name, held in given.keys.items()}
+    why_off = {**given.missing, **given.why_off}
+    configured = policy_of(config, why_off, keys=keys, waits=given.waits)
+    own, sources = await read_own(state), awaited(config, state)
+    return replace(configured, pins=pins, own=own, awaited=sources, owned=owned)
 
 
 async def _books(

@@ -6,7 +6,7 @@ from math import ceil
 from msgspec import Struct
 from msgspec.structs import replace
 
-from exo_supervisor.app.policy import CLOUD_CONNECT, CLOUD_FIRST_CONTENT, CLOUD_STALL
+from exo_supervisor.app.policy import cloud_timers
 from exo_supervisor.config.schema import Config, Discovery, Model, Provider
 from exo_supervisor.core.policy import WAITS, Waits
 
@@ -128,25 +128,14 @@ def _priority(provider: Provider) -> int:
 
 def _shrunk(provider: Provider, config: Config, scale: int, place: int) -> Provider:
     """Give a provider a place of its own, so that it is known who is asked first, and timers."""
-    connect, first_content, stall = _cloud_waits(provider, config)
-    headers = provider.headers
+    timers, headers = cloud_timers(provider, config.timeouts), provider.headers
     return replace(
         provider,
         priority=place,
-        connect=_shrink(connect, scale),
-        first_content=_shrink(first_content, scale),
+        connect=_shrink(timers.connect, scale),
+        first_content=_shrink(timers.first_content, scale),
         headers=None if headers is None else _shrink(headers, scale),
-        stall=_shrink(stall, scale),
-    )
-
-
-def _cloud_waits(provider: Provider, config: Config) -> tuple[float, float, float]:
-    """Tell a provider's connect, first-content and stall timers, as the policy fills them in."""
-    connect = max(config.timeouts.connect, CLOUD_CONNECT)
-    return (
-        connect if provider.connect is None else provider.connect,
-        CLOUD_FIRST_CONTENT if provider.first_content is None else provider.first_content,
-        CLOUD_STALL if provider.stall is None else provider.stall,
+        stall=_shrink(timers.stall, scale),
     )
 
 
@@ -156,7 +145,8 @@ def _scale(config: Config, providers: list[Provider]) -> int:
     waits = [timers.connect, timers.headers, timers.first_content, timers.first_content_max]
     waits += [timers.stall, config.breaker.rest, config.routing.patience]
     for each in providers:
-        waits += [*_cloud_waits(each, config), each.headers or 0.0]
+        own = cloud_timers(each, timers)
+        waits += [own.connect, own.first_content, own.stall, each.headers or 0.0]
     return max(1, ceil(max(waits) / LONGEST))
 
 
