@@ -7,6 +7,7 @@ from pathlib import Path
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
+from exo_supervisor.app.kept_file import writes_to
 from exo_supervisor.config.schema import Config, Discovery
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.fleet.nodes import Node
@@ -21,7 +22,7 @@ from exo_supervisor.discovery.manual import Manual
 from exo_supervisor.discovery.mdns import Mdns
 from exo_supervisor.discovery.multicast import Multicast
 from exo_supervisor.discovery.static import Static
-from exo_supervisor.host.kept import read_kept, write_kept
+from exo_supervisor.host.kept import read_kept
 from exo_supervisor.runtime.fetch import Get
 from exo_supervisor.runtime.supervise import Service
 
@@ -108,10 +109,7 @@ def _last_known(
     async def read() -> bytes | None:
         return await to_thread.run_sync(read_kept, path)
 
-    async def write(content: bytes) -> None:
-        await to_thread.run_sync(write_kept, path, content)
-
-    return LastKnown(send, allowed, lambda: nodes_up(machine), read=read, write=write)
+    return LastKnown(send, allowed, lambda: nodes_up(machine), read=read, write=writes_to(path))
 
 
 def nodes_up(machine: Machine) -> Iterator[Known]:
