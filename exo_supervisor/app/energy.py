@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from time import monotonic, time
 from typing import cast
 
+from exo_supervisor.app.policy import picos
 from exo_supervisor.config.schema import Config
 from exo_supervisor.config.time_zone import zone_of
-from exo_supervisor.core.books.amount import pico_of
 from exo_supervisor.core.books.power import Mark, Meters, Tariff
 from exo_supervisor.core.fleet.draw import Watts, draw_of
 from exo_supervisor.core.fleet.registry import Registry
@@ -59,7 +58,7 @@ def tariff_of(config: Config) -> Tariff:
     steps = (
         (
             int(str(step["from"])[:2]) * 3600 + int(str(step["from"])[3:]) * 60,
-            pico_of(Decimal(repr(cast("float", step["price"])))),
+            picos(cast("float", step["price"])),
         )
         for step in config.power.tariff
     )

@@ -144,8 +144,12 @@ def _budgets(budget: Budget) -> BudgetRules:
 
 
 def _limits(amounts: Mapping[str, float]) -> Limits:
-    """Make whole numbers of amounts, by their digits: a float is only how TOML hands them over."""
-    return Limits(**{name: pico_of(Decimal(repr(each))) for name, each in amounts.items()})
+    return Limits(**{name: picos(each) for name, each in amounts.items()})
+
+
+def picos(amount: float, per: int = 1) -> int:
+    """Return pico-units of an amount by its digits: a float is only how TOML hands them over."""
+    return pico_of(Decimal(repr(amount)), per)
 
 
 def _client(client: Client) -> ClientRule:

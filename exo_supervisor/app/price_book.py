@@ -4,16 +4,15 @@ Nobody has to wait for the book: a first answer comes later.
 """
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 from anyio import to_thread
 
+from exo_supervisor.app.policy import picos
 from exo_supervisor.config.schema import Config, PriceRow, Provider
 from exo_supervisor.config.shipped_prices import CURRENCY, FILE, read_book
-from exo_supervisor.core.books.amount import pico_of
 from exo_supervisor.core.books.book import Book, Dated, Match, Priced, Prices
 from exo_supervisor.core.books.price import Price
 from exo_supervisor.core.names import ModelId
@@ -77,13 +76,8 @@ def _match(model: str) -> Match:
 def _price(row: PriceRow) -> Price:
     classes = ("input", "output", "cached", "cache_write", "cache_write_1h", "reasoning")
     told = {name: getattr(row, name) for name in classes}
-    picos = {name: _pico(each, _MILLION) for name, each in told.items() if each is not None}
-    return msgspec.convert({**picos, "request": _pico(row.request)}, Price)
-
-
-def _pico(amount: float, per: int = 1) -> int:
-    """Return what the digits say that it was written with: there are fewer than a float holds."""
-    return pico_of(Decimal(repr(amount)), per)
+    prices = {name: picos(each, _MILLION) for name, each in told.items() if each is not None}
+    return msgspec.convert({**prices, "request": picos(row.request)}, Price)
 
 
 def list_of(prices: Prices, provider: Provider, currency: str) -> TakePrices | None:
