@@ -1,13 +1,13 @@
 """The scorecard: one row per fault, each on a ground of its own, in the order of the wall."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 
 import anyio
 from msgspec import Struct
 
 from exo_supervisor.client.errors import AnswerError
-from exo_supervisor.rehearse.drill.acts import ACTS
+from exo_supervisor.rehearse.drill.acts import ACTS, Act
 from exo_supervisor.rehearse.drill.ground import Ground, ready, set_up
 from exo_supervisor.rehearse.drill.plan import Plan
 from exo_supervisor.rehearse.drill.wall import WALL, Failure, check_privacy, face, wall
@@ -18,8 +18,6 @@ PATIENCE = 40.0
 """Seconds after which a row has failed: whoever is not answered by then would wait for ever."""
 AT_ONCE = 2
 """Rows that wait for timers at once: with more, one that starts is a silence of the others."""
-
-Act = Callable[[Ground], Awaitable[str]]
 
 
 class Row(Struct, frozen=True):

@@ -91,7 +91,8 @@ def _made_up(config: Config) -> Plan:
 
 def _plan(config: Config, model: Model, about: str) -> Plan:
     named = {entry.partition("/")[0] for entry in model.cloud}
-    used = sorted((each for each in config.providers if each.name in named), key=_priority)
+    used = [each for each in config.providers if each.name in named]
+    used.sort(key=lambda each: each.priority)
     scale = _scale(config, used)
     timers = {
         name: _shrink(getattr(config.timeouts, name), scale)
@@ -120,10 +121,6 @@ def _plan(config: Config, model: Model, about: str) -> Plan:
         models=(model,),
     )
     return Plan(drilled, model, about, scale)
-
-
-def _priority(provider: Provider) -> int:
-    return provider.priority
 
 
 def _shrunk(provider: Provider, config: Config, scale: int, place: int) -> Provider:
