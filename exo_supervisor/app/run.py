@@ -17,11 +17,13 @@ from exo_supervisor.app.service import serve
 from exo_supervisor.app.who import client_tokens, who_of
 from exo_supervisor.config import where
 from exo_supervisor.config.read import Settings
+from exo_supervisor.config.schema import Config
 from exo_supervisor.errors import StartError
 from exo_supervisor.host import descriptors, limits, listen, logs, systemd
 from exo_supervisor.host.otel.opening import open_telemetry
 from exo_supervisor.host.tcp import open_tcp
 from exo_supervisor.runtime.loop import loop_options
+from exo_supervisor.runtime.sinks import Sink
 from exo_supervisor.runtime.supervise import describe_crash
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
@@ -46,13 +48,7 @@ def run(named: str | None, socket: str | None) -> int:
     found = files.keys(config, os.environ)
     token, tokens = files.token(config, os.environ), client_tokens(config, os.environ)
     with ExitStack() as closing:
-        lines = logs.configure(config.log.level, config.log.format)
-        closing.callback(lines.close, LAST_LINES)
-        for path, why in where.hidden_files(os.environ).items():
-            log.debug("optional_file_unreadable", path=path, why=why)
-        telemetry = open_telemetry(os.environ)
-        if telemetry is not None:
-            closing.callback(telemetry.close, LAST_LINES)
+        sinks = _sinks(config, closing)
         user_ids(config.discovery.loopback_users)
         who_of(config, policy_of(config, found.why_off).clients)
         admin_group = listen.group_id_of(config.server.admin_group, "server.admin_group")
@@ -74,9 +70,22 @@ def run(named: str | None, socket: str | None) -> int:
                 admin_group=admin_group,
                 client_tokens=tokens,
                 origins=settings.origins,
-                sinks=(lines,) if telemetry is None else (lines, telemetry),
+                sinks=sinks,
             )
         )
+
+
+def _sinks(config: Config, closing: ExitStack) -> list[Sink]:
+    """Begin the log, and the telemetry if the environment asks for it."""
+    lines = logs.configure(config.log.level, config.log.format)
+    closing.callback(lines.close, LAST_LINES)
+    for path, why in where.hidden_files(os.environ).items():
+        log.debug("optional_file_unreadable", path=path, why=why)
+    telemetry = open_telemetry(os.environ)
+    if telemetry is None:
+        return [lines]
+    closing.callback(telemetry.close, LAST_LINES)
+    return [lines, telemetry]
 
 
 def _run_loop(given: Given) -> int:
