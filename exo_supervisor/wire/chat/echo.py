@@ -10,7 +10,6 @@ digest) is not known again: of that one has to trust the provider, which has the
 import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
-from html import unescape
 from itertools import groupby
 from operator import itemgetter
 from typing import cast
@@ -56,12 +55,16 @@ def without_request(
     if _is_large(fields) or (native is not None and _is_large(native)):
         return ""
     try:
-        found = list(_strings(_read(fields)))
-        if native is not None:
-            known = set(found)
-            found += (text for text in _strings(_read(native)) if text not in known)
-    except UNREADABLE:
+        return _cut(words, fields, native)
+    except (*UNREADABLE, ImportError, OSError):  # what undoes entities may not be had any more
         return ""
+
+
+def _cut(words: str, fields: Mapping[str, Raw], native: Mapping[str, Raw] | None) -> str:
+    found = list(_strings(_read(fields)))
+    if native is not None:
+        known = set(found)
+        found += (text for text in _strings(_read(native)) if text not in known)
     request = _bare("".join(text for _, text in found))
     said = _Said(_without_coded(words, request))
     said.cut_runs(request)
@@ -192,7 +195,11 @@ def _commas(raw: Raw) -> int:
 
 def _plain(text: str) -> str:
     """Undo escapes that are left, however often the text was quoted; those of addresses, too."""
-    text = unescape(unquote(text))
+    text = unquote(text)
+    if "&" in text:
+        from html import unescape  # noqa: PLC0415 - its table takes as much memory as a large room
+
+        text = unescape(text)
     return re.sub(_BLANK, " ", re.sub(_CODE, lambda code: chr(int(code[1], 16)), text))
 
 

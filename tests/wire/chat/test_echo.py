@@ -1,6 +1,7 @@
 """What an upstream repeats of a request is in none of its words that we log."""
 
 import json
+import sys
 from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote
 
@@ -196,3 +197,9 @@ def test_of_more_words_than_are_compared_nothing_is_said() -> None:
 def test_a_text_that_is_all_that_was_said_is_cut_out_from_three_letters_on() -> None:
     assert without_request("abc", fields("abc")) == "…"
     assert without_request("ab", fields("ab")) == "ab"
+
+
+def test_where_entities_cannot_be_undone_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "html", None)  # as if no descriptor were left to import it
+    assert without_request(f"cannot parse: {ECHOES['for_a_page']}", REQUEST) == ""
+    assert without_request("cannot parse that", REQUEST) == "cannot parse that"
