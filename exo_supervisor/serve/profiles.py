@@ -94,7 +94,7 @@ def without_words(body: bytes) -> bytes:
     return body
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class _CountedWriter(AnswerWriter):
     """Tells a whole `usage` where the target told none, and says that it is an estimate."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from exo_supervisor.wire.anthropic.blocks import Event
 from exo_supervisor.wire.anthropic.events import DIALECT, Events, events_of
@@ -32,12 +32,11 @@ _text = msgspec.json.Decoder(str)
 _input = msgspec.json.Decoder(dict[str, Raw])
 
 
-@dataclass(slots=True)
-class _Block:
+class _Block(Struct):
     """One content block as its events have told it so far."""
 
     members: dict[str, object]
-    input: Grown = field(default_factory=Grown)
+    input: Grown = msgspec.field(default_factory=Grown)
 
     def add(self, delta: dict[str, Raw]) -> None:
         """Add a delta: texts grow, whatever they are called; what is no text comes once."""
@@ -83,7 +82,7 @@ def _is_text(known: object) -> bool:
     return isinstance(known, Grown) or (isinstance(known, Raw) and bytes(known).startswith(b'"'))
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class AnswerWriter:
     """Gathers the events of an answer, which have at most `most_bytes` in all."""
 

@@ -8,7 +8,8 @@ one that begins while another is not whole waits for its turn, so that the order
 from dataclasses import dataclass, field
 from typing import Final
 
-from msgspec import Raw
+import msgspec
+from msgspec import Raw, Struct
 
 from exo_supervisor.wire.chat.arguments import CUT
 from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece
@@ -37,15 +38,14 @@ _CALL: Final[Kind] = (
 _DELTA = b'{"type":"content_block_delta","index":%d,"delta":%b}'
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(Struct):
     """A call whose block is not closed yet, with what has come of its arguments."""
 
     call: Call
-    arguments: list[bytes] = field(default_factory=list)
+    arguments: list[bytes] = msgspec.field(default_factory=list)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Blocks:
     """Writes blocks; with `begun`, a text at index 0 is open already.
 

@@ -26,7 +26,7 @@ Event = dict[str, object]
 _list = msgspec.json.Decoder(list[Raw])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class BodyReader(WholeReader, EventReader):
     """Makes pieces of one message, as if it had been streamed, once all of it is here."""
 

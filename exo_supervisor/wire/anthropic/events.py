@@ -23,7 +23,7 @@ class _Typed(Struct):
 _typed = msgspec.json.Decoder(_Typed)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Events:
     """Makes the events of one answer.
 

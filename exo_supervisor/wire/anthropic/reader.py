@@ -49,7 +49,7 @@ class _GrammarError(Exception):
     """An event that may not stand where it stands; the text repeats nothing of it."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EventReader(Reader):
     """Makes pieces of the events of a Messages stream."""
 

@@ -13,7 +13,7 @@ from exo_supervisor.wire.dialect import Reply
 _EVENT = b"event: content_block_delta\ndata: %b\n\n"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class StreamWriter:
     """Writes events as they come; what comes before the first content waits for it.
 

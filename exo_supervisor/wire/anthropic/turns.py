@@ -5,11 +5,10 @@ of the next request begins with this one, and whoever keeps prompts finds it aga
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct, field
 
 from exo_supervisor.wire.chat.body import named, wrong
 from exo_supervisor.wire.chat.members import Members, MembersDecoder
@@ -80,8 +79,7 @@ def _unattributed(text: str) -> str:
     return text.partition("\n")[2].lstrip("\r\n")
 
 
-@dataclass(slots=True)
-class _Said:
+class _Said(Struct):
     """What the assistant said in turns in a row: put together once, however many they are."""
 
     texts: list[str] = field(default_factory=list)

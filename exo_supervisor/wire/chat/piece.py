@@ -140,7 +140,7 @@ class Usage(Struct, frozen=True, gc=False):
     reported_cost: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Answer:
     """What is known of an answer so far: its reader updates it, its writer reads it.
 

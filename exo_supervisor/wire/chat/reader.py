@@ -51,7 +51,7 @@ _FAILED = frozenset(
 """Finish reasons that say that the answer is not whole, whatever came before, in any case."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Reader(Answer, ABC):
     """One upstream answer, read as it comes, and told to `writer`.
 

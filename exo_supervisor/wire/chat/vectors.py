@@ -59,7 +59,7 @@ def write_vector(raw: Raw, vector: Sequence[float], *, base64: bool) -> Raw:
         raise JoinError("a vector holds a number that no float32 can be") from None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class VectorWriter(ABC):
     """Gathers the vectors of an answer; `dimensions`, where asked for, is what each has."""
 

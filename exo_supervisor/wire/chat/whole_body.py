@@ -1,7 +1,6 @@
 """An answer that comes as one JSON object, gathered until all of it is here."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Final
 
 from exo_supervisor.core.estimate import BYTES_A_TOKEN
@@ -35,9 +34,10 @@ class WholeBody:
         return b"".join(self._parts)
 
 
-@dataclass(slots=True)
 class WholeReader(Reader):
     """Reads an answer once all of it is here; what it is in, a dialect's reader says."""
+
+    __slots__ = ()
 
     @property
     @abstractmethod

@@ -1,6 +1,5 @@
 """Vectors as Ollama's clients read them."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
@@ -13,9 +12,10 @@ from exo_supervisor.wire.openai.merged import write
 _dimensions = msgspec.json.Decoder(int | None)
 
 
-@dataclass(slots=True, kw_only=True)
 class EmbedWriter(VectorWriter):
     """Writes the answer of /api/embed; with `alone`, that of the older /api/embeddings."""
+
+    __slots__ = ()
 
     alone: ClassVar[bool] = False
 

@@ -32,7 +32,7 @@ _REASONS: Final = {"tool_calls": "stop", "function_call": "stop"}
 _input = msgspec.json.Decoder(dict[str, Raw])
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class _Lines:
     """What a stream and a whole answer have in common; `generates`: as /api/generate says it."""
 
@@ -104,9 +104,10 @@ class _Lines:
         return done + counts + self.reply.mark
 
 
-@dataclass(slots=True, kw_only=True)
 class LineWriter(_Lines):
     """Writes pieces as lines, as they come."""
+
+    __slots__ = ()
 
     def take(self, piece: Piece, answer: Answer) -> bytes:
         """Write what is said; the end of the answer has a line of its own."""
@@ -140,7 +141,7 @@ class LineWriter(_Lines):
         return []
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class ObjectWriter(_Lines):
     """Gathers the pieces of an answer for a client that did not stream."""
 

@@ -119,7 +119,7 @@ class _Told:
         into.append(b',"finish_reason":%b}' % _encode(self.finish))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class AnswerWriter:
     """Gathers the pieces of an answer whose events have at most `most_bytes` in all.
 

@@ -60,7 +60,7 @@ _choices = msgspec.json.Decoder(_Choices | None).decode
 _texts = msgspec.json.Decoder(list[_OneText]).decode
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class BodyReader(WholeReader, ChunkReader):
     """Makes a piece of each choice of one `chat.completion`, once all of it is here."""
 

@@ -4,12 +4,11 @@ A piece says at which `index` it belongs, but not every upstream means the same 
 out, some give every call the same one, and tell them apart by their `id` alone.
 """
 
-from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct, field
 
 from exo_supervisor.wire.chat.piece import NULL, JoinError
 from exo_supervisor.wire.lenient_json import dumps, loads, members, written
@@ -25,8 +24,7 @@ _MOST_LOOKED = 16_384
 """Bytes of arguments that are looked through for whether they are whole, as a piece comes."""
 
 
-@dataclass(slots=True)
-class FunctionCall:
+class FunctionCall(Struct):
     """The name and the arguments of one call; the arguments came in pieces, or once, as a value."""
 
     merged: Merged = field(default_factory=lambda: Merged(_ARGUMENTS))
@@ -76,8 +74,7 @@ class FunctionCall:
         return found | {"arguments": self.value.decode()} if self.value else found
 
 
-@dataclass(slots=True)
-class Call:
+class Call(Struct):
     """One call; `index` is its place among the others."""
 
     index: int
@@ -102,8 +99,7 @@ class Call:
         return {"type": "function", **self.members.whole(), "function": self.function.whole()}
 
 
-@dataclass(slots=True)
-class Calls:
+class Calls(Struct):
     """The calls of one message."""
 
     _begun: list[Call] = field(default_factory=list)

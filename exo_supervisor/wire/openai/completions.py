@@ -51,7 +51,7 @@ def _piece(choice: _Choice) -> Piece:
     return Piece(delta, Raw(dumps(delta)), index, choice.finish_reason, logprobs)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TextReader(ChunkReader):
     """Makes pieces of the chunks of a completion."""
 
@@ -63,9 +63,10 @@ class TextReader(ChunkReader):
         return read_texts(body)
 
 
-@dataclass(slots=True)
 class TextBodyReader(BodyReader):
     """Makes a piece of each choice of a completion, once all of it is here."""
+
+    __slots__ = ()
 
     what: ClassVar[str] = "a completion"
 
@@ -74,9 +75,10 @@ class TextBodyReader(BodyReader):
         return read_texts(body)
 
 
-@dataclass(slots=True)
 class TextStreamWriter(StreamWriter):
     """Writes pieces as chunks of a completion."""
+
+    __slots__ = ()
 
     what: ClassVar[str] = "text_completion"
 
@@ -95,16 +97,15 @@ class TextStreamWriter(StreamWriter):
         return b'%b"choices":[%b]%b}\n\n' % (self._head, choice, extras)
 
 
-@dataclass(slots=True)
-class _Told:
+class _Told(Struct):
     """One text as its chunks have told it so far."""
 
-    text: Grown = field(default_factory=Grown)
-    logprobs: Merged = field(default_factory=Merged)
+    text: Grown = msgspec.field(default_factory=Grown)
+    logprobs: Merged = msgspec.field(default_factory=Merged)
     finish: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TextWriter(AnswerWriter):
     """Gathers the texts of a completion."""
 

@@ -1,6 +1,5 @@
 """Answers to requests for embeddings: read from a provider, written for a client."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
@@ -41,9 +40,10 @@ _list = msgspec.json.Decoder(_List)
 _dimensions = msgspec.json.Decoder(int | None)
 
 
-@dataclass(slots=True)
 class EmbeddingsReader(BodyReader):
     """Makes a piece of each vector of a list, which has as many as texts were sent."""
+
+    __slots__ = ()
 
     what: ClassVar[str] = "a list of embeddings"
 
@@ -84,9 +84,10 @@ class EmbeddingsReader(BodyReader):
         self.usage_text = bytes(usage)
 
 
-@dataclass(slots=True, kw_only=True)
 class EmbeddingsWriter(VectorWriter):
     """Writes the vectors as OpenAI's list; a usage that no upstream told is not made up."""
+
+    __slots__ = ()
 
     def result(self, answer: Answer) -> list[bytes]:
         """Return the whole answer in parts; meant for a reading that is done and has no fault."""

@@ -5,11 +5,10 @@ the insides of JSON strings can be joined. Half an emoji that came as a lone sur
 its other half.
 """
 
-from dataclasses import dataclass, field
 from typing import cast
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct, field
 
 NOTHING = frozenset({b"null", b'""', b"false", b"0", b"{}"})
 
@@ -67,8 +66,7 @@ class Grown:
         into.append(b"]")
 
 
-@dataclass(slots=True)
-class Merged:
+class Merged(Struct):
     """The members named in `growing` are texts that grow; lists grow, too; the rest came once."""
 
     growing: frozenset[str] = frozenset()

@@ -42,7 +42,7 @@ _read_model = lru_cache(maxsize=256)(read_name)
 decode_text = msgspec.json.Decoder(str).decode
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ChunkReader(Reader):
     """Makes pieces of `chat.completion.chunk` events.
 

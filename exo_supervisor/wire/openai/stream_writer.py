@@ -21,7 +21,7 @@ DONE = b"data: [DONE]\n\n"
 _FIRST = b'"choices":[{"index":0,"delta":'
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class StreamWriter:
     """Writes pieces as chunks of ours, as they come.
 

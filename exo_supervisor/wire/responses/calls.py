@@ -1,9 +1,8 @@
 """A call of a tool as an output item: of a function, or of a custom tool, which takes a text."""
 
-from dataclasses import dataclass, field
 from typing import cast
 
-from msgspec import Raw
+from msgspec import Raw, Struct, field
 
 from exo_supervisor.wire.lenient_json import dumps, value
 from exo_supervisor.wire.openai.calls import Call
@@ -15,8 +14,7 @@ _UNNAMED = Named("")
 _NO_ARGUMENTS = b'"{}"'
 
 
-@dataclass(slots=True)
-class Called:
+class Called(Struct):
     """A call and the item that it is, which has an id as soon as the tool's name is known."""
 
     call: Call

@@ -5,11 +5,10 @@ prompt of the next request begins with this one, and whoever keeps prompts finds
 output of a call is the one exception: it stands next to its call, wherever the client put it.
 """
 
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct, field
 
 from exo_supervisor.wire.chat.body import wrong
 from exo_supervisor.wire.chat.members import Members, MembersDecoder
@@ -71,8 +70,7 @@ class _Part(Members):
 _content = MembersDecoder(msgspec.json.Decoder(str | list[_Part] | None))
 
 
-@dataclass(slots=True)
-class _Entry:
+class _Entry(Struct):
     """A message that is being made, and the outputs of its calls."""
 
     role: str

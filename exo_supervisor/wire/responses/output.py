@@ -8,7 +8,8 @@ follows can be none of it.
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from msgspec import Raw
+import msgspec
+from msgspec import Raw, Struct
 
 from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece, WriteTexts
 from exo_supervisor.wire.chat.said import Said, said_in
@@ -49,25 +50,23 @@ _KINDS: Final[dict[Said, _Kind]] = {
 _SHORT: Final = {"message": "msg", "reasoning": "rs"}
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(Struct):
     """One part of an item's content; the text grows."""
 
     kind: _Kind
-    text: Grown = field(default_factory=Grown)
+    text: Grown = msgspec.field(default_factory=Grown)
 
     def told(self) -> Json:
         return {"type": self.kind.part, self.kind.text: self.text, **self.kind.beside}
 
 
-@dataclass(slots=True)
-class _Spoken:
+class _Spoken(Struct):
     """A message, or a thought."""
 
     id: str
     place: int
     type: str
-    parts: list[_Part] = field(default_factory=list)
+    parts: list[_Part] = msgspec.field(default_factory=list)
     status: str = "in_progress"
 
     def told(self) -> Json:
@@ -82,7 +81,7 @@ class _Spoken:
         }  # fmt: skip
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Output:
     """Makes the items of one answer; with `silent`, no events are told of them.
 

@@ -17,7 +17,7 @@ _CUT: Final = {"length": "max_output_tokens", "content_filter": "content_filter"
 """Why an answer is incomplete, by its finish reason."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class ResponseWriter:
     """Writes the items of an answer, told by events where it is `streamed`.
 
