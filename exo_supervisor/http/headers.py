@@ -21,13 +21,17 @@ class Headers(Mapping[str, str]):
     def __init__(self, head: bytes = b"") -> None:
         """Take a head, from its status line to the end of its last field."""
         self._text = head.decode("latin-1")
-        self._lower = head.lower().decode("latin-1")
+        self._lower = self._text.lower()
+
+    def mentions(self, text: str) -> bool:
+        """Say whether a text in lower case stands anywhere: what does not is in no field's name."""
+        return text in self._lower
 
     def __getitem__(self, name: str) -> str:
-        at = self._lower.rfind(f"\r\n{name}:")
-        if at < 0:
+        value = self.get(name)
+        if value is None:
             raise KeyError(name)
-        return self._value(at + len(name) + 3)
+        return value
 
     @overload
     def get(self, name: str, /) -> str | None: ...
@@ -35,8 +39,10 @@ class Headers(Mapping[str, str]):
     def get(self, name: str, /, default: str | T) -> str | T: ...
     def get(self, name: str, /, default: object = None) -> object:
         """Do without the exception of one that is not there: most are not."""
-        at = self._lower.rfind(f"\r\n{name}:")
-        return default if at < 0 else self._value(at + len(name) + 3)
+        before, mark, _ = self._lower.rpartition(f"\r\n{name}:")
+        if not mark:
+            return default
+        return self._text[len(before) + len(mark) :].partition("\r\n")[0].strip(" \t")
 
     def __contains__(self, name: object) -> bool:
         return f"\r\n{name}:" in self._lower
@@ -46,7 +52,3 @@ class Headers(Mapping[str, str]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-    def _value(self, at: int) -> str:
-        end = self._text.find("\r\n", at)
-        return self._text[at : end if end >= 0 else None].strip(" \t")

@@ -9,7 +9,6 @@ It is called back and never waits. Per read its answer is parsed, translated and
 """
 
 import time
-from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from exo_supervisor.core.effects import CancelAttempt, StartAttempt
 from exo_supervisor.core.events import AttemptQuieted
 from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.http.faults import HttpError
+from exo_supervisor.http.headers import Headers
 from exo_supervisor.serve.context import BeginEnergy
 from exo_supervisor.serve.crashes import guarded, guarded_part
 from exo_supervisor.serve.error_answer import OK, ErrorAnswer, readable
@@ -25,7 +25,7 @@ from exo_supervisor.serve.relay import Relay
 from exo_supervisor.serve.timers import ERROR_WAIT, WORTH_A_WORD, Progress
 from exo_supervisor.serve.upstream import broken_fault
 from exo_supervisor.views.request_done import in_micros
-from exo_supervisor.wire.chat.rate_limits import read_allowances
+from exo_supervisor.wire.chat.rate_limits import IN_EACH_NAME, read_allowances
 from exo_supervisor.wire.exo.traits import TRAITS
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Attempt:
     # ---------------------------------------------------------------- what the target sends
 
     @guarded
-    def head(self, status: int, headers: Mapping[str, str]) -> None:
+    def head(self, status: int, headers: Headers) -> None:
         """Read on what is worth it, and of anything else why."""
         now = self._owner.now()
         self.head_after = now - self.began
@@ -121,7 +121,8 @@ class Attempt:
             self._fail(Fault.CONTENT_TYPE)
             return
         paid = self.start.generation is None
-        allowances = read_allowances(headers, time.time()) if paid else ()
+        told = paid and headers.mentions(IN_EACH_NAME)
+        allowances = read_allowances(headers, time.time()) if told else ()
         self.relay.open(reading, self.head_after, allowances)
 
     @guarded_part

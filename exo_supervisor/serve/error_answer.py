@@ -43,4 +43,4 @@ def readable(status: int, headers: Mapping[str, str]) -> Media | None:
     if status != OK:
         return None
     media = media_of(headers.get("content-type", ""), headers.get("content-encoding", ""))
-    return None if isinstance(media, Failure) else media
+    return media if isinstance(media, str) else None

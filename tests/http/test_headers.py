@@ -31,3 +31,5 @@ def test_fields_are_what_a_parser_makes_of_a_head(fields: list[tuple[str, str]])
         assert (name in headers) == (name in parsed)
         assert headers.get(name) == parsed.get(name)
         assert headers.get(name, "-") == parsed.get(name, "-")
+        assert headers.mentions(name) or name not in parsed
+    assert not headers.mentions("x-not-there")

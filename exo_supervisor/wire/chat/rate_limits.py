@@ -30,10 +30,14 @@ _PAIRS: Final[tuple[tuple[str, str, Kind], ...]] = (
     ("x-ratelimit-remaining", "x-ratelimit-reset", "requests"),
     ("ratelimit-remaining", "ratelimit-reset", "requests"),
 )  # fmt: skip
-_NAMES: Final = frozenset(remaining for remaining, _, _ in _PAIRS)
+IN_EACH_NAME: Final = "ratelimit-"
+"""Where no name holds this, nothing is told: heads with none of them are the usual ones."""
 _MAX_CHARS = 40
 """Of a value that is looked at."""
-_DURATION = r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
+_NUMBER: Final = re.compile(r"\d+(\.\d+)?")
+_DURATION: Final = re.compile(
+    r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
+)
 _UNITS = (86_400.0, 3600.0, 60.0, 1.0, 0.001)
 _EPOCH, _EPOCH_MS = 1e9, 1e11
 """Numbers from which on a reset is no length of time: as one, this would be 31 years."""
@@ -44,40 +48,37 @@ def read_allowances(headers: Mapping[str, str], now_wall: float) -> tuple[Allowa
 
     Moments are reckoned from the answer's own `date`, where it has one, else from `now_wall`.
     """
-    if _NAMES.isdisjoint(headers):
-        return ()
     told: list[Allowance] = []
     for remaining, reset, kind in _PAIRS:
-        left = headers.get(remaining, "")
-        if not (left.isascii() and left.isdigit() and len(left) <= _MAX_CHARS):
+        left = headers.get(remaining)
+        if left is None or not (left.isascii() and left.isdigit() and len(left) <= _MAX_CHARS):
             continue
-        seconds = _seconds(headers.get(reset, ""), headers.get("date", ""), now_wall)
+        seconds = _seconds(headers.get(reset, ""), headers, now_wall)
         if seconds is not None and seconds > 0.0:
             told.append(Allowance(kind, int(left), min(seconds, MAX_WAIT)))
     return tuple(told)
 
 
-def _seconds(reset: str, date: str, now_wall: float) -> float | None:
+def _seconds(reset: str, headers: Mapping[str, str], now_wall: float) -> float | None:
     """Read how long it is until a reset."""
     text = reset.strip()
     if not text or len(text) > _MAX_CHARS or not text.isascii():
         return None
-    if re.fullmatch(r"\d+(\.\d+)?", text):
+    if _NUMBER.fullmatch(text):
         number = float(text)
         if number < _EPOCH:
             return number
-        return (number / 1000.0 if number >= _EPOCH_MS else number) - _now(date, now_wall)
-    if (found := re.fullmatch(_DURATION, text)) is not None:
-        return sum(
-            float(part or 0) * unit for part, unit in zip(found.groups(), _UNITS, strict=True)
-        )
+        return (number / 1000.0 if number >= _EPOCH_MS else number) - _now(headers, now_wall)
+    if (found := _DURATION.fullmatch(text)) is not None:
+        parts = zip(found.groups(), _UNITS, strict=True)
+        return sum([float(part) * unit for part, unit in parts if part])
     try:
         at = datetime.fromisoformat(text)
-        return None if at.tzinfo is None else at.timestamp() - _now(date, now_wall)
+        return None if at.tzinfo is None else at.timestamp() - _now(headers, now_wall)
     except (ValueError, OverflowError):
         return None
 
 
-def _now(date: str, now_wall: float) -> float:
-    began = moment(date)
+def _now(headers: Mapping[str, str], now_wall: float) -> float:
+    began = moment(headers.get("date", ""))
     return now_wall if began is None else began

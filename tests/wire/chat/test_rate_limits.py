@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from exo_supervisor.core.load.allowance import Allowance
 from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.wire.chat.judge import judge
-from exo_supervisor.wire.chat.rate_limits import read_allowances
+from exo_supervisor.wire.chat.rate_limits import IN_EACH_NAME, read_allowances
 
 NOW = 1_800_000_000.0
 DATE = {"date": "Fri, 15 Jan 2027 08:00:00 GMT"}  # the same instant
@@ -76,6 +76,7 @@ def test_each_pair_of_names(remaining: str, reset: str, kind: str) -> None:
     [told] = read_allowances({remaining: "3", reset: "5"}, NOW)
     assert (told.kind, told.left, told.reset) == (kind, 3, 5.0)
     assert read_allowances({remaining: "3"}, NOW) == ()
+    assert IN_EACH_NAME in remaining
 
 
 def test_a_moment_is_reckoned_from_the_answers_own_date() -> None:
