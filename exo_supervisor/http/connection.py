@@ -43,7 +43,7 @@ _FORGOTTEN: Final = frozenset({NetworkFault.RESET, NetworkFault.TIMEOUT})
 # A member of an Enum costs a look-up by its class each time.
 _IDLE, _SENDING, _READING = State.IDLE, State.SENDING, State.READING
 _LEAVING, _CLOSED = State.LEAVING, State.CLOSED
-_UNDER_WAY, _BROKEN = Outcome.UNDER_WAY, Outcome.BROKEN
+_UNDER_WAY, _WHOLE, _BROKEN = Outcome.UNDER_WAY, Outcome.WHOLE, Outcome.BROKEN
 
 
 class Connection(asyncio.Protocol):
@@ -129,7 +129,9 @@ class Connection(asyncio.Protocol):
             self.call.sent += len(self._unsent)  # goes out without it
             self.state, self.call = _LEAVING, None
             self._left_bytes = 0
-            self._leaving = asyncio.get_running_loop().call_later(LEAVE_SECONDS, self.close)
+            if self._reader.outcome is _UNDER_WAY:  # else the same read has brought its end
+                loop = asyncio.get_running_loop()
+                self._leaving = loop.call_later(LEAVE_SECONDS, self.close)
             self.resume_reading()
 
     def pause_reading(self) -> None:
@@ -253,7 +255,7 @@ class Connection(asyncio.Protocol):
             self._lose(NetworkFault.PAYLOAD)
             return
         call, self.call = self.call, None
-        if outcome is Outcome.WHOLE and self.state is not _CLOSED and not self._unsent:
+        if outcome is _WHOLE and self.state is not _CLOSED and not self._unsent:
             if self.state is _LEAVING:
                 self._stop_leaving()
             self.state = _IDLE
@@ -289,3 +291,4 @@ class Connection(asyncio.Protocol):
     def _stop_leaving(self) -> None:
         if self._leaving is not None:
             self._leaving.cancel()
+            self._leaving = None

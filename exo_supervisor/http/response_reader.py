@@ -27,7 +27,8 @@ class Outcome(Enum):
     BROKEN = "broken"
 
 
-_UNDER_WAY = Outcome.UNDER_WAY  # a member of an Enum costs a look-up by its class each time
+# A member of an Enum costs a look-up by its class each time.
+_UNDER_WAY, _WHOLE, _LAST = Outcome.UNDER_WAY, Outcome.WHOLE, Outcome.LAST
 
 
 class _UnwantedError(Exception):
@@ -92,18 +93,18 @@ class ResponseReader:
 
     def on_headers_complete(self) -> None:
         """Take a head in, and pass over an interim one."""
-        status, head = self._parser.get_status_code(), self._head
-        begin = head.find(b"HTTP/")  # empty lines may stand before it
-        end = head.find(b"\r\n\r\n", begin)
-        if end < 0 or end - begin > MAX_HEAD_BYTES:
+        status = self._parser.get_status_code()
+        # Empty lines may stand before it.
+        head, mark, rest = self._head.lstrip(b"\r\n").partition(b"\r\n\r\n")
+        if head[:5] != b"HTTP/" or not mark or len(head) > MAX_HEAD_BYTES:
             # Whatever lines a parser may allow, `Headers` knows those that end in CRLF alone.
             raise _UnwantedError
         self._overhead = 0
         if status >= _FINAL:
             self.status, self._head = status, b""
-            self.headers = Headers(head[begin:end])
+            self.headers = Headers(head)
         else:
-            self._head = head[end + 4 :]
+            self._head = rest
             self._interim += 1
             if status < _CONTINUE or status == _SWITCHING or self._interim > MAX_INTERIM:
                 raise _UnwantedError
@@ -112,4 +113,4 @@ class ResponseReader:
         """Take in that an answer is whole; interim heads are complete, too."""
         if self.status:
             kept = self._parser.should_keep_alive()
-            self.outcome = Outcome.WHOLE if kept else Outcome.LAST
+            self.outcome = _WHOLE if kept else _LAST

@@ -23,7 +23,7 @@ from exo_supervisor.serve.request_id import new_request_id
 from exo_supervisor.serve.response import Response
 from exo_supervisor.views.request_done import RequestDone, RequestLine, in_micros
 from exo_supervisor.wire.chat.defaults import fill
-from exo_supervisor.wire.dialect import Answered
+from exo_supervisor.wire.dialect import Operation
 
 if TYPE_CHECKING:
     from exo_supervisor.serve.ingress import Ingress
@@ -239,7 +239,7 @@ class Reception:
     def _enter(self, body: bytes) -> None:
         ingress, dispatch = self._ingress, self._dispatch
         operation, rule = dispatch.operation, dispatch.rule
-        if isinstance(operation, Answered):
+        if not isinstance(operation, Operation):
             self._tell(operation.answer(body))
             return
         chat = operation.read(body, dispatch.head.headers)

@@ -51,6 +51,10 @@ BROKEN = {
     "hints and nothing": (HINT, RESET_HEAD),
     "garbage": (b"garbage\r\n\r\n", PAYLOAD_HEAD),
     "TLS": (b"\x16\x03\x01\0\0\0", PAYLOAD_HEAD),
+    "no HTTP": (b"RTSP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n", PAYLOAD_HEAD),
+    "no HTTP that names it": (
+        b"ICE/1.0 200 OK\r\nvia: HTTP/1.1 x\r\ncontent-length: 0\r\n\r\n", PAYLOAD_HEAD,
+    ),
     "no status": (b"HTTP/1.1 abc X\r\n\r\n", PAYLOAD_HEAD),
     "status 99": (b"HTTP/1.1 099 X\r\n\r\n", PAYLOAD_HEAD),
     "another protocol": (
@@ -440,6 +444,20 @@ def test_what_was_handed_to_connections_is_counted_once_for_each() -> None:
             wired.transport.room = 2**30
             wired.connection.resume_writing()
             assert call.sent == len(ASK) + len(body)
+
+
+def test_one_that_leaves_a_body_whose_end_came_with_it_sets_no_timer() -> None:
+    with Wired() as wired:
+
+        def leave(told: str) -> None:
+            if told == "data":
+                wired.connection.leave()  # a timer would want a loop: there is none
+
+        heard = Heard(leave)
+        wired.send(heard, ASK, b"")
+        wired.connection.data_received(CHUNKED)
+        assert heard.calls == ["head", "data"]
+        assert (wired.connection.state, wired.rests) == (State.IDLE, 1)
 
 
 @pytest.mark.real_time
