@@ -6,6 +6,6 @@ from exo_supervisor.core.balance.situation import Situation
 from exo_supervisor.core.load.marks import Pair
 
 
-def round_robin(nodes: Sequence[Pair], at: Situation) -> Pair:
+def round_robin(nodes: Sequence[Pair], at: Situation) -> int:
     """Choose the next node in turn."""
-    return nodes[at.turn % len(nodes)]
+    return at.turn % len(nodes)

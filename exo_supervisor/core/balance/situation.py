@@ -24,5 +24,6 @@ class Situation(Struct):
     compared: list[Expected] = []
 
 
-Choose = Callable[[Sequence[Pair], Situation], Pair]
-"""A policy: it takes one of some nodes, each with its model, all of which may be asked."""
+Choose = Callable[[Sequence[Pair], Situation], int]
+"""A policy: it takes one of some nodes, each with its model, all of which may be asked, and tells
+its place."""

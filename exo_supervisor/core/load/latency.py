@@ -6,6 +6,7 @@ from math import exp
 from msgspec import Struct
 
 from exo_supervisor.core.bounded import Bounded
+from exo_supervisor.core.choice import Expected
 from exo_supervisor.core.load.marks import Pair
 from exo_supervisor.core.names import ModelId, Target
 
@@ -55,22 +56,23 @@ class Latencies:
 
     def loads(
         self, pairs: Iterable[Pair], at_work: Mapping[Target, int], now: float
-    ) -> list[tuple[float, int]]:
+    ) -> tuple[list[tuple[float, int]], list[Expected]]:
         """Score targets, lower is better: expected wait, then attempts at work there.
 
         A target that was never measured scores as instant, so that it gets measured; one that
-        was measured long ago is on the way there.
+        was measured long ago is on the way there. With the scores comes what people are told.
         """
         loads: list[tuple[float, int]] = []
+        waits: list[Expected] = []
         for target, model in pairs:
-            busy, samples = at_work.get(target, 0), self._samples.get(target)
-            if samples is None or (sample := samples.get(model)) is None:
-                loads.append((0.0, busy))
-                continue
-            age = now - sample.at
-            faded = exp(-age / FADE) if age > 0.0 else 1.0
-            loads.append((sample.ttft * faded * (busy + 1), busy))
-        return loads
+            wait, busy, samples = 0.0, at_work.get(target, 0), self._samples.get(target)
+            if samples is not None and (sample := samples.get(model)) is not None:
+                age = now - sample.at
+                faded = exp(-age / FADE) if age > 0.0 else 1.0
+                wait = sample.ttft * faded * (busy + 1)
+            loads.append((wait, busy))
+            waits.append((target, wait))
+        return loads, waits
 
     def forget(self, target: Target) -> None:
         """Drop the measurements of a target that is gone."""

@@ -218,7 +218,7 @@ def balanced(free: list[Candidate], tables: Tables, draw: float, now: float) -> 
     tables.turn += 1
     at = Situation(tables.latency, tables.concurrency, tables.turn, draw, now)
     nodes = [each.pair for each in free]
-    chosen = free[nodes.index(tables.balance(nodes, at))]
+    chosen = free[tables.balance(nodes, at)]
     if at.compared:
         return chosen, Choice("fastest", compared=tuple(at.compared))
     return chosen, Choice("in_turn", compared=tuple((target, None) for target, _ in nodes))

@@ -12,7 +12,7 @@ from exo_supervisor.core.events import AttemptSettled, ContentSeen
 from exo_supervisor.core.load.allowance import spent_for
 from exo_supervisor.core.load.marks import PREFILL, THINKING, Slot
 from exo_supervisor.core.names import Address, RequestId
-from exo_supervisor.core.outcomes import CLOSED_AT_WORK, VERDICTS, Blame, Failure, Fault
+from exo_supervisor.core.outcomes import CLOSED_AT_WORK, NO_FAULT, VERDICTS, Blame, Failure, Fault
 from exo_supervisor.core.requests.candidate import Candidate, Permits
 from exo_supervisor.core.requests.request import Attempt, HeldFailure, RequestState
 from exo_supervisor.core.requests.spending import hold
@@ -132,7 +132,7 @@ class Settlement:
             self._tables.budgets.settle((event.request, event.attempt), event.cost or 0)
         self._tables.concurrency.release(candidate.target, candidate.seat_key)
         fault = event.failure.fault
-        if fault is Fault.NONE and not self._tables.breakers.rows:
+        if fault is NO_FAULT and not self._tables.breakers.rows:
             return []
         effects = self._mark_end(state, attempt, event, now)
         if fault in CLOSED_AT_WORK:
@@ -145,7 +145,7 @@ class Settlement:
         fault, draw = event.failure.fault, event.draw
         verdict = VERDICTS[fault]
         last = Failed(fault.value, event.failure.status, event.request, now)
-        rest = Mark.SUCCESS if fault is Fault.NONE else Mark.ABANDONED
+        rest = Mark.SUCCESS if fault is NO_FAULT else Mark.ABANDONED
         target = Mark.FAILURE if verdict.blame is Blame.TARGET else rest
         owed_target, owed_model = attempt.owed
         first = self._mark(attempt.permits.target, target, now, draw, last, owed_target)

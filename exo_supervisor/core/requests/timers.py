@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from exo_supervisor.core.effects import Announce, StartAttempt, Timers
+from exo_supervisor.core.effects import Announce, Effect, StartAttempt, Timers
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.load.heads import Heads
 from exo_supervisor.core.load.marks import STREAM
@@ -21,10 +21,11 @@ SOONEST = 2.0
 """Seconds of silence, at least, until the state is asked about it."""
 
 
-def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAttempt:
-    """Describe an attempt that begins, and note on it how its node and its cluster are now."""
+def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> list[Effect]:
+    """Start an attempt, and note on it how its node and its cluster are now."""
     candidate = attempt.candidate
     dialect = None
+    effects: list[Effect] = []
     if candidate.provider is not None:
         cloud = tables.clouds.providers[candidate.provider].cloud
         url, timers = cloud.url, _cloud_timers(cloud, tables.heads, state.event.demands)
@@ -34,18 +35,21 @@ def start_of(state: RequestState, attempt: Attempt, tables: Tables) -> StartAtte
         dialect = cloud.dialect
     else:
         node = tables.registry.nodes[Address(candidate.target)]
+        if not node.used and node.trust == "found":
+            effects.append(_first_use(node))
         url = node.url
         timers = _node_timers(candidate, node.peer, state.event.size, tables)
         _note(attempt, node, tables)
     attempt.timers = timers
     # By their places: over 15 names in a call cost as much as the rest of this function.
-    return StartAttempt(
+    effects.append(StartAttempt(
         state.event.request, attempt.number, candidate.target, url, candidate.model,
         candidate.generation, timers, state.shift, state.route.commit_at_answer,
         state.route.continues, state.resuming, attempt.streamed, attempt.usage, dialect,
         attempt.without, candidate.key, candidate.provider is not None and attempt.side == "exo",
         attempt.reserved, attempt.choice, state.seen.local_only,
-    )  # fmt: skip
+    ))  # fmt: skip
+    return effects
 
 
 def _note(attempt: Attempt, node: Node, tables: Tables) -> None:
@@ -74,11 +78,8 @@ def _cloud_timers(cloud: Cloud, heads: Heads, demands: frozenset[str]) -> Timers
     return structs.replace(timers, stall=timers.first_content)
 
 
-def first_use(candidate: Candidate, tables: Tables) -> list[Announce]:
+def _first_use(node: Node) -> Announce:
     """Tell of the first prompt to a node that is only found: anybody may be found."""
-    node = tables.registry.nodes.get(Address(candidate.target))
-    if node is None or node.used or node.trust != "found":
-        return []
     node.used = True
     advice = f'exo-supervisor nodes trust {node.address}, or discovery.trust = "named"'
     facts: dict[str, object] = {
@@ -86,7 +87,7 @@ def first_use(candidate: Candidate, tables: Tables) -> list[Announce]:
         "source": sorted(node.sources),
         "advice": advice,
     }
-    return [Announce(level="info", name="node_first_used", facts=facts)]
+    return Announce(level="info", name="node_first_used", facts=facts)
 
 
 def _settle_form(

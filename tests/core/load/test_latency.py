@@ -20,7 +20,7 @@ def measure(sample: Sample, ttft: float, now: float) -> Sample:
 def load(
     latency: Latencies, target: Address, model: ModelId, at_work: int, now: float
 ) -> tuple[float, int]:
-    [score] = latency.loads([(target, model)], {target: at_work}, now)
+    [score], _ = latency.loads([(target, model)], {target: at_work}, now)
     return score
 
 
