@@ -1,6 +1,7 @@
 """What a request wishes for, and the bytes of a healthy answer to it."""
 
 import itertools
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -31,6 +32,16 @@ def text(count: int, words_of: str = TEXT) -> str:
     return "".join(told(count, words_of))
 
 
+def compact(value: object) -> bytes:
+    """Write JSON without blanks, as clouds do."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def event(value: object) -> bytes:
+    """Write an event of a stream in OpenAI's dialect."""
+    return b"data: " + compact(value) + b"\n\n"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wish:
     """What the answer to one request shall hold."""
@@ -48,6 +59,14 @@ class Wish:
     billed: bool = True
     prompt_tokens: int = 1
     tells: JsonObject = field(default_factory=JsonObject)
+
+    def usage_of(self, completion: int) -> JsonObject:
+        """Say what so many tokens of an answer come to, in OpenAI's words."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": completion,
+            "total_tokens": self.prompt_tokens + completion,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

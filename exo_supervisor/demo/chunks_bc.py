@@ -156,11 +156,8 @@ class _Spelling:
     def _usage(self, completion: int) -> JsonObject | None:
         if not self.wish.billed:
             return None
-        prompt = self.wish.prompt_tokens
         return {
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "total_tokens": prompt + completion,
+            **self.wish.usage_of(completion),
             "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
             "completion_tokens_details": {
                 "reasoning_tokens": self.wish.thoughts,

@@ -1,6 +1,5 @@
 """An OpenAI-style provider."""
 
-import json
 import time
 import uuid
 from dataclasses import replace
@@ -10,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from exo_supervisor.demo import refusals
-from exo_supervisor.demo.answers import Answer, Chat, JsonObject, Wish, wish
+from exo_supervisor.demo.answers import Answer, Chat, JsonObject, Wish, compact, event, wish
 from exo_supervisor.demo.course import DONE
 from exo_supervisor.demo.server import DemoServer, Stream
 
@@ -126,6 +125,9 @@ def spelled(
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
+FAILED = spelled(500, "The server had an error while processing your request")
+
+
 def said(status: int, message: str, *, code: str | None) -> web.Response:
     """Answer with an error as OpenAI spells it."""
     headers = {"x-request-id": f"req_{uuid.uuid4().hex}"}
@@ -140,7 +142,7 @@ def answer(wish: Wish) -> Answer:
     def chunk(delta: JsonObject, finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         value = {**part, "choices": [choice]}
-        return b"data: " + _json(value | ({"usage": None} if wish.usage else {})) + b"\n\n"
+        return event(value | ({"usage": None} if wish.usage else {}))
 
     def whole(count: int, finish: str | None) -> bytes:
         message = {"role": "assistant", "content": "".join(wish.tokens[:count]), "refusal": None}
@@ -148,13 +150,12 @@ def answer(wish: Wish) -> Answer:
             message |= {"content": None, "tool_calls": [_call(wish)]}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
         value = {**base, "object": "chat.completion", "choices": [choice]}
-        return _json(value | ({"usage": _usage(wish)} if wish.billed else {}))
+        return compact(value | ({"usage": _usage(wish)} if wish.billed else {}))
 
     usage: JsonObject = {**part, "choices": [], "usage": _usage(wish)}
     contents = [{"content": token} for token in wish.tokens]
     deltas = [{"tool_calls": [call]} for call in _call_parts(wish)] if wish.tool else contents
     finish = "tool_calls" if wish.tool else wish.finish
-    failed = _json(spelled(500, "The server had an error while processing your request"))
     return Answer(
         stream=wish.stream,
         early=wish.stream,
@@ -162,12 +163,12 @@ def answer(wish: Wish) -> Answer:
         opening=(chunk({"role": "assistant", "content": "", "refusal": None}),),
         events=(*(chunk(delta) for delta in deltas), chunk({}, finish)),
         open_end=chunk({}),
-        closing=(*((b"data: " + _json(usage) + b"\n\n",) if wish.usage else ()), DONE),
-        failure=(b"data: " + failed + b"\n\n",),
+        closing=(*([event(usage)] if wish.usage else []), DONE),
+        failure=(event(FAILED),),
         keepalive=KEEPALIVE,
         whole=whole(len(wish.tokens), finish),
         partial=lambda count: whole(count, None),
-        failed_whole=(200, failed),
+        failed_whole=(200, compact(FAILED)),
     )
 
 
@@ -188,14 +189,4 @@ def _call_parts(wish: Wish) -> list[JsonObject]:
 
 
 def _usage(wish: Wish) -> JsonObject:
-    completion = len(wish.tokens)
-    return {
-        "prompt_tokens": wish.prompt_tokens,
-        "completion_tokens": completion,
-        "total_tokens": wish.prompt_tokens + completion,
-        **wish.tells,
-    }
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return {**wish.usage_of(len(wish.tokens)), **wish.tells}

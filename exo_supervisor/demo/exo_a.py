@@ -146,13 +146,8 @@ def answer(wish: Wish) -> Answer:
         return b"data: " + json.dumps(say(token, finish, streamed=True)).encode() + b"\n\n"
 
     def whole(count: int, finish: str | None) -> bytes:
-        usage = {
-            "prompt_tokens": wish.prompt_tokens,
-            "completion_tokens": count,
-            "total_tokens": wish.prompt_tokens + count,
-        }
         value = say("".join(tokens[:count]), finish, streamed=False)
-        return json.dumps(value | ({"usage": usage} if wish.billed else {})).encode()
+        return json.dumps(value | ({"usage": wish.usage_of(count)} if wish.billed else {})).encode()
 
     last = len(tokens) - 1
     detail = "Error processing prompt (see logs with DEBUG>=2): demo"

@@ -1,6 +1,5 @@
 """A provider of the house, as vLLM or llama.cpp are: it embeds and completes, too."""
 
-import json
 import struct
 import uuid
 from base64 import b64encode
@@ -11,8 +10,8 @@ import msgspec
 from aiohttp import web
 
 from exo_supervisor.demo import refusals
-from exo_supervisor.demo.answers import Answer, Chat, JsonObject, Wish, wish
-from exo_supervisor.demo.cloud import Cloud, answer, said, spelled
+from exo_supervisor.demo.answers import Answer, Chat, JsonObject, Wish, compact, event, wish
+from exo_supervisor.demo.cloud import FAILED, Cloud, answer, said, spelled
 from exo_supervisor.demo.course import DONE
 from exo_supervisor.demo.play import Stream
 
@@ -133,9 +132,8 @@ def _vectors(model: str, vectors: list[list[float]], *, base64: bool) -> Answer:
             for index, vector in enumerate(vectors[:count])
         ]
         usage = {"prompt_tokens": 4 * len(vectors), "total_tokens": 4 * len(vectors)}
-        return _json({"object": "list", "data": data, "model": model, "usage": usage})
+        return compact({"object": "list", "data": data, "model": model, "usage": usage})
 
-    failed = _json(spelled(500, "The server had an error while processing your request"))
     return Answer(
         stream=False,
         early=False,
@@ -146,7 +144,7 @@ def _vectors(model: str, vectors: list[list[float]], *, base64: bool) -> Answer:
         failure=(),
         whole=whole(len(vectors)),
         partial=whole,
-        failed_whole=(200, failed),
+        failed_whole=(200, compact(FAILED)),
     )
 
 
@@ -164,29 +162,25 @@ def _texts(wanted: Wish, choices: int) -> Answer:
 
     def chunk(text: str, finish: str | None = None) -> bytes:
         told = [choice(index, text, finish) for index in range(choices)]
-        return b"data: " + _json({**base, "choices": told}) + b"\n\n"
+        return event({**base, "choices": told})
 
     def whole(count: int, finish: str | None) -> bytes:
         told = [choice(index, "".join(wanted.tokens[:count]), finish) for index in range(choices)]
-        return _json({**base, "choices": told, "usage": usage})
+        return compact({**base, "choices": told, "usage": usage})
 
     def unfinished(count: int) -> bytes:
         return whole(count, None)
 
     count = len(wanted.tokens)
     usage = {"prompt_tokens": 3, "completion_tokens": count, "total_tokens": 3 + count}
-    last = _json({**base, "choices": [], "usage": usage})
+    last = event({**base, "choices": [], "usage": usage})
     plain = answer(wanted)
     return replace(
         plain,
         opening=(),
         events=(*(chunk(token) for token in wanted.tokens), chunk("", wanted.finish)),
         open_end=chunk(""),
-        closing=(*((b"data: " + last + b"\n\n",) if wanted.usage else ()), DONE),
+        closing=(*([last] if wanted.usage else []), DONE),
         whole=whole(len(wanted.tokens), wanted.finish),
         partial=unfinished,
     )
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

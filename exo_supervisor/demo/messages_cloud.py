@@ -1,6 +1,5 @@
 """An Anthropic-style provider."""
 
-import json
 import uuid
 from typing import Any, Final, cast
 
@@ -8,7 +7,7 @@ import msgspec
 from aiohttp import web
 
 from exo_supervisor.demo import refusals
-from exo_supervisor.demo.answers import Answer, Chat, JsonObject, Wish, wish
+from exo_supervisor.demo.answers import Answer, Chat, JsonObject, Wish, compact, wish
 from exo_supervisor.demo.cloud import Cloud
 from exo_supervisor.demo.diseases import Breach
 from exo_supervisor.demo.server import Stream
@@ -166,8 +165,8 @@ def answer(wish: Wish) -> Answer:
     stop = _event("content_block_stop", index=len(blocks) - 1)
     ended = {"stop_reason": reason, "stop_sequence": None}
     finish = _event("message_delta", delta=ended, usage=total)
-    failed = _json(_error(500, "Internal server error"))
-    content = [_whole(start, some) for start, some in blocks]
+    failed = compact(_error(500, "Internal server error"))
+    begun = {**message, "content": [_whole(start, some) for start, some in blocks]}
     return Answer(
         stream=wish.stream,
         early=wish.stream,
@@ -180,8 +179,8 @@ def answer(wish: Wish) -> Answer:
         broken=b'event: content_block_delta\ndata: {"type":"content_block_delta","ind\n\n',
         breaches=_breaches(len(blocks), message, finish),
         keepalive=_PING,
-        whole=_json(message | {"content": content, "stop_reason": reason, "usage": usage | total}),
-        partial=lambda _: _json(message | {"content": content}),
+        whole=compact({**begun, "stop_reason": reason, "usage": usage | total}),
+        partial=lambda _: compact(begun),
         failed_whole=(200, failed),
     )
 
@@ -250,8 +249,4 @@ def _delta(index: int, delta: JsonObject) -> bytes:
 
 
 def _event(kind: str, **more: object) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), _json({"type": kind, **more}))
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), compact({"type": kind, **more}))
