@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from exo_supervisor.demo.diseases import Name
@@ -14,38 +15,35 @@ _CONTINUED: Final = range(0x80, 0xC0)
 """Bytes with which a character of UTF-8 goes on (RFC 3629)."""
 
 
-def crlf(steps: Iterator[Step]) -> Iterator[Step]:
+def crlf(write: Write) -> Iterator[Step]:
     """End each line with CR and LF."""
-    for step in steps:
-        if isinstance(step, Write):
-            yield replace(step, data=step.data.replace(b"\n", b"\r\n"))
-        else:
-            yield step
+    yield replace(write, data=write.data.replace(b"\n", b"\r\n"))
 
 
-def split_bytes(steps: Iterator[Step]) -> Iterator[Step]:
+def split_bytes(write: Write) -> Iterator[Step]:
     """Write byte by byte."""
+    yield from (Write(write.data[at : at + 1]) for at in range(len(write.data) - 1))
+    yield replace(write, data=write.data[-1:])
+
+
+def split_characters(write: Write) -> Iterator[Step]:
+    """Write apart what belongs to one character of UTF-8."""
+    begin = 0
+    for at, byte in enumerate(write.data):
+        if byte in _CONTINUED:
+            yield Write(write.data[begin:at])
+            yield Pause(_APART)
+            begin = at
+    yield replace(write, data=write.data[begin:])
+
+
+def rewritten(rewrite: Callable[[Write], Iterator[Step]], steps: Iterator[Step]) -> Iterator[Step]:
+    """Put other steps in the place of each that writes."""
     for step in steps:
         if isinstance(step, Write):
-            yield from (Write(step.data[at : at + 1]) for at in range(len(step.data) - 1))
-            yield replace(step, data=step.data[-1:])
+            yield from rewrite(step)
         else:
             yield step
-
-
-def split_characters(steps: Iterator[Step]) -> Iterator[Step]:
-    """Write apart what belongs to one character of UTF-8."""
-    for step in steps:
-        if not isinstance(step, Write):
-            yield step
-            continue
-        begin = 0
-        for at, byte in enumerate(step.data):
-            if byte in _CONTINUED:
-                yield Write(step.data[begin:at])
-                yield Pause(_APART)
-                begin = at
-        yield replace(step, data=step.data[begin:])
 
 
 def gzip(steps: Iterator[Step]) -> Iterator[Step]:
@@ -74,9 +72,9 @@ def duplicate_headers(steps: Iterator[Step]) -> Iterator[Step]:
 
 
 FRAMINGS: Final[dict[Name, Callable[[Iterator[Step]], Iterator[Step]]]] = {
-    "crlf": crlf,
-    "split_bytes": split_bytes,
-    "split_characters": split_characters,
+    "crlf": partial(rewritten, crlf),
+    "split_bytes": partial(rewritten, split_bytes),
+    "split_characters": partial(rewritten, split_characters),
     "gzip": gzip,
     "duplicate_headers": duplicate_headers,
 }
