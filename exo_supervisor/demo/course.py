@@ -97,9 +97,14 @@ def _tokens(events: Iterable[bytes], pace: float) -> Iterator[Step]:
         yield Write(event, tokens=1)
 
 
-def _healthy(answer: Answer, _: Disease, pace: float) -> Iterator[Step]:
-    yield from _tokens(answer.events, pace)
+def _to_the_end(answer: Answer, events: Iterable[bytes], pace: float) -> Iterator[Step]:
+    """Write these events, and then what the answer closes with."""
+    yield from _tokens(events, pace)
     yield from map(Write, answer.closing)
+
+
+def _healthy(answer: Answer, _: Disease, pace: float) -> Iterator[Step]:
+    return _to_the_end(answer, answer.events, pace)
 
 
 def _slow(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
@@ -145,31 +150,28 @@ def _timeout_408(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
 
 
 def _bad_json_event(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
-    yield from _interrupted(answer, answer.broken, ill, pace)
+    return _interrupted(answer, answer.broken, ill, pace)
 
 
 def _breach(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
-    yield from _interrupted(answer, answer.breaches.get(ill.breach, b""), ill, pace)
+    return _interrupted(answer, answer.breaches.get(ill.breach, b""), ill, pace)
 
 
 def _interrupted(answer: Answer, by: bytes, ill: Disease, pace: float) -> Iterator[Step]:
     yield from _unfinished(answer, ill, pace)
     yield Write(by)
-    yield from _tokens(answer.events[ill.after :], pace)
-    yield from map(Write, answer.closing)
+    yield from _to_the_end(answer, answer.events[ill.after :], pace)
 
 
 def _bad_json(answer: Answer, _: Disease, pace: float) -> Iterator[Step]:
     halves = (event[: len(event) // 2] + b"\n\n" for event in answer.events)
-    yield from _tokens(halves, pace)
-    yield from map(Write, answer.closing)
+    return _to_the_end(answer, halves, pace)
 
 
 def _odd_json(answer: Answer, _: Disease, pace: float) -> Iterator[Step]:
     """Say what JSON has no word for, as Python's `json` does when nobody stops it."""
     odd = (event.replace(b"{", b'{"odd":[NaN,-Infinity,"\\ud83d"],', 1) for event in answer.events)
-    yield from _tokens(odd, pace)
-    yield from map(Write, answer.closing)
+    return _to_the_end(answer, odd, pace)
 
 
 def _network_error(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
@@ -236,12 +238,11 @@ def _pause(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
     """Be silent in the midst, as Exo and some clouds are while a call of a tool is written."""
     yield from _tokens(answer.events[: ill.after], pace)
     yield Pause(ill.seconds)
-    yield from _tokens(answer.events[ill.after :], pace)
-    yield from map(Write, answer.closing)
+    yield from _to_the_end(answer, answer.events[ill.after :], pace)
 
 
 def _trickle(answer: Answer, ill: Disease, _: float) -> Iterator[Step]:
-    yield from _healthy(answer, ill, ill.seconds)
+    return _to_the_end(answer, answer.events, ill.seconds)
 
 
 BODIES: dict[str, Body] = {
