@@ -8,6 +8,7 @@ from typing import cast
 
 import anyio
 
+from exo_supervisor.demo.cards import LEGACY_DEVICE
 from exo_supervisor.demo.cluster import Member
 from exo_supervisor.demo.links import links
 
@@ -61,12 +62,7 @@ class AnnouncerA:
             "type": "discovery",
             "node_id": self.node.node_id,
             "grpc_port": GRPC_PORT,
-            "device_capabilities": {
-                "model": "Linux Box (Device: CPU)",
-                "chip": "Unknown Chip (Device: CPU)",
-                "memory": 24105,
-                "flops": {"fp32": 0.0, "fp16": 0.0, "int8": 0.0},
-            },
+            "device_capabilities": LEGACY_DEVICE,
             "priority": priority,
             "interface_name": interface,
             "interface_type": kind,

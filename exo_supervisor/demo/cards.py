@@ -28,6 +28,14 @@ LEGACY_IDS = (
     "gemma2-9b", "gemma2-27b", "phi-3.5-mini", "phi-4", "dummy",
 )  # fmt: skip
 
+LEGACY_DEVICE: JsonObject = {
+    "model": "Linux Box (Device: CPU)",
+    "chip": "Unknown Chip (Device: CPU)",
+    "memory": 24105,
+    "flops": {"fp32": 0.0, "fp16": 0.0, "int8": 0.0},
+}
+"""What a node of generation A says of its machine."""
+
 
 def card(model: str, generation: str) -> JsonObject:
     """Return the card of `model` as `/state` of B or C spells it; an unknown one is custom."""

@@ -71,22 +71,13 @@ Breach = Literal["second_start", "other_block", "nested_block", "open_block", "n
 block that is not open, and the message ends with a block open, or without saying why."""
 BREACHES: Final[tuple[Breach, ...]] = get_args(Breach)
 
-# What one node suffers from and every node of its cluster shows, as they share one state.
-SHARED: Final = frozenset(
-    {
-        "instance_gone",
-        "loading",
-        "downloading",
-        "download_failed",
-        "hub_lookup",
-        "runner_failed",
-        "runner_gone",
-        "re_election",
-    }
-)
-
 # Before these are cured, a model answers nobody.
 LOADS: Final = frozenset({"loading", "downloading", "download_failed"})
+
+# What one node suffers from and every node of its cluster shows, as they share one state.
+SHARED: Final = LOADS | {
+    *("instance_gone", "hub_lookup", "runner_failed", "runner_gone", "re_election")
+}
 
 
 class Disease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -106,7 +106,8 @@ class Play:
                 await anyio.sleep_forever()
 
     def _break_off(self, step: Raw | Abort | Reset) -> None:
-        transport = self._last_transport()
+        transport = self._transport()
+        self.stream.dropped = True
         match step:
             case Raw():
                 transport.write(step.data)
@@ -119,9 +120,7 @@ class Play:
                 transport.abort()
 
     async def _hint(self, count: int | None) -> None:
-        transport = self.request.transport
-        if transport is None:
-            raise ConnectionResetError
+        transport = self._transport()
         if count is not None:
             transport.write(HINT * count)
             return
@@ -130,12 +129,10 @@ class Play:
                 transport.write(HINT * HINTS_AT_ONCE)
             await anyio.sleep(HINTS_LOOK)
 
-    def _last_transport(self) -> asyncio.Transport:
-        transport = self.request.transport
-        if transport is None:
+    def _transport(self) -> asyncio.Transport:
+        if self.request.transport is None:
             raise ConnectionResetError
-        self.stream.dropped = True
-        return transport
+        return self.request.transport
 
     async def _head(self, step: Head) -> web.StreamResponse:
         headers = {"Content-Type": step.content_type}

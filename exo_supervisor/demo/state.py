@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 
 from exo_supervisor.demo.answers import JsonObject
-from exo_supervisor.demo.cards import SHELF_IDS, card
+from exo_supervisor.demo.cards import LEGACY_DEVICE, SHELF_IDS, card
 from exo_supervisor.demo.cluster import ExoCluster, Instance, Member, Task
 
 GIB = 1 << 30
@@ -47,12 +47,6 @@ def state(cluster: ExoCluster, member: Member) -> JsonObject:
 def topology_a(cluster: ExoCluster) -> JsonObject:
     """Return `/v1/topology` of generation A."""
     names = [member.node_id for member in cluster.listed]
-    device = {
-        "model": "Linux Box (Device: CPU)",
-        "chip": "Unknown Chip (Device: CPU)",
-        "memory": 24105,
-        "flops": {"fp32": 0.0, "fp16": 0.0, "int8": 0.0},
-    }
     graph = {
         name: [
             {"from_id": name, "to_id": other, "description": "Ethernet (eth0)"}
@@ -62,7 +56,8 @@ def topology_a(cluster: ExoCluster) -> JsonObject:
         for name in names
         if len(names) > 1
     }
-    return {"nodes": dict.fromkeys(names, device), "peer_graph": graph, "active_node_id": None}
+    nodes = dict.fromkeys(names, LEGACY_DEVICE)
+    return {"nodes": nodes, "peer_graph": graph, "active_node_id": None}
 
 
 def instance(one: Instance, generation: str) -> JsonObject:
