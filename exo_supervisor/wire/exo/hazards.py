@@ -34,6 +34,8 @@ A drops all fields but the messages, and reads those leniently.
 _ZEROS = bytes(0x30 if byte in b"0123456789" else 0x20 for byte in range(256))
 _LONG_NUMBER = b"0" * 19
 """The shortest run of digits that can be beyond 64 bits, once each digit is written as a zero."""
+_STRIDE = 4
+_STRIDES = b"0" * (len(_LONG_NUMBER) // _STRIDE)
 _SLICE = 2**16
 
 
@@ -94,9 +96,13 @@ def number(raw: Raw) -> float | None:
 
 
 def _has_long_number(body: bytes) -> bool:
-    """Say whether many digits stand in a row anywhere; a twelfth of what a pattern would cost."""
-    if len(body) <= _SLICE:
-        return body.translate(_ZEROS).find(_LONG_NUMBER) >= 0
+    """Say whether many digits stand in a row anywhere; a twentieth of what a pattern would cost.
+
+    Every fourth byte of such a row is a digit, four times at least: where no four of those follow
+    each other, as nearly everywhere, no more is looked at.
+    """
+    if body[::_STRIDE].translate(_ZEROS).find(_STRIDES) < 0:
+        return False
     for start in range(0, len(body), _SLICE):
         part = body[start : start + _SLICE + len(_LONG_NUMBER)]
         if part.translate(_ZEROS).find(_LONG_NUMBER) >= 0:  # `in` raises, and drops, an error

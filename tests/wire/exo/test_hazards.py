@@ -4,11 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from exo_supervisor.core.outcomes import BadRequestError
 from exo_supervisor.wire.chat.request import Ask
-from exo_supervisor.wire.exo.hazards import TOP_K_MAX, harmful_samplers
+from exo_supervisor.wire.exo.hazards import INT_MAX, TOP_K_MAX, harmful_samplers, read_hazards
 from exo_supervisor.wire.exo.identity import encode_chat
 from exo_supervisor.wire.exo.traits import PEERS, TRAITS
 from exo_supervisor.wire.openai.inbound import read_chat
@@ -127,3 +129,12 @@ def test_no_seed_but_a_negative_one_does_harm() -> None:
         assert harmful_samplers({"seed": Raw(seed)}) == found
     for top_k, found in ((TOP_K_MAX, []), (TOP_K_MAX + 1, ["top_k"])):
         assert harmful_samplers({"top_k": Raw(b"%d" % top_k)}) == found
+
+
+@given(before=st.integers(0, 40), digits=st.integers(1, 24), behind=st.integers(0, 10))
+def test_a_wide_integer_is_found_wherever_it_stands(before: int, digits: int, behind: int) -> None:
+    number = int("9" * digits)
+    body = json.dumps({"z": "x" * before, "deep": [number], "y": "1" * behind}).encode()
+    fields = {"deep": Raw(b"[%d]" % number)}
+    found = read_hazards(body, fields, [True])
+    assert found == ({"deep": "too_wide"} if number > INT_MAX else {})
