@@ -18,6 +18,8 @@ from exo_supervisor.wire.untrusted_json import as_list, as_object
 
 _SYSTEM: Final = ("system", "developer")
 """No set: what a client says its role is may have no hash."""
+_FIRST: Final = (b'[{"role":"system"', b'[{"role": "system"')
+"""How messages begin of which the first is the system's; the longer one stands last."""
 _REMINDER = "<system-reminder>\n{}\n</system-reminder>"
 
 Message = dict[str, Raw]
@@ -35,7 +37,8 @@ _USER = Raw(b'"user"')
 def in_place(messages: Raw) -> Raw:
     """Return messages of which those of the system stand at the front alone."""
     raw = bytes(messages)
-    if raw.find(b'"system"') < 0 and raw.find(b'"developer"') < 0:  # `in` costs more
+    behind = len(_FIRST[-1]) if raw.startswith(_FIRST) else 0
+    if raw.find(b'"system"', behind) < 0 and raw.find(b'"developer"') < 0:  # `in` costs more
         return messages
     system = [each.role in _SYSTEM for each in _roles.decode(messages)]
     head = system.index(False) if False in system else len(system)

@@ -17,7 +17,11 @@ def message(role: str, content: object) -> Json:
 
 
 def placed(*messages: Json) -> list[Json]:
-    return json.loads(bytes(in_place(Raw(json.dumps(messages).encode()))))
+    """Place them; clients write with blanks between the tokens, and without."""
+    ways = (json.dumps(messages, separators=way).encode() for way in ((", ", ": "), (",", ":")))
+    told, tight = (json.loads(bytes(in_place(Raw(way)))) for way in ways)
+    assert told == tight
+    return told
 
 
 def reminder(text: str) -> str:
