@@ -4,10 +4,10 @@ The upstream was asked to stream and answered with one JSON object instead.
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta, Raw, Struct
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.bounds import MAX_CHOICES
@@ -36,7 +36,6 @@ _UNTOLD: Final = (NULL, Raw(b"[]"))
 """Members of a message that no client gets who does not stream."""
 _CONTENT: Final = (b'"', b"[", b"n")
 """How a content begins: a text, a list, or null."""
-_ASSISTANT: Final = Raw(b'"assistant"')
 _LF, _CR = b"\n\r"
 _MOST_VALUES = MAX_CHUNK_OBJECTS
 """Objects of a whole answer, and values of one message: each takes many times its bytes."""
@@ -51,8 +50,22 @@ class _Choice(Choice, gc=False):
 _ONE_LINE = bytes(0x20 if byte in b"\r\n" else byte for byte in range(256))
 
 
-class _OneText(Choice, gc=False):
-    message: dict[str, Raw] = msgspec.field(default_factory=dict)
+class _Message(Struct, gc=False, forbid_unknown_fields=True):
+    """A message as far as it may be one text and no more; what else it has is read in full."""
+
+    content: Raw
+    role: Literal["assistant"] | None = None
+    refusal: None = None
+    function_call: None = None
+    audio: None = None
+    annotations: Raw = NULL
+    tool_calls: Raw = NULL
+    reasoning_content: Raw = NULL
+    reasoning: Raw = NULL
+
+
+class _OneText(Choice, gc=False, kw_only=True):
+    message: _Message
 
 
 _Choices = Annotated[list[_Choice], Meta(max_length=MAX_CHOICES)]
@@ -114,7 +127,7 @@ class BodyReader(WholeReader, ChunkReader):
         if not isinstance(writer, AnswerWriter):
             return False
         try:
-            around, choices = _in_one_line(body)
+            around, choices = read_parts(body)
             found = _only_text(_texts(choices))
         except UNREADABLE:
             return False
@@ -122,6 +135,8 @@ class BodyReader(WholeReader, ChunkReader):
             return False
         if not writer.take_text(*found, size):
             return False
+        if _LF in body or _CR in body:
+            around = {name: Raw(bytes(raw).translate(_ONE_LINE)) for name, raw in around.items()}
         self.read_around(around)
         self.extras.owe()
         if self.fault is None:
@@ -182,17 +197,23 @@ def _only_text(choices: list[_OneText]) -> tuple[bytes, str] | None:
     """
     if len(choices) != 1:
         return None
-    choice, text = choices[0], b""
-    if choice.index or choice.finish_reason not in _ENDS:
+    choice, message = choices[0], choices[0].message
+    if choice.index or choice.finish_reason not in _ENDS or _has_more(message):
         return None
     if not choice.logprobs == NULL == choice.native_finish_reason:
         return None
-    for name, raw in choice.message.items():
-        if name == "content":
-            text = bytes(raw)
-        elif raw not in ((_ASSISTANT,) if name == "role" else _UNTOLD):
-            return None
+    text = bytes(message.content)
     return (text, choice.finish_reason) if decode_text(text) else None
+
+
+def _has_more(message: _Message) -> bool:
+    """Say whether a message has more than a text; in most no other member was told at all."""
+    return not (
+        message.annotations in _UNTOLD
+        and message.tool_calls in _UNTOLD
+        and message.reasoning_content in _UNTOLD
+        and message.reasoning in _UNTOLD
+    )
 
 
 def _read(body: bytes) -> tuple[Around, list[_Choice]]:

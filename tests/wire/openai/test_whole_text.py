@@ -17,6 +17,11 @@ from tests.wire.reading import body_gathered, body_streamed, read_body
 
 USAGE = {"prompt_tokens": 19, "completion_tokens": 10, "total_tokens": 29}
 MESSAGE = {"role": "assistant", "content": "Hello!\n\u00e9", "refusal": None}
+NOTHING: dict[str, Any] = {
+    "annotations": None, "audio": None, "function_call": None, "tool_calls": [],
+    "reasoning_content": None, "reasoning": None,
+}  # fmt: skip
+"""What vLLM has in a message that is one text."""
 CHOICE = {"index": 0, "message": MESSAGE, "logprobs": None, "finish_reason": "stop"}
 ANSWER: dict[str, Any] = {
     "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m-2025",
@@ -70,6 +75,7 @@ def counted(body: bytes, choices: int = 1) -> int:
         {"choices": [CHOICE], "usage": USAGE, "object": "chat.completion", "model": "demo"},
         {"choices": [CHOICE | {"finish_reason": "length"}]},
         {"choices": [{"message": {"content": "\U0001f600"}, "finish_reason": "stop"}]},
+        ANSWER | {"choices": [CHOICE | {"message": MESSAGE | NOTHING, "stop_reason": None}]},
     ],
 )
 @pytest.mark.parametrize("indent", [None, 2])
@@ -93,7 +99,10 @@ def test_usual_answers_take_it(answer: dict[str, Any], indent: int | None) -> No
         {"message": {"role": "assistant", "content": "a", "refusal": ""}},
         {"message": {"role": "assistant", "content": "a", "reasoning": "b"}},
         {"message": {"role": "assistant", "content": ["a"]}},
+        {"message": {"role": "assistant", "content": "a", "reasoning_content": "b"}},
+        {"message": {"role": "assistant", "content": "a", "annotations": [{"type": "x"}]}},
         {"message": {"role": "assistant", "content": "a", "tool_calls": [{"id": "x"}]}},
+        {"message": {"role": "assistant", "content": "a", "unknown": "b"}},
     ],
 )
 def test_all_else_is_read_in_full(change: dict[str, object]) -> None:
@@ -123,7 +132,8 @@ ODD: list[object] = [
 VALUE = st.sampled_from(ODD)
 MESSAGES = st.dictionaries(
     st.sampled_from(["role", "content", "refusal", "annotations", "tool_calls", "reasoning",
-                     "function_call", "audio", "name", "reasoning_details", "x", "\ud800"]),
+                     "reasoning_content", "function_call", "audio", "name", "reasoning_details",
+                     "x", "\ud800"]),
     VALUE,
 )  # fmt: skip
 CHOICES = st.dictionaries(
