@@ -22,7 +22,6 @@ MAX_CALLS = 1024
 """Calls of tools in one delta; no model asks for as many at once."""
 Calls = Annotated[list[dict[str, object]], Meta(max_length=MAX_CALLS)]
 
-_TEXTS = frozenset({"content", "reasoning_content", "reasoning"})
 _NOTHING = frozenset({b"null", b'""', b"false", b"0", b"{}", b"[]"})
 
 
@@ -68,15 +67,18 @@ class Delta(Struct, omit_defaults=True, gc=False):
 
     def only_text(self) -> str:
         """Name the member whose text is all that it adds; "" where there is none, or more."""
-        told = [name for name in _ADDED if getattr(self, name) is not None]
-        if len(told) != 1 or told[0] not in _TEXTS:
-            return ""
-        text: object = getattr(self, told[0])
-        return told[0] if text and isinstance(text, str) else ""
+        role, text = self.role, self.content
+        if text is not None:
+            name, alone = "content", Delta(role, text)
+        elif (text := self.reasoning_content) is not None:
+            name, alone = "reasoning_content", Delta(role, reasoning_content=text)
+        else:
+            text = self.reasoning
+            name, alone = "reasoning", Delta(role, reasoning=text)
+        return name if text and isinstance(text, str) and self == alone else ""
 
 
 _KNOWN = frozenset(Delta.__struct_fields__)
-_ADDED = [name for name in Delta.__struct_fields__ if name != "role"]
 
 
 class _Known(Delta, forbid_unknown_fields=True, gc=False):

@@ -179,13 +179,16 @@ class Reader(Answer, ABC):
 
     def read_model(self, model: str | None, *, named: bool) -> None:
         """Take in the name under which the upstream answers; None: one that cannot be shown."""
-        if self.traits.any_model and self.asked and named and model != self.asked:
+        if model is not None and model == self.asked:
+            self._named = self.served_model = model
+            return
+        if self.traits.any_model and self.asked and named:
             shown = safe_text(model or "")
             self.fail(Fault.WRONG_MODEL, f"another model than asked answered: {shown}")
         if model and model != self._named:
             self._named = model
-            if model == self.asked or is_word(model):
-                self.served_model = model if model == self.asked else self.hide(model)
+            if is_word(model):
+                self.served_model = self.hide(model)
 
     def read_id(self, raw: Raw) -> None:
         """Take in what the upstream calls its answer, the first time that it tells."""

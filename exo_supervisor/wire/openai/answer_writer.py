@@ -167,7 +167,8 @@ class AnswerWriter:
         around = size + len('""')
 
         def add(texts: list[bytes]) -> bytes | None:
-            inner = b"".join([text[1:-1] for text in texts])
+            # No line feed stands in a JSON string: this takes out the quotes between two.
+            inner = b"\n".join(texts)[1:-1].replace(b'"\n"', b"")
             held = self.held + around * len(texts) + len(inner)
             if held > self.most_bytes:
                 return None  # which of them is one too many is told by taking them one by one
@@ -192,15 +193,17 @@ class AnswerWriter:
 
         An upstream that told no usage gets its completion's content chunks counted.
         """
-        model = _encode(answer.served_model or self.model)
-        created = b',"created":%d,"model":' % self.created
-        parts = [b'{"id":', _encode(self.id), created, model, b',"choices":[']
+        head = b'{"id":%b,"created":%d,"model":%b,"choices":[' % (
+            _encode(self.id), self.created, _encode(answer.served_model or self.model),
+        )  # fmt: skip
+        usage, extras = answer.usage_text or counted(answer.tokens), answer.extras.take()
+        tail = b'],"usage":%b,"object":"chat.completion"%b}' % (usage, extras)
         if self._only is not None:
             text, finish = self._only
-            parts += _BEFORE_ONE, text, _BEHIND_ONE, finish.encode(), b'"}'
+            return [head + _BEFORE_ONE, text, b'%b%b"}%b' % (_BEHIND_ONE, finish.encode(), tail)]
+        parts = [head]
         for number, (index, told) in enumerate(sorted(self._told.items())):
             parts.append(b'%b{"index":%d,"message":' % (b"," if number else b"", index))
             told.write(parts)
-        usage = answer.usage_text or counted(answer.tokens)
-        parts += b'],"usage":', usage, b',"object":"chat.completion"', answer.extras.take(), b"}"
+        parts.append(tail)
         return parts

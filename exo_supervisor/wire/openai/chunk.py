@@ -8,7 +8,7 @@ from msgspec import Meta, Raw, Struct
 from exo_supervisor.wire.bounds import MAX_CHOICES
 from exo_supervisor.wire.chat.piece import NULL, Delta, OversizedAnswerError, Piece, values
 from exo_supervisor.wire.lenient_json import NO_CHANCE, loads, written
-from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object, check_utf8
+from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object
 
 Index = Annotated[int, Meta(ge=0, lt=MAX_CHOICES)]
 """The place of a choice."""
@@ -86,7 +86,8 @@ def read_strictly(data: bytes) -> tuple[Around, list[Piece]]:
 
 def read_parts(data: bytes) -> tuple[Around, Raw]:
     """Tell the choices from what stands around them; raises as `read_strictly` does."""
-    check_utf8(data)
+    if not data.isascii():
+        data.decode()  # the decoder looks for no UTF-8 in what it keeps raw
     if len(data) > SMALL:
         choices = bytes(_outline(data).choices)
         _refuse_many_names(data, choices)

@@ -40,6 +40,9 @@ MAX_LESSONS = 8
 _read_model = lru_cache(maxsize=256)(read_name)
 """Few models answer again and again; a name that is too long must not stay here."""
 decode_text = msgspec.json.Decoder(str).decode
+decode_texts = msgspec.json.Decoder(list[str]).decode
+_APART, _BETWEEN = b",\n", b'",\n"'
+"""What is put between texts, and how it stands between two strings."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -72,7 +75,7 @@ class ChunkReader(Reader):
         if len(text) + template.around != len(data):
             return None
         if _LF in text:
-            return self._write_texts(template, text.split(template.between))
+            return self._take_run(template, data)
         try:
             said = decode_text(text)
         except UNREADABLE:
@@ -95,49 +98,55 @@ class ChunkReader(Reader):
         if self.done or self.fault is not None:
             return b""
         event = self._sse.one_message(data)
-        if event is None:
-            return self._feed_parts(data)
+        return self._feed_parts(data) if event is None else self._feed_message(event, data)
+
+    def _feed_message(self, event: bytes, data: bytes) -> bytes:
+        """Take bytes that are one event, and note whether a template can be looked for in more."""
         written = self.read_event(event)
-        self._look_for_template(data)
+        template = self._template
+        self._whole_reads = template if template is not None and template.is_framed(data) else None
         return written
 
     def _feed_parts(self, data: bytes) -> bytes:
         """Take the first events of a read one by one.
 
-        So those behind the one from which a template was learnt are read by it.
+        So those behind the one from which a template was learnt are read by it, all at once.
         """
         told: list[bytes] = []
+        at = 0
         for _ in range(_MOST_PARTS):
-            end = self._part_of(data)
-            if end == len(data):
+            if self.done or self.fault is not None:
+                return b"".join(told)
+            template = self._whole_reads
+            if template is not None and data.startswith(template.opening, at):
+                end = data.rfind(template.closing, at)
+                run = data[at : end + len(template.closing)] if end >= 0 else b""
+                written = self._take_run(template, run) if run else None
+                if written is not None:
+                    told.append(written)
+                    at += len(run)
+                    continue
+            end = data.find(b"\n\n", at) + 2
+            if end == 1:  # there is none
                 break
-            part, data = data[:end], data[end:]
-            written = self.take_texts(part)
-            told.append(self._feed_in_full(part) if written is None else written)
-        written = self.take_texts(data) if told else None
-        last = self._feed_in_full(data) if written is None else written
-        return b"".join([*told, last]) if told else last
+            part, at = data[at:end], end
+            event = self._sse.one_message(part)
+            told.append(self._feed_all(part) if event is None else self._feed_message(event, part))
+        if at < len(data):
+            told.append(self._feed_all(data[at:]))
+        return b"".join(told)
 
-    def _part_of(self, data: bytes) -> int:
-        """Return how many bytes to read at once: what a template may read, or an event."""
-        template = self._whole_reads
-        if template is not None and data.startswith(template.opening):
-            end = data.rfind(template.closing)
-            if end >= 0:
-                return end + len(template.closing)
-        end = data.find(b"\n\n")
-        return len(data) if end < 0 else end + 2
+    def _take_run(self, template: Template, data: bytes) -> bytes | None:
+        """Take events in a row of which the first begins as the template does, the last ends so."""
+        texts = template.texts_in(data)
+        return None if texts is None else self._write_texts(template, texts)
 
-    def _feed_in_full(self, data: bytes) -> bytes:
+    def _feed_all(self, data: bytes) -> bytes:
+        """Take any bytes, and note whether a template can be looked for in what follows."""
         written = Reader.feed(self, data)
-        self._look_for_template(data)
+        template = self._template if self._sse.is_clear else None
+        self._whole_reads = template if template is not None and template.is_framed(data) else None
         return written
-
-    def _look_for_template(self, data: bytes) -> None:
-        """Note whether the template can be looked for in the next read."""
-        self._whole_reads, template = None, self._template
-        if template is not None and self._sse.is_clear and template.is_framed(data):
-            self._whole_reads = template
 
     def read_event(self, data: bytes, event: bytes = b"") -> bytes:
         """Take one event's data and return what the client gets for it."""
@@ -242,21 +251,22 @@ class ChunkReader(Reader):
 
     def _write_texts(self, template: Template, texts: list[bytes]) -> bytes | None:
         """Have texts written, if they are such; None: they have to be read in full."""
-        said = 0
+        listed = _APART.join(texts)
+        # What is no string is mostly found without the decoder, whose refusals are dear. It refuses
+        # a line feed within a string: what has as many strings as texts has one in each.
+        if listed.count(_BETWEEN) != len(texts) - 1 or len(listed) > LARGE:
+            return None
+        if listed[:1] != b'"' or listed[-1:] != b'"':  # JSON allows blanks around a string
+            return None
         try:
-            for text in texts:
-                # What is no string is mostly found without the decoder, whose refusals are dear.
-                if _LF in text or len(text) > LARGE:
-                    return None
-                if decode_text(text):
-                    said += 1
-                if text[0] != _QUOTE or text[-1] != _QUOTE:  # JSON allows blanks around a string
-                    return None
+            said = decode_texts(b"[%b]" % listed)
         except UNREADABLE:
+            return None
+        if len(said) != len(texts):
             return None
         written = template.write(texts)
         if written is not None:
-            self.tokens += said
+            self.tokens += len(said) - said.count("")
             self.progressed += len(texts)
             self._lessons = 0
         return written

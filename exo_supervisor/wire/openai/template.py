@@ -19,11 +19,11 @@ class Template:
     is the last event that fits.
     """
 
-    __slots__ = ("around", "between", "closing", "example", "opening", "pre", "suf", "write")
+    __slots__ = ("around", "between", "closing", "end", "example", "opening", "pre", "suf", "write")
 
     def __init__(self, pre: bytes, suf: bytes, write: WriteTexts, example: bytes) -> None:
         self.pre, self.suf, self.write, self.example = pre, suf, write, example
-        self.opening = self.closing = self.between = b""
+        self.opening = self.closing = self.between = self.end = b""
         self.around = 0
 
     def text_in(self, data: bytes) -> bytes | None:
@@ -31,16 +31,29 @@ class Template:
         text = data.removeprefix(self.pre).removesuffix(self.suf)
         return text if len(text) + len(self.pre) + len(self.suf) == len(data) else None
 
+    def texts_in(self, data: bytes) -> list[bytes] | None:
+        """Return what several events have between the two, None where one has not both.
+
+        They are cut at their ends, which are short, and joined again to compare: to look for so
+        long a text as stands between two of them costs several times as much at each.
+        """
+        begin, end = len(self.opening), len(self.suf)
+        texts = [event[begin:-end] for event in data[: -len(self.end)].split(self.end)]
+        whole = self.opening + self.between.join(texts) + self.closing
+        return texts if whole == data else None
+
     def is_framed(self, data: bytes) -> bool:
         """Say whether the lines around an event are known, now that a read has come."""
-        for begin, end in () if self.opening else _FRAMES:
+        if self.opening:
+            return True
+        for begin, end in _FRAMES:
             framed = begin + self.example + end
             if data == framed or data.find(framed) >= 0:
-                self.opening, self.closing = begin + self.pre, self.suf + end
+                self.opening, self.closing, self.end = begin + self.pre, self.suf + end, end
                 self.between = self.closing + self.opening
                 self.around = len(self.opening) + len(self.closing)
-                break
-        return bool(self.opening)
+                return True
+        return False
 
 
 def plain_text(piece: Piece) -> str:
