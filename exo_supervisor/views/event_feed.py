@@ -10,7 +10,6 @@ An event's id is the run's name and its number. A number alone would be given ag
 import re
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 import msgspec
@@ -223,12 +222,7 @@ class Listener:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._feed.leave(self)
 
     def take(self) -> bytes:
