@@ -1,12 +1,12 @@
 """The demo's story: each step really happens, or the story says which one did not."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import cast
 
 import anyio
 from msgspec import Struct
 
 from exo_supervisor.client.errors import AnswerError
+from exo_supervisor.client.json_object import Fields, objects
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.rehearse.stage import MODEL, Stage
 
@@ -144,9 +144,8 @@ async def _to_exo(stage: Stage) -> str:
         await anyio.sleep(0.1)
 
 
-async def _nodes(stage: Stage) -> list[dict[str, object]]:
-    body = await stage.client.look("/supervisor/nodes")
-    return cast("list[dict[str, object]]", body["nodes"])
+async def _nodes(stage: Stage) -> list[Fields]:
+    return objects((await stage.client.look("/supervisor/nodes"))["nodes"])
 
 
 def _expect(happened: bool, otherwise: str) -> None:  # noqa: FBT001 -- an assertion's form

@@ -1,10 +1,11 @@
 """What the wall does not show: who leaves, who is in a hurry, who must stay, and who recovers."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final, cast
+from typing import Final
 
 import anyio
 
+from exo_supervisor.client.json_object import objects
 from exo_supervisor.demo import HEALTHY, Disease
 from exo_supervisor.demo.server import DemoServer
 from exo_supervisor.rehearse.drill.ground import Ground
@@ -128,8 +129,7 @@ async def recover(ground: Ground) -> str:
 
 
 async def _state(ground: Ground, target: str) -> str:
-    body = await ground.client.look("/supervisor/breakers")
-    rows = cast("list[dict[str, object]]", body["breakers"])
+    rows = objects((await ground.client.look("/supervisor/breakers"))["breakers"])
     return next(str(r["state"]) for r in rows if r["target"] == target and r["model"] is None)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import cast
 
 import anyio
 from anyio import to_thread
@@ -12,6 +11,7 @@ from msgspec import Struct
 from exo_supervisor.app.given import Given
 from exo_supervisor.app.service import serve
 from exo_supervisor.client.asynchronous import AsyncClient
+from exo_supervisor.client.json_object import fields, objects
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.demo.server import DemoServer
 from exo_supervisor.host import listen
@@ -105,9 +105,7 @@ async def ready(ground: Ground) -> None:
     """Wait until the service has seen every target."""
     while True:
         status = await ground.client.look("/supervisor/status")
-        nodes = cast("dict[str, int]", status["nodes"])
-        providers = cast("list[dict[str, str]]", status["providers"])
-        up = nodes["ready"] == (ground.node is not None)
-        if up and all(each["state"] == "ready" for each in providers):
+        up = fields(status["nodes"])["ready"] == (ground.node is not None)
+        if up and all(each["state"] == "ready" for each in objects(status["providers"])):
             return
         await anyio.sleep(0.01)
