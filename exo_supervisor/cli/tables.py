@@ -32,31 +32,26 @@ def status(body: Fields, now: float, stream: TextIO) -> str:
     """Say in the first line whether it serves, and last what to do."""
     ready = body.get("ready") is True
     counts = _rung_counts(body)
-    rows = [("ready" if ready else "not ready", [_summary(body, ready=ready)])]
-    if counts:
-        rows.append(("nodes", [", ".join(f"{many} {rung}" for rung, many in counts)]))
-    elif ready:
-        rows.append(("nodes", ["none found"]))
-    rows.append(("trust", _trust(body)))
-    rows.append(("socket", texts(body.get("sockets"))))
-    rows.append(("requests", _requests(fields(body.get("requests")), stream)))
-    if told := fields(body.get("egress")):
-        rows.append(("egress", [left(told, stream)]))
-    if used := fields(body.get("clients")):
-        said = (f"{w(name)} {number(count(many), stream)}" for name, many in used.items())
-        rows.append(("clients", [f"{', '.join(said)} requests today"]))
-    rows.append(("budgets", [budget(each) for each in objects(body.get("budgets"))]))
-    rows.append(("ledger", _ledger(body)))
-    rows.append(("failed", _last_failed(fields(body.get("last_failed")), now)))
-    rows.append(("cloud", _clouds(body)))
-    rows.append(("held", [line for each in objects(body.get("held")) for line in _held(each)]))
-    if not ready or {rung for rung, _ in counts} <= {"seen", "down"}:
-        rows.append(("looked", _joined(body.get("looked"), "; ")))
-    else:
-        rows.append(("quiet", texts(body.get("quiet"))))
-    rows.append(("not yet", _joined(body.get("not_yet"), ", ")))
-    advice = [f"{at} {text}" for at, text in enumerate(texts(body.get("advice")), 1)]
-    rows.append(("advice", advice))
+    nodes = ", ".join(f"{many} {rung}" for rung, many in counts) or ("none found" if ready else "")
+    serves = ready and not {rung for rung, _ in counts} <= {"seen", "down"}
+    rows = [
+        ("ready" if ready else "not ready", [_summary(body, ready=ready)]),
+        ("nodes", [nodes] if nodes else []),
+        ("trust", _trust(body)),
+        ("socket", texts(body.get("sockets"))),
+        ("requests", _requests(fields(body.get("requests")), stream)),
+        ("egress", [left(told, stream)] if (told := fields(body.get("egress"))) else []),
+        ("clients", _clients(fields(body.get("clients")), stream)),
+        ("budgets", [budget(each) for each in objects(body.get("budgets"))]),
+        ("ledger", _ledger(body)),
+        ("failed", _last_failed(fields(body.get("last_failed")), now)),
+        ("cloud", _clouds(body)),
+        ("held", [line for each in objects(body.get("held")) for line in _held(each)]),
+        ("looked", [] if serves else _joined(body.get("looked"), "; ")),
+        ("quiet", texts(body.get("quiet")) if serves else []),
+        ("not yet", _joined(body.get("not_yet"), ", ")),
+        ("advice", [f"{at} {text}" for at, text in enumerate(texts(body.get("advice")), 1)]),
+    ]
     version = f"{w(body.get('version'))}, up {span(seconds(body.get('uptime')))}"
     return _labelled([(label, lines) for label, lines in rows if lines], version, stream)
 
@@ -187,6 +182,11 @@ def _requests(requests: Fields, stream: TextIO) -> list[str]:
     )
     ends = f"Exo {exo}, cloud {cloud}, refused {refused}, failed {failed}"
     return [f"{now} now; since start {total}: {ends}"]
+
+
+def _clients(used: Fields, stream: TextIO) -> list[str]:
+    said = ", ".join(f"{w(name)} {number(count(many), stream)}" for name, many in used.items())
+    return [f"{said} requests today"] if used else []
 
 
 def _last_failed(failed: Fields, now: float) -> list[str]:
