@@ -160,6 +160,11 @@ class ExoReliakitProvider:
         self.failed_attempts, self.last_failure_time = 0, None
 
 
+def cost_of(response: Fields, provider: str) -> object:
+    """Return what an answer cost, None where nobody tells."""
+    return 0.0 if provider == LOCAL else fields(response.get("usage")).get("cost")
+
+
 def recover() -> list[str]:
     """Release held breakers, and place the models that are configured and stand nowhere.
 

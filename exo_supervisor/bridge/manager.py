@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from exo_supervisor.bridge.exo_integration import LOCAL, Callback, ExoTokenManagerIntegration
+from exo_supervisor.bridge.exo_integration import Callback, ExoTokenManagerIntegration, cost_of
 from exo_supervisor.bridge.exo_provider import NOBODY
 from exo_supervisor.client import AnswerError, Client, Completion
 from exo_supervisor.client.json_object import Fields, fields, objects
@@ -67,7 +67,7 @@ class ExoBridgeManager:
             "response": response,
             "error": error,
             "provider_used": provider,
-            "cost": 0.0 if provider == LOCAL else fields(response.get("usage")).get("cost"),
+            "cost": cost_of(response, provider),
             "detailed_logs": [] if answer is None else [_told(answer)],
             "token_info": {
                 "total_input_tokens": fields(response.get("usage")).get("prompt_tokens"),

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from exo_supervisor.bridge.exo_integration import LOCAL, ExoTokenManagerIntegration, Messages
+from exo_supervisor.bridge.exo_integration import ExoTokenManagerIntegration, Messages, cost_of
 from exo_supervisor.bridge.exo_provider import NOBODY
 from exo_supervisor.client import AnswerError, Client
-from exo_supervisor.client.json_object import Fields, fields
+from exo_supervisor.client.json_object import Fields
 
 
 class CloudProvider(Protocol):
@@ -45,8 +45,7 @@ class UnifiedLLMClient:
         response, error, provider = self.integration.route_request(
             model, messages, self._in_turn if self.cloud_providers else None, **more
         )
-        cost = 0.0 if provider == LOCAL else fields(response.get("usage")).get("cost")
-        return {"response": response, "error": error, "provider": provider, "cost": cost}
+        return _result(response, error, provider)
 
     def get_status(self) -> Fields:
         return self.integration.get_unified_status()
@@ -63,8 +62,7 @@ class UnifiedLLMClient:
             error = str(wrong)
             if self.cloud_providers:
                 response, error = self._in_turn(model, messages, **more)
-        cost = fields(response.get("usage")).get("cost")
-        return {"response": response, "error": error, "provider": "Cloud (Forced)", "cost": cost}
+        return _result(response, error, "Cloud (Forced)")
 
     def _in_turn(self, model: str, messages: Messages, **more: object) -> tuple[Fields, str | None]:
         wrong: list[str] = []
@@ -74,3 +72,8 @@ class UnifiedLLMClient:
                 return response, None
             wrong.append(error or "an empty answer")
         return {}, "; ".join(wrong)
+
+
+def _result(response: Fields, error: str | None, provider: str) -> Fields:
+    cost = cost_of(response, provider)
+    return {"response": response, "error": error, "provider": provider, "cost": cost}
