@@ -33,8 +33,6 @@ FILES = 65_536
 """File descriptors that we ask for: every client and every target takes one."""
 YOUNG = 5_000
 """New objects between two looks of the collector: a connection leaves a few, a request none."""
-LAST_LINES = 2.0
-"""Seconds that the log's last lines have to get out, and the last spans."""
 
 
 def run(named: str | None, socket: str | None) -> int:
@@ -78,13 +76,13 @@ def run(named: str | None, socket: str | None) -> int:
 def _sinks(config: Config, closing: ExitStack) -> list[Sink]:
     """Begin the log, and the telemetry if the environment asks for it."""
     lines = logs.configure(config.log.level, config.log.format)
-    closing.callback(lines.close, LAST_LINES)
+    closing.callback(lines.close, logs.LAST_LINES)
     for path, why in where.hidden_files(os.environ).items():
         log.debug("optional_file_unreadable", path=path, why=why)
     telemetry = open_telemetry(os.environ)
     if telemetry is None:
         return [lines]
-    closing.callback(telemetry.close, LAST_LINES)
+    closing.callback(telemetry.close, logs.LAST_LINES)
     return [lines, telemetry]
 
 

@@ -19,8 +19,6 @@ from exo_supervisor.rehearse.drill.plan import SHORTEST, Plan, draw_up
 from exo_supervisor.runtime.loop import loop_options
 from exo_supervisor.runtime.sinks import Sink
 
-LAST_LINES = 2.0
-
 
 def drill(arguments: Arguments) -> int:
     """Run the wall of faults against the configuration; fails unless every row holds."""
@@ -37,7 +35,7 @@ def _drill(arguments: Arguments) -> int:
         try:
             rows = anyio.run(_play, arguments, settings, plan, log, backend_options=loop_options())
         finally:
-            log.close(LAST_LINES)
+            log.close(logs.LAST_LINES)
     failed = [row.fault for row in rows if not row.ok]
     if not failed:
         shutil.rmtree(folder, ignore_errors=True)

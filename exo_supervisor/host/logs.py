@@ -22,6 +22,8 @@ from exo_supervisor.views.facts import safe_fact
 Render = Callable[[dict[str, object]], bytes]
 Format = Literal["json", "console", "auto"]
 
+LAST_LINES = 2.0
+"""Seconds that the last lines have to get out, and the last spans."""
 _LEVELS = {"warn": "warning", "exception": "error", "fatal": "critical", "msg": "info"}
 _NOT_A_TEMPLATE = re.compile(r"[\n<({\[\"=]")
 

@@ -20,7 +20,6 @@ MODEL = "llama-3.2-3b"
 CLOUD_MODEL = "meta-llama/llama-3.2-3b-instruct"
 PACE = 0.03
 """Seconds between two tokens of the pretend Exo."""
-LAST_LINES = 2.0
 
 _CONFIG = """\
 [discovery]
@@ -92,7 +91,7 @@ async def set_up() -> AsyncGenerator[Stage]:
         cloud = await stack.enter_async_context(Cloud("pretend-key", (CLOUD_MODEL,), pace=PACE))
         stream = stack.enter_context(lines.open("wb"))
         log = logs.configure("info", "json", stream=stream)
-        stack.callback(log.close, LAST_LINES)
+        stack.callback(log.close, logs.LAST_LINES)
         listening = listen.open_socket(path, mode=0o600, group="")
         stack.callback(listening.close)
         text = _CONFIG.format(seeds=[node.url for node in nodes], cloud=cloud.base_url)
