@@ -49,7 +49,6 @@ def encode_headers(headers: Mapping[str, str]) -> bytes:
     return lines.encode()
 
 
-@lru_cache(maxsize=4096)
 def _route(
     method: str, url: str, proxy: Proxy | None, headers: bytes, framing: bytes
 ) -> tuple[Key, bytes]:
@@ -60,8 +59,21 @@ def _route(
     if method not in _METHODS:
         raise HttpError(NetworkFault.BAD_URL, Stage.CONNECT, "no such method")
     origin, target = split_url(url)
-    line = f"{method} {target} HTTP/1.1\r\nhost: {origin.authority}\r\n".encode()
-    return (origin, proxy), line + headers + framing
+    return (origin, proxy), _line(method, target) + _fields(origin, headers, framing)
+
+
+@lru_cache(maxsize=256)
+def _line(method: str, target: str) -> bytes:
+    return f"{method} {target} HTTP/1.1\r\n".encode()
+
+
+@lru_cache(maxsize=4096)
+def _fields(origin: Origin, headers: bytes, framing: bytes) -> bytes:
+    return f"host: {origin.authority}\r\n".encode() + headers + framing
+
+
+# A thousand nodes are asked for ten paths each: kept whole, those would push the few others out.
+_kept_route = lru_cache(maxsize=1024)(_route)
 
 
 async def _bar_nobody(_: IpAddress, __: int) -> str | None:
@@ -163,7 +175,8 @@ class Client:
         self._requests += 1
         framing = b"\r\n" if body is None else b"content-length: "
         try:
-            key, head = _route(method, url, proxy, headers, framing)
+            route = _route if method == "GET" else _kept_route
+            key, head = route(method, url, proxy, headers, framing)
         except HttpError as error:
             call = Call(listener, _NOWHERE, b"", b"", None)
             asyncio.get_running_loop().call_soon(call.fail, error)

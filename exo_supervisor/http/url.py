@@ -51,14 +51,19 @@ class Proxy(Struct, frozen=True, cache_hash=True):
 def split_url(url: str) -> tuple[Origin, str]:
     """Tell an absolute URL's origin and request target; raises HttpError(BAD_URL).
 
-    A thousand nodes are asked for many paths each: what is kept of a URL is who is asked.
+    A thousand nodes are asked for the same few paths: each of both is kept, but no URL.
     """
     end = url.find("/", url.find("://") + 3)
-    if end > 0 and "#" not in url and _PLAIN_PATH.fullmatch(url, end):
+    if end > 0 and "#" not in url and _is_plain(path := url[end:]):
         origin, root = _split(url[:end])
         if root == "/":  # else a query began before what looked like a path
-            return origin, url[end:]
+            return origin, path
     return _split(url)
+
+
+@lru_cache(maxsize=256)
+def _is_plain(path: str) -> bool:
+    return _PLAIN_PATH.fullmatch(path) is not None
 
 
 @lru_cache(maxsize=4096)
