@@ -40,4 +40,4 @@ def listings(
             way = house if each.local else clouds, proxy_of(each)
             ways.setdefault(way, []).append(source)
     for way, sources in ways.items():
-        yield Listing(Fetcher(*way), send, sources)
+        yield Listing(Fetcher(*way).get, send, sources)

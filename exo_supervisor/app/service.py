@@ -43,6 +43,7 @@ from exo_supervisor.fleet_io.placer import Placer
 from exo_supervisor.host import limits, systemd
 from exo_supervisor.runtime.conductor import INBOX, Conductor
 from exo_supervisor.runtime.current import Current
+from exo_supervisor.runtime.fetch import Get
 from exo_supervisor.runtime.restarts import Restarts
 from exo_supervisor.runtime.supervise import Service, supervise
 from exo_supervisor.serve.clients import Clients
@@ -92,14 +93,14 @@ async def serve(
     house = open_house(border.not_local)
     async with nodes, clouds, house, send, receive:
         fetch, live = Fetcher(nodes), LiveRequests(get_running_loop(), monotonic)
-        health = _health(given, fetch, send, live, clock)
-        placer = Placer(fetch, fetch.command, send, random.random, jitter=given.waits.jitter)
+        health = _health(given, fetch.get, send, live, clock)
+        placer = Placer(fetch.get, fetch.command, send, random.random, jitter=given.waits.jitter)
         watch, instances = pin_watch(state, send, pins), instance_file(state)
         records = await open_records(given, current.policy, machine.catalog)
         sinks = records.sinks
         performer = Performer(health, placer, live, watch, instances, sinks)
         conductor = _conductor(machine, receive, performer, clock)
-        sources = Sources(config, machine, fetch, send, state)
+        sources = Sources(config, machine, fetch.get, send, state)
         tokens = await open_tokens(given)
         clients = Clients(who_of(config, policy.clients), tokens.client_of)
         about = _about(given, sources, live, records, machine)
@@ -165,11 +166,11 @@ async def _books(
 
 
 def _health(
-    given: Given, fetch: Fetcher, send: MemoryObjectSendStream[Event], live: LiveRequests,
+    given: Given, get: Get, send: MemoryObjectSendStream[Event], live: LiveRequests,
     clock: Clock,
 ) -> Health:  # fmt: skip
     every, timeout = given.config.health.interval, given.config.health.timeout
-    return Health(fetch, send, interval=every, timeout=timeout, lived_at=live.lived_at, clock=clock)
+    return Health(get, send, interval=every, timeout=timeout, lived_at=live.lived_at, clock=clock)
 
 
 def _conductor(

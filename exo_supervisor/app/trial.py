@@ -18,7 +18,7 @@ from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.probe import Prober
 from exo_supervisor.fleet_io.provider_models import Source, ask_for_list
 from exo_supervisor.fleet_io.read_state import read_placement
-from exo_supervisor.runtime.fetch import GetError
+from exo_supervisor.runtime.fetch import Get, GetError
 from exo_supervisor.serve.upstream import open_house, open_sessions
 from exo_supervisor.views.explain import reason_of
 from exo_supervisor.wire.errors import WireError
@@ -54,13 +54,13 @@ async def try_all(
     async with nodes, clouds, house, anyio.create_task_group() as tasks:
 
         async def node(place: int, url: str) -> None:
-            tried = await _try_node(Fetcher(nodes), url, config.health.timeout)
+            tried = await _try_node(Fetcher(nodes).get, url, config.health.timeout)
             missed = tried.state != "warn" or url not in optional
             found[place] = [tried if missed else Finding("off", "node", tried.text)]
 
         async def provider(place: int, each: Provider) -> None:
-            fetch = Fetcher(house if each.local else clouds, proxy_of(each))
-            tried, listed = await _try_provider(fetch, each, found_keys)
+            get = Fetcher(house if each.local else clouds, proxy_of(each)).get
+            tried, listed = await _try_provider(get, each, found_keys)
             found[place] = [*tried, *_unlisted(config, each.name, listed)]
 
         for place, url in enumerate(config.discovery.static):
@@ -70,9 +70,9 @@ async def try_all(
     return [finding for place in sorted(found) for finding in found[place]]
 
 
-async def _try_node(fetch: Fetcher, url: str, wait: float) -> Finding:
+async def _try_node(get: Get, url: str, wait: float) -> Finding:
     address, began = address_of(url), anyio.current_time()
-    prober = Prober(fetch, url, wait)
+    prober = Prober(get, url, wait)
     try:
         seen = await prober.look()
         took = anyio.current_time() - began
@@ -88,7 +88,7 @@ async def _try_node(fetch: Fetcher, url: str, wait: float) -> Finding:
 
 
 async def _try_provider(
-    fetch: Fetcher, provider: Provider, keys: Found
+    get: Get, provider: Provider, keys: Found
 ) -> tuple[list[Finding], tuple[ModelId, ...]]:
     """Try one provider by each of its keys; also the models that it lists, if any."""
     name = ProviderName(provider.name)
@@ -100,7 +100,7 @@ async def _try_provider(
     held = keys.keys[name]
     for number, secret in enumerate(held or (None,), start=1):
         key = secret and secret.reveal()
-        finding, listed = await _try_key(fetch, provider, key)
+        finding, listed = await _try_key(get, provider, key)
         if len(held) > 1:
             finding.text += f" (key {number} of {len(held)})"
         findings.append(finding)
@@ -109,19 +109,19 @@ async def _try_provider(
 
 
 async def _try_key(
-    fetch: Fetcher, provider: Provider, key: str | None
+    get: Get, provider: Provider, key: str | None
 ) -> tuple[Finding, tuple[ModelId, ...]]:
     name = ProviderName(provider.name)
     source = Source(name, provider.base_url, lambda: key, provider.dialect)
-    told = await ask_for_list(fetch, source, LIST_WAIT)
+    told = await ask_for_list(get, source, LIST_WAIT)
     if not isinstance(told, ProviderListed):
         text = f"{name}, {told.detail or reason_of(told.why)}"
-        if told.answered and told.why != "bad_key" and (better := await _better_url(fetch, source)):
+        if told.answered and told.why != "bad_key" and (better := await _better_url(get, source)):
             text += f'; but {better} works: base_url = "{better}"'
         return Finding("warn", "provider", text), ()
     if key is None:
         return Finding("ok", "provider", f"{name}, lists {len(told.models)} models"), told.models
-    bare = await ask_for_list(fetch, source._replace(key=lambda: None), LIST_WAIT)
+    bare = await ask_for_list(get, source._replace(key=lambda: None), LIST_WAIT)
     proven = "list is public, key not proven"
     if not isinstance(bare, ProviderListed) and bare.why == "bad_key":
         proven = "key accepted"
@@ -129,13 +129,13 @@ async def _try_key(
     return Finding("ok", "provider", text), told.models
 
 
-async def _better_url(fetch: Fetcher, source: Source) -> str:
+async def _better_url(get: Get, source: Source) -> str:
     """Find a base URL near a provider's own one that does list models; empty if none does."""
     bare = source.url.rstrip("/")
     others = (f"{bare}/v1", bare.removesuffix("/v1"), f"{bare.removesuffix('/api')}/api/v1")
     for other in dict.fromkeys(others):
         if other != bare:
-            told = await ask_for_list(fetch, source._replace(url=other), LIST_WAIT)
+            told = await ask_for_list(get, source._replace(url=other), LIST_WAIT)
             if isinstance(told, ProviderListed) and told.models:
                 return other
     return ""

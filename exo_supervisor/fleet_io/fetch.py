@@ -1,6 +1,6 @@
 """A GET or a command over the network, with every way in which it fails told apart."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Literal
 
 from exo_supervisor.core.network import Why, why_of
@@ -33,41 +33,29 @@ class Fetcher:
     def __init__(self, client: Client, proxy: Proxy | None = None) -> None:
         self._client, self._proxy = client, proxy
 
-    async def __call__(
+    def get(
         self,
         url: str,
         *,
-        timeout: float,  # noqa: ASYNC109 - see Get
+        timeout: float,
         limit: int,
         headers: Mapping[str, str] = NO_HEADERS,
-    ) -> HttpAnswer:
-        return await self._bounded(("GET", url, None), headers, timeout, limit)
+    ) -> Awaitable[HttpAnswer]:
+        """Be the `Get` of this process."""
+        return self._ask(("GET", url, None), headers, timeout, limit)
 
-    async def command(
+    def command(
         self,
         method: Literal["POST", "DELETE"],
         url: str,
         body: bytes,
         *,
-        timeout: float,  # noqa: ASYNC109 - see Command
+        timeout: float,
         limit: int,
-    ) -> HttpAnswer:
+    ) -> Awaitable[HttpAnswer]:
         """Be the `Command` of this process."""
         headers = {"content-type": "application/json"} if body else NO_HEADERS
-        return await self._bounded((method, url, body or None), headers, timeout, limit)
-
-    async def _bounded(
-        self, what: _Request, headers: Mapping[str, str], wait: float, limit: int
-    ) -> HttpAnswer:
-        try:
-            return await self._ask(what, headers, wait, limit)
-        except ValueError:  # a header that would be two
-            why, detail = "no_route", ""
-        except HttpError as fault:
-            why = why_of(fault.fault.value, fault.detail)
-            detail = "" if fault.fault is NetworkFault.BARRED else fault.detail
-        # Outside the handler, so that the cause's text, which may hold a key, is not chained.
-        raise GetError(why, detail or _DETAILS.get(why, ""))
+        return self._ask((method, url, body or None), headers, timeout, limit)
 
     async def _ask(
         self, what: _Request, headers: Mapping[str, str], wait: float, limit: int
@@ -84,8 +72,15 @@ class Fetcher:
                 body=data,
                 proxy=self._proxy,
             )
+            if answer.headers.get("content-encoding", "").strip().lower() in _PLAIN:
+                return HttpAnswer(answer.status, answer.body)
+            why, detail = "bad_answer", "the answer is compressed unasked"
         except TooLongError:
-            raise GetError("bad_answer", f"the answer is longer than {limit} bytes") from None
-        if answer.headers.get("content-encoding", "").strip().lower() not in _PLAIN:
-            raise GetError("bad_answer", "the answer is compressed unasked")
-        return HttpAnswer(answer.status, answer.body)
+            why, detail = "bad_answer", f"the answer is longer than {limit} bytes"
+        except ValueError:  # a header that would be two
+            why, detail = "no_route", ""
+        except HttpError as fault:
+            why = why_of(fault.fault.value, fault.detail)
+            detail = "" if fault.fault is NetworkFault.BARRED else fault.detail
+        # Outside the handler, so that the cause's text, which may hold a key, is not chained.
+        raise GetError(why, detail or _DETAILS.get(why, ""))

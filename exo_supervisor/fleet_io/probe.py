@@ -1,6 +1,6 @@
 """One look at a node: who answers at its address, and does it still."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 import anyio
@@ -50,10 +50,10 @@ class Prober:
             return self._known
         return await self._identify(reply, answered)
 
-    async def get(self, path: str, until: float, limit: int = LONGEST) -> HttpAnswer:
+    def get(self, path: str, until: float, limit: int = LONGEST) -> Awaitable[HttpAnswer]:
         """Ask the node for a path, until an instant; raises GetError."""
         left = max(0.0, until - self._clock())
-        return await self._get(self._url + path, timeout=left, limit=limit)
+        return self._get(self._url + path, timeout=left, limit=limit)
 
     async def body(self, path: str, until: float, limit: int = LONGEST) -> bytes:
         """Ask the node for a path that it must have; raises GetError."""

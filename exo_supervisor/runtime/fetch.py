@@ -1,6 +1,6 @@
 """What the house asks of an HTTP client: a GET, or a command, bounded in time and in size."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
@@ -26,15 +26,15 @@ class Command(Protocol):
     Only a GetError whose `why` is one of core.network.NOT_SENT means that it did not.
     """
 
-    async def __call__(
+    def __call__(
         self,
         method: Literal["POST", "DELETE"],
         url: str,
         body: bytes,
         *,
-        timeout: float,  # noqa: ASYNC109 - as in Get
+        timeout: float,
         limit: int,
-    ) -> HttpAnswer: ...
+    ) -> Awaitable[HttpAnswer]: ...
 
 
 class Get(Protocol):
@@ -44,11 +44,11 @@ class Get(Protocol):
     (bytes) the body. Raises GetError for whatever goes wrong.
     """
 
-    async def __call__(
+    def __call__(
         self,
         url: str,
         *,
-        timeout: float,  # noqa: ASYNC109 - whoever asks knows how long the answer is worth a wait
+        timeout: float,
         limit: int,
         headers: Mapping[str, str] = NO_HEADERS,
-    ) -> HttpAnswer: ...
+    ) -> Awaitable[HttpAnswer]: ...

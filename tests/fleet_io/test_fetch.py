@@ -58,7 +58,7 @@ async def serving(talk: Talk) -> AsyncGenerator[str]:
 async def fetched(url: str, timeout: float = 5.0, limit: int = 1000) -> HttpAnswer:  # noqa: ASYNC109
     async with Client(idle=3.0) as session:
         headers = {"authorization": f"Bearer {KEY}"}
-        return await Fetcher(session)(url, timeout=timeout, limit=limit, headers=headers)
+        return await Fetcher(session).get(url, timeout=timeout, limit=limit, headers=headers)
 
 
 async def failed(url: str, timeout: float = 5.0, limit: int = 1000) -> GetError:  # noqa: ASYNC109

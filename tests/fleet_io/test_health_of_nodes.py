@@ -41,7 +41,7 @@ async def polling(node: ExoNode) -> AsyncGenerator[tuple[Health, Inbox]]:
         inbox,
         anyio.create_task_group() as tasks,
     ):
-        health = Health(Fetcher(session), send, interval=0.05, timeout=1.0)
+        health = Health(Fetcher(session).get, send, interval=0.05, timeout=1.0)
         health.watch(WatchNode(node=Address(node.address), url=node.url))
         tasks.start_soon(health.run)
         with anyio.fail_after(60):
@@ -90,7 +90,7 @@ async def test_one_node_on_loopback_leads_to_the_others_that_it_reached() -> Non
         send, inbox = anyio.create_memory_object_stream[Event](64)
         async with Client(idle=3.0) as session, send, inbox:
             points = [CrawlPoint(one.url, state_paths=True, seeded=True, trusted=True)]
-            crawl = Crawl(Fetcher(session), send, lambda: points, [], AllowedNetworks())
+            crawl = Crawl(Fetcher(session).get, send, lambda: points, [], AllowedNetworks())
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(crawl.run)
                 with anyio.fail_after(60):

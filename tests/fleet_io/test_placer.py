@@ -326,7 +326,7 @@ async def test_a_pretend_exo_takes_orders(generation: Literal["B", "C"]) -> None
         anyio.create_task_group() as tasks,
     ):  # fmt: skip
         fetch = Fetcher(nodes)
-        placing = Placer(fetch, fetch.command, send, lambda: 0.0)
+        placing = Placer(fetch.get, fetch.command, send, lambda: 0.0)
         tasks.start_soon(placing.run)
         await anyio.wait_all_tasks_blocked()
         told: list[str] = []

@@ -63,7 +63,7 @@ async def main(generation: str, nodes: int, trials: int) -> None:
                 begun = time.monotonic()
                 tasks.start_soon(source(generation, send).run)
                 with anyio.fail_after(PATIENCE):
-                    found = await identified(Fetcher(exos), generation, inbox, nodes)
+                    found = await identified(Fetcher(exos).get, generation, inbox, nodes)
                 took.append(max(found.values()) - begun)
                 tasks.cancel_scope.cancel()
     sys.stdout.write(json.dumps(took) + "\n")

@@ -24,7 +24,7 @@ async def main(generation: str) -> None:
         sys.stdout.write("up\n")
         while True:
             sys.stdout.flush()
-            for address in await identified(Fetcher(exos), generation, inbox, 1):
+            for address in await identified(Fetcher(exos).get, generation, inbox, 1):
                 sys.stdout.write(f"{time.monotonic()} {address}\n")
 
 

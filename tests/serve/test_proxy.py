@@ -34,7 +34,7 @@ async def test_chats_and_lists_go_over_the_proxy_of_their_provider() -> None:
             assert b"here" in await answer.read()
             answer.close()
             url = f"http://{name}/v1/models"
-            reply = await Fetcher(clouds, way)(url, timeout=5.0, limit=10_000)
+            reply = await Fetcher(clouds, way).get(url, timeout=5.0, limit=10_000)
             assert reply.status == 200
             assert len(proxy.asked) == 1, "the way there is kept, too"
             assert b"key" not in b"".join(proxy.asked)
