@@ -11,7 +11,7 @@ import anyio
 import structlog
 from anyio import to_thread
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream
 from msgspec.structs import asdict, replace
 
 from exo_supervisor import __version__
@@ -40,10 +40,12 @@ from exo_supervisor.discovery.pins import Pins
 from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.health import Health
 from exo_supervisor.fleet_io.placer import Placer
+from exo_supervisor.fleet_io.poller import Tell
 from exo_supervisor.host import limits, systemd
 from exo_supervisor.runtime.conductor import INBOX, Conductor
 from exo_supervisor.runtime.current import Current
 from exo_supervisor.runtime.fetch import Get
+from exo_supervisor.runtime.loop import timing_of
 from exo_supervisor.runtime.restarts import Restarts
 from exo_supervisor.runtime.supervise import Service, supervise
 from exo_supervisor.serve.clients import Clients
@@ -93,7 +95,7 @@ async def serve(
     house = open_house(border.not_local)
     async with nodes, clouds, house, send, receive:
         fetch, live = Fetcher(nodes), LiveRequests(get_running_loop(), monotonic)
-        health = _health(given, fetch.get, send, live, clock)
+        health = _health(given, fetch.get, lambda event: conductor.hear(event), live)  # noqa: PLW0108 -- made below
         placer = Placer(fetch.get, fetch.command, send, random.random, jitter=given.waits.jitter)
         watch, instances = pin_watch(state, send, pins), instance_file(state)
         records = await open_records(given, current.policy, machine.catalog)
@@ -165,12 +167,12 @@ async def _books(
     return [watch]
 
 
-def _health(
-    given: Given, get: Get, send: MemoryObjectSendStream[Event], live: LiveRequests,
-    clock: Clock,
-) -> Health:  # fmt: skip
+def _health(given: Given, get: Get, tell: Tell, live: LiveRequests) -> Health:
     every, timeout = given.config.health.interval, given.config.health.timeout
-    return Health(get, send, interval=every, timeout=timeout, lived_at=live.lived_at, clock=clock)
+    return Health(
+        get, tell, timing_of(get_running_loop()),
+        interval=every, timeout=timeout, lived_at=live.lived_at,
+    )  # fmt: skip
 
 
 def _conductor(

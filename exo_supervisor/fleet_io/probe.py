@@ -1,20 +1,18 @@
 """One look at a node: who answers at its address, and does it still."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from http import HTTPStatus
 
 import anyio
 from msgspec import Struct
 
 from exo_supervisor.runtime.fetch import Get, GetError
+from exo_supervisor.runtime.timing import Clock
 from exo_supervisor.wire.exo.identity import HttpAnswer, Identity, identify, why_not
 from exo_supervisor.wire.exo.traits import TRAITS
 
 LONGEST = 65_536
 """Bytes of a small answer; another server's page for a missing path must fit, too."""
-
-Clock = Callable[[], float]
-"""What `anyio.current_time` tells, which a service has at a tenth of the price from its loop."""
 
 
 class Found(Struct, frozen=True):

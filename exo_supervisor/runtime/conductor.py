@@ -1,7 +1,8 @@
 """The only writer of state: takes events in, one at a time, and carries the effects out.
 
-Two doors lead here. The inbox is a channel for whoever needs no answer: discovery, health,
-listings. `ask` is a synchronous call for the request path: same loop, same thread, no task switch.
+Two doors lead here. The inbox is a channel for whoever needs no answer: discovery, listings. `ask`
+is a synchronous call for the request path: same loop, same thread, no task switch. So is `hear` for
+health, whose beats are most of what a house hears that is at rest.
 """
 
 from collections import deque
@@ -72,6 +73,11 @@ class Conductor:
         if due is not None and due < self._wakes_at:
             self._nap.deadline = self._wakes_at = due
 
+    def hear(self, event: Event) -> None:
+        """Take in what needs no answer, at once: to be woken costs more than most."""
+        self.ask(event)
+        self._beat()
+
     async def run(self) -> None:
         """Turn until cancelled. Raises BrokenMachineError, or what broke the machine."""
         while True:
@@ -87,5 +93,5 @@ class Conductor:
 
     def _turn(self, event: Event) -> None:
         if self._broken:
-            raise BrokenMachineError("a request broke the machine; the log says which and where")
+            raise BrokenMachineError("the machine broke as it was asked; the log says where")
         self.ask(event)

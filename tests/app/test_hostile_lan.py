@@ -43,6 +43,7 @@ from exo_supervisor.runtime.fetch import NO_HEADERS
 from exo_supervisor.wire.exo.identity import HttpAnswer
 from tests.discovery.house import on_links
 from tests.runtime.fake_get import FakeGet
+from tests.runtime.timing import timing_in
 
 OWN, RANGE = IPv4Network("10.0.0.0/24"), IPv4Network("203.0.113.0/24")
 SEED, STRANGER = IPv4Address("192.168.5.5"), IPv4Address("10.0.0.9")
@@ -121,7 +122,8 @@ class House:
         self.machine = Machine(policy_of(read(text, file="t", environ={}).config, {}), 0.0)
         self.machine.tables.registry.unverified = Unverified(unproven)
         self._send, self._inbox = anyio.create_memory_object_stream[Event](1024)
-        self._health = Health(get, self._send, interval=5.0, timeout=2.0, unproven_at_once=at_once)
+        self._health: Health
+        self._border, self._at_once = get, at_once
         self.crawl = Crawl(get, self._send, self._points, [52415], allowed)
         self._static = Static(self._send, self.machine.tables.policy.seeds)
         self._conductor = Conductor(
@@ -146,6 +148,10 @@ class House:
     async def open(self) -> AsyncGenerator[None]:
         with self._send, self._inbox:
             async with anyio.create_task_group() as tasks:
+                self._health = Health(
+                    self._border, self._conductor.hear, timing_in(tasks),
+                    interval=5.0, timeout=2.0, unproven_at_once=self._at_once,
+                )  # fmt: skip
                 for each in (self._conductor, self._health, self._static, self.crawl):
                     tasks.start_soon(each.run)
                 yield

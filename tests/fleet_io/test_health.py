@@ -23,7 +23,8 @@ from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.names import Address, InstanceId, ModelId, NodeId
 from exo_supervisor.fleet_io.health import UNPROVEN_AT_ONCE, Health
 from exo_supervisor.runtime.fetch import GetError
-from tests.runtime.fake_get import FakeGet, note, undated
+from tests.runtime.fake_get import FakeGet, noting, undated
+from tests.runtime.timing import timing_in
 
 URL = "http://10.0.0.1:52415"
 NODE = Address("10.0.0.1:52415")
@@ -103,12 +104,9 @@ async def polling(
     get: FakeGet, *, interval: float = 5.0
 ) -> AsyncGenerator[tuple[Health, list[tuple[float, Event]]]]:
     """Run health beside a listener that notes each event with its instant."""
-    send, inbox = anyio.create_memory_object_stream[Event](64)
-    health = Health(get, send, interval=interval, timeout=2.0)
     heard: list[tuple[float, Event]] = []
-
-    async with send, inbox, anyio.create_task_group() as tasks:
-        tasks.start_soon(note, inbox, heard)
+    async with anyio.create_task_group() as tasks:
+        health = Health(get, noting(heard), timing_in(tasks), interval=interval, timeout=2.0)
         tasks.start_soon(health.run)
         await anyio.wait_all_tasks_blocked()
         yield health, heard
@@ -389,26 +387,28 @@ async def test_a_node_unwatched_and_watched_again_has_one_poller() -> None:
 
 async def test_what_is_watched_before_the_start_is_polled_and_survives_a_restart() -> None:
     get = node_of_c()
-    send, inbox = anyio.create_memory_object_stream[Event](64)
-    health = Health(get, send, interval=5.0, timeout=2.0)
-    watch(health)
-    health.read(ReadPlacement(node=NODE))
-    with send, inbox:
+    heard: list[tuple[float, Event]] = []
+    async with anyio.create_task_group() as tasks:
+        health = Health(get, noting(heard), timing_in(tasks), interval=5.0, timeout=2.0)
+        watch(health)
+        health.read(ReadPlacement(node=NODE))
         for _ in range(2):
             with anyio.move_on_after(1.0):
                 await health.run()
-        heard = [inbox.receive_nowait() for _ in range(inbox.statistics().current_buffer_used)]
-    assert [undated(event) for event in heard] == [well(), placed(), well()]
+    assert [event for _, event in heard] == [well(), placed(), well()]
 
 
 async def test_a_reading_tells_when_it_began_and_a_miss_when_the_node_was_seen_at_work() -> None:
     get = node_of_c()
     get.delays[f"{URL}/state/runners"] = 0.75
     send, inbox = anyio.create_memory_object_stream[Event](64)
-    health = Health(get, send, interval=5.0, timeout=2.0, lived_at={NODE: 41.5}.get)
-    watch(health)
     began = anyio.current_time()
     async with send, inbox, anyio.create_task_group() as tasks:
+        health = Health(
+            get, send.send_nowait, timing_in(tasks),
+            interval=5.0, timeout=2.0, lived_at={NODE: 41.5}.get,
+        )  # fmt: skip
+        watch(health)
         tasks.start_soon(health.run)
         await inbox.receive()
         await anyio.sleep(1.0)
@@ -681,15 +681,23 @@ async def test_a_reading_of_an_unknown_node_is_ignored() -> None:
     assert heard == []
 
 
-async def test_a_full_inbox_makes_health_wait_and_never_lose() -> None:
-    """The conductor may be slow: nothing is dropped, and the polling calls never block."""
+async def test_who_is_told_of_an_answer_may_want_a_reading_or_the_end_on_the_spot() -> None:
+    """What is told is decided on at once, and so is carried out in the midst of a beat."""
     get = node_of_c()
-    send, inbox = anyio.create_memory_object_stream[Event](0)
-    health = Health(get, send, interval=5.0, timeout=2.0)
-    async with send, inbox, anyio.create_task_group() as tasks:
+    heard: list[Event] = []
+
+    def decide(event: Event) -> None:
+        heard.append(undated(event))
+        if isinstance(event, ProbeAnswered):
+            health.read(ReadPlacement(node=NODE))
+        else:
+            health.unwatch(UnwatchNode(node=NODE))
+
+    async with anyio.create_task_group() as tasks:
+        health = Health(get, decide, timing_in(tasks), interval=5.0, timeout=2.0)
         tasks.start_soon(health.run)
         watch(health)
-        await anyio.sleep(8.0)
-        health.read(ReadPlacement(node=NODE))
-        assert [undated(await inbox.receive()) for _ in range(3)] == [well(), placed(), well()]
+        await anyio.sleep(20.0)
+        assert heard == [well(), placed()]
+        assert len(health) == 0
         tasks.cancel_scope.cancel()

@@ -1,7 +1,9 @@
 """Health and crawl see real nodes of every generation over real sockets as they are."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from math import inf
 from typing import TypeVar
 
 import anyio
@@ -24,6 +26,7 @@ from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
 from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.health import Health
 from exo_supervisor.http.client import Client
+from exo_supervisor.runtime.loop import timing_of
 
 pytestmark = pytest.mark.real_time
 
@@ -34,14 +37,15 @@ GENERATIONS: tuple[Generation, ...] = ("A", "B", "C")
 
 @asynccontextmanager
 async def polling(node: ExoNode) -> AsyncGenerator[tuple[Health, Inbox]]:
-    send, inbox = anyio.create_memory_object_stream[Event](64)
+    send, inbox = anyio.create_memory_object_stream[Event](inf)
     async with (
         Client(idle=3.0) as session,
         send,
         inbox,
         anyio.create_task_group() as tasks,
     ):
-        health = Health(Fetcher(session).get, send, interval=0.05, timeout=1.0)
+        timing = timing_of(asyncio.get_running_loop())
+        health = Health(Fetcher(session).get, send.send_nowait, timing, interval=0.05, timeout=1.0)
         health.watch(WatchNode(node=Address(node.address), url=node.url))
         tasks.start_soon(health.run)
         with anyio.fail_after(60):

@@ -1,6 +1,6 @@
 """The network's border in virtual time: URLs with scripted answers, and a note of every GET."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
@@ -18,6 +18,11 @@ async def note(inbox: MemoryObjectReceiveStream[Event], into: list[tuple[float, 
     while True:
         event = await inbox.receive()
         into.append((anyio.current_time(), undated(event)))
+
+
+def noting(into: list[tuple[float, Event]]) -> Callable[[Event], None]:
+    """Make what is told of events, and notes each with its instant."""
+    return lambda event: into.append((anyio.current_time(), undated(event)))
 
 
 def undated(event: Event) -> Event:

@@ -1,0 +1,219 @@
+"""Keeps one node's beat, and reads its placement between two beats."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import anyio
+from msgspec import structs
+
+from exo_supervisor.core.effects import ReadPlacement
+from exo_supervisor.core.events import (
+    CardsRead,
+    Event,
+    PlacementFailed,
+    ProbeAnswered,
+    ProbeFailed,
+)
+from exo_supervisor.core.fleet.nodes import MISSES
+from exo_supervisor.core.names import Address
+from exo_supervisor.fleet_io.probe import Found, Prober
+from exo_supervisor.fleet_io.read_state import read_capacity, read_cards_of, read_placement
+from exo_supervisor.runtime.fetch import GetError
+from exo_supervisor.runtime.timing import Timing
+from exo_supervisor.wire.errors import WireError
+
+QUICK = 1.0
+"""Seconds to the next look when a node has just gone or come back."""
+SPARING = 20
+"""How many times longer than a reading takes the node is left in peace after it.
+
+Exo answers from one event loop, and its state only grows: it keeps the prompt of every request
+that was aborted until the next session.
+"""
+SLOWEST = 6
+"""Beats to the next look at such a node in the end: after 1, 2, 4, then always so many."""
+
+LivedAt = Callable[[Address], float | None]
+Tell = Callable[[Event], None]
+
+
+class Poller:
+    """One node's beat, and the readings between two beats."""
+
+    def __init__(
+        self,
+        node: Address,
+        prober: Prober,
+        tell: Tell,
+        timing: Timing,
+        *,
+        interval: float,
+        state_timeout: float,
+        turns: anyio.CapacityLimiter | None,
+        lived_at: LivedAt,
+    ) -> None:
+        self._node, self._prober, self._tell = node, prober, tell
+        self._interval, self._state_timeout = interval, state_timeout
+        self._turns, self._silent = turns, 0
+        self._lived_at, (self._clock, self._alarm) = lived_at, timing
+        self._misses: int | None = None
+        self._refused = False
+        self._found: Found | None = None
+        self._wanted = False
+        self._spared_until = 0.0
+        self._unread = 0
+        self._cards = self._capacity = False
+        self._woken: anyio.Event | None = None
+        self._scope: anyio.CancelScope | None = None
+        self._stopped = False
+
+    def want(self, effect: ReadPlacement) -> None:
+        """Note that the placement is wanted, and wake up for it."""
+        self._wanted = True
+        self._cards = self._cards or effect.cards
+        self._capacity = self._capacity or effect.capacity
+        if self._woken is not None:
+            self._woken.set()
+
+    def stop(self) -> None:
+        """End the poller, whether or not it runs yet."""
+        self._stopped = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def run(self) -> None:
+        """Probe at once, then on the beat."""
+        due = self._clock()
+        with anyio.CancelScope() as self._scope:
+            while not self._stopped:
+                async with self._turns or nullcontext():
+                    began = self._clock()
+                    event = await self._probe(began)
+                self._tell(event)
+                due = began + self._pause(event) - self._late(event, began - due)
+                await self._rest(due)
+
+    async def _probe(self, began: float) -> ProbeAnswered | ProbeFailed:
+        try:
+            found = await self._prober.look()
+        except GetError as fault:
+            lived_at = self._lived_at(self._node)
+            return ProbeFailed(
+                node=self._node, why=fault.why, detail=fault.detail, lived_at=lived_at
+            )
+        self._found = found
+        return ProbeAnswered(
+            node=self._node,
+            generation=found.identity.generation,
+            node_id=found.identity.node_id,
+            latency=found.answered - began,
+            state_paths=found.state_paths,
+            version=found.identity.version,
+        )
+
+    def _late(self, event: ProbeAnswered | ProbeFailed, late: float) -> float:
+        """Say how much of the next beat a reading that overran this one has taken already.
+
+        A host that left in the midst of a reading is to be missed no later than any other.
+        """
+        if isinstance(event, ProbeAnswered) or self._turns is not None:
+            return 0.0
+        return min(late, self._interval)
+
+    def _pause(self, event: ProbeAnswered | ProbeFailed) -> float:
+        """Choose the time from this look's begin to the next one's.
+
+        A node that was well and refuses or resets is gone for sure, and one that is back needs
+        a second answer: both are looked at again soon. Silence may be load, and keeps the beat. Who
+        never answered and is only somebody's word is looked at ever more rarely.
+        """
+        if isinstance(event, ProbeAnswered):
+            self._turns = None
+            back = bool(self._misses)
+            self._misses = 0
+            return min(QUICK, self._interval) if back else self._interval
+        if self._misses is None:
+            self._silent += 1
+            beats = 1 if self._turns is None else 2 ** min(self._silent - 1, SLOWEST)
+            return self._interval * min(beats, SLOWEST)
+        self._misses += 1
+        self._refused = event.why != "timeout"
+        gone = event.why in ("refused", "reset") and self._misses < MISSES
+        return min(QUICK, self._interval) if gone else self._interval
+
+    async def _rest(self, until: float) -> None:
+        """Wait for the next beat; read what is wanted meanwhile, once even if there is no time."""
+        await self._read(until)
+        while self._clock() < until:
+            if not await self._read(until):
+                await self._nap(min(until, self._spared_until) if self._may_read() else until)
+
+    async def _nap(self, until: float) -> None:
+        """Sleep until an instant or until a reading is wanted.
+
+        A cancel scope would do the same, and cost more than the probe.
+        """
+        self._woken = anyio.Event()
+        alarm = self._alarm(until, self._woken.set)
+        try:
+            await self._woken.wait()
+        finally:
+            alarm.cancel()
+            self._woken = None
+
+    async def _read(self, beat: float) -> bool:
+        """Read the placement if it is wanted, then the rest of it, all within one timeout.
+
+        Not of a node that refused its last probe: whether it is gone has to be found out first. One
+        that was only slow may be at work, and its state says on what; but it costs no `beat`.
+        """
+        began = self._clock()
+        if self._found is None or not self._may_read() or began < self._spared_until:
+            return False
+        if self._misses and began >= beat:
+            return False
+        self._wanted = False
+        until = began + self._state_timeout
+        if self._misses:
+            until = min(until, beat)
+        try:
+            placement, capacity = await read_placement(
+                self._prober, self._node, self._found, until, disks=self._capacity
+            )
+        except GetError as fault:
+            self._unread += 1
+            if self._unread > 1:  # a single one may be the network's doing
+                self._spare(began)
+            self._tell(PlacementFailed(node=self._node, why=fault.why))
+            return True
+        except WireError:
+            self._tell(PlacementFailed(node=self._node, why="bad_answer"))
+            return True
+        self._unread = 0
+        self._spare(began)
+        self._tell(structs.replace(placement, asked_at=began))
+        if self._capacity and self._found.state_paths:
+            capacity = await read_capacity(self._prober, self._node, placement.listed, until)
+        self._capacity = False
+        if capacity is not None:
+            self._tell(capacity)
+        if self._cards:
+            await self._read_cards(until)
+        return True
+
+    def _may_read(self) -> bool:
+        return self._wanted and self._found is not None and not (self._misses and self._refused)
+
+    def _spare(self, began: float) -> None:
+        """Leave the node in peace for so long that its state is no burden."""
+        now = self._clock()
+        self._spared_until = now + SPARING * (now - began)
+
+    async def _read_cards(self, until: float) -> None:
+        """Read the cards; the next reading tries again if this one fails, they only explain."""
+        try:
+            cards = await read_cards_of(self._prober, until)
+        except (GetError, WireError):
+            return
+        self._cards = False
+        self._tell(CardsRead(node=self._node, cards=cards))
