@@ -182,11 +182,11 @@ class Connection(asyncio.Protocol):
             self._headed = True
             if self.call is not None:
                 self.call.listener.head(reader.status, reader.headers)
-        if reader.got:
-            body = b"".join(reader.got)  # told in one piece
-            reader.got.clear()
-            if self.call is not None:
-                self.call.listener.data(body)
+        if got := reader.got:
+            body = b"".join(got)  # told in one piece
+            got.clear()
+            if (call := self.call) is not None:
+                call.listener.data(body)
             else:
                 self._pass_over(body)
         if reader.outcome is not _UNDER_WAY:

@@ -64,9 +64,10 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> None:
         """Take in what came: `BROKEN` is what is no answer, or says too much beside its body."""
-        self._overhead += len(data)
-        if not self.status:
+        status = self.status
+        if not status:
             self._head += data
+            self._overhead += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -75,7 +76,10 @@ class ResponseReader:
             return
         if self.got:
             self._overhead = 0
-        elif self._overhead > MAX_HEAD_BYTES:
+            return
+        if status:
+            self._overhead += len(data)
+        if self._overhead > MAX_HEAD_BYTES:
             self.outcome = Outcome.BROKEN
 
     def ends_with_connection(self) -> bool:

@@ -30,14 +30,14 @@ class Relay:
     """
 
     __slots__ = (
-        "_allowances", "_head_after", "_owner", "_progress", "_progressed",
-        "_response", "_start", "_vouched", "call", "committed", "lived_at", "pressure", "reading",
-        "tail", "take_texts", "ttft",
+        "_allowances", "_head_after", "_owner", "_progress", "_progressed", "_start", "_vouched",
+        "call", "committed", "lived_at", "pressure", "reading", "response", "tail", "take_texts",
+        "ttft",
     )  # fmt: skip
 
     def __init__(self, owner: "Exchange", start: StartAttempt, progress: Progress) -> None:
         self._owner, self._start, self._progress = owner, start, progress
-        self._response = owner.response
+        self.response = owner.response
         self.call: Call | None = None
         """What brings the answer, while more of that may come."""
         self.reading: Reader | None = None
@@ -94,13 +94,6 @@ class Relay:
         """Take the clean end of the body in: no answer goes on after it."""
         return self._pass_on(reading, reading.close()) or self.failure(Fault.UNFINISHED)
 
-    def send(self, data: bytes) -> None:
-        """Write to the client, and read no more while it does not read."""
-        response = self._response
-        response.write(data)
-        if response.client.full:
-            self._wait_for_client()
-
     def _pass_on(self, reading: Reader, out: bytes) -> Failure | None:
         if self.ttft is None and reading.progressed != self._progressed:
             now = self._owner.now()  # a step of the prompt: its pace is worth a look at the clock
@@ -142,11 +135,13 @@ class Relay:
             data = kept.join()
         if not self.committed:
             self.committed = True
-            data = self._response.commit(self.served(), self._owner.reply) + data
+            data = self.response.commit(self.served(), self._owner.reply) + data
         if last:
             self.tail = data
             return
-        self.send(data)
+        self.response.write(data)
+        if self.response.client.full:
+            self.wait_for_client()
         self.take_texts = reading.take_texts
 
     # ---------------------------------------------------------------- its progress
@@ -169,7 +164,7 @@ class Relay:
     def keep_awake(self) -> None:
         """Show a client in the midst of its answer that somebody is at work on the rest."""
         if self.committed:
-            self._vouched = not self._response.send_keepalive(self._owner.reply)
+            self._vouched = not self.response.send_keepalive(self._owner.reply)
 
     def writable(self) -> None:
         """Go on after a wait for the client: that time was not the target's."""
@@ -199,7 +194,8 @@ class Relay:
             self.pressure = Backpressure(self._owner.room, self._read_on)
         return self.pressure
 
-    def _wait_for_client(self) -> None:
+    def wait_for_client(self) -> None:
+        """Read no more while the client does not read."""
         if self._backpressure().block(self._owner.now()):
             self._pause()
 

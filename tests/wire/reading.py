@@ -2,8 +2,6 @@
 
 from typing import TypedDict, Unpack
 
-from msgspec import Raw
-
 from exo_supervisor.core.names import Generation
 from exo_supervisor.wire.chat.continuation import Splice
 from exo_supervisor.wire.chat.piece import Writer
@@ -12,6 +10,7 @@ from exo_supervisor.wire.openai.answer_writer import MAX_ANSWER_BYTES, AnswerWri
 from exo_supervisor.wire.openai.body_reader import BodyReader
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.openai.stream_writer import StreamWriter
+from exo_supervisor.wire.openai.template import Template
 
 ID, CREATED = "ours", 7
 
@@ -32,19 +31,16 @@ class Counting(ChunkReader):
 
     short = 0
 
-    def _learn(self, data: bytes, delta: Raw, name: str) -> None:
-        known = self._template
-        super()._learn(data, delta, name)
-        template = self._template
-        if template is not None and template is not known:
-            write = template.write
+    def take_texts(self, data: bytes) -> bytes | None:
+        known, written = self.short, super().take_texts(data)
+        if written is not None and self.short == known:
+            self.short += 1
+        return written
 
-            def count(texts: list[bytes]) -> bytes | None:
-                written = write(texts)
-                self.short += 0 if written is None else len(texts)
-                return written
-
-            template.write = count
+    def _write_texts(self, template: Template, texts: list[bytes]) -> bytes | None:
+        written = super()._write_texts(template, texts)
+        self.short += 0 if written is None else len(texts)
+        return written
 
 
 def stream_writer(asked: Asked, *, usage: bool) -> StreamWriter:

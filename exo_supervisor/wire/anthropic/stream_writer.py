@@ -7,7 +7,7 @@ from exo_supervisor.wire.anthropic.blocks import Event, words_delta
 from exo_supervisor.wire.anthropic.events import DIALECT, Events, events_of
 from exo_supervisor.wire.chat.continuation import Transcript
 from exo_supervisor.wire.chat.held_back import HeldBack
-from exo_supervisor.wire.chat.piece import Answer, Piece, WriteTexts
+from exo_supervisor.wire.chat.piece import Answer, Frame, Piece, WriteTexts
 from exo_supervisor.wire.dialect import Reply
 
 _EVENT = b"event: content_block_delta\ndata: %b\n\n"
@@ -50,15 +50,8 @@ class StreamWriter:
         block = blocks.open_words()
         if block is None or self._waiting.parts or self.transcript is not None:
             return None
-        before, _, after = (_EVENT % words_delta(*block, mark)).partition(mark)
-        between = after + before
-
-        def write(texts: list[bytes]) -> bytes | None:
-            if blocks.open_words() != block or b'""' in texts:
-                return None
-            return b"%b%b%b" % (before, between.join(texts), after)
-
-        return write
+        frame = Frame(_EVENT % words_delta(*block, mark), mark, blanks=False)
+        return lambda texts: frame(texts) if blocks.open_words() == block else None
 
     def end(self, answer: Answer) -> bytes:
         """Write the end of a whole answer."""

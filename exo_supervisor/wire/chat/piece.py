@@ -163,6 +163,25 @@ WriteTexts = Callable[[list[bytes]], bytes | None]
 """Writes texts, each a JSON string, as one piece each; None: take those pieces one by one."""
 
 
+class Frame:
+    """Writes texts where all pieces are alike but for their text, as `marked` is with `mark`.
+
+    Without `blanks`, the client gets nothing for a text of no letter.
+    """
+
+    __slots__ = ("_between", "_blanks", "after", "before")
+
+    def __init__(self, marked: bytes, mark: bytes, *, blanks: bool) -> None:
+        self.before, _, self.after = marked.partition(mark)
+        self._between, self._blanks = self.after + self.before, blanks
+
+    def __call__(self, texts: list[bytes]) -> bytes | None:
+        """Write them; None where one is to be taken by itself."""
+        if not self._blanks and b'""' in texts:
+            return None
+        return self.before + self._between.join(texts) + self.after
+
+
 class Writer(Protocol):
     """Writes an answer in one client's dialect, as a stream or as one body."""
 

@@ -14,6 +14,7 @@ from exo_supervisor.wire.chat.arguments import CUT
 from exo_supervisor.wire.chat.piece import (
     NULL,
     Answer,
+    Frame,
     JoinError,
     OversizedAnswerError,
     Piece,
@@ -122,13 +123,7 @@ class LineWriter(_Lines):
         """Return what writes around each text what a line has around `mark`."""
         if self.reply.transcript is not None:
             return None
-        before, _, after = self.line(answer, *self.hear(piece)).partition(mark)
-        between = after + before
-
-        def write(texts: list[bytes]) -> bytes | None:
-            return None if b'""' in texts else b"%b%b%b" % (before, between.join(texts), after)
-
-        return write
+        return Frame(self.line(answer, *self.hear(piece)), mark, blanks=False)
 
     def end(self, answer: Answer) -> bytes:
         """Write the last line, and before it the calls of tools."""

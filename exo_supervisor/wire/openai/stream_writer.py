@@ -8,12 +8,7 @@ from msgspec import Raw
 
 from exo_supervisor.wire.chat.continuation import Transcript
 from exo_supervisor.wire.chat.held_back import HeldBack
-from exo_supervisor.wire.chat.piece import (
-    NULL,
-    Answer,
-    Piece,
-    WriteTexts,
-)
+from exo_supervisor.wire.chat.piece import NULL, Answer, Frame, Piece, WriteTexts
 from exo_supervisor.wire.lenient_json import members
 
 DONE = b"data: [DONE]\n\n"
@@ -76,11 +71,8 @@ class StreamWriter:
         """Return what writes around each text what a chunk of ours has around `mark`."""
         if self._waiting.parts or self.transcript is not None:
             return None
-        before, found, after = self._chunk(piece, answer.extras.take()).partition(mark)
-        if not found or mark in after:
-            return None
-        between = after + before
-        return lambda texts: before + between.join(texts) + after
+        chunk = self._chunk(piece, answer.extras.take())
+        return Frame(chunk, mark, blanks=True) if chunk.count(mark) == 1 else None
 
     def end(self, answer: Answer) -> bytes:
         """Write the tail: the usage, if it was asked for and is known, and `[DONE]`."""

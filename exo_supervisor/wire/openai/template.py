@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from exo_supervisor.wire.chat.piece import NULL, Piece, WriteTexts
+from exo_supervisor.wire.chat.piece import NULL, Frame, Piece, WriteTexts
 
 MARK_TEXT: Final = "\x01?"
 MARK: Final = b'"\\u0001?"'
@@ -16,15 +16,22 @@ class Template:
 
     `opening`, `closing` and `between` are the same with the lines of the stream around it, `around`
     is the length of the first two; they are unknown until an event was found in one read. `example`
-    is the last event that fits.
+    is the last event that fits. `before` and `after` are what a client gets around each text, where
+    that is all that there is to writing one: in one place, it costs a call less.
     """
 
-    __slots__ = ("around", "between", "closing", "end", "example", "opening", "pre", "suf", "write")
+    __slots__ = (
+        "after", "around", "before", "between", "closing", "end", "example", "opening", "pre",
+        "suf", "write",
+    )  # fmt: skip
 
     def __init__(self, pre: bytes, suf: bytes, write: WriteTexts, example: bytes) -> None:
         self.pre, self.suf, self.write, self.example = pre, suf, write, example
         self.opening = self.closing = self.between = self.end = b""
         self.around = 0
+        self.before = self.after = b""
+        if isinstance(write, Frame):
+            self.before, self.after = write.before, write.after
 
     def text_in(self, data: bytes) -> bytes | None:
         """Return what an event's data has between the two, None where it has not both."""
