@@ -12,7 +12,7 @@ from msgspec import Struct
 from exo_supervisor.config.builder import At, Builder
 from exo_supervisor.config.cross_checks import cross_check
 from exo_supervisor.config.document import Document
-from exo_supervisor.config.fault import ConfigError, ConfigFault, Position
+from exo_supervisor.config.fault import ConfigError, Position
 from exo_supervisor.config.literal import printable
 from exo_supervisor.config.number import number_of
 from exo_supervisor.config.presets import preset_of
@@ -59,12 +59,9 @@ def read(
         builder.put(table, key, value, _flag(key))
     cross_check(builder, today)
     if builder.faults:
-        raise ConfigError(tuple(sorted(builder.faults, key=_order)))
+        builder.faults.sort(key=lambda fault: (fault.line or inf, fault.column or 0))
+        raise ConfigError(tuple(builder.faults))
     return Settings(builder.config(), builder.origins(), None if text is None else file)
-
-
-def _order(fault: ConfigFault) -> tuple[float, int]:
-    return fault.line or inf, fault.column or 0
 
 
 def _flag(key: str) -> At:
