@@ -117,19 +117,14 @@ def _unfinished(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
     yield from _tokens(answer.events[:-1][: ill.after], pace)
 
 
-def _cut(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
-    yield from _unfinished(answer, ill, pace)
-    yield Abort()
+def _then(body: Body, last: Step) -> Body:
+    """Make the course that goes one step further."""
 
+    def further(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
+        yield from body(answer, ill, pace)
+        yield last
 
-def _reset(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
-    yield from _unfinished(answer, ill, pace)
-    yield Reset()
-
-
-def _stall(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
-    yield from _unfinished(answer, ill, pace)
-    yield Idle()
+    return further
 
 
 def _error_event(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
@@ -198,16 +193,6 @@ def _done_without_finish(answer: Answer, _: Disease, pace: float) -> Iterator[St
     yield Write(DONE)
 
 
-def _bytes_after_done(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
-    yield from _healthy(answer, ill, pace)
-    yield Write(b'data: {"late":true}\n\nnoise without an end')
-
-
-def _open_after_done(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
-    yield from _healthy(answer, ill, pace)
-    yield Idle()
-
-
 def _prefill_stalls(answer: Answer, ill: Disease, _: float) -> Iterator[Step]:
     while answer.progress:
         yield Write(answer.progress(1000, 5000))
@@ -248,9 +233,9 @@ def _trickle(answer: Answer, ill: Disease, _: float) -> Iterator[Step]:
 BODIES: dict[str, Body] = {
     "slow": _slow,
     "unfinished": _unfinished,
-    "cut": _cut,
-    "reset": _reset,
-    "stall": _stall,
+    "cut": _then(_unfinished, Abort()),
+    "reset": _then(_unfinished, Reset()),
+    "stall": _then(_unfinished, Idle()),
     "error_event": _error_event,
     "timeout_408": _timeout_408,
     "bad_json_event": _bad_json_event,
@@ -261,8 +246,8 @@ BODIES: dict[str, Body] = {
     "tool_cut": _tool_cut,
     "no_done": _no_done,
     "done_without_finish": _done_without_finish,
-    "bytes_after_done": _bytes_after_done,
-    "open_after_done": _open_after_done,
+    "bytes_after_done": _then(_healthy, Write(b'data: {"late":true}\n\nnoise without an end')),
+    "open_after_done": _then(_healthy, Idle()),
     "prefill_then_content": _prefill,
     "prefill_stalls": _prefill_stalls,
     "long_step": _long_step,
