@@ -78,7 +78,7 @@ class Watch:
             if data is None:
                 self._lose("it ended")
                 return
-            self._hear()
+            self.picture.lost, self.picture.heard = "", time.time()
             for name, told in self._events.feed(data):
                 self._take(name, read_object(told))
         except CutError as cut:
@@ -114,9 +114,6 @@ class Watch:
         self._open.close()
         self.picture.lost = why
         self._try_at = time.monotonic() + AGAIN
-
-    def _hear(self) -> None:
-        self.picture.lost, self.picture.heard = "", time.time()
 
     def _take(self, name: str, told: Fields) -> None:
         picture, self._stale = self.picture, True
