@@ -212,7 +212,7 @@ def read(client: socket.socket, clock: Callable[[], float] = monotonic) -> Asked
 def splice(client: socket.socket, service: socket.socket, begun: bytes, left: int) -> None:
     """Pass on a request's begin, what is left of it, and the answer; a client that leaves ends it.
 
-    Whoever answers need not read to the end: where nothing more can be sent, its answer is there.
+    The service need not read a request to its end: where no more can be sent, its answer is there.
     """
     with suppress(BrokenPipeError):
         service.sendall(begun)

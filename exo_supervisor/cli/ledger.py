@@ -17,7 +17,7 @@ _TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tok
 _COLUMNS = ("key", "requests", "attempts", *_TOKENS, "estimated", "unpriced", "cost",
             "reported_cost", "cost_of_reported", "local_cost", "saved")  # fmt: skip
 _DIGITS = 4
-"""Digits of money behind the point that eyes want; whoever adds up asks for --json or --csv."""
+"""Digits of money behind the point that eyes want; a program asks for --json or --csv."""
 _SAVED = (
     "SAVED is counterfactual: what [ledger] reference would have asked for the tokens of Exo's "
     "whole answers. LOCAL is what Exo's power cost; take it off."

@@ -1,7 +1,7 @@
 """A program's own file, changed so that it can be put back byte for byte.
 
-Beside it stands what it was: `FILE.exo-supervisor-undo`, for its owner's eyes alone. Whoever reads
-the file meanwhile sees the old one or the new one, whole.
+Beside it stands what it was: `FILE.exo-supervisor-undo`, for its owner's eyes alone. A program
+that reads the file meanwhile sees the old text or the new one, whole.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a client sends, and what it makes of the answers; whoever has a connection does the rest."""
+"""What a client sends, and what it makes of the answers; connections are other modules'."""
 
 import json
 import os

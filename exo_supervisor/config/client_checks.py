@@ -4,9 +4,9 @@ from exo_supervisor.config.builder import Builder
 from exo_supervisor.config.row_checks import check_names
 
 DEFAULT = "default"
-"""The row for whoever no other one fits; without it such a one may do all that is no order."""
+"""The row of all clients whom no other row fits; without it these may do all that is no order."""
 _OWN = ("uid", "gid", "token_env", "admin")
-"""Keys that say who somebody is, or trust somebody in particular: nobody in particular has them."""
+"""Keys that name or trust one client in particular, which the default row cannot."""
 
 
 def check_clients(builder: Builder) -> None:

@@ -1,4 +1,4 @@
-"""What is known of providers that many people use: one row each, for whoever names it.
+"""What is known of providers that many people use: one row each, which a file names.
 
 Each row says only what its own documents say, which stand beside it; what is not written here is
 OpenAI's way, or learnt from the provider's answers. How a key is sent follows from the dialect.
@@ -26,7 +26,7 @@ class Preset(Struct, frozen=True, kw_only=True):
     dialect: Literal["openai", "anthropic"] = "openai"
     key_env: str = ""
     keyless: bool = False
-    """It serves without a key, unless whoever runs it asks for one."""
+    """It serves without a key, unless the person who runs it asks for one."""
     quirks: frozenset[str] = frozenset()
     ignored: frozenset[str] = frozenset()
     """Fields that change an answer and that it silently drops."""

@@ -140,7 +140,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     stream: bool = True
     "False: it is never asked for a stream, not even on behalf of a client that wants one."
     local: bool = False
-    "True: it is one of the house. No preset says so, only whoever knows where it stands."
+    "True: it is one of the house. No preset says so, for only its owner knows where it stands."
     proxy: ProxyUrl = ""
     connect: Seconds | None = None
     headers: Seconds | None = None

@@ -31,7 +31,7 @@ Name = tuple[str, ...]
 
 
 class AnnouncerB:
-    """Asks for peers, ever more slowly until one answers, and answers whoever asks, itself too.
+    """Asks for peers, ever more slowly until one answers, and answers all who ask, itself too.
 
     `peers` maps the id of each that was heard to the addresses it listens on. Without names of
     `interfaces` the loopback is left out, as in the real program.
@@ -112,7 +112,7 @@ def answer(identity: int, addresses: Sequence[str]) -> bytes:
 
 
 def enumeration(identity: int) -> bytes:
-    """Write the answer to whoever asks which services there are."""
+    """Write the answer to the question which services there are."""
     head = _HEADER.pack(identity, _RESPONSE, 0, 1, 0, 0)
     return head + _record(_name(ENUMERATION), _PTR, _IN, _name(SERVICE))
 

@@ -7,14 +7,14 @@ from exo_supervisor.demo.diseases import LOADS, Disease
 from exo_supervisor.demo.steps import Abort, Head, Mute, Pause, Reset, Step, UntilCured, Write
 
 HANGS = frozenset({"keepalives_only", "runner_failed", "runner_gone"})
-"""Whoever was asked for a stream shows nothing of these but keep-alives."""
+"""Of these a client that asked for a stream sees nothing but keep-alives."""
 WAITS = frozenset({"slow", "prefill_then_content", "long_step", "pause"})
 MUTE = HANGS | {"headers_then_silent", "prefill_stalls", "stall"}
-"""Whoever was asked for a whole answer shows nothing of these but a head."""
+"""Of these a client that asked for a whole answer sees nothing but a head."""
 
 
 def plain(answer: Answer, ill: Disease, pace: float) -> Iterator[Step]:
-    """Yield what the server does for who asked for no stream."""
+    """Yield what the server does for a client that asked for no stream."""
     kind = "text/html" if ill.name == "wrong_content_type" else answer.content_type
     if answer.early or ill.name == "headers_then_silent":
         yield Head(200, kind)

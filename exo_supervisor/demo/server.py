@@ -153,7 +153,7 @@ class DemoServer:
                 connection.transport.abort()
 
     def block(self) -> None:
-        """Let whoever connects from now on wait for ever, as behind a firewall that drops."""
+        """Let all who connect from now on wait for ever, as behind a firewall that drops."""
         self.drop()
         self._wall = [socket.socket() for _ in range(WALL)]
         listener, *guests = self._wall

@@ -1,9 +1,9 @@
 """Hears generation A's nodes announce themselves by UDP broadcast; never sends anything.
 
 Exo v0.0.15 announces every 2.5 s on every interface; the datagram has no API port, and the address
-is where it came from. Exo itself binds the port without sharing it: whoever comes second fails, and
-an Exo then silently finds nobody. So "raw" hears without binding, and needs CAP_NET_RAW; "bind" is
-for machines on which no generation A runs.
+is where it came from. Exo itself binds the port without sharing it: the second program fails, and
+if that is Exo, it silently finds nobody. So "raw" hears without binding, and needs CAP_NET_RAW;
+"bind" is for machines on which no generation A runs.
 """
 
 import errno

@@ -15,9 +15,9 @@ from exo_supervisor.discovery.namespaces import Namespaces
 from exo_supervisor.wire.exo.hello import Hello, encode_hello, read_hello, read_whats_up
 
 GAP = 0.5
-"""Seconds between two questions on one link, whoever says Hello."""
+"""Seconds between two questions on one link, however many say Hello."""
 PAUSE = 3.0
-"""Seconds of silence after which who says Hello again may be somebody else."""
+"""Seconds of silence after which a Hello may be another node's."""
 MOST_VOICES = 256
 """Sources that are remembered per link; beyond that the one silent for longest is forgotten."""
 

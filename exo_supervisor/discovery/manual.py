@@ -126,7 +126,7 @@ def read_if_changed(path: str, known: Stamp | None) -> tuple[Stamp, bytes] | Non
 
     Raises OSError, and ValueError for what is no file of at most a megabyte.
     """
-    # A pipe would keep us waiting for whoever writes to it.
+    # A pipe would keep us waiting for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)

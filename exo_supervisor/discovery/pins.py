@@ -1,9 +1,9 @@
 """Keeps the nodes that a person trusts across restarts, and looks whether they are still the same.
 
-An address is borrowed: whoever takes it from a machine that is off would be handed what was meant
-for it. So the link-layer address that first answered there is kept, too, and told of whenever the
-kernel sees another one. That stops mistakes and mishaps; who forges link-layer addresses on your
-own link is not stopped by it.
+An address is borrowed: a machine that takes it while its owner is off would be handed what was
+meant for the owner. So the link-layer address that first answered there is kept, too, and told of
+whenever the kernel sees another one. That stops mistakes and mishaps; a forger of link-layer
+addresses on your own link is not stopped by it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

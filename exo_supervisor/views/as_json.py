@@ -1,4 +1,4 @@
-"""What happened as one JSON object on one line, for the log and for whoever listens to events."""
+"""What happened as one JSON object on one line, for the log and for those who listen to events."""
 
 import re
 

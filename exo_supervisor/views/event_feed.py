@@ -26,7 +26,7 @@ MOST_BYTES = 1024 * 1024
 """Of the texts of all events that are kept."""
 MOST_LISTENERS = 32
 SPARE = 4
-"""The last part of these places, one in so many, is for whoever listens nowhere yet."""
+"""The last part of these places, one in so many, is for owners that listen nowhere yet."""
 BATCH = 32 * 1024
 """Bytes that a listener is handed at once, unless a single event has more."""
 _ID = re.compile(r"([0-9a-f]{16})-([0-9]{1,18})", re.ASCII)

@@ -16,7 +16,7 @@ from exo_supervisor.views.request_done import AttemptDone, RequestLine
 
 Row = Mapping[str, object]
 May = Callable[[RequestLine], bool]
-"""Whether whoever asks may see all of a request."""
+"""Whether the client that asks may see all of a request."""
 
 
 class EndedSeen(Struct):

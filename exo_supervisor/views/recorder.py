@@ -1,7 +1,7 @@
 """The flight recorder: how the last requests went, the last moves of traffic, the last trips.
 
 A sink; nothing of a prompt or of an answer comes here. What it keeps is what it was handed, so that
-a request costs it next to nothing; `recorded` makes rows of it for whoever asks.
+a request costs it next to nothing; `recorded` makes rows of it when somebody asks.
 """
 
 from collections import deque

@@ -1,4 +1,4 @@
-"""What is told of a request at its end: one record, for whoever keeps or counts requests."""
+"""What is told of a request at its end: one record, for all sinks that keep or count requests."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from exo_supervisor.core.trace import Trace
 
 TOGETHER = 64
 """Requests that are counted at once, at most: those alike together, which takes half of what it
-takes one by one. Whoever counts so does it before anybody reads."""
+takes one by one. A sink that counts so does it before anybody reads its counts."""
 
 
 class RequestLine(Struct, gc=False):

@@ -11,11 +11,11 @@ ENDS: tuple[str, ...] = ("exo", "cloud", "here", "refused", "failed", "abandoned
 """Who served them: Exo, a provider, or this house without either; or why nobody did."""
 _UNSERVED = {"failure": "failed", "abandoned": "abandoned"}
 LAST_REQUESTS = 20
-"""Those that tell how it goes."""
+"""Requests that tell how it goes."""
 LATELY_SECONDS = 600.0
-"""After these they do not any more."""
+"""Seconds after which a request does not tell it any more."""
 _SPENT, _OURS = 402, 500
-"""What a client's request is not to blame for: no money, and what we could not do."""
+"""Statuses for which a client's request is not to blame: no money, and what we could not do."""
 
 
 class Tally:

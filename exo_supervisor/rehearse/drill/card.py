@@ -15,7 +15,7 @@ from exo_supervisor.runtime.sinks import Sink
 from exo_supervisor.runtime.supervise import describe_crash
 
 PATIENCE = 40.0
-"""Seconds after which a row has failed: whoever is not answered by then would wait for ever."""
+"""Seconds after which a row has failed: a client not answered by then would wait for ever."""
 AT_ONCE = 2
 """Rows that wait for timers at once: with more, one that starts is a silence of the others."""
 

@@ -65,7 +65,7 @@ class Ground(Struct, frozen=True):
 async def set_up(plan: Plan, sinks: Sequence[Sink] = ()) -> AsyncGenerator[Ground]:
     """Start everything on loopback and in a new folder; afterwards nothing is left of it.
 
-    Whoever is cancelled in here leaves the next ground a socket that nobody listens to.
+    A drill that is cancelled in here leaves the next one a socket that nobody listens to.
     """
     async with AsyncExitStack() as stack:
         folder = await stack.enter_async_context(anyio.TemporaryDirectory(prefix="exo-drill-"))

@@ -43,17 +43,17 @@ class Authority:
         raise BadRequestError(Refusal(403, "not_allowed", text))
 
     def may(self, request: web.BaseRequest) -> bool:
-        """Say whether whoever asks may give orders; nothing is logged of it."""
+        """Say whether a client may give orders; nothing is logged of it."""
         peer = socket_of(request)
         if user_at(request) in self._users or client_of(request).admin:
             return True
         return peer is not None and self._is_admin(peer)
 
     def sees(self, request: web.BaseRequest) -> Callable[[str, int | None], bool]:
-        """Say of which clients and users whoever asks may see the requests.
+        """Say of which clients and users the one who asks may see the requests.
 
-        Their own, and with authority all. Whom no row of the configuration names is told from
-        others like it by the user alone.
+        Its own, and with authority all. Clients whom no row of the configuration names are told
+        apart by their users alone.
         """
         name, user, over_all = client_of(request).name, user_at(request), self.may(request)
 

@@ -91,7 +91,7 @@ class Inspecting:
         log.warning("inspection_started", seconds=seconds, requests=int(most), **who)
         try:
             return await self._show(request, inspection, seconds)
-        finally:  # also where whoever asked has left
+        finally:  # also where the client has left
             self._inspector.end("left")
             counts = {"shown": inspection.shown, "passed": inspection.passed}
             why = inspection.why

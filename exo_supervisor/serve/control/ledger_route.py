@@ -1,4 +1,4 @@
-"""What was booked: sums for whoever may look, single attempts for who may give orders."""
+"""What was booked: sums for all who may look, single attempts for those who may give orders."""
 
 import re
 from collections.abc import Callable, Mapping

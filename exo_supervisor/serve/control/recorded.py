@@ -67,7 +67,7 @@ class Recorded:
         return f"{text}, which reach back to {since}" if since else f"{text} since the start"
 
     def _may(self, request: web.BaseRequest) -> recorded.May:
-        """Say of which requests whoever asks may see all."""
+        """Say of which requests the client that asks may see all."""
         sees = self._authority.sees(request)
         return lambda line: sees(line.client, line.client_uid)
 
