@@ -17,7 +17,7 @@ from exo_supervisor.core.effects import Announce
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.host.ledger.book import Book
 from exo_supervisor.host.ledger.sums import read_booked, read_sums
-from exo_supervisor.host.ledger.writer import AGAIN, Trouble, Writer
+from exo_supervisor.host.ledger.writer import AGAIN, MANY, Trouble, Writer
 from exo_supervisor.views.booked import Booked, By, LedgerSeen, Reservation, Spent, Sums
 from exo_supervisor.views.request_done import RequestDone
 
@@ -79,8 +79,11 @@ class Ledger:
             self.lost, self._lost_at = self.lost + 1, time()
             return
         writer.done.append((time(), record))
-        if len(writer.done) == 1:  # else the thread was told of one that it has not taken yet
+        waiting = len(writer.done)
+        if waiting == 1:  # else the thread was told of one that it has not taken yet
             writer.want()
+        elif waiting == MANY:
+            writer.hurry()
 
     def announce(self, said: Announce) -> None:
         """Book nothing of what the core announces."""

@@ -12,6 +12,7 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
+from exo_supervisor.host.ledger import writer
 from exo_supervisor.host.ledger.file import PARTS
 from exo_supervisor.host.ledger.ledger import Ledger
 from exo_supervisor.host.ledger.schema import STEPS
@@ -97,6 +98,17 @@ async def test_what_is_done_is_in_the_file_when_it_ends_and_for_us_alone(path: P
     assert len(rows(path)) == 2500
     assert modes(path.parent) == (0o700, {0o600})
     assert rows(path, "* FROM pragma_integrity_check") == [{"integrity_check": "ok"}]
+
+
+async def test_many_are_booked_before_long_has_passed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "GATHER", 600.0)
+    async with running(path) as ledger:
+        await reserved(ledger)
+        for number in range(writer.MANY):
+            ledger.done(done(f"01JA{number:04}"))
+        await until(lambda: len(rows(path)) == writer.MANY)
 
 
 async def test_spent_is_what_stands_there(path: Path) -> None:
