@@ -1,5 +1,6 @@
 """The verbs of `exo-supervisor`: each answers at once, and fails with a reason and a next step."""
 
+import gc
 import json
 import os
 import sys
@@ -13,12 +14,16 @@ from exo_supervisor.cli.term import remark, say, tell
 from exo_supervisor.cli.verbs import VERBS
 from exo_supervisor.errors import SupervisorError
 
+YOUNG = 20_000
+"""New objects between two looks of the collector: what an import makes is no garbage."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code; a signal that ends it ends the process.
 
     Codes: 0 done, 1 failed, 2 usage, 69 service not reachable, 78 bad configuration.
     """
+    gc.set_threshold(YOUNG)
     given = list(sys.argv[1:] if argv is None else argv)
     try:
         return _answer(given)
