@@ -126,7 +126,6 @@ class BudgetWatch:
             self._tell(SpendingUnread(why=why))
 
     async def run(self) -> None:
-        """Tell, again and again."""
         while not await self.restore():
             await self._sleep(AGAIN)
         while True:

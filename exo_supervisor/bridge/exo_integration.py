@@ -156,7 +156,6 @@ class ExoReliakitProvider:
             self.attempt_recovery()
 
     def reset_failure_count(self) -> None:
-        """Forget the failures."""
         self.failed_attempts, self.last_failure_time = 0, None
 
 

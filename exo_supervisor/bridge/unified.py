@@ -51,7 +51,6 @@ class UnifiedLLMClient:
         return self.integration.get_unified_status()
 
     def close(self) -> None:
-        """Stop."""
         self.integration.stop()
 
     def _forced(self, model: str, messages: Messages, more: Fields) -> Fields:

@@ -27,7 +27,7 @@ MAX_EVENT_BYTES = 1024 * 1024
 
 
 class Events:
-    """Takes a stream apart."""
+    """Takes the stream of the service's events apart."""
 
     def __init__(self) -> None:
         self._kept = b""
@@ -100,7 +100,6 @@ class Watch:
             self._lose(error.message)
 
     def close(self) -> None:
-        """Leave."""
         self._open.close()
 
     def _reach(self) -> None:

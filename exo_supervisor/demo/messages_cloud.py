@@ -59,7 +59,6 @@ class MessagesCloud(Cloud):
         return web.json_response({"data": data, "has_more": False})
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        """Answer a Messages request."""
         if (refusal := self._not_let_in(request)) is not None:
             return refusal
         body: JsonObject = msgspec.json.decode(await request.read(), type=dict[str, Any])

@@ -103,7 +103,6 @@ class _Connection(web.RequestHandler):
                 self.transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Go out."""
         self._left()
         super().connection_lost(exc)
 
