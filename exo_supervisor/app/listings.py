@@ -5,7 +5,7 @@ from functools import partial
 
 from anyio.streams.memory import MemoryObjectSendStream
 
-from exo_supervisor.app.given import Given
+from exo_supervisor.app.inputs import Inputs
 from exo_supervisor.app.policy import off_by_privacy
 from exo_supervisor.app.price_book import list_of
 from exo_supervisor.app.proxies import proxy_of
@@ -16,12 +16,12 @@ from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.provider_models import Listing, Source
 from exo_supervisor.http.client import Client
 from exo_supervisor.http.url import Proxy
-from exo_supervisor.runtime.current import Current
+from exo_supervisor.runtime.policy_and_keys import PolicyAndKeys
 
 
 def listings(
-    given: Given,
-    current: Current,
+    given: Inputs,
+    current: PolicyAndKeys,
     clouds: Client,
     house: Client,
     send: MemoryObjectSendStream[Event],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from exo_supervisor.app.given import Given
+from exo_supervisor.app.inputs import Inputs
 from exo_supervisor.app.kept_file import KeptFile, read_file, writes_to
 from exo_supervisor.app.price_drift import PriceDrift
 from exo_supervisor.app.scrape import Scrape
@@ -75,7 +75,7 @@ class Records(Struct, frozen=True):
         return None if self.ledger is None else self.ledger.seen()
 
 
-async def open_records(given: Given, policy: Callable[[], Policy], catalog: Catalog) -> Records:
+async def open_records(given: Inputs, policy: Callable[[], Policy], catalog: Catalog) -> Records:
     """Make them, and go on with the book of today that an earlier run kept."""
     path = given.state and given.state / DAY_BOOK
     write = writes_to(path, write_with_reserve)
@@ -95,7 +95,7 @@ async def open_records(given: Given, policy: Callable[[], Policy], catalog: Cata
     return Records(tally, recorder, book, feed, metrics, LoopDelay(), kept, sinks, ledger)
 
 
-def _ledger(given: Given, path: Path) -> "Ledger":
+def _ledger(given: Inputs, path: Path) -> "Ledger":
     # SQLite is a megabyte, which who keeps nothing need not have
     from exo_supervisor.host.ledger.ledger import Ledger  # noqa: PLC0415 -- see above
 

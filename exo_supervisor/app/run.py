@@ -11,7 +11,7 @@ import structlog
 
 from exo_supervisor.app import files
 from exo_supervisor.app.border import user_ids
-from exo_supervisor.app.given import Given
+from exo_supervisor.app.inputs import Inputs
 from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.service import serve
 from exo_supervisor.app.who import client_tokens, who_of
@@ -56,7 +56,7 @@ def run(named: str | None, socket: str | None) -> int:
             closing.callback(each.close)
         state = where.state_directory(os.environ)
         return _run_loop(
-            Given(
+            Inputs(
                 config=config,
                 file=settings.file,
                 sockets=[each.socket for each in sockets],
@@ -86,7 +86,7 @@ def _sinks(config: Config, closing: ExitStack) -> list[Sink]:
     return [lines, telemetry]
 
 
-def _run_loop(given: Given) -> int:
+def _run_loop(given: Inputs) -> int:
     limits.raise_file_limit(FILES)
     gc.freeze()  # what the start has made stays for good: the collector need not look at it
     gc.set_threshold(YOUNG)
@@ -98,7 +98,7 @@ def _run_loop(given: Given) -> int:
     return 0
 
 
-async def _serve(given: Given) -> None:
+async def _serve(given: Inputs) -> None:
     with anyio.open_signal_receiver(SIGINT, SIGTERM, SIGHUP) as signals:
         async with anyio.create_task_group() as tasks:
             asked = anyio.Event()

@@ -19,7 +19,7 @@ from exo_supervisor.app.beat import Beat
 from exo_supervisor.app.border import border_of
 from exo_supervisor.app.budgets import BudgetWatch, session_salt
 from exo_supervisor.app.energy import energy_of
-from exo_supervisor.app.given import Given
+from exo_supervisor.app.inputs import Inputs
 from exo_supervisor.app.instances import instance_file, read_own
 from exo_supervisor.app.listings import listings
 from exo_supervisor.app.performer import Performer
@@ -43,9 +43,9 @@ from exo_supervisor.fleet_io.placer import Placer
 from exo_supervisor.fleet_io.poller import Tell
 from exo_supervisor.host import limits, systemd
 from exo_supervisor.runtime.conductor import INBOX, Conductor
-from exo_supervisor.runtime.current import Current
 from exo_supervisor.runtime.fetch import Get
 from exo_supervisor.runtime.loop import timing_of
+from exo_supervisor.runtime.policy_and_keys import PolicyAndKeys
 from exo_supervisor.runtime.restarts import Restarts
 from exo_supervisor.runtime.supervise import Service, supervise
 from exo_supervisor.serve.clients import Clients
@@ -76,7 +76,9 @@ Clock = Callable[[], float]
 
 
 async def serve(
-    given: Given, stop: Callable[[], Awaitable[None]], started: Callable[[], None] = lambda: None
+    given: Inputs,
+    stop: Callable[[], Awaitable[None]],
+    started: Callable[[], None] = lambda: None,
 ) -> None:
     """Run the whole service until `stop` returns, and then drain.
 
@@ -87,7 +89,7 @@ async def serve(
     border, pins = border_of(config), await read_pins(state)
     keys = {name: tuple(x.reveal() for x in held) or (None,) for name, held in given.keys.items()}
     policy = await _policy(given, pins, owned=border.owned)
-    current = Current(policy, keys, given.secrets())
+    current = PolicyAndKeys(policy, keys, given.secrets())
     prices = own_prices(config)
     machine = Machine(current.policy(), clock(), prices)
     send, receive = anyio.create_memory_object_stream[Event](INBOX)
@@ -139,7 +141,7 @@ async def _drain(listener: Listener, live: LiveRequests, feed: EventFeed) -> Non
     await listener.drain()
 
 
-async def _policy(given: Given, pins: Pins, *, owned: bool) -> Policy:
+async def _policy(given: Inputs, pins: Pins, *, owned: bool) -> Policy:
     """Make the policy of the configuration, with what is known of earlier runs and this machine."""
     config, state = given.config, given.state
     keys = {name: max(1, len(held)) for name, held in given.keys.items()}
@@ -150,7 +152,7 @@ async def _policy(given: Given, pins: Pins, *, owned: bool) -> Policy:
 
 
 async def _books(
-    given: Given, machine: Machine, conductor: Conductor, records: Records
+    given: Inputs, machine: Machine, conductor: Conductor, records: Records
 ) -> list[Service]:
     """Bring the price book; where there is a budget before anybody is served, and what is spent."""
     needed = needs_book(given.config)
@@ -167,7 +169,7 @@ async def _books(
     return [watch]
 
 
-def _health(given: Given, get: Get, tell: Tell, live: LiveRequests) -> Health:
+def _health(given: Inputs, get: Get, tell: Tell, live: LiveRequests) -> Health:
     every, timeout = given.config.health.interval, given.config.health.timeout
     return Health(
         get, tell, timing_of(get_running_loop()),
@@ -186,8 +188,8 @@ def _conductor(
 
 
 async def _ingress(
-    given: Given, current: Current, conductor: Conductor, live: LiveRequests, records: Records,
-    upstream: Upstream, machine: Machine, inspector: Inspector,
+    given: Inputs, current: PolicyAndKeys, conductor: Conductor, live: LiveRequests,
+    records: Records, upstream: Upstream, machine: Machine, inspector: Inspector,
 ) -> Ingress:  # fmt: skip
     """Join what takes chats in with what asks the core and with what asks the targets."""
     config, sinks, tables = given.config, records.sinks, machine.tables
@@ -209,7 +211,7 @@ async def _ingress(
 
 
 def _listener(
-    given: Given, ingress: Ingress, others: LazyRoutes, clients: Clients, clock: Clock
+    given: Inputs, ingress: Ingress, others: LazyRoutes, clients: Clients, clock: Clock
 ) -> Listener:
     """Let chats go to the ingress and all else to `others`.
 
@@ -223,7 +225,7 @@ def _listener(
 
 
 def _others(
-    given: Given, machine: Machine, conductor: Conductor, about: About, tokens: Tokens,
+    given: Inputs, machine: Machine, conductor: Conductor, about: About, tokens: Tokens,
     clients: Clients, inspector: Inspector,
 ) -> LazyRoutes:  # fmt: skip
     """Make what answers all but chats, once somebody asks for it.
@@ -247,7 +249,7 @@ def _others(
 
 
 def _about(
-    given: Given, sources: Sources, live: LiveRequests, records: Records, machine: Machine
+    given: Inputs, sources: Sources, live: LiveRequests, records: Records, machine: Machine
 ) -> About:
     return About(
         given.file,
@@ -266,7 +268,7 @@ def _about(
     )
 
 
-async def _listen(listener: Listener, given: Given, clients: Clients) -> None:
+async def _listen(listener: Listener, given: Inputs, clients: Clients) -> None:
     await listener.listen(given.sockets)
     if given.tcp is not None:
         await listener.listen(
@@ -286,7 +288,7 @@ def _start(tasks: TaskGroup, services: Sequence[Service]) -> None:
         tasks.start_soon(supervise, service, Restarts(essential=False), name=service.name)
 
 
-def _advertise(given: Given) -> list[Service]:
+def _advertise(given: Inputs) -> list[Service]:
     """Announce the TCP listener, where there is one and the configuration asks for it."""
     if given.tcp is None or not given.config.discovery.advertise:
         return []

@@ -6,7 +6,7 @@ from time import time
 
 from msgspec.structs import asdict
 
-from exo_supervisor.app.given import Given
+from exo_supervisor.app.inputs import Inputs
 from exo_supervisor.app.kept_file import read_file, writes_to
 from exo_supervisor.config.schema import Client, Config
 from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
@@ -94,7 +94,7 @@ def client_tokens(config: Config, environ: Mapping[str, str]) -> dict[str, Secre
     return {name: secret for name, secret in found.items() if secret is not None}
 
 
-async def open_tokens(given: Given) -> Tokens:
+async def open_tokens(given: Inputs) -> Tokens:
     """Take the tokens of the configuration, and those that were made in earlier runs."""
     fixed = [(given.tcp[1], DEFAULT_CLIENT.name)] if given.tcp is not None else []
     fixed += [(secret, name) for name, secret in given.client_tokens.items()]

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 from msgspec import Struct
 
-from exo_supervisor.app.given import Given
+from exo_supervisor.app.inputs import Inputs
 from exo_supervisor.app.service import serve
 from exo_supervisor.client.asynchronous import AsyncClient
 from exo_supervisor.config.read import read
@@ -95,7 +95,7 @@ async def set_up() -> AsyncGenerator[Stage]:
         listening = listen.open_socket(path, mode=0o600, group="")
         stack.callback(listening.close)
         text = _CONFIG.format(seeds=[node.url for node in nodes], cloud=cloud.base_url)
-        given = Given(
+        given = Inputs(
             config=read(text.replace("'", '"'), file="demo", environ={}).config,
             file=None,
             sockets=[listening.socket],

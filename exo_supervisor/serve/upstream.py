@@ -17,7 +17,7 @@ from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.connect import WhyNot
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.url import Proxy
-from exo_supervisor.runtime.current import KeysByName
+from exo_supervisor.runtime.policy_and_keys import KeysByName
 from exo_supervisor.serve.interfaces import Call
 from exo_supervisor.wire.chat.request import Ask, ChatRequest
 from exo_supervisor.wire.chat.spare import leave_out

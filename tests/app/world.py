@@ -22,7 +22,7 @@ from anyio.abc import Process
 from msgspec import Struct
 from openai import AsyncOpenAI
 
-from exo_supervisor.app.given import Given
+from exo_supervisor.app.inputs import Inputs
 from exo_supervisor.app.service import serve
 from exo_supervisor.config.literal import literal
 from exo_supervisor.config.read import Settings, read
@@ -137,7 +137,7 @@ async def _serving(
     place = Path(tempfile.mkdtemp(prefix="es", dir="/tmp"))
     path = str(place / "s")
     listening = await to_thread.run_sync(lambda: listen.open_socket(path, mode=0o600, group=""))
-    given = Given(
+    given = Inputs(
         config=settings.config,
         file=None,
         sockets=[listening.socket],

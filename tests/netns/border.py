@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import anyio
 
-from exo_supervisor.app.given import Given
+from exo_supervisor.app.inputs import Inputs
 from exo_supervisor.app.service import serve
 from exo_supervisor.config.read import read
 from exo_supervisor.host import listen, logs
@@ -32,7 +32,7 @@ async def main(seconds: float) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="s") as folder:
         log = logs.configure("warning", "json")
         listening = listen.open_socket(f"{folder}/s", mode=0o600, group="")
-        given = Given(
+        given = Inputs(
             config=read(None, file="border", environ={}).config,
             file=None,
             sockets=[listening.socket],

@@ -8,7 +8,7 @@ from exo_supervisor.core.policy import ANY_TIMERS, Policy
 from exo_supervisor.http.call import Listener
 from exo_supervisor.http.faults import HttpError
 from exo_supervisor.http.url import Proxy
-from exo_supervisor.runtime.current import Current
+from exo_supervisor.runtime.policy_and_keys import PolicyAndKeys
 from exo_supervisor.serve.upstream import Upstream
 from exo_supervisor.wire.table import OPERATIONS
 
@@ -55,7 +55,7 @@ class Deaf:
 
 def test_keys_that_were_replaced_are_sent_no_more() -> None:
     wire = Wire()
-    current = Current(Policy(), {"p": ("old-key",)})
+    current = PolicyAndKeys(Policy(), {"p": ("old-key",)})
     upstream = Upstream(wire, wire, current.keys)
     for keys in ({"p": ("old-key",)}, {"p": ("new-key",)}, {"p": (None,)}):
         current.swap(Policy(), keys, lambda _event: None)
@@ -69,7 +69,7 @@ def test_keys_that_were_replaced_are_sent_no_more() -> None:
 
 def test_an_attempt_at_a_provider_that_has_just_left_is_not_sent() -> None:
     wire = Wire()
-    current = Current(Policy(), {"p": ("old-key",)})
+    current = PolicyAndKeys(Policy(), {"p": ("old-key",)})
     upstream = Upstream(wire, wire, current.keys)
     current.swap(Policy(), {}, lambda _event: None)
     assert upstream.send(START, CHAT, Deaf()) is None

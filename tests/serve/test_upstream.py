@@ -10,7 +10,7 @@ from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.call import Listener
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.url import Proxy
-from exo_supervisor.runtime.current import KeysByName
+from exo_supervisor.runtime.policy_and_keys import KeysByName
 from exo_supervisor.serve.upstream import Upstream, opening_fault
 from exo_supervisor.wire.chat.request import ChatRequest
 from tests.serve.virtual import Call, start

@@ -34,7 +34,7 @@ from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.http.head import Head
 from exo_supervisor.http.headers import Headers
 from exo_supervisor.http.url import Proxy
-from exo_supervisor.runtime.current import KeysByName
+from exo_supervisor.runtime.policy_and_keys import KeysByName
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.dispatch_head import DispatchHead
 from exo_supervisor.serve.exchange import Exchange

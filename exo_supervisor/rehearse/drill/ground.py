@@ -8,7 +8,7 @@ import anyio
 from anyio import to_thread
 from msgspec import Struct
 
-from exo_supervisor.app.given import Given
+from exo_supervisor.app.inputs import Inputs
 from exo_supervisor.app.service import serve
 from exo_supervisor.client.asynchronous import AsyncClient
 from exo_supervisor.client.json_object import fields, objects
@@ -81,7 +81,7 @@ async def set_up(plan: Plan, sinks: Sequence[Sink] = ()) -> AsyncGenerator[Groun
         urls = {name: cloud.base_url for name, cloud in clouds.items()}
         listening = await to_thread.run_sync(_listen, path)
         stack.push_async_callback(to_thread.run_sync, listening.close)
-        given = Given(
+        given = Inputs(
             config=plan.at(None if node is None else node.url, urls),
             file=None,
             sockets=[listening.socket],

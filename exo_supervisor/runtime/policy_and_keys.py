@@ -14,7 +14,7 @@ KeysByName = Mapping[str, tuple[str | None, ...]]
 """Each provider's keys, at the places by which the core knows them; None: it needs none."""
 
 
-class Current:
+class PolicyAndKeys:
     """Owns them, and puts others in their place; `secrets` are what else must not be told of."""
 
     def __init__(self, policy: Policy, keys: KeysByName, secrets: Iterable[str] = ()) -> None:

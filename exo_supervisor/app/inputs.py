@@ -1,4 +1,4 @@
-"""What the machine gives: sockets, keys, and what to say of the file that was read."""
+"""What a service is started with: its configuration, its sockets and its keys."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,8 +16,8 @@ from exo_supervisor.host.credentials import Secret
 from exo_supervisor.runtime.sinks import Sink
 
 
-class Given(Struct, frozen=True):
-    """What the machine that we run on gives: sockets, keys, and what to say of the file read.
+class Inputs(Struct, frozen=True):
+    """All that the service is given at its start.
 
     `state` is the directory of what is kept across restarts; None keeps nothing. `tcp` is a
     loopback listener and the token that it asks for, `admin_group` whose members give orders;
