@@ -75,7 +75,7 @@ class EventFeed:
         """The number of the newest event; that of the ring's first is as many less as it holds."""
         self._size = 0
         self._unheard = 0  # events that are still kept for one who left and may come back
-        self._listeners: set[Listener] = set()
+        self._listeners: set[Subscription] = set()
         self.last_shift: Shift | None = None
         self.closed = False
 
@@ -159,7 +159,7 @@ class EventFeed:
 
     def listen(
         self, last: str | None, wake: Callable[[], None], sees: Sees, whose: Owner
-    ) -> "Listener":
+    ) -> "Subscription":
         """Take a listener in, who heard the event `last` before; `wake` tells it of news.
 
         Of what it may not see it hears nothing; the numbers of those events are left out.
@@ -168,7 +168,7 @@ class EventFeed:
         """
         after, is_known = self._place_of(last)
         self._find_place(whose)
-        listener = Listener(self, after, wake, sees, whose, is_known=is_known)
+        listener = Subscription(self, after, wake, sees, whose, is_known=is_known)
         self._listeners.add(listener)
         return listener
 
@@ -181,7 +181,7 @@ class EventFeed:
             text = f"you listen {own} times, and the last places are for others: end one of these"
             raise TooManyListenersError(text)
 
-    def leave(self, listener: "Listener") -> None:
+    def leave(self, listener: "Subscription") -> None:
         """Let a listener go; what comes is kept for as many events as the ring holds."""
         self._listeners.discard(listener)
         if not self._listeners:
@@ -203,7 +203,7 @@ class EventFeed:
             listener.wake()
 
 
-class Listener:
+class Subscription:
     """One listener's place, from which it takes what is due; leaving the context lets it go."""
 
     def __init__(

@@ -14,7 +14,7 @@ from exo_supervisor.views.event_feed import (
     BATCH,
     BadEventIdError,
     EventFeed,
-    Listener,
+    Subscription,
     TooManyListenersError,
 )
 from exo_supervisor.views.request_done import AttemptDone, RequestDone, RequestLine
@@ -27,7 +27,7 @@ def feed_of(most: int = 4, **more: int) -> EventFeed:
     return EventFeed(RUN, lambda: "t", most=most, **more)
 
 
-def heard(listener: Listener) -> list[tuple[str, int, dict[str, object]]]:
+def heard(listener: Subscription) -> list[tuple[str, int, dict[str, object]]]:
     """Take all that is due: each event's name, number and data."""
     told: list[tuple[str, int, dict[str, object]]] = []
     while text := listener.take():
@@ -45,7 +45,9 @@ def sees_all(_name: str, _user: int | None) -> bool:
     return True
 
 
-def listen(feed: EventFeed, last: str | None = None, whose: event_feed.Owner = ANNA) -> Listener:
+def listen(
+    feed: EventFeed, last: str | None = None, whose: event_feed.Owner = ANNA
+) -> Subscription:
     return feed.listen(last, lambda: None, sees_all, whose)
 
 
@@ -206,13 +208,13 @@ def test_the_last_shift_is_kept_though_nobody_listens() -> None:
 class AnyListeners(sm.RuleBasedStateMachine):
     """Listeners come, read, lag, leave and come back while events happen."""
 
-    listeners: sm.Bundle[Listener] = sm.Bundle("listeners")
+    listeners: sm.Bundle[Subscription] = sm.Bundle("listeners")
 
     def __init__(self) -> None:
         super().__init__()
         self.feed = feed_of(most=5, most_listeners=3)
         self.happened = 0
-        self.at: dict[Listener, int] = {}
+        self.at: dict[Subscription, int] = {}
 
     @sm.rule(many=st.integers(1, 7))
     def happen(self, many: int) -> None:
@@ -220,7 +222,7 @@ class AnyListeners(sm.RuleBasedStateMachine):
         self.happened += many
 
     @sm.rule(target=listeners, back=st.one_of(st.none(), st.integers(0, 12)))
-    def come(self, back: int | None) -> sm.MultipleResults[Listener]:
+    def come(self, back: int | None) -> sm.MultipleResults[Subscription]:
         after = self.happened if back is None else max(0, self.happened - back)
         try:
             listener = listen(self.feed, None if back is None else f"{RUN}-{after}")
@@ -231,7 +233,7 @@ class AnyListeners(sm.RuleBasedStateMachine):
         return sm.multiple(listener)
 
     @sm.rule(listener=listeners)
-    def read(self, listener: Listener) -> None:
+    def read(self, listener: Subscription) -> None:
         if listener not in self.at:
             return
         missing = self.happened - self.at[listener]
@@ -244,7 +246,7 @@ class AnyListeners(sm.RuleBasedStateMachine):
             assert [number for _, number, _ in told] == [*numbers]
 
     @sm.rule(listener=sm.consumes(listeners))
-    def leave(self, listener: Listener) -> None:
+    def leave(self, listener: Subscription) -> None:
         if self.at.pop(listener, None) is not None:
             self.feed.leave(listener)
 

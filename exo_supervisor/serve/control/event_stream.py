@@ -14,7 +14,7 @@ from exo_supervisor.serve.peer import client_of, user_at
 from exo_supervisor.views.event_feed import (
     BadEventIdError,
     EventFeed,
-    Listener,
+    Subscription,
     TooManyListenersError,
 )
 from exo_supervisor.views.now import PERIOD, Pulse
@@ -72,7 +72,9 @@ class EventStream:
                 request.transport.abort()
         return response
 
-    async def _tell(self, response: web.StreamResponse, listener: Listener, news: "News") -> bool:
+    async def _tell(
+        self, response: web.StreamResponse, listener: Subscription, news: "News"
+    ) -> bool:
         """Tell to the end of all; False: the listener took nothing for too long."""
         feed, pulse, seen = self._feed, self._pulse, 0
         told_at = anyio.current_time()
