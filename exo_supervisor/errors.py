@@ -13,6 +13,10 @@ class StartError(SupervisorError):
     """The service cannot start on this machine as it is; the text says why and what to do."""
 
 
+class NotOursError(SupervisorError):
+    """The content of a file that we keep is not what we write; the text says what it is not."""
+
+
 class BrokenMachineError(SupervisorError):
     """The state may be half-changed: nothing more can be decided, and the process has to end."""
 

@@ -15,7 +15,7 @@ from exo_supervisor.app.kept_file import KeptFile, read_file, writes_to
 from exo_supervisor.core.effects import OwnInstances
 from exo_supervisor.core.names import InstanceId, ModelId
 from exo_supervisor.core.placement.desired import MAX_OWN, MOST
-from exo_supervisor.errors import SupervisorError
+from exo_supervisor.errors import NotOursError
 from exo_supervisor.wire.exo.placement import LONGEST_ID
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
@@ -41,16 +41,12 @@ class _File(Struct):
 _decoder = msgspec.json.Decoder(_File)
 
 
-class BadInstancesError(SupervisorError):
-    """The file's content is not what we write."""
-
-
 def decode_own(content: bytes) -> tuple[OwnInstances, ...]:
-    """Read what we wrote; raises BadInstancesError for anything else."""
+    """Read what we wrote; raises NotOursError for anything else."""
     try:
         placed = _decoder.decode(content).placed
     except UNREADABLE:
-        raise BadInstancesError("it is not a list of instances") from None
+        raise NotOursError("it is not a list of instances") from None
     return tuple(OwnInstances(each.model, each.seen, each.ordered) for each in placed)
 
 

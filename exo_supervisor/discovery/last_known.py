@@ -19,7 +19,7 @@ from msgspec import Meta, Struct
 from exo_supervisor.core.events import Event, NodeSighted, SourceHeard
 from exo_supervisor.core.names import Address, Generation, NodeId
 from exo_supervisor.discovery.allowed_networks import AllowedNetworks
-from exo_supervisor.errors import SupervisorError, why_failed
+from exo_supervisor.errors import NotOursError, SupervisorError, why_failed
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -158,10 +158,6 @@ class LastKnown:
 _ADVICE = "let the service write to its state directory; until then nodes are found anew"
 
 
-class _BadFileError(SupervisorError):
-    """The file's content is not what we write."""
-
-
 def _encode(nodes: Iterable[Known]) -> bytes:
     file = _File(version=1, nodes=list(nodes))
     return msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n"
@@ -172,9 +168,9 @@ def _decode(content: bytes, now: float) -> dict[Address, Known]:
     try:
         nodes = _decoder.decode(content).nodes
     except _NO_JSON:
-        raise _BadFileError("it is not a list of nodes") from None
+        raise NotOursError("it is not a list of nodes") from None
     if any(_ip(each.address) is None for each in nodes):
-        raise _BadFileError("it names what is no node's address")
+        raise NotOursError("it names what is no node's address")
     past = (msgspec.structs.replace(each, up_at=min(each.up_at, now)) for each in nodes)
     return _freshest(past, now)
 

@@ -20,7 +20,7 @@ from exo_supervisor.core.events import Event, LinkSeen, NodeSighted
 from exo_supervisor.core.fleet.trust import MAX_PINS, host_of
 from exo_supervisor.core.names import Address
 from exo_supervisor.discovery.neighbours import Neighbour, read_neighbours
-from exo_supervisor.errors import SupervisorError, why_failed
+from exo_supervisor.errors import NotOursError, SupervisorError, why_failed
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -43,16 +43,12 @@ class _File(Struct):
 _decoder = msgspec.json.Decoder(_File)
 
 
-class BadPinsError(SupervisorError):
-    """The file's content is not what we write."""
-
-
 def decode_pins(content: bytes) -> Pins:
-    """Read what we wrote; raises BadPinsError for anything else."""
+    """Read what we wrote; raises NotOursError for anything else."""
     try:
         return tuple((pin.address, pin.link) for pin in _decoder.decode(content).pins)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise BadPinsError("it is not a list of pins") from None
+        raise NotOursError("it is not a list of pins") from None
 
 
 def encode_pins(pins: Pins) -> bytes:

@@ -14,7 +14,7 @@ import anyio
 import msgspec
 from msgspec import Meta, Struct
 
-from exo_supervisor.errors import SupervisorError
+from exo_supervisor.errors import NotOursError, SupervisorError
 
 MAX_TOKENS = 500
 _PREFIX = "exs_"
@@ -45,20 +45,16 @@ class _File(Struct):
 _decoder = msgspec.json.Decoder(_File)
 
 
-class BadTokensError(SupervisorError):
-    """The file's content is not what we write."""
-
-
 class TooManyTokensError(SupervisorError):
     """There are as many as may be."""
 
 
 def decode_tokens(content: bytes) -> tuple[Token, ...]:
-    """Read what we wrote; raises BadTokensError for anything else."""
+    """Read what we wrote; raises NotOursError for anything else."""
     try:
         return _decoder.decode(content).tokens
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise BadTokensError("it is not a list of tokens") from None
+        raise NotOursError("it is not a list of tokens") from None
 
 
 def digest_of(token: str) -> bytes:

@@ -91,7 +91,7 @@ class DayBook:
     def restore(self, content: bytes) -> None:
         """Go on from what was kept, but from nothing older than what this was restored from.
 
-        Raises BadBookError for what we have not written.
+        Raises NotOursError for what we have not written.
         """
         pages = read_pages(content)
         if pages.written < self._pages.written:

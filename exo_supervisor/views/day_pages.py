@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from exo_supervisor.errors import SupervisorError
+from exo_supervisor.errors import NotOursError
 
 _Name = Annotated[str, Meta(max_length=256)]
 _Count = Annotated[int, Meta(ge=0)]
@@ -66,16 +66,12 @@ class Pages(Struct):
     """How often the book was: no clock tells as surely which of two is the newer."""
 
 
-class BadBookError(SupervisorError):
-    """The file's content is not what we write."""
-
-
 def read_pages(content: bytes) -> Pages:
-    """Read the file's content; raises BadBookError for what we have not written."""
+    """Read the file's content; raises NotOursError for what we have not written."""
     try:
         return _decoder.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise BadBookError("it is not a book of days") from None
+        raise NotOursError("it is not a book of days") from None
 
 
 _decoder = msgspec.json.Decoder(Pages)

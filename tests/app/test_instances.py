@@ -10,7 +10,6 @@ from anyio.lowlevel import checkpoint
 
 from exo_supervisor.app.instances import (
     FILE,
-    BadInstancesError,
     InstanceFile,
     decode_own,
     encode_own,
@@ -20,6 +19,7 @@ from exo_supervisor.app.instances import (
 from exo_supervisor.core.effects import OwnInstances
 from exo_supervisor.core.names import InstanceId, ModelId
 from exo_supervisor.core.placement.desired import MAX_OWN, MOST
+from exo_supervisor.errors import NotOursError
 from exo_supervisor.host.kept import LARGEST
 from exo_supervisor.wire.exo.placement import LONGEST_ID
 
@@ -102,7 +102,7 @@ async def test_a_disk_that_takes_nothing_costs_a_line() -> None:
      encode_own(ONE * (MOST + 1))],
 )  # fmt: skip
 def test_what_is_not_ours_is_refused(content: bytes) -> None:
-    with pytest.raises(BadInstancesError, match="not a list of instances"):
+    with pytest.raises(NotOursError, match="not a list of instances"):
         decode_own(content)
 
 

@@ -9,7 +9,8 @@ from exo_supervisor.core.events import Event, LinkSeen, NodeSighted
 from exo_supervisor.core.fleet.trust import MAX_PINS
 from exo_supervisor.core.names import Address
 from exo_supervisor.discovery.neighbours import Neighbour
-from exo_supervisor.discovery.pins import BadPinsError, Pins, PinWatch, decode_pins, encode_pins
+from exo_supervisor.discovery.pins import Pins, PinWatch, decode_pins, encode_pins
+from exo_supervisor.errors import NotOursError
 from tests.runtime.fake_get import note
 
 NODE, NAME = Address("10.0.0.7:52415"), Address("mac.local:52415")
@@ -106,7 +107,7 @@ async def test_pins_that_cannot_be_written_hold_until_the_end() -> None:
      encode_pins(((NODE, "x" * 18),)), encode_pins(((NODE, None),) * (MAX_PINS + 1))],
 )  # fmt: skip
 def test_what_is_not_ours_is_refused(content: bytes) -> None:
-    with pytest.raises(BadPinsError):
+    with pytest.raises(NotOursError):
         decode_pins(content)
 
 

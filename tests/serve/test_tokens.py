@@ -6,10 +6,10 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from exo_supervisor.errors import NotOursError
 from exo_supervisor.serve.tokens import (
     MAX_CHARS,
     MAX_TOKENS,
-    BadTokensError,
     Token,
     Tokens,
     TooManyTokensError,
@@ -119,7 +119,7 @@ def test_a_name_and_their_number_have_bounds() -> None:
             if fits:
                 assert len(decode_tokens(content)) == MAX_TOKENS
                 continue
-            with pytest.raises(BadTokensError):
+            with pytest.raises(NotOursError):
                 decode_tokens(content)
 
 
@@ -137,6 +137,6 @@ ROW = {"id": "a", "client": "kids", "sha256": "0" * 64, "made": 0.0, "expires": 
     ],
 )  # fmt: skip
 def test_a_file_that_we_have_not_written_is_refused(content: bytes) -> None:
-    with pytest.raises(BadTokensError):
+    with pytest.raises(NotOursError):
         decode_tokens(content)
     assert decode_tokens(json.dumps({"version": 1, "tokens": [ROW]}).encode())

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from exo_supervisor.core.effects import say
+from exo_supervisor.errors import NotOursError
 from exo_supervisor.views.booked import Spent
 from exo_supervisor.views.day_book import (
     LARGEST,
@@ -14,7 +15,7 @@ from exo_supervisor.views.day_book import (
     DayBook,
     Today,
 )
-from exo_supervisor.views.day_pages import BadBookError, Earlier, Left
+from exo_supervisor.views.day_pages import Earlier, Left
 from exo_supervisor.views.request_done import RequestDone, RequestLine
 from tests.host.ledger.booking import attempt
 
@@ -204,7 +205,7 @@ def test_a_book_that_was_written_earlier_is_not_gone_back_to() -> None:
     only = DayBook(clock, "USD")
     only.restore_reserve(new)
     assert only.egress().bytes == 11, "of a file that was put aside nothing is newer"
-    with pytest.raises(BadBookError):
+    with pytest.raises(NotOursError):
         only.restore_reserve(new[:20] + b" " * 99)
 
 
@@ -247,7 +248,7 @@ def test_what_was_paid_in_another_currency_is_none_of_this_one() -> None:
 def test_what_we_have_not_written_is_refused(content: bytes) -> None:
     book = DayBook(Clock(), "USD")
     book.done(a_record(near=5))
-    with pytest.raises(BadBookError):
+    with pytest.raises(NotOursError):
         book.restore(content)
     assert book.egress().bytes == 5
 
