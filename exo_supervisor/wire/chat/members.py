@@ -6,7 +6,7 @@ one has another is it looked through for all of them, so that none is dropped in
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from typing import (
     Any,
     ClassVar,
@@ -48,7 +48,11 @@ class MembersDecoder(Generic[Known]):
 
     def __init__(self, lenient: msgspec.json.Decoder[Known]) -> None:
         self._lenient = lenient
-        self._strict = msgspec.json.Decoder(cast("type[Known]", _strict(lenient.type)))
+
+    @cached_property
+    def _strict(self) -> msgspec.json.Decoder[Known]:
+        """What takes no other members; made for the first body, as many a house has none of it."""
+        return msgspec.json.Decoder(cast("type[Known]", _strict(self._lenient.type)))
 
     def read(self, body: bytes | Raw, *, under: str = "") -> tuple[Known, list[str]]:
         """Return the object, and the paths of what it has beside; raises BadRequestError.
