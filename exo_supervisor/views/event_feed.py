@@ -100,7 +100,7 @@ class EventFeed:
             self._tell("info", "request_done", {**line.facts(), "tried": record.tried}, owner)
             return
         both = b'%b,"tried":%b}' % (facts[:-1], tried)
-        self._append("request_done", self.stamped("info", "request_done", both), owner)
+        self._append("request_done", self.stamped("request_done", both), owner)
 
     def announce(self, said: Announce) -> None:
         """Take in what the core announces."""
@@ -137,9 +137,9 @@ class EventFeed:
         safe = {key: safe_fact(key, fact) for key, fact in facts.items()}
         return bounded_json({"ts": self._stamp(), "level": level, "event": safe_text(name), **safe})
 
-    def stamped(self, level: str, name: str, facts: bytes) -> bytes:
+    def stamped(self, name: str, facts: bytes) -> bytes:
         """Put before facts that are written what each event begins with."""
-        head = f'{{"ts":"{self._stamp()}","level":"{level}","event":"{name}",'
+        head = f'{{"ts":"{self._stamp()}","level":"info","event":"{name}",'
         return head.encode() + facts[1:]
 
     def _append(self, name: str, data: bytes, owner: Owner | None) -> None:

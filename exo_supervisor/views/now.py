@@ -77,7 +77,7 @@ class Pulse:
         if facts != self._facts:
             self._facts = facts
             self.number += 1
-            self.text = self.feed.stamped("info", "now", facts)
+            self.text = self.feed.stamped("now", facts)
 
     def verdict(self, now: float) -> Verdict:
         """Say how the house stands."""

@@ -4,7 +4,7 @@ It lives as long as the answer in which it is shown, a line of JSON for each req
 ends, in whatever way, nothing is left.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from math import inf, isfinite
 from time import time
 
@@ -36,12 +36,8 @@ _LINES = {"content-type": "application/x-ndjson", **NOT_STORED}
 class Inspecting:
     """Answers for the inspector."""
 
-    def __init__(
-        self, inspector: Inspector, clients: Clients, authority: Authority,
-        wall: Callable[[], float] = time,
-    ) -> None:  # fmt: skip
+    def __init__(self, inspector: Inspector, clients: Clients, authority: Authority) -> None:
         self._inspector, self._clients, self._authority = inspector, clients, authority
-        self._wall = wall
 
     def look(
         self, request: web.BaseRequest, rest: str
@@ -80,7 +76,7 @@ class Inspecting:
             raise _bad("next", "next is a whole number")
         if (client := query.get("client")) is not None:
             check_client(client, self._clients)
-        inspection = Inspection(asker, client, int(most), self._wall() + seconds)
+        inspection = Inspection(asker, client, int(most), time() + seconds)
         try:
             self._inspector.begin(inspection)
         except InspectionRunsError:
