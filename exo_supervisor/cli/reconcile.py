@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from exo_supervisor.cli.errors import VerbError, misuse
 from exo_supervisor.cli.http import fetch
-from exo_supervisor.cli.json_view import parse_object, values
+from exo_supervisor.cli.json_view import parse_object
 from exo_supervisor.cli.json_view import word as w
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import cell, say
@@ -190,7 +190,7 @@ def _booked(
     while True:
         told = {name: said for name, said in asked.items() if said} | {"after": str(after)}
         body = parse_object(fetch(arguments, f"/supervisor/ledger/attempts?{urlencode(told)}"))
-        rows = objects(values(body.get("attempts")))
+        rows = objects(body.get("attempts"))
         for row in rows:
             cost = row.get("cost")
             found[w(row.get("response_id"))] = cost if isinstance(cost, str) else None
