@@ -1,6 +1,7 @@
 """Makes connections: a name's addresses, the first that answers, a proxy's way, TLS."""
 
 import asyncio
+import os
 import socket
 import ssl
 import sys
@@ -12,7 +13,7 @@ from msgspec import Struct
 
 from exo_supervisor.http.connection import Connection
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage, name_fault
-from exo_supervisor.http.resolver import Address, IpAddress, Resolver
+from exo_supervisor.http.resolver import Address, IpAddress, Resolver, Where
 from exo_supervisor.http.response_reader import MAX_HEAD_BYTES
 from exo_supervisor.http.url import Origin, Proxy
 
@@ -155,11 +156,24 @@ async def _connect_address(address: Address, *, tcp_keepalive: bool) -> socket.s
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tcp_keepalive:
             set_keepalive(plain, LOST_AFTER)
-        await asyncio.get_running_loop().sock_connect(plain, address.where)
+        await _finish_connect(plain, address.where)
     except BaseException:
         plain.close()
         raise
     return plain
+
+
+async def _finish_connect(plain: socket.socket, where: Where) -> None:
+    """Connect a socket that does not block; raises OSError.
+
+    uvloop's own `sock_connect` would first look even a number up, in four threads that it starts.
+    """
+    try:
+        plain.connect(where)
+    except BlockingIOError:
+        await anyio.wait_writable(plain)
+        if failed := plain.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(failed, os.strerror(failed)) from None
 
 
 def set_keepalive(plain: socket.socket, lost_after: float) -> None:

@@ -3,6 +3,7 @@
 import os
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -436,6 +437,37 @@ async def test_of_several_addresses_the_first_that_answers_is_taken() -> None:
                 connection.option(lambda plain: found.append(plain.getpeername()[1]))
                 connection.close()
         assert found == [server.port, server.port]
+
+
+_CONNECTS = """
+import os, socket, anyio
+from exo_supervisor.http.client import Client
+from tests.http.answering import request
+from tests.http.serving import said
+
+async def answer(listening, kept):
+    await anyio.wait_readable(listening)
+    kept.append(listening.accept()[0])
+    await anyio.wait_readable(kept[0])
+    kept[0].sendall(said("once"))
+
+async def ask():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        async with anyio.create_task_group() as tasks, Client(idle=3.0) as client:
+            tasks.start_soon(answer, listening, kept := [])
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+            await request(client, "GET", url)
+            print(client.statistics().connected, len(os.listdir("/proc/self/task")))
+
+anyio.run(ask, backend_options={"use_uvloop": True})
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux lists threads in /proc")
+def test_no_thread_is_started_to_connect_to_an_address() -> None:
+    command = [sys.executable, "-c", _CONNECTS]
+    told = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603 -- ours
+    assert told.stdout.split() == ["1", "1"]
 
 
 async def test_a_connection_that_is_made_in_time_is_used_however_long_its_answer_takes() -> None:
