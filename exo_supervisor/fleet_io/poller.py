@@ -19,7 +19,7 @@ from exo_supervisor.core.names import Address
 from exo_supervisor.fleet_io.probe import Found, Prober
 from exo_supervisor.fleet_io.read_state import read_capacity, read_cards_of, read_placement
 from exo_supervisor.runtime.fetch import GetError
-from exo_supervisor.runtime.timing import Timing
+from exo_supervisor.runtime.timing import Nap, Timing
 from exo_supervisor.wire.errors import WireError
 
 QUICK = 1.0
@@ -55,7 +55,7 @@ class Poller:
         self._node, self._prober, self._tell = node, prober, tell
         self._interval, self._state_timeout = interval, state_timeout
         self._turns, self._silent = turns, 0
-        self._lived_at, (self._clock, self._alarm) = lived_at, timing
+        self._lived_at, (self._clock, self._sleep) = lived_at, timing
         self._misses: int | None = None
         self._refused = False
         self._found: Found | None = None
@@ -63,7 +63,7 @@ class Poller:
         self._spared_until = 0.0
         self._unread = 0
         self._cards = self._capacity = False
-        self._woken: anyio.Event | None = None
+        self._nap: Nap | None = None
         self._scope: anyio.CancelScope | None = None
         self._stopped = False
 
@@ -72,8 +72,8 @@ class Poller:
         self._wanted = True
         self._cards = self._cards or effect.cards
         self._capacity = self._capacity or effect.capacity
-        if self._woken is not None:
-            self._woken.set()
+        if self._nap is not None:
+            self._nap.wake()
 
     def stop(self) -> None:
         """End the poller, whether or not it runs yet."""
@@ -146,20 +146,9 @@ class Poller:
         await self._read(until)
         while self._clock() < until:
             if not await self._read(until):
-                await self._nap(min(until, self._spared_until) if self._may_read() else until)
-
-    async def _nap(self, until: float) -> None:
-        """Sleep until an instant or until a reading is wanted.
-
-        A cancel scope would do the same, and cost more than the probe.
-        """
-        self._woken = anyio.Event()
-        alarm = self._alarm(until, self._woken.set)
-        try:
-            await self._woken.wait()
-        finally:
-            alarm.cancel()
-            self._woken = None
+                wake = min(until, self._spared_until) if self._may_read() else until
+                self._nap = self._sleep(wake)
+                await self._nap.over()
 
     async def _read(self, beat: float) -> bool:
         """Read the placement if it is wanted, then the rest of it, all within one timeout.

@@ -1,4 +1,4 @@
-"""What time is told by and waited for: a task that sleeps may cost more than what it does then."""
+"""What time is told by, and how a task sleeps that may be woken."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -7,19 +7,20 @@ Clock = Callable[[], float]
 """What `anyio.current_time` tells, which a service has at a tenth of the price from its loop."""
 
 
-class Alarm(Protocol):
-    """One that is set."""
+class Nap(Protocol):
+    """One sleep."""
 
-    def cancel(self) -> None:
-        """Take it back; one that went off stays as it is."""
+    def wake(self) -> None:
+        """End it; one that is over stays as it is."""
+        ...
+
+    async def over(self) -> None:
+        """Sleep until it ends: at its instant, never before, unless it is woken."""
         ...
 
 
 class Timing(NamedTuple):
-    """A clock and its alarms.
-
-    `alarm` has something called at an instant, never before; it must neither wait nor raise.
-    """
+    """A clock, and naps until an instant of it."""
 
     now: Clock
-    alarm: Callable[[float, Callable[[], object]], Alarm]
+    nap: Callable[[float], Nap]

@@ -43,7 +43,7 @@ from exo_supervisor.runtime.fetch import NO_HEADERS
 from exo_supervisor.wire.exo.identity import HttpAnswer
 from tests.discovery.house import on_links
 from tests.runtime.fake_get import FakeGet
-from tests.runtime.timing import timing_in
+from tests.runtime.timing import virtual
 
 OWN, RANGE = IPv4Network("10.0.0.0/24"), IPv4Network("203.0.113.0/24")
 SEED, STRANGER = IPv4Address("192.168.5.5"), IPv4Address("10.0.0.9")
@@ -149,7 +149,7 @@ class House:
         with self._send, self._inbox:
             async with anyio.create_task_group() as tasks:
                 self._health = Health(
-                    self._border, self._conductor.hear, timing_in(tasks),
+                    self._border, self._conductor.hear, virtual(),
                     interval=5.0, timeout=2.0, unproven_at_once=self._at_once,
                 )  # fmt: skip
                 for each in (self._conductor, self._health, self._static, self.crawl):

@@ -1,24 +1,22 @@
-"""Virtual time, whose alarms are tasks that sleep."""
-
-from collections.abc import Callable
+"""Virtual time: trio's clock, and naps that are scopes of it."""
 
 import anyio
-from anyio.abc import TaskGroup
 
-from exo_supervisor.runtime.timing import Alarm, Timing
+from exo_supervisor.runtime.timing import Timing
 
 
-def timing_in(tasks: TaskGroup) -> Timing:
-    """Tell the time of a task group, which its alarms are set in."""
+class _Nap:
+    def __init__(self, until: float) -> None:
+        self._scope = anyio.CancelScope(deadline=until)
 
-    async def wait(scope: anyio.CancelScope, when: float, ring: Callable[[], object]) -> None:
-        with scope:
-            await anyio.sleep_until(when)
-            ring()
+    def wake(self) -> None:
+        self._scope.cancel()
 
-    def set_alarm(when: float, ring: Callable[[], object]) -> Alarm:
-        scope = anyio.CancelScope()
-        tasks.start_soon(wait, scope, when, ring)
-        return scope
+    async def over(self) -> None:
+        with self._scope:
+            await anyio.sleep_forever()
 
-    return Timing(anyio.current_time, set_alarm)
+
+def virtual() -> Timing:
+    """Tell the time of the test that runs."""
+    return Timing(anyio.current_time, _Nap)
