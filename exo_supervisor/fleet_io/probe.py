@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 from http import HTTPStatus
+from typing import Final
 
 import anyio
 from msgspec import Struct
@@ -11,6 +12,7 @@ from exo_supervisor.runtime.timing import Clock
 from exo_supervisor.wire.exo.identity import HttpAnswer, Identity, identify, why_not
 from exo_supervisor.wire.exo.traits import TRAITS
 
+_OK: Final = int(HTTPStatus.OK)  # to look it up in an Enum costs as much as to compare twice
 LONGEST = 65_536
 """Bytes of a small answer; another server's page for a missing path must fit, too."""
 
@@ -31,10 +33,13 @@ class Prober:
     ) -> None:
         self._get, self._url, self._timeout, self._clock = get, url, timeout, clock
         self._known: Found | None = None
+        self._told: HttpAnswer | None = None
+        """The answer of `/node_id` that `known` was found by."""
 
     async def look(self) -> Found:
         """Find out who answers; raises GetError when nobody does, or something that is no Exo."""
-        known, self._known = self._known, None
+        known, told = self._known, self._told
+        self._known = self._told = None
         until = self._clock() + self._timeout
         if known is not None and not TRAITS[known.identity.generation].has_state:
             reply = await self.get("/healthcheck", until)
@@ -43,10 +48,12 @@ class Prober:
                 return self._known
         reply = await self.get("/node_id", until)
         answered = self._clock()
-        if known is not None and _is_same(reply, known.identity):
-            self._known = Found(known.identity, answered, known.state_paths)
-            return self._known
-        return await self._identify(reply, answered)
+        if known is not None and reply.status == _OK and reply == told:  # ids are new at each start
+            found = self._known = Found(known.identity, answered, known.state_paths)
+        else:
+            found = await self._identify(reply, answered)
+        self._told = reply
+        return found
 
     def get(self, path: str, until: float, limit: int = LONGEST) -> Awaitable[HttpAnswer]:
         """Ask the node for a path, until an instant; raises GetError."""
@@ -56,7 +63,7 @@ class Prober:
     async def body(self, path: str, until: float, limit: int = LONGEST) -> bytes:
         """Ask the node for a path that it must have; raises GetError."""
         reply = await self.get(path, until, limit)
-        if reply.status != HTTPStatus.OK:
+        if reply.status != _OK:
             raise GetError("bad_answer", f"status {reply.status} at {path}")
         return reply.body
 
@@ -110,13 +117,4 @@ def _is_a(healthcheck: HttpAnswer) -> bool:
     return (
         healthcheck.status == HTTPStatus.OK
         and identify(HttpAnswer(HTTPStatus.NOT_FOUND, b""), None, healthcheck) is not None
-    )
-
-
-def _is_same(node_id: HttpAnswer, known: Identity) -> bool:
-    """Say whether the very process answers that answered before: ids are new at every start."""
-    found = identify(node_id, None, None)
-    return found is not None and (found.generation, found.node_id) == (
-        known.generation,
-        known.node_id,
     )

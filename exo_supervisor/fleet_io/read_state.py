@@ -80,11 +80,10 @@ async def _read_paths(prober: Prober, until: float, *, disks: bool) -> Placement
     with suppress(GetError):  # it only tells who is silent
         seen = await prober.body("/state/lastSeen", until, _LONGEST_LIST)
     placement = read_state(instances, runners, topology, index, seen)
-    downloads = b"null"
     if disks or placement.waits():
         with suppress(GetError):
-            downloads = await prober.body("/state/downloads", until, _LONGEST)
-    return with_downloads(placement, downloads)
+            return with_downloads(placement, await prober.body("/state/downloads", until, _LONGEST))
+    return placement
 
 
 async def _read_a(

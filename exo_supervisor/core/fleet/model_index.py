@@ -45,6 +45,8 @@ class ModelIndex:
 
     def changes(self) -> list[tuple[ModelId, bool]]:
         """List the models that became ready or ceased to be since the last call, with which."""
+        if not self._was_ready:
+            return []
         found = [
             (model, model in self._ready)
             for model, was in sorted(self._was_ready.items())

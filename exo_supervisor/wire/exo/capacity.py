@@ -172,7 +172,10 @@ def _read_state(state: bytes) -> _State:
 
 
 def _decode(decoder: msgspec.json.Decoder[_T], body: bytes | Raw) -> _T | None:
+    told = bytes(body)
+    if told == b"null":  # it is usual, and an error that says so is written at length
+        return None
     try:
-        return decoder.decode(bounded_part(bytes(body)))
+        return decoder.decode(bounded_part(told))
     except (WireError, *UNREADABLE):
         return None

@@ -140,7 +140,7 @@ _nodes = msgspec.json.Decoder(_Nodes)
 _index = msgspec.json.Decoder(int | None)
 _loading = msgspec.json.Decoder(_Loading)
 _failed = msgspec.json.Decoder(_Failed)
-_map = msgspec.json.Decoder(dict[str, Raw])
+_map = msgspec.json.Decoder(dict[str, Raw] | None)
 _stamp = msgspec.json.Decoder(str)
 
 
@@ -288,6 +288,6 @@ def _silent(last_seen: Raw, living: frozenset[NodeId]) -> set[str]:
 def _mapped(value: Raw) -> dict[str, Raw]:
     """Read a map that a state may lack or spell otherwise; then it says nothing."""
     try:
-        return _map.decode(value)
+        return _map.decode(value) or {}
     except UNREADABLE:
         return {}
