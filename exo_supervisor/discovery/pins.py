@@ -97,7 +97,7 @@ class PinWatch:
                 self._changed = anyio.Event()
                 await self._save()
                 await self._look()
-                with anyio.move_on_after(EVERY):
+                with anyio.move_on_after(EVERY if self._pins else None):
                     await self._changed.wait()
         finally:
             with anyio.CancelScope(shield=True):
