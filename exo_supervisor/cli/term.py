@@ -3,7 +3,8 @@
 import os
 import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from typing import TextIO
 
 from exo_supervisor.cli.errors import VerbError
@@ -166,15 +167,17 @@ def table(
     Where they are wider than a screen, the column `own_line` gets a line of its own above each
     row, and the last column goes on below itself.
     """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = widths_of(rows)
     least = sum(widths[:-1]) + 2 * len(widths) - 2 + min(widths[-1], LEAST_TEXT)
     if own_line is not None and least > SCREEN:
         rest = [[*row[:own_line], *row[own_line + 1 :]] for row in rows]
         moved = {at - (at > own_line) for at in tinted if at != own_line}
-        lower = ["  " + line for line in table(_folded(rest, 2), stream, moved).splitlines()]
-        return "\n".join(_woven([row[own_line] for row in rows], rest, lower))
-    rows = _folded(rows)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        folds = _folded(rest, 2)
+        lower = table([*chain.from_iterable(folds)], stream, moved).splitlines()
+        heads = [row[own_line] for row in rows]
+        return "\n".join(_woven(heads, map(len, folds), ["  " + line for line in lower]))
+    rows = [*chain.from_iterable(_folded(rows))]
+    widths = widths_of(rows)
     lines: list[str] = []
     for row in rows:
         padded = [
@@ -185,9 +188,13 @@ def table(
     return "\n".join(lines)
 
 
-def _woven(heads: Sequence[str], rest: Sequence[Sequence[str]], lower: list[str]) -> list[str]:
-    """Put each row's head on a line above what `lower` shows of the row."""
-    folds = [len(_folded([*rest], 2, only=at)) for at in range(len(rest))]
+def widths_of(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return how many characters each column of a table takes."""
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+def _woven(heads: Sequence[str], folds: Iterable[int], lower: list[str]) -> list[str]:
+    """Put each row's head on a line above what `lower` shows of the row, in so many lines."""
     lines: list[str] = []
     for head, many in zip(heads, folds, strict=True):
         lines += [head] if head else []
@@ -196,18 +203,14 @@ def _woven(heads: Sequence[str], rest: Sequence[Sequence[str]], lower: list[str]
     return lines
 
 
-def _folded(
-    rows: Sequence[Sequence[str]], indent: int = 0, only: int | None = None
-) -> list[Sequence[str]]:
-    """Let the last column go on in further rows where it would leave the screen."""
-    columns = range(len(rows[0]) - 1)
-    left = sum(max(len(row[column]) for row in rows) + 2 for column in columns)
-    room = max(LEAST_TEXT, SCREEN - indent - left)
-    folded: list[Sequence[str]] = []
-    for row in rows if only is None else [rows[only]]:
+def _folded(rows: Sequence[Sequence[str]], indent: int = 0) -> list[list[Sequence[str]]]:
+    """Let the last column of each row go on in further rows where it would leave the screen."""
+    *before, _ = widths_of(rows)
+    room = max(LEAST_TEXT, SCREEN - indent - sum(before) - 2 * len(before))
+    folded: list[list[Sequence[str]]] = []
+    for row in rows:
         first, *more = wrapped(row[-1], room) or [""]
-        folded.append([*row[:-1], first])
-        folded += [[*("" for _ in columns), text] for text in more]
+        folded.append([[*row[:-1], first], *([*[""] * len(before), text] for text in more)])
     return folded
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from time import localtime, strftime
 
 from exo_supervisor.cli.json_view import stamp, texts, word
-from exo_supervisor.cli.term import moment, span
+from exo_supervisor.cli.term import moment, span, widths_of
 from exo_supervisor.client.json_object import Fields, count, fields, objects
 
 NARROWEST = 20
@@ -186,7 +186,7 @@ def _table(rows: Rows, many: int) -> list[str]:
     hidden = len(rows) - many
     if hidden > 0 and many > 1:
         rows, hidden = rows[: many - 1], hidden + 1
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = widths_of(rows)
     drawn = [
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
         for row in rows
