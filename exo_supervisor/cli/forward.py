@@ -9,8 +9,8 @@ import secrets
 import select
 import socket
 import threading
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import NamedTuple
 
@@ -114,24 +114,23 @@ class Forwarder:
             self._listening.shutdown(socket.SHUT_RDWR)
 
     def _serve(self, client: socket.socket) -> None:
-        # A browser that leaves, and a service that does, end the connection, and nothing else.
-        with self._leaving(), client, suppress(OSError):
-            try:
-                asked = read(client)
-                client.settimeout(PATIENCE)
-                if (cookie := self._judge(asked)) is not None:
-                    client.sendall(cookie)
-                else:
-                    self._carry(client, asked)
-            except DeniedError as refused:
-                client.sendall(_refusal(refused))
-
-    @contextmanager
-    def _leaving(self) -> Generator[None]:
         try:
-            yield
+            # A browser that leaves, and a service that does, end the connection, and nothing else.
+            with client, suppress(OSError):
+                self._answer(client)
         finally:
             self._room.release()
+
+    def _answer(self, client: socket.socket) -> None:
+        try:
+            asked = read(client)
+            client.settimeout(PATIENCE)
+            if (cookie := self._judge(asked)) is not None:
+                client.sendall(cookie)
+            else:
+                self._carry(client, asked)
+        except DeniedError as refused:
+            client.sendall(_refusal(refused))
 
     def _judge(self, asked: Asked) -> bytes | None:
         """Let a request pass (None), or answer the one that begins a session."""
