@@ -82,12 +82,8 @@ class _Told:
         """Add a piece; returns how many names and calls are new. Raises JoinError."""
         told = members(piece.raw)
         told.pop("role", None)
-        content, new = bytes(told.pop("content", NULL)), 0
-        if content[:1] in (b'"', b"["):
-            if self.content is None and content != b"[]":
-                self.content, new = Grown(), 1
-            if self.content is not None:
-                self.content.add(content)
+        content = bytes(told.pop("content", NULL))
+        new = self.add_content(content) if content[:1] in (b'"', b"[") else 0
         if told:
             self.rest = self.rest or _Rest()
             new += self.rest.add(told)
@@ -95,6 +91,15 @@ class _Told:
             self.logprobs = self.logprobs or Merged()
             new += self.logprobs.add(members(piece.logprobs))
         self.finish = piece.finish or self.finish
+        return new
+
+    def add_content(self, content: bytes) -> int:
+        """Add a JSON text, or list; returns 1 if it is the first."""
+        new = 0
+        if self.content is None and content != b"[]":
+            self.content, new = Grown(), 1
+        if self.content is not None:
+            self.content.add(content)
         return new
 
     def text(self, name: str) -> Grown | None:
@@ -150,6 +155,15 @@ class AnswerWriter:
         if new:
             self.note(new * _NAME_TAKES)
         return b""
+
+    def add(self, text: bytes, finish: str | None) -> None:
+        """Add a piece of the first choice that is a text, or b"", and its end, as `take` does."""
+        told = self._told.get(0)
+        if told is None:
+            told = self._told[0] = _Told()
+        told.finish = finish or told.finish
+        if text and told.add_content(text):
+            self.note(_NAME_TAKES)
 
     def take_text(self, text: bytes, finish: str, size: int, /) -> bool:
         """Take a whole answer of `size` bytes whose one piece is a text; False: it is too large."""

@@ -27,7 +27,8 @@ from exo_supervisor.wire.openai.chunk import (
     read_parts,
     read_piece,
 )
-from exo_supervisor.wire.openai.reader import ChunkReader, decode_text
+from exo_supervisor.wire.openai.reader import ChunkReader
+from exo_supervisor.wire.openai.template import decode_text
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_list, as_object
 
 _ENDS: Final = frozenset({"stop", "length"})

@@ -56,7 +56,8 @@ class TextReader(ChunkReader):
     """Makes pieces of the chunks of a completion."""
 
     _lessons: int = field(default=MAX_LESSONS, init=False)
-    """No templates are learnt: a chunk has its text elsewhere."""
+    _gathers: bool = field(default=False, init=False)
+    """No templates are learnt, and nothing is plain: a chunk has its text elsewhere."""
 
     def parse(self, body: bytes) -> tuple[Around, list[Piece]]:
         """Return what stands around the texts, and their pieces; raises as the other does."""

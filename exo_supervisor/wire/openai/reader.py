@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-import msgspec
 from msgspec import Raw
 
 from exo_supervisor.core.outcomes import Fault
@@ -13,19 +12,26 @@ from exo_supervisor.wire.chat.piece import (
     JoinError,
     OversizedAnswerError,
     Piece,
-    WriteTexts,
     read_name,
 )
 from exo_supervisor.wire.chat.reader import JOINS_NOT, Reader
 from exo_supervisor.wire.lenient_json import aside, members
+from exo_supervisor.wire.openai.answer_writer import AnswerWriter
 from exo_supervisor.wire.openai.chunk import (
     LARGE,
     TOO_MUCH_BESIDE,
     Around,
     read_chunk,
-    read_pieces,
 )
-from exo_supervisor.wire.openai.template import MARK, MARK_TEXT, Template, plain_text, split_at
+from exo_supervisor.wire.openai.plain_chunk import NO_PIECE, PlainChoice, PlainChunk, read_plain
+from exo_supervisor.wire.openai.template import (
+    MARK,
+    Template,
+    decode_text,
+    plain_text,
+    proven,
+    written_anew,
+)
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 _MAX_CACHED = 4_096
@@ -39,10 +45,6 @@ MAX_LESSONS = 8
 
 _read_model = lru_cache(maxsize=256)(read_name)
 """Few models answer again and again; a name that is too long must not stay here."""
-decode_text = msgspec.json.Decoder(str).decode
-decode_texts = msgspec.json.Decoder(list[str]).decode
-_APART, _BETWEEN = b",\n", b'",\n"'
-"""What is put between texts, and how it stands between two strings."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -55,9 +57,9 @@ class ChunkReader(Reader):
     Nearly all events of an answer differ from the one before in a few letters alone. Once one was
     read that adds text and nothing else, the bytes before and after its text are a template: what
     has them too, and one JSON string between them, says the same but for its text, so that the
-    writer is given that string. `_learn` proves each template before it is used, on this very
-    reader and writer. Everything else is read in full: a role, an end, a usage, an error, a call,
-    half an event.
+    writer is given that string. Each template is `proven` before it is used. Of what else is read,
+    a plain chunk costs less where its text is but gathered; the rest is read in full: an error, a
+    call, half an event.
     """
 
     _around: Around | None = field(default=None, init=False)
@@ -65,6 +67,10 @@ class ChunkReader(Reader):
     _whole_reads: Template | None = field(default=None, init=False)
     """The template, while no bytes of an event are held: then it can be looked for in a read."""
     _lessons: int = field(default=0, init=False)
+    _gathers: bool = field(default=True, init=False)
+    """Whether chunks may be plain, and their texts are but gathered."""
+    _plain: PlainChunk | None = field(default=None, init=False)
+    """What stood around the last one, where that was plain."""
 
     def take_texts(self, data: bytes) -> bytes | None:
         """Take a read that adds texts to the answer and nothing else; None: it has to be fed."""
@@ -76,7 +82,7 @@ class ChunkReader(Reader):
         if size + template.around != len(data):
             return None
         if _LF in text:
-            return self._take_run(template, data)
+            return self._write_texts(template, template.texts_in(data))
         try:
             said = decode_text(text)
         except UNREADABLE:
@@ -111,10 +117,7 @@ class ChunkReader(Reader):
         return written
 
     def _feed_parts(self, data: bytes) -> bytes:
-        """Take the first events of a read one by one.
-
-        So those behind the one from which a template was learnt are read by it, all at once.
-        """
+        """Take the first events of a read one by one, and those that a template fits at once."""
         told: list[bytes] = []
         at = 0
         for _ in range(_MOST_PARTS):
@@ -124,7 +127,7 @@ class ChunkReader(Reader):
             if template is not None and data.startswith(template.opening, at):
                 end = data.rfind(template.closing, at)
                 run = data[at : end + len(template.closing)] if end >= 0 else b""
-                written = self._take_run(template, run) if run else None
+                written = self._write_texts(template, template.texts_in(run))
                 if written is not None:
                     told.append(written)
                     at += len(run)
@@ -138,11 +141,6 @@ class ChunkReader(Reader):
         if at < len(data):
             told.append(self._feed_all(data[at:]))
         return b"".join(told)
-
-    def _take_run(self, template: Template, data: bytes) -> bytes | None:
-        """Take events in a row of which the first begins as the template does, the last ends so."""
-        texts = template.texts_in(data)
-        return None if texts is None else self._write_texts(template, texts)
 
     def _feed_all(self, data: bytes) -> bytes:
         """Take any bytes, and note whether a template can be looked for in what follows."""
@@ -169,6 +167,8 @@ class ChunkReader(Reader):
         if _LF in data:
             # between the tokens of JSON only; copied into one line of our own stream
             data = data.replace(b"\n", b" ")
+        if self._gathers and not event and self._take_plain(data):
+            return b""
         try:
             self.writer.note(len(data))
             around, pieces = self.parse(data)
@@ -187,6 +187,47 @@ class ChunkReader(Reader):
             self.fail(Fault.MALFORMED, JOINS_NOT)
             return b""
 
+    def _take_plain(self, data: bytes) -> bool:
+        """Take a plain chunk as `_read_chunk` would, for who gathers texts; False: read it so."""
+        writer, other = self.writer, self._adapts or self.traits.nulls
+        if other or not isinstance(writer, AnswerWriter) or (plain := read_plain(data)) is None:
+            self._gathers = False
+            return False
+        around, choice, text, said = plain
+        if choice is not None and self._ends.get(0):
+            return False
+        try:
+            writer.note(len(data))
+            if around != self._plain:
+                self._plain = around if len(data) <= _MAX_CACHED else None
+                self._enter(around.around(data), data)
+            self.extras.owe()
+            if choice is None or self.fault is not None or not self._hear_plain(choice, said=said):
+                return True
+            writer.add(text, choice.finish_reason)
+        except OversizedAnswerError as error:
+            self.fail(Fault.OVERSIZED, str(error))
+            return True
+        if said and self._lessons < MAX_LESSONS:
+            self._learn(data, text, "content")
+        return True
+
+    def _hear_plain(self, choice: PlainChoice, *, said: bool) -> bool:
+        """Take in what `take` would of such a piece; return whether the writer gets it."""
+        if 0 not in self._ends:
+            self._ends[0] = ""
+            self.finished = False
+        if said:
+            self.tokens += 1
+            self.content = True
+        if choice.finish_reason is not None:
+            self.end_choice(0, NO_PIECE, choice.finish_reason)
+        elif not self.content:
+            return False
+        if self.content:
+            self.progressed += 1
+        return True
+
     def parse(self, body: bytes) -> tuple[Around, list[Piece]]:
         """Return what stands around the choices, and their pieces.
 
@@ -196,9 +237,8 @@ class ChunkReader(Reader):
 
     def _read_chunk(self, around: Around, pieces: list[Piece], data: bytes) -> bytes:
         if around != self._around:
-            self._around = around if len(data) <= _MAX_CACHED else None
-            self._template = None
-            self.read_around(around)
+            self._plain = None
+            self._enter(around, data)
         self.extras.owe()
         if not pieces or self.fault is not None:
             return b""
@@ -208,10 +248,15 @@ class ChunkReader(Reader):
         name = "" if self._lessons >= MAX_LESSONS else plain_text(piece)
         if not name:
             return self.take(piece)
-        raw = piece.raw
+        text = bytes(members(piece.raw)[name])
         written = self.take(piece)
-        self._learn(data, raw, name)
+        self._learn(data, text, name)
         return written
+
+    def _enter(self, around: Around, data: bytes) -> None:
+        self._around = around if len(data) <= _MAX_CACHED else None
+        self._template = None
+        self.read_around(around)
 
     def end_choice(self, index: int, piece: Piece, reason: str) -> None:
         """Take in why a choice ended: words after it are judged one by one."""
@@ -221,65 +266,35 @@ class ChunkReader(Reader):
 
     def read_around(self, around: Around, /) -> None:
         """Take in what stands beside the choices."""
-        self.read_named(around.get("model", NULL))
+        name = bytes(around.get("model", NULL))
+        told = _read_model(name) if len(name) <= MAX_NAME_BYTES else None
+        self.read_model(told, named=name[:1] == b'"' and name != b'""')
         self.read_id(around.get("id", NULL))
         self.read_usage(around.get("usage", NULL))
         if not self.traits.made_up and not self.extras.note(around):
             self.fail(Fault.OVERSIZED, TOO_MUCH_BESIDE)
 
-    def read_named(self, model: Raw) -> None:
-        """Take in under which name the upstream answers, if it tells any."""
-        name = bytes(model)
-        told = _read_model(name) if len(name) <= MAX_NAME_BYTES else None
-        self.read_model(told, named=name[:1] == b'"' and name != b'""')
-
-    def _learn(self, data: bytes, delta: Raw, name: str) -> None:
-        """Make a template of an event that was taken, and whose `delta` adds text as its `name`.
-
-        The proof: with another string in the place of its text it is a chunk that says that other
-        string. A JSON string ends where it ends whatever follows, and cannot change how the bytes
-        before it were read, so that this holds of every string, and no other byte differs.
-        """
+    def _learn(self, data: bytes, text: bytes, name: str) -> None:
+        """Make a template of an event that was taken, and whose delta adds a text as its `name`."""
         if self._adapts or self._around is None or self.fault is not None:
             return
         self._lessons += 1
-        try:
-            pre, suf = split_at(data, bytes(members(delta)[name]))
-            piece = read_pieces(pre + MARK + suf)[0]
-        except UNREADABLE:
+        found = proven(data, text, name)
+        if found is None:
             return
-        if getattr(piece.delta, name) != MARK_TEXT:
-            return
+        pre, suf, piece = found
         self.extras.owe()
         self.traits.tidy(piece)
         write = self.writer.plain(piece, self, MARK, len(pre) + len(suf))
         if write is not None:
-            write = _written_anew(write) if self.traits.nulls else write
+            write = written_anew(write) if self.traits.nulls else write
             self._template = Template(pre, suf, write, data)
 
     def _write_texts(self, template: Template, texts: list[bytes]) -> bytes | None:
         """Have texts written, if they are such; None: they have to be read in full."""
-        listed = _APART.join(texts)
-        # What is no string is mostly found without the decoder, whose refusals are dear. It refuses
-        # a line feed within a string: what has as many strings as texts has one in each.
-        if listed.count(_BETWEEN) != len(texts) - 1 or len(listed) > LARGE:
-            return None
-        if listed[:1] != b'"' or listed[-1:] != b'"':  # JSON allows blanks around a string
-            return None
-        try:
-            said = decode_texts(b"[%b]" % listed)
-        except UNREADABLE:
-            return None
-        if len(said) != len(texts):
-            return None
-        written = template.write(texts)
+        written, said = template.write_all(texts)
         if written is not None:
-            self.tokens += len(said) - said.count("")
+            self.tokens += said
             self.progressed += len(texts)
             self._lessons = 0
         return written
-
-
-def _written_anew(write: WriteTexts) -> WriteTexts:
-    """Write texts of a target whose deltas are written anew, as these are, too."""
-    return lambda texts: write([msgspec.json.encode(decode_text(text)) for text in texts])

@@ -2,12 +2,20 @@
 
 from typing import Final
 
+import msgspec
+
 from exo_supervisor.wire.chat.piece import NULL, Frame, Piece, WriteTexts
+from exo_supervisor.wire.openai.chunk import LARGE, read_pieces
+from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 MARK_TEXT: Final = "\x01?"
 MARK: Final = b'"\\u0001?"'
 """Stands for any text while a template is proven; the JSON of MARK_TEXT, however it is written."""
 
+decode_text = msgspec.json.Decoder(str).decode
+_decode_texts = msgspec.json.Decoder(list[str]).decode
+_APART, _BETWEEN = b",\n", b'",\n"'
+"""What is put between texts, and how it stands between two strings."""
 _FRAMES = tuple((begin, end) for begin in (b"data: ", b"data:") for end in (b"\n\n", b"\r\n\r\n"))
 
 
@@ -38,8 +46,8 @@ class Template:
         text = data.removeprefix(self.pre).removesuffix(self.suf)
         return text if len(text) + len(self.pre) + len(self.suf) == len(data) else None
 
-    def texts_in(self, data: bytes) -> list[bytes] | None:
-        """Return what several events have between the two, None where one has not both.
+    def texts_in(self, data: bytes) -> list[bytes]:
+        """Return what several events have between the two, none where one has not both.
 
         They are cut at their ends, which are short, and joined again to compare: to look for so
         long a text as stands between two of them costs several times as much at each.
@@ -47,7 +55,26 @@ class Template:
         begin, end = len(self.opening), len(self.suf)
         texts = [event[begin:-end] for event in data[: -len(self.end)].split(self.end)]
         whole = self.opening + self.between.join(texts) + self.closing
-        return texts if whole == data else None
+        return texts if whole == data else []
+
+    def write_all(self, texts: list[bytes]) -> tuple[bytes | None, int]:
+        """Write texts, and count those that say a word; None: they have to be read in full.
+
+        What is no string is mostly found without the decoder, whose refusals are dear. It refuses a
+        line feed within a string: what has as many strings as texts has one in each.
+        """
+        listed = _APART.join(texts)
+        if listed.count(_BETWEEN) != len(texts) - 1 or len(listed) > LARGE:
+            return None, 0
+        if listed[:1] != b'"' or listed[-1:] != b'"':  # JSON allows blanks around a string
+            return None, 0
+        try:
+            said = _decode_texts(b"[%b]" % listed)
+        except UNREADABLE:
+            return None, 0
+        if len(said) != len(texts):
+            return None, 0
+        return self.write(texts), len(said) - said.count("")
 
     def is_framed(self, data: bytes) -> bool:
         """Say whether the lines around an event are known, now that a read has come."""
@@ -73,7 +100,22 @@ def plain_text(piece: Piece) -> str:
     return piece.delta.only_text() if piece.logprobs == NULL == piece.native_finish else ""
 
 
-def split_at(data: bytes, text: bytes) -> tuple[bytes, bytes]:
-    """Return what stands before and after the last place where `text` stands."""
-    before, _, after = data.rpartition(text)
-    return before, after
+def proven(data: bytes, text: bytes, name: str) -> tuple[bytes, bytes, Piece] | None:
+    """Return what an event has before and after its text, and the piece with MARK for that text.
+
+    The proof: with another string in the place of its text it is a chunk that says that other
+    string. A JSON string ends where it ends whatever follows, and cannot change how the bytes
+    before it were read, so that this holds of every string, and no other byte differs. None: it
+    does not, as where the text's last place is another's.
+    """
+    pre, _, suf = data.rpartition(text)
+    try:
+        piece = read_pieces(pre + MARK + suf)[0]
+    except UNREADABLE:
+        return None
+    return (pre, suf, piece) if getattr(piece.delta, name) == MARK_TEXT else None
+
+
+def written_anew(write: WriteTexts) -> WriteTexts:
+    """Write texts of a target whose deltas are written anew, as these are, too."""
+    return lambda texts: write([msgspec.json.encode(decode_text(text)) for text in texts])

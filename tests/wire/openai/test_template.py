@@ -9,7 +9,6 @@ from typing import Unpack
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from msgspec import Raw
 
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
@@ -34,8 +33,12 @@ class InFull(ChunkReader):
         """Take the next bytes, and look for no template in them."""
         return Reader.feed(self, data)
 
-    def _learn(self, data: bytes, delta: Raw, name: str) -> None:
+    def _learn(self, data: bytes, text: bytes, name: str) -> None:
         """Learn nothing."""
+
+    def _take_plain(self, data: bytes) -> bool:  # noqa: ARG002
+        """Take nothing for plain."""
+        return False
 
 
 def streams() -> Writer:
