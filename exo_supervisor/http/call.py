@@ -1,5 +1,6 @@
 """One request of a client, from before it has a connection until its answer has ended."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import anyio
@@ -50,6 +51,12 @@ class Call(Struct, eq=False):
     """Seconds that a new connection took, where it got one."""
     sent: int = 0
     """Bytes that connections were given of it: once more where it was sent again."""
+    take_chunk: Callable[[bytes, bytes, int], bool] | None = None
+    """Takes in a read that may be one whole chunk, given with the head and the size it would have.
+
+    Set by whoever has been told of a part of the body. False: the listener is told as ever; true
+    only if the read has that head, and CRLF at its end.
+    """
 
     def __repr__(self) -> str:
         if self.connecting is not None:

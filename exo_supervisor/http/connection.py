@@ -19,6 +19,7 @@ from select import POLLIN, poll
 from socket import socket
 from typing import TYPE_CHECKING, Final, cast
 
+from exo_supervisor.http.chunks import CHUNKS, LONGEST, NO_CHUNK, is_one
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage, name_fault
 from exo_supervisor.http.response_reader import Outcome, ResponseReader
 from exo_supervisor.http.state import State
@@ -29,16 +30,12 @@ if TYPE_CHECKING:
 PART: Final = 262_144
 """Bytes of a body that are handed to the transport at once; the next when those are under way."""
 LARGE_READ: Final = 65_536
-"""Bytes of one read that are enough for a turn of the loop.
-
-uvloop would bring up to 32 in one turn, each of up to 256,000 bytes: 8 MB."""
-LEAVE_SECONDS: Final = 0.2
-"""Seconds that a body which has said everything has to end, for its connection to be used again."""
-LEAVE_BYTES: Final = 65_536
-"""Bytes that may come in them."""
+"""Bytes of one read that are enough for a turn of the loop: uvloop would bring up to 8 MB in one,
+32 reads of up to 256,000 bytes each."""
+LEAVE_SECONDS, LEAVE_BYTES = 0.2, 65_536
+"""What a body that has said everything may take to end, for its connection to be used again."""
 _FORGOTTEN: Final = frozenset({NetworkFault.RESET, NetworkFault.TIMEOUT})
 """What a connection that was kept ends in when the other side had closed it before."""
-
 
 # A member of an Enum costs a look-up by its class each time.
 _IDLE, _SENDING, _READING = State.IDLE, State.SENDING, State.READING
@@ -57,9 +54,9 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_at_end", "_at_rest", "_headed", "_leaving", "_left_bytes", "_look", "_paused", "_reader",
-        "_resend", "_transport", "_unsent", "_writable", "call", "idle_since", "key", "requests",
-        "state",
+        "_at_end", "_at_rest", "_between_chunks", "_headed", "_leaving", "_left_bytes", "_look",
+        "_paused", "_reader", "_resend", "_transport", "_unsent", "_writable", "call", "idle_since",
+        "key", "requests", "state",
     )  # fmt: skip
 
     def __init__(
@@ -70,20 +67,19 @@ class Connection(asyncio.Protocol):
         resend: "Callable[[Call], None]",
     ) -> None:
         self.key = key
-        self.state = _IDLE
-        self.requests = 0
+        self.state, self.requests = _IDLE, 0
         self.idle_since: float  # set by the pool, as it comes to rest
         self._at_rest, self._at_end, self._resend = at_rest, at_end, resend
         self._transport: asyncio.Transport | None = None
         self.call: Call | None = None
         """Whose answer it brings, and who is told of it, while it is SENDING or READING."""
         self._headed = False  # of the head it was told
+        self._between_chunks = False  # stands the parser, for all that it has seen
         self._leaving: asyncio.TimerHandle | None = None
         self._left_bytes = 0  # bytes of a body that is left to end
         self._look = poll()
         self._unsent: memoryview[int] = memoryview(b"")  # of the body that is being sent
-        self._writable = True
-        self._paused = False
+        self._writable, self._paused = True, False
         self._reader = ResponseReader()
 
     def __repr__(self) -> str:
@@ -100,7 +96,7 @@ class Connection(asyncio.Protocol):
         if self.state is not _IDLE and self.state is not _CLOSED:
             raise RuntimeError(f"{self} has an answer to bring first")
         self.call, call.connection = call, self
-        self._headed = False
+        self._headed = self._between_chunks = False
         self._reader.reset()
         if self._transport is None:
             self._lose(NetworkFault.RESET)
@@ -173,16 +169,25 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came and tell of it."""
-        if self.call is None and self.state is not _LEAVING:  # nothing was asked
+        call = self.call
+        if self._between_chunks and call is not None and (take := call.take_chunk) is not None:
+            head, size = CHUNKS[len(data)] if len(data) < LONGEST else NO_CHUNK
+            if size and take(data, head, size):
+                return
+            self._between_chunks = False
+        if call is None and self.state is not _LEAVING:  # nothing was asked
             self._shut()
             return
         reader = self._reader
         reader.feed(data)
         if not self._headed and reader.status:
             self._headed = True
-            if self.call is not None:
-                self.call.listener.head(reader.status, reader.headers)
+            if call is not None:
+                call.listener.head(reader.status, reader.headers)
         if got := reader.got:
+            # Whoever takes chunks was told of a part of the body by an earlier read.
+            takes = call is not None and call.take_chunk is not None
+            self._between_chunks = takes and is_one(data, got)
             body = b"".join(got)  # told in one piece
             got.clear()
             if (call := self.call) is not None:

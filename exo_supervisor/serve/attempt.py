@@ -18,7 +18,7 @@ from exo_supervisor.core.outcomes import Failure, Fault
 from exo_supervisor.http.faults import HttpError
 from exo_supervisor.http.headers import Headers
 from exo_supervisor.serve.context import BeginEnergy
-from exo_supervisor.serve.crashes import guarded
+from exo_supervisor.serve.crashes import guarded, guarded_part
 from exo_supervisor.serve.error_answer import OK, ErrorAnswer, readable
 from exo_supervisor.serve.interfaces import Call
 from exo_supervisor.serve.relay import Relay
@@ -126,24 +126,32 @@ class Attempt:
         self.relay.open(reading, self.head_after, allowances)
 
     def data(self, data: bytes) -> None:
-        """Pass on what one read brought.
+        """Pass on what one read brought; the next may be such that it need not be parsed."""
+        if not self.texts(data, b"", len(data)):
+            self._read(data)
+        elif self._request is not None:
+            self._request.take_chunk = self.texts
 
-        Nearly every read of a stream is a token or a few, and goes the short way. `take_texts` is
-        there once the client has a part of the answer, which does not change back. A read that only
-        adds texts neither ends nor fails an attempt, and leaves nothing behind that needs room; a
-        reader takes any other for none of its own.
+    def texts(self, data: bytes, head: bytes, size: int) -> bool:
+        """Pass on a read that adds texts to the answer and nothing else; False: it is none.
+
+        Nearly every read of a stream is a token or a few, and goes this short way. `take_texts` is
+        there once the client has a part of the answer, which does not change back. Such a read
+        neither ends nor fails an attempt, and leaves nothing behind that needs room; a reader takes
+        any other for none of its own.
         """
         relay = self.relay
         try:  # as `guarded` does; a frame less a token
-            if relay.take_texts is not None and (written := relay.take_texts(data)) is not None:
-                relay.response.write(written)
-                if relay.response.client.full:
-                    relay.wait_for_client()
-            else:
-                self._read(data)
+            if relay.take_texts is None or (written := relay.take_texts(data, head, size)) is None:
+                return False
+            relay.response.write(written)
+            if relay.response.client.full:
+                relay.wait_for_client()
         except Exception as crash:  # noqa: BLE001 -- the outermost guard
             self.crash(crash)
+        return True
 
+    @guarded_part
     def _read(self, data: bytes) -> None:
         relay = self.relay
         if relay.reading is not None:

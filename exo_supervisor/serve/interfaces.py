@@ -3,6 +3,7 @@
 Neither calls back from within one of these methods, nor once it was told that all is over.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -49,6 +50,9 @@ class Client(Protocol):
 
 class Call(Protocol):
     """One request to a target, from its sending to its answer's end."""
+
+    take_chunk: Callable[[bytes, bytes, int], bool] | None
+    """Takes a read as it came, with head and size of the chunk that it may be; false: parse it."""
 
     @property
     def head(self) -> bytes:

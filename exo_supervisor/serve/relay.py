@@ -41,8 +41,8 @@ class Relay:
         self.call: Call | None = None
         """What brings the answer, while more of that may come."""
         self.reading: Reader | None = None
-        self.take_texts: Callable[[bytes], bytes | None] | None = None
-        """Reads what only adds texts: see `Attempt.data`."""
+        self.take_texts: Callable[[bytes, bytes, int], bytes | None] | None = None
+        """Reads what only adds texts: see `Attempt.texts`."""
         self.pressure: Backpressure | None = None
         self.committed = start.resumes
         """Whether the client has a part of the answer."""

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from math import inf
@@ -542,6 +543,19 @@ def test_a_fault_of_our_own_is_told_and_ends_one_request(breaks: type[object], s
     (record,) = house.records
     assert (record.outcome, record.code) == ("failure", "internal")
     house.check_empty()
+
+
+def test_texts_of_a_stream_go_whole_from_the_third_on_and_all_else_is_parsed() -> None:
+    house = House(start)
+    words = [(0.1, text(word)) for word in "abcdefgh"]
+    house.target.steps = [
+        [HEAD, *words[:5], (0.1, b": a comment\n\n"), *words[5:], (0.1, STOP), (0.1, END)]
+    ]
+    client = house.chat()
+    house.loop.run(3.0)
+    assert house.target.calls[0].taken == 6
+    assert re.findall(rb'"content":"(.)"', client.body) == [b"%c" % word for word in b"abcdefgh"]
+    assert client.end == "whole"
 
 
 def test_a_fault_of_our_own_in_the_midst_of_an_answer_cuts_it() -> None:

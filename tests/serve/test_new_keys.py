@@ -1,6 +1,6 @@
 """An attempt is sent with the key that holds when it begins."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.names import ModelId, ProviderName, RequestId
@@ -26,6 +26,7 @@ class Wire:
 
     sent, head, body = 0, b"", b""
     connected = None
+    take_chunk: Callable[[bytes, bytes, int], bool] | None = None
 
     def __init__(self) -> None:
         self.heads: list[bytes] = []

@@ -188,6 +188,9 @@ class Call:
         self.paused, self.headed, self.end = False, False, ""
         self.pauses, self.sent, self.head = 0, len(body), b"POST / HTTP/1.1\r\n\r\n"
         self.connected: float | None = None
+        self.take_chunk: Callable[[bytes, bytes, int], bool] | None = None
+        self.taken = 0
+        """Reads that went whole, as chunks that no parser saw."""
         self.breaks = False
         """Whether to read on fails."""
         self._waiting: deque[Callable[[], None]] = deque()
@@ -222,6 +225,10 @@ class Call:
         while self._waiting and not self.paused and not self.end:
             self._waiting.popleft()()
 
+    def _take_whole(self, said: bytes) -> bool:
+        head, take = b"%x\r\n" % len(said), self.take_chunk
+        return take is not None and take(b"%b%b\r\n" % (head, said), head, len(said))
+
     def _tell(self, said: "Said") -> None:
         if isinstance(said, HttpError):
             self.end = "lost"
@@ -230,8 +237,10 @@ class Call:
             status, fields = said
             lines = "".join(f"\r\n{name}: {value}" for name, value in fields.items())
             self.listener.head(status, Headers(lines.encode("latin-1")))
-        elif said:
+        elif said and not self._take_whole(said):
             self.listener.data(said)
+        elif said:
+            self.taken += 1
         else:
             self.end = "ended"
             self.listener.end()

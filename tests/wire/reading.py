@@ -31,8 +31,8 @@ class Counting(ChunkReader):
 
     short = 0
 
-    def take_texts(self, data: bytes) -> bytes | None:
-        known, written = self.short, super().take_texts(data)
+    def take_texts(self, data: bytes, head: bytes, size: int) -> bytes | None:
+        known, written = self.short, super().take_texts(data, head, size)
         if written is not None and self.short == known:
             self.short += 1
         return written

@@ -108,7 +108,7 @@ class Reader(Answer, ABC):
         """Return how many tokens the answer has, as far as they were seen."""
         return self.tokens
 
-    def take_texts(self, _data: bytes) -> bytes | None:
+    def take_texts(self, _data: bytes, _head: bytes, _size: int) -> bytes | None:
         """Take a read that adds texts to the answer and nothing else; None: it has to be fed."""
         return None
 

@@ -72,14 +72,21 @@ class ChunkReader(Reader):
     _plain: PlainChunk | None = field(default=None, init=False)
     """What stood around the last one, where that was plain."""
 
-    def take_texts(self, data: bytes) -> bytes | None:
-        """Take a read that adds texts to the answer and nothing else; None: it has to be fed."""
+    def take_texts(self, data: bytes, head: bytes, size: int) -> bytes | None:
+        """Take a read that adds texts to the answer and nothing else; None: it has to be fed.
+
+        `size` are the bytes of the body in it: all of them, or those of a chunk of HTTP with its
+        `head` before them and CRLF behind.
+        """
         template = self._whole_reads
         if template is None:
             return None
-        text = data.removeprefix(template.opening).removesuffix(template.closing)
-        size = len(text)
-        if size + template.around != len(data):
+        if head:
+            text = data.removeprefix(head + template.opening).removesuffix(template.end_of_chunk)
+        else:
+            text = data.removeprefix(template.opening).removesuffix(template.closing)
+        length = len(text)
+        if length + template.around != size:
             return None
         if _LF in text:
             return self._write_texts(template, template.texts_in(data))
@@ -87,7 +94,7 @@ class ChunkReader(Reader):
             said = decode_text(text)
         except UNREADABLE:
             return None
-        if size > LARGE or text.strip() != text:  # JSON allows blanks around a string
+        if length > LARGE or text.strip() != text:  # JSON allows blanks around a string
             return None
         if said and template.before:
             written = template.before + text + template.after
@@ -104,7 +111,7 @@ class ChunkReader(Reader):
         """Take the next bytes of the body and return what the client gets for them."""
         if self.done or self.fault is not None:
             return b""
-        written = self.take_texts(data)
+        written = self.take_texts(data, b"", len(data))
         if written is not None:
             return written
         event = self._sse.one_message(data)

@@ -23,19 +23,20 @@ class Template:
     """Bytes of an event's data before and after its text, and what writes a text.
 
     `opening`, `closing` and `between` are the same with the lines of the stream around it, `around`
-    is the length of the first two; they are unknown until an event was found in one read. `example`
-    is the last event that fits. `before` and `after` are what a client gets around each text, where
-    that is all that there is to writing one: in one place, it costs a call less.
+    is the length of the first two, and `end_of_chunk` is the second with CRLF; they are unknown
+    until an event was found in one read. `example` is the last event that fits. `before` and
+    `after` are what a client gets around each text, where that is all that there is to writing one:
+    in one place, it costs a call less.
     """
 
     __slots__ = (
-        "after", "around", "before", "between", "closing", "end", "example", "opening", "pre",
-        "suf", "write",
+        "after", "around", "before", "between", "closing", "end", "end_of_chunk", "example",
+        "opening", "pre", "suf", "write",
     )  # fmt: skip
 
     def __init__(self, pre: bytes, suf: bytes, write: WriteTexts, example: bytes) -> None:
         self.pre, self.suf, self.write, self.example = pre, suf, write, example
-        self.opening = self.closing = self.between = self.end = b""
+        self.opening = self.closing = self.between = self.end = self.end_of_chunk = b""
         self.around = 0
         self.before = self.after = b""
         if isinstance(write, Frame):
@@ -85,6 +86,7 @@ class Template:
             if data == framed or data.find(framed) >= 0:
                 self.opening, self.closing, self.end = begin + self.pre, self.suf + end, end
                 self.between = self.closing + self.opening
+                self.end_of_chunk = self.closing + b"\r\n"
                 self.around = len(self.opening) + len(self.closing)
                 return True
         return False

@@ -123,7 +123,7 @@ def test_a_text_is_told_as_it_comes() -> None:
 
 def test_a_read_is_never_taken_as_mere_texts() -> None:
     reading, _ = read(started())
-    assert reading.take_texts(said("Hel")) is None
+    assert reading.take_texts(said("Hel"), b"", len(said("Hel"))) is None
 
 
 def test_thoughts_calls_and_text_are_told_and_nothing_of_a_server_s_tools() -> None:

@@ -165,7 +165,7 @@ def test_a_text_goes_the_short_way_and_reads_the_same() -> None:
     streamed = told(reader, *data, chunk({}, "stop") + DONE)
     other = reading()
     other.feed(data[0])
-    assert all(other.take_texts(each) for each in data[1:])
+    assert all(other.take_texts(each, b"", len(each)) for each in data[1:])
     expected = "".join(f"w{number} " for number in range(20))
     assert "".join(line["message"]["content"] for line in streamed) == expected
 

@@ -149,4 +149,4 @@ def test_texts_are_read_one_by_one() -> None:
     for _ in range(20):
         reader.feed(chunk("a"))
     assert isinstance(reader, TextReader)
-    assert reader.take_texts(chunk("a")) is None
+    assert reader.take_texts(chunk("a"), b"", len(chunk("a"))) is None

@@ -65,9 +65,24 @@ THOUGHTS = ["reasoning_content", "reasoning"]
 Outcome = tuple[object, ...]
 
 
-def outcome(reader: ChunkReader, body: bytes, cuts: Iterable[int], *, clean: bool) -> Outcome:
+def fed(reader: ChunkReader, data: bytes) -> bytes:
+    return reader.feed(data)
+
+
+def fed_whole(reader: ChunkReader, data: bytes) -> bytes:
+    """Feed a read as one whole chunk of HTTP, and by itself if it is not taken so."""
+    head = b"%x\r\n" % len(data)
+    over = reader.done or reader.fault is not None  # nothing is read any more
+    written = None if over else reader.take_texts(b"%b%b\r\n" % (head, data), head, len(data))
+    return reader.feed(data) if written is None else written
+
+
+def outcome(
+    reader: ChunkReader, body: bytes, cuts: Iterable[int], *, clean: bool,
+    feed: Callable[[ChunkReader, bytes], bytes] = fed,
+) -> Outcome:  # fmt: skip
     edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    told = b"".join(reader.feed(body[a:b]) for a, b in pairwise(edges))
+    told = b"".join(feed(reader, body[a:b]) for a, b in pairwise(edges))
     told += reader.close() if clean else b""
     whole = reader.result() if reader.done and reader.fault is None else []
     if not isinstance(reader.writer, StreamWriter | AnswerWriter):
@@ -95,8 +110,12 @@ def same(
     traits = TRAITS[kind]
     short = Counting(writer=make(), traits=traits, **asked)
     full = InFull(writer=make(), traits=traits, **asked)
+    whole = Counting(writer=make(), traits=traits, **asked)
     cuts = list(cuts)
-    assert outcome(short, body, cuts, clean=clean) == outcome(full, body, cuts, clean=clean)
+    wanted = outcome(full, body, cuts, clean=clean)
+    assert outcome(short, body, cuts, clean=clean) == wanted
+    assert outcome(whole, body, cuts, clean=clean, feed=fed_whole) == wanted
+    assert whole.short == short.short
     return short
 
 
@@ -472,3 +491,22 @@ def test_nothing_is_taken_after_a_fault() -> None:
     reader.feed(text("b"))
     reader.fail(Fault.OVERSIZED, "no room")
     assert reader.feed(text("c")) == b""
+
+
+def test_a_text_in_a_chunk_of_http_is_taken_only_with_its_head_and_its_end() -> None:
+    """Of a head that is none, an end that is none, and two events in one, nothing is taken."""
+    reader = Counting(writer=streams())
+    first, data = text("a"), text("bc")
+    reader.feed(first)
+    head = b"%x\r\n" % len(data)
+    size = len(data)
+    for odd in (
+        data, head + data, data + b"\r\n", head + data + b"\n", head + data + b"\n\r",
+        head + data + b"\r\n\r\n", b"0" + head + data + b"\r\n", head.upper() + data,
+        head + data[:-1] + b"\r\n", head + data[1:] + b"\r\n", head + data * 2 + b"\r\n",
+        head + b"%b\r\n" % data.replace(b'"bc"', b"1234"), head + line(b"[DONE]") + b"\r\n",
+    ):  # fmt: skip
+        assert reader.take_texts(odd, head, size) is None
+        assert reader.take_texts(odd, head, len(odd) - len(head) - 2) is None
+    assert reader.take_texts(head + data + b"\r\n", head, size) is not None
+    assert (reader.short, reader.tokens) == (1, 2)
