@@ -68,10 +68,13 @@ def attempt_done(
 
 def _used(reading: Reader, failure: Failure, size: int) -> tuple[Usage | None, bool]:
     """Return what an answer used, as far as anybody told or saw it, and whether it was reckoned."""
-    told, seen = reading.usage, reading.reckoned
+    told = reading.usage
+    if told is not None and failure is SERVED:
+        return told, False
+    seen = reading.reckoned
     if told is None and (reading.content or failure.fault in _CUT):
         return _reckoned(size, seen), True
-    if told is None or failure is SERVED or told.completion_tokens >= seen:
+    if told is None or told.completion_tokens >= seen:
         return told, False
     return structs.replace(told, completion_tokens=seen), True  # it was told before the end
 
