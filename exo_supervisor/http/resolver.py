@@ -20,11 +20,8 @@ class Address(Struct, frozen=True):
 
     family: socket.AddressFamily
     where: Where
-
-    @property
-    def ip(self) -> IpAddress:
-        """The address without its port."""
-        return ip_address(self.where[0])
+    ip: IpAddress
+    """The address without its port."""
 
 
 class Resolver:
@@ -43,7 +40,7 @@ class Resolver:
         if ip.version == 6 and ip.scope_id is not None:  # noqa: PLR2004 - the link needs a look-up
             return _look_up(host, port, socket.AI_NUMERICHOST)
         family = socket.AF_INET if isinstance(ip, IPv4Address) else socket.AF_INET6
-        return [Address(family, (host, port))]
+        return [Address(family, (host, port), ip)]
 
     def close(self) -> None:
         """Let the threads go; one that hangs is not waited for."""
@@ -54,7 +51,7 @@ def _look_up(host: str, port: int, flags: int = 0) -> list[Address]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     unique = dict.fromkeys((family, address) for family, _, _, _, address in found)
     return [
-        Address(family, cast("Where", address))
+        Address(family, cast("Where", address), ip_address(address[0]))
         for family, address in unique
         if family in (socket.AF_INET, socket.AF_INET6)
     ]

@@ -383,6 +383,14 @@ async def allow_all(_: IpAddress, __: int) -> str | None:
     return None
 
 
+def v4(host: str, port: int) -> Address:
+    return Address(socket.AF_INET, (host, port), ip_address(host))
+
+
+def v6(host: str, port: int) -> Address:
+    return Address(socket.AF_INET6, (host, port), ip_address(host))
+
+
 class Named(Resolver):
     """A name that leads to several addresses."""
 
@@ -391,7 +399,7 @@ class Named(Resolver):
         self._ports = ports
 
     async def resolve(self, host: str, port: int) -> list[Address]:  # noqa: ARG002 -- as named
-        return [Address(socket.AF_INET, ("127.0.0.1", each)) for each in self._ports]
+        return [v4("127.0.0.1", each) for each in self._ports]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others name loopback in other ways")
@@ -399,14 +407,15 @@ async def test_an_address_of_one_link_alone_names_that() -> None:
     resolver = Resolver()
     [found] = await resolver.resolve("fe80::1%lo", 7)
     assert (found.family, found.where[1:]) == (socket.AF_INET6, (7, 0, socket.if_nametoindex("lo")))
-    for family, host in ((socket.AF_INET, "10.0.0.1"), (socket.AF_INET6, "::1")):
-        assert await resolver.resolve(host, 7) == [Address(family, (host, 7))]
+    assert found.ip == ip_address("fe80::1"), "the link stands behind it"
+    assert await resolver.resolve("10.0.0.1", 7) == [v4("10.0.0.1", 7)]
+    assert await resolver.resolve("::1", 7) == [v6("::1", 7)]
     resolver.close()
 
 
 def test_addresses_take_turns_between_the_families() -> None:
-    four = [Address(socket.AF_INET, (f"10.0.0.{n}", 1)) for n in range(3)]
-    six = [Address(socket.AF_INET6, (f"fd00::{n}", 1, 0, 0)) for n in range(2)]
+    four = [v4(f"10.0.0.{n}", 1) for n in range(3)]
+    six = [v6(f"fd00::{n}", 1) for n in range(2)]
     assert interleaved(four) == four
     assert interleaved([*four, *six]) == [four[0], six[0], four[1], six[1], four[2]]
     assert interleaved([four[0], *six, four[1]]) == [four[0], six[0], four[1], six[1]]
