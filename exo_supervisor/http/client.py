@@ -231,12 +231,13 @@ class Client:
         def make() -> Connection:
             return Connection(call.key, self._pool.put, self._forget, self._connect_again)
 
-        began = anyio.current_time()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if call.connect_timeout is not None:
+            scope.deadline = began + call.connect_timeout
         with scope:
-            if call.connect_timeout is not None:
-                scope.deadline = began + call.connect_timeout
             connection = await connect(make, *call.key, self._options)
-            call.connected = anyio.current_time() - began
+            call.connected = loop.time() - began
             self._connected += 1
             if connection.state is not State.CLOSED:  # it may have been, meanwhile
                 self._open.add(connection)
