@@ -25,7 +25,7 @@ _REMINDER = "<system-reminder>\n{}\n</system-reminder>"
 Message = dict[str, Raw]
 
 
-class _Role(Struct):
+class _Role(Struct, gc=False):
     role: object = None
 
 

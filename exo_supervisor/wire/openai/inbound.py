@@ -24,7 +24,7 @@ _LONGEST_ASSISTANT: Final = len(r'"\u0061"') * len("assistant")
 """More than all of its letters take as escapes."""
 
 
-class _Message(Struct):
+class _Message(Struct, gc=False):
     """Any object; but for these two, what is in a message is between client and target."""
 
     role: Raw = NULL
@@ -42,11 +42,11 @@ def _is_assistant(role: Raw) -> bool:
     return len(role) <= _LONGEST_ASSISTANT and msgspec.json.decode(role) == "assistant"
 
 
-class _StreamOptions(Struct):
+class _StreamOptions(Struct, gc=False):
     include_usage: bool | None = None
 
 
-class _Known(Struct):
+class _Known(Struct, gc=False):
     """The fields we read, in the only types that make sense for them."""
 
     model: str | None = None
