@@ -134,7 +134,7 @@ class ChunkReader(Reader):
             if template is not None and data.startswith(template.opening, at):
                 end = data.rfind(template.closing, at)
                 run = data[at : end + len(template.closing)] if end >= 0 else b""
-                written = self._write_texts(template, template.texts_in(run))
+                written = self._write_texts(template, template.texts_in(run)) if run else None
                 if written is not None:
                     told.append(written)
                     at += len(run)
