@@ -1,123 +1,107 @@
-"""The verbs that look at a running service, or hold one of its breakers."""
+"""`inspect`: shows the next requests as they were asked, sent on and answered, and keeps none."""
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 
-from exo_supervisor.cli import tables
-from exo_supervisor.cli.errors import UNREACHABLE, VerbError, misuse
-from exo_supervisor.cli.http import fetch, in_path, told
-from exo_supervisor.cli.json_view import parse_object, word
+from exo_supervisor.cli.errors import misuse
+from exo_supervisor.cli.http import asked, told
+from exo_supervisor.cli.json_view import parse_object, seconds, stamp, word
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.term import clean, note, say
-from exo_supervisor.client.json_object import Fields, fields
+from exo_supervisor.cli.term import SCREEN, clean, note, number, raw, relative, say
+from exo_supervisor.client.http import Answer
+from exo_supervisor.client.json_object import Fields, count, fields, objects
 
-POLL = 0.1
-"""Seconds between two looks while `status --wait` waits."""
-_ACTS = ("open", "close", "auto")
-
-
-def status(arguments: Arguments) -> int:
-    """Say whether the service can serve, and what to do if not; not ready is no failure."""
-    if arguments.wait is not None:
-        _wait_until_looked(arguments, time.monotonic() + arguments.wait)
-    return show(
-        arguments, "/supervisor/status", lambda body: tables.status(body, time.time(), sys.stdout)
-    )
+PATH = "/supervisor/inspect"
+_MOST_LINES = 24
+"""Lines of one body on a screen; `--json` has it whole."""
 
 
-def _wait_until_looked(arguments: Arguments, give_up: float) -> None:
-    """Wait until the service is ready, or has looked at everything once; raises if none answers."""
-    from exo_supervisor.cli.waiting import Waiting
-
-    with Waiting(lambda: "waiting for the service and its first look"):
-        while True:
-            left = give_up - time.monotonic()
-            try:
-                body = parse_object(fetch(arguments, "/supervisor/status"))
-            except VerbError as error:
-                if error.exit_code != UNREACHABLE or left <= 0:
-                    raise
-            else:
-                if body.get("ready") is True or body.get("looking") is not True or left <= 0:
-                    return
-            time.sleep(min(POLL, max(left, 0.0)))
-
-
-def nodes(arguments: Arguments) -> int:
-    """List the nodes, and for each that is stuck why and what to do; or trust or forget some."""
-    if arguments.forget or arguments.words or arguments.all:
-        from exo_supervisor.cli.trust import forget, trust
-
-        return forget(arguments) if arguments.forget else trust(arguments)
-    from exo_supervisor.cli.nodes import nodes as node_lines
-
-    return show(
-        arguments, "/supervisor/nodes", lambda body: node_lines(body, time.time(), sys.stdout)
-    )
-
-
-def clients(arguments: Arguments) -> int:
-    """List who asks, what each may, and what each used today."""
-    from exo_supervisor.cli.books import clients as rows
-
-    return show(arguments, "/supervisor/clients", lambda body: rows(body, sys.stdout))
-
-
-def egress(arguments: Arguments) -> int:
-    """Say what left the house, by day, provider and client; nothing is a number, too."""
-    from exo_supervisor.cli.books import egress as rows
-
-    return show(arguments, "/supervisor/egress", lambda body: rows(body, sys.stdout))
-
-
-def breaker(arguments: Arguments) -> int:
-    """List the breakers that are not closed, or hold one open or closed, or let it go."""
-    if not arguments.words:
-        if arguments.model:
-            raise misuse(
-                "--model belongs to one breaker",
-                f"exo-supervisor breaker TARGET open --model {arguments.model}",
-            )
-        return show(
-            arguments,
-            "/supervisor/breakers",
-            lambda body: tables.breakers(body, time.time(), sys.stdout),
-        )
-    target, act = [*arguments.words, ""][:2]
-    if act not in _ACTS:
-        raise misuse(
-            f"breaker wants open, close or auto after the target, got `{act}`"
-            if act
-            else "breaker wants open, close or auto after the target",
-            f"exo-supervisor breaker {target} open",
-        )
-    return _hold(arguments, target, act)
-
-
-def show(arguments: Arguments, path: str, text: Callable[[Fields], str]) -> int:
-    """Ask the service for a view and print it: unchanged, or as text for eyes."""
-    if (body := told(arguments, path)) is not None:
-        say(text(body))
-    return 0
-
-
-def _hold(arguments: Arguments, target: str, act: str) -> int:
+def inspect(arguments: Arguments) -> int:
+    """Show requests until the time is over, or end the inspection that runs."""
+    if arguments.words:
+        return _stop(arguments)
     from urllib.parse import urlencode
 
-    query = "?" + urlencode({"model": arguments.model}) if arguments.model else ""
-    path = f"/supervisor/breakers/{in_path(target, ':')}/{act}{query}"
-    if (answer := told(arguments, path, "POST")) is None:
-        return 0
-    now = fields(answer.get("breaker"))
-    state = word(now.get("state"))
-    held = ", held by the operator" if now.get("forced") else ""
-    named = clean(target) + (f" {clean(arguments.model)}" if arguments.model else "")
-    if answer.get("changed") is False:
-        say(f"{named}: already {state}{held}")
-        return 0
-    say(f"{named}: {word(answer.get('was'))} -> {state}{held}")
-    if act != "auto":
-        finer = f" --model {arguments.model}" if arguments.model else ""
-        note(f"undo: exo-supervisor breaker {target} auto{finer}")
+    told = {"for": arguments.lasting, "next": arguments.next, "client": arguments.client}
+    query = urlencode({name: value for name, value in told.items() if value is not None})
+    with asked(arguments, "POST", f"{PATH}?{query}", timeout=None) as answer:
+        for line in _lines(answer):
+            if arguments.json:
+                raw(line)
+            else:
+                _show(parse_object(line))
     return 0
+
+
+def _stop(arguments: Arguments) -> int:
+    if arguments.words != ("stop",):
+        said = f"inspect takes stop or nothing, got `{arguments.words[0]}`"
+        raise misuse(said, "exo-supervisor inspect --for 10m")
+    if (body := told(arguments, PATH, "DELETE")) is not None:
+        ended = body.get("ended") is True
+        say("inspection: ended, all of it is forgotten" if ended else "inspection: none runs")
+    return 0
+
+
+def _lines(answer: Answer) -> Iterator[bytes]:
+    rest = b""
+    for part in answer.parts():
+        *whole, rest = (rest + part).split(b"\n")
+        yield from filter(None, whole)
+
+
+def _show(line: Fields) -> None:
+    if begun := fields(line.get("inspection")):
+        until = relative(stamp(begun.get("until")), time.time())
+        whose = f" of client {word(begun.get('client'))}" if begun.get("client") else ""
+        note(
+            f"The next {count(begun.get('requests'))} requests{whose} are shown; this ends {until},"
+            " or by Ctrl-C. Nothing is written to a disk."
+        )
+        if begun.get("local_only") is not True:
+            note("What must stay in the house is not shown: root alone may look at that.")
+    elif ended := fields(line.get("ended")):
+        passed, dropped = count(ended.get("passed")), count(ended.get("dropped"))
+        more = f", {passed} were local_only" if passed else ""
+        more += f", {dropped} found no room" if dropped else ""
+        note(f"Ended ({word(ended.get('why'))}): {count(ended.get('shown'))} shown{more}.")
+    else:
+        say(_request(fields(line.get("request"))))
+
+
+def _request(request: Fields) -> str:
+    told, answer = fields(request.get("line")), fields(request.get("answer"))
+    first = f"== {word(told.get('request_id'))}  {word(told.get('model'))}"
+    first += f", client {word(told.get('client'))}, {word(told.get('dialect'))}"
+    asked_for = fields(request.get("asked"))
+    lines = [first + (", local_only" if request.get("local_only") is True else "")]
+    lines += _part("->", f"POST {word(asked_for.get('path'))}", asked_for)
+    for each in objects(request.get("sent")):
+        lines += _part("=>", f"{word(each.get('target'))}  {word(each.get('start'))}", each)
+    code = f" {word(told.get('code'))}" if told.get("code") else ""
+    ended = f"{word(told.get('status'))} {word(told.get('outcome'))}{code}"
+    lines += _part("<-", f"{ended} after {seconds(told.get('duration')):.2f} s", answer)
+    return "\n".join(lines)
+
+
+def _part(mark: str, what: str, part: Fields) -> list[str]:
+    """Write one side: what it is, its headers, and its body as far as a screen goes."""
+    body = fields(part.get("body"))
+    size, text = count(body.get("bytes")), body.get("text")
+    pieces = count(body.get("pieces"))
+    what += f", {number(size, sys.stdout)} B" + (f" in {pieces} pieces" if pieces > 1 else "")
+    lines = [f"{mark} {what}"]
+    lines += [
+        f"   {word(name)}: {word(said)}" for name, said in fields(part.get("headers")).items()
+    ]
+    shown = clean(text if isinstance(text, str) else "").split("\n")
+    folded = [piece for line in shown if line for piece in _folded(line)]
+    lines += [f"   {piece}" for piece in folded[:_MOST_LINES]]
+    if len(folded) > _MOST_LINES or body.get("cut") is True:
+        lines.append("   ... --json shows more" + (", but not all" if body.get("cut") else ""))
+    return [piece for line in lines for piece in _folded(line, SCREEN)]
+
+
+def _folded(line: str, width: int = SCREEN - 3) -> list[str]:
+    return [line[at : at + width] for at in range(0, len(line), width)] or [""]

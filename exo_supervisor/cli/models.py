@@ -6,8 +6,8 @@ import time
 from exo_supervisor.cli import tables
 from exo_supervisor.cli.errors import VerbError, misuse
 from exo_supervisor.cli.http import fetch, in_path, told
-from exo_supervisor.cli.inspect import show
 from exo_supervisor.cli.json_view import parse_object, texts, word
+from exo_supervisor.cli.look import show
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, note, on_terminal, say
 from exo_supervisor.client.json_object import Fields, fields, objects

@@ -140,7 +140,7 @@ VERBS = {
             "say whether it can serve, and what to do if not",
             ("status", "status --wait 10", "status --json"),
             flags=("wait",),
-            module="inspect",
+            module="look",
         ),
         Verb("socket", MORE, "print the path of the service's socket", ("socket",)),
         Verb(
@@ -158,7 +158,7 @@ VERBS = {
             flags=("all", "forget"),
             words="[trust|untrust ADDRESS]",
             most=2,
-            module="inspect",
+            module="look",
         ),
         Verb(
             "models",
@@ -174,7 +174,7 @@ VERBS = {
             MORE,
             "list who asks, what each may, and what each used today",
             ("clients", "clients --json"),
-            module="inspect",
+            module="look",
         ),
         Verb(
             "ledger",
@@ -194,7 +194,7 @@ VERBS = {
             MORE,
             "say what left the house, by day, provider and client",
             ("egress", "egress --json"),
-            module="inspect",
+            module="look",
         ),
         Verb(
             "why",
@@ -220,7 +220,6 @@ VERBS = {
             flags=("for", "next", "client"),
             words="[stop]",
             most=1,
-            module="inspection",
         ),
         Verb("version", MORE, "print the version", ("version", "version --json")),
         Verb(
@@ -248,7 +247,7 @@ VERBS = {
             flags=("model",),
             words="[TARGET open|close|auto]",
             most=2,
-            module="inspect",
+            module="look",
         ),
         Verb(
             "connect",

@@ -7,7 +7,7 @@ import time
 from exo_supervisor.cli import story
 from exo_supervisor.cli.errors import VerbError, misuse
 from exo_supervisor.cli.http import in_path, told
-from exo_supervisor.cli.inspect import show
+from exo_supervisor.cli.look import show
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import say
 from exo_supervisor.client.json_object import fields, objects

@@ -29,7 +29,7 @@ from tests.app.world import (
     run,
     until,
 )
-from tests.cli import test_connect, test_inspection, test_ledger, test_parse
+from tests.cli import test_connect, test_inspect, test_ledger, test_parse
 from tests.rehearse import test_drill
 
 SOURCE = Path(__file__).parents[2] / "exo_supervisor"
@@ -202,7 +202,7 @@ LEADS = {
     "token": [test_tokens],
     "ledger": [test_ledger],
     "hud": [test_hud],
-    "inspect": [test_inspection],
+    "inspect": [test_inspect],
     "--help": [test_parse.test_help_fits_one_screen],
 }
 

@@ -204,7 +204,7 @@ def test_a_forbidden_socket_names_the_group_to_join(service: Service, folder: Pa
     folder.chmod(0o755)
     service.path.chmod(0o660)
     os.chown(service.path, 0, 4)
-    code = "import grp, os, pathlib, shlex, sys; from exo_supervisor.cli import inspect, main\n"
+    code = "import grp, os, pathlib, shlex, sys; from exo_supervisor.cli import look, main\n"
     code += "os.setgroups([]); os.setuid(65534); sys.exit(main())"
     run = subprocess.run(  # noqa: S603  our own interpreter and words
         [sys.executable, "-c", code, "status", "--socket", str(service.path)],
