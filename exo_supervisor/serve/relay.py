@@ -85,7 +85,7 @@ class Relay:
         ended = self._pass_on(reading, reading.feed(data))
         if ended is not None:
             return ended
-        if data.endswith(b"\n\n") and self._owner.streams and not self._start.commit_at_answer:
+        if self._owner.streams and not self._start.commit_at_answer and data.endswith(b"\n\n"):
             return None  # between two events of a stream nothing is held
         self._look_for_room(reading.held)
         return None
