@@ -82,7 +82,8 @@ def ask(machine: Machine, rounds: int) -> None:
         request = RequestId(f"r{number}")
         arrived = RequestArrived(request=request, model="m", deadline=now + 900, draw=0.3, size=100)
         effects = machine.handle(arrived, now)
-        if not any(isinstance(effect, StartAttempt) for effect in effects):
+        # Of the first alone: to look costs a tenth of what is counted, and is none of it
+        if not number and not any(isinstance(effect, StartAttempt) for effect in effects):
             raise AssertionError(f"the scene serves nobody: {effects}")
         machine.handle(ContentSeen(request=request, attempt=1, ttft=0.01), now)
         machine.handle(AttemptSettled(request=request, attempt=1, draw=0.3, committed=True), now)
