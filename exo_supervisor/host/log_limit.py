@@ -1,7 +1,6 @@
 """How many lines of one event are written in a minute; the rest is counted, and told in one."""
 
 from collections.abc import Callable
-from math import inf
 
 MAX_PER_MINUTE = 600
 """Lines of one event in one minute, at most."""
@@ -18,7 +17,8 @@ class LogLimit:
 
     def __init__(self, clock: Callable[[], float], most: int = MAX_PER_MINUTE) -> None:
         self._clock, self._most = clock, most
-        self._over = -inf
+        self._over = 0.0
+        """When the minute ends in which what is counted was first."""
         self._counts: dict[str, int] = {}
 
     def allows(self, event: str, code: object = None) -> bool:
@@ -27,6 +27,9 @@ class LogLimit:
             if code not in LIMITED:
                 return True
             event = f"{event} {code}"
+        if not self._counts:
+            now = self._clock()
+            self._over = now - now % 60 + 60
         if event not in self._counts and len(self._counts) >= MAX_EVENTS:
             event = "others"
         self._counts[event] = self._counts.get(event, 0) + 1
@@ -34,10 +37,8 @@ class LogLimit:
 
     def left_out(self) -> dict[str, int]:
         """Return how many lines of which events were left out, when their minute is over."""
-        now = self._clock()
-        if now < self._over:
+        if not self._counts or self._clock() < self._over:
             return {}
-        self._over = now - now % 60 + 60
         told = {name: n - self._most for name, n in self._counts.items() if n > self._most}
         self._counts.clear()
         return told
