@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from math import ceil
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ SHORTEST = 0.5
 _BUILT_IN = "llama-3.2-3b"
 _EXO_ID = "mlx-community/Llama-3.2-3B-Instruct-4bit"
 _CLOUD_ID = "meta-llama/llama-3.2-3b-instruct"
+T = TypeVar("T", bound=Struct)
 _PRETEND = Provider(name="cloud", base_url="http://127.0.0.1")
 
 
@@ -94,26 +96,13 @@ def _plan(config: Config, model: Model, about: str) -> Plan:
     used = [each for each in config.providers if each.name in named]
     used.sort(key=lambda each: each.priority)
     scale = _scale(config, used)
-    timers = {
-        name: _shrink(getattr(config.timeouts, name), scale)
-        for name in type(config.timeouts).__struct_fields__
-    }
+    server = replace(config.server, tcp="", drain_timeout=SHORTEST)
     drilled = replace(
         config,
-        server=replace(
-            config.server, tcp="", head=_shrink(config.server.head, scale), drain_timeout=SHORTEST
-        ),
-        health=replace(
-            config.health,
-            interval=_shrink(config.health.interval, scale),
-            ready_interval=_shrink(config.health.ready_interval, scale),
-        ),
-        breaker=replace(
-            config.breaker,
-            rest=_shrink(config.breaker.rest, scale),
-            rest_max=_shrink(config.breaker.rest_max, scale),
-        ),
-        timeouts=replace(config.timeouts, **timers),
+        server=_quickened(server, scale, "head"),
+        health=_quickened(config.health, scale, "interval", "ready_interval"),
+        breaker=_quickened(config.breaker, scale, "rest", "rest_max"),
+        timeouts=_quickened(config.timeouts, scale, *config.timeouts.__struct_fields__),
         routing=replace(config.routing, patience=config.routing.patience / scale),
         providers=tuple(
             _shrunk(each, config, scale, place) for place, each in enumerate(used, start=1)
@@ -121,6 +110,11 @@ def _plan(config: Config, model: Model, about: str) -> Plan:
         models=(model,),
     )
     return Plan(drilled, model, about, scale)
+
+
+def _quickened(table: T, scale: int, *timers: str) -> T:
+    """Shrink these timers of a table."""
+    return replace(table, **{name: _shrink(getattr(table, name), scale) for name in timers})
 
 
 def _shrunk(provider: Provider, config: Config, scale: int, place: int) -> Provider:
