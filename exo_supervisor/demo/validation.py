@@ -47,31 +47,16 @@ def check_chat(body: JsonObject) -> None:
         raise _problem("list_type", ["messages"], "Input should be a valid list", messages)
     for at, message in enumerate(cast("list[Any]", messages)):
         _check_message(at, message)
-    for name, kinds, kind, words in _SCALARS:
+    for name, kinds, kind, wanted in _SCALARS:
         value = body.get(name)
         if value is not None and not isinstance(value, kinds):
-            raise _problem(kind, [name], words, value)
+            raise _problem(kind, [name], f"Input should be a valid {wanted}", value)
 
 
 _SCALARS: tuple[tuple[str, tuple[type, ...], str, str], ...] = (
-    (
-        "stream",
-        (bool, int),
-        "bool_parsing",
-        "Input should be a valid boolean, unable to interpret input",
-    ),
-    (
-        "max_tokens",
-        (int,),
-        "int_parsing",
-        "Input should be a valid integer, unable to parse string as an integer",
-    ),
-    (
-        "temperature",
-        (int, float),
-        "float_parsing",
-        "Input should be a valid number, unable to parse string as a number",
-    ),
+    ("stream", (bool, int), "bool_parsing", "boolean, unable to interpret input"),
+    ("max_tokens", (int,), "int_parsing", "integer, unable to parse string as an integer"),
+    ("temperature", (int, float), "float_parsing", "number, unable to parse string as a number"),
 )
 
 
