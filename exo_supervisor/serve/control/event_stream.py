@@ -9,7 +9,7 @@ from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.serve.control.authority import Authority
-from exo_supervisor.serve.control.plain import wrong_method
+from exo_supervisor.serve.control.plain import no_route, wrong_method
 from exo_supervisor.serve.peer import client_of, user_at
 from exo_supervisor.views.event_feed import (
     BadEventIdError,
@@ -51,7 +51,7 @@ class EventStream:
     async def look(self, request: web.BaseRequest, rest: str) -> web.StreamResponse:
         """Tell until the listener leaves, or the service drains. Raises BadRequestError."""
         if rest:
-            raise BadRequestError(Refusal(404, "route_not_found", f"there is only {EVENTS}"))
+            raise no_route(f"there is only {EVENTS}")
         if request.method != "GET":
             raise wrong_method(EVENTS, "GET")
         last = request.headers.get("last-event-id") or request.query.get("last_event_id")

@@ -18,7 +18,13 @@ from exo_supervisor.core.outcomes import BadRequestError, Refusal, bad_request
 from exo_supervisor.http.peer import user_of
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.authority import Authority
-from exo_supervisor.serve.control.plain import NOT_STORED, as_json, check_client, wrong_method
+from exo_supervisor.serve.control.plain import (
+    NOT_STORED,
+    as_json,
+    check_client,
+    no_route,
+    wrong_method,
+)
 from exo_supervisor.serve.inspector import Body, Inspection, InspectionRunsError, Inspector, Tap
 from exo_supervisor.serve.peer import socket_of
 from exo_supervisor.views.recorded import stamp
@@ -44,8 +50,7 @@ class Inspecting:
     ) -> web.StreamResponse | Awaitable[web.StreamResponse]:
         """Answer a request. Raises BadRequestError."""
         if rest:
-            text = f"there is {INSPECT} and nothing below"
-            raise BadRequestError(Refusal(404, "route_not_found", text))
+            raise no_route(f"there is {INSPECT} and nothing below")
         answer = {"GET": self._shown, "HEAD": self._shown, "POST": self._start, "DELETE": self._end}
         if request.method not in answer:
             raise wrong_method(INSPECT, "GET, POST, DELETE")

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal, bad_request
 from exo_supervisor.serve.control.authority import Authority
-from exo_supervisor.serve.control.plain import as_json, check_method
+from exo_supervisor.serve.control.plain import as_json, check_method, no_route
 from exo_supervisor.views.booked import Books, By, LedgerUnreadableError
 
 LEDGER = "/supervisor/ledger"
@@ -34,8 +34,7 @@ class LedgerRoute:
     async def look(self, request: web.BaseRequest, rest: str) -> web.Response:
         """Add up, or list. Raises BadRequestError."""
         if rest not in ("", _ATTEMPTS):
-            text = f"no such route; there are {LEDGER} and {LEDGER}/{_ATTEMPTS}"
-            raise BadRequestError(Refusal(404, "route_not_found", text))
+            raise no_route(f"no such route; there are {LEDGER} and {LEDGER}/{_ATTEMPTS}")
         check_method(request, LEDGER, "GET")
         if self._ledger is None:
             text = "this service keeps no ledger, for it has no state directory: set HOME"

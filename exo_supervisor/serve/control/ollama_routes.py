@@ -10,7 +10,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.core.policy import ClientRule
 from exo_supervisor.core.requests.clients import may_ask
-from exo_supervisor.serve.control.plain import check_method, raw_json
+from exo_supervisor.serve.control.plain import check_method, no_route, raw_json
 from exo_supervisor.serve.peer import client_of
 from exo_supervisor.views import models as places
 from exo_supervisor.wire.ollama import models
@@ -57,7 +57,7 @@ class OllamaRoutes:
                 f"no model's files are handled here, so there is no {verb}: Exo downloads what it "
                 "places (exo-supervisor models place NAME), and a provider has its own"
             )
-            raise BadRequestError(Refusal(404, "route_not_found", text))
+            raise no_route(text)
         return None
 
     async def _show(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -7,9 +7,8 @@ import anyio
 from aiohttp import web
 
 import exo_supervisor
-from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.serve.browser import SESSION, Sessions
-from exo_supervisor.serve.control.plain import NOT_STORED, as_json, check_method
+from exo_supervisor.serve.control.plain import NOT_STORED, as_json, check_method, no_route
 
 FOLDER = anyio.Path(exo_supervisor.__file__).parent / "hud"
 INDEX = "index.html"
@@ -66,7 +65,6 @@ async def _file(name: str) -> web.Response:
     except FileNotFoundError:
         body = None
     if body is None:
-        text = "the page has no such file; it begins at /hud"
-        raise BadRequestError(Refusal(404, "route_not_found", text))
+        raise no_route("the page has no such file; it begins at /hud")
     kind = _KINDS[name.rpartition(".")[2]]
     return web.Response(body=body, headers={**_HEADERS, "content-type": kind})

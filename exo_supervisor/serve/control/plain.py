@@ -40,6 +40,11 @@ def wrong_method(path: str, allow: str) -> BadRequestError:
     return BadRequestError(Refusal(405, "method_not_allowed", text, allow=allow))
 
 
+def no_route(text: str) -> BadRequestError:
+    """Say that nothing lies at a path."""
+    return BadRequestError(Refusal(404, "route_not_found", text))
+
+
 def check_method(request: web.BaseRequest, path: str, allow: Literal["GET", "POST"]) -> None:
     """Raise BadRequestError for another method than a path takes; HEAD goes where GET does."""
     if request.method != allow and (request.method, allow) != ("HEAD", "GET"):

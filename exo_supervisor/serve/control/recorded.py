@@ -10,7 +10,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.outcomes import BadRequestError, Refusal, bad_request
 from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
-from exo_supervisor.serve.control.plain import as_json, check_method
+from exo_supervisor.serve.control.plain import as_json, check_method, no_route
 from exo_supervisor.serve.control.routes import wall
 from exo_supervisor.views import recorded
 from exo_supervisor.views.recorder import MOST
@@ -55,7 +55,7 @@ class Recorded:
     def shifts(self, request: web.BaseRequest, rest: str) -> web.Response:
         """List the moves of traffic, and the breakers that opened. Raises BadRequestError."""
         if rest:
-            raise BadRequestError(Refusal(404, "route_not_found", f"nothing lies below {SHIFTS}"))
+            raise no_route(f"nothing lies below {SHIFTS}")
         check_method(request, SHIFTS, "GET")
         currency = self._machine.tables.policy.budgets.currency
         return as_json(recorded.shifts(self._about.recorder, time.time(), currency))

@@ -23,7 +23,7 @@ from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.ollama_routes import OllamaRoutes
 from exo_supervisor.serve.control.orders import ORDERS, Orders
-from exo_supervisor.serve.control.plain import alike, as_json, check_method, raw_json
+from exo_supervisor.serve.control.plain import alike, as_json, check_method, no_route, raw_json
 from exo_supervisor.serve.control.trusting import WORDS, Trusting
 from exo_supervisor.serve.heads import JSON_HEADERS
 from exo_supervisor.serve.peer import client_of
@@ -110,8 +110,7 @@ class Routes:
         similar = alike(path, self._paths)
         if not similar or path.startswith("/v1/"):
             similar = [CHAT, "/v1/models", "/"]
-        text = f"no such route; there are {', '.join(similar)}"
-        raise BadRequestError(Refusal(404, "route_not_found", text))
+        raise no_route(f"no such route; there are {', '.join(similar)}")
 
     def _who(self) -> web.Response:
         """Say who listens here, to somebody who found the port."""
@@ -180,8 +179,7 @@ class Routes:
         target, _, verb = rest.rpartition("/")
         target = unquote(target)
         if verb not in _FORCED or not target:
-            text = "a breaker takes /supervisor/breakers/TARGET/open, /close or /auto"
-            raise BadRequestError(Refusal(404, "route_not_found", text))
+            raise no_route("a breaker takes /supervisor/breakers/TARGET/open, /close or /auto")
         check_method(request, "/supervisor/breakers/TARGET/open|close|auto", "POST")
         self._authority.check(request, f"breaker {self._orders.named(target)} {verb}")
         model = self._model_at(target, request.query.get("model"))
@@ -202,8 +200,7 @@ class Routes:
         address, _, verb = rest.rpartition("/")
         word = WORDS.get(verb)
         if word is None:
-            text = "a node takes /supervisor/nodes/ADDRESS/trust or /untrust"
-            raise BadRequestError(Refusal(404, "route_not_found", text))
+            raise no_route("a node takes /supervisor/nodes/ADDRESS/trust or /untrust")
         check_method(request, "/supervisor/nodes/ADDRESS/trust|untrust", "POST")
         address = unquote(address)
         whom = self._orders.named(address) if address else "all"

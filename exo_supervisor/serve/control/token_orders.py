@@ -9,7 +9,13 @@ from exo_supervisor.core.outcomes import BadRequestError, Refusal
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.authority import Authority
-from exo_supervisor.serve.control.plain import NOT_STORED, as_json, check_client, check_method
+from exo_supervisor.serve.control.plain import (
+    NOT_STORED,
+    as_json,
+    check_client,
+    check_method,
+    no_route,
+)
 from exo_supervisor.serve.tokens import Token, Tokens, TooManyTokensError
 from exo_supervisor.views.recorded import stamp
 
@@ -35,8 +41,7 @@ class TokenOrders:
             return as_json({"tokens": rows}, more=NOT_STORED)
         name, _, verb = rest.rpartition("/")
         if verb not in VERBS or not name:
-            text = f"tokens take {TOKENS}/NAME/new or /revoke"
-            raise BadRequestError(Refusal(404, "route_not_found", text))
+            raise no_route(f"tokens take {TOKENS}/NAME/new or /revoke")
         check_method(request, f"{TOKENS}/NAME/new and /revoke", "POST")
         if verb == "revoke":
             return self._revoke(name)
