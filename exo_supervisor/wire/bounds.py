@@ -37,6 +37,8 @@ MAX_STATE_BRACKETS: Final = 2 * MAX_STATE_COMMAS
 
 def bounded_part(body: bytes) -> bytes:
     """Return what is to be decoded, if that takes but a moment; raises WireError."""
+    if len(body) <= MAX_PART_COMMAS:  # most are: it cannot hold more of either
+        return body
     few = body.count(b",") <= MAX_PART_COMMAS and _brackets(body) <= MAX_PART_BRACKETS
     if len(body) > MAX_PART_BYTES or not few:
         raise WireError(
@@ -76,6 +78,6 @@ def _brackets(json: bytes) -> int:
 def at_most(most: int, names: Iterable[str]) -> tuple[str, ...]:
     """Return the names, if they are few and short enough; raises WireError."""
     found = tuple(names)
-    if len(found) > most or any(len(name) > MAX_NAME_CHARS for name in found):
+    if len(found) > most or max(map(len, found), default=0) > MAX_NAME_CHARS:
         raise WireError("an answer that names more, or longer, than is read")
     return found
