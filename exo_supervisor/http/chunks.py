@@ -43,4 +43,4 @@ def is_one(data: bytes, pieces: list[bytes]) -> bool:
     head, _ = CHUNKS[len(data)] if len(data) < LONGEST else NO_CHUNK
     if not head or len(pieces) != 1:
         return False
-    return data == head + pieces[0] + _END and not pieces[0].startswith(head)
+    return data == head + pieces[0] + _END and not data.startswith(pieces[0])

@@ -8,7 +8,7 @@ LEAVING is for a body that nobody wants any more, since it has said everything: 
 it to its end alone, and can be used again.
 
 What a read brings is parsed first and told afterwards, in one `head`, one `data` and one `end` or
-`lost` at most, so that nobody is called while the parser is at work.
+`lost` at most, so that nobody is called while the parser is at work; `chunks` go by it.
 
 A connection on which anything comes while it is idle, or behind an answer's end, is closed.
 """
