@@ -73,6 +73,16 @@ class SseReader:
         self._at_start = False
         return message
 
+    def one_comment(self, data: bytes) -> bytes | None:
+        """Return the text of bytes that are one comment and a blank line; None: feed them."""
+        if data[:1] != b":" or data[-2:] != b"\n\n" or len(data) > self._max or not self.is_clear:
+            return None
+        text = data[1:-2]
+        if _LF in text or _CR in text:
+            return None
+        self._at_start = False
+        return text.removeprefix(b" ")
+
     def feed(self, data: bytes) -> list[Message | Comment]:
         """Take the next bytes and return what they complete; raises OversizedEventError."""
         if self._after_return or _CR in data:

@@ -54,13 +54,17 @@ def test_any_split_reads_like_the_naive_reader(stream: bytes, mark: bytes, cuts:
 
 
 def taken(reader: SseReader, piece: bytes) -> list[Message | Comment]:
-    message = reader.one_message(piece)
-    return reader.feed(piece) if message is None else [Message(message)]
+    message, comment = reader.one_message(piece), reader.one_comment(piece)
+    if message is not None:
+        return [Message(message)]
+    return reader.feed(piece) if comment is None else [Comment(comment)]
 
 
 @given(
     parts=st.lists(
-        STREAMS | st.sampled_from([b"data: a\n\n", b"data: \xc3\xa9\n\n", b"data: \n\n"])
+        STREAMS
+        | st.sampled_from([b"data: a\n\n", b"data: \xc3\xa9\n\n", b"data: \n\n"])
+        | st.sampled_from([b": a\n\n", b":\n\n", b":a\r\n\n", b":  a\n\n", b": a\nevent: b\n\n"])
     ),
     mark=st.sampled_from([b"", b"\xef\xbb\xbf"]),
     cuts=st.none() | st.lists(st.integers(0)),
@@ -81,6 +85,16 @@ def test_one_usual_message_needs_no_lines() -> None:
     assert reader.one_message(b"data: a\n\ndata: b\n\n") is None
     reader.feed(b"data: a\n")
     assert reader.one_message(b"data: a\n\n") is None
+
+
+def test_one_comment_needs_no_lines() -> None:
+    reader = SseReader(max_event=100)
+    assert reader.one_comment(b": a\n\n") == b"a"
+    assert reader.one_comment(b":%b\n\n" % (b"a" * 100)) is None
+    assert reader.one_comment(b": a\rb\n\n") is None
+    assert reader.one_comment(b": a\n\n: b\n\n") is None
+    reader.feed(b"data: a\n")
+    assert reader.one_comment(b": a\n\n") is None
 
 
 @given(stream=STREAMS)

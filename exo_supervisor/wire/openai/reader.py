@@ -151,6 +151,11 @@ class ChunkReader(Reader):
 
     def _feed_all(self, data: bytes) -> bytes:
         """Take any bytes, and note whether a template can be looked for in what follows."""
+        comment = self._sse.one_comment(data)
+        if comment is not None:
+            if not (self.content or self.done or self.fault is not None):
+                self._hear(comment)
+            return b""
         written = Reader.feed(self, data)
         self._look_for(self._template if self._sse.is_clear else None, data)
         return written
@@ -236,10 +241,7 @@ class ChunkReader(Reader):
         return True
 
     def parse(self, body: bytes) -> tuple[Around, list[Piece]]:
-        """Return what stands around the choices, and their pieces.
-
-        Raises OversizedAnswerError, or one of UNREADABLE.
-        """
+        """Return what stands around the choices, and their pieces; raises as `read_chunk`."""
         return read_chunk(body)
 
     def _read_chunk(self, around: Around, pieces: list[Piece], data: bytes) -> bytes:

@@ -55,6 +55,7 @@ def same(
         assert outcome(made, body, cuts, clean=True) == outcome(full, body, cuts, clean=True)
         assert made.held == full.held or kind == "B"  # whose texts are held as they are written
         assert made.response_id == full.response_id
+        assert (made.processed, made.prefill_total) == (full.processed, full.prefill_total)
     return made
 
 
@@ -131,7 +132,10 @@ PLAIN = st.builds(
     st.sampled_from([{}, {"model": "m"}, {"usage": USAGE}, TIER, PRINT]),
 )
 EVENTS = PLAIN | st.builds(told, st.none() | CHOICES, AROUND)
-RARE = st.sampled_from(
+PREFILL = [
+    b': prefill_progress {"PrefillProgressChunk":{"processed_tokens":%d}}\n\n' % n for n in (1, 2)
+]
+RARE = st.sampled_from(PREFILL) | st.sampled_from(
     [STOP, DONE, b"event: error\n" + text("b"), b": comment\n\n", line(b"{"), line(b"[]"),
      line(chunk(content("5"))), line(chunk(content('"b"')) + b" "),
      text("\u00e9").replace(b"u", b"v"), line(b'{"choices":null}'),
