@@ -34,12 +34,11 @@ class Prober:
         self._get, self._url, self._timeout, self._clock = get, url, timeout, clock
         self._known: Found | None = None
         self._told: HttpAnswer | None = None
-        """The answer of `/node_id` that `known` was found by."""
+        """What `/node_id` answered when somebody was found; generation A has no such path."""
 
     async def look(self) -> Found:
         """Find out who answers; raises GetError when nobody does, or something that is no Exo."""
-        known, told = self._known, self._told
-        self._known = self._told = None
+        known, self._known = self._known, None
         until = self._clock() + self._timeout
         if known is not None and not TRAITS[known.identity.generation].has_state:
             reply = await self.get("/healthcheck", until)
@@ -48,7 +47,8 @@ class Prober:
                 return self._known
         reply = await self.get("/node_id", until)
         answered = self._clock()
-        if known is not None and reply.status == _OK and reply == told:  # ids are new at each start
+        # The very process answers: ids are new at each start.
+        if known is not None and reply.status == _OK and reply == self._told:
             found = self._known = Found(known.identity, answered, known.state_paths)
         else:
             found = await self._identify(reply, answered)

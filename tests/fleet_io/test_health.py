@@ -190,6 +190,15 @@ async def test_after_a_failure_the_fingerprint_is_taken_again() -> None:
     ]
 
 
+async def test_a_node_of_a_that_is_well_no_more_is_not_known_by_the_path_that_it_lacks() -> None:
+    get = node_of_a()
+    async with watching(get) as (_, heard):
+        await anyio.sleep(1.0)
+        get.say(f"{URL}/healthcheck", b"", 500)
+        await anyio.sleep(5.0)
+    assert [type(event) for _, event in heard] == [ProbeAnswered, ProbeFailed]
+
+
 async def test_generation_a_is_asked_for_its_healthcheck_after_the_fingerprint() -> None:
     get = node_of_a()
     async with watching(get) as (_, heard):

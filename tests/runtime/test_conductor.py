@@ -93,6 +93,13 @@ async def test_events_of_the_inbox_keep_their_order() -> None:
         assert stage.watched() == names
 
 
+async def test_what_is_heard_is_taken_in_at_once_and_shows_that_the_loop_turns() -> None:
+    with staged() as stage:
+        stage.conductor.hear(sighted("a:1"))
+        assert stage.watched() == ["a:1"]
+        assert stage.beats == [0.0]
+
+
 async def test_events_that_effects_raise_wait_for_their_turn_and_keep_their_order() -> None:
     with staged() as stage:
         children = {"a:1": ["b:1", "c:1"], "b:1": ["d:1"], "c:1": ["e:1"]}
