@@ -72,8 +72,7 @@ def fed(reader: ChunkReader, data: bytes) -> bytes:
 def fed_whole(reader: ChunkReader, data: bytes) -> bytes:
     """Feed a read as one whole chunk of HTTP, and by itself if it is not taken so."""
     head = b"%x\r\n" % len(data)
-    over = reader.done or reader.fault is not None  # nothing is read any more
-    written = None if over else reader.take_texts(b"%b%b\r\n" % (head, data), head, len(data))
+    written = reader.take_texts(b"%b%b\r\n" % (head, data), head, len(data))
     return reader.feed(data) if written is None else written
 
 
