@@ -55,15 +55,16 @@ class Conductor:
         """
         if self._broken:
             raise BrokenMachineError("the machine is broken, and this process is ending")
-        self._raised.append(event)
         if self._busy:
+            self._raised.append(event)
             return
         self._busy = True
         try:
-            while self._raised:
-                now = self._clock()
-                for effect in self._machine.handle(self._raised.popleft(), now):
+            taken: Event | None = event
+            while taken is not None:
+                for effect in self._machine.handle(taken, self._clock()):
                     self._perform(effect)
+                taken = self._raised.popleft() if self._raised else None
             self._busy = False
         finally:
             if self._busy:
