@@ -95,7 +95,7 @@ class ServerConnection(ResponseWriter):
         whole = self.state is _WHOLE or bool(self._waiting)
         if whole and only_half_closed(self._transport):
             self._saw_eof = True
-            self._watch.start(LEFT_FIRST)
+            self._watch_for_leave(LEFT_FIRST)
         elif self._handler is not None:  # a mere close would first wait for it to take the rest
             self.drop()
         elif self.state is State.CLOSING:
@@ -110,6 +110,7 @@ class ServerConnection(ResponseWriter):
         self.state = State.CLOSED
         self._waiting.clear()
         self._stop_timer()
+        self._watch = None  # which refers to us
         self._server.leave(self)
         visitor, self._visitor = self._visitor, None
         if visitor is not None:
@@ -281,7 +282,7 @@ class ServerConnection(ResponseWriter):
         self._paused = paused
         if paused:
             self._transport.pause_reading()
-            self._watch.start(LEFT_EVERY)
+            self._watch_for_leave(LEFT_EVERY)
         else:
             self._transport.resume_reading()
 

@@ -48,7 +48,7 @@ class ServerTransport(asyncio.Protocol):
     )  # fmt: skip
 
     _transport: asyncio.Transport
-    _watch: LeaveWatch
+    _watch: LeaveWatch | None
 
     def __init__(self, server: "Server") -> None:
         self.state = State.IDLE
@@ -63,6 +63,7 @@ class ServerTransport(asyncio.Protocol):
         self._server, self._loop = server, server.loop
         self._saw_eof = False
         self._timer: asyncio.TimerHandle | None = None
+        self._watch = None
 
     def __repr__(self) -> str:
         return f"<ServerConnection {self.state.name}, {self.requests} requests>"
@@ -87,7 +88,6 @@ class ServerTransport(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn who is at the other end."""
         self._transport = cast("asyncio.Transport", transport)
-        self._watch = LeaveWatch(self._loop, self._transport, self._is_unread)
         peer = socket_of(self._transport)
         self.on_tcp = peer.family != AF_UNIX
         self.uid = user_of(peer)
@@ -126,6 +126,12 @@ class ServerTransport(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _watch_for_leave(self, seconds: float) -> None:
+        """Look, after so many seconds, whether the client has left, and go on with it."""
+        if self._watch is None:
+            self._watch = LeaveWatch(self._loop, self._transport, self._is_unread)
+        self._watch.start(seconds)
 
     @abstractmethod
     def _is_unread(self) -> bool:

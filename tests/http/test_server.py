@@ -309,6 +309,28 @@ async def test_over_a_real_socket_all_of_it_holds() -> None:
         assert repr(server) == "<Server 0 connections, 0 idle>"
 
 
+def connections() -> int:
+    return sum(isinstance(each, ServerConnection) for each in gc.get_objects())
+
+
+@pytest.mark.real_time
+async def test_a_connection_that_is_gone_leaves_nothing_to_the_collector() -> None:
+    async with serving() as (_, _service, path):
+        gc.collect()
+        gc.disable()
+        try:
+            before = connections()
+            await exchanged(path, post(b"one", CLOSE))
+            await exchanged(path, post(b"one") + post(b"two"), half=True)
+            with anyio.move_on_after(10):
+                while connections() > before:  # noqa: ASYNC110 -- nobody tells
+                    await anyio.sleep(0.01)
+            left = connections() - before
+        finally:
+            gc.enable()
+    assert left <= 0
+
+
 @pytest.mark.real_time
 async def test_of_many_at_once_each_gets_its_own() -> None:
     async with serving() as (_, _service, path), anyio.create_task_group() as tasks:
