@@ -54,10 +54,9 @@ def split_url(url: str) -> tuple[Origin, str]:
     A thousand nodes are asked for the same few paths: each of both is kept, but no URL.
     """
     end = url.find("/", url.find("://") + 3)
-    if end > 0 and "#" not in url and _is_plain(path := url[end:]):
-        origin, root = _split(url[:end])
-        if root == "/":  # else a query began before what looked like a path
-            return origin, path
+    # A query or fragment may begin before what looks like a path.
+    if end > 0 and "#" not in url and "?" not in url and _is_plain(path := url[end:]):
+        return _split(url[:end])[0], path
     return _split(url)
 
 

@@ -15,6 +15,7 @@ from exo_supervisor.http.url import Origin, Proxy, read_proxy, split_url
         ("https://a", Origin("https", "a", 443), "/", "a"),
         ("https://A.b:80/v1?x=y#z", Origin("https", "a.b", 80), "/v1?x=y", "a.b:80"),
         ("http://a?b/c", Origin("http", "a", 80), "/?b/c", "a"),
+        ("http://a?//", Origin("http", "a", 80), "/?//", "a"),
         ("http://a#b/c", Origin("http", "a", 80), "/", "a"),
         ("http://[::1]:52415/a%2Fb", Origin("http", "::1", 52415), "/a%2Fb", "[::1]:52415"),
         ("http://bücher.example/", Origin("http", "xn--bcher-kva.example", 80), "/",
