@@ -85,10 +85,11 @@ async def test_nothing_that_is_told_holds_a_piece_of_a_key_or_a_token(tmp_path: 
             assert answer.status_code == 200, path
             said.append(answer.content)
         await world.idle()
-        kept = [await each.read_bytes() async for each in anyio.Path(tmp_path).iterdir()]
-        assert kept
-        for where, texts in (("answers", said), ("log", [world.log()]), ("state", kept)):
-            everything = b"\n".join(texts)
-            for secret in secrets:
-                for piece in pieces(secret):
-                    assert piece not in everything, (where, secrets.index(secret))
+        log = world.log()
+    kept = [await each.read_bytes() async for each in anyio.Path(tmp_path).iterdir()]
+    assert kept
+    for where, texts in (("answers", said), ("log", [log]), ("state", kept)):
+        everything = b"\n".join(texts)
+        for secret in secrets:
+            for piece in pieces(secret):
+                assert piece not in everything, (where, secrets.index(secret))
