@@ -1,5 +1,6 @@
 """The TCP listener is announced where it can be reached, and taken back at the end."""
 
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address
@@ -14,13 +15,16 @@ from exo_supervisor.discovery.advertise import SERVICE, Advertise
 
 pytestmark = pytest.mark.real_time
 LOOPBACK = IPv4Address("127.0.0.1")
+_FIRST = 20_000 + 2 * (os.getpid() % 10_000)
+PORTS = (_FIRST, _FIRST + 1)
+"""Of this process alone: whoever else runs these tests on this machine is heard, too."""
 
 
 class Browser:
     """Another program on this machine that looks for such services."""
 
     def __init__(self, group: AsyncZeroconf) -> None:
-        self.group, self.names = group, set[str]()
+        self.zeroconf, self.names = group.zeroconf, set[str]()
 
     def hear(self, **heard: Any) -> None:  # noqa: ANN401 - the library's names
         if heard["state_change"] is ServiceStateChange.Added:
@@ -28,9 +32,17 @@ class Browser:
         if heard["state_change"] is ServiceStateChange.Removed:
             self.names.discard(heard["name"])
 
-    async def until(self, many: int) -> None:
+    async def until(self, *ports: int) -> list[AsyncServiceInfo]:
+        """Wait until of PORTS just these are told."""
         with anyio.fail_after(60):
-            while len(self.names) != many:  # noqa: ASYNC110 - it has no event to wait for
+            while True:
+                infos = [AsyncServiceInfo(SERVICE, name) for name in sorted(self.names)]
+                heard = [
+                    info for info in infos if await info.async_request(self.group.zeroconf, 50)
+                ]
+                found = sorted((info.port or 0, info.name) for info in heard if info.port in PORTS)
+                if [port for port, _ in found] == list(ports):
+                    return [info for info in heard if info.port in ports]
                 await anyio.sleep(0.01)
 
 
@@ -48,20 +60,18 @@ async def browsing() -> AsyncGenerator[Browser]:
 async def test_it_is_announced_on_loopback_and_taken_back() -> None:
     async with browsing() as browser:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Advertise(LOOPBACK, 11435, "1.2.3").run)
-            await browser.until(1)
-            info = AsyncServiceInfo(SERVICE, next(iter(browser.names)))
-            assert await info.async_request(browser.group.zeroconf, 3000)
-            assert (info.parsed_addresses(), info.port) == (["127.0.0.1"], 11435)
+            tasks.start_soon(Advertise(LOOPBACK, PORTS[0], "1.2.3").run)
+            [info] = await browser.until(PORTS[0])
+            assert info.parsed_addresses() == ["127.0.0.1"]
             assert info.properties == {b"path": b"/v1", b"version": b"1.2.3"}
             tasks.cancel_scope.cancel()
-        await browser.until(0)
+        await browser.until()
 
 
 async def test_two_services_on_one_machine_have_two_names() -> None:
     async with browsing() as browser, anyio.create_task_group() as tasks:
-        tasks.start_soon(Advertise(LOOPBACK, 11435, "1").run)
-        await browser.until(1)
-        tasks.start_soon(Advertise(LOOPBACK, 11436, "1").run)
-        await browser.until(2)
+        tasks.start_soon(Advertise(LOOPBACK, PORTS[0], "1").run)
+        await browser.until(PORTS[0])
+        tasks.start_soon(Advertise(LOOPBACK, PORTS[1], "1").run)
+        await browser.until(*PORTS)
         tasks.cancel_scope.cancel()
