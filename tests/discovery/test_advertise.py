@@ -37,12 +37,10 @@ class Browser:
         with anyio.fail_after(60):
             while True:
                 infos = [AsyncServiceInfo(SERVICE, name) for name in sorted(self.names)]
-                heard = [
-                    info for info in infos if await info.async_request(self.group.zeroconf, 50)
-                ]
-                found = sorted((info.port or 0, info.name) for info in heard if info.port in PORTS)
-                if [port for port, _ in found] == list(ports):
-                    return [info for info in heard if info.port in ports]
+                heard = [each for each in infos if await each.async_request(self.zeroconf, 50)]
+                ours = [each for each in heard if each.port in PORTS]
+                if sorted(each.port or 0 for each in ours) == list(ports):
+                    return ours
                 await anyio.sleep(0.01)
 
 
