@@ -193,6 +193,15 @@ def test_a_new_day_begins_empty_and_an_old_one_is_booked_in_its_own() -> None:
     assert {line.period for line in budgets.accounts} == {"2026-02-01", "2026-02"}
 
 
+def test_a_day_that_is_told_again_changes_no_account() -> None:
+    budgets = opened(Limits(day=10, month=100))
+    assert pay(budgets, 9)
+    before = dict(budgets.accounts)
+    budgets.turn(structs.replace(JAN, day_ends=JAN.day_ends + 1.0))
+    assert budgets.accounts == before
+    assert not pay(budgets, 2, "s")
+
+
 def test_a_clock_that_crosses_midnights_forth_and_back_gives_nothing_back() -> None:
     budgets = opened(Limits(day=10, month=100))
     assert pay(budgets, 9)

@@ -42,6 +42,13 @@ def test_an_attempt_costs_what_a_person_reckons(
     assert price.cost(tokens) == round(dollars * PICO)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "dollars"), [(200_000, 21.201), (200_001, 23.700006), (500_001, 34.500009)]
+)
+def test_the_most_is_that_of_the_dearest_tier_that_is_reached(prompt: int, dollars: float) -> None:
+    assert FULL.most(prompt, 1_000_000) == round(dollars * PICO)
+
+
 @given(COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
 def test_no_use_of_so_many_tokens_costs_more_than_the_most(
     prompt: int, completion: int, cached: int, write: int, hour: int, reasoning: int

@@ -86,6 +86,12 @@ def test_a_node_climbs_and_says_since_when() -> None:
     assert house.registry.nodes[A].since == 4.0
 
 
+def test_the_state_of_a_node_that_never_was_up_says_nothing() -> None:
+    house = House(A)
+    house.read(A, "x", 1.0, m=True)
+    assert (house.rung(A), house.clusters()) == ("seen", {})
+
+
 def test_generation_a_has_no_rungs_between() -> None:
     house = House(A)
     house.answer(A, generation="A")

@@ -182,6 +182,13 @@ def test_usage_counts_the_cache_once_and_keeps_what_was_told_first() -> None:
     assert (told["prompt_tokens"], told["total_tokens"]) == (83, 88)
 
 
+def test_the_tokens_of_thoughts_are_a_part_of_the_answers() -> None:
+    thoughts = {"thinking_tokens": 3}
+    _, written = read(started() + said("a") + ended(output=5, output_tokens_details=thoughts))
+    told = json.loads(written.split(b"\n\n")[-3][6:])["usage"]
+    assert told["completion_tokens_details"] == {"reasoning_tokens": 3}
+
+
 def test_a_usage_that_is_none_is_passed_over() -> None:
     reading, _ = read(started(input_tokens="x", output_tokens=-1) + said("a") + ended())
     assert reading.usage == Usage(0, 5, 5)

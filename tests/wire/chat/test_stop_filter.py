@@ -47,6 +47,12 @@ def test_what_may_begin_a_stop_waits_and_is_not_lost() -> None:
     assert cut.push("EN", "length") == ("EN", "length")
 
 
+def test_of_a_begin_that_came_to_nothing_what_may_begin_it_anew_waits() -> None:
+    cut = StopFilter(None, ("abacd",))
+    assert cut.push("abab", None) == ("ab", None)
+    assert cut.push("acd", None) == ("", "stop")
+
+
 @budget(2.0)
 def test_many_stops_over_a_text_that_almost_holds_them_are_quick(within: float) -> None:
     stop = "a" * 4_030 + "b"

@@ -131,6 +131,13 @@ def test_a_previewed_instance_tells_its_id_where_it_has_one() -> None:
     assert previews(entry(instance=long))[0][0].id is None
 
 
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"i1":5}', b"\xff"])
+def test_what_is_no_state_is_refused(body: bytes) -> None:
+    for read in (lambda: read_instances(body, b"1"), lambda: at_work(body, b"{}")):
+        with pytest.raises(WireError, match=r"^not a state of exo$"):
+            read()
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     for read in (

@@ -100,6 +100,12 @@ def test_an_answer_that_grows_too_large_fails_alike() -> None:
         same(FIRST + text("a" * size) + text("b" * size) + LAST + text("c" * size), make=small)
 
 
+@pytest.mark.parametrize("reason", ["stop", "length"])
+def test_an_end_without_a_word_before_it_is_told_alike(reason: str) -> None:
+    wordless = told({"delta": {}, "finish_reason": reason}, {"model": "m"})
+    assert same(FIRST + wordless + SUM + DONE).plain == 3
+
+
 ODD: list[object] = [
     None, "", "a", "\n\u00e9\\", "\ud83d", 0, 1, 2**70, True, [], {}, ["a"], [{}], {"a": 1}, "stop",
     "length", "error", "assistant", "user", "tool_calls", float("-inf"), 0.5, USAGE,
