@@ -20,7 +20,8 @@ from exo_supervisor.wire.chat.piece import (
     Piece,
     read_name,
 )
-from exo_supervisor.wire.chat.reader import JOINS_NOT, Reader
+from exo_supervisor.wire.chat.reader import JOINS_NOT
+from exo_supervisor.wire.chat.stream_reader import StreamReader
 from exo_supervisor.wire.chat.usage import read_reported
 from exo_supervisor.wire.lenient_json import aside, dumps, members, read_object, value
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_object, check_utf8
@@ -50,7 +51,7 @@ class _GrammarError(Exception):
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class EventReader(Reader):
+class EventReader(StreamReader):
     """Makes pieces of the events of a Messages stream."""
 
     _begun: bool = field(default=False, init=False)

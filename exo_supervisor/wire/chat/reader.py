@@ -30,20 +30,11 @@ from exo_supervisor.wire.chat.piece import (
 )
 from exo_supervisor.wire.chat.stop_filter import StopFilter
 from exo_supervisor.wire.chat.usage import usage_told
-from exo_supervisor.wire.exo.prefill import read_prefill
 from exo_supervisor.wire.exo.traits import PROVIDER, Traits
 from exo_supervisor.wire.lenient_json import dumps
-from exo_supervisor.wire.sse import Message, OversizedEventError, SseReader
 
 _WORDLESS = frozenset({"length", "tool_calls", "function_call", "content_filter"})
 """Finish reasons with which an answer may be whole without a word."""
-MAX_MALFORMED = 1_000
-"""Events that cannot be read and held nothing, and are passed over.
-
-Each is refused by two decoders, and what they say of it makes it as dear as ten events that add a
-text: so many are 90 million instructions, a thirtieth of a second in which nobody else is served.
-A gateway that puts a line of its own beside each piece of an ordinary answer stays below them.
-"""
 JOINS_NOT = "the pieces of the answer do not fit together"
 _FAILED = frozenset(
     {"error", "network_error", "abort", "aborted", "cancelled", "insufficient_system_resource"}
@@ -85,7 +76,6 @@ class Reader(Answer, ABC):
     malformed: int = field(default=0, init=False)
 
     _named: str | None = field(default=None, init=False)
-    _sse: SseReader = field(default_factory=SseReader, init=False)
     _cut: StopFilter | None = field(default=None, init=False)
     _ends: dict[int, str] = field(init=False)
     _adapts: bool = field(default=False, init=False)
@@ -98,10 +88,9 @@ class Reader(Answer, ABC):
         self._adapts = self._cut is not None or self.seam is not None
 
     @property
+    @abstractmethod
     def held(self) -> int:
         """Return how many bytes of the answer are held here and at the writer."""
-        held = self._sse.held + self.writer.held
-        return held if self._arguments is None else held + self._arguments.held
 
     @property
     def reckoned(self) -> int:
@@ -112,34 +101,13 @@ class Reader(Answer, ABC):
         """Take a read that adds texts to the answer and nothing else; None: it has to be fed."""
         return None
 
+    @abstractmethod
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes of the body and return what the client gets for them."""
-        if self.done or self.fault is not None:
-            return b""
-        message = self._sse.one_message(data)
-        if message is not None:
-            return self.read_event(message)
-        try:
-            events = self._sse.feed(data)
-        except OversizedEventError as error:
-            self.fail(Fault.OVERSIZED, str(error))
-            return b""
-        written: list[bytes] = []
-        for event in events:
-            if isinstance(event, Message):
-                written.append(self.read_event(event.data, event.event))
-                if self.done or self.fault is not None:
-                    break
-            elif not self.content:
-                self._hear(event.text)
-        return written[0] if len(written) == 1 else b"".join(written)
 
+    @abstractmethod
     def close(self) -> bytes:
         """Take the clean end of the body and return the client's tail, unless it had it."""
-        tail = self.feed(b"\n\n") if self._sse.pending else b""
-        if self.done or self.fault is not None:
-            return tail
-        return tail + self.end()
 
     def result(self) -> list[bytes]:
         """Return the body of a whole answer in parts; of a stream there is nothing left to send."""
@@ -149,25 +117,6 @@ class Reader(Answer, ABC):
         """End the reading with a fault; `message` is shown to people."""
         self.fault = fault
         self.message = message
-
-    @abstractmethod
-    def read_event(self, data: bytes, event: bytes = b"") -> bytes:
-        """Take one event's data and return what the client gets for it."""
-
-    def judge_malformed(self, event: bytes, *, lost: bool) -> None:
-        """Judge an event that cannot be read: it is passed over, or ends the reading.
-
-        It ends it where a piece of the answer may be `lost` by it, since an answer with a hole in
-        it would look whole; where it calls itself an error; and where there were too many.
-        """
-        if event == b"error":
-            self.read_error(None)
-            return
-        self.malformed += 1
-        if lost:
-            self.fail(Fault.MALFORMED, "an event that held a piece of the answer is malformed")
-        elif self.malformed > MAX_MALFORMED:
-            self.fail(Fault.MALFORMED, f"more than {MAX_MALFORMED} events are malformed")
 
     def read_error(self, error: object) -> None:
         """End the reading with an upstream's error, in whatever shape it came."""
@@ -289,12 +238,3 @@ class Reader(Answer, ABC):
             except JoinError:
                 self.fail(Fault.MALFORMED, JOINS_NOT)
         return b""
-
-    def _hear(self, comment: bytes) -> None:
-        told = read_prefill(comment)
-        if told is None:
-            return
-        self.prefill_total = told.total_tokens
-        if told.processed_tokens != self.processed:  # a first `0/N` tells nothing yet
-            self.processed = told.processed_tokens
-            self.progressed += 1

@@ -17,6 +17,7 @@ from exo_supervisor.wire.chat.whole_body import WholeBody, WholeReader
 from exo_supervisor.wire.exo.traits import PROVIDER
 from exo_supervisor.wire.lenient_json import NO_CHANCE, aside, loads, members, written
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
+from exo_supervisor.wire.openai.around import AroundReader
 from exo_supervisor.wire.openai.calls import call_pieces
 from exo_supervisor.wire.openai.chunk import (
     MAX_CHUNK_OBJECTS,
@@ -27,7 +28,6 @@ from exo_supervisor.wire.openai.chunk import (
     read_parts,
     read_piece,
 )
-from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.openai.template import decode_text
 from exo_supervisor.wire.untrusted_json import UNREADABLE, as_list, as_object
 
@@ -75,7 +75,7 @@ _texts = msgspec.json.Decoder(list[_OneText]).decode
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class BodyReader(WholeReader, ChunkReader):
+class BodyReader(WholeReader, AroundReader):
     """Makes a piece of each choice of one `chat.completion`, once all of it is here."""
 
     what: ClassVar[str] = "a chat completion"

@@ -1,28 +1,17 @@
 """Reading an answer that an upstream streams in OpenAI's dialect."""
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from msgspec import Raw
 
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.wire.chat.piece import (
-    MAX_NAME_BYTES,
-    NULL,
-    JoinError,
-    OversizedAnswerError,
-    Piece,
-    read_name,
-)
+from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece
 from exo_supervisor.wire.chat.reader import JOINS_NOT, Reader
+from exo_supervisor.wire.chat.stream_reader import StreamReader
 from exo_supervisor.wire.lenient_json import aside, members
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
-from exo_supervisor.wire.openai.chunk import (
-    LARGE,
-    TOO_MUCH_BESIDE,
-    Around,
-    read_chunk,
-)
+from exo_supervisor.wire.openai.around import AroundReader
+from exo_supervisor.wire.openai.chunk import LARGE, Around, read_chunk
 from exo_supervisor.wire.openai.plain_chunk import NO_PIECE, PlainChoice, PlainChunk, read_plain
 from exo_supervisor.wire.openai.template import (
     MARK,
@@ -43,12 +32,9 @@ _LF = 10
 MAX_LESSONS = 8
 """Templates learnt in a row to which no event came: from then on no more are learnt."""
 
-_read_model = lru_cache(maxsize=256)(read_name)
-"""Few models answer again and again; a name that is too long must not stay here."""
-
 
 @dataclass(slots=True, eq=False, repr=False)
-class ChunkReader(Reader):
+class ChunkReader(AroundReader, StreamReader):
     """Makes pieces of `chat.completion.chunk` events.
 
     What a chunk has around its choices hardly ever changes from one to the next: it is taken in
@@ -156,7 +142,7 @@ class ChunkReader(Reader):
             if not (self.content or self.done or self.fault is not None):
                 self._hear(comment)
             return b""
-        written = Reader.feed(self, data)
+        written = StreamReader.feed(self, data)
         self._look_for(self._template if self._sse.is_clear else None, data)
         return written
 
@@ -272,16 +258,6 @@ class ChunkReader(Reader):
         self._template = None
         self._lessons = MAX_LESSONS
         Reader.end_choice(self, index, piece, reason)
-
-    def read_around(self, around: Around, /) -> None:
-        """Take in what stands beside the choices."""
-        name = bytes(around.get("model", NULL))
-        told = _read_model(name) if len(name) <= MAX_NAME_BYTES else None
-        self.read_model(told, named=name[:1] == b'"' and name != b'""')
-        self.read_id(around.get("id", NULL))
-        self.read_usage(around.get("usage", NULL))
-        if not self.traits.made_up and not self.extras.note(around):
-            self.fail(Fault.OVERSIZED, TOO_MUCH_BESIDE)
 
     def _learn(self, data: bytes, text: bytes, name: str) -> None:
         """Make a template of an event that was taken, and whose delta adds a text as its `name`."""

@@ -13,7 +13,7 @@ from exo_supervisor.wire.anthropic.reader import EventReader
 from exo_supervisor.wire.chat.continuation import Splice
 from exo_supervisor.wire.chat.held_back import MAX_HELD_BYTES
 from exo_supervisor.wire.chat.piece import Usage, Writer
-from exo_supervisor.wire.chat.reader import MAX_MALFORMED
+from exo_supervisor.wire.chat.stream_reader import MAX_MALFORMED
 from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter as OpenAIAnswer
 from exo_supervisor.wire.openai.stream_writer import StreamWriter as OpenAIStream

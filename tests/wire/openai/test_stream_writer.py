@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.piece import Usage
-from exo_supervisor.wire.chat.reader import MAX_MALFORMED
+from exo_supervisor.wire.chat.stream_reader import MAX_MALFORMED
 from exo_supervisor.wire.lenient_json import MAX_LENIENT_BYTES
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.openai.stream_writer import DONE

@@ -14,7 +14,7 @@ from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.continuation import Splice, Transcript
 from exo_supervisor.wire.chat.piece import Writer
-from exo_supervisor.wire.chat.reader import Reader
+from exo_supervisor.wire.chat.stream_reader import StreamReader
 from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
 from exo_supervisor.wire.openai.reader import ChunkReader
@@ -31,7 +31,7 @@ class InFull(ChunkReader):
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes, and look for no template in them."""
-        return Reader.feed(self, data)
+        return StreamReader.feed(self, data)
 
     def _learn(self, data: bytes, text: bytes, name: str) -> None:
         """Learn nothing."""
