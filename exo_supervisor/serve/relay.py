@@ -83,12 +83,9 @@ class Relay:
     def feed(self, reading: Reader, data: bytes) -> Failure | None:
         """Pass on what one read brought."""
         ended = self._pass_on(reading, reading.feed(data))
-        if ended is not None:
-            return ended
-        if self._owner.streams and not self._start.commit_at_answer and data.endswith(b"\n\n"):
-            return None  # between two events of a stream nothing is held
-        self._look_for_room(reading.held)
-        return None
+        if ended is None:
+            self._look_for_room(reading.held)
+        return ended
 
     def close(self, reading: Reader) -> Failure:
         """Take the clean end of the body in: no answer goes on after it."""
@@ -142,7 +139,8 @@ class Relay:
         self.response.write(data)
         if self.response.client.full:
             self.wait_for_client()
-        self.take_texts = reading.take_texts
+        if not reading.writer.held:  # whoever keeps what it writes needs room, text for text
+            self.take_texts = reading.take_texts
 
     # ---------------------------------------------------------------- its progress
 

@@ -851,6 +851,34 @@ def test_half_an_event_of_a_stream_does() -> None:
     assert (told.fault, told.at) == (Fault.OVERLOADED, late(21.0))
 
 
+def test_a_stream_whose_end_says_all_of_it_again_needs_room_whatever_way_its_texts_go() -> None:
+    body = msgspec.json.encode({"model": "m", "input": "hi", "stream": True})
+    for tokens in ([LARGE] * 2, [text("x" * 900)] * 100):
+        house = House(lambda request: start(request, generation=None), room=0)
+        house.target.steps = [[(0.0, (200, SSE)), *[(1.0, token) for token in tokens]]]
+        client = Browser(house.loop)
+        house.enter(client, body, path=b"/v1/responses")
+        told = finish(house, client)
+        assert told.fault is Fault.OVERLOADED
+        assert (house.target.calls[0].pauses, client.end) == (1, "cut")
+        assert len(client.body) < 4 * FREE_BYTES
+        house.loop.run(100.0)
+        house.check_empty()
+
+
+def test_the_arguments_of_a_call_need_room_until_they_are_whole() -> None:
+    called = b'{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"%b"}}]}'
+    arguments = [called % b'{\\"a\\":\\"', *[called % (b"x" * FREE_BYTES)] * 3]
+    told = ride(*[(1.0, text("").replace(b'{"content":""}', each)) for each in arguments], room=0)
+    assert (told.fault, told.at) == (Fault.OVERLOADED, late(22.0))
+
+
+def test_a_whole_answer_for_a_client_that_streams_needs_room_wherever_its_reads_end() -> None:
+    part = b" " * FREE_BYTES + b"\n\n"
+    told = ride((1.0, b"{"), (1.0, part), (1.0, part), json=True, room=0, generation=None)
+    assert (told.fault, told.at) == (Fault.OVERLOADED, late(22.0))
+
+
 def test_room_and_client_must_both_be_there_before_reading_goes_on() -> None:
     told = ride((1.0, text("a") + LARGE[:-9]), room=0, blocks={0: 10.0}, generation=None)
     assert (told.fault, told.at) == (Fault.OVERLOADED, late(21.0))

@@ -375,9 +375,12 @@ class House:
         assert isinstance(effect, StartAttempt | Refuse | CancelAttempt | KeepAwake)
         self.live.deliver(effect)
 
-    def enter(self, browser: Browser, body: bytes, headers: dict[str, str] | None = None) -> None:
+    def enter(
+        self, browser: Browser, body: bytes, headers: dict[str, str] | None = None,
+        path: bytes = b"/v1/chat/completions",
+    ) -> None:  # fmt: skip
         """Have a client send its request."""
-        dispatch = DispatchHead(begun(headers), None, self.rule)
+        dispatch = DispatchHead(begun(headers, path=path), None, self.rule)
         browser.handler = self.ingress.begin(browser, dispatch, len(body))
         browser.handler.data(body)
         browser.handler.end()
