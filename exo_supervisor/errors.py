@@ -22,6 +22,6 @@ class BrokenMachineError(SupervisorError):
 
 
 def why_failed(fault: Exception) -> str:
-    """Say why something failed: in the system's words, else in those of the fault."""
+    """Say why something failed: in the system's words, else in the fault's, which may have none."""
     words = fault.strerror if isinstance(fault, OSError) else None
-    return (words or str(fault)).lower()
+    return (words or str(fault) or type(fault).__name__).lower()
