@@ -23,8 +23,8 @@ def inspect(arguments: Arguments) -> int:
         return _stop(arguments)
     from urllib.parse import urlencode
 
-    told = {"for": arguments.lasting, "next": arguments.next, "client": arguments.client}
-    query = urlencode({name: value for name, value in told.items() if value is not None})
+    bounds = {"for": arguments.lasting, "next": arguments.next, "client": arguments.client}
+    query = urlencode({name: value for name, value in bounds.items() if value is not None})
     with asked(arguments, "POST", f"{PATH}?{query}", timeout=None) as answer:
         for line in _lines(answer):
             if arguments.json:
@@ -71,17 +71,17 @@ def _show(line: Fields) -> None:
 
 
 def _request(request: Fields) -> str:
-    told, answer = fields(request.get("line")), fields(request.get("answer"))
-    first = f"== {word(told.get('request_id'))}  {word(told.get('model'))}"
-    first += f", client {word(told.get('client'))}, {word(told.get('dialect'))}"
+    line, answer = fields(request.get("line")), fields(request.get("answer"))
+    first = f"== {word(line.get('request_id'))}  {word(line.get('model'))}"
+    first += f", client {word(line.get('client'))}, {word(line.get('dialect'))}"
     asked_for = fields(request.get("asked"))
     lines = [first + (", local_only" if request.get("local_only") is True else "")]
     lines += _part("->", f"POST {word(asked_for.get('path'))}", asked_for)
     for each in objects(request.get("sent")):
         lines += _part("=>", f"{word(each.get('target'))}  {word(each.get('start'))}", each)
-    code = f" {word(told.get('code'))}" if told.get("code") else ""
-    ended = f"{word(told.get('status'))} {word(told.get('outcome'))}{code}"
-    lines += _part("<-", f"{ended} after {seconds(told.get('duration')):.2f} s", answer)
+    code = f" {word(line.get('code'))}" if line.get("code") else ""
+    ended = f"{word(line.get('status'))} {word(line.get('outcome'))}{code}"
+    lines += _part("<-", f"{ended} after {seconds(line.get('duration')):.2f} s", answer)
     return "\n".join(lines)
 
 

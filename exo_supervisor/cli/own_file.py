@@ -98,8 +98,8 @@ def _is_anothers(found: bytes | None, before: bytes | None, kept: Fields) -> boo
 
 
 def _anothers(message: str, side: Path) -> VerbError:
-    why, hint = f"what stood there before is kept in {side}", "take its entry out by hand, then rm"
-    return VerbError(message, why=[why], hint=f"{hint} {side}")
+    why = [f"what stood there before is kept in {side}"]
+    return VerbError(message, why=why, hint=f"take its entry out by hand, then rm {side}")
 
 
 def _torn(side: Path) -> VerbError:
