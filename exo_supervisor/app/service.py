@@ -48,6 +48,7 @@ from exo_supervisor.runtime.loop import timing_of
 from exo_supervisor.runtime.policy_and_keys import PolicyAndKeys
 from exo_supervisor.runtime.restarts import Restarts
 from exo_supervisor.runtime.supervise import Service, supervise
+from exo_supervisor.runtime.timing import Clock
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.control.about import About
@@ -71,8 +72,6 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 IDLE = 30.0
 """Seconds after which an idle conductor turns all the same, where no watchdog asks for less."""
-
-Clock = Callable[[], float]
 
 
 async def serve(

@@ -27,8 +27,8 @@ class Health:
     """Owns one poller a node, from WatchNode to UnwatchNode; the table of nodes is its bound.
 
     `interval` is the beat, `timeout` is for one probe, `state_timeout` for one reading of a
-    cluster's placement; all in seconds. `lived_at` tells when an answer of a node made progress.
-    `tell` takes at once what was heard: most of a house's events are these.
+    cluster's placement; all in seconds. `tell` takes what was heard: most of a house's events are
+    these.
     """
 
     name = "health"

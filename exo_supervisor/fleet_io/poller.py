@@ -31,10 +31,12 @@ Exo answers from one event loop, and its state only grows: it keeps the prompt o
 that was aborted until the next session.
 """
 SLOWEST = 6
-"""Beats to the next look at such a node in the end: after 1, 2, 4, then always so many."""
+"""Beats between two looks, at most, at a node that is only somebody's word: 1, 2, 4, then 6."""
 
 LivedAt = Callable[[Address], float | None]
+"""Tells when an answer of a node last made progress; None: none is under way."""
 Tell = Callable[[Event], None]
+"""Takes an event at once."""
 
 
 class Poller:
@@ -55,7 +57,8 @@ class Poller:
         self._node, self._prober, self._tell = node, prober, tell
         self._interval, self._state_timeout = interval, state_timeout
         self._turns, self._silent = turns, 0
-        self._lived_at, (self._clock, self._sleep) = lived_at, timing
+        self._lived_at = lived_at
+        self._clock, self._nap_until = timing.now, timing.nap
         self._misses: int | None = None
         self._refused = False
         self._found: Found | None = None
@@ -147,7 +150,7 @@ class Poller:
         while self._clock() < until:
             if not await self._read(until):
                 wake = min(until, self._spared_until) if self._may_read() else until
-                self._nap = self._sleep(wake)
+                self._nap = self._nap_until(wake)
                 await self._nap.over()
 
     async def _read(self, beat: float) -> bool:
