@@ -8,11 +8,9 @@ there is one head at most that announces so many bytes less its own.
 from typing import Final
 
 LONGEST: Final = 1_024
-"""Bytes of such a read, less one: a token has a few hundred around it."""
-_END: Final = b"\r\n"
-
-
+"""Bytes from which on a read is not looked at: a token has a few hundred around it."""
 NO_CHUNK: Final[tuple[bytes, int]] = b"", 0
+_END: Final = b"\r\n"
 
 
 def _chunks() -> list[tuple[bytes, int]]:

@@ -23,10 +23,10 @@ class Template:
     """Bytes of an event's data before and after its text, and what writes a text.
 
     `opening`, `closing` and `between` are the same with the lines of the stream around it, `around`
-    is the length of the first two, and `end_of_chunk` is the second with CRLF; they are unknown
-    until an event was found in one read. `example` is the last event that fits. `before` and
-    `after` are what a client gets around each text, where that is all that there is to writing one:
-    in one place, it costs a call less.
+    is the length of the first two, `end` what ends an event's lines, and `end_of_chunk` is
+    `closing` with CRLF; they are unknown until an event was found in one read. `example` is the
+    last event that fits. `before` and `after` are what a client gets around each text, where that
+    is all that there is to writing one: in one place, it costs a call less.
     """
 
     __slots__ = (
