@@ -23,7 +23,7 @@ from exo_supervisor.serve.room import FREE_BYTES, GRANT_BYTES, Share
 from exo_supervisor.serve.timers import ERROR_WAIT, SLOW_CLIENT, STEP_TOKENS
 from exo_supervisor.wire.openai.framing import KEEP_ALIVE
 from exo_supervisor.wire.openai.stream_writer import DONE
-from tests.serve.virtual import JSON, RESET, SSE, TIMERS, Browser, House, Said, start
+from tests.serve.virtual import HELLO, JSON, RESET, SSE, TIMERS, Browser, House, Said, start
 
 ROLE = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
 STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
@@ -864,6 +864,31 @@ def test_a_stream_whose_end_says_all_of_it_again_needs_room_whatever_way_its_tex
         assert len(client.body) < 4 * FREE_BYTES
         house.loop.run(100.0)
         house.check_empty()
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        (b"/v1/chat/completions", {"messages": HELLO}),
+        (b"/v1/messages", {"messages": HELLO, "max_tokens": 9}),
+        (b"/v1/responses", {"input": "hi"}),
+        (b"/api/chat", {"messages": HELLO}),
+        (b"/api/generate", {"prompt": "hi"}),
+    ],
+)
+def test_a_text_of_no_letter_amid_others_is_no_write_of_no_bytes(
+    path: bytes, asked: dict[str, object]
+) -> None:
+    house = House(lambda request: start(request, generation=None))
+    tokens = [text(word) for word in ("a", "b", "", "", "c", "")] + [STOP + DONE]
+    house.target.steps = [[(0.0, (200, SSE)), *[(1.0, token) for token in tokens]]]
+    client = Browser(house.loop)
+    body = msgspec.json.encode({"model": "m", "stream": True, **asked})
+    house.enter(client, body, path=path)
+    told = finish(house, client)
+    assert (told.fault, client.end) == (Fault.NONE, "whole")
+    assert all(client.got), "which would end the chunks"
+    house.check_empty()
 
 
 def test_the_arguments_of_a_call_need_room_until_they_are_whole() -> None:

@@ -160,7 +160,10 @@ class Answer:
 
 
 WriteTexts = Callable[[list[bytes]], bytes | None]
-"""Writes texts, each a JSON string, as one piece each; None: take those pieces one by one."""
+"""Writes texts, each a JSON string, as one piece each; None: take those pieces one by one.
+
+For a client that streams it is never b"": a chunk of no bytes would be the end of its answer.
+"""
 
 
 class Frame:

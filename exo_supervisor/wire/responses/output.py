@@ -133,9 +133,9 @@ class Output:
 
         def add(texts: list[bytes]) -> bytes | None:
             gone = self._spoken is not spoken or spoken.parts[-1] is not part
-            if gone or self.held + sum(map(len, texts)) > MAX_ANSWER_BYTES:
+            if gone or b'""' in texts or self.held + sum(map(len, texts)) > MAX_ANSWER_BYTES:
                 return None
-            return b"".join([self._say(part.kind, text) for text in texts if text != b'""'])
+            return b"".join([self._say(part.kind, text) for text in texts])
 
         return add
 
