@@ -8,6 +8,7 @@ from msgspec import structs
 
 from exo_supervisor.core.effects import ReadPlacement
 from exo_supervisor.core.events import (
+    CapacityRead,
     CardsRead,
     Event,
     PlacementFailed,
@@ -186,12 +187,16 @@ class Poller:
         self._tell(structs.replace(placement, asked_at=began))
         if self._capacity and self._found.state_paths:
             capacity = await read_capacity(self._prober, self._node, placement.listed, until)
+        await self._finish_reading(capacity, until)
+        return True
+
+    async def _finish_reading(self, capacity: CapacityRead | None, until: float) -> None:
+        """Tell the capacity, and read the cards if they are wanted."""
         self._capacity = False
         if capacity is not None:
             self._tell(capacity)
         if self._cards:
             await self._read_cards(until)
-        return True
 
     def _may_read(self) -> bool:
         return self._wanted and self._found is not None and not (self._misses and self._refused)
