@@ -1,8 +1,9 @@
 """A read that is one whole chunk (RFC 9112, section 7.1), as nearly each of a stream of tokens is.
 
-A parser that stands between two chunks stands there again behind it, and need not see it at all:
-whoever knows how such a chunk begins and ends may compare. Its length tells how it begins, since
-there is one head at most that announces so many bytes less its own.
+A parser that stands between two chunks stands there again behind it and keeps nothing of it, so
+that it need not see it at all: a reader that knows how such a chunk begins and ends may compare.
+Its length tells how it begins: there is one head at most that announces so many bytes less its own.
+One that is spelled in another way (`0A`, `a;x=y`) is found to differ, and is parsed.
 """
 
 from typing import Final
@@ -34,9 +35,11 @@ def is_one(data: bytes, pieces: list[bytes]) -> bool:
     """Say whether a read in the midst of an answer's body was one whole chunk, and no more.
 
     `pieces` are what a parser found of the body in it. Had it stood in the data of a chunk, or in a
-    body without chunks, its piece would be the read's first bytes. Else it found a chunk's head,
-    which ends with the read's first line, however it began in a read before: the piece stands
-    behind it, and as CRLF and the read's end are behind the piece, that is all of the chunk.
+    body without chunks, its piece would be the read's first bytes; had it stood behind such data,
+    the read would begin with the line's end that is due there, and no head does. So it found a
+    chunk's head, which ends with the read's first line, however it began in a read before: the
+    piece stands behind it, and as CRLF and the read's end are behind the piece, that is all of the
+    chunk.
     """
     head, _ = CHUNKS[len(data)] if len(data) < LONGEST else NO_CHUNK
     if not head or len(pieces) != 1:

@@ -1,4 +1,4 @@
-"""Chunks that tell one text at most, as nearly all do, read at once for who gathers the texts."""
+"""Chunks that tell one text at most, as nearly all do, read at once where texts are gathered."""
 
 from typing import Annotated, Final, Literal
 

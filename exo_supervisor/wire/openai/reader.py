@@ -186,7 +186,7 @@ class ChunkReader(AroundReader, StreamReader):
             return b""
 
     def _take_plain(self, data: bytes) -> bool:
-        """Take a plain chunk as `_read_chunk` would, for who gathers texts; False: read it so."""
+        """Take a plain chunk as `_read_chunk` would, where texts are gathered; False: do that."""
         writer, other = self.writer, self._adapts or self.traits.nulls
         if other or not isinstance(writer, AnswerWriter) or (plain := read_plain(data)) is None:
             self._gathers = False
