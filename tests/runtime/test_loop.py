@@ -1,6 +1,8 @@
-"""A loop's naps end in time."""
+"""A loop's naps end in time, and leave nothing."""
 
 import asyncio
+from collections.abc import Callable
+from contextvars import Context
 
 import anyio
 import pytest
@@ -39,3 +41,39 @@ async def test_a_nap_is_over_once_it_is_woken_before_or_after_it_has_begun() -> 
         tasks.start_soon(second.over)
         await anyio.wait_all_tasks_blocked()
         second.wake()
+
+
+class Noting(asyncio.SelectorEventLoop):
+    """Notes its timers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timers: list[asyncio.TimerHandle] = []
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: object,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        timer = super().call_at(when, callback, *args, context=context)
+        self.timers.append(timer)
+        return timer
+
+
+def test_a_nap_that_is_woken_or_left_leaves_no_timer() -> None:
+    loop = Noting()
+
+    async def nap() -> None:
+        timing = timing_of(loop)
+        woken, left = timing.nap(timing.now() + 1000.0), timing.nap(timing.now() + 1000.0)
+        woken.wake()
+        await woken.over()
+        with anyio.move_on_after(0.0):
+            await left.over()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(nap())
+        ours = [timer for timer in loop.timers if timer.when() > loop.time() + 500.0]
+    assert [timer.cancelled() for timer in ours] == [True, True]
