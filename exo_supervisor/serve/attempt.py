@@ -127,12 +127,12 @@ class Attempt:
 
     def data(self, data: bytes) -> None:
         """Pass on what one read brought; the next may be such that it need not be parsed."""
-        if not self.texts(data, b"", len(data)):
+        if not self.pass_texts(data, b"", len(data)):
             self._read(data)
         elif self._request is not None:
-            self._request.take_chunk = self.texts
+            self._request.take_chunk = self.pass_texts
 
-    def texts(self, data: bytes, head: bytes, size: int) -> bool:
+    def pass_texts(self, data: bytes, head: bytes, size: int) -> bool:
         """Pass on a read that adds texts to the answer and nothing else; False: it is none.
 
         Nearly every read of a stream is a token or a few, and goes this short way. `take_texts` is

@@ -42,7 +42,7 @@ class Relay:
         """What brings the answer, while more of that may come."""
         self.reading: Reader | None = None
         self.take_texts: Callable[[bytes, bytes, int], bytes | None] | None = None
-        """Reads what only adds texts: see `Attempt.texts`."""
+        """Reads what only adds texts: see `Attempt.pass_texts`."""
         self.pressure: Backpressure | None = None
         self.committed = start.resumes
         """Whether the client has a part of the answer."""
