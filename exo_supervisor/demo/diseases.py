@@ -75,9 +75,9 @@ BREACHES: Final[tuple[Breach, ...]] = get_args(Breach)
 LOADS: Final = frozenset({"loading", "downloading", "download_failed"})
 
 # What one node suffers from and every node of its cluster shows, as they share one state.
-SHARED: Final = LOADS | {
-    *("instance_gone", "hub_lookup", "runner_failed", "runner_gone", "re_election")
-}
+SHARED: Final = LOADS.union(
+    ("instance_gone", "hub_lookup", "runner_failed", "runner_gone", "re_election")
+)
 
 
 class Disease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
