@@ -86,6 +86,13 @@ def in_path(name: str, safe: str = "") -> str:
     return quote(name.encode("utf-8", "surrogateescape"), safe=safe)
 
 
+def in_query(said: Mapping[str, object]) -> str:
+    """Write what was said into a query, as `in_path` writes a name."""
+    from urllib.parse import urlencode
+
+    return urlencode(said, errors="surrogateescape")
+
+
 def _refused(arguments: Arguments, error: RefusedError) -> VerbError:
     status, code, wait = f"HTTP status {error.status}", error.code, error.retry_after
     if not error.message:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 from exo_supervisor.cli.errors import misuse
-from exo_supervisor.cli.http import asked, told
+from exo_supervisor.cli.http import asked, in_query, told
 from exo_supervisor.cli.json_view import parse_object, seconds, stamp, word
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import SCREEN, clean, note, number, raw, relative, say
@@ -21,10 +21,8 @@ def inspect(arguments: Arguments) -> int:
     """Show requests until the time is over, or end the inspection that runs."""
     if arguments.words:
         return _stop(arguments)
-    from urllib.parse import urlencode
-
     bounds = {"for": arguments.lasting, "next": arguments.next, "client": arguments.client}
-    query = urlencode({name: value for name, value in bounds.items() if value is not None})
+    query = in_query({name: value for name, value in bounds.items() if value is not None})
     with asked(arguments, "POST", f"{PATH}?{query}", timeout=None) as answer:
         for line in _lines(answer):
             if arguments.json:

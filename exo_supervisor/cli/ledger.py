@@ -6,7 +6,7 @@ from typing import TextIO
 
 from exo_supervisor.cli.books import torn
 from exo_supervisor.cli.errors import USAGE, VerbError, misuse
-from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.http import fetch, in_query
 from exo_supervisor.cli.json_view import parse_object, texts
 from exo_supervisor.cli.json_view import word as w
 from exo_supervisor.cli.parse import Arguments
@@ -32,11 +32,9 @@ def ledger(arguments: Arguments) -> int:
         return reconcile(arguments)
     if arguments.target:
         raise misuse("--target belongs to ledger reconcile", "exo-supervisor ledger --by target")
-    from urllib.parse import urlencode
-
     asked = {"by": arguments.by or "day", "since": arguments.since, "until": arguments.until}
     asked["currency"] = arguments.currency
-    query = urlencode({name: said for name, said in asked.items() if said})
+    query = in_query({name: said for name, said in asked.items() if said})
     body = _fetch(arguments, f"/supervisor/ledger?{query}")
     if arguments.json:
         raw(body)

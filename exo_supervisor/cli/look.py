@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from exo_supervisor.cli import tables
 from exo_supervisor.cli.errors import UNREACHABLE, VerbError, misuse
-from exo_supervisor.cli.http import fetch, in_path, told
+from exo_supervisor.cli.http import fetch, in_path, in_query, told
 from exo_supervisor.cli.json_view import parse_object, word
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, note, say
@@ -103,9 +103,7 @@ def show(arguments: Arguments, path: str, text: Callable[[Fields], str]) -> int:
 
 
 def _hold(arguments: Arguments, target: str, act: str) -> int:
-    from urllib.parse import urlencode
-
-    query = "?" + urlencode({"model": arguments.model}) if arguments.model else ""
+    query = "?" + in_query({"model": arguments.model}) if arguments.model else ""
     path = f"/supervisor/breakers/{in_path(target, ':')}/{act}{query}"
     if (answer := told(arguments, path, "POST")) is None:
         return 0

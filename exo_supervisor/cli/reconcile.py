@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import NamedTuple, cast
-from urllib.parse import urlencode
 
 from exo_supervisor.cli.errors import VerbError, misuse
-from exo_supervisor.cli.http import fetch
+from exo_supervisor.cli.http import fetch, in_query
 from exo_supervisor.cli.json_view import parse_object
 from exo_supervisor.cli.json_view import word as w
 from exo_supervisor.cli.parse import Arguments
@@ -189,7 +188,7 @@ def _booked(
     after = 0
     while True:
         told = {name: said for name, said in asked.items() if said} | {"after": str(after)}
-        body = parse_object(fetch(arguments, f"/supervisor/ledger/attempts?{urlencode(told)}"))
+        body = parse_object(fetch(arguments, f"/supervisor/ledger/attempts?{in_query(told)}"))
         rows = objects(body.get("attempts"))
         for row in rows:
             cost = row.get("cost")

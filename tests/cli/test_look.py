@@ -411,3 +411,26 @@ def test_a_refusal_of_the_service_is_told_in_its_words(service: Service, capsys:
     )
     assert service.main("breaker", "nobody", "open", "--json") == 1
     assert json.loads(capsys.readouterr().err)["error"]["code"] == "route_not_found"
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (("ledger", "--currency"), "/supervisor/ledger?by=day&currency=%FF"),
+        (
+            ("ledger", "reconcile", "LIST", "--target"),
+            "/supervisor/ledger/attempts?target=%FF&after=0",
+        ),
+        (("breaker", "a", "open", "--model"), "/supervisor/breakers/a/open?model=%FF"),
+        (("inspect", "--client"), "/supervisor/inspect?client=%FF"),
+    ],
+)
+def test_a_flag_of_odd_bytes_is_asked_for_as_it_is(
+    service: Service, capsys: Out, words: tuple[str, ...], asked: str
+) -> None:
+    listed = service.path.with_name("list.csv")
+    listed.write_text("id,cost\na,1\n")
+    given = [str(listed) if word == "LIST" else word for word in words]
+    assert service.main(*given, "\udcff") == 1
+    assert service.seen[-1].path == asked
+    assert "no such path" in capsys.readouterr().err
