@@ -15,6 +15,8 @@ from exo_supervisor.wire.exo.traits import TRAITS
 _OK: Final = int(HTTPStatus.OK)  # to look it up in an Enum costs as much as to compare twice
 LONGEST = 65_536
 """Bytes of a small answer; another server's page for a missing path must fit, too."""
+_LONGEST_KEPT = 128
+"""Bytes of one that is kept beside each node: an id has half as many, whatever stands around it."""
 
 
 class Found(Struct, frozen=True):
@@ -52,7 +54,7 @@ class Prober:
             found = self._known = Found(known.identity, answered, known.state_paths)
         else:
             found = await self._identify(reply, answered)
-        self._told = reply
+        self._told = reply if len(reply.body) <= _LONGEST_KEPT else None
         return found
 
     def get(self, path: str, until: float, limit: int = LONGEST) -> Awaitable[HttpAnswer]:

@@ -159,6 +159,16 @@ async def test_versions_of_b_are_told_apart_once(
     assert paths == [*asked, "/node_id"]
 
 
+async def test_no_more_is_kept_of_an_answer_than_an_id_takes() -> None:
+    get = FakeGet()
+    get.say(f"{URL}/node_id", f'"{B}"' + " " * 60_000)
+    get.say(f"{URL}/v1/feature-flags", b"{}")
+    async with watching(get) as (_, heard):
+        await anyio.sleep(6.0)
+    assert [event for _, event in heard] == [well("B", B)] * 2
+    assert [url.removeprefix(URL) for _, url in get.asked] == ["/node_id", "/v1/feature-flags"] * 2
+
+
 async def test_what_a_fingerprint_could_not_learn_is_asked_again() -> None:
     get = FakeGet()
     get.say(f"{URL}/node_id", f'"{B}"')
