@@ -22,6 +22,18 @@ def test_an_event_has_so_many_lines_a_minute_and_the_rest_is_counted() -> None:
     assert limit.allows("model_ready")
 
 
+def test_what_was_left_out_is_told_when_the_minute_of_its_first_line_is_over() -> None:
+    now = [70.0]
+    limit = LogLimit(lambda: now[0], most=1)
+    for at in (70.0, 90.0, 125.0):  # nobody asks at the turn of the minute
+        now[0] = at
+        limit.allows("stranger_seen")
+    now[0] = 119.0
+    assert limit.left_out() == {}
+    now[0] = 120.0
+    assert limit.left_out() == {"stranger_seen": 2}
+
+
 def test_each_request_has_its_line_but_for_those_that_show_no_token() -> None:
     limit = LogLimit(lambda: 0.0)
     assert all(limit.allows("request_done", code) for code in [None, "bad_json"] * 2_000)

@@ -97,6 +97,13 @@ def test_one_comment_needs_no_lines() -> None:
     assert reader.one_comment(b": a\n\n") is None
 
 
+@pytest.mark.parametrize("first", [b": a\n\n", b"data: a\n\n"])
+def test_a_byte_order_mark_behind_the_first_line_is_a_part_of_the_line(first: bytes) -> None:
+    reader = SseReader()
+    assert len(taken(reader, first)) == 1
+    assert reader.feed(b"\xef\xbb\xbfdata: b\n\n") == []
+
+
 @given(stream=STREAMS)
 def test_byte_by_byte_reads_like_the_naive_reader(stream: bytes) -> None:
     reader = SseReader()

@@ -4,13 +4,17 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from msgspec import Raw
 
 from exo_supervisor.core.outcomes import BadRequestError
 from exo_supervisor.wire.chat.request import Ask
-from exo_supervisor.wire.exo.hazards import INT_MAX, TOP_K_MAX, harmful_samplers, read_hazards
+from exo_supervisor.wire.exo.hazards import (
+    INT_MAX,
+    INT_MIN,
+    TOP_K_MAX,
+    harmful_samplers,
+    read_hazards,
+)
 from exo_supervisor.wire.exo.identity import encode_chat
 from exo_supervisor.wire.exo.traits import PEERS, TRAITS
 from exo_supervisor.wire.openai.inbound import read_chat
@@ -131,10 +135,10 @@ def test_no_seed_but_a_negative_one_does_harm() -> None:
         assert harmful_samplers({"top_k": Raw(b"%d" % top_k)}) == found
 
 
-@given(before=st.integers(0, 40), digits=st.integers(1, 24), behind=st.integers(0, 10))
-def test_a_wide_integer_is_found_wherever_it_stands(before: int, digits: int, behind: int) -> None:
-    number = int("9" * digits)
-    body = json.dumps({"z": "x" * before, "deep": [number], "y": "1" * behind}).encode()
-    fields = {"deep": Raw(b"[%d]" % number)}
-    found = read_hazards(body, fields, [True])
-    assert found == ({"deep": "too_wide"} if number > INT_MAX else {})
+@pytest.mark.parametrize("number", [0, INT_MIN, INT_MIN - 1, INT_MAX, INT_MAX + 1, 10**24])
+def test_a_wide_integer_is_found_wherever_it_stands(number: int) -> None:
+    for before in range(8):  # every fourth byte is looked at: it may begin at, or behind, any
+        deep = b"[%b%d]" % (b" " * before, number)
+        body = b'{"z":"%b","deep":%b,"y":"111111111"}' % (b"x" * (before // 2), deep)
+        found = read_hazards(body, {"deep": Raw(deep)}, [True])
+        assert found == ({} if INT_MIN <= number <= INT_MAX else {"deep": "too_wide"})

@@ -106,6 +106,21 @@ def test_an_end_without_a_word_before_it_is_told_alike(reason: str) -> None:
     assert same(FIRST + wordless + SUM + DONE).plain == 3
 
 
+def test_another_choice_that_ended_before_ends_none_of_this_one() -> None:
+    """An event with a name is read in full, and leaves the next to be plain."""
+    other: dict[str, object] = {"index": 1, "delta": {"content": "b"}, "finish_reason": "stop"}
+    word = told({"delta": {"content": "a"}}, {"model": "m"})
+    body = b"event: message\n" + told(other, {"model": "m"}) + word
+    assert same(body + DONE).plain == 1
+    assert same(body + LAST + DONE, choices=2).fault is None
+
+
+@pytest.mark.parametrize("member", ["id", "model", "usage", "system_fingerprint"])
+def test_what_is_no_utf8_beside_a_text_makes_an_event_unreadable(member: str) -> None:
+    odd = b'{"choices":[{"delta":{"content":"a"}}],"%b":"\xff"}' % member.encode()
+    assert same(FIRST + line(odd)).malformed == 1
+
+
 ODD: list[object] = [
     None, "", "a", "\n\u00e9\\", "\ud83d", 0, 1, 2**70, True, [], {}, ["a"], [{}], {"a": 1}, "stop",
     "length", "error", "assistant", "user", "tool_calls", float("-inf"), 0.5, USAGE,

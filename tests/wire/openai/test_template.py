@@ -17,6 +17,7 @@ from exo_supervisor.wire.chat.piece import Writer
 from exo_supervisor.wire.chat.stream_reader import StreamReader
 from exo_supervisor.wire.exo.traits import TRAITS
 from exo_supervisor.wire.openai.answer_writer import AnswerWriter
+from exo_supervisor.wire.openai.chunk import LARGE
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.openai.stream_writer import DONE, StreamWriter
 from tests.wire.anthropic import client as messages
@@ -350,6 +351,12 @@ def test_any_words_are_read_as_in_full(
     body = b"".join(line(chunk(delta)) for delta in told) + STOP
     # written anew, a text may be shorter than it came, and is held as short as it is
     same(body, kind, cuts, gathers if make is small and kind == "B" else make)
+
+
+def test_a_large_text_is_counted_before_it_is_decoded() -> None:
+    for size, short in ((LARGE - 2, 2), (LARGE - 1, 1)):
+        body = text("a") + text("b") + text("c" * size) + STOP
+        assert same(body, None, events(body), streams).short == short
 
 
 def test_a_template_that_nothing_fits_is_learnt_but_a_few_times() -> None:
