@@ -47,8 +47,8 @@ class _Lines:
     _calls: Calls = field(default_factory=Calls, init=False)
     _finish: str = field(default="", init=False)
 
-    def note(self, size: int) -> None:
-        """Count bytes that are held until the end."""
+    def hold(self, size: int) -> None:
+        """Count bytes that are held until the end; raises OversizedAnswerError."""
         self.held += size
         if self.held > self.most_bytes:
             raise OversizedAnswerError(f"the answer is larger than {self.most_bytes} bytes")
@@ -61,11 +61,13 @@ class _Lines:
         self._finish = piece.finish or self._finish
         if delta.tool_calls:
             raw = members(piece.raw).get("tool_calls", NULL)
-            self.note(len(raw))
+            self.hold(len(raw))
             for told in call_pieces(raw):
                 self._calls.add(told)
         if delta.function_call:
-            self._calls.add({"index": Raw(b"0"), "function": Raw(dumps(delta.function_call))})
+            function = Raw(dumps(delta.function_call))
+            self.hold(len(function))
+            self._calls.add({"index": Raw(b"0"), "function": function})
         said = said_in(delta)
         text = "".join(words for kind, words in said if kind != "thought")
         return dumps(text), dumps("".join(words for kind, words in said if kind == "thought"))
@@ -106,9 +108,12 @@ class _Lines:
 
 
 class LineWriter(_Lines):
-    """Writes pieces as lines, as they come."""
+    """Writes pieces as lines, as they come; calls of tools are held, for they are told whole."""
 
     __slots__ = ()
+
+    def note(self, size: int) -> None:
+        """Count nothing: what was written is gone."""
 
     def take(self, piece: Piece, answer: Answer) -> bytes:
         """Write what is said; the end of the answer has a line of its own."""
@@ -142,6 +147,10 @@ class ObjectWriter(_Lines):
 
     _texts: list[bytes] = field(default_factory=list, init=False)
     _thoughts: list[bytes] = field(default_factory=list, init=False)
+
+    def note(self, size: int) -> None:
+        """Count the bytes of an event: all of them are told at the end."""
+        self.hold(size)
 
     def take(self, piece: Piece, _answer: Answer) -> bytes:
         """Add what one piece says; returns no bytes, since the client gets them at the end."""

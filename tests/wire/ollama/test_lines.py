@@ -179,13 +179,35 @@ def test_what_a_client_is_told_is_taken_down_for_whoever_goes_on() -> None:
     assert streamed[-1]["supervisor"] == {"continued": []}
 
 
-def test_what_is_held_has_a_bound() -> None:
+ARGUMENTS = '{"z":"' + "y" * 100
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        call(index=0, id="one", function={"name": "w", "arguments": ARGUMENTS}),
+        {"function_call": {"name": "w", "arguments": ARGUMENTS}},
+    ],
+)
+def test_what_is_held_has_a_bound(delta: Json) -> None:
     reader = reading()
     writer = reader.writer
     assert isinstance(writer, lines.LineWriter)
     writer.most_bytes = 100
-    arguments = '{"z":"' + "y" * 100
-    reader.feed(chunk(call(index=0, id="one", function={"name": "w", "arguments": arguments})))
+    reader.feed(chunk(delta))
     assert reader.fault is Fault.OVERSIZED
     piece: Any = None
     assert reading(stream=False).writer.plain(piece, reader, b"", 0) is None
+
+
+def test_a_stream_holds_nothing_of_what_it_told_and_has_no_bound() -> None:
+    reader, whole = reading(), reading(stream=False)
+    for read in (reader, whole):
+        assert isinstance(read.writer, lines.LineWriter | lines.ObjectWriter)
+        read.writer.most_bytes = 1_000
+    for n in range(100):
+        said = chunk({"content": "y"}, seen=n)
+        assert reader.feed(said)
+        whole.feed(said)
+    assert (reader.held, reader.fault) == (0, None)
+    assert whole.fault is Fault.OVERSIZED
