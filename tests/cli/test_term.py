@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exo_supervisor.cli.term import cell, clean, note, paint, relative, span, table
+from exo_supervisor.cli.term import SCREEN, cell, clean, note, paint, relative, span, table
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,16 @@ def test_columns_are_two_spaces_apart_and_lines_end_clean() -> None:
     assert table(rows, io.StringIO(), tinted=(1,)) == (
         "ID        STATE  WHY\nlong-one  ready\nb         -      words here"
     )
+
+
+@pytest.mark.parametrize("letters", [1, 2, 3])
+def test_a_row_below_a_line_of_its_own_stays_on_the_screen(letters: int) -> None:
+    words = " ".join(["x" * letters] * 100)
+    rows = [["ID", "STATE", "WHY"], ["a" * 70, "ready", words], ["b", "-", ""]]
+    first, *lines = table(rows, io.StringIO(), own_line=0).splitlines()
+    assert (first, lines[0], lines[-2:]) == ("ID", "  STATE  WHY", ["b", "  -"])
+    assert max(map(len, lines)) in range(SCREEN - letters, SCREEN + 1)
+    assert "".join(lines).count("x") == letters * 100
 
 
 def test_a_figure_stays_with_its_unit(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,13 @@ def test_they_reach_the_core_as_a_request_has_them(text: str) -> None:
     assert read(render(settings), file="g.toml", environ={}).config == settings.config
 
 
+@pytest.mark.parametrize("name", ["top_n", "min_tokens"])
+def test_a_field_that_is_only_somewhat_like_a_known_one_is_its_targets(name: str) -> None:
+    settings = read(f"{ROW}defaults = {{ {name} = 3 }}", file="f.toml", environ={})
+    (rule,) = policy_of(settings.config, {}).models
+    assert [*rule.defaults] == [name]
+
+
 @pytest.mark.parametrize(
     ("value", "part"),
     [

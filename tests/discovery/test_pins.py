@@ -1,9 +1,11 @@
 """Pins outlast a restart, and another machine at a pinned address is told of."""
 
 from ipaddress import IPv4Address
+from math import inf
 
 import anyio
 import pytest
+import trio
 
 from exo_supervisor.core.events import Event, LinkSeen, NodeSighted
 from exo_supervisor.core.fleet.trust import MAX_PINS
@@ -73,6 +75,17 @@ async def test_another_machine_at_the_address_is_told_of_within_two_seconds() ->
     told = await watching.during((5.0, lambda: watching.is_at(OTHER)))
     assert told[-1] == LinkSeen(node=NODE, link=OTHER.hex(":"))
     assert watching.told[-1][0] <= 7.0
+
+
+async def test_without_a_pin_nothing_is_waited_for_but_one() -> None:
+    watching = Watching()
+    woken: list[float] = []
+
+    def look() -> None:
+        woken.append(trio.lowlevel.current_statistics().seconds_to_next_deadline)
+
+    await watching.during((5.0, look), (0.0, lambda: watching.watch.keep(((NODE, None),))))
+    assert woken == [inf]
 
 
 async def test_a_kernel_that_tells_nothing_is_asked_again() -> None:
