@@ -12,31 +12,29 @@ import structlog
 from anyio import to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from exo_supervisor import __version__
 from exo_supervisor.app.beat import Beat
 from exo_supervisor.app.border import border_of
 from exo_supervisor.app.budgets import BudgetWatch, session_salt
 from exo_supervisor.app.energy import energy_of
+from exo_supervisor.app.first_policy import first_policy
 from exo_supervisor.app.inputs import Inputs
-from exo_supervisor.app.instances import instance_file, read_own
+from exo_supervisor.app.instances import instance_file
 from exo_supervisor.app.listings import listings
 from exo_supervisor.app.performer import Performer
 from exo_supervisor.app.pins import pin_watch, read_pins
-from exo_supervisor.app.policy import policy_of
 from exo_supervisor.app.price_book import PriceBook, needs_book, own_prices, reference_of
 from exo_supervisor.app.proxies import proxies_of
 from exo_supervisor.app.records import Records, open_records
-from exo_supervisor.app.sources import Sources, awaited
+from exo_supervisor.app.sources import Sources
 from exo_supervisor.app.who import clients_seen, open_tokens, who_of
 from exo_supervisor.config.time_zone import zone_of
 from exo_supervisor.core.effects import say
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
-from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.admission import Gate
-from exo_supervisor.discovery.pins import Pins
 from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.health import Health
 from exo_supervisor.fleet_io.placer import Placer
@@ -87,7 +85,7 @@ async def serve(
     clock = get_running_loop().time  # what anyio.current_time asks, without its detour
     border, pins = border_of(config), await read_pins(state)
     keys = {name: tuple(x.reveal() for x in held) or (None,) for name, held in given.keys.items()}
-    policy = await _policy(given, pins, owned=border.owned)
+    policy = await first_policy(given, pins, owned=border.owned)
     current = PolicyAndKeys(policy, keys, given.secrets())
     prices = own_prices(config)
     machine = Machine(current.policy(), clock(), prices)
@@ -138,16 +136,6 @@ async def _drain(listener: Listener, live: LiveRequests, feed: EventFeed) -> Non
     feed.announce(say("info", "drain_started", in_flight=len(live)))
     feed.close()
     await listener.drain()
-
-
-async def _policy(given: Inputs, pins: Pins, *, owned: bool) -> Policy:
-    """Make the policy of the configuration, with what is known of earlier runs and this machine."""
-    config, state = given.config, given.state
-    keys = {name: max(1, len(held)) for name, held in given.keys.items()}
-    why_off = {**given.missing, **given.why_off}
-    configured = policy_of(config, why_off, keys=keys, waits=given.waits)
-    own, sources = await read_own(state), awaited(config, state)
-    return replace(configured, pins=pins, own=own, awaited=sources, owned=owned)
 
 
 async def _books(
