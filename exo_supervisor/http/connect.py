@@ -55,7 +55,7 @@ async def connect(
     try:
         plain = await _connect_tcp(origin, proxy, options)
         return await _start_protocol(plain, make, origin, options)
-    except (OSError, UnicodeError, ValueError) as error:
+    except (OSError, UnicodeError, ValueError, ImportError) as error:
         fault = name_fault(error)
     # Outside the handler, so that the cause's text is not chained: it may name what nobody asked.
     raise HttpError(fault, Stage.CONNECT)

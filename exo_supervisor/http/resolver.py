@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import cast
 
@@ -31,7 +32,7 @@ class Resolver:
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="resolver")
 
     async def resolve(self, host: str, port: int) -> list[Address]:
-        """Look a name up; raises OSError and UnicodeError, as getaddrinfo does."""
+        """Look a name up; raises OSError and UnicodeError, as getaddrinfo does, and ImportError."""
         try:
             ip = ip_address(host)
         except ValueError:
@@ -48,6 +49,7 @@ class Resolver:
 
 
 def _look_up(host: str, port: int, flags: int = 0) -> list[Address]:
+    import_module("encodings.idna")  # a codec that cannot be imported when asked for stays unknown
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     unique = dict.fromkeys((family, address) for family, _, _, _, address in found)
     return [

@@ -242,6 +242,15 @@ async def test_the_threads_that_look_names_up_end_with_their_client() -> None:
             await anyio.sleep(0.001)
 
 
+async def test_a_name_that_cannot_be_looked_up_now_can_be_later() -> None:
+    async with serving() as server, Client(idle=3.0) as client:
+        named = server.url.replace("127.0.0.1", "localhost")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(sys.modules, "encodings.idna", None)  # as if no descriptor were left
+            assert (await failed(client, named)).stage is Stage.CONNECT
+        assert await got(client, named) == b"from 1"
+
+
 async def test_who_has_its_answer_is_told_nothing_when_the_client_closes() -> None:
     async with serving() as server, Client(idle=3.0) as client:
         heard = Heard()

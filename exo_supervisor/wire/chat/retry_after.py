@@ -37,12 +37,14 @@ def retry_after(headers: Mapping[str, str], now_wall: float) -> float | None:
 
 def moment(value: str) -> float | None:
     """Read a date of HTTP as seconds since the epoch."""
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few answers name a date
-
     try:
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few answers name a date
+
         at: datetime = parsedate_to_datetime(value)
         if at.tzinfo is None:
             at = at.replace(tzinfo=UTC)
         return at.timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    except (ImportError, OSError):  # no descriptor is left to read dates by
         return None

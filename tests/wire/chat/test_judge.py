@@ -1,6 +1,7 @@
 """Response heads and error bodies, judged."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -119,6 +120,12 @@ def test_retry_after_is_seconds_from_now(value: str, seconds: float | None) -> N
 def test_a_date_is_reckoned_from_the_answers_own(headers: dict[str, str], seconds: float) -> None:
     """A clock that is wrong by hours, ours or theirs, must not make a minute an hour."""
     assert judged(429, headers=headers).retry_after == seconds
+
+
+def test_where_dates_cannot_be_read_none_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "email.utils", None)  # as if no descriptor were left for it
+    assert judged(429, headers={"Retry-After": "Tue, 14 Nov 2023 22:13:30 GMT"}).retry_after is None
+    assert judged(429, headers={"Retry-After": "5"}).retry_after == 5.0
 
 
 @given(value=st.text())
