@@ -218,6 +218,16 @@ def test_a_file_that_was_changed_since_is_not_taken_back(tmp_path: Path) -> None
     assert path.read_text() == "was and is mine"
 
 
+def test_a_file_that_somebody_took_away_is_written_anew_and_taken_back(tmp_path: Path) -> None:
+    (path := tmp_path / "file").write_text("was")
+    for _ in range(2):
+        assert own_file.change(path, str.upper)
+        assert path.read_text() == "WAS"
+        path.unlink()
+    assert own_file.undo(path)
+    assert path.read_text() == "was"
+
+
 def test_a_file_that_changes_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("was")

@@ -175,7 +175,8 @@ def test_a_wait_says_what_the_service_tells_of_the_request(
     over = Event()
     other = {"model": "other", "prefill": {"done": 1, "total": 2}}
     service.says("GET /supervisor/requests", {"requests": [other, {"model": "m", **row}]})
-    service.says("GET /supervisor/models", {"models": []})
+    ready = {"id": "m", "state": "ready"}
+    service.says("GET /supervisor/models", {"models": [{"id": "other", "state": "gone"}, ready]})
 
     def waits(handler: Handler) -> None:
         over.wait(TIMEOUT)
