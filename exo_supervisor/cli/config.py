@@ -2,11 +2,11 @@
 
 import json
 import os
-from typing import cast
 
 import msgspec
 
 from exo_supervisor.app import files
+from exo_supervisor.cli.errors import VerbError
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.running import keys_of, names_a_file, of_service
 from exo_supervisor.cli.settings import guarded, load
@@ -29,10 +29,10 @@ def config(arguments: Arguments) -> int:
 
 def _config(arguments: Arguments) -> int:
     body = None if names_a_file(arguments) else of_service(arguments, "/supervisor/config")
-    settings = load(arguments) if body is None else _settings_in(body)
     if arguments.json:
-        say(json.dumps(_as_seen_here(settings) if body is None else body))
+        say(json.dumps(_as_seen_here(load(arguments)) if body is None else body))
         return 0
+    settings = load(arguments) if body is None else _settings_in(body)
     whose = "as the running service has it" if body else "as this shell sees it"
     say(f"# {settings.file or NO_FILE}; {whose}")
     keys = _keys_set(settings) if body is None else keys_of(body)
@@ -41,11 +41,19 @@ def _config(arguments: Arguments) -> int:
 
 
 def _settings_in(body: Fields) -> Settings:
-    """Take the settings out of the service's answer."""
-    file = body.get("file")
+    """Take the settings out of the service's answer; raises VerbError for another version's."""
+    file, origins = body.get("file"), fields(body.get("origins"))
+    try:
+        config = msgspec.convert(body.get("config"), Config)
+    except msgspec.ValidationError:
+        raise VerbError(
+            "the running service's settings are not those of this version",
+            why=["it was started by another one"],
+            hint="restart the service; exo-supervisor config --json prints them as they came",
+        ) from None
     return Settings(
-        config=msgspec.convert(body.get("config"), Config),
-        origins=cast("dict[str, str]", fields(body.get("origins"))),
+        config=config,
+        origins={key: origin for key, origin in origins.items() if isinstance(origin, str)},
         file=file if isinstance(file, str) else None,
     )
 

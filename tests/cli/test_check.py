@@ -68,6 +68,18 @@ def test_a_sound_house_without_configuration_has_no_warning(service: Service, ca
     assert out.endswith("Defaults hold; no warning.\n")
 
 
+def test_settings_of_another_version_are_printed_as_they_came_or_not(
+    service: Service, capsys: Out
+) -> None:
+    runs(service, None, None, config={"server": {"socket": 7}}, origins={"server.socket": None})
+    assert service.main("config") == 1
+    assert capsys.readouterr().err.startswith("error: the running service's settings are not those")
+    assert service.main("config", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["config"] == {"server": {"socket": 7}}
+    runs(service, None, None, origins={"server.socket": None, "log.level": "default"})
+    assert service.main("config") == 0
+
+
 def test_no_exo_here_and_no_service_is_no_warning_either(capsys: Out) -> None:
     assert main(["check", "--strict", "--socket", "/nonexistent/s"]) == 0
     lines = capsys.readouterr().out.splitlines()
