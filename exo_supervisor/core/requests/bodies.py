@@ -91,10 +91,11 @@ class Bodies:
         if small <= SMALL_BODY and not sender.large and self._small.take(sender.owner, size):
             sender.small = small  # all there is of most bodies
             return True
-        begins = min(size, SMALL_BODY - sender.small) if not sender.large else 0
-        if begins > 0 and self._small.take(sender.owner, begins):
-            sender.small += begins
-            size -= begins
+        if not sender.large:
+            begins = min(size, SMALL_BODY - sender.small)
+            if self._small.take(sender.owner, begins):
+                sender.small += begins
+                size -= begins
         while size and not self._large.take(sender.owner, size):
             slowest = self._slowest(sender, _speed(sender, now, size), now)
             if slowest is None:
