@@ -48,6 +48,15 @@ def test_the_others_of_the_tier_come_before_any_wait() -> None:
     assert told(story.fail("r", Fault.BUSY, retry_after=1.0)) == ["start b:1 m /busy"]
 
 
+def test_the_shift_says_why_the_first_choice_did_not_answer_at_first() -> None:
+    story = Story(LOCAL, "a:1")
+    story.ask("r")
+    assert told(story.fail("r", Fault.BUSY, retry_after=0.0)) == ["start a:1 m"]
+    story.up("b:1")
+    story.read("b:1", M)
+    assert told(story.fail("r", Fault.CONNECT)) == ["start b:1 m /busy"]
+
+
 def test_a_second_try_costs_budget() -> None:
     story = Story(structs.replace(LOCAL, budget=0.0), "a:1")
     for request in "uvw":

@@ -172,6 +172,17 @@ def test_alarms_of_those_who_left_are_thinned_out() -> None:
     assert len(vars(story.machine)["_alarms"]) <= STALE + 4
 
 
+def test_who_still_waits_is_woken_although_the_alarms_of_others_were_thinned_out() -> None:
+    story = Story(LOCAL, "a:1")
+    story.ask("waits")
+    assert story.fail("waits", Fault.BUSY, retry_after=4.0) == []
+    for n in range(2 * STALE):
+        story.ask(f"r{n}")
+        story.leave(f"r{n}")
+    assert len(vars(story.machine)["_alarms"]) <= STALE + 5
+    assert told(story.wait(4.0)) == ["start a:1 m"]
+
+
 def tripped(node: str) -> Story:
     """Tell of a node whose breaker is open, and of another that has its id, too, from now on."""
     story = Story(LOCAL, node)

@@ -159,11 +159,18 @@ def test_a_provider_that_moved_begins_anew_and_one_that_stayed_keeps_what_is_kno
     providers = story.machine.tables.clouds
     story.ask("r")
     story.fail("r", Fault.BAD_KEY)
+    for target, model in (("q", None), ("q", "x"), ("p", "x")):
+        story.force(target, "open", model)
     moved = Cloud(Q, "https://other.example", 1)
     stayed = structs.replace(CLOUDS[0], priority=2)
     change(story, structs.replace(BOTH, clouds=(moved, stayed)))
     assert list(providers.providers) == [Q, P]
     assert providers.providers[Q].reached is None
+    assert (story.state("q"), story.state("q", "x"), story.state("p", "x")) == (
+        "closed",
+        "closed",
+        "open",
+    )
     assert providers.providers[P].has(X), "its list still holds"
     assert providers.providers[P].usable(story.now), "the key may be a new one"
     limited = structs.replace(stayed, models=(ModelId("y"),))

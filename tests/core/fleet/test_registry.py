@@ -329,6 +329,8 @@ def test_the_silent_are_forgotten_and_the_seeded_never() -> None:
     house.read(A, "x")
     assert house.registry.forgettable(9.0 * FORGET, FORGET) == []
     house.miss(A, now=11.0 + FORGET)
+    assert house.registry.forgettable(9.0 + 2 * FORGET, FORGET) == [], "from its last answer on"
+    assert house.registry.forgettable(10.0 + 2 * FORGET, FORGET) == [A]
     house.registry.forget(A, 99.0)
     [*_, grouping] = house.registry.groupings()
     assert grouping.members == {}

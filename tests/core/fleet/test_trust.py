@@ -64,6 +64,9 @@ def test_what_must_stay_goes_to_no_node_that_is_only_found() -> None:
     refused = refusal(story.ask("s", local_only=True))
     assert refused.code == "local_only_unavailable"
     assert f"exo-supervisor nodes trust {FAR}" in refused.message
+    story.read(FAR, loading="m")
+    refused = refusal(story.ask("t", local_only=True))
+    assert "could" not in refused.message, "nor could it, while it loads"
 
 
 def test_the_first_prompt_to_a_found_node_is_told_with_its_source_and_no_later_one() -> None:

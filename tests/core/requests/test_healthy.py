@@ -3,12 +3,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from exo_supervisor.core.balance.choose import SAMPLE
 from exo_supervisor.core.effects import Effect, StartAttempt
+from exo_supervisor.core.events import ProviderVetted
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.core.policy import Cloud, ModelRule, Policy
+from exo_supervisor.core.policy import BudgetRules, Cloud, Limits, ModelRule, Policy
 from exo_supervisor.core.requests.healthy import start_at_once
 from tests.core.story import BOTH, CHAT, LOCAL, M, P, Story, X, told
 
@@ -93,6 +95,15 @@ def test_a_plain_request_takes_the_short_way() -> None:
         assert isinstance(start, StartAttempt)
         state = story.machine.dispatch.requests[start.request]
         assert start_at_once(state.event, state.route, story.machine.tables, story.now) is not None
+
+
+def test_a_budget_is_not_asked_for_a_provider_of_the_house() -> None:
+    housed = structs.replace(CLOUD.clouds[0], local=True)
+    story = Story(structs.replace(CLOUD, clouds=(housed,), budgets=BudgetRules(Limits(day=1))))
+    story.tell(ProviderVetted(provider=P, housed=None))
+    assert told(story.ask("r")) == ["start p x"]
+    state = story.machine.dispatch.requests[RequestId("r")]
+    assert start_at_once(state.event, state.route, story.machine.tables, story.now) is not None
 
 
 def test_whoever_has_no_seat_left_goes_the_long_way() -> None:
