@@ -83,6 +83,4 @@ class Share:
     def close(self) -> None:
         """Give everything back, and wait for no more."""
         self._room.forget(self)
-        granted, self._granted = self._granted, 0
-        if granted:
-            self._room.give_back(granted)
+        self._room.give_back(self._granted)
