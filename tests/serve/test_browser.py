@@ -70,6 +70,15 @@ def test_a_cookie_is_one_sessions_at_one_port() -> None:
     assert Sessions().find(headers) is None
 
 
+@pytest.mark.parametrize("host", ["supervisor.lan", "supervisor.lan:http", "[::1]"])
+def test_where_no_port_is_named_the_cookie_is_that_of_http(host: str) -> None:
+    sessions = Sessions()
+    headers, _ = begun(sessions, host=host)
+    assert sessions.find(headers) is not None
+    assert sessions.find({**headers, "host": "supervisor.lan:80"}) is not None
+    assert sessions.find({**headers, "host": "supervisor.lan:81"}) is None
+
+
 def test_a_cookie_alone_looks_and_does_nothing() -> None:
     sessions = Sessions()
     headers, proof = begun(sessions)

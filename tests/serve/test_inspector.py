@@ -3,6 +3,7 @@
 import gc
 import json
 import weakref
+from math import inf
 from typing import Any
 
 import anyio
@@ -11,6 +12,7 @@ from msgspec import structs
 
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import ModelId
+from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule, ModelRule, Policy
 from exo_supervisor.serve.control.inspecting import show
 from exo_supervisor.serve.inspector import (
@@ -18,6 +20,7 @@ from exo_supervisor.serve.inspector import (
     InspectionRunsError,
     Inspector,
 )
+from exo_supervisor.serve.timers import SLOW_CLIENT
 from exo_supervisor.wire.openai.stream_writer import DONE
 from tests.serve.test_attempt import STOP, text
 from tests.serve.virtual import HELLO, JSON, RESET, SSE, Browser, House, refusal, start
@@ -105,6 +108,16 @@ def test_a_cut_answer_is_seen_as_its_client_got_it() -> None:
     assert request["answer"]["body"]["text"].encode() == client.body
     assert request["answer"]["body"]["pieces"] == 2
     assert client.end == "cut"
+
+
+def test_a_client_that_reads_nothing_is_gone_after_a_while_though_it_is_seen() -> None:
+    house = a_house()
+    house.target.steps = [[(0.0, (200, SSE)), (0.0, text("Hi"))]]
+    house.chat(blocks={0: inf})
+    house.loop.run(SLOW_CLIENT + 2.0)
+    first = next(house.settled(), None)
+    assert first is not None
+    assert first.failure.fault is Fault.CLIENT_LEFT
 
 
 def test_an_answer_in_one_piece_is_seen() -> None:

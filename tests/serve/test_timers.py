@@ -4,10 +4,11 @@ from msgspec import structs
 
 from exo_supervisor.core.effects import Timers
 from exo_supervisor.core.names import RequestId
-from exo_supervisor.serve.timers import STEP_PATIENCE, STEP_TOKENS, Progress
+from exo_supervisor.serve.timers import ASK_AGAIN, STEP_PATIENCE, STEP_TOKENS, Progress
 from tests.serve.virtual import start
 
 TIMERS = Timers(connect=2.0, headers=8.0, first_content=1.0, first_content_max=1e9, stall=20.0)
+LONG = structs.replace(TIMERS, stall=60.0)
 
 
 def progress() -> Progress:
@@ -38,3 +39,13 @@ def test_the_longest_silence_in_the_midst_of_an_answer_is_remembered() -> None:
         steps.since = since
         steps.note_silence(now)
         assert steps.longest == longest
+
+
+def test_who_was_asked_at_the_instant_of_its_last_word_is_asked_again_ten_seconds_later() -> None:
+    asked = Progress(structs.replace(start(RequestId("r")), timers=LONG), 100.0)
+    asked.begun = True
+    assert asked.asks_at() == 100.0 + LONG.stall / 2
+    asked.asked_at = 99.0
+    assert asked.asks_at() == 100.0 + LONG.stall / 2, "what was asked before tells nothing of now"
+    asked.asked_at = 100.0
+    assert asked.asks_at() == 100.0 + ASK_AGAIN

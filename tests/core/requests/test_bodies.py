@@ -76,9 +76,7 @@ def test_small_bodies_have_room_of_their_own() -> None:
     assert many.take(sender(2), SMALL_BODY, 0.0), "nor do small ones take all of it"
 
 
-def test_a_body_that_went_on_in_the_large_room_takes_no_more_of_the_small_one() -> (
-    None
-):
+def test_a_body_that_went_on_in_the_large_room_takes_no_more_of_the_small_one() -> None:
     bodies, first, second = Bodies(small=2 * SMALL_BODY), sender(1), sender(1)
     assert bodies.take(first, SMALL_BODY - 1, 0.0)
     assert bodies.take(first, 3, 0.0)

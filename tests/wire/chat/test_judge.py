@@ -43,6 +43,8 @@ def openai(message: str, code: object = None) -> dict[str, object]:
         (502, False, None, Fault.BAD_STATUS),
         (504, False, None, Fault.BAD_STATUS),
         (408, True, {"detail": "Request timed out"}, Fault.BAD_STATUS),
+        (599, False, openai("rate limit"), Fault.BUSY),
+        (600, False, openai("rate limit"), Fault.BAD_STATUS),
         (301, False, None, Fault.BAD_STATUS),
         (204, False, None, Fault.BAD_STATUS),
         (404, True, openai("No instance found for model x", 404), Fault.NOT_PLACED),

@@ -169,6 +169,16 @@ def test_one_instance_that_waits_is_enough_to_look_at_the_downloads() -> None:
     assert both.waits()
 
 
+def test_what_one_instance_has_ready_is_ready_whatever_another_waits_for() -> None:
+    waits, ready = placement("n1").models[0], placement("n1", status="RunnerReady").models[0]
+    both = structs.replace(ready, instances=waits.instances + ready.instances)
+    bare = structs.replace(waits, instances=())
+    before = structs.replace(placement("n1"), models=(both, bare))
+    after, same = with_downloads(before, told(n1=[going(3, 4)])).models
+    assert (after.ready, after.why, same) == (True, both.why, bare)
+    assert [each.why for each in after.instances] == ["downloading", both.why]
+
+
 def test_of_a_download_nobody_knows_the_size_and_is_the_slowest_before_its_first_byte() -> None:
     for of_unknown, said in ((0, "downloading, 0.0 GiB so far"), (1, "downloading 50 %")):
         body = told(n1=[going(GIB, 2 * GIB)], n2=[going(of_unknown, 0)])

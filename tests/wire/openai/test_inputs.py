@@ -1,6 +1,7 @@
 """Requests for embeddings and completions: what is read, and what is refused by name."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -65,6 +66,16 @@ def test_what_is_wrong_is_named_and_nothing_echoed(
         read(kind, **fields)
     assert (caught.value.refusal.code, caught.value.refusal.param) == (code, param)
     assert "secret" not in caught.value.refusal.message
+
+
+def test_a_long_list_of_stops_is_refused_before_it_is_decoded() -> None:
+    body = json.dumps({"model": "m", "prompt": "a", "stop": ["x"] * 60_000}).encode()
+    tracemalloc.start()
+    with pytest.raises(BadRequestError) as caught:
+        OPERATIONS["/v1/completions"].read(body, {})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (caught.value.refusal.param, peak < 1_000_000) == ("stop", True)
 
 
 def test_each_goes_to_its_own_place_with_its_fields_as_they_came() -> None:
