@@ -29,7 +29,7 @@ from tests.app.world import (
     run,
     until,
 )
-from tests.cli import test_connect, test_inspect, test_ledger, test_parse
+from tests.cli import test_check, test_connect, test_inspect, test_ledger, test_parse
 from tests.rehearse import test_drill
 
 SOURCE = Path(__file__).parents[2] / "exo_supervisor"
@@ -196,6 +196,7 @@ LEADS = {
     "breaker": [test_a_held_breaker_is_let_go_by_the_commands_that_are_named],
     "run": [test_no_service_leads_to_run_and_a_bad_file_to_check],
     "check": [test_no_service_leads_to_run_and_a_bad_file_to_check],
+    "config": [test_check.test_settings_of_another_version_are_printed_as_they_came_or_not],
     "demo": [test_verbs.test_the_demo_tells_a_story_in_which_each_step_happened],
     "drill": [test_drill],
     "connect": [test_connect],
