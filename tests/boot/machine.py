@@ -99,10 +99,11 @@ _ENVIRON = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 @contextmanager
 def booted(lan: Lan, host: str) -> Generator[Machine]:
     """Boot a new machine on a host of the LAN, with a user `alice`, her clone, and `bob`."""
+    debian = base()  # it makes CACHE
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=CACHE)))
         tree = place / "root"
-        subprocess.run(["cp", "-a", "--reflink=auto", str(base()), str(tree)], check=True)  # noqa: S603, S607
+        subprocess.run(["cp", "-a", "--reflink=auto", str(debian), str(tree)], check=True)  # noqa: S603, S607
         _configure(tree)
         _clone(tree)
         stack.enter_context(_registries(lan, host, place / "proxy"))
