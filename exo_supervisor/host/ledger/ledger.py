@@ -17,7 +17,7 @@ from exo_supervisor.core.effects import Announce
 from exo_supervisor.errors import SupervisorError
 from exo_supervisor.host.ledger.book import Book
 from exo_supervisor.host.ledger.sums import read_booked, read_sums
-from exo_supervisor.host.ledger.writer import AGAIN, MANY, Trouble, Writer
+from exo_supervisor.host.ledger.writer import AGAIN, GATHER, MANY, Trouble, Writer
 from exo_supervisor.views.booked import Booked, By, LedgerSeen, Reservation, Spent, Sums
 from exo_supervisor.views.request_done import RequestDone
 
@@ -49,6 +49,7 @@ class Ledger:
         currency: str,
         keep_days: int = KEEP_DAYS,
         most: int = MOST,
+        gather: float = GATHER,
         again: float = AGAIN,
     ) -> None:
         self.path, self.currency, self._loop, self._most = path, currency, loop, most
@@ -61,6 +62,7 @@ class Ledger:
             _tell_torn,
             keep_days=keep_days,
             currency=currency,
+            gather=gather,
             again=again,
         )
         self._waiting = deque[tuple[int, Callable[[], None]]]()

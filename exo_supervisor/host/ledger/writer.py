@@ -62,9 +62,11 @@ class Writer:
         *,
         keep_days: int,
         currency: str,
+        gather: float = GATHER,
         again: float = AGAIN,
     ) -> None:
         self._path, self._keep, self._again = path, keep_days * 86_400, again
+        self._gather = gather
         self._currency = currency
         self._booked, self._failed, self._put_away = booked, failed, aside
         self.aside: Path | None = None
@@ -109,7 +111,7 @@ class Writer:
         while not last:
             if not pause:
                 self._wanted.wait(CHECKPOINT)
-            self._hurry.wait(pause or GATHER)
+            self._hurry.wait(pause or self._gather)
             self._wanted.clear()
             self._hurry.clear()
             last, pause = self._closing, 0.0

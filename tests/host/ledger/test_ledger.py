@@ -100,11 +100,8 @@ async def test_what_is_done_is_in_the_file_when_it_ends_and_for_us_alone(path: P
     assert rows(path, "* FROM pragma_integrity_check") == [{"integrity_check": "ok"}]
 
 
-async def test_many_are_booked_before_long_has_passed(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "GATHER", 600.0)
-    async with running(path) as ledger:
+async def test_many_are_booked_before_long_has_passed(path: Path) -> None:
+    async with running(path, gather=600.0) as ledger:
         await reserved(ledger)
         for number in range(writer.MANY):
             ledger.done(done(f"01JA{number:04}"))
