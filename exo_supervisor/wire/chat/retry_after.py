@@ -44,7 +44,6 @@ def moment(value: str) -> float | None:
         if at.tzinfo is None:
             at = at.replace(tzinfo=UTC)
         return at.timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    except (ImportError, OSError):  # no descriptor is left to read dates by
+    # The last two: no descriptor is left to read dates by.
+    except (ValueError, TypeError, OverflowError, IndexError, ImportError, OSError):
         return None
