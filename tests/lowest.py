@@ -19,7 +19,9 @@ def lowest() -> list[str]:
     """Return what the service needs, each of its oldest version."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = project["dependencies"] + project["optional-dependencies"]["otel"]
-    return ["{}=={}".format(*told.groups()) for each in asked if (told := _LOWEST.match(each))]
+    found = [_LOWEST.match(each) for each in asked]
+    assert all(found), "a dependency says no oldest version"
+    return ["{}=={}".format(*told.groups()) for told in found if told is not None]
 
 
 def main() -> int:
