@@ -73,9 +73,7 @@ IDLE = 30.0
 
 
 async def serve(
-    given: Inputs,
-    stop: Callable[[], Awaitable[None]],
-    started: Callable[[], None] = lambda: None,
+    given: Inputs, stop: Callable[[], Awaitable[None]], started: Callable[[], None] = lambda: None
 ) -> None:
     """Run the whole service until `stop` returns, and then drain.
 
