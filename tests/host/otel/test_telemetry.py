@@ -39,6 +39,9 @@ def telling(
     """Tell by these variables; what is told is handed over at the end."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
+    sdk = getLogger("opentelemetry")
+    for each in sdk.handlers[:]:  # it counts what it has said for as long as the process lives
+        sdk.removeHandler(each)
     telemetry = open_telemetry(environ, lambda: ENDED)
     assert telemetry is not None
     yield telemetry
