@@ -322,14 +322,16 @@ async def test_nobody_is_kept_from_using_it(browser: Browser, scheme: Any, width
 async def test_it_is_used_by_keyboard_alone(browser: Browser) -> None:
     async with ExoNode("C", (EXO_MODEL,)) as node, shown(browser, node) as screen:
         page = screen.page
+        orders = page.locator(".nodes").get_by_role("button", name="Orders")
+        await expect(orders).to_be_visible()  # what is drawn later lies behind the focus
         await page.keyboard.press("Tab")
         await expect(page.get_by_role("link", name="Skip to the panels")).to_be_focused()
         await page.keyboard.press("Enter")
-        orders = page.locator(".nodes").get_by_role("button", name="Orders")
         for _ in range(8):
             await page.keyboard.press("Tab")
             if await orders.evaluate("(it) => it === document.activeElement"):
                 break
+        await expect(orders).to_be_focused()
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("dialog")).to_be_visible()
         await page.keyboard.press("Enter")
