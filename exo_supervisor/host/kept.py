@@ -1,5 +1,6 @@
 """A small file of our own, kept across restarts: written whole or not at all, for us alone."""
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -9,6 +10,9 @@ from exo_supervisor.errors import SupervisorError
 
 LARGEST = 256 * 1024
 """Bytes of a file that is read back."""
+
+_CANNOT_SYNC_NAMES = frozenset({errno.EACCES, errno.EINVAL, errno.ENOTSUP})
+"""Said by file systems over a network, and where we may write to a directory, but not read it."""
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -37,7 +41,10 @@ def read_kept(path: Path) -> bytes | None:
 
 
 def write_kept(path: Path, content: bytes) -> None:
-    """Replace the file in one step, mode 0600, and make its directory, 0700. Raises OSError."""
+    """Replace the file in one step, mode 0600, and make its directory, 0700. Raises OSError.
+
+    What was written outlasts a loss of power, its name included.
+    """
     _make(path.parent)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(FileNotFoundError):  # left by a process of our number that was killed
@@ -53,6 +60,7 @@ def write_kept(path: Path, content: bytes) -> None:
         with suppress(OSError):
             draft.unlink()
         raise
+    _sync_names(path.parent)
 
 
 def _make(directory: Path) -> None:
@@ -61,3 +69,17 @@ def _make(directory: Path) -> None:
     for each in reversed(missing):
         with suppress(FileExistsError):
             each.mkdir(mode=0o700)
+            _sync_names(each.parent)
+
+
+def _sync_names(directory: Path) -> None:
+    """Have a directory's entries on the disk: fsync of a file brings its content there alone."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as fault:
+        if fault.errno not in _CANNOT_SYNC_NAMES:
+            raise

@@ -1,5 +1,6 @@
 """A kept file is ours alone, written whole or not at all, and read back only if it is ours."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -27,6 +28,50 @@ def test_what_was_written_is_read_back_and_nobody_else_may(tmp_path: Path) -> No
     assert mode_of(path) == 0o600
     assert [mode_of(each) for each in (path.parent, path.parent.parent)] == [0o700, 0o700]
     assert list(path.parent.iterdir()) == [path]
+
+
+class Disk:
+    """What `os.fsync` brought to the disk: content by inode, and the names in a directory."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.content, self.names = set[int](), dict[int, set[str]]()
+        self.refuses: int | None = None
+        monkeypatch.setattr(os, "fsync", self._sync)
+
+    def _sync(self, descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        if not stat.S_ISDIR(status.st_mode):
+            self.content.add(status.st_ino)
+            return
+        if self.refuses is not None:
+            raise OSError(self.refuses, os.strerror(self.refuses))
+        self.names[status.st_ino] = set(os.listdir(descriptor))
+
+    def holds(self, path: Path) -> bool:
+        return path.name in self.names.get(path.parent.stat().st_ino, ())
+
+
+def test_what_was_written_outlasts_a_loss_of_power_its_name_included(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, path = Disk(monkeypatch), tmp_path / "new" / "deep" / "nodes.json"
+    write_kept(path, b"one")
+    assert all(disk.holds(each) for each in (path, path.parent, path.parent.parent))
+    disk.names.clear()
+    write_kept(path, b"two")
+    assert disk.holds(path)
+    assert path.stat().st_ino in disk.content
+
+
+def test_a_disk_that_fails_at_the_name_is_told_and_one_that_cannot_sync_names_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, path = Disk(monkeypatch), tmp_path / "nodes.json"
+    for disk.refuses in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
+        write_kept(path, b"one")
+    disk.refuses = errno.EIO
+    with pytest.raises(OSError, match="output error"):
+        write_kept(path, b"two")
 
 
 def test_what_is_not_there_is_nothing(tmp_path: Path) -> None:
