@@ -78,6 +78,7 @@ class Tokens:
     ) -> None:
         self._wall, self._fixed, self._write = wall, fixed, write
         self._made = {bytes.fromhex(each.sha256): each for each in made}
+        self._ending: dict[bytes, Token] = {}  # they hold no more, but may still be in the file
         self._writing = anyio.Lock()
 
     def client_of(self, token: str) -> str | None:
@@ -104,20 +105,29 @@ class Tokens:
             expires=None if days is None else now + days * 86_400,
         )  # fmt: skip
         async with self._writing:
-            await self._write(self._encode({**self._made, digest: token}))
+            await self._keep({**self._made, digest: token})
             self._made[digest] = token
         return text, token
 
     async def revoke(self, name: str) -> list[str]:
-        """Let a token hold no more, by its id, or all of a client, even where that is not kept."""
-        gone = {
-            digest: each for digest, each in self._made.items() if name in (each.id, each.client)
-        }
+        """Let a token hold no more, by its id, or all of a client, even where that is not kept.
+
+        One that could not be kept may be said again: until it is, a restart brings the token back.
+        """
+        known = {**self._made, **self._ending}
+        gone = {key: each for key, each in known.items() if name in (each.id, each.client)}
         if gone:
             self._made = {key: each for key, each in self._made.items() if key not in gone}
+            self._ending |= gone
             async with self._writing:
-                await self._write(self._encode(self._made))
+                await self._keep(self._made)
         return sorted(each.id for each in gone.values())
+
+    async def _keep(self, made: Mapping[bytes, Token]) -> None:
+        left_out = [*self._ending]
+        await self._write(self._encode(made))
+        for digest in left_out:
+            self._ending.pop(digest, None)
 
     def _encode(self, made: Mapping[bytes, Token]) -> bytes:
         holding = tuple(each for each in made.values() if not self._is_over(each))

@@ -93,6 +93,34 @@ async def test_what_cannot_be_kept_is_not_made_and_what_is_revoked_is_over_all_t
     assert house.tokens.client_of(text) is None
 
 
+async def test_who_could_not_be_revoked_for_good_is_when_it_is_said_again() -> None:
+    house = House()
+    for by_client in (False, True):
+        text, token = await house.tokens.make("kids", None)
+        name = "kids" if by_client else token.id
+        house.full = True
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space"):
+                await house.tokens.revoke(name)
+            assert house.tokens.client_of(text) is None
+        assert decode_tokens(house.file) == (token,), "a restart would bring it back"
+        house.full = False
+        assert await house.tokens.revoke(name) == [token.id]
+        assert await house.tokens.revoke(name) == []
+        assert decode_tokens(house.file) == ()
+
+
+async def test_what_is_revoked_while_another_is_kept_is_kept_too() -> None:
+    house = House()
+    text, token = await house.tokens.make("kids", None)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(house.tokens.make, "office", None)
+        await checkpoint()
+        tasks.start_soon(house.tokens.revoke, token.id)
+    assert house.restarted().client_of(text) is None
+    assert len(house.tokens.rows()) == 1
+
+
 async def test_those_that_are_made_at_once_are_all_kept() -> None:
     house = House()
     async with anyio.create_task_group() as tasks:
