@@ -118,4 +118,5 @@ def _hold(arguments: Arguments, target: str, act: str) -> int:
     if act != "auto":
         finer = f" --model {arguments.model}" if arguments.model else ""
         note(f"undo: exo-supervisor breaker {target} auto{finer}")
+        note("a restart of the service lets it go, too")
     return 0

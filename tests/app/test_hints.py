@@ -145,6 +145,7 @@ async def test_a_held_breaker_is_let_go_by_the_commands_that_are_named() -> None
         undo = f"exo-supervisor breaker {node.address} auto"
         held = await verb(world, "breaker", node.address, "open")
         assert f"undo: {undo}" in held.err
+        assert "a restart of the service lets it go, too" in held.err
         assert undo in (await verb(world, "status")).out
         assert "open -> closed" in (await verb(world, *undo.split()[1:])).out
         half = await verb(world, "breaker", node.address)
