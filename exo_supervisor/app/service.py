@@ -35,6 +35,7 @@ from exo_supervisor.core.effects import say
 from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.requests.admission import Gate
+from exo_supervisor.discovery.pins import PinWatch
 from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.fleet_io.health import Health
 from exo_supervisor.fleet_io.placer import Placer
@@ -102,7 +103,7 @@ async def serve(
         sources = Sources(config, machine, fetch.get, send, state)
         tokens = await open_tokens(given)
         clients = Clients(who_of(config, policy.clients), tokens.client_of)
-        about = _about(given, sources, live, records, machine)
+        about = _about(given, sources, live, records, machine, watch)
         inspector = Inspector(machine.catalog, current.hide)
         others = _others(given, machine, conductor, about, tokens, clients, inspector)
         upstream = Upstream(nodes, clouds, current.keys, proxies_of(config), house=house)
@@ -234,8 +235,9 @@ def _others(
 
 
 def _about(
-    given: Inputs, sources: Sources, live: LiveRequests, records: Records, machine: Machine
-) -> About:
+    given: Inputs, sources: Sources, live: LiveRequests, records: Records, machine: Machine,
+    pins: PinWatch,
+) -> About:  # fmt: skip
     return About(
         given.file,
         sources.quiet,
@@ -247,6 +249,7 @@ def _about(
         metrics=records.scrape(machine).write,
         settings=given.settings(),
         forget=sources.forget,
+        pins_kept=pins.kept,
         recorder=records.recorder,
         ledger=records.ledger,
         pulse=records.pulse(machine, live.tokens),

@@ -1,10 +1,13 @@
 """What a person says after `nodes`: trust one that was found, do so no more, or forget."""
 
-from exo_supervisor.cli.errors import misuse
-from exo_supervisor.cli.http import in_path, told
-from exo_supervisor.cli.json_view import texts
+from exo_supervisor.cli.errors import VerbError, misuse
+from exo_supervisor.cli.http import fetch, in_path, told
+from exo_supervisor.cli.json_view import parse_object, texts
+from exo_supervisor.cli.json_view import word as text
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.term import clean, note, say
+from exo_supervisor.cli.term import cell, clean, note, say
+from exo_supervisor.cli.term import raw as put
+from exo_supervisor.client.json_object import Fields
 
 _WORDS = ("trust", "untrust")
 
@@ -21,18 +24,35 @@ def trust(arguments: Arguments) -> int:
             f"nodes {word} wants a node's address, or --all", f"exo-supervisor nodes {word} ADDRESS"
         )
     whom = f"{in_path(address, ':')}/" if address else ""
-    if (body := told(arguments, f"/supervisor/nodes/{whom}{word}", "POST")) is None:
-        return 0
+    raw = fetch(arguments, f"/supervisor/nodes/{whom}{word}", "POST")
+    body = parse_object(raw)
+    if arguments.json:
+        put(raw)
+    else:
+        _tell(word, address, body)
+    if body.get("kept") is False:
+        raise VerbError(
+            "the state directory does not hold who is trusted now, and a restart loses it",
+            why=[text(body.get("why"))],
+            hint=f"exo-supervisor nodes {word} {cell(address) or '--all'}",
+        )
+    return 0
+
+
+def _tell(word: str, address: str, body: Fields) -> None:
     changed = texts(body.get("changed"))
     if not changed:
         say(f"{clean(address) or 'nodes'}: nothing to {word}")
-        return 0
-    done = "trusted, also for what must stay in the house"
+        return
+    done = "trusted" if word == "trust" else "trusted no more"
+    if body.get("kept") is False:
+        done += ", but only until the service restarts"
+    elif word == "trust":
+        done += ", also for what must stay in the house"
     for node in changed:
-        say(f"{node}: {done if word == 'trust' else 'trusted no more'}")
+        say(f"{node}: {done}")
     if word == "trust":
         note(f"undo: exo-supervisor nodes untrust {changed[0] if len(changed) == 1 else '--all'}")
-    return 0
 
 
 def forget(arguments: Arguments) -> int:

@@ -25,7 +25,12 @@ from exo_supervisor.errors import NotOursError, SupervisorError, why_failed
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 EVERY = 2.0
-"""Seconds between two looks at who the kernel sees at the pinned addresses."""
+"""Seconds between two looks at who the kernel sees at the pinned addresses.
+
+A write that failed is tried again as often.
+"""
+KEPT_WITHIN = 2.0
+"""Seconds for which one who asks whether the pins are kept waits for the disk."""
 
 Pins = tuple[tuple[Address, str | None], ...]
 
@@ -76,14 +81,26 @@ class PinWatch:
         self._inbox, self._write, self._neighbours = inbox, write, neighbours
         self._pins, self._untold, self._unkept = pins, True, False
         self._seen: dict[Address, str] = {}
-        self._changed = anyio.Event()
+        self._changed, self._tried = anyio.Event(), anyio.Event()
+        self._why: str | None = None
+        self._logged: str | None = None
 
     def keep(self, pins: Pins) -> None:
         """Have other pins kept and watched from now on; never waits."""
-        self._pins, self._unkept = pins, True
+        self._pins, self._unkept, self._why = pins, True, None
         pinned = dict(pins)
         self._seen = {node: link for node, link in self._seen.items() if pinned.get(node) == link}
         self._changed.set()
+
+    async def kept(self) -> str | None:
+        """Wait until the pins are in the file; return why they are not. What failed is retried."""
+        self._why = None
+        self._changed.set()
+        with anyio.move_on_after(KEPT_WITHIN):
+            while self._unkept and self._why is None:
+                await self._tried.wait()
+            return self._why
+        return f"it took longer than {KEPT_WITHIN:g} s"
 
     async def run(self) -> None:
         """Watch until cancelled; what has changed then is kept, too."""
@@ -97,7 +114,7 @@ class PinWatch:
                 self._changed = anyio.Event()
                 await self._save()
                 await self._look()
-                with anyio.move_on_after(EVERY if self._pins else None):
+                with anyio.move_on_after(EVERY if self._pins or self._unkept else None):
                     await self._changed.wait()
         finally:
             with anyio.CancelScope(shield=True):
@@ -121,14 +138,19 @@ class PinWatch:
     async def _save(self) -> None:
         if not self._unkept:
             return
-        pins = self._pins
+        pins, why = self._pins, None
         try:
             await self._write(encode_pins(pins))
         except (OSError, SupervisorError) as fault:
-            advice = "let the service write to its state directory; until then pins end with it"
-            log.warning("pins_unwritable", why=why_failed(fault), advice=advice)
+            why = why_failed(fault)
+            if why != self._logged:
+                advice = "let the service write to its state directory; until then pins end with it"
+                log.warning("pins_unwritable", why=why, advice=advice)
+        self._logged = why
         if self._pins is pins:  # and it was not cut off, nor have they changed meanwhile
-            self._unkept = False
+            self._unkept, self._why = why is not None, why
+        self._tried.set()
+        self._tried = anyio.Event()
 
 
 def _ip(node: Address) -> IPv4Address | None:

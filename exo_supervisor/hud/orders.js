@@ -10,8 +10,8 @@ const breakerOrders = (target, model) => {
   const query = model ? `?model=${encodeURIComponent(model)}` : "";
   const path = (verb) => `/supervisor/breakers/${encodeURIComponent(target)}/${verb}${query}`;
   return [
-    { name: "Hold its breaker open", then: "Nothing is sent there until somebody lets it go.", path: path("open"), grave: true },
-    { name: "Hold its breaker closed", then: "It is asked however often it fails, until somebody lets it go.", path: path("close"), grave: true },
+    { name: "Hold its breaker open", then: "Nothing is sent there until somebody lets it go, or the service restarts.", path: path("open"), grave: true },
+    { name: "Hold its breaker closed", then: "It is asked however often it fails, until somebody lets it go, or the service restarts.", path: path("close"), grave: true },
     { name: "Let its breaker go", then: "It opens and closes by itself again.", path: path("auto") },
   ];
 };
@@ -83,14 +83,20 @@ function question(name, order, done) {
 async function give(name, order, done) {
   draw(html`${head(order.name)}<p role="status">Asking the service…</p>`);
   let wrong = null;
+  let title = "It was not done";
   try {
     const answer = await post(order.path);
+    const body = answer.ok ? await answer.json() : null;
     if (!answer.ok) wrong = (await told(answer)).message;
+    else if (body.kept === false) {
+      title = "It holds until the service restarts";
+      wrong = `The state directory could not be written: ${body.why}. Mend that, then order it again.`;
+    }
   } catch {
     wrong = "the service does not answer";
   }
   done();
   if (wrong === null) return close();
-  draw(html`${head("It was not done")}<p role="alert">${wrong}</p>
+  draw(html`${head(title)}<p role="alert">${wrong}</p>
     <p class="buttons"><button type="button" class="primary" @click=${close}>Close</button></p>`);
 }

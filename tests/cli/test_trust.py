@@ -1,5 +1,7 @@
 """`nodes trust` and `nodes untrust`: one line a node, how to undo it, and who is trusted."""
 
+import json
+
 import pytest
 
 from tests.cli.conftest import Service, whole
@@ -27,11 +29,43 @@ def test_what_was_done_is_said_and_how_to_undo_it(
     service: Service, capsys: Out, words: tuple[str, ...], route: str, changed: list[str],
     line: str, undo: str,
 ) -> None:  # fmt: skip
-    service.says(route, {"nodes": [], "changed": changed})
+    service.says(route, {"nodes": [], "changed": changed, "kept": True})
     assert service.main("nodes", *words) == 0
     out, err = capsys.readouterr()
     assert out.count(line) == max(1, len(changed))
     assert (f"undo: exo-supervisor nodes untrust {undo}" in err) == bool(undo)
+
+
+@pytest.mark.parametrize(
+    ("word", "changed", "line"),
+    [
+        ("trust", [ONE], "trusted, but only until the service restarts"),
+        ("untrust", [ONE], "trusted no more, but only until the service restarts"),
+        ("untrust", [], "nothing to untrust"),
+    ],
+)
+def test_what_could_not_be_kept_is_said_and_what_to_do(
+    service: Service, capsys: Out, word: str, changed: list[str], line: str
+) -> None:
+    said = {"nodes": [], "changed": changed, "kept": False, "why": "no space\x1b left on device"}
+    service.says(f"POST /supervisor/nodes/{ONE}/{word}", said)
+    assert service.main("nodes", word, ONE) == 1
+    out, err = capsys.readouterr()
+    assert out == f"{ONE}: {line}\n" if changed else line in out
+    assert "the state directory does not hold who is trusted" in err
+    assert "no space left on device" in err
+    assert f"exo-supervisor nodes {word} {ONE}" in err
+    assert service.main("nodes", word, ONE, "--json") == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["kept"] is False
+    assert json.loads(err)["error"]["code"] == "failed"
+
+
+def test_what_could_not_be_kept_of_all_is_said_again_of_all(service: Service, capsys: Out) -> None:
+    said = {"nodes": [], "changed": [ONE, TWO], "kept": False, "why": "read-only file system"}
+    service.says("POST /supervisor/nodes/untrust", said)
+    assert service.main("nodes", "untrust", "--all") == 1
+    assert "exo-supervisor nodes untrust --all" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [("trust",), ("trust", ONE, "--all"), ("pin", ONE), ("--all",)])

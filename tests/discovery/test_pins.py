@@ -6,12 +6,13 @@ from math import inf
 import anyio
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from exo_supervisor.core.events import Event, LinkSeen, NodeSighted
 from exo_supervisor.core.fleet.trust import MAX_PINS
 from exo_supervisor.core.names import Address
 from exo_supervisor.discovery.neighbours import Neighbour
-from exo_supervisor.discovery.pins import Pins, PinWatch, decode_pins, encode_pins
+from exo_supervisor.discovery.pins import KEPT_WITHIN, Pins, PinWatch, decode_pins, encode_pins
 from exo_supervisor.errors import NotOursError
 from tests.runtime.fake_get import note
 
@@ -23,16 +24,23 @@ SEEN = "02:00:00:00:00:01"
 class Watching:
     """A watch in virtual time; what the kernel knows of neighbours is `kernel`."""
 
-    def __init__(self, pins: Pins = (), *, unwritable: bool = False) -> None:
+    def __init__(self, pins: Pins = (), *, unwritable: bool = False, takes: float = 0.0) -> None:
         self.kernel: list[Neighbour] | None = []
         self.told: list[tuple[float, Event]] = []
         self.written: list[Pins] = []
-        self._pins, self._unwritable = pins, unwritable
+        self.kept: list[tuple[float, str | None]] = []
+        self.unwritable, self._pins, self._takes = unwritable, pins, takes
 
     async def write(self, content: bytes) -> None:
-        if self._unwritable:
+        await anyio.sleep(self._takes)
+        if self.unwritable:
             raise PermissionError(13, "Permission denied")
         self.written.append(decode_pins(content))
+
+    async def ask(self) -> None:
+        """Note what is said of the file, and when."""
+        why = await self.watch.kept()
+        self.kept.append((anyio.current_time(), why))
 
     def neighbours(self) -> list[Neighbour]:
         if self.kernel is None:
@@ -51,7 +59,9 @@ class Watching:
             tasks.start_soon(self.watch.run)
             for seconds, step in steps:
                 await anyio.sleep(seconds)
-                if callable(step):
+                if step == self.ask:
+                    tasks.start_soon(self.ask)
+                elif callable(step):
                     step()
             await anyio.sleep(3.0)
             tasks.cancel_scope.cancel()
@@ -111,6 +121,57 @@ async def test_pins_that_cannot_be_written_hold_until_the_end() -> None:
     watching.is_at(ONE)
     told = await watching.during((1.0, lambda: watching.watch.keep(((NODE, None),))))
     assert told == [LinkSeen(node=NODE, link=SEEN)]
+
+
+async def test_who_asks_is_told_once_what_was_said_is_in_the_file() -> None:
+    watching = Watching(takes=0.5)
+    first, then = ((NODE, None),), ((NODE, SEEN),)
+    await watching.during(
+        (0.5, watching.ask),
+        (0.5, lambda: watching.watch.keep(first)),
+        (0.0, watching.ask),
+        (0.2, lambda: watching.watch.keep(then)),  # while the first are on their way
+        (0.0, watching.ask),
+    )
+    assert watching.kept == [(0.5, None), (2.0, None), (2.0, None)]
+    assert watching.written == [first, then]
+
+
+async def test_who_asks_is_told_why_it_is_not_kept_and_it_is_tried_anew() -> None:
+    watching = Watching(unwritable=True)
+    pins = ((NODE, None),)
+
+    def heal() -> None:
+        watching.unwritable = False
+
+    with capture_logs() as lines:
+        await watching.during(
+            (1.0, lambda: watching.watch.keep(pins)), (0.0, watching.ask),
+            (1.0, watching.ask), (0.1, heal), (0.0, watching.ask), (10.0, None),
+        )  # fmt: skip
+    why = "permission denied"
+    assert watching.kept == [(1.0, why), (2.0, why), (pytest.approx(2.1), None)]
+    assert watching.written == [pins]
+    assert [(line["event"], line["why"]) for line in lines] == [("pins_unwritable", why)]
+
+
+@pytest.mark.parametrize("pins", [(), ((NODE, None),)])
+async def test_what_could_not_be_kept_is_once_it_can_be_though_nobody_asks(pins: Pins) -> None:
+    watching = Watching(((NAME, None),), unwritable=True)
+
+    def heal() -> None:
+        watching.unwritable = False
+
+    await watching.during((1.0, lambda: watching.watch.keep(pins)), (9.0, heal), (1.0, None))
+    assert watching.written == [pins]
+
+
+async def test_who_asks_does_not_wait_for_a_disk_that_hangs() -> None:
+    watching = Watching(takes=600.0)
+    await watching.during((1.0, lambda: watching.watch.keep(((NODE, None),))), (0.0, watching.ask))
+    [(at, why)] = watching.kept
+    assert at == 1.0 + KEPT_WITHIN
+    assert why == f"it took longer than {KEPT_WITHIN:g} s"
 
 
 @pytest.mark.parametrize(

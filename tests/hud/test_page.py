@@ -186,16 +186,33 @@ async def test_a_breaker_is_held_and_let_go_after_a_question(browser: Browser) -
         await expect(page.locator(".drawing")).to_contain_text("1 model held back")
 
 
-async def test_a_node_is_trusted_and_a_model_placed_and_removed(browser: Browser) -> None:
+async def as_found(route: Any) -> None:  # noqa: ANN401 - a Route of playwright
+    """Show the only node as one that nobody named."""
+    answer = await route.fetch()
+    [row] = (await answer.json())["nodes"]
+    await route.fulfill(response=answer, json={"nodes": [{**row, "trust": "found"}]})
+
+
+async def test_trust_that_is_not_kept_is_said_to_end_with_a_restart(browser: Browser) -> None:
     async with ExoNode("C", (EXO_MODEL,)) as node, shown(browser, node) as screen:
+        await screen.page.route("**/supervisor/nodes", as_found)
+        await press(screen, ".nodes", "Trust it", "Trust it")
+        dialog = screen.page.locator("#dialog")
+        await expect(dialog).to_contain_text("It holds until the service restarts")
+        await expect(dialog.get_by_role("alert")).to_contain_text("there is no state directory")
+        await screen.page.get_by_role("button", name="Close").click()
+        await expect(dialog).not_to_be_visible()
+
+
+async def test_a_node_is_trusted_and_a_model_placed_and_removed(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with (
+        ExoNode("C", (EXO_MODEL,)) as node,
+        shown(browser, node, state=tmp_path / "state") as screen,
+    ):
         page = screen.page
-
-        async def found(route: Any) -> None:  # noqa: ANN401 - a Route of playwright
-            answer = await route.fetch()
-            [row] = (await answer.json())["nodes"]
-            await route.fulfill(response=answer, json={"nodes": [{**row, "trust": "found"}]})
-
-        await page.route("**/supervisor/nodes", found)
+        await page.route("**/supervisor/nodes", as_found)
         await expect(page.locator(".nodes")).to_contain_text("found, not trusted")
         await press(screen, ".nodes", "Trust it", "Trust it")
         await expect(page.locator("#dialog")).not_to_be_visible()

@@ -15,6 +15,10 @@ from exo_supervisor.views.tally import Tally
 from exo_supervisor.wire.chat.reader import Reader
 
 
+async def _kept() -> str | None:
+    return None
+
+
 async def _nothing(_accept: str) -> tuple[bytes, str]:
     return b"", "text/plain"
 
@@ -31,6 +35,8 @@ class About(Struct, frozen=True):
     reading_of: Callable[[RequestId], Reader | None] = lambda _: None
     forget: Callable[[], None] = lambda: None
     """Drops what is kept of the nodes of earlier runs."""
+    pins_kept: Callable[[], Awaitable[str | None]] = _kept
+    """Waits, not for long, until the pins outlast a restart; else says why they do not."""
     metrics: Callable[[str], Awaitable[tuple[bytes, str]]] = _nothing
     """Writes the text of `/metrics` in the format that its reader accepts, and says in which."""
     pulse: Pulse | None = None

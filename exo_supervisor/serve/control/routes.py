@@ -24,7 +24,7 @@ from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.ollama_routes import OllamaRoutes
 from exo_supervisor.serve.control.orders import ORDERS, Orders
 from exo_supervisor.serve.control.plain import alike, as_json, check_method, no_route, raw_json
-from exo_supervisor.serve.control.trusting import WORDS, Trusting
+from exo_supervisor.serve.control.trusting import WORDS, Trusting, Word
 from exo_supervisor.serve.heads import JSON_HEADERS
 from exo_supervisor.serve.peer import client_of
 from exo_supervisor.serve.profiles import TOKEN_MANAGER
@@ -94,7 +94,7 @@ class Routes:
             return looked_up or self._look(request, path)
         return self._look(request, path)
 
-    def _look(self, request: web.BaseRequest, path: str) -> web.Response:
+    def _look(self, request: web.BaseRequest, path: str) -> web.Response | Awaitable[web.Response]:
         if (answer := self._exact.get(path)) is not None:
             check_method(request, path, "GET")
             return answer()
@@ -193,7 +193,7 @@ class Routes:
         changed = row.state != before or held != _FORCED[verb]
         return as_json({"breaker": row, "was": before, "changed": changed})
 
-    def _trust(self, request: web.BaseRequest, rest: str) -> web.Response:
+    def _trust(self, request: web.BaseRequest, rest: str) -> web.Response | Awaitable[web.Response]:
         """Take a person's word on one node, or on all. Raises BadRequestError."""
         if rest == "forget":
             return self._forget(request)
@@ -205,13 +205,15 @@ class Routes:
         address = unquote(address)
         whom = self._orders.named(address) if address else "all"
         self._authority.check(request, f"{word} {whom}")
+        return self._say_trust(address, word)
+
+    async def _say_trust(self, address: str, word: Word) -> web.Response:
+        """Have it so at once, and answer once it is known whether it outlasts a restart."""
         changed = self._trusting.say(address, word)
-        return as_json(
-            {
-                "nodes": nodes(self._machine, anyio.current_time(), wall),
-                "changed": changed,
-            }
-        )
+        why = await self._about.pins_kept()
+        kept = {"kept": True} if why is None else {"kept": False, "why": why}
+        rows = nodes(self._machine, anyio.current_time(), wall)
+        return as_json({"nodes": rows, "changed": changed, **kept})
 
     def _forget(self, request: web.BaseRequest) -> web.Response:
         """Drop the nodes that are not up and that no person named. Raises BadRequestError."""

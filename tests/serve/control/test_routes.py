@@ -6,6 +6,7 @@ import time
 from datetime import datetime
 from socket import gethostname
 
+import anyio
 import pytest
 from structlog.testing import capture_logs
 
@@ -234,6 +235,24 @@ async def test_a_word_on_a_node_or_on_all_is_taken(house: House) -> None:
     assert await says("/b:1/untrust") == (["b:1"], ["pinned", "found"])
     assert await says("/untrust") == (["a:1"], ["found", "found"])
     assert house.events[0] == NodeTrusted(node=Address("a:1"), trusted=True)
+
+
+async def test_whether_a_word_on_a_node_is_kept_is_said_once_it_is_known() -> None:
+    in_file, why = list[str](), list[str]()
+
+    async def kept() -> str | None:
+        await anyio.sleep(1.0)  # as the file's writing takes
+        in_file.extend(house.story.machine.tables.registry.trust.pins)
+        return why[0] if why else None
+
+    house = House(NODES, "a:1", about=about_it(pins_kept=kept))
+    said = (await house.post("/supervisor/nodes/a:1/trust")).body
+    assert (said["kept"], in_file) == (True, ["a:1"])
+    assert "why" not in said
+    why.append("no space left on device")
+    said = await house.post("/supervisor/nodes/a:1/untrust")
+    assert (said.status, said.body["changed"]) == (200, ["a:1"]), "it is so all the same"
+    assert (said.body["kept"], said.body["why"]) == (False, why[0])
 
 
 async def test_who_was_named_by_a_person_needs_no_pin() -> None:
