@@ -187,6 +187,12 @@ def test_why_a_budget_has_nothing_for_a_request_is_told() -> None:
     assert "what is left is held for requests under way" in detail(story, "t")
     story.succeed("s", cost=MOST - 1)
     assert "0.000000000204 of 0.000000000205 USD are spent" in detail(story, "u")
+    only = structs.replace(policy, models=(ModelRule("chat", exo=(M,), cloud=((P, X),)),))
+    both = house(limited(only, day=MOST, month=10 * MOST), "a:1")
+    ask(both, "r")
+    both.succeed("r", cost=10 * MOST)
+    longest = "0.00000000205 of 0.00000000205 USD are spent"
+    assert detail(both, "s") == {longest}, "the day's ends earlier"
     unpriced = Story(policy, "a:1")
     unpriced.tell(CalendarRead(calendar=story.machine.tables.budgets.calendar))
     assert detail(unpriced, "r") == {"nobody knows its price"}

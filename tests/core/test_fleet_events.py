@@ -87,6 +87,10 @@ def test_a_node_is_asked_for_its_state_when_it_comes_up_and_until_it_is_known() 
     assert told(story.up("a:1")) == ["ReadPlacement a:1"]
     story.read("a:1", "m")
     assert story.up("a:1") == []
+    for _ in range(2):
+        assert told(story.up("a:1", born=1)) == ["ReadPlacement a:1"], "what it told is no more"
+    story.read("a:1", "m")
+    assert story.up("a:1", born=1) == []
 
 
 def test_each_clusters_state_is_read_again_on_a_beat_while_somebody_is_up() -> None:

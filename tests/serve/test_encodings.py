@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -159,6 +160,12 @@ def test_a_broken_stream_is_the_clients_fault(coding: str, spoil: Callable[[byte
     refusal = refused(coding, spoil(packed(b"what was meant", coding)))
     assert (refusal.status, refusal.code) == (400, "bad_http")
     assert refusal.message == f"the body is not whole {coding}, as its content-encoding says"
+
+
+@pytest.mark.parametrize(("coding", "other"), list(permutations(PACK, 2)))
+def test_one_coding_is_not_taken_for_another(coding: str, other: str) -> None:
+    """Whoever reads on in front of us would have stopped there."""
+    assert refused(coding, packed(b"what was meant", other)).status == 400
 
 
 @pytest.mark.parametrize("coding", PACK)

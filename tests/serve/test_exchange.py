@@ -273,6 +273,7 @@ def test_many_attempts_that_fail_at_once_each_have_their_end() -> None:
     client = house.chat()
     assert (client.status, house.target.calls) == (502, [])
     assert [event.failure.fault for event in house.settled()] == [Fault.BAD_KEY] * 8
+    assert house.records[0].egress_bytes == 0, "of what was never sent nothing left the house"
     house.check_empty()
 
 

@@ -36,6 +36,7 @@ def test_those_who_wait_get_their_turn_in_order() -> None:
     assert not large.fits(FREE_BYTES + 2 * STEP)
     assert not small.fits(FREE_BYTES + STEP)
     assert first.fits(FREE_BYTES + STEP)
+    assert first.fits(FREE_BYTES + STEP), "who asks for nothing more waits for nobody"
     assert (order, len(room)) == ([], 2)
     last = Share(room, lambda: order.append("last"))
     assert not last.fits(FREE_BYTES + STEP), "nobody goes by those who wait"

@@ -135,7 +135,9 @@ def test_a_node_that_started_again_has_no_models() -> None:
     house = House(A)
     house.answer(A, "x")
     house.read(A, "x", m=True)
-    assert house.answer(A, "y") == "restarted"
+    assert house.registry.nodes[A].restarted_at is None
+    assert house.answer(A, "y", 7.0) == "restarted"
+    assert house.registry.nodes[A].restarted_at == 7.0
     assert house.registry.where_ready(M) == []
     assert (house.registry.address_of(NodeId("x")), house.registry.address_of(NodeId("y"))) == (
         None, A,

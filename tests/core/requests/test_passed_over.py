@@ -222,6 +222,12 @@ def test_a_provider_is_told_with_what_is_wrong(
     assert passed(story.ask("r", route="cloud"))[1:] == [said]
 
 
+def test_a_provider_that_is_off_is_told_so() -> None:
+    without = (structs.replace(CLOUDS[0], keys=0, why_off="no key"), CLOUDS[1])
+    story = Story(structs.replace(BOTH, clouds=without))
+    assert passed(story.ask("r", route="cloud"))[1:] == [("p", "cloud_down", "off")]
+
+
 def test_who_shares_what_failed_is_told_so() -> None:
     story = Story(LOCAL, "a:1")
     story.up("b:1")
