@@ -38,10 +38,11 @@ async def findings(page: Page) -> list[str]:
 
 
 async def press(screen: Screen, within: str, *buttons: str) -> None:
-    """Open something's orders, and press one button after the other."""
+    """Open something's orders, and press one button after the other until the dialog is gone."""
     await screen.page.locator(within).get_by_role("button", name="Orders").first.click()
     for each in buttons:
         await screen.page.get_by_role("dialog").get_by_role("button", name=each).click()
+    await expect(screen.page.locator("#dialog")).not_to_be_visible()
 
 
 async def test_each_panel_says_what_the_service_says(browser: Browser) -> None:
@@ -168,10 +169,8 @@ async def test_a_breaker_is_held_and_let_go_after_a_question(browser: Browser) -
             return next((each["state"], each["forced"]) for each in rows if each["model"] is None)
 
         await press(screen, ".nodes", "Hold its breaker open", "Cancel")
-        await expect(page.locator("#dialog")).not_to_be_visible()
         assert await breaker() == ("closed", False)
         await press(screen, ".nodes", "Hold its breaker open", "Hold its breaker open")
-        await expect(page.locator("#dialog")).not_to_be_visible()
         assert await breaker() == ("open", True)
         await expect(page.locator(".nodes > li.open")).to_contain_text(node.address)
         await expect(page.locator("#verdict")).to_contain_text("1 breaker open")
@@ -215,9 +214,8 @@ async def test_a_node_is_trusted_and_a_model_placed_and_removed(
         await page.route("**/supervisor/nodes", as_found)
         await expect(page.locator(".nodes")).to_contain_text("found, not trusted")
         await press(screen, ".nodes", "Trust it", "Trust it")
-        await expect(page.locator("#dialog")).not_to_be_visible()
         assert [each["node"] for each in await screen.world.lines("node_trusted")] == [node.address]
-        await press(screen, "#models")
+        await page.locator("#models").get_by_role("button", name="Orders").first.click()
         await expect(page.locator("#choice")).to_contain_text(f"Now {node.address} would serve it")
         await page.get_by_role("button", name="Remove it from Exo").click()
         await page.get_by_role("button", name="Remove it from Exo").click()
