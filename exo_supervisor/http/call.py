@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Protocol
 
-import anyio
 from msgspec import Struct
 
 from exo_supervisor.http.connection import Connection
@@ -42,7 +41,8 @@ class Call(Struct, eq=False):
     head: bytes
     body: bytes
     connect_timeout: float | None
-    connecting: anyio.CancelScope | None = None
+    stop_connecting: "Callable[[Call], None] | None" = None
+    """Set while it has yet to get a connection."""
     connection: Connection | None = None
     is_over: bool = False
     """Whether it was closed or left."""
@@ -59,7 +59,7 @@ class Call(Struct, eq=False):
     """
 
     def __repr__(self) -> str:
-        if self.connecting is not None:
+        if self.stop_connecting is not None:
             return f"<Call {self.key[0]} connecting>"
         return f"<Call {self.key[0]} {self._mine()}>"
 
@@ -86,8 +86,8 @@ class Call(Struct, eq=False):
     def close(self) -> None:
         """Give the request up, and close its connection."""
         self.is_over = True
-        if self.connecting is not None:
-            self.connecting.cancel()
+        if self.stop_connecting is not None:
+            self.stop_connecting(self)
         elif (connection := self._mine()) is not None:
             connection.close()
 

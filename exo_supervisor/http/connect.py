@@ -29,6 +29,9 @@ request is sent anew in any case.
 """
 PROBE_IDLE, PROBE_EVERY = 10, 5
 """Seconds of silence before the kernel asks whether the peer is there, and between two asks."""
+_IDLE = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)
+_PROBES = _IDLE, getattr(socket, "TCP_KEEPINTVL", None), getattr(socket, "TCP_KEEPCNT", None)
+"""What a system calls these two, and how many asks go without an answer before it gives up."""
 
 
 WhyNot = Callable[[IpAddress, int], Awaitable[str | None]]
@@ -171,20 +174,25 @@ async def _finish_connect(plain: socket.socket, where: Where) -> None:
     try:
         plain.connect(where)
     except BlockingIOError:
-        await anyio.wait_writable(plain)
+        await _wait_writable(plain)
         if failed := plain.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(failed, os.strerror(failed)) from None
+
+
+async def _wait_writable(plain: socket.socket) -> None:
+    loop, writable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_writer(plain, writable.set)
+    try:
+        await writable.wait()
+    finally:
+        loop.remove_writer(plain)
 
 
 def set_keepalive(plain: socket.socket, lost_after: float) -> None:
     """Have the kernel probe a silent peer, and give it up after so many seconds."""
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
-    for option, value in (
-        (idle, PROBE_IDLE),
-        (getattr(socket, "TCP_KEEPINTVL", None), PROBE_EVERY),
-        (getattr(socket, "TCP_KEEPCNT", None), max(1, int(lost_after / PROBE_EVERY))),
-    ):
+    probes = max(1, int(lost_after / PROBE_EVERY))
+    for option, value in zip(_PROBES, (PROBE_IDLE, PROBE_EVERY, probes), strict=True):
         if option is not None:
             plain.setsockopt(socket.IPPROTO_TCP, option, value)
     set_user_timeout(plain, lost_after)

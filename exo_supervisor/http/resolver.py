@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from importlib import import_module
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import cast
@@ -33,9 +34,8 @@ class Resolver:
 
     async def resolve(self, host: str, port: int) -> list[Address]:
         """Look a name up; raises OSError and UnicodeError, as getaddrinfo does, and ImportError."""
-        try:
-            ip = ip_address(host)
-        except ValueError:
+        ip = _number(host)
+        if ip is None:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self.threads, _look_up, host, port)
         if ip.version == 6 and ip.scope_id is not None:  # noqa: PLR2004 - the link needs a look-up
@@ -46,6 +46,15 @@ class Resolver:
     def close(self) -> None:
         """Let the threads go; one that hangs is not waited for."""
         self.threads.shutdown(wait=False, cancel_futures=True)
+
+
+@lru_cache(maxsize=1024)
+def _number(host: str) -> IpAddress | None:
+    """Read a host that is an address; None: it is a name."""
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
 
 
 def _look_up(host: str, port: int, flags: int = 0) -> list[Address]:

@@ -204,6 +204,19 @@ async def test_giving_up_while_connecting_ends_that() -> None:
 
 
 @pytest.mark.real_time
+async def test_giving_up_before_it_begins_to_connect_ends_that() -> None:
+    async with serving() as server, Client(idle=3.0) as client:
+        heard = Heard()
+        call = client.send(heard, "GET", server.url)
+        call.close()
+        call.close()
+        await anyio.wait_all_tasks_blocked()
+        assert (heard.calls, server.connections, client.statistics().open) == ([], 0, 0)
+        client.close()
+    assert (heard.calls, repr(call).endswith(" None>")) == ([], True)
+
+
+@pytest.mark.real_time
 async def test_an_error_of_the_block_is_not_wrapped() -> None:
     with pytest.raises(ZeroDivisionError):
         async with Client(idle=3.0):
