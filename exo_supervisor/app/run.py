@@ -19,7 +19,7 @@ from exo_supervisor.config import where
 from exo_supervisor.config.read import Settings
 from exo_supervisor.config.schema import Config
 from exo_supervisor.errors import StartError
-from exo_supervisor.host import descriptors, limits, listen, logs, systemd
+from exo_supervisor.host import descriptors, limits, logs, systemd, unix
 from exo_supervisor.host.otel.opening import open_telemetry
 from exo_supervisor.host.tcp import open_tcp
 from exo_supervisor.runtime.loop import loop_options
@@ -49,7 +49,7 @@ def run(named: str | None, socket: str | None) -> int:
         sinks = _sinks(config, closing)
         user_ids(config.discovery.loopback_users)
         who_of(config, policy_of(config, found.why_off).clients)
-        admin_group = listen.group_id_of(config.server.admin_group, "server.admin_group")
+        admin_group = unix.group_id_of(config.server.admin_group, "server.admin_group")
         tcp = None if token is None else (closing.enter_context(open_tcp(config.server.tcp)), token)
         sockets = _sockets(settings)
         for each in sockets:
@@ -128,11 +128,11 @@ def _attended() -> bool:
     return False
 
 
-def _sockets(settings: Settings) -> list[listen.ListeningSocket]:
+def _sockets(settings: Settings) -> list[unix.ListeningSocket]:
     """Take the sockets that systemd passed, else make our own."""
     passed = systemd.passed_sockets()
     if passed:
-        return [listen.adopt(each) for each in passed]
+        return [unix.adopt(each) for each in passed]
     server = settings.config.server
     path = where.own_socket(server.socket, os.environ)
     if path is None:
@@ -141,5 +141,5 @@ def _sockets(settings: Settings) -> list[listen.ListeningSocket]:
             "try: exo-supervisor run --socket PATH"
         )
     if path == where.user_socket(os.environ):
-        listen.make_base(path)
-    return [listen.open_socket(path, mode=int(server.socket_mode, 8), group=server.socket_group)]
+        unix.make_base(path)
+    return [unix.open_socket(path, mode=int(server.socket_mode, 8), group=server.socket_group)]

@@ -12,7 +12,7 @@ from exo_supervisor.config.schema import Client, Config
 from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
 from exo_supervisor.errors import StartError
 from exo_supervisor.host.credentials import Secret, read_secret
-from exo_supervisor.host.listen import group_id_of
+from exo_supervisor.host.unix import group_id_of
 from exo_supervisor.serve.clients import Who
 from exo_supervisor.serve.tokens import Tokens, decode_tokens, digest_of
 from exo_supervisor.views.day_book import ClientSeen, DayBook

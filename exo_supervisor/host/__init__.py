@@ -1,1 +1,1 @@
-"""Meets the machine: systemd, logs, credentials, limits."""
+"""Meets the machine: systemd, the `unix` and `tcp` listeners, logs, credentials, limits."""

@@ -1,9 +1,9 @@
-"""Opens the loopback listener, for clients that know only URLs."""
+"""Opens the second listener, on loopback TCP, for clients that know only URLs."""
 
 import socket
 
 from exo_supervisor.errors import StartError
-from exo_supervisor.host.listen import BACKLOG
+from exo_supervisor.host.unix import BACKLOG
 
 
 def open_tcp(place: str) -> socket.socket:

@@ -13,7 +13,7 @@ from exo_supervisor.app.service import serve
 from exo_supervisor.client.asynchronous import AsyncClient
 from exo_supervisor.config.read import read
 from exo_supervisor.demo import Cloud, ExoNode
-from exo_supervisor.host import listen, logs
+from exo_supervisor.host import logs, unix
 from exo_supervisor.host.credentials import Secret
 
 MODEL = "llama-3.2-3b"
@@ -92,7 +92,7 @@ async def set_up() -> AsyncGenerator[Stage]:
         stream = stack.enter_context(lines.open("wb"))
         log = logs.configure("info", "json", stream=stream)
         stack.callback(log.close, logs.LAST_LINES)
-        listening = listen.open_socket(path, mode=0o600, group="")
+        listening = unix.open_socket(path, mode=0o600, group="")
         stack.callback(listening.close)
         text = _CONFIG.format(seeds=[node.url for node in nodes], cloud=cloud.base_url)
         given = Inputs(

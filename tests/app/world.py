@@ -29,7 +29,7 @@ from exo_supervisor.config.read import Settings, read
 from exo_supervisor.config.schema import Provider
 from exo_supervisor.core.policy import WAITS, Waits
 from exo_supervisor.demo import Cloud, ExoNode, MessagesCloud
-from exo_supervisor.host import listen, logs
+from exo_supervisor.host import logs, unix
 from exo_supervisor.host.credentials import Secret
 from tests.budget import EVER
 from tests.demo.raw import Reply, taken_apart
@@ -136,7 +136,7 @@ async def _serving(
 ) -> AsyncGenerator[World]:
     place = Path(tempfile.mkdtemp(prefix="es", dir="/tmp"))
     path = str(place / "s")
-    listening = await to_thread.run_sync(lambda: listen.open_socket(path, mode=0o600, group=""))
+    listening = await to_thread.run_sync(lambda: unix.open_socket(path, mode=0o600, group=""))
     given = Inputs(
         config=settings.config,
         file=None,

@@ -87,7 +87,7 @@ def test_what_was_not_passed_to_us_is_not_taken(environ: dict[str, str]) -> None
 TAKES = """
 import os, sys
 from exo_supervisor.errors import StartError
-from exo_supervisor.host.listen import adopt
+from exo_supervisor.host.unix import adopt
 from exo_supervisor.host.systemd import passed_sockets
 os.dup2(int(sys.argv[1]), 3)
 os.environ["LISTEN_PID"] = str(os.getpid())

@@ -12,7 +12,7 @@ import pytest
 
 from exo_supervisor.cli.parse import parse
 from exo_supervisor.config.where import SYSTEM_STATE
-from exo_supervisor.host.listen import BACKLOG
+from exo_supervisor.host.unix import BACKLOG
 
 UNITS = Path(__file__).parents[2] / "systemd"
 

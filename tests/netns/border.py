@@ -14,7 +14,7 @@ import anyio
 from exo_supervisor.app.inputs import Inputs
 from exo_supervisor.app.service import serve
 from exo_supervisor.config.read import read
-from exo_supervisor.host import listen, logs
+from exo_supervisor.host import logs, unix
 
 contacts: set[tuple[str, str, int]] = set()
 WAYS = {"socket.connect", "socket.sendto", "socket.sendmsg"}
@@ -31,7 +31,7 @@ def note(event: str, told: tuple[Any, ...]) -> None:
 async def main(seconds: float) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="s") as folder:
         log = logs.configure("warning", "json")
-        listening = listen.open_socket(f"{folder}/s", mode=0o600, group="")
+        listening = unix.open_socket(f"{folder}/s", mode=0o600, group="")
         given = Inputs(
             config=read(None, file="border", environ={}).config,
             file=None,

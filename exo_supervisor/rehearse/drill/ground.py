@@ -14,7 +14,7 @@ from exo_supervisor.client.asynchronous import AsyncClient
 from exo_supervisor.client.json_object import fields, objects
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.demo.server import DemoServer
-from exo_supervisor.host import listen
+from exo_supervisor.host import unix
 from exo_supervisor.host.credentials import Secret
 from exo_supervisor.rehearse.drill.plan import Plan
 from exo_supervisor.rehearse.drill.witness import CHAT, TOKENS
@@ -97,8 +97,8 @@ async def set_up(plan: Plan, sinks: Sequence[Sink] = ()) -> AsyncGenerator[Groun
             stop.set()  # its socket is let go of before it is closed: the next one may be its like
 
 
-def _listen(path: str) -> listen.ListeningSocket:
-    return listen.open_socket(path, mode=0o600, group="")
+def _listen(path: str) -> unix.ListeningSocket:
+    return unix.open_socket(path, mode=0o600, group="")
 
 
 async def ready(ground: Ground) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from exo_supervisor.errors import StartError
-from exo_supervisor.host.listen import adopt, make_base, open_socket
+from exo_supervisor.host.unix import adopt, make_base, open_socket
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
@@ -57,7 +57,7 @@ def test_it_listens_without_blocking_until_it_is_closed(path: str) -> None:
 
 BIRTH = """
 import os, stat, sys
-from exo_supervisor.host.listen import open_socket
+from exo_supervisor.host.unix import open_socket
 def heard(event, arguments):
     if event in ("os.chmod", "os.chown", "socket.bind"):
         sys.stdout.write(event + " ")
@@ -225,7 +225,7 @@ def test_an_unknown_group_is_refused_and_leaves_nothing(path: str) -> None:
 AS_NOBODY = """
 import os, sys
 from exo_supervisor.errors import StartError
-from exo_supervisor.host.listen import open_socket
+from exo_supervisor.host.unix import open_socket
 os.setgroups([]); os.setgid({nobody}); os.setuid({nobody})
 try:
     open_socket(sys.argv[1], mode=0o660, group=sys.argv[2])
@@ -256,7 +256,7 @@ def test_what_the_machine_forbids_is_said_with_advice(
 RACE = """
 import sys
 from exo_supervisor.errors import StartError
-from exo_supervisor.host.listen import open_socket
+from exo_supervisor.host.unix import open_socket
 sys.stdin.readline()
 try:
     opened = open_socket(sys.argv[1], mode=0o660, group="")
@@ -332,7 +332,7 @@ def test_the_file_is_born_with_its_mode_whatever_the_umask(path: str) -> None:
 
 SWAP = """
 import os, sys
-from exo_supervisor.host.listen import open_socket
+from exo_supervisor.host.unix import open_socket
 path, victim, group = sys.argv[1:]
 def swap(event, told):
     if event in ("os.chmod", "os.chown") and os.path.exists(path):
