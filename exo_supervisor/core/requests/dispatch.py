@@ -19,6 +19,7 @@ from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import NO_FAULT, VERDICTS, Next, Refusal
 from exo_supervisor.core.requests.aftermath import aftermath, left, refused
 from exo_supervisor.core.requests.attempt_log import AttemptLog, continued
+from exo_supervisor.core.requests.attempt_start import start_of
 from exo_supervisor.core.requests.candidate import Candidate
 from exo_supervisor.core.requests.candidates import crowded
 from exo_supervisor.core.requests.catalog import Catalog
@@ -36,7 +37,6 @@ from exo_supervisor.core.requests.retry_budget import RetryBudget
 from exo_supervisor.core.requests.settlement import Settlement
 from exo_supervisor.core.requests.shifts import Shifts
 from exo_supervisor.core.requests.stall_check import StallCheck
-from exo_supervisor.core.requests.timers import start_of
 from exo_supervisor.core.tables import Tables
 
 Wake = Callable[[float, RequestId], None]
