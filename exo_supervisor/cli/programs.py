@@ -12,7 +12,7 @@ NAME = "exo-supervisor"
 Edit = Literal["", "json", "toml", "yaml", "manager"]
 
 
-class Neighbour(NamedTuple):
+class Program(NamedTuple):
     """One program: its environment, its own file and what goes in there, and what people do.
 
     `flags` are what it is started with, `new` is what the file holds where there is none yet, and
@@ -20,7 +20,7 @@ class Neighbour(NamedTuple):
     """
 
     environ: Mapping[str, str] = MappingProxyType({})
-    program: str = ""
+    command: str = ""
     flags: tuple[str, ...] = ()
     file: str = ""
     edit: Edit = ""
@@ -42,17 +42,17 @@ _OF_PI = {
     "models": [{"id": "$MODEL", "name": "$MODEL"}],
 }
 
-NEIGHBOURS: Mapping[str, Neighbour] = {
-    "claude-code": Neighbour(
+PROGRAMS: Mapping[str, Program] = {
+    "claude-code": Program(
         environ=_CLAUDE,
-        program="claude",
+        command="claude",
         file="$CLAUDE_CONFIG_DIR:~/.claude/settings.json",
         edit="json",
         entry={"env": _CLAUDE},
     ),
-    "codex": Neighbour(
+    "codex": Program(
         environ={"$VARIABLE": "$TOKEN"},
-        program="codex",
+        command="codex",
         flags=(
             *("-c", 'model="$MODEL"', "-c", f'model_provider="{NAME}"'),
             *("-c", 'web_search="disabled"', "-c"),
@@ -75,9 +75,9 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
         },
         do="it reads its token from $VARIABLE: export it where codex is started",
     ),
-    "opencode": Neighbour(
+    "opencode": Program(
         environ={"$VARIABLE": "$TOKEN", "OPENCODE_CONFIG_CONTENT": "$ENTRY"},
-        program="opencode",
+        command="opencode",
         file="$OPENCODE_CONFIG_DIR:~/.config/opencode/opencode.json",
         edit="json",
         entry={
@@ -94,34 +94,34 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
         new='{"$schema": "https://opencode.ai/config.json"}',
         do="it reads its token from $VARIABLE: export it where opencode is started",
     ),
-    "pi": Neighbour(
-        program="pi",
+    "pi": Program(
+        command="pi",
         file="$PI_CODING_AGENT_DIR:~/.pi/agent/models.json",
         edit="json",
         entry={"providers": {NAME: _OF_PI}},
         do="choose the model in it by /model",
     ),
-    "openclaw": Neighbour(
-        program="openclaw",
+    "openclaw": Program(
+        command="openclaw",
         file="~/.openclaw/openclaw.json",
         edit="json",
         entry={"models": {"mode": "merge", "providers": {NAME: _OF_PI}}},
         do=f"openclaw models set {NAME}/$MODEL",
     ),
-    "open-webui": Neighbour(
+    "open-webui": Program(
         environ={"OPENAI_API_BASE_URL": "$URL/v1", "OPENAI_API_KEY": "$TOKEN"},
-        program="open-webui",
+        command="open-webui",
         do="or in it: Admin Settings, Connections, OpenAI API, with this URL and key",
     ),
-    "n8n": Neighbour(
+    "n8n": Program(
         do="in n8n: Credentials, New, OpenAI, with Base URL $URL/v1 and the token as API Key",
     ),
-    "vscode": Neighbour(
+    "vscode": Program(
         do="in VS Code: Chat, Manage Models, Ollama, with the URL $URL/t/$TOKEN",
     ),
-    "zed": Neighbour(
+    "zed": Program(
         environ={"EXO_SUPERVISOR_API_KEY": "$TOKEN"},
-        program="zed",
+        command="zed",
         file="~/.config/zed/settings.json",
         edit="json",
         entry={
@@ -138,9 +138,9 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
         },
         do="it asks for the token once, or takes it from EXO_SUPERVISOR_API_KEY",
     ),
-    "aider": Neighbour(
+    "aider": Program(
         environ={"OPENAI_API_BASE": "$URL/v1", "OPENAI_API_KEY": "$TOKEN"},
-        program="aider",
+        command="aider",
         flags=("--model", "openai/$MODEL"),
         file="~/.aider.conf.yml",
         edit="yaml",
@@ -150,8 +150,8 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
             "openai-api-key": "$TOKEN",
         },
     ),
-    "continue": Neighbour(
-        program="cn",
+    "continue": Program(
+        command="cn",
         file="$CONTINUE_GLOBAL_DIR:~/.continue/config.yaml",
         edit="yaml",
         entry={
@@ -167,8 +167,8 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
         },
         new=f"name: {NAME}\nversion: 1.0.0\nschema: v1\n",
     ),
-    "llm": Neighbour(
-        program="llm",
+    "llm": Program(
+        command="llm",
         file="$LLM_USER_PATH:~/.config/io.datasette.llm/extra-openai-models.yaml",
         edit="yaml",
         entry=[
@@ -180,19 +180,19 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
         ],
         do=f"llm -m {NAME}/$MODEL PROMPT",
     ),
-    "home-assistant": Neighbour(
+    "home-assistant": Program(
         do="in Home Assistant: Add Integration, Ollama, with the URL $URL/t/$TOKEN",
     ),
-    "openai": Neighbour(
+    "openai": Program(
         environ={"OPENAI_BASE_URL": "$URL/v1", "OPENAI_API_KEY": "$TOKEN"},
         do="OpenAI's SDKs read both by themselves",
     ),
-    "anthropic": Neighbour(
+    "anthropic": Program(
         environ={"ANTHROPIC_BASE_URL": "$URL", "ANTHROPIC_API_KEY": "$TOKEN"},
         do="Anthropic's SDKs read both by themselves",
     ),
-    "ollama": Neighbour(environ={"OLLAMA_HOST": "$URL/t/$TOKEN"}, program="ollama"),
-    "token-manager": Neighbour(
+    "ollama": Program(environ={"OLLAMA_HOST": "$URL/t/$TOKEN"}, command="ollama"),
+    "token-manager": Program(
         file="~/.token_manager_config.json",
         edit="manager",
         do='in supervisor.toml it is a [[client]] with profile = "token-manager" and a name; '

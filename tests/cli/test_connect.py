@@ -16,14 +16,14 @@ from exo_supervisor.cli import own_file
 from exo_supervisor.cli.edits import NotMergedError, merged_json, merged_toml, merged_yaml
 from exo_supervisor.cli.errors import VerbError
 from exo_supervisor.cli.fernet import encrypt
-from exo_supervisor.cli.neighbours import NEIGHBOURS
+from exo_supervisor.cli.programs import PROGRAMS
 from exo_supervisor.client.json_object import fields, objects
 from tests.cli.conftest import Service
 
 TOKEN = "the-token-of-this-person"
 URL = "http://127.0.0.1:11435"
 MANAGER = "token-manager"
-FILES = [name for name, each in NEIGHBOURS.items() if each.file]
+FILES = [name for name, each in PROGRAMS.items() if each.file]
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def path_of(home: Path, name: str) -> Path:
-    return home / NEIGHBOURS[name].file.rpartition(":~/")[2].removeprefix("~/")
+    return home / PROGRAMS[name].file.rpartition(":~/")[2].removeprefix("~/")
 
 
 def says(service: Service, tcp: str = "127.0.0.1:11435") -> None:
@@ -48,7 +48,7 @@ def says(service: Service, tcp: str = "127.0.0.1:11435") -> None:
 
 
 @pytest.mark.real_time
-@pytest.mark.parametrize("name", NEIGHBOURS)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_what_has_to_be_set_is_printed_and_never_the_token(
     service: Service, home: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,14 +71,14 @@ def test_a_file_is_written_once_and_taken_back_byte_for_byte(
     """New, and on top of what a person has there."""
     says(service)
     path = path_of(home, name)
-    for was in (None, OWN[NEIGHBOURS[name].edit]):
+    for was in (None, OWN[PROGRAMS[name].edit]):
         if was is not None:
             path.write_bytes(was)
             path.chmod(0o640)
         assert service.main("connect", name, "--write") == 0
         written = path.read_bytes()
         assert URL.encode() in written
-        private = was is None or "$TOKEN" in json.dumps(NEIGHBOURS[name].entry) or MANAGER in name
+        private = was is None or "$TOKEN" in json.dumps(PROGRAMS[name].entry) or MANAGER in name
         assert stat.S_IMODE(path.stat().st_mode) == (0o600 if private else 0o640)
         side = path.with_name(path.name + ".exo-supervisor-undo")
         assert stat.S_IMODE(side.stat().st_mode) == 0o600
@@ -108,7 +108,7 @@ def test_what_a_person_has_in_a_file_stays_in_it(service: Service, home: Path) -
     for name in ("opencode", "codex"):
         path = path_of(home, name)
         path.parent.mkdir(parents=True)
-        path.write_bytes(OWN[NEIGHBOURS[name].edit])
+        path.write_bytes(OWN[PROGRAMS[name].edit])
         assert service.main("connect", name, "--write", "--model", 'a"b') == 0
     opencode = json.loads(path_of(home, "opencode").read_text())
     assert opencode["provider"]["own"] == {"models": {}}
@@ -331,7 +331,7 @@ def test_a_program_is_started_with_all_that_it_needs(
     service: Service, home: Path, name: str
 ) -> None:
     says(service)
-    program = home / NEIGHBOURS[name].program
+    program = home / PROGRAMS[name].command
     program.write_text('#!/bin/sh\nenv > seen; printf "%s\\n" "$@" >> seen\n')
     program.chmod(0o755)
     code = (
@@ -388,7 +388,7 @@ def test_nothing_is_lost_of_a_json_object(
 )
 def test_toml_that_only_a_person_can_change_is_refused(text: str) -> None:
     with pytest.raises((NotMergedError, ValueError)):
-        merged_toml(text, NEIGHBOURS["codex"].entry)
+        merged_toml(text, PROGRAMS["codex"].entry)
 
 
 ITEMS = [{"name": "n: 1", "model": "m"}]
