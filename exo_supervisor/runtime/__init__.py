@@ -1,1 +1,4 @@
-"""Runs: channels, supervision and the conductor, on anyio alone, so that tests own its time."""
+"""Runs: channels, supervision and the conductor, on anyio alone, so that tests own its time.
+
+`policy_and_keys` has what a reload would exchange.
+"""
