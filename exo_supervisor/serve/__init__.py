@@ -7,4 +7,5 @@
 
 `control` answers what is not sent on; `reports` and `usage` say what is told of a request, to the
 core and in its record; `live` has all that are under way, and its ticker makes their timers due.
+By when an answer must have begun is said by `opening`, and each stage of an attempt by `timers`.
 """
