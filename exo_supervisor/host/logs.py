@@ -1,4 +1,9 @@
-"""Sets the log up: one JSON object a line, or a short line for eyes, never blocking the loop."""
+"""Sets the log up: one JSON object a line, or a short line for eyes, never blocking the loop.
+
+Nothing of a prompt comes here. A target's words may repeat it: `serve.reports` takes out of them
+what the request said. `views.facts` is the second line: a fact of a prompt's name is not written.
+Of what libraries log their template alone is.
+"""
 
 import inspect
 import logging
