@@ -12,18 +12,17 @@ import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from exo_supervisor.discovery.pins import decode_pins
 from tests.netns.lan import API_PORT, Lan, ended, why_not
-from tests.netns.test_lan import rows_of, until
+from tests.netns.service import PATIENCE, logged, rows_of, running, seen_of, text_of, until
 
 MODEL = "mlx-community/Llama-3.2-3B-Instruct-4bit"
-HIDDEN = "what-must-stay-in-the-house"
-OFF = {"BROADCAST": '"off"', "MDNS": "false"}
-PATIENCE = 50.0
-OTHER_MACHINE = "02:00:00:00:be:ef"
+HIDDEN, OPEN = "what-must-stay-in-the-house", "what-may-leave-it"
+OFF = {"broadcast": '"off"', "mdns": "false"}
+FIRST_MACHINE, OTHER_MACHINE = "02:00:00:00:ca:fe", "02:00:00:00:be:ef"
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +33,7 @@ def lan() -> Iterator[Lan]:
     if missing:
         pytest.skip(missing)
     with Lan("house", "named", "stranger") as lan, lan.node("named", "C"):
+        lan.become("stranger", FIRST_MACHINE)
         yield lan
 
 
@@ -46,22 +46,13 @@ def place() -> Iterator[Path]:
 @contextmanager
 def service(lan: Lan, place: Path, trust: str = "private") -> Generator[str]:
     """Run the service with one seed, and its log in a file."""
-    keys = {
-        "STATIC": json.dumps([f"http://{lan.hosts['named']}:{API_PORT}"]),
-        "TRUST": f'"{trust}"',
-        **OFF,
-    }
-    env = {f"EXO_SUPERVISOR_DISCOVERY__{key}": each for key, each in keys.items()}
-    env["STATE_DIRECTORY"] = str(place / "state")
-    path = str(place / "s")
-    words = ("exo_supervisor", "run", "--socket", path)
+    static = json.dumps([f"http://{lan.hosts['named']}:{API_PORT}"])
+    discovery = {"static": static, "trust": f'"{trust}"', **OFF}
     with (
         (place / "log").open("ab") as log,
-        ended(lan.start("house", *words, env=env, err=log)) as it,
+        running(lan, "house", place, discovery, log) as path,
     ):
         yield path
-        it.terminate()
-        assert it.wait(30) == 0
 
 
 @contextmanager
@@ -74,11 +65,12 @@ def stranger(lan: Lan, heard: Path) -> Generator[None]:
 
 def chat(path: str, *, private: bool) -> tuple[int, str]:
     """Ask, and return the status and who answered."""
-    said = HIDDEN if private else "anything"
+    said = HIDDEN if private else OPEN
     body = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": said}]})
     wish = "x-supervisor-privacy: local_only\r\n" if private else ""
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{wish}"
     with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
         client.connect(path)
         client.sendall(f"{head}content-length: {len(body)}\r\n\r\n{body}".encode())
         answer = b"".join(iter(lambda: client.recv(65_536), b""))
@@ -93,40 +85,44 @@ def verb(path: str, *words: str) -> str:
     return done.stdout + done.stderr
 
 
-def logged(place: Path, event: str) -> list[Any]:
-    lines = map(json.loads, (place / "log").read_text().splitlines())
-    return [line for line in lines if line["event"] == event]
+def ready_beside(path: str) -> bool:
+    """Say whether the named node and the stranger are ready."""
+    return [row["rung"] for row in rows_of(path).values()] == ["ready"] * 2
 
 
 def test_a_stranger_gets_no_prompt_that_must_stay_until_a_person_trusts_it(
     lan: Lan, place: Path
 ) -> None:
-    heard = place / "heard"
+    heard, log = place / "heard", place / "log"
     at = {host: f"{lan.hosts[host]}:{API_PORT}" for host in ("named", "stranger")}
     with stranger(lan, heard), service(lan, place) as path:
-        until(lambda: [row["rung"] for row in rows_of(path).values()] == ["ready"] * 2, PATIENCE)
+        until(lambda: ready_beside(path))
         grounds = {at_: row["trust"] for at_, row in rows_of(path).items()}
         assert grounds == {at["named"]: "named", at["stranger"]: "found"}
         assert {chat(path, private=True) for _ in range(40)} == {(200, at["named"])}
         open_to_all = [chat(path, private=False) for _ in range(10)]
         assert (200, at["stranger"]) in open_to_all, "it draws what may leave anyhow"
-        assert HIDDEN not in heard.read_text()
-        until(lambda: logged(place, "node_first_used"), PATIENCE)
-        [first] = logged(place, "node_first_used")
+        until(lambda: OPEN in text_of(heard))  # and what it got before is written by then
+        assert HIDDEN not in text_of(heard)
+        until(lambda: logged(log, "node_first_used"))
+        [first] = logged(log, "node_first_used")
         assert (first["node"], first["source"]) == (at["stranger"], ["multicast"])
         told = verb(path, "nodes") + verb(path, "status")
         assert told.count(f"exo-supervisor nodes trust {at['stranger']}") == 2
         assert "trusted" in verb(path, "nodes", "trust", at["stranger"])
-        until(lambda: "link" in (place / "state" / "pins.json").read_text(), PATIENCE)
-        until(lambda: (200, at["stranger"]) == chat(path, private=True), PATIENCE)
-        until(lambda: HIDDEN in heard.read_text(), PATIENCE)  # written soon after it was asked
+        pins = place / "state" / "pins.json"
+        assert at["stranger"] in text_of(pins), "what it says is so when it says it"
+        until(lambda: decode_pins(pins.read_bytes()) == ((at["stranger"], FIRST_MACHINE),))
+        until(lambda: (200, at["stranger"]) == chat(path, private=True))
+        until(lambda: HIDDEN in text_of(heard))  # written soon after it was asked
 
     with stranger(lan, place / "later"), service(lan, place) as path:  # it is the same machine
-        until(lambda: rows_of(path).get(at["stranger"], {}).get("trust") == "pinned", PATIENCE)
+        until(lambda: seen_of(path, at["stranger"], "trust") == "pinned")
         lan.become("stranger", OTHER_MACHINE)
-        until(lambda: rows_of(path)[at["stranger"]]["trust"] == "found", PATIENCE)
-        until(lambda: logged(place, "node_unpinned"), PATIENCE)
-        [said] = logged(place, "node_unpinned")
+        took = until(lambda: seen_of(path, at["stranger"], "trust") == "found")
+        print(f"another machine at its address is told of: {took:.2f} s")  # noqa: T201
+        until(lambda: logged(log, "node_unpinned"))
+        [said] = logged(log, "node_unpinned")
         assert (said["level"], said["node"], said["is"]) == (
             "error", at["stranger"], OTHER_MACHINE,
         )  # fmt: skip
@@ -137,6 +133,6 @@ def test_with_trust_for_the_named_alone_a_stranger_gets_nothing(lan: Lan, place:
     heard = place / "heard"
     named = f"{lan.hosts['named']}:{API_PORT}"
     with stranger(lan, heard), service(lan, place, "named") as path:
-        until(lambda: [row["rung"] for row in rows_of(path).values()] == ["ready"] * 2, PATIENCE)
+        until(lambda: ready_beside(path))
         assert {chat(path, private=False) for _ in range(40)} == {(200, named)}
-        assert heard.read_text() == ""
+        assert text_of(heard) == ""
