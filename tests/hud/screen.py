@@ -32,6 +32,7 @@ async def opened(browser: Browser, url: str) -> AsyncGenerator[tuple[Page, list[
     page.on("pageerror", lambda error: complaints.append(str(error)))
     await page.goto(url)
     yield page, complaints
+    await page.unroute_all(behavior="wait")  # a test's own route may be asking the house just now
     await context.close()
 
 

@@ -195,6 +195,7 @@ async def as_found(route: Any) -> None:  # noqa: ANN401 - a Route of playwright
 async def test_trust_that_is_not_kept_is_said_to_end_with_a_restart(browser: Browser) -> None:
     async with ExoNode("C", (EXO_MODEL,)) as node, shown(browser, node) as screen:
         await screen.page.route("**/supervisor/nodes", as_found)
+        await expect(screen.page.locator(".nodes")).to_contain_text("found, not trusted")
         await press(screen, ".nodes", "Trust it", "Trust it")
         dialog = screen.page.locator("#dialog")
         await expect(dialog).to_contain_text("It holds until the service restarts")
