@@ -38,6 +38,8 @@ class Backpressure:
         """Say whether it has stood in the way for too long; a room is waited for as a target is."""
         if self._blocked_at is not None:
             return Fault.CLIENT_LEFT if now >= self._blocked_at + SLOW_CLIENT else None
+        if self._roomless_at is not None:
+            self._room.look(now)
         late = self._roomless_at is not None and now >= self._roomless_at + stall
         return Fault.OVERLOADED if late else None
 
@@ -68,9 +70,13 @@ class Backpressure:
         parts, self._parts = self._parts, []
         return b"".join(parts)
 
+    def too_large(self, reader_holds: int) -> bool:
+        """Say whether all of it is more than one answer may hold, however much room there is."""
+        return reader_holds + self._size > self._room.reserve
+
     def fits(self, reader_holds: int, now: float) -> bool:
-        """Say whether there is room for all of it; what is kept is copied once, by `join`."""
-        held = reader_holds + 2 * self._size
+        """Say whether there is room for all of it; `join` copies one answer at a time."""
+        held = reader_holds + self._size
         if self._share is None:
             if held <= FREE_BYTES:
                 return True

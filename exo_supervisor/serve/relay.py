@@ -82,10 +82,7 @@ class Relay:
 
     def feed(self, reading: Reader, data: bytes) -> Failure | None:
         """Pass on what one read brought."""
-        ended = self._pass_on(reading, reading.feed(data))
-        if ended is None:
-            self._look_for_room(reading.held)
-        return ended
+        return self._pass_on(reading, reading.feed(data)) or self._look_for_room(reading.held)
 
     def close(self, reading: Reader) -> Failure:
         """Take the clean end of the body in: no answer goes on after it."""
@@ -197,12 +194,16 @@ class Relay:
         if self._backpressure().block(self._owner.now()):
             self._pause()
 
-    def _look_for_room(self, reader_holds: int) -> None:
+    def _look_for_room(self, reader_holds: int) -> Failure | None:
         """Stop reading where there is no room for more, unless nothing is read any more."""
         if self.call is None or (reader_holds <= FREE_BYTES and self.pressure is None):
-            return
-        if not self._backpressure().fits(reader_holds, self._owner.now()):
+            return None
+        pressure = self._backpressure()
+        if pressure.too_large(reader_holds):
+            return Failure(Fault.OVERSIZED, "the answer takes more room than there is for one")
+        if not pressure.fits(reader_holds, self._owner.now()):
             self._pause()
+        return None
 
     def _pause(self) -> None:
         if self.call is not None:

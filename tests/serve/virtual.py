@@ -316,8 +316,9 @@ class House:
 
     def __init__(
         self, *orders: Order | None, head: float = 15.0,
-        total: float = 900.0, room: int = 2**28, max_requests: int = 10, max_body: int = 100_000,
-        hide: Callable[[str], str] = str, prices: Prices | None = None, keys: KeysByName = NO_KEYS,
+        total: float = 900.0, room: int | Room = 2**28, max_requests: int = 10,
+        max_body: int = 100_000, hide: Callable[[str], str] = str, prices: Prices | None = None,
+        keys: KeysByName = NO_KEYS,
     ) -> None:  # fmt: skip
         self.loop = Loop()
         self.orders: list[Order | None] = list(orders)
@@ -327,7 +328,7 @@ class House:
         self.breaks: tuple[type[object], ...] = ()
         """Events that break the machine; then nothing can be asked of it any more."""
         self.target = Target(self.loop)
-        self.room = Room(room)
+        self.room = room if isinstance(room, Room) else Room(room)
         self.gate = Gate(max_requests)
         self.live = LiveRequests(self.loop, self.loop.time)
         upstream = Upstream(self.target, self.target, lambda: keys, clock=self.loop.time)

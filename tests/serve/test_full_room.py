@@ -1,0 +1,181 @@
+"""A full room: whole requests, at a sixteenth of the usual sizes, none of which stands still."""
+
+from itertools import repeat
+
+import pytest
+
+from exo_supervisor.core.effects import StartAttempt
+from exo_supervisor.core.names import RequestId
+from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.serve.room import (
+    FREE_BYTES,
+    GRANT_BYTES,
+    MAX_ANSWERS_BYTES,
+    RESERVE_BYTES,
+    Room,
+)
+from tests.serve.virtual import SSE, Browser, Call, House, start
+
+SIXTEENTH = 16
+LARGE = 15 * 2**20 // SIXTEENTH
+PART = 64 * 2**10 // SIXTEENTH
+ENOUGH = 60
+STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+DRIP = b'data: {"choices":[{"index":0,"delta":{"content":"."}}]}\n\n'
+"""Progress, and no room to speak of."""
+
+
+def order(request: RequestId) -> StartAttempt:
+    return start(request, generation=None)
+
+
+def part(size: int) -> bytes:
+    return DRIP.replace(b".", b"x" * size)
+
+
+class Crowd:
+    """Clients that ask for gathered answers, and targets that read on only while they are read."""
+
+    def __init__(self, clients: int) -> None:
+        room = Room(MAX_ANSWERS_BYTES // SIXTEENTH, RESERVE_BYTES // SIXTEENTH)
+        self.house = House(*repeat(order, clients), room=room, max_requests=clients)
+        self.clients = [self.house.chat(stream=False) for _ in range(clients)]
+        self.most_held = 0
+        for call in self.calls:
+            call.says((200, SSE))
+
+    @property
+    def calls(self) -> list[Call]:
+        return self.house.target.calls
+
+    def send(self, call: Call, size: int, pace: float, *, drips: bool = False) -> None:
+        """Have a target send so many bytes, a part each `pace` seconds; then its end, or drips."""
+        later = self.house.loop.call_later
+
+        def go_on(left: int) -> None:
+            if call.end:
+                return
+            if call.paused:
+                later(pace, lambda: go_on(left))
+            elif left > 0:
+                call.says(part(min(left, PART)))
+                self.note()
+                later(pace, lambda: go_on(left - PART))
+            elif drips:
+                call.says(DRIP)
+                later(0.5, lambda: go_on(0))
+            else:
+                call.says(STOP)
+                call.says(b"")
+
+        later(pace, lambda: go_on(size))
+
+    def note(self) -> None:
+        """Note how much is held."""
+        exchanges = (each.handler.exchange for each in self.clients if each.handler)
+        attempts = (each.attempt for each in exchanges if each)
+        readings = (each.relay.reading for each in attempts if each)
+        held = sum(each.held - FREE_BYTES for each in readings if each and each.held > FREE_BYTES)
+        self.most_held = max(self.most_held, held)
+
+    def run(self, seconds: float) -> None:
+        self.house.loop.run(seconds)
+
+
+def served(clients: list[Browser]) -> int:
+    return sum((each.status, each.end) == (200, "whole") for each in clients)
+
+
+def test_sixty_large_answers_at_once_are_all_served_and_never_hold_more_than_there_is() -> None:
+    """All of them together are 900 MiB at full size; each began, and none could have ended."""
+    crowd = Crowd(ENOUGH)
+    for call in crowd.calls:
+        crowd.send(call, LARGE, 0.001)
+    crowd.run(19.0)
+    assert served(crowd.clients) == ENOUGH
+    assert all(len(each.body) > LARGE for each in crowd.clients), "no answer is cut"
+    assert any(call.pauses for call in crowd.calls)
+    most = MAX_ANSWERS_BYTES // SIXTEENTH
+    assert most / 2 < crowd.most_held <= most + ENOUGH * PART, "one read each is more than asked"
+    crowd.house.check_empty()
+
+
+def test_small_answers_do_not_wait_for_large_ones() -> None:
+    crowd = Crowd(2 * ENOUGH + 1)
+    large, small = crowd.calls[: ENOUGH + 1], crowd.calls[ENOUGH + 1 :]
+    for call in large:
+        crowd.send(call, LARGE, 0.001, drips=True)
+    crowd.run(1.0)
+    assert len(crowd.house.room), "the room is full"
+    for call in small:
+        crowd.send(call, FREE_BYTES // 2, 0.001)
+    crowd.run(1.0)
+    assert served(crowd.clients[ENOUGH + 1 :]) == ENOUGH
+    assert not any(call.pauses for call in small)
+
+
+def test_beside_a_huge_answer_sixty_that_need_a_little_room_do_not_wait() -> None:
+    crowd = Crowd(ENOUGH + 1)
+    huge, *others = crowd.calls
+    crowd.send(huge, RESERVE_BYTES // SIXTEENTH - 2 * FREE_BYTES, 0.001, drips=True)
+    crowd.run(10.0)
+    for call in others:
+        crowd.send(call, 2 * FREE_BYTES, 0.001)
+    crowd.run(1.0)
+    assert served(crowd.clients[1:]) == ENOUGH
+    assert not any(call.pauses for call in others)
+
+
+def test_a_target_that_drips_keeps_the_others_waiting_for_seconds_and_no_more() -> None:
+    """It is the one with the turn: the room was full when it needed more."""
+    crowd = Crowd(ENOUGH)
+    dripping, *others = crowd.calls
+    crowd.send(dripping, LARGE, 0.0005, drips=True)
+    for call in others:
+        crowd.send(call, LARGE, 0.001)
+    crowd.run(19.0)
+    assert served(crowd.clients[1:]) == ENOUGH - 1
+    assert not crowd.clients[0].end
+    crowd.run(900.0)
+    assert crowd.clients[0].status == 504
+    assert [each.failure.fault for each in crowd.house.settled()][-1] is Fault.DEADLINE
+    crowd.house.check_empty()
+
+
+@pytest.mark.parametrize("who", [slice(0, 40), slice(20, 60), slice(0, 60, 2)])
+def test_clients_that_leave_give_their_room_to_those_who_wait(who: slice) -> None:
+    crowd = Crowd(ENOUGH)
+    for call in crowd.calls:
+        crowd.send(call, LARGE, 0.001, drips=True)
+    crowd.run(1.0)
+    waiting = len(crowd.house.room)
+    assert waiting > ENOUGH / 2
+    for client in crowd.clients[who]:
+        assert client.handler is not None
+        client.handler.gone()
+    crowd.run(1.0)
+    assert len(crowd.house.room) < waiting / 2
+    for client in crowd.clients:  # as a drain ends
+        if client.handler is not None and not client.end:
+            client.handler.gone()
+    crowd.house.check_empty()
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_an_answer_that_would_take_more_than_the_reserve_is_too_large(more: int) -> None:
+    """Only so can whoever has the turn go on to its end."""
+    most = FREE_BYTES + GRANT_BYTES
+    room = Room(2 * most, reserve=most)
+    house = House(order, room=room)
+    client = house.chat()
+    (call,) = house.target.calls
+    event = part(most)[: most + more]
+    for said in ((200, SSE), DRIP, event, part(most)[len(event) :] + STOP, b""):
+        if not call.end:
+            call.says(said)
+    (settled,) = house.settled()
+    if more:
+        assert (settled.failure.fault, client.end) == (Fault.OVERSIZED, "cut")
+    else:
+        assert (settled.failure.fault, client.end) == (Fault.NONE, "whole")
+    house.check_empty()
