@@ -213,5 +213,5 @@ class Relay:
     def _read_on(self) -> None:
         """Read again, where nothing stands in the way any more; the target has its whole time."""
         if self.call is not None and not self.stops_reading():
-            self._progress.since = self._owner.now()
+            self._progress.resume(self._owner.now())
             self.call.resume_reading()

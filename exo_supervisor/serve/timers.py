@@ -39,12 +39,13 @@ class Progress:
     """
 
     __slots__ = (
-        "_prefilled", "_step", "asked_at", "began", "begun", "longest", "since", "start",
+        "_prefilled", "_read_since", "_step", "asked_at", "began", "begun", "longest", "since",
+        "start",
     )  # fmt: skip
 
     def __init__(self, start: StartAttempt, now: float) -> None:
         self.start = start
-        self.began = self.since = now
+        self.began = self.since = self._read_since = now
         self.asked_at = -inf
         self.begun = False
         self._prefilled: int = 0
@@ -62,6 +63,10 @@ class Progress:
         """Take in that it was silent until now, after its first content."""
         if self.begun and now - self.since > self.longest:
             self.longest = now - self.since
+
+    def resume(self, now: float) -> None:
+        """Give the target its whole time: until now it was not read."""
+        self.since = self._read_since = now
 
     def head_by(self) -> float:
         """Return when the head of the answer is overdue."""
@@ -88,7 +93,8 @@ class Progress:
         """
         timers = self.start.timers
         if not TRAITS[self.start.generation].has_state:
-            return self.since + timers.stall if self.begun else self.began + timers.first_content
+            read_since = self._read_since
+            return self.since + timers.stall if self.begun else read_since + timers.first_content
         most = timers.first_content_max
         if self._step and not self.begun:
             most = min(most, max(timers.first_content, STEP_PATIENCE * self._step))

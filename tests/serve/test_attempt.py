@@ -820,6 +820,19 @@ def test_an_answer_goes_on_as_soon_as_there_is_room() -> None:
     told.house.check_empty()
 
 
+def test_the_wait_for_room_is_not_the_time_of_a_target_that_brought_nothing_yet() -> None:
+    body = b'{"choices":[{"message":{"content":"%b"},"finish_reason":"stop"}]}' % (b"x" * 50_000)
+    house, client = Ask(stream=False, json=True, generation=None, room=4 * GRANT_BYTES).prepare(
+        (0, body[:40_000]), (34, body[40_000:]), (0, END)
+    )
+    other = Share(house.room, lambda: None)
+    assert other.fits(FREE_BYTES + 4 * GRANT_BYTES)
+    house.loop.call_later(19.0, other.close)
+    told = finish(house, client)
+    assert (told.fault, told.at) == (Fault.NONE, 34.0)
+    told.house.check_empty()
+
+
 def test_a_fault_of_our_own_when_there_is_room_again_ends_one_request_and_no_other() -> None:
     house, client = Ask(stream=False, generation=None, room=4 * GRANT_BYTES).prepare((0, LARGE))
     other = Share(house.room, lambda: None)
