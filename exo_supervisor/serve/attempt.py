@@ -123,7 +123,8 @@ class Attempt:
         paid = self.start.generation is None
         told = paid and headers.mentions(IN_EACH_NAME)
         allowances = read_allowances(headers, time.time()) if told else ()
-        self.relay.open(reading, self.head_after, allowances)
+        whole = headers if found == "json" else None
+        self.relay.open(reading, self.head_after, allowances, whole)
 
     def data(self, data: bytes) -> None:
         """Pass on what one read brought; the next may be such that it need not be parsed."""

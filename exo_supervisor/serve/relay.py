@@ -5,12 +5,13 @@ either, and none of its attempt's timers runs.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.events import ContentSeen
 from exo_supervisor.core.load.allowance import Allowance
 from exo_supervisor.core.outcomes import SERVED, Failure, Fault
+from exo_supervisor.http.headers import Headers
 from exo_supervisor.serve.backpressure import MAX_KEPT_BYTES, Backpressure
 from exo_supervisor.serve.crashes import guarded
 from exo_supervisor.serve.heads import Served
@@ -18,9 +19,15 @@ from exo_supervisor.serve.interfaces import Call
 from exo_supervisor.serve.room import FREE_BYTES
 from exo_supervisor.serve.timers import Progress
 from exo_supervisor.wire.chat.reader import Reader
+from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from exo_supervisor.serve.exchange import Exchange
+
+
+UNTOLD_BYTES: Final = 2**20
+"""Bytes of an answer in one piece that does not say how long it is: one with more may be as long as
+any."""
 
 
 class Relay:
@@ -31,8 +38,8 @@ class Relay:
 
     __slots__ = (
         "_allowances", "_head_after", "_owner", "_progress", "_progressed", "_start", "_vouched",
-        "call", "committed", "lived_at", "pressure", "reading", "response", "tail", "take_texts",
-        "ttft",
+        "_whole", "call", "committed", "lived_at", "pressure", "reading", "response", "tail",
+        "take_texts", "ttft",
     )  # fmt: skip
 
     def __init__(self, owner: "Exchange", start: StartAttempt, progress: Progress) -> None:
@@ -53,6 +60,8 @@ class Relay:
         """When the answer made progress last, as far as the ticker has seen."""
         self._head_after = 0.0
         self._allowances: tuple[Allowance, ...] = ()
+        self._whole: Headers | None = None
+        """The head of an answer that comes as one whole."""
         self._vouched = False
         self._progressed = 0
         """How far the answer was when that was looked at last."""
@@ -76,9 +85,13 @@ class Relay:
 
     # ---------------------------------------------------------------- the answer
 
-    def open(self, reading: Reader, head_after: float, allowances: tuple[Allowance, ...]) -> None:
-        """Begin to read, with what the head told."""
+    def open(
+        self, reading: Reader, head_after: float, allowances: tuple[Allowance, ...],
+        whole: Headers | None = None,
+    ) -> None:  # fmt: skip
+        """Begin to read, with what the head told; `whole` is that of an answer in one piece."""
         self.reading, self._head_after, self._allowances = reading, head_after, allowances
+        self._whole = whole
 
     def feed(self, reading: Reader, data: bytes) -> Failure | None:
         """Pass on what one read brought."""
@@ -201,9 +214,22 @@ class Relay:
         pressure = self._backpressure()
         if pressure.too_large(reader_holds):
             return Failure(Fault.OVERSIZED, "the answer takes more room than there is for one")
-        if not pressure.fits(reader_holds, self._owner.now()):
+        if not pressure.fits(max(reader_holds, self._expected(reader_holds)), self._owner.now()):
             self._pause()
         return None
+
+    def _expected(self, holds: int) -> int:
+        """Tell how much will be held of an answer in one piece, so that it asks for it once.
+
+        Until there is room for all of it, it reads no more than its beginning, and others have the
+        room that a half of it would take.
+        """
+        if self._whole is None:
+            return 0
+        length = self._whole.get("content-length")
+        if length is not None:
+            return min(int(length), MAX_BODY_BYTES)
+        return MAX_BODY_BYTES if holds > UNTOLD_BYTES else 0
 
     def _pause(self) -> None:
         if self.call is not None:

@@ -7,6 +7,7 @@ import pytest
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.serve.relay import UNTOLD_BYTES
 from exo_supervisor.serve.room import (
     FREE_BYTES,
     GRANT_BYTES,
@@ -14,7 +15,8 @@ from exo_supervisor.serve.room import (
     RESERVE_BYTES,
     Room,
 )
-from tests.serve.virtual import SSE, Browser, Call, House, start
+from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES
+from tests.serve.virtual import JSON, SSE, Browser, Call, House, start
 
 SIXTEENTH = 16
 LARGE = 15 * 2**20 // SIXTEENTH
@@ -98,6 +100,46 @@ def test_sixty_large_answers_at_once_are_all_served_and_never_hold_more_than_the
     most = MAX_ANSWERS_BYTES // SIXTEENTH
     assert most / 2 < crowd.most_held <= most + ENOUGH * PART, "one read each is more than asked"
     crowd.house.check_empty()
+
+
+def test_an_answer_that_says_how_long_it_is_has_room_for_all_of_it_or_reads_no_further() -> None:
+    size = 4 * GRANT_BYTES
+    said = b'{"choices":[{"message":{"content":"%b"},"finish_reason":"stop"}]}' % (b"x" * size)
+    head = {**JSON, "content-length": str(len(said))}
+    room = Room(11 * GRANT_BYTES, reserve=5 * GRANT_BYTES)
+    house = House(*repeat(order, 3), room=room)
+    clients = [house.chat(stream=False) for _ in range(3)]
+    for call in house.target.calls:
+        call.says((200, head))
+        call.says(said[: FREE_BYTES + 1])
+    assert [call.paused for call in house.target.calls] == [False, False, True]
+    for call in house.target.calls[:2]:
+        for at in range(FREE_BYTES + 1, len(said), FREE_BYTES):
+            call.says(said[at : at + FREE_BYTES])
+        assert not call.pauses
+        call.says(b"")
+    assert served(clients) == 2
+    house.loop.run(1.0)
+    third = house.target.calls[2]
+    assert not third.paused
+    third.says(said[FREE_BYTES + 1 :])
+    third.says(b"")
+    assert served(clients) == 3
+    house.check_empty()
+
+
+def test_one_that_does_not_say_it_asks_for_the_most_once_it_is_large() -> None:
+    house = House(order, order, room=Room(MAX_BODY_BYTES + 2**20, reserve=MAX_BODY_BYTES))
+    house.chat(stream=False)
+    house.chat(stream=False)
+    first, second = house.target.calls
+    for call in (first, second):
+        call.says((200, JSON))
+        call.says(b"{" + b" " * UNTOLD_BYTES)
+    assert not first.paused
+    assert second.paused
+    first.says(b" " * (MAX_BODY_BYTES - UNTOLD_BYTES - 1))
+    assert not first.pauses
 
 
 def test_small_answers_do_not_wait_for_large_ones() -> None:
