@@ -181,11 +181,14 @@ async def test_nothing_is_told_before_send_returns() -> None:
 
 @pytest.mark.real_time
 async def test_giving_up_while_connecting_ends_that() -> None:
-    looks = anyio.Event()
+    looks, given_up = anyio.Event(), anyio.Event()
 
     async def why_not(_: IpAddress, __: int) -> str | None:
         looks.set()
-        await anyio.sleep_forever()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            given_up.set()
         return None
 
     async with serving() as server, Client(idle=3.0, why_not=why_not) as client:
@@ -195,6 +198,7 @@ async def test_giving_up_while_connecting_ends_that() -> None:
         assert repr(call).endswith(" connecting>")
         call.close()
         await anyio.wait_all_tasks_blocked()
+        assert given_up.is_set()
         assert (heard.calls, server.connections, client.statistics().open) == ([], 0, 0)
         late = Heard()
         client.send(late, "GET", server.url)

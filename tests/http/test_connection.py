@@ -186,6 +186,9 @@ def test_what_comes_at_rest_ends_the_connection(stray: bytes) -> None:
         fed(wired, [SHORT])
         wired.connection.data_received(stray)
         assert (wired.connection.state, wired.ends) == (State.CLOSED, 1)
+    with Wired() as fresh:
+        fresh.connection.data_received(stray)
+        assert (fresh.connection.state, fresh.ends) == (State.CLOSED, 1)
 
 
 def test_a_connection_is_fit_as_long_as_nothing_waits_in_its_socket() -> None:

@@ -107,6 +107,15 @@ def test_what_is_nested_deeply_costs_no_crash() -> None:
     assert redact(f"{deep}\n{deep}", hide) == f"{deep}\n{deep}"
 
 
+def test_pieces_are_joined_no_deeper_than_an_answer_nests_its_words() -> None:
+    """What it takes to come there grows by the square of the depth."""
+    for depth, joins in ((20, True), (200, False)):
+        said = [f'{"[" * depth}"{part}"{"]" * depth}' for part in (FOREIGN[:9], FOREIGN[9:])]
+        body = "\n".join(said)
+        shown = redact(body, hide)
+        assert (SECRET in shown, shown == body) == (joins, not joins)
+
+
 @pytest.mark.parametrize("blank", [" ", '"', "\n", "x"])
 @pytest.mark.parametrize("key", [OWN, FOREIGN, f"Bearer {OWN}", f"bearer \t {FOREIGN[3:]}"])
 def test_a_key_across_a_window_s_end_is_hidden(key: str, blank: str) -> None:

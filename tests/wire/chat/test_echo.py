@@ -80,6 +80,11 @@ def test_a_short_prompt_is_cut_out_as_a_whole(prompt: str) -> None:
     assert without_request(f"bad: x{prompt}", fields(prompt)) == f"bad: x{prompt}", "another word"
 
 
+def test_the_name_of_a_member_is_cut_out_as_a_text_is() -> None:
+    wishes = fields("hi", tools=[{"function": {"parameters": {"properties": {WISH: {}}}}}])
+    assert without_request(f"bad: {WISH} or so", wishes) == "bad: … or so"
+
+
 @pytest.mark.parametrize("secret", ["hunter2", "Who is she?"])
 def test_a_short_prompt_is_cut_out_in_other_letters_too(secret: str) -> None:
     for coded in (b64encode(secret.encode()).decode(), secret.encode().hex()):

@@ -516,3 +516,15 @@ def test_a_text_in_a_chunk_of_http_is_taken_only_with_its_head_and_its_end() -> 
         assert reader.take_texts(odd, head, len(odd) - len(head) - 2) is None
     assert reader.take_texts(head + data + b"\r\n", head, size) is not None
     assert (reader.short, reader.tokens) == (1, 2)
+
+
+@pytest.mark.parametrize(("begin", "end"), FRAMES)
+def test_a_text_in_a_chunk_of_http_is_taken_whole_however_its_lines_are_framed(
+    begin: str, end: str
+) -> None:
+    reader = Counting(writer=streams())
+    first, data = (begin.encode() + chunk(content(word)) + end.encode() for word in ('"a"', '"bc"'))
+    reader.feed(first)
+    head = b"%x\r\n" % len(data)
+    assert reader.take_texts(head + data + b"\r\n", head, len(data)) is not None
+    assert (reader.short, reader.tokens) == (1, 2)
