@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.real_time]
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 EVIL = '"><img src=x onerror="window.ran=1"><script>window.ran=1</script>'
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 WITHIN = 2.0
 """Seconds from a node's event in the log until the page shows it."""
 
@@ -39,10 +39,15 @@ async def findings(page: Page) -> list[str]:
 
 async def press(screen: Screen, within: str, *buttons: str) -> None:
     """Open something's orders, and press one button after the other until the dialog is gone."""
+    await choose(screen, within, *buttons)
+    await expect(screen.page.locator("#dialog")).not_to_be_visible()
+
+
+async def choose(screen: Screen, within: str, *buttons: str) -> None:
+    """Open something's orders, and press one button after the other."""
     await screen.page.locator(within).get_by_role("button", name="Orders").first.click()
     for each in buttons:
         await screen.page.get_by_role("dialog").get_by_role("button", name=each).click()
-    await expect(screen.page.locator("#dialog")).not_to_be_visible()
 
 
 async def test_each_panel_says_what_the_service_says(browser: Browser) -> None:
@@ -195,8 +200,9 @@ async def as_found(route: Any) -> None:  # noqa: ANN401 - a Route of playwright
 async def test_trust_that_is_not_kept_is_said_to_end_with_a_restart(browser: Browser) -> None:
     async with ExoNode("C", (EXO_MODEL,)) as node, shown(browser, node) as screen:
         await screen.page.route("**/supervisor/nodes", as_found)
+        await screen.page.reload()  # else it asks anew only after a while, with nothing going on
         await expect(screen.page.locator(".nodes")).to_contain_text("found, not trusted")
-        await press(screen, ".nodes", "Trust it", "Trust it")
+        await choose(screen, ".nodes", "Trust it", "Trust it")
         dialog = screen.page.locator("#dialog")
         await expect(dialog).to_contain_text("It holds until the service restarts")
         await expect(dialog.get_by_role("alert")).to_contain_text("there is no state directory")
@@ -213,6 +219,7 @@ async def test_a_node_is_trusted_and_a_model_placed_and_removed(
     ):
         page = screen.page
         await page.route("**/supervisor/nodes", as_found)
+        await page.reload()
         await expect(page.locator(".nodes")).to_contain_text("found, not trusted")
         await press(screen, ".nodes", "Trust it", "Trust it")
         assert [each["node"] for each in await screen.world.lines("node_trusted")] == [node.address]
