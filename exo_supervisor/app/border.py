@@ -8,6 +8,7 @@ from exo_supervisor.app.who import user_id
 from exo_supervisor.config.schema import Config
 from exo_supervisor.core.house import in_the_house
 from exo_supervisor.core.network import Why
+from exo_supervisor.host import sock_diag
 from exo_supervisor.host.owners import Owners, read_listeners, told_here
 
 Ip = IPv4Address | IPv6Address
@@ -75,7 +76,8 @@ def border_of(config: Config) -> Border:
     discovery = config.discovery
     ranges = [IPv4Network(each) for each in discovery.ranges]
     users = user_ids(discovery.loopback_users)
-    return Border(ranges, users, Owners(read_listeners) if told_here() else None)
+    ask = sock_diag.read_listeners_at if sock_diag.ANSWERS else None
+    return Border(ranges, users, Owners(read_listeners, ask) if told_here() else None)
 
 
 def user_ids(names: Iterable[str]) -> frozenset[int]:
