@@ -10,6 +10,7 @@ from collections.abc import Callable
 from msgspec import Struct, structs
 
 from exo_supervisor.core.bounded import Bounded
+from exo_supervisor.core.breakers.transitions import STATES
 from exo_supervisor.core.choice import ONLY, Choice
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.requests.refusals import SHORT, short
@@ -24,11 +25,6 @@ MOST_MOVES = 128
 _ATTEMPT, _PASSED, _CHARACTER = 1024, 256, 4
 """Bytes that a line or an attempt with its names takes, but for what is counted by itself, a target
 that was passed over, and one character of a text at most."""
-_BREAKERS = {
-    "breaker_opened": "open",
-    "breaker_half_opened": "half_open",
-    "breaker_closed": "closed",
-}
 
 
 class BreakerMoved(Struct, frozen=True, gc=False):
@@ -118,7 +114,7 @@ class Recorder:
         """Take in moves of traffic and of breakers."""
         if said.name == "traffic_shifted":
             self._moved(said.facts)
-        elif (state := _BREAKERS.get(said.name)) is not None:
+        elif (state := STATES.get(said.name)) is not None:
             self._breaker(state, said.facts)
 
     def starting(self, prefix: str) -> list[Kept]:

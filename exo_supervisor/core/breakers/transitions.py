@@ -6,6 +6,14 @@ from exo_supervisor.core.breakers.table import Change, Failed
 from exo_supervisor.core.effects import Announce, Effect
 from exo_supervisor.core.names import RequestId
 
+_NAMES = {
+    "open": "breaker_opened",
+    "half_open": "breaker_half_opened",
+    "closed": "breaker_closed",
+}
+STATES = {name: state for state, name in _NAMES.items()}
+"""What a breaker is now, by the name of what is announced of it."""
+
 
 def announced(now: float, *changes: Change | None, by: RequestId | None = None) -> list[Effect]:
     """Announce what changed, and by which request."""
@@ -27,9 +35,8 @@ def _announce(change: Change, by: RequestId | None, now: float) -> Announce:
         facts["request_id"] = by
     if change.failures:
         facts["evidence"] = evidence_of(change.failures, now)
-    names = {"open": "breaker_opened", "half_open": "breaker_half_opened"}
-    name = names.get(change.now, "breaker_closed")
-    return Announce(level="warning" if change.now == "open" else "info", name=name, facts=facts)
+    level = "warning" if change.now == "open" else "info"
+    return Announce(level=level, name=_NAMES[change.now], facts=facts)
 
 
 def evidence_of(failures: Iterable[Failed], now: float) -> list[dict[str, object]]:

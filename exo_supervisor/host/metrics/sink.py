@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import UNSET
 
+from exo_supervisor.core.breakers.transitions import STATES
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.names import Side
 from exo_supervisor.core.policy import Policy
@@ -22,11 +23,6 @@ from exo_supervisor.views.request_done import (
     target_side,
 )
 
-_BREAKERS = {
-    "breaker_opened": "open",
-    "breaker_half_opened": "half_open",
-    "breaker_closed": "closed",
-}
 _NO_FAULTS = frozenset({"none", "client_left"})
 _MICRO = 1_000_000
 """Pico-units of money in a millionth."""
@@ -62,7 +58,7 @@ class MetricsSink:
         self.families.events.add((said.name, said.level))
         if said.name == "traffic_shifted":
             self.families.shifts.add((str(facts["from"]), str(facts["to"]), str(facts["reason"])))
-        elif (state := _BREAKERS.get(said.name)) is not None:
+        elif (state := STATES.get(said.name)) is not None:
             self._look()
             target = facts["target"]
             side = "exo" if target in self._house else target_side(target)
