@@ -22,6 +22,7 @@ from exo_supervisor.core.machine import Machine
 from exo_supervisor.host.metrics.counts import MOST_SERIES, Counter, Histogram
 from exo_supervisor.views.booked import LedgerSeen
 from exo_supervisor.views.status import rungs
+from exo_supervisor.views.verdict import load_of
 
 PREFIX = "exo_supervisor_"
 STATES = {"closed": 0, "half_open": 1, "open": 2}
@@ -74,12 +75,11 @@ class Page(Collector):
 
     def _house(self) -> Iterator[Metric]:
         machine, now = self._machine, self._clock()
-        requests = machine.dispatch.requests.values()
-        running = sum(each.attempt is not None or each.served is not None for each in requests)
+        load = load_of(machine)
         ready = machine.looked() and machine.tables.can_serve(now)
         yield _gauge("ready", "1: a target of the routing's order can serve.", float(ready))
-        yield _gauge("requests_running", "Requests that a target works on.", running)
-        yield _gauge("requests_waiting", "Requests that wait for one.", len(requests) - running)
+        yield _gauge("requests_running", "Requests that a target works on.", load.running)
+        yield _gauge("requests_waiting", "Requests that wait for one.", load.waiting)
         yield _gauge("uptime_seconds", "Since the start.", now - machine.started)
         nodes = _family("nodes", "Exo nodes by how far they are.", "rung")
         for rung, count in rungs(machine).items():
