@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from exo_supervisor.core.fleet.capacity import Capacity
 from exo_supervisor.core.fleet.nodes import Node
 from exo_supervisor.core.fleet.trust import is_loopback
 from exo_supervisor.core.machine import Machine
@@ -30,16 +31,9 @@ class BreakerSeen(Struct):
     until: str | None
 
 
-class CapacitySeen(Struct):
-    """What a node's machine has and bears: bytes, shares of one, degrees Celsius, watts."""
+class CapacitySeen(Capacity, frozen=True, kw_only=True):
+    """What a node's machine has and bears, and when it said so."""
 
-    memory_total: int | None
-    memory_available: int | None
-    gpu: float | None
-    cpu: float | None
-    temperature: float | None
-    power: float | None
-    chip: str | None
     read_at: str
 
 
