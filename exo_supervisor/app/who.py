@@ -4,6 +4,7 @@ import pwd
 from collections.abc import Iterable, Mapping
 from time import time
 
+import msgspec
 from msgspec.structs import asdict
 
 from exo_supervisor.app.inputs import Inputs
@@ -61,15 +62,8 @@ def clients_seen(config: Config, book: DayBook) -> list[ClientSeen]:
     used, rows = book.used(), {row.name: row for row in config.clients}
     rows.setdefault("default", Client(name="default"))
     rows["default"] = rows.pop("default")
-    return [
-        ClientSeen(
-            name=row.name, uid=row.uid, gid=row.gid, models=row.models, privacy=row.privacy,
-            route=row.route, profile=row.profile, admin=row.admin, rate=row.rate,
-            budget=row.budget,
-            **asdict(used.get(row.name, Used())),
-        )
-        for row in rows.values()
-    ]  # fmt: skip
+    told = ({**asdict(row), **asdict(used.get(row.name, Used()))} for row in rows.values())
+    return [msgspec.convert(each, ClientSeen) for each in told]
 
 
 def _group_id(name: str, key: str) -> int:
