@@ -52,8 +52,7 @@ def decode_own(content: bytes) -> tuple[OwnInstances, ...]:
 
 def encode_own(own: Sequence[OwnInstances]) -> bytes:
     """Write which instances are our own as it is kept."""
-    file = _File(version=1, placed=tuple(_Placed(o.model, o.seen, o.ordered) for o in own))
-    return msgspec.json.encode(file) + b"\n"
+    return msgspec.json.encode({"version": 1, "placed": own}) + b"\n"
 
 
 async def read_own(state: Path | None) -> tuple[OwnInstances, ...]:
