@@ -76,10 +76,9 @@ def _from_tomllib(said: str, text: str, file: str) -> ConfigError:
     lines = text.split("\n")
     row = int(line) if line else len(lines)
     source = lines[row - 1] if row <= len(lines) else ""
-    if len(source) > LONGEST_LINE:
-        place = Position(file, row, int(column) if column else len(source) + 1)
-    else:
-        place = Position(file, row, int(column) if column else len(source) + 1, 1, source)
+    at = int(column) if column else len(source) + 1
+    shown = len(source) <= LONGEST_LINE
+    place = Position(file, row, at, int(shown), source if shown else "")
     return _syntax(place, said[:1].lower() + said[1:], "")
 
 
