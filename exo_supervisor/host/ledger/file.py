@@ -35,7 +35,7 @@ class LedgerError(SupervisorError):
         self.advice = advice
 
 
-def is_torn(fault: sqlite3.Error) -> bool:
+def is_torn(fault: Exception) -> bool:
     """Tell whether the file itself is broken, not what it lies on."""
     return getattr(fault, "sqlite_errorcode", 0) & _CODE in TORN
 

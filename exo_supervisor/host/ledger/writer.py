@@ -178,10 +178,10 @@ def trouble_of(fault: Exception, path: Path) -> Trouble:
     if isinstance(fault, OSError):
         name = errno.errorcode.get(fault.errno or 0, "EIO")
         return Trouble(name, f"{path}: {(fault.strerror or 'it fails').lower()}", _LET_WRITE)
-    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if is_torn(fault):
         advice = "move it away; sqlite3 FILE .recover reads what is left of it"
         return Trouble("EBADMSG", f"{path} is torn", advice)
+    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
     name, why, advice = _FAULTS.get(code, _BROKEN)
     return Trouble(name, f"{path}: {why}", advice)
 
