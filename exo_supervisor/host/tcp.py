@@ -2,7 +2,7 @@
 
 import socket
 
-from exo_supervisor.errors import StartError
+from exo_supervisor.errors import StartError, why_failed
 from exo_supervisor.host.unix import BACKLOG
 
 
@@ -18,8 +18,7 @@ def open_tcp(place: str) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as fault:
         listening.close()
-        why = (fault.strerror or type(fault).__name__).lower()
-        raise StartError(
-            f"{place} cannot be listened on: {why}; stop what listens there, or change server.tcp"
-        ) from fault
+        why = f"{place} cannot be listened on: {why_failed(fault)}"
+        advice = "stop what listens there, or change server.tcp"
+        raise StartError(f"{why}; {advice}") from fault
     return listening

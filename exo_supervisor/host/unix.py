@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import final
 
-from exo_supervisor.errors import StartError
+from exo_supervisor.errors import StartError, why_failed
 
 BACKLOG = 4096  # a burst of clients must not see EAGAIN
 _LONGEST_PATH = 107 if sys.platform == "linux" else 103  # bytes: sun_path without its last zero
@@ -223,5 +223,4 @@ def _refusal(path: str, fault: OSError) -> StartError:
             )
         case _:
             pass
-    why = (fault.strerror or type(fault).__name__).lower()
-    return StartError(f"the socket {path} cannot be opened: {why}; {advice}")
+    return StartError(f"the socket {path} cannot be opened: {why_failed(fault)}; {advice}")
