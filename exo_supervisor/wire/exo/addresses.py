@@ -1,9 +1,9 @@
 """Where Exo's nodes say that they, and the others, may be reached."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
-from itertools import islice
+from itertools import chain, islice
 
 import msgspec
 from msgspec import Raw, Struct
@@ -50,24 +50,19 @@ class _Network(Struct):
     interfaces: list[_Interface] = []
 
 
-class _Profile(Struct, rename="camel"):
-    network_interfaces: list[_Interface] = []
+class _Profile(Struct, rename={"interfaces": "networkInterfaces"}):
+    interfaces: list[_Interface] = []
 
 
 class _Whole(Struct, rename="camel"):
-    """`GET /state`, its parts as they came."""
+    """`GET /state`, its parts as they came.
+
+    `node_profiles` stood for `node_network` in 1.0.60 to 1.0.63.
+    """
 
     topology: Raw
     node_network: Raw = _NONE
     node_profiles: Raw = _NONE
-
-
-class _State(Struct, rename="camel"):
-    """`node_profiles` stood for `node_network` in 1.0.60 to 1.0.63."""
-
-    topology: _Topology
-    node_network: dict[str, _Network] = {}
-    node_profiles: dict[str, _Profile] = {}
 
 
 _whole = msgspec.json.Decoder(_Whole)
@@ -83,9 +78,8 @@ def read_addresses(network: bytes, topology: bytes) -> dict[NodeId, tuple[str, .
     IPv4 only. Raises WireError if either has another shape.
     """
     try:
-        return _addresses(
-            _State(_topology.decode(bounded_part(topology)), _network.decode(bounded_part(network)))
-        )
+        read = _topology.decode(bounded_part(topology))
+        return _addresses(read, _network.decode(bounded_part(network)))
     except UNREADABLE:
         raise WireError("not a topology and a network of exo") from None
 
@@ -95,26 +89,27 @@ def read_state_addresses(state: bytes) -> dict[NodeId, tuple[str, ...]]:
     try:
         whole = _whole.decode(bounded_state(state))
         return _addresses(
-            _State(
-                _topology.decode(bounded_part(bytes(whole.topology))),
-                _network.decode(bounded_part(bytes(whole.node_network))),
-                _profiles.decode(bounded_part(bytes(whole.node_profiles))),
-            )
+            _topology.decode(bounded_part(bytes(whole.topology))),
+            _network.decode(bounded_part(bytes(whole.node_network))),
+            _profiles.decode(bounded_part(bytes(whole.node_profiles))),
         )
     except UNREADABLE:
         raise WireError("not a state of exo") from None
 
 
-def _addresses(state: _State) -> dict[NodeId, tuple[str, ...]]:
+def _addresses(
+    topology: _Topology, *networks: Mapping[str, _Network | _Profile]
+) -> dict[NodeId, tuple[str, ...]]:
     found: dict[NodeId, dict[str, None]] = {}
-    for node, multiaddr in islice(_edges(state.topology), _MOST_EDGES):
+    for node, multiaddr in islice(_edges(topology), _MOST_EDGES):
         address = _reached(multiaddr)
         if address is not None:
             found.setdefault(node, {})[address] = None
-    for node, interfaces in islice(_interfaces(state), _MOST_NODES):
-        for interface in islice(interfaces, _MOST_ADDRESSES):
-            if _is_host(interface.ip_address or ""):
-                found.setdefault(node, {})[interface.ip_address or ""] = None
+    told = chain.from_iterable(each.items() for each in networks)
+    for node, network in islice(told, _MOST_NODES):
+        for interface in islice(network.interfaces, _MOST_ADDRESSES):
+            if _is_host(ip := interface.ip_address or ""):
+                found.setdefault(NodeId(node), {})[ip] = None
     return {
         node: tuple(islice(known, _MOST_ADDRESSES))
         for node, known in islice(found.items(), _MOST_NODES)
@@ -135,13 +130,6 @@ def _edges(topology: _Topology) -> Iterator[tuple[NodeId, str]]:
 
 def _written(multiaddr: _Multiaddr | None) -> str:
     return (multiaddr and multiaddr.address) or ""
-
-
-def _interfaces(state: _State) -> Iterator[tuple[NodeId, list[_Interface]]]:
-    for node, network in state.node_network.items():
-        yield NodeId(node), network.interfaces
-    for node, profile in state.node_profiles.items():
-        yield NodeId(node), profile.network_interfaces
 
 
 def _reached(multiaddr: str) -> str | None:
