@@ -35,7 +35,7 @@ def status(body: Fields, now: float, stream: TextIO) -> str:
     nodes = ", ".join(f"{many} {rung}" for rung, many in counts) or ("none found" if ready else "")
     serves = ready and not {rung for rung, _ in counts} <= {"seen", "down"}
     rows = [
-        ("ready" if ready else "not ready", [_summary(body, ready=ready)]),
+        ("ready" if ready else "not ready", [w(body.get("summary"))]),
         ("nodes", [nodes] if nodes else []),
         ("trust", _trust(body)),
         ("socket", texts(body.get("sockets"))),
@@ -132,10 +132,7 @@ def breakers(body: Fields, now: float, stream: TextIO) -> str:
 
 def progress(where: Fields) -> str:
     """Say how far a model is at one target, as the service says it; empty where it does not."""
-    how_far = where.get("progress")
-    if isinstance(how_far, (int, float)) and not isinstance(how_far, bool):
-        how_far = f"{round(how_far * 100)} % loaded" if 0 <= how_far <= 1 else None
-    said = [text for value in (where.get("why"), how_far) for text in texts(value)]
+    said = [text for key in ("why", "progress") for text in texts(where.get(key))]
     return ", ".join(dict.fromkeys(said))
 
 
@@ -156,21 +153,6 @@ def _rung_counts(body: Fields) -> list[tuple[str, int]]:
     found["seen"] = count(found.get("seen")) - down
     names = [*_RUNGS, *(name for name in found if name not in _RUNGS)]
     return [(w(name), many) for name in names if (many := count(found.get(name))) > 0]
-
-
-def _summary(body: Fields, *, ready: bool) -> str:
-    said = texts(body.get("summary"))
-    if said:
-        return said[0]
-    nodes_ready = count(fields(body.get("nodes")).get("ready"))
-    providers = objects(body.get("providers"))
-    clouds_ready = any(each.get("state") == "ready" for each in providers)
-    if ready and nodes_ready:
-        return "Exo serves, cloud stands by" if clouds_ready else "Exo serves, no cloud stands by"
-    if ready:
-        return "cloud serves, no Exo node is ready" if clouds_ready else "it can serve"
-    exo = "no Exo node is ready" if _rung_counts(body) else "no Exo node found"
-    return f"{exo}, no provider is " + ("ready" if providers else "configured")
 
 
 def _requests(requests: Fields, stream: TextIO) -> list[str]:
