@@ -4,9 +4,10 @@ from typing import TypedDict, Unpack
 
 from exo_supervisor.core.names import Generation
 from exo_supervisor.wire.chat.continuation import Splice
+from exo_supervisor.wire.chat.gathered import MAX_ANSWER_BYTES
 from exo_supervisor.wire.chat.piece import Writer
 from exo_supervisor.wire.exo.traits import TRAITS
-from exo_supervisor.wire.openai.answer_writer import MAX_ANSWER_BYTES, AnswerWriter
+from exo_supervisor.wire.openai.answer_writer import AnswerWriter
 from exo_supervisor.wire.openai.body_reader import BodyReader
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.openai.stream_writer import StreamWriter

@@ -8,17 +8,15 @@ from msgspec import Raw, Struct
 
 from exo_supervisor.wire.anthropic.blocks import Event
 from exo_supervisor.wire.anthropic.events import DIALECT, Events, events_of
+from exo_supervisor.wire.chat.gathered import Gathered
 from exo_supervisor.wire.chat.piece import (
     NULL,
     Answer,
     JoinError,
-    OversizedAnswerError,
     Piece,
-    WriteTexts,
 )
 from exo_supervisor.wire.dialect import Reply
 from exo_supervisor.wire.lenient_json import members
-from exo_supervisor.wire.openai.answer_writer import MAX_ANSWER_BYTES
 from exo_supervisor.wire.openai.merged import Grown, write
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
@@ -83,34 +81,22 @@ def _is_text(known: object) -> bool:
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
-class AnswerWriter:
-    """Gathers the events of an answer, which have at most `most_bytes` in all."""
+class AnswerWriter(Gathered):
+    """Gathers the events of an answer."""
 
     native: ClassVar[str] = DIALECT
 
     events: Events
-    most_bytes: int = MAX_ANSWER_BYTES
 
-    held: int = field(default=0, init=False)
     _message: dict[str, object] = field(default_factory=dict, init=False)
     _usage: dict[str, Raw] = field(default_factory=dict, init=False)
     _blocks: dict[bytes, _Block] = field(default_factory=dict, init=False)
-
-    def note(self, size: int) -> None:
-        """Count the bytes of an event, or of what is kept for a block."""
-        self.held += size
-        if self.held > self.most_bytes:
-            raise OversizedAnswerError(f"the answer is larger than {self.most_bytes} bytes")
 
     def take(self, piece: Piece, answer: Answer) -> bytes:
         """Add what one piece says; returns no bytes, since the client gets them at the end."""
         for event in self.events.take(piece, answer):
             self._add(event)
         return b""
-
-    def plain(self, _piece: Piece, _answer: Answer, _mark: bytes, _size: int) -> WriteTexts | None:
-        """Return None: pieces are taken one by one."""
-        return None
 
     def end(self, answer: Answer) -> bytes:
         """Return no bytes: the answer is `result()`."""

@@ -10,22 +10,18 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import ClassVar
 
 import msgspec
 from msgspec import Raw
 
+from exo_supervisor.wire.chat.gathered import Gathered
 from exo_supervisor.wire.chat.piece import (
     Answer,
     JoinError,
     NotHonouredError,
-    OversizedAnswerError,
     Piece,
-    WriteTexts,
 )
 
-MAX_VECTORS_BYTES = 64 * 1024 * 1024
-"""Bytes of all vectors of an answer as the client gets them, at most."""
 _FLOAT = 4
 
 _text = msgspec.json.Decoder(str)
@@ -60,27 +56,18 @@ def write_vector(raw: Raw, vector: Sequence[float], *, base64: bool) -> Raw:
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
-class VectorWriter(ABC):
+class VectorWriter(Gathered, ABC):
     """Gathers the vectors of an answer; `dimensions`, where asked for, is what each has."""
-
-    native: ClassVar[str] = ""
 
     model: str
     base64: bool = False
     dimensions: int | None = None
 
-    held: int = field(default=0, init=False)
     vectors: list[Raw] = field(default_factory=list, init=False)
     _length: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._length = self.dimensions
-
-    def note(self, size: int) -> None:
-        """Count the bytes of an answer, or of a vector in another form."""
-        self.held += size
-        if self.held > MAX_VECTORS_BYTES:
-            raise OversizedAnswerError(f"the answer is larger than {MAX_VECTORS_BYTES} bytes")
 
     def take(self, piece: Piece, _answer: Answer) -> bytes:
         """Add the next vector; raises JoinError, and NotHonouredError where it has another length.
@@ -98,14 +85,6 @@ class VectorWriter(ABC):
         if told is not piece.raw:
             self.note(len(told))
         self.vectors.append(told)
-        return b""
-
-    def plain(self, _piece: Piece, _answer: Answer, _mark: bytes, _size: int) -> WriteTexts | None:
-        """Return None: vectors are taken one by one."""
-        return None
-
-    def end(self, _answer: Answer) -> bytes:
-        """Return no bytes: the answer is `result()`."""
         return b""
 
     @abstractmethod

@@ -5,18 +5,18 @@ ends, with their arguments as objects. Durations that nobody measured are left o
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import Final
 
 import msgspec
 from msgspec import Raw
 
 from exo_supervisor.wire.chat.arguments import CUT
+from exo_supervisor.wire.chat.gathered import Gathered
 from exo_supervisor.wire.chat.piece import (
     NULL,
     Answer,
     Frame,
     JoinError,
-    OversizedAnswerError,
     Piece,
     WriteTexts,
 )
@@ -24,7 +24,6 @@ from exo_supervisor.wire.chat.said import said_in
 from exo_supervisor.wire.dialect import Reply
 from exo_supervisor.wire.lenient_json import dumps, members
 from exo_supervisor.wire.ollama.framing import created_at
-from exo_supervisor.wire.openai.answer_writer import MAX_ANSWER_BYTES
 from exo_supervisor.wire.openai.calls import Calls, call_pieces
 from exo_supervisor.wire.openai.merged import write
 from exo_supervisor.wire.untrusted_json import UNREADABLE
@@ -34,24 +33,14 @@ _input = msgspec.json.Decoder(dict[str, Raw])
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
-class _Lines:
+class _Lines(Gathered):
     """What a stream and a whole answer have in common; `generates`: as /api/generate says it."""
-
-    native: ClassVar[str] = ""
 
     reply: Reply
     generates: bool = False
-    most_bytes: int = MAX_ANSWER_BYTES
 
-    held: int = field(default=0, init=False)
     _calls: Calls = field(default_factory=Calls, init=False)
     _finish: str = field(default="", init=False)
-
-    def hold(self, size: int) -> None:
-        """Count bytes that are held until the end; raises OversizedAnswerError."""
-        self.held += size
-        if self.held > self.most_bytes:
-            raise OversizedAnswerError(f"the answer is larger than {self.most_bytes} bytes")
 
     def hear(self, piece: Piece) -> tuple[bytes, bytes]:
         """Take a piece in, and return its text and its thought as JSON strings."""
@@ -61,12 +50,12 @@ class _Lines:
         self._finish = piece.finish or self._finish
         if delta.tool_calls:
             raw = members(piece.raw).get("tool_calls", NULL)
-            self.hold(len(raw))
+            Gathered.note(self, len(raw))
             for told in call_pieces(raw):
                 self._calls.add(told)
         if delta.function_call:
             function = Raw(dumps(delta.function_call))
-            self.hold(len(function))
+            Gathered.note(self, len(function))
             self._calls.add({"index": Raw(b"0"), "function": function})
         said = said_in(delta)
         text = "".join(words for kind, words in said if kind != "thought")
@@ -113,7 +102,7 @@ class LineWriter(_Lines):
     __slots__ = ()
 
     def note(self, size: int) -> None:
-        """Count nothing: what was written is gone."""
+        """Count no event: what was written is gone; calls of tools are held, and counted."""
 
     def take(self, piece: Piece, answer: Answer) -> bytes:
         """Write what is said; the end of the answer has a line of its own."""
@@ -148,20 +137,12 @@ class ObjectWriter(_Lines):
     _texts: list[bytes] = field(default_factory=list, init=False)
     _thoughts: list[bytes] = field(default_factory=list, init=False)
 
-    def note(self, size: int) -> None:
-        """Count the bytes of an event: all of them are told at the end."""
-        self.hold(size)
-
     def take(self, piece: Piece, _answer: Answer) -> bytes:
         """Add what one piece says; returns no bytes, since the client gets them at the end."""
         text, thought = self.hear(piece)
         self._texts.append(text[1:-1])
         self._thoughts.append(thought[1:-1])
         return b""
-
-    def plain(self, _piece: Piece, _answer: Answer, _mark: bytes, _size: int) -> WriteTexts | None:
-        """Return None: pieces are taken one by one."""
-        return None
 
     def end(self, _answer: Answer) -> bytes:
         """Return no bytes: the answer is `result()`."""

@@ -1,15 +1,14 @@
 """An answer as the one JSON object that a client of OpenAI's dialect gets that did not stream."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import msgspec
 from msgspec import Raw
 
+from exo_supervisor.wire.chat.gathered import Gathered
 from exo_supervisor.wire.chat.piece import (
     NULL,
     Answer,
-    OversizedAnswerError,
     Piece,
     WriteTexts,
     counted,
@@ -18,8 +17,6 @@ from exo_supervisor.wire.lenient_json import members
 from exo_supervisor.wire.openai.calls import Calls, FunctionCall, call_pieces
 from exo_supervisor.wire.openai.merged import Grown, Merged, write
 
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-"""Bytes of the events of an answer that is gathered, at most."""
 _NAME_TAKES = 512
 """Bytes of memory that a member's name takes over its JSON, about."""
 
@@ -125,20 +122,13 @@ class _Told:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class AnswerWriter:
-    """Gathers the pieces of an answer whose events have at most `most_bytes` in all.
-
-    `model` is shown where the upstream names none.
-    """
+class AnswerWriter(Gathered):
+    """Gathers the pieces of an answer; `model` is shown where the upstream names none."""
 
     id: str
     created: int
     model: str = ""
-    most_bytes: int = MAX_ANSWER_BYTES
 
-    native: ClassVar[str] = ""
-
-    held: int = field(default=0, init=False)
     _told: dict[int, _Told] = field(init=False)
     _only: tuple[bytes, str] | None = field(default=None, init=False)
     """The text and the end of an answer that is no more."""
@@ -191,16 +181,6 @@ class AnswerWriter:
             return b""
 
         return add
-
-    def note(self, size: int) -> None:
-        """Count the bytes of an event, or of what is kept for a name."""
-        self.held += size
-        if self.held > self.most_bytes:
-            raise OversizedAnswerError(f"the answer is larger than {self.most_bytes} bytes")
-
-    def end(self, _answer: Answer) -> bytes:
-        """Return no bytes: the answer is `result()`."""
-        return b""
 
     def result(self, answer: Answer) -> list[bytes]:
         """Return the whole answer in parts; meant for a reading that is done and has no fault.

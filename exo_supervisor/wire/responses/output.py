@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
+from exo_supervisor.wire.chat.gathered import MAX_ANSWER_BYTES
 from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece, WriteTexts
 from exo_supervisor.wire.chat.said import Said, said_in
 from exo_supervisor.wire.dialect import Reply
 from exo_supervisor.wire.lenient_json import dumps, members
-from exo_supervisor.wire.openai.answer_writer import MAX_ANSWER_BYTES
 from exo_supervisor.wire.openai.calls import Calls, arguments_in, call_pieces
 from exo_supervisor.wire.openai.merged import Grown, write
 from exo_supervisor.wire.responses.calls import Called

@@ -8,8 +8,8 @@ import pytest
 
 from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.wire.chat.gathered import MAX_ANSWER_BYTES
 from exo_supervisor.wire.chat.reader import Reader
-from exo_supervisor.wire.openai.answer_writer import MAX_ANSWER_BYTES
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.openai.stream_writer import DONE
 from tests.wire.reading import body_gathered, body_streamed, read_body

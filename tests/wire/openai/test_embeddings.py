@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat import vectors
+from exo_supervisor.wire.chat.gathered import MAX_ANSWER_BYTES
 from exo_supervisor.wire.chat.piece import JoinError, OversizedAnswerError, Usage
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.dialect import Reply
@@ -149,13 +150,13 @@ def test_another_length_than_asked_for_is_said_and_served_elsewhere() -> None:
 
 def test_vectors_are_held_within_a_bound() -> None:
     reader = reading(1)
-    reader.writer.note(vectors.MAX_VECTORS_BYTES - 10)
+    reader.writer.note(MAX_ANSWER_BYTES - 10)
     assert told(reader, listed([1.0])) is Fault.OVERSIZED
     with pytest.raises(OversizedAnswerError):
-        reader.writer.note(vectors.MAX_VECTORS_BYTES)
+        reader.writer.note(MAX_ANSWER_BYTES)
     grown = reading(1, encoding_format="float")
     answer = json.dumps(listed(packed(*[0.1] * 100))).encode()
-    grown.writer.note(vectors.MAX_VECTORS_BYTES - len(answer) - 1)
+    grown.writer.note(MAX_ANSWER_BYTES - len(answer) - 1)
     assert told(grown, answer) is Fault.OVERSIZED  # as numbers it takes more
 
 

@@ -11,7 +11,6 @@ from msgspec import structs
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.wire.chat.continuation import Splice, Transcript
 from exo_supervisor.wire.dialect import Told
-from exo_supervisor.wire.openai import answer_writer as openai
 from exo_supervisor.wire.openai.reader import ChunkReader
 from exo_supervisor.wire.responses import output
 from exo_supervisor.wire.responses.framing import FRAMING
@@ -438,7 +437,7 @@ def test_half_a_character_finds_its_other_half() -> None:
 def test_an_answer_is_held_up_to_a_bound() -> None:
     """The end of a stream tells all of it once more."""
     writer = stream_writer()
-    writer.output.held = openai.MAX_ANSWER_BYTES - 1200
+    writer.output.held = output.MAX_ANSWER_BYTES - 1200
     reading = read_into(writer)
     reading.feed(text("a"))
     reading.feed(text("b" * 300) * 4)
