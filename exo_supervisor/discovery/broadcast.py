@@ -117,11 +117,8 @@ class Broadcast:
             self._count_bad(now)
             return []
         addresses = [Address(f"{source}:{port}") for port in self._api_ports]
-        return [
-            NodeSighted(node=address, url=f"http://{address}", source=self.name)
-            for address in addresses
-            if self._throttle.take(address, now)
-        ]
+        new = [each for each in addresses if self._throttle.take(each, now)]
+        return [NodeSighted(node=each, url=f"http://{each}", source=self.name) for each in new]
 
     def _count_bad(self, now: float) -> None:
         self._bad += 1

@@ -170,14 +170,9 @@ class Multicast:
                 # An id is new at every start, and worth a word of its own.
                 key = f"{answer.node_id}@{address}"
                 if self._told.take(key, anyio.current_time()):
-                    await self._inbox.send(
-                        NodeSighted(
-                            node=address,
-                            url=f"http://{address}",
-                            source=self.name,
-                            claimed=answer.node_id,
-                        )
-                    )
+                    url, claimed = f"http://{address}", answer.node_id
+                    seen = NodeSighted(node=address, url=url, source=self.name, claimed=claimed)
+                    await self._inbox.send(seen)
 
 
 def _ask(talk: HelloProtocol, sender: socket.socket) -> bool:
