@@ -3,8 +3,8 @@
 from contextlib import suppress
 
 from exo_supervisor.cli.errors import VerbError
-from exo_supervisor.cli.http import fetch
-from exo_supervisor.cli.json_view import parse_object, texts, word
+from exo_supervisor.cli.http import view
+from exo_supervisor.cli.json_view import texts, word
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.tables import progress
 from exo_supervisor.cli.term import span
@@ -33,7 +33,7 @@ def awaited(arguments: Arguments, model: str, reply: Chat) -> str:
 
 def _of_request(arguments: Arguments, model: str) -> str:
     """Say how far the one request for this model is; of several, ours cannot be told."""
-    under_way = objects(parse_object(fetch(arguments, "/supervisor/requests")).get("requests"))
+    under_way = objects(view(arguments, "/supervisor/requests").get("requests"))
     mine = [each for each in under_way if each.get("model") == model]
     if len(mine) != 1:
         return ""
@@ -63,5 +63,5 @@ def _of_model(arguments: Arguments, model: str) -> str:
 
 def _row_of(arguments: Arguments, model: str) -> Fields:
     """Fetch what the service knows of a model, which may be nothing."""
-    known = objects(parse_object(fetch(arguments, "/supervisor/models")).get("models"))
+    known = objects(view(arguments, "/supervisor/models").get("models"))
     return next((each for each in known if each.get("id") == model), Fields())

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from exo_supervisor.cli.ask import ask
 from exo_supervisor.cli.conversation import Conversation
 from exo_supervisor.cli.errors import USAGE, VerbError, misuse
-from exo_supervisor.cli.http import fetch
-from exo_supervisor.cli.json_view import parse_object, texts
+from exo_supervisor.cli.http import view
+from exo_supervisor.cli.json_view import texts
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import cell, note, on_terminal
 from exo_supervisor.cli.waiting import Waiting
@@ -66,7 +66,7 @@ def _piped(*, wanted: bool) -> str:
 
 def only_ready(arguments: Arguments) -> str:
     """Take the one model that is ready (at Exo before cloud); several or none are an error."""
-    listed = objects(parse_object(fetch(arguments, "/supervisor/models")).get("models"))
+    listed = objects(view(arguments, "/supervisor/models").get("models"))
     known = [each for each in listed if not each.get("alias_of")]
     local = [] if arguments.route == "cloud" else _names(known, {"ready"})
     if local:

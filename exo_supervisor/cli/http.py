@@ -67,6 +67,11 @@ def fetch(arguments: Arguments, path: str, method: str = "GET") -> bytes:
         return answer.whole()
 
 
+def view(arguments: Arguments, path: str) -> Fields:
+    """Ask for a view of the service's; raises as `asked` does."""
+    return parse_object(fetch(arguments, path))
+
+
 def told(arguments: Arguments, path: str, method: str = "GET") -> Fields | None:
     """Ask for a JSON object to be put into words; None: `--json` wanted it, and it is printed.
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from exo_supervisor.cli import tables
 from exo_supervisor.cli.errors import UNREACHABLE, VerbError, misuse
-from exo_supervisor.cli.http import fetch, in_path, in_query, told
-from exo_supervisor.cli.json_view import parse_object, word
+from exo_supervisor.cli.http import in_path, in_query, told, view
+from exo_supervisor.cli.json_view import word
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, note, say
 from exo_supervisor.client.json_object import Fields, fields
@@ -34,7 +34,7 @@ def _wait_until_looked(arguments: Arguments, give_up: float) -> None:
         while True:
             left = give_up - time.monotonic()
             try:
-                body = parse_object(fetch(arguments, "/supervisor/status"))
+                body = view(arguments, "/supervisor/status")
             except VerbError as error:
                 if error.exit_code != UNREACHABLE or left <= 0:
                     raise

@@ -5,8 +5,8 @@ import time
 
 from exo_supervisor.cli import tables
 from exo_supervisor.cli.errors import VerbError, misuse
-from exo_supervisor.cli.http import fetch, in_path, told
-from exo_supervisor.cli.json_view import parse_object, texts, word
+from exo_supervisor.cli.http import in_path, told, view
+from exo_supervisor.cli.json_view import texts, word
 from exo_supervisor.cli.look import show
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import clean, note, on_terminal, say
@@ -37,8 +37,8 @@ def models(arguments: Arguments, *, patience: float = PATIENCE, pause: float = P
         )
     path = f"/supervisor/models/{in_path(name)}"
     if order == "remove":
-        _agree(arguments, name, fields(parse_object(fetch(arguments, path)).get("model")))
-    before = fields(parse_object(fetch(arguments, path)).get("model"))
+        _agree(arguments, name, fields(view(arguments, path).get("model")))
+    before = fields(view(arguments, path).get("model"))
     if (answer := told(arguments, f"{path}/{order}", "POST")) is None:
         return 0
     row = fields(answer.get("model"))
@@ -48,7 +48,7 @@ def models(arguments: Arguments, *, patience: float = PATIENCE, pause: float = P
 def _listed(arguments: Arguments, body: Fields) -> str:
     if objects(body.get("models")):
         return tables.models(body, sys.stdout)
-    known = objects(parse_object(fetch(arguments, "/supervisor/nodes")).get("nodes"))
+    known = objects(view(arguments, "/supervisor/nodes").get("nodes"))
     up = [node for node in known if node.get("rung") not in ("seen", "reachable")]
     urls = [url for node in up for url in texts(node.get("url"))]
     if urls:
@@ -82,7 +82,7 @@ def _outcome(
     with Waiting(lambda: f"waiting for Exo to {order} it, {patience:.0f} s at most"):
         while _goes_on(order, row, sent) and time.monotonic() < sent + patience:
             time.sleep(pause)
-            row = fields(parse_object(fetch(arguments, path)).get("model"))
+            row = fields(view(arguments, path).get("model"))
     return row
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from exo_supervisor.cli.errors import VerbError, misuse
-from exo_supervisor.cli.http import fetch, in_query
-from exo_supervisor.cli.json_view import parse_object
+from exo_supervisor.cli.http import in_query, view
 from exo_supervisor.cli.json_view import word as w
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.cli.term import cell, say
@@ -171,7 +170,7 @@ def _half_a_digit(cost: Decimal) -> Decimal:
 
 
 def _only_provider(arguments: Arguments) -> str:
-    body = parse_object(fetch(arguments, "/supervisor/status"))
+    body = view(arguments, "/supervisor/status")
     names = [w(each.get("name")) for each in objects(body.get("providers"))]
     if len(names) != 1:
         text = f"whose list is it: one of {', '.join(names) or 'no provider'}"
@@ -188,7 +187,7 @@ def _booked(
     after = 0
     while True:
         told = {name: said for name, said in asked.items() if said} | {"after": str(after)}
-        body = parse_object(fetch(arguments, f"/supervisor/ledger/attempts?{in_query(told)}"))
+        body = view(arguments, f"/supervisor/ledger/attempts?{in_query(told)}")
         rows = objects(body.get("attempts"))
         for row in rows:
             cost = row.get("cost")

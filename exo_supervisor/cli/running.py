@@ -3,8 +3,7 @@
 import os
 
 from exo_supervisor.cli.errors import UNREACHABLE, VerbError
-from exo_supervisor.cli.http import fetch
-from exo_supervisor.cli.json_view import parse_object
+from exo_supervisor.cli.http import view
 from exo_supervisor.cli.parse import Arguments
 from exo_supervisor.client.json_object import Fields, fields
 from exo_supervisor.config import where
@@ -14,7 +13,7 @@ from exo_supervisor.config.where import NO_KEY
 def of_service(arguments: Arguments, path: str) -> Fields | None:
     """Ask the running service for a view; None if none answers, or it does not know of such."""
     try:
-        return parse_object(fetch(arguments, path))
+        return view(arguments, path)
     except VerbError as error:
         if error.exit_code == UNREACHABLE or "route_not_found" in "".join(error.why):
             return None
