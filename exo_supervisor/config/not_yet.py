@@ -1,15 +1,11 @@
 """What the file may ask for and this version does not do."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from exo_supervisor.config.literal import literal
+from exo_supervisor.core.balance.choose import POLICIES
 
-_BUILT: Mapping[str, tuple[object, ...]] = MappingProxyType(
-    {
-        "routing.policy": ("fastest", "round_robin"),
-    }
-)
+_BUILT: Mapping[str, tuple[object, ...]] = {"routing.policy": tuple(POLICIES)}
 "Of these keys only these values can be served; every other key is served whole."
 
 

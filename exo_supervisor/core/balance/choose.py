@@ -10,8 +10,7 @@ from exo_supervisor.core.names import Address
 POLICIES: dict[str, Choose] = {"fastest": fastest, "round_robin": round_robin}
 """What `routing.policy` may say.
 
-A new policy is a module beside these and a row here. The configuration has to allow its name, too:
-`Routing` in `config.schema` lists the names, and `config.not_yet` those that are built.
+A new policy is a module beside these and a row here; `Routing` in `config.schema` lists its name.
 """
 
 SAMPLE = 8
