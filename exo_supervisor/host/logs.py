@@ -160,12 +160,8 @@ class _LibraryHandler(logging.Handler):
         if record.exc_info and record.exc_info[0]:
             facts["fault"] = record.exc_info[0].__qualname__
         log = self._log.bind(logger=record.name, **facts)
-        if record.levelno >= logging.CRITICAL:
-            log.critical("library_warned")
-        elif record.levelno >= logging.ERROR:
-            log.error("library_warned")
-        else:
-            log.warning("library_warned")
+        grave = "critical" if record.levelno >= logging.CRITICAL else "error"
+        getattr(log, grave if record.levelno >= logging.ERROR else "warning")("library_warned")
 
 
 def _borrow_library_logs() -> None:
