@@ -1,5 +1,6 @@
 """The figures of the GenAI conventions, of attempts as their client and of requests as a server."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from opentelemetry.metrics import Counter, Histogram, Meter
@@ -19,8 +20,11 @@ class Figures:
     def __init__(self, meter: Meter, *, old: bool) -> None:
         self._models = set[str]()
 
+        def histogram(name: str, unit: str, bounds: Sequence[float]) -> Histogram:
+            return meter.create_histogram(name, unit, explicit_bucket_boundaries_advisory=bounds)
+
         def seconds(name: str) -> Histogram:
-            return meter.create_histogram(name, "s", explicit_bucket_boundaries_advisory=SECONDS)
+            return histogram(name, "s", SECONDS)
 
         def tokens(kind: str) -> Counter:
             return meter.create_counter(f"gen_ai.client.inference.usage.{kind}", "{token}")
@@ -35,13 +39,8 @@ class Figures:
         )  # fmt: skip
         self._reasoned = tokens("reasoning.output_tokens")
         self._old_duration = seconds("gen_ai.client.operation.duration") if old else None
-        self._old_tokens = (
-            meter.create_histogram(
-                "gen_ai.client.token.usage", "{token}", explicit_bucket_boundaries_advisory=TOKENS
-            )
-            if old
-            else None
-        )
+        tokens_used = "gen_ai.client.token.usage"
+        self._old_tokens = histogram(tokens_used, "{token}", TOKENS) if old else None
 
     def done(self, record: RequestDone) -> None:
         """Count a request and its attempts."""
