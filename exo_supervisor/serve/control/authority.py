@@ -1,7 +1,6 @@
 """Who may give orders: root, the service's own user, one group's members, and clients so named."""
 
 import os
-import socket
 from collections.abc import Callable
 
 import structlog
@@ -47,7 +46,7 @@ class Authority:
         peer = socket_of(request)
         if user_at(request) in self._users or client_of(request).admin:
             return True
-        return peer is not None and self._is_admin(peer)
+        return peer is not None and self._admin_group in groups_of(peer)
 
     def sees(self, request: web.BaseRequest) -> Callable[[str, int | None], bool]:
         """Say of which clients and users the one who asks may see the requests.
@@ -62,6 +61,3 @@ class Authority:
             return over_all or own
 
         return sees
-
-    def _is_admin(self, peer: socket.socket) -> bool:
-        return self._admin_group is not None and self._admin_group in groups_of(peer)
