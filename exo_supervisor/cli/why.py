@@ -15,6 +15,8 @@ from exo_supervisor.client.json_object import fields, objects
 _LAST = "exo-supervisor why --last"
 _ID = re.compile(r"0[0-9A-HJKMNP-TV-Z]{3,25}\Z", re.IGNORECASE)
 """What a request's id looks like, or its beginning; a model may be named so, too."""
+_WHOLE_ID = 26
+"""Characters of a whole one."""
 
 
 def why(arguments: Arguments) -> int:
@@ -35,7 +37,7 @@ def why(arguments: Arguments) -> int:
         try:
             return _request(arguments, path)
         except VerbError as error:
-            if not _is_missing(error) or _is_whole(name):
+            if b'"request_not_found"' not in error.body or len(name) == _WHOLE_ID:
                 raise
         return _model(arguments, path, f"{name} is no request of the last 1,000")
     return _model(arguments, path, "")
@@ -69,11 +71,3 @@ def _last(arguments: Arguments) -> int:
         raise VerbError("no request has ended yet", hint="exo-supervisor chat PROMPT")
     say(story.request(ended[0], time.time(), sys.stdout))
     return 0
-
-
-def _is_missing(error: VerbError) -> bool:
-    return b'"request_not_found"' in error.body
-
-
-def _is_whole(name: str) -> bool:
-    return len(name) == 26  # noqa: PLR2004 -- the characters of a ULID
