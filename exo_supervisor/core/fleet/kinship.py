@@ -63,17 +63,15 @@ class _Own:
     def __init__(self, nodes: list[Node], kin: Components, trust: Trust) -> None:
         self._kin, self._trust = kin, trust
         self._nodes = {node.address: node for node in nodes if node.peer.knows_itself}
-        self._legacy = [
-            (node.address, frozenset(node.listed)) for node in nodes if not node.peer.knows_itself
-        ]
 
     def has(self, node: Node) -> bool:
-        """Say whether one of them has a node in its cluster, and gives its address for its id."""
+        """Say whether one of them has a node in its cluster, and gives its address for its id.
+
+        None has a legacy node, which goes by no id.
+        """
         return any(self._trust.vouched(node, mate) for mate in self._mates(node))
 
     def _mates(self, node: Node) -> Iterable[Address]:
-        if not node.peer.knows_itself:
-            return [mate for mate, ids in self._legacy if not ids.isdisjoint(node.listed)]
         listers = self._nodes.keys() & self._kin.listers(node.node_id)
         ids = {*node.listed} - {node.node_id}
         return [mate for mate in listers if self._nodes[mate].node_id in ids]
