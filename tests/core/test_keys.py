@@ -88,7 +88,8 @@ def test_each_time_that_a_key_stands_there() -> None:
     ("name", "key"),
     [("f1e2d3c0" * 4, True), ("letters_and_1_underscore" * 2, False),
      ("gsk_abcDEF0123456789", True), ("hf_abcdefghijklmnop", True), ("AIzaSyA0123456789abcd", True),
-     ("sk_live_abcdef0123456789", True), ("aB3" * 9, True), ("OPENROUTER_API_KEY", False),
+     ("sk_live_abcdef0123456789", True), ("aB3" * 8, True), ("B3" + "aB3" * 7, False),
+     ("OPENROUTER_API_KEY", False),
      ("HF_TOKEN_OF_THE_HOUSE", False), ("my_key", False), ("GSK_KEY_OF_MINE_FOR_GROQ", False),
      ("XAI_API_KEY", False), ("openrouter_key_2", False)],
 )  # fmt: skip

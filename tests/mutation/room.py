@@ -35,7 +35,14 @@ def modules_of(asked: list[str]) -> dict[str, Path]:
     }
 
 
-ALSO = {"serve": ("app/test_events.py", "app/test_hud.py")}
+ALSO = {
+    "serve": (
+        "app/test_defaults.py",
+        "app/test_events.py",
+        "app/test_hud.py",
+        "app/test_inspect.py",
+    )
+}
 """Tests of a room that stand elsewhere, since they need all the others to be there."""
 
 

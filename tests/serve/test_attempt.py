@@ -684,6 +684,7 @@ def test_a_slow_client_is_not_the_targets_stall_and_loses_nothing() -> None:
     assert places == sorted(places)
     assert said.count(DONE) == 1
     assert told.house.target.calls[0].pauses == 2, "meanwhile its target is not read"
+    assert KEEP_ALIVE not in told.client.got, "nobody had vouched for it"
 
 
 def test_what_was_read_before_a_slow_client_had_its_target_wait_is_carried_too() -> None:

@@ -89,6 +89,10 @@ def test_a_large_body_comes_in_pieces_of_a_bounded_size(coding: str) -> None:
     assert max(map(len, pieces)) <= 2 * PIECE
 
 
+STORED = b"\xc9\x04\x00\xfb\xff" + b"bare"
+"""Raw deflate whose first two bytes are as zlib begins, but for the coding that they name."""
+
+
 @pytest.mark.parametrize(
     ("coding", "body"),
     [
@@ -98,8 +102,9 @@ def test_a_large_body_comes_in_pieces_of_a_bounded_size(coding: str) -> None:
         ("gzip", gzip.compress(b"ba") + gzip.compress(b"re")),
         ("zstd", zstd.compress(b"ba") + zstd.compress(b"re")),
         ("deflate", zlib.compress(b"bare")),
+        ("deflate", STORED),
     ],
-    ids=["raw deflate", "x-gzip", "GZIP", "gzip twice", "zstd twice", "deflate"],
+    ids=["raw", "x-gzip", "GZIP", "gzip twice", "zstd twice", "deflate", "raw, nearly as zlib"],
 )
 def test_what_clients_mean_by_a_coding_is_read(coding: str, body: bytes) -> None:
     assert unpacked(coding, body) == b"bare"

@@ -254,6 +254,18 @@ def test_what_is_on_disk_is_remembered_while_nobody_asks() -> None:
     assert cluster_of(story).downloaded == {M}
 
 
+def test_what_is_on_disk_is_known_of_both_halves_of_a_cluster_that_split() -> None:
+    story = house("a:1", "b:1")
+    listed = (NodeId("a:1#0"), NodeId("b:1#0"))
+    story.tell(PlacementRead(node=Address("a:1"), listed=listed, models=(), downloaded=(M,)))
+    story.tells("a:1")
+    story.tells("b:1")
+    clusters = story.machine.tables.registry.clusters
+    assert [(each.members, each.downloaded) for each in clusters.values()] == [
+        (("a:1",), {M}), (("b:1",), {M}),
+    ]  # fmt: skip
+
+
 def test_who_went_and_came_back_in_the_same_session_is_no_stranger_for_long() -> None:
     story = house("a:1", "b:1")
     story.down("b:1")

@@ -131,6 +131,32 @@ def test_one_that_was_down_and_started_again_is_up_at_once() -> None:
     assert house.answer(A, "y") == "up"
 
 
+def test_of_a_node_that_is_forgotten_no_row_is_left() -> None:
+    house = House(A, B)
+    house.answer(A, "x")
+    house.answer(B, "y")
+    house.read(B)
+    house.read(A, "x y")
+    rows = vars(house.registry.topology)
+    assert house.clusters() == {"b:1": "a:1 b:1"}, "by the word of one of them, for a while"
+    assert B in rows["_one_sided"]
+    for node in (B, A):
+        house.registry.forget(node, 1.0)
+    assert not any(rows[name] for name in ("_nodes", "_clusters", "_ids", "_one_sided", "_waits"))
+
+
+def test_whose_word_a_forgotten_node_waited_for_is_forgotten_with_it() -> None:
+    house = House(A, B)
+    house.answer(B, "y")
+    house.read(B, "y")
+    house.answer(A, "x", 5.0)
+    house.read(A, "x y", 6.0)
+    waits = vars(house.registry.topology)["_waits"]
+    assert waits == {A: [B]}
+    house.registry.forget(A, 7.0)
+    assert waits == {}
+
+
 def test_a_node_that_started_again_has_no_models() -> None:
     house = House(A)
     house.answer(A, "x")

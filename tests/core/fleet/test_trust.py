@@ -224,6 +224,10 @@ def test_a_node_of_generation_a_is_never_joined_with_one_that_is_only_found() ->
         story.up(node, generation="A", seeded=node == SEED)
         story.read(node, "m", mates="x y")
     assert story.cluster(SEED) != story.cluster(FAR)
+    story.vouches(SEED, other=FAR)
+    registry = story.machine.tables.registry
+    assert not registry.trust.vouched(registry.nodes[Address(FAR)], by=Address(SEED))
+    assert story.trust(FAR) == "found"
 
 
 def pin(story: Story, node: str, *, trusted: bool = True) -> list[tuple[Address, str | None]]:

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from exo_supervisor.core.choice import HOME, ONLY, Choice, Passed
 from exo_supervisor.core.effects import Effect, Refuse, StartAttempt
-from exo_supervisor.core.events import ProviderListed
+from exo_supervisor.core.events import PolicyChanged, ProviderListed
 from exo_supervisor.core.fleet.placed import Placed
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.core.policy import ModelRule, Policy
@@ -226,6 +226,14 @@ def test_a_provider_that_is_off_is_told_so() -> None:
     without = (structs.replace(CLOUDS[0], keys=0, why_off="no key"), CLOUDS[1])
     story = Story(structs.replace(BOTH, clouds=without))
     assert passed(story.ask("r", route="cloud"))[1:] == [("p", "cloud_down", "off")]
+
+
+def test_a_provider_that_left_while_a_request_was_elsewhere_is_told_so() -> None:
+    story = Story(BOTH, "a:1")
+    story.ask("r")
+    story.tell(PolicyChanged(policy=LOCAL))
+    gone = [(each, "cloud_down", "not configured") for each in "pq"]
+    assert passed(story.fail("r", Fault.CONNECT)) == gone
 
 
 def test_who_shares_what_failed_is_told_so() -> None:
