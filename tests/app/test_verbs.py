@@ -14,6 +14,7 @@ from tests.app.world import (
     CLOUD_MODEL,
     KEY,
     KEY_ENV,
+    PATIENCE,
     Ended,
     asking,
     clients,
@@ -177,7 +178,7 @@ async def test_the_demo_tells_a_story_in_which_each_step_happened() -> None:
     async def play(*words: str) -> None:
         ends["".join(words)] = await run("demo", *words)
 
-    with anyio.fail_after(60):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(play)
             tasks.start_soon(play, "--json")
@@ -198,7 +199,10 @@ async def _stay() -> None:
             started("demo", "--keep", "--json", err=err.wrapped) as process,
         ):
             assert process.stdout is not None
-            body = json.loads(await process.stdout.receive())
+            line = b""
+            while not line.endswith(b"\n"):
+                line += await process.stdout.receive()
+            body = json.loads(line)
             async with clients(body["socket"], lambda: b"") as world:
                 answer = await world.http.post(CHAT, json=asking(model="llama-3.2-3b"))
                 assert answer.status_code == 200

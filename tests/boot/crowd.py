@@ -1,6 +1,7 @@
 """Clients that stream until they are told to stop, with the standard library alone.
 
 Usage: crowd.py SOCKET MODEL CLIENTS FILE; it ends when FILE is there, and prints how answers ended.
+FILE.whole is there once an answer was whole, and FILE.other once a request ended otherwise.
 """
 
 import json
@@ -40,12 +41,14 @@ def ask(path: str, model: str, stop: Path, ends: Counter[str]) -> None:
             answer = connection.getresponse()
             text = answer.read()
             whole = answer.status == 200 and text.endswith(b"data: [DONE]\n\n")
-            ends["whole" if whole else f"status {answer.status}, not whole"] += 1
+            end = "whole" if whole else f"status {answer.status}, not whole"
         except (OSError, HTTPException) as fault:
-            ends[type(fault).__name__] += 1
+            end = type(fault).__name__
             time.sleep(0.05)  # nobody is there: a moment later is soon enough
         finally:
             connection.close()
+        ends[end] += 1
+        stop.with_suffix(".whole" if end == "whole" else ".other").touch()
 
 
 if __name__ == "__main__":

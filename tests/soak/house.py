@@ -16,6 +16,7 @@ from anyio.abc import Process
 from msgspec import Struct
 
 from exo_supervisor.client.asynchronous import AsyncClient
+from exo_supervisor.client.errors import NoAnswerError
 from exo_supervisor.demo import Cloud, ExoCluster, ExoNode
 from exo_supervisor.demo.server import DemoServer
 from exo_supervisor.rehearse.drill.witness import TOKENS
@@ -26,6 +27,8 @@ EXO_MODEL = "mlx-community/Llama-3.2-3B-Instruct-4bit"
 LEGACY_MODEL = "llama-3.2-1b"
 CLOUD_MODEL = "vendor/house-model"
 KEY, PACE = "soak-key", 0.03
+PATIENCE = 120.0
+"""Seconds for what must come; a busy machine takes its time."""
 CONFIG = """\
 [discovery]
 static = {seeds}
@@ -91,7 +94,7 @@ class House(Struct, frozen=True):
         file = anyio.Path(self.place / "tasks")
         await file.unlink(missing_ok=True)
         self.process.send_signal(signal.SIGUSR1)
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             while True:
                 await anyio.sleep(0.05)
                 if await file.exists() and (text := await file.read_text()):
@@ -115,7 +118,7 @@ async def open_house(place: Path) -> AsyncGenerator[House]:
         socket = str(place / "s")
         process = await stack.enter_async_context(_service(place, socket, nodes, clouds))
         house = House(nodes, clouds, process, AsyncClient(socket), socket, place)
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE):
             await _ready(house)
         yield house
 
@@ -151,12 +154,15 @@ async def _service(
 async def _ready(house: House) -> None:
     while True:
         await anyio.sleep(0.05)
-        if not await anyio.Path(house.socket).exists():
+        try:
+            status = await house.look("/supervisor/status")
+        except NoAnswerError:  # it does not listen yet
             continue
-        if (await house.look("/supervisor/status"))["nodes"]["ready"] == len(house.nodes):
+        if status["nodes"]["ready"] == len(house.nodes):
             return
 
 
 def _ends(log: Path) -> list[dict[str, Any]]:
     with log.open("rb") as lines:
-        return [json.loads(line) for line in lines if b'"event":"request_done"' in line]
+        whole = (line for line in lines if line.endswith(b"\n"))  # the last may be half written
+        return [json.loads(line) for line in whole if b'"event":"request_done"' in line]
