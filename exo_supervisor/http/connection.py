@@ -183,6 +183,7 @@ class Connection(asyncio.Protocol):
         if not self._headed and reader.status:
             self._headed = True
             if call is not None:
+                call.body = b""  # it is never sent again now, and may be long
                 call.listener.head(reader.status, reader.headers)
         if got := reader.got:
             # Whoever takes chunks was told of a part of the body by an earlier read.

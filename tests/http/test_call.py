@@ -90,6 +90,17 @@ def test_only_a_connection_that_was_kept_and_said_nothing_is_tried_again() -> No
             assert (heard.calls, wired.resent) == ((["lost"], []) if begun else ([], [call]))
 
 
+def test_what_was_sent_is_let_go_of_once_its_answer_has_begun() -> None:
+    with Wired() as wired:
+        call = Call(Heard(), KEY, ASK, b"a long prompt", None)
+        call.send(wired.connection)
+        wired.connection.data_received(WHOLE[:9])
+        assert call.body == b"a long prompt"
+        wired.connection.data_received(WHOLE[9:-1])
+        assert call.body == b""
+        assert (wired.transport.sent, call.sent) == (ASK + b"a long prompt", 31)
+
+
 def test_a_kept_connection_that_speaks_no_http_is_not_tried_again() -> None:
     with Wired() as wired:
         called(wired)
