@@ -74,7 +74,7 @@ def read_chat(body: bytes) -> ChatRequest:
         stream=bool(known.stream),
         include_usage=bool(known.stream_options and known.stream_options.include_usage),
         demands=demands_of(fields),
-        hazards=read_hazards(body, fields, (message.speaks() for message in messages)),
+        hazards=read_hazards(body, fields, map(_Message.speaks, messages)),
         max_tokens=check_limit(limit),
         stop=check_stop(known.stop),
         n=known.n,
