@@ -7,9 +7,14 @@ is hundreds, though, and may be filled at each comma, so that brackets are count
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeVar
+
+from msgspec.json import Decoder
 
 from exo_supervisor.wire.errors import WireError
+from exo_supervisor.wire.untrusted_json import UNREADABLE
+
+T = TypeVar("T")
 
 MAX_NAME_CHARS: Final = 256
 """Characters of an id or a name, at most, wherever one enters."""
@@ -45,6 +50,14 @@ def bounded_part(body: bytes) -> bytes:
             f"an answer of more than {MAX_PART_BYTES} bytes or {MAX_PART_COMMAS} values"
         )
     return body
+
+
+def read_part(decoder: Decoder[T], body: bytes, what: str) -> T:
+    """Decode a part of bounded size; raises WireError, which says what it is not."""
+    try:
+        return decoder.decode(bounded_part(body))
+    except UNREADABLE:
+        raise WireError(f"not {what}") from None
 
 
 def bounded_state(body: bytes) -> bytes:

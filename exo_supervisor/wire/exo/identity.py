@@ -7,11 +7,10 @@ import msgspec
 from msgspec import Raw, Struct
 
 from exo_supervisor.core.names import Generation, ModelId, NodeId
-from exo_supervisor.wire.bounds import at_most, bounded_part
+from exo_supervisor.wire.bounds import at_most, read_part
 from exo_supervisor.wire.capabilities import capability_words
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.chat.request import TRUE, Ask, ChatRequest, Kind
-from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.exo.conversation import in_place
 from exo_supervisor.wire.exo.hazards import harmful_samplers
 from exo_supervisor.wire.untrusted_json import UNREADABLE
@@ -129,10 +128,7 @@ def read_cards(body: bytes) -> tuple[Card, ...]:
 
     Versions 1.0.60 to 1.0.63 have a short id and take both it and the Hugging Face id.
     """
-    try:
-        cards = _cards.decode(bounded_part(body)).data
-    except UNREADABLE:
-        raise WireError("not a list of exo's model cards") from None
+    cards = read_part(_cards, body, "a list of exo's model cards").data
     at_most(MAX_CARDS, (name for card in cards for name in (card.id, card.hugging_face_id or "")))
     return tuple(
         Card(

@@ -9,9 +9,8 @@ from exo_supervisor.wire.bounds import (
     MAX_MODELS,
     MAX_NAME_CHARS,
     at_most,
-    bounded_part,
+    read_part,
 )
-from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
 _LONGEST_DATAGRAM = 65536
@@ -61,19 +60,13 @@ _datagram = msgspec.json.Decoder(_Datagram)
 
 def read_topology_a(body: bytes) -> tuple[NodeId, ...]:
     """Read who is in the asked node's cluster (`GET /v1/topology`); raises WireError."""
-    try:
-        nodes = _topology.decode(bounded_part(body)).nodes
-    except UNREADABLE:
-        raise WireError("not a topology of generation A") from None
+    nodes = read_part(_topology, body, "a topology of generation A").nodes
     return tuple(NodeId(node) for node in at_most(MAX_MEMBERS, nodes))
 
 
 def read_models_a(body: bytes) -> tuple[ModelId, ...]:
     """Read what the node's engine can run (`GET /initial_models`); raises WireError."""
-    try:
-        models = _models.decode(bounded_part(body))
-    except UNREADABLE:
-        raise WireError("not a model list of generation A") from None
+    models = read_part(_models, body, "a model list of generation A")
     return tuple(ModelId(model) for model in at_most(MAX_MODELS, models))
 
 
@@ -82,10 +75,7 @@ def read_manual_peers(body: bytes) -> tuple[str, ...]:
 
     What else it says of a peer is not looked at: the port is gRPC's.
     """
-    try:
-        peers = _manual_file.decode(bounded_part(body)).peers
-    except UNREADABLE:
-        raise WireError("not a manual discovery file of generation A") from None
+    peers = read_part(_manual_file, body, "a manual discovery file of generation A").peers
     return tuple(peer.address for peer in peers.values())
 
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from exo_supervisor.core.names import InstanceId, ModelId
-from exo_supervisor.wire.bounds import MAX_MODELS, at_most, bounded_part, bounded_state
+from exo_supervisor.wire.bounds import MAX_MODELS, at_most, bounded_part, bounded_state, read_part
 from exo_supervisor.wire.chat.piece import NULL
 from exo_supervisor.wire.errors import WireError
 from exo_supervisor.wire.untrusted_json import UNREADABLE
@@ -93,10 +93,7 @@ def read_previews(body: bytes) -> tuple[list[Preview], str]:
 
     Raises WireError.
     """
-    try:
-        entries = _previews.decode(bounded_part(body)).previews
-    except UNREADABLE:
-        raise WireError("not exo's previews of an instance") from None
+    entries = read_part(_previews, body, "exo's previews of an instance").previews
     fit = [
         Preview(
             entry.instance,
