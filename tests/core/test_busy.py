@@ -90,7 +90,7 @@ def test_a_target_that_names_no_time_is_left_alone_ever_longer() -> None:
     assert pauses == [BUSY_FIRST, 2.0, 4.0, 8.0, 16.0, BUSY_MAX, BUSY_MAX]
     story.ask("s")
     story.begin("s")
-    assert len(story.machine.tables.busy) == 0, "an answer ends the row"
+    assert len(story.machine.tables.busy.marks) == 0, "an answer ends the row"
 
 
 def test_others_wait_for_it_too_and_go_on_when_their_patience_ends() -> None:

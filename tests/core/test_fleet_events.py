@@ -109,7 +109,7 @@ def test_a_node_that_was_silent_for_long_is_forgotten_with_all_that_was_its_own(
     story.down("a:1")
     assert told(story.tick(700.0))[-1] == "UnwatchNode a:1"
     tables = story.machine.tables
-    assert (tables.registry.nodes, len(tables.breakers), len(tables.busy)) == ({}, 0, 0)
+    assert (tables.registry.nodes, len(tables.breakers.rows), len(tables.busy.marks)) == ({}, 0, 0)
     assert story.tick(2000.0) == []
     assert len(vars(story.machine)["_alarms"]) == 1, "only the sweep is left"
     story.up("a:1")
@@ -229,7 +229,7 @@ def test_the_cluster_that_an_alias_leaves_behind_ends_without_an_heir() -> None:
     story.up("a:1")
     assert "cluster_ended" in story.names()
     assert told(story.ask("r")) == ["start a:1 m"]
-    assert len(story.machine.tables.breakers) == 0
+    assert len(story.machine.tables.breakers.rows) == 0
 
 
 def capacities(story: Story, node: str, ghosts: int = 0, **names: Capacity) -> list[str]:

@@ -106,9 +106,6 @@ class Breakers:
         self._failures = Bounded[Key, tuple[Failed, ...]](most)
         """Of who failed of late: a row does not outlive a success, after which they may count."""
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
     def __iter__(self) -> Iterator[tuple[Key, Cell]]:
         return iter(self.rows.items())
 

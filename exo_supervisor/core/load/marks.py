@@ -67,9 +67,6 @@ class BusyMarks:
     def __init__(self) -> None:
         self.marks = Bounded[Slot, Busy](MAX_ROWS)
 
-    def __len__(self) -> int:
-        return len(self.marks)
-
     def get(self, slot: Slot) -> Busy | None:
         """Look a mark up, one whose time is up included."""
         return self.marks.get(slot)
@@ -135,9 +132,6 @@ class Absences:
 
     def __init__(self) -> None:
         self.until = Bounded[tuple[Pair, frozenset[str]], float](MAX_ROWS)
-
-    def __len__(self) -> int:
-        return len(self.until)
 
     def note(self, pair: Pair, demands: frozenset[str], now: float) -> None:
         """Mark a model as not there."""

@@ -60,7 +60,7 @@ def test_the_healthy_have_no_row() -> None:
     assert table.permit(NODE, 0.0) == 0
     table.end(NODE, 0, Mark.SUCCESS, 1.0)
     table.end(NODE, 0, Mark.ABANDONED, 1.0)
-    assert (len(table), table.get(NODE), table.changes) == (0, None, [])
+    assert (len(table.rows), table.get(NODE), table.changes) == (0, None, [])
     assert table.is_closed(NODE)
     assert table.may_admit(NODE, 0.0)
     assert table.may_probe(NODE)
@@ -70,9 +70,9 @@ def test_the_healthy_have_no_row() -> None:
 def test_a_row_goes_when_its_breaker_is_well_again() -> None:
     table = Recorded()
     ill(table, NODE, times=1)
-    assert len(table) == 1
+    assert len(table.rows) == 1
     table.end(NODE, 0, Mark.SUCCESS, 1.0)
-    assert len(table) == 0
+    assert len(table.rows) == 0
 
 
 def test_a_whole_circle_is_told_with_its_rules() -> None:
@@ -156,7 +156,7 @@ def test_a_decree_on_the_healthy_leaves_no_row_behind() -> None:
     table.decree(NODE, "closed", 0.0)
     table.decree(NODE, None, 1.0)
     table.decree(MODEL, None, 1.0)
-    assert len(table) == 0
+    assert len(table.rows) == 0
 
 
 def test_an_attempt_by_decree_never_speaks_for_a_later_probe() -> None:
@@ -210,7 +210,7 @@ def test_a_merge_keeps_the_worse_and_says_why(sick_comes: bool) -> None:  # noqa
     assert cell is not None
     assert isinstance(cell.breaker, Open)
     assert (cell.reason, cell.since, cell.last) == (Reason.TRIP_AFTER, 5.0, "reset")
-    assert len(table) == 1
+    assert len(table.rows) == 1
 
 
 def test_a_merge_keeps_a_decree() -> None:
@@ -261,7 +261,7 @@ def test_the_table_has_a_bound_and_an_operators_rows_stay() -> None:
     table.decree(NODE, "open", 0.0)
     for n in range(MOST):
         table.end((ClusterKey("a:1"), ModelId(f"m{n}")), 0, Mark.FAILURE, 0.0)
-    assert len(table) == MOST
+    assert len(table.rows) == MOST
     assert table.get(NODE) is not None
     assert table.get((ClusterKey("a:1"), ModelId("m0"))) is None
 
@@ -271,7 +271,7 @@ def test_holds_are_bounded_too() -> None:
     table = Recorded()
     for n in range(MOST + 1):
         table.decree((ClusterKey("a:1"), ModelId(f"m{n}")), "open", 0.0)
-    assert len(table) == MOST
+    assert len(table.rows) == MOST
     assert table.get((ClusterKey("a:1"), ModelId("m0"))) is None
 
 
@@ -280,7 +280,7 @@ def test_a_split_makes_no_more_rows_than_there_may_be() -> None:
     for n in range(MOST):
         table.decree((ClusterKey("a:1"), ModelId(f"m{n}")), "open", 0.0)
     table.copy(ClusterKey("a:1"), ClusterKey("b:1"))
-    assert len(table) == MOST
+    assert len(table.rows) == MOST
 
 
 def test_a_targets_row_stays_with_its_target_and_a_models_with_its_scope() -> None:
@@ -290,4 +290,4 @@ def test_a_targets_row_stays_with_its_target_and_a_models_with_its_scope() -> No
     table.prune({"b:1"}, {"a:1"})
     assert {key for key, _ in table} == {(Address("b:1"), None), MODEL}
     table.prune({"a:1"}, {"b:1"})
-    assert not len(table)
+    assert not len(table.rows)

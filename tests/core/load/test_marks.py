@@ -80,11 +80,11 @@ def test_marks_are_dropped_with_their_target_and_when_their_time_is_long_up() ->
     busy = noted(5.0)
     busy.note((Q, X, 0), 5.0, 0.0, 10.0)
     busy.forget(P)
-    assert (busy.get(HERE), len(busy)) == (None, 1)
+    assert (busy.get(HERE), len(busy.marks)) == (None, 1)
     busy.prune(15.0 + STREAK - 0.1)
-    assert len(busy) == 1
+    assert len(busy.marks) == 1
     busy.prune(15.0 + STREAK)
-    assert len(busy) == 0
+    assert len(busy.marks) == 0
 
 
 def test_a_model_is_absent_for_a_while_or_until_it_is_listed() -> None:
@@ -101,9 +101,9 @@ def test_a_model_is_absent_for_a_while_or_until_it_is_listed() -> None:
     assert not absent.holds(AT, CHAT, 10.0)
     absent.note(AT, CHAT, 10.0)
     absent.prune(10.0)
-    assert len(absent) == 1
+    assert len(absent.until) == 1
     absent.prune(10.0 + ABSENT)
-    assert len(absent) == 0
+    assert len(absent.until) == 0
 
 
 def test_a_model_that_one_path_has_not_is_not_absent_at_another() -> None:
