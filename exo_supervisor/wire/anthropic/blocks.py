@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Raw, Struct
 
 from exo_supervisor.wire.chat.arguments import CUT
-from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece
+from exo_supervisor.wire.chat.piece import JoinError, OversizedAnswerError, Piece
 from exo_supervisor.wire.chat.said import said_in
-from exo_supervisor.wire.lenient_json import dumps, members
-from exo_supervisor.wire.openai.calls import Call, Calls, arguments_in, call_pieces
+from exo_supervisor.wire.lenient_json import dumps
+from exo_supervisor.wire.openai.calls import Call, Calls, arguments_in, calls_of
 
 Event = tuple[str, bytes]
 """The type of an event, and its data."""
@@ -71,18 +71,11 @@ class Blocks:
 
     def take(self, piece: Piece) -> list[Event]:
         """Return the events of one piece. Raises JoinError and OversizedAnswerError."""
-        if piece.index:
-            raise JoinError("a second answer where one was asked for")
-        delta = piece.delta
-        events: list[Event] = []
-        for kind, text in said_in(delta):
+        calls, events = calls_of(piece), list[Event]()
+        for kind, text in said_in(piece.delta):
             events += self._say(_THOUGHT if kind == "thought" else _TEXT, text)
-        if delta.tool_calls:
-            for told in call_pieces(members(piece.raw).get("tool_calls", NULL)):
-                events += self._call(told)
-        if delta.function_call:
-            function = Raw(dumps(delta.function_call))
-            events += self._call({"index": Raw(b"0"), "function": function})
+        for told in calls:
+            events += self._call(told)
         if piece.finish is not None:
             events += self.close(cut=piece.finish in CUT)
         return events

@@ -12,19 +12,12 @@ from msgspec import Raw
 
 from exo_supervisor.wire.chat.arguments import CUT
 from exo_supervisor.wire.chat.gathered import Gathered
-from exo_supervisor.wire.chat.piece import (
-    NULL,
-    Answer,
-    Frame,
-    JoinError,
-    Piece,
-    WriteTexts,
-)
+from exo_supervisor.wire.chat.piece import Answer, Frame, JoinError, Piece, WriteTexts
 from exo_supervisor.wire.chat.said import said_in
 from exo_supervisor.wire.dialect import Reply
 from exo_supervisor.wire.lenient_json import dumps, members
 from exo_supervisor.wire.ollama.framing import created_at
-from exo_supervisor.wire.openai.calls import Calls, call_pieces
+from exo_supervisor.wire.openai.calls import Calls, calls_of
 from exo_supervisor.wire.openai.merged import write
 from exo_supervisor.wire.untrusted_json import UNREADABLE
 
@@ -44,20 +37,12 @@ class _Lines(Gathered):
 
     def hear(self, piece: Piece) -> tuple[bytes, bytes]:
         """Take a piece in, and return its text and its thought as JSON strings."""
-        if piece.index:
-            raise JoinError("a second answer where one was asked for")
-        delta = piece.delta
+        if calls := calls_of(piece):
+            Gathered.note(self, len(piece.raw))
+        for told in calls:
+            self._calls.add(told)
         self._finish = piece.finish or self._finish
-        if delta.tool_calls:
-            raw = members(piece.raw).get("tool_calls", NULL)
-            Gathered.note(self, len(raw))
-            for told in call_pieces(raw):
-                self._calls.add(told)
-        if delta.function_call:
-            function = Raw(dumps(delta.function_call))
-            Gathered.note(self, len(function))
-            self._calls.add({"index": Raw(b"0"), "function": function})
-        said = said_in(delta)
+        said = said_in(piece.delta)
         text = "".join(words for kind, words in said if kind != "thought")
         return dumps(text), dumps("".join(words for kind, words in said if kind == "thought"))
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, field
 
-from exo_supervisor.wire.chat.piece import NULL, JoinError
+from exo_supervisor.wire.chat.piece import NULL, JoinError, Piece
 from exo_supervisor.wire.lenient_json import dumps, loads, members, written
 from exo_supervisor.wire.openai.merged import Merged
 from exo_supervisor.wire.untrusted_json import UNREADABLE
@@ -164,6 +164,21 @@ class Calls(Struct):
     def whole(self) -> list[dict[str, object]]:
         """Return the calls in the order of their indices."""
         return [call.whole() for call in sorted(self._begun, key=lambda call: call.index)]
+
+
+def calls_of(piece: Piece) -> list[dict[str, Raw]]:
+    """Return the pieces of calls in one piece of the only answer, the older kind of call as well.
+
+    Raises JoinError for a piece of a second answer, and one of UNREADABLE.
+    """
+    if piece.index:
+        raise JoinError("a second answer where one was asked for")
+    delta, found = piece.delta, list[dict[str, Raw]]()
+    if delta.tool_calls:
+        found = call_pieces(members(piece.raw).get("tool_calls", NULL))
+    if delta.function_call:
+        found.append({"index": Raw(b"0"), "function": Raw(dumps(delta.function_call))})
+    return found
 
 
 def call_pieces(calls: Raw) -> list[dict[str, Raw]]:

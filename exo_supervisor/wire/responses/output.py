@@ -15,8 +15,8 @@ from exo_supervisor.wire.chat.gathered import MAX_ANSWER_BYTES
 from exo_supervisor.wire.chat.piece import NULL, JoinError, OversizedAnswerError, Piece, WriteTexts
 from exo_supervisor.wire.chat.said import Said, said_in
 from exo_supervisor.wire.dialect import Reply
-from exo_supervisor.wire.lenient_json import dumps, members
-from exo_supervisor.wire.openai.calls import Calls, arguments_in, call_pieces
+from exo_supervisor.wire.lenient_json import dumps
+from exo_supervisor.wire.openai.calls import Calls, arguments_in, calls_of
 from exo_supervisor.wire.openai.merged import Grown, write
 from exo_supervisor.wire.responses.calls import Called
 from exo_supervisor.wire.responses.framing import event
@@ -112,17 +112,9 @@ class Output:
 
     def take(self, piece: Piece) -> bytes:
         """Return the events of one piece. Raises JoinError and OversizedAnswerError."""
-        if piece.index:
-            raise JoinError("a second answer where one was asked for")
-        delta = piece.delta
-        events = [self._say(_KINDS[kind], dumps(text)) for kind, text in said_in(delta)]
-        if delta.tool_calls:
-            told = call_pieces(members(piece.raw).get("tool_calls", NULL))
-            events += map(self._call, told)
-        if delta.function_call:
-            function = Raw(dumps(delta.function_call))
-            events.append(self._call({"index": Raw(b"0"), "function": function}))
-        return b"".join(events)
+        calls = calls_of(piece)
+        events = [self._say(_KINDS[kind], dumps(text)) for kind, text in said_in(piece.delta)]
+        return b"".join([*events, *map(self._call, calls)])
 
     def texts(self) -> WriteTexts | None:
         """Return what writes texts into the part that is open, as long as it is."""
