@@ -68,10 +68,24 @@ class _Front:
     ) -> None:  # fmt: skip
         self.begin, self.paths, self.others = begin, paths, others
         self.door, self.clients, self.guard = door, clients, guard
+        self._last: DispatchHead | None = None
 
     def enter(self, connection: ServerConnection) -> "_Visitor | None":
         entered = self.door.enter(connection, stranger=connection.on_tcp)
         return _Visitor(self, connection) if entered else None
+
+    def dispatch_of(self, judged: Judgement) -> DispatchHead | None:
+        """Return what is to be dispatched, the last of it where the same is asked once more.
+
+        Whose it is may be judged anew: what a head asks of us stays the same.
+        """
+        head, wrong, rule, last = judged.head, judged.wrong, judged.client, self._last
+        if last is not None and last.head is head and last.wrong is wrong and last.rule is rule:
+            return last
+        if not is_dispatch(head, self.paths):
+            return None
+        self._last = last = DispatchHead(head, wrong, rule)
+        return last
 
 
 class _Visitor:
@@ -118,6 +132,5 @@ class _Visitor:
             judged = self._guard.judge(head)
             if judged.has_token:
                 front.door.show(self._connection)
-        self._head, self._judgement, self._dispatch = head, judged, None
-        if is_dispatch(judged.head, front.paths):
-            self._dispatch = DispatchHead(judged.head, judged.wrong, judged.client)
+        self._head, self._judgement = head, judged
+        self._dispatch = front.dispatch_of(judged)
