@@ -36,8 +36,7 @@ def handed_over(
         INSPECT: Inspecting(inspector, clients, authority).look,
         LEDGER: LedgerRoute(about.ledger, authority).look,
         PAGE: Page(clients.sessions).look,
+        EVENTS: EventStream(about.pulse, authority).look,
     }
-    if about.pulse is not None:
-        below[EVENTS] = EventStream(about.pulse, authority).look
     routes = Routes(machine, ask, about, authority, below)
     return HandedOver(partial(answer, routes.look))

@@ -61,7 +61,7 @@ class Status(Struct):
     clients: dict[str, int]
     """Requests of today."""
     egress: Egress
-    verdict: Verdict | None
+    verdict: Verdict
     """The house in one sentence."""
     budgets: list[BudgetSeen]
     ledger: LedgerSeen | None
@@ -78,9 +78,9 @@ def status(  # noqa: PLR0913 - each is another part's to tell
     wall: Wall,
     tally: Tally,
     book: DayBook,
-    sockets: Sequence[str] = (),
-    verdict: Verdict | None = None,
-    ledger: LedgerSeen | None = None,
+    sockets: Sequence[str],
+    verdict: Verdict,
+    ledger: LedgerSeen | None,
 ) -> Status:
     """Sum the house up."""
     registry, clouds = machine.tables.registry, machine.tables.clouds

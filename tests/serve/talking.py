@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from time import monotonic, time
+from time import monotonic
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
@@ -17,15 +17,14 @@ from exo_supervisor.core.names import Address, ModelId, RequestId
 from exo_supervisor.core.policy import Policy
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.serve.context import Context
-from exo_supervisor.serve.control.about import About
+from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.plain import answer
 from exo_supervisor.serve.control.routes import Routes
 from exo_supervisor.serve.ingress import Ingress
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.upstream import Upstream, open_sessions
-from exo_supervisor.views.day_book import DayBook
 from exo_supervisor.views.request_done import RequestLine
-from exo_supervisor.views.tally import Tally
+from tests.serve.control.asked import about_it
 from tests.serve.listening import listening
 
 Talk = Callable[[SocketStream], Awaitable[None]]
@@ -146,9 +145,7 @@ async def housed(
 
     async with nodes, clouds:
         context = Context(ask, Upstream(nodes, clouds, dict), 900.0, head)
-        routes = Routes(
-            Machine(Policy(), monotonic()), ask, About(None, list, Tally(), DayBook(time, "USD"))
-        )
+        routes = Routes(Machine(Policy(), monotonic()), ask, about_it(), Authority(), {})
         ingress = Ingress(context, gate, live, lambda done: records.append(done.line), max_body)
         async with listening(partial(answer, routes.look), begin=ingress.begin) as port:
             yield Housed(port, gate, live, events, records)

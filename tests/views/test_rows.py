@@ -28,6 +28,7 @@ from exo_supervisor.views.providers import KeySeen
 from exo_supervisor.views.request_done import RequestDone, RequestLine
 from exo_supervisor.views.status import Status, status
 from exo_supervisor.views.tally import Tally
+from exo_supervisor.views.verdict import Verdict
 from tests.core.story import BOTH, CHAT, LOCAL, M, P, Q, Story, X, stand
 
 LOADING = Placed(M, ready=False)
@@ -40,7 +41,8 @@ def wall(instant: float) -> str:
 def shown(story: Story, tally: Tally | None = None) -> Status:
     return status(
         story.machine, story.now, version="1", config="f", quiet=["mdns is quiet"], wall=wall,
-        tally=tally or Tally(), book=DayBook(lambda: 0.0, "USD"),
+        tally=tally or Tally(), book=DayBook(lambda: 0.0, "USD"), sockets=(),
+        verdict=Verdict("well", ()), ledger=None,
     )  # fmt: skip
 
 
@@ -258,6 +260,9 @@ def test_the_first_look_is_told_while_it_lasts() -> None:
         wall=wall,
         tally=Tally(),
         book=DayBook(lambda: 0.0, "USD"),
+        sockets=(),
+        verdict=Verdict("well", ()),
+        ledger=None,
     )
     assert (told.looking, told.ready) == (True, False)
     assert not shown(Story(BOTH)).looking

@@ -1,10 +1,8 @@
 """What the service knows of itself, for the routes that tell of it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from time import time
-from types import MappingProxyType
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.views.booked import Books
@@ -15,14 +13,6 @@ from exo_supervisor.views.tally import Tally
 from exo_supervisor.wire.chat.reader import Reader
 
 
-async def _kept() -> str | None:
-    return None
-
-
-async def _nothing(_accept: str) -> tuple[bytes, str]:
-    return b"", "text/plain"
-
-
 class About(Struct, frozen=True):
     """What the routes tell of the service itself."""
 
@@ -30,18 +20,18 @@ class About(Struct, frozen=True):
     quiet: Callable[[], list[str]]
     tally: Tally
     book: DayBook
-    clients: Callable[[], list[ClientSeen]] = list
-    sockets: Sequence[str] = ()
-    reading_of: Callable[[RequestId], Reader | None] = lambda _: None
-    forget: Callable[[], None] = lambda: None
+    clients: Callable[[], list[ClientSeen]]
+    sockets: Sequence[str]
+    reading_of: Callable[[RequestId], Reader | None]
+    forget: Callable[[], None]
     """Drops what is kept of the nodes of earlier runs."""
-    pins_kept: Callable[[], Awaitable[str | None]] = _kept
+    pins_kept: Callable[[], Awaitable[str | None]]
     """Waits, not for long, until the pins outlast a restart; else says why they do not."""
-    metrics: Callable[[str], Awaitable[tuple[bytes, str]]] = _nothing
+    metrics: Callable[[str], Awaitable[tuple[bytes, str]]]
     """Writes the text of `/metrics` in the format that its reader accepts, and says in which."""
-    pulse: Pulse | None = None
-    ledger: Books | None = None
+    pulse: Pulse
+    ledger: Books | None
     """None: none is kept."""
-    settings: Mapping[str, object] = MappingProxyType({})
+    settings: Mapping[str, object]
     """The body of `/supervisor/config`."""
-    recorder: Recorder = field(default_factory=lambda: Recorder(time))
+    recorder: Recorder

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from os import sysconf
 from socket import gethostname
 from time import time
-from types import MappingProxyType
 from urllib.parse import unquote
 
 import anyio
@@ -47,15 +46,11 @@ class Routes:
     """Answers everything that is no dispatch route; it reads the machine and writes by events."""
 
     def __init__(
-        self,
-        machine: Machine,
-        ask: Callable[[Event], None],
-        about: About,
-        authority: Authority | None = None,
-        below: Mapping[str, Below] = MappingProxyType({}),
-    ) -> None:
+        self, machine: Machine, ask: Callable[[Event], None], about: About, authority: Authority,
+        below: Mapping[str, Below],
+    ) -> None:  # fmt: skip
         self._machine, self._ask, self._about = machine, ask, about
-        self._authority, self._trusting = authority or Authority(), Trusting(machine, ask)
+        self._authority, self._trusting = authority, Trusting(machine, ask)
         self._orders, self._below = Orders(machine, ask), below
         self._created = int(time())
         health = {"status": "ok", "device_name": gethostname(), "memory_gb": memory_gb()}
@@ -171,7 +166,7 @@ class Routes:
                 book=about.book,
                 sockets=about.sockets,
                 ledger=None if about.ledger is None else about.ledger.seen(),
-                verdict=about.pulse and about.pulse.verdict(anyio.current_time()),
+                verdict=about.pulse.verdict(anyio.current_time()),
             )
         )
 

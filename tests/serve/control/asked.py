@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Mapping
+from time import time
 from typing import Any, cast
 
 import anyio
@@ -13,6 +14,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from exo_supervisor.core.events import Event
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule, Policy
 from exo_supervisor.serve.control.about import About
 from exo_supervisor.serve.control.authority import Authority
@@ -21,7 +24,11 @@ from exo_supervisor.serve.control.recorded import REQUESTS, SHIFTS, Recorded
 from exo_supervisor.serve.control.routes import Below, Routes
 from exo_supervisor.serve.peer import let_in
 from exo_supervisor.views.day_book import DayBook
+from exo_supervisor.views.event_feed import EventFeed
+from exo_supervisor.views.now import Pulse, Tokens
+from exo_supervisor.views.recorder import Recorder
 from exo_supervisor.views.tally import Tally
+from exo_supervisor.wire.chat.reader import Reader
 from tests.core.story import BOTH, Story
 
 ADMIN = ClientRule("office", admin=True)
@@ -113,5 +120,19 @@ class House:
 
 def about_it(**more: Any) -> About:  # noqa: ANN401 - as About takes it
     """Tell of a service that did nothing yet."""
-    told: dict[str, Any] = {"config": None, "quiet": list, "settings": {"server": {}}}
-    return About(tally=Tally(), book=DayBook(lambda: 0.0, "USD"), **(told | more))
+    machine, tally, book = Machine(Policy(), 0.0), Tally(), DayBook(lambda: 0.0, "USD")
+    told: dict[str, Any] = {
+        "config": None, "quiet": list, "settings": {"server": {}}, "clients": list, "sockets": (),
+        "reading_of": dict[RequestId, Reader]().get, "forget": lambda: None, "pins_kept": _kept,
+        "metrics": _nothing, "ledger": None, "recorder": Recorder(time),
+        "pulse": Pulse(machine, tally, book, EventFeed("0" * 16, str), time, Tokens()),
+    }  # fmt: skip
+    return About(tally=tally, book=book, **(told | more))
+
+
+async def _kept() -> str | None:
+    return None
+
+
+async def _nothing(_accept: str) -> tuple[bytes, str]:
+    return b"", "text/plain"
