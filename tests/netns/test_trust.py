@@ -100,8 +100,7 @@ def test_a_stranger_gets_no_prompt_that_must_stay_until_a_person_trusts_it(
         grounds = {at_: row["trust"] for at_, row in rows_of(path).items()}
         assert grounds == {at["named"]: "named", at["stranger"]: "found"}
         assert {chat(path, private=True) for _ in range(40)} == {(200, at["named"])}
-        open_to_all = [chat(path, private=False) for _ in range(10)]
-        assert (200, at["stranger"]) in open_to_all, "it draws what may leave anyhow"
+        until(lambda: chat(path, private=False) == (200, at["stranger"]))  # it may leave anyhow
         until(lambda: OPEN in text_of(heard))  # and what it got before is written by then
         assert HIDDEN not in text_of(heard)
         until(lambda: logged(log, "node_first_used"))
