@@ -44,6 +44,14 @@ class Lan:
         self.hosts = {host: f"{subnet}.{n}" for n, host in enumerate(hosts, 1)}
 
     def __enter__(self) -> Self:
+        try:
+            self._build()
+        except BaseException:  # what stands of it would be in the way of who gets our number next
+            self.__exit__()
+            raise
+        return self
+
+    def _build(self) -> None:
         self._add("switch")
         run("ip", "-n", self.namespace("switch"), "link", "add", "br0", "type", "bridge")
         # Without spanning tree a port forwards at once.
@@ -51,7 +59,6 @@ class Lan:
         for host, ip in self.hosts.items():
             self._add(host)
             self._plug(host, ip)
-        return self
 
     def __exit__(self, *_: object) -> None:
         for host in (*self.hosts, "switch"):
