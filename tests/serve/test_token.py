@@ -4,6 +4,7 @@ import pytest
 
 from exo_supervisor.core.policy import DEFAULT_CLIENT, ClientRule
 from exo_supervisor.http.head import Head
+from exo_supervisor.serve.browser import MAX_SESSIONS, Sessions
 from exo_supervisor.serve.token import Guard, Judgement
 from tests.serve.listening import only
 
@@ -64,6 +65,34 @@ def judged(
 
 def words(said: Judgement) -> str:
     return "" if said.wrong is None else f"{said.wrong.status} {said.wrong.message}"
+
+
+@pytest.mark.parametrize("in_path", [True, False])
+def test_of_a_head_that_comes_again_it_is_asked_anew_whose_its_token_is(*, in_path: bool) -> None:
+    known = {TOKEN: DEFAULT_CLIENT}
+    guard, target = Guard(known.get), f"/t/{TOKEN}/v1/models" if in_path else "/v1/models"
+    headers = {"host": "localhost"} | ({} if in_path else {"authorization": f"Bearer {TOKEN}"})
+    head = Head(b"GET", target.encode(), headers, (), is_old=False)
+    assert guard.judge(head).client is DEFAULT_CLIENT
+    known[TOKEN] = KIDS
+    said = guard.judge(head)
+    assert (said.client, said.has_token, said.head.target) == (KIDS, True, b"/v1/models")
+    known.clear()
+    assert words(guard.judge(head)).startswith("401 the token that was sent is wrong")
+    known[TOKEN] = KIDS
+    assert guard.judge(head).wrong is None
+
+
+def test_of_a_head_that_comes_again_it_is_asked_anew_whether_its_session_lasts() -> None:
+    sessions = Sessions()
+    guard = Guard({TOKEN: KIDS}.get, sessions=sessions)
+    cookie, _ = sessions.begin(TOKEN, "localhost")
+    headers = {"host": "localhost", "cookie": cookie.partition(";")[0]}
+    head = Head(b"GET", b"/supervisor/status", headers, (), is_old=False)
+    assert guard.judge(head).client is KIDS
+    for _ in range(MAX_SESSIONS):
+        sessions.begin(TOKEN, "localhost")
+    assert words(guard.judge(head)).startswith("401 ")
 
 
 def test_what_tells_only_who_listens_needs_no_token() -> None:
