@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.core.requests.catalog import Catalog
@@ -23,10 +23,10 @@ class Ingress(Struct, frozen=True):
     live: LiveRequests
     done: Callable[[RequestDone], None]
     max_body: int
-    catalog: Catalog | None = None
-    """Knows what rows fill into requests; without it none does."""
-    started: Callable[[RequestLine], None] = lambda _: None
-    inspector: Inspector = field(default_factory=Inspector)
+    catalog: Catalog
+    """Knows what rows fill into requests."""
+    started: Callable[[RequestLine], None]
+    inspector: Inspector
 
     def begin(self, client: Client, dispatch: DispatchHead, length: int | None) -> Reception:
         """Take a request in by its head; `length` is what that announces of the body."""

@@ -228,9 +228,7 @@ class Inspection:
 class Inspector:
     """Owns the one inspection that may run; `hide` takes keys out of what is shown of it."""
 
-    def __init__(
-        self, catalog: Catalog | None = None, hide: Callable[[str], str] = hide_shapes
-    ) -> None:
+    def __init__(self, catalog: Catalog, hide: Callable[[str], str] = hide_shapes) -> None:
         self.catalog, self.hide = catalog, hide
         self.inspection: Inspection | None = None
 
@@ -258,7 +256,7 @@ class Inspector:
             return None
 
         def stays() -> bool:
-            kept = self.catalog is None or self.catalog.may_be_local_only(model)
+            kept = self.catalog.may_be_local_only(model)
             return kept or headers.local_only or rule.local_only
 
         private = stays()

@@ -247,12 +247,11 @@ class Reception:
         others = names_others(rule, chat.fields if chat.native is None else chat.native)
         if others is not None:
             raise BadRequestError(others)
-        catalog = ingress.catalog
         if chat.preload and self._may_have(chat.model):
             self._tell(chat.preload)
             return
-        if catalog is not None and catalog.defaults:
-            chat = fill(chat, catalog.defaults_of(chat.model))
+        if ingress.catalog.defaults:
+            chat = fill(chat, ingress.catalog.defaults_of(chat.model))
         chat = fill(chat, operation.defaults) if operation.defaults else chat
         if not ingress.gate.enter():
             raise BadRequestError(_overloaded("as many requests as are allowed are in flight"))
@@ -270,8 +269,8 @@ class Reception:
 
     def _may_have(self, model: str) -> bool:
         """Say whether a model can be asked for; else it is asked for, to be told why not."""
-        catalog, models = self._ingress.catalog, self._dispatch.rule.models
-        return catalog is not None and isinstance(catalog.lookup_within(model, models), Route)
+        found = self._ingress.catalog.lookup_within(model, self._dispatch.rule.models)
+        return isinstance(found, Route)
 
     def _tell(self, answer: bytes) -> None:
         """Answer without a target."""

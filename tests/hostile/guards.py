@@ -125,8 +125,8 @@ GUARDS = (
     ),
     Guard(
         "an inspection and a model's row, or the whole house", f"{SERVE}/inspector.py",
-        "kept = self.catalog is None or self.catalog.may_be_local_only(model)",
-        "kept = self.catalog is None",
+        "kept = self.catalog.may_be_local_only(model)",
+        "kept = False",
         "tests/serve/test_inspector.py",
     ),
     Guard(

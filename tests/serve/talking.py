@@ -21,6 +21,7 @@ from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.plain import answer
 from exo_supervisor.serve.control.routes import Routes
 from exo_supervisor.serve.ingress import Ingress
+from exo_supervisor.serve.inspector import Inspector
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.upstream import Upstream, open_sessions
 from exo_supervisor.views.request_done import RequestLine
@@ -145,8 +146,12 @@ async def housed(
 
     async with nodes, clouds:
         context = Context(ask, Upstream(nodes, clouds, dict), 900.0, head)
-        routes = Routes(Machine(Policy(), monotonic()), ask, about_it(), Authority(), {})
-        ingress = Ingress(context, gate, live, lambda done: records.append(done.line), max_body)
+        machine = Machine(Policy(), monotonic())
+        routes = Routes(machine, ask, about_it(), Authority(), {})
+        ingress = Ingress(
+            context, gate, live, lambda done: records.append(done.line), max_body,
+            machine.catalog, lambda _: None, Inspector(machine.catalog),
+        )  # fmt: skip
         async with listening(partial(answer, routes.look), begin=ingress.begin) as port:
             yield Housed(port, gate, live, events, records)
     assert (gate.requests, gate.bodies.sending, gate.bodies.held) == (0, 0, 0), (

@@ -196,15 +196,6 @@ def test_what_must_stay_by_a_rule_that_came_meanwhile_is_not_seen() -> None:
     assert (inspected(house).passed, inspected(house).used) == (1, 0)
 
 
-def test_without_a_catalog_all_must_stay() -> None:
-    house = a_house()
-    inspector = Inspector()
-    inspector.begin(Inspection(OTHER, None, 9, 0.0))
-    house.ingress = structs.replace(house.ingress, inspector=inspector)
-    house.chat()
-    assert not seen(house)
-
-
 def test_only_the_asked_client_is_seen_and_only_so_many() -> None:
     house = a_house(most=2, client="kids")
     for name in ("office", "kids", "kids", "kids"):
@@ -303,7 +294,7 @@ def test_no_key_is_shown(where: str) -> None:
 
 
 def test_there_is_one_at_a_time() -> None:
-    inspector = Inspector()
+    inspector = Inspector(Machine(OPEN, 0.0).catalog)
     inspector.begin(Inspection(OTHER, None, 9, 0.0))
     with pytest.raises(InspectionRunsError):
         inspector.begin(Inspection(ROOT, None, 9, 0.0))

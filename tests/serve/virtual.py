@@ -24,9 +24,10 @@ from exo_supervisor.core.effects import (
     Timers,
 )
 from exo_supervisor.core.events import AttemptSettled, Event, RequestArrived, RequestEnded
+from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.names import Address, Generation, ModelId, RequestId
 from exo_supervisor.core.outcomes import Failure, Fault, Refusal
-from exo_supervisor.core.policy import DEFAULT_CLIENT
+from exo_supervisor.core.policy import DEFAULT_CLIENT, Policy
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.errors import BrokenMachineError
 from exo_supervisor.http.call import Listener
@@ -39,6 +40,7 @@ from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.dispatch_head import DispatchHead
 from exo_supervisor.serve.exchange import Exchange
 from exo_supervisor.serve.ingress import Ingress
+from exo_supervisor.serve.inspector import Inspector
 from exo_supervisor.serve.live import LiveRequests
 from exo_supervisor.serve.reception import Reception
 from exo_supervisor.serve.room import Room
@@ -331,13 +333,15 @@ class House:
         self.room = room if isinstance(room, Room) else Room(room)
         self.gate = Gate(max_requests)
         self.live = LiveRequests(self.loop, self.loop.time)
+        catalog = Machine(Policy(), 0.0).catalog
         upstream = Upstream(self.target, self.target, lambda: keys, clock=self.loop.time)
         self.ingress = Ingress(
             Context(
                 self.ask, upstream, total, head, self.room, self.loop.time, lambda: 0.5,
                 lambda: 7.0, hide, prices or Prices({}, {}),
             ),
-            self.gate, self.live, self.done.append, max_body,
+            self.gate, self.live, self.done.append, max_body, catalog, lambda _: None,
+            Inspector(catalog),
         )  # fmt: skip
         self.began, self.size = self.loop.now, 0
         self.rule = DEFAULT_CLIENT

@@ -6,7 +6,8 @@ from collections.abc import Generator
 
 import pytest
 
-from exo_supervisor.core.policy import ClientRule
+from exo_supervisor.core.machine import Machine
+from exo_supervisor.core.policy import ClientRule, Policy
 from exo_supervisor.serve.clients import Clients, Who
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.inspecting import INSPECT, Inspecting
@@ -18,7 +19,7 @@ USER = os.geteuid()
 
 @pytest.fixture
 def inspector() -> Inspector:
-    return Inspector()
+    return Inspector(Machine(Policy(), 0.0).catalog)
 
 
 @pytest.fixture
