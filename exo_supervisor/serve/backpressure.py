@@ -87,12 +87,18 @@ class Backpressure:
             self._roomless_at = now
         return False
 
+    def settle(self) -> None:
+        """Wait for no more, and keep the room; who was to be told is let go."""
+        self._granted = _nobody_waits
+        if self._share is not None:
+            self._share.settle()
+
     def close(self) -> None:
-        """Give the room back, and wait for no more; who was to be told is let go with it."""
+        """Give the room back, too."""
+        self._granted = _nobody_waits
         share, self._share = self._share, None
         if share is not None:
             share.close()
-        self._granted = _nobody_waits
 
     def _grant(self) -> None:
         self._roomless_at = None

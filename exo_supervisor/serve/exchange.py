@@ -20,6 +20,7 @@ from exo_supervisor.core.outcomes import SERVED, Failure, Fault, Refusal
 from exo_supervisor.errors import BrokenMachineError
 from exo_supervisor.serve import opening, usage
 from exo_supervisor.serve.attempt import Attempt
+from exo_supervisor.serve.backpressure import Backpressure
 from exo_supervisor.serve.context import Context
 from exo_supervisor.serve.continuation import Broken, Continuation, broken_by
 from exo_supervisor.serve.crashes import guarded
@@ -43,9 +44,9 @@ class Exchange:
 
     __slots__ = (
         "_chat", "_context", "_continuation", "_flushing_since", "_headers", "_keepalive_at",
-        "_operation", "_order", "_owner", "_reserved", "asking", "attempt", "choice", "commit_by",
-        "end_by", "now", "over", "record", "reply", "request", "response", "room", "session",
-        "streams", "tap", "tell", "tried", "upstream",
+        "_operation", "_order", "_owner", "_reserved", "_unread", "asking", "attempt", "choice",
+        "commit_by", "end_by", "now", "over", "record", "reply", "request", "response", "room",
+        "session", "streams", "tap", "tell", "tried", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,7 @@ class Exchange:
         patience = context.head if chat.stream else operation.framing.blank_after
         self._keepalive_at = began + patience
         self._flushing_since: float | None = None
+        self._unread: Backpressure | None = None  # has the room of a whole answer
         self._continuation: Continuation | None = None
         self._order: StartAttempt | Refuse | None = None
         self._reserved: StartAttempt | None = None
@@ -179,14 +181,14 @@ class Exchange:
             attempt.let_go(whole=False)
             self._failed(attempt, failure)
             return
-        attempt.let_go(whole=not reading.enough)
+        self._unread = attempt.relay.pressure
+        attempt.let_go(whole=not reading.enough, unread=True)
         done = self._tell_of(attempt, SERVED)
         if not self.streams:
             self.response.send_whole(reading.result(), attempt.relay.served())
         else:
             self.response.finish(attempt.relay.tail)
-        unsent = self.response.unsent
-        if unsent:
+        if unsent := self.response.unsent:
             self._flushing_since = self.now()
         self._settle(attempt, SERVED, done, unsent=unsent)
         if not unsent:
@@ -262,9 +264,8 @@ class Exchange:
         """Look at all timers; True: look again once waiting bytes were read."""
         if self._flushing_since is not None:
             if now >= self._flushing_since + SLOW_CLIENT:
-                self.record.abandon()
                 self.response.abort()
-                self.give_up()
+                self.gone()
         elif now >= self._keepalive_at and not self.response.committed:
             self._keepalive_at = now + KEEPALIVE_PERIOD
             self.response.send_keepalive(self.reply)
@@ -294,5 +295,7 @@ class Exchange:
 
     def _end(self) -> None:
         self.over = True
+        if self._unread is not None:
+            self._unread.close()
         self.record.cost_microdollars = usage.cost_of(self.tried)
         self._owner.ended()

@@ -9,9 +9,10 @@ banker, with the same claim for all). It cannot stand still:
 - whoever has the turn waits for no room. Its answer ends by itself, or by its own timers;
 - then the turn, and room for the largest answer, is there for the first of those who wait.
 
-One that makes no use of its turn, since its target is slow, hands it on and keeps what it has.
-What that is, the reserve is short of, but a slow answer has taken little of it by then. Only where
-such answers held the whole reserve could somebody wait in vain, and is told so after a stall.
+One that makes no use of its turn, since its target is slow, hands it on and keeps what it has, and
+so does one that is all here, until its client has read it. What that is, the reserve is short of,
+but it has taken little of it, or is soon read. Only where such answers hold the whole reserve does
+somebody wait in vain, and is told so after a stall.
 """
 
 from collections.abc import Callable
@@ -61,12 +62,12 @@ class Room:
         self.left += size
         self._admit()
 
-    def leave(self, share: "Share") -> None:
-        """Give back all that a share has, and its turn; it waits no more."""
+    def settle(self, share: "Share") -> None:
+        """Let a share wait no more, and hand its turn on: it keeps what it has, and that is all."""
         self._waiting.pop(share, None)
         if share is self._turn:
             self._turn = None
-        self.give_back(share.granted)
+        self._admit()
 
     def look(self, now: float) -> None:
         """Hand a turn on that is not used; called from time to time by those who wait."""
@@ -131,6 +132,11 @@ class Share:
         self.granted += size
         self._tell()
 
+    def settle(self) -> None:
+        """Wait for no more: all of the answer is here."""
+        self._room.settle(self)
+
     def close(self) -> None:
         """Give everything back, and wait for no more."""
-        self._room.leave(self)
+        self.settle()
+        self._room.give_back(self.granted)

@@ -1,6 +1,7 @@
 """A full room: whole requests, at a sixteenth of the usual sizes, none of which stands still."""
 
 from itertools import repeat
+from math import inf
 
 import pytest
 
@@ -8,6 +9,7 @@ from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.serve.relay import UNTOLD_BYTES
+from exo_supervisor.serve.response import PIECE
 from exo_supervisor.serve.room import (
     FREE_BYTES,
     GRANT_BYTES,
@@ -15,6 +17,7 @@ from exo_supervisor.serve.room import (
     RESERVE_BYTES,
     Room,
 )
+from exo_supervisor.serve.timers import SLOW_CLIENT
 from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES
 from tests.serve.virtual import JSON, SSE, Browser, Call, House, start
 
@@ -220,4 +223,49 @@ def test_an_answer_that_would_take_more_than_the_reserve_is_too_large(more: int)
         assert (settled.failure.fault, client.end) == (Fault.OVERSIZED, "cut")
     else:
         assert (settled.failure.fault, client.end) == (Fault.NONE, "whole")
+    house.check_empty()
+
+
+def held_back(request: RequestId) -> StartAttempt:
+    return start(request, generation=None, hold=True)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("unread", [10.0, inf])
+def test_an_answer_takes_room_until_its_client_has_read_it(unread: float, *, stream: bool) -> None:
+    size = 4 * PIECE
+    room = Room(2 * size, reserve=2 * size)
+    house = House(held_back, order, room=room)
+    slow, other = house.chat(stream=stream, blocks={0: unread}), house.chat(stream=False)
+    read, waiting = house.target.calls
+    for said in ((200, SSE), part(size), STOP + b"data: [DONE]\n\n"):
+        read.says(said)
+    assert (read.end, slow.end) == ("left", "")
+    assert size - FREE_BYTES <= room.most - room.left <= size + GRANT_BYTES
+
+    waiting.says((200, SSE))
+    waiting.says(part(size + FREE_BYTES + GRANT_BYTES))
+    assert waiting.paused, "there is no room beside what the first client has not read"
+    house.loop.run(15.0)
+    if unread < SLOW_CLIENT:
+        assert slow.end == "whole"
+        assert not waiting.paused
+        waiting.says(STOP)
+        waiting.says(b"")
+        assert other.end == "whole"
+    else:
+        house.loop.run(SLOW_CLIENT)
+        assert (slow.end, other.status, waiting.end) == ("abort", 502, "closed")
+    house.check_empty()
+
+
+def test_who_leaves_while_its_whole_answer_goes_out_gives_the_room_back() -> None:
+    house = House(order)
+    client = house.chat(stream=False, blocks={0: inf})
+    (call,) = house.target.calls
+    for said in ((200, SSE), part(4 * PIECE), STOP, b""):
+        call.says(said)
+    assert house.room.left < house.room.most
+    assert client.handler is not None
+    client.handler.gone()
     house.check_empty()
