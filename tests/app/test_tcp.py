@@ -34,19 +34,13 @@ from tests.app.world import (
     run_all,
     toml,
 )
+from tests.ports import quiet_port
 
 pytestmark = pytest.mark.real_time
 
 TOKEN = "house-token-0123456789"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 ENV = {"EXO_SUPERVISOR_TOKEN": TOKEN}
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def client_of(url: str) -> httpx.AsyncClient:
@@ -72,7 +66,7 @@ async def process_that_listens(
     *nodes: ExoNode, **tables: object
 ) -> AsyncGenerator[tuple[World, httpx.AsyncClient, Process]]:
     """Run that service as a process."""
-    port = free_port()
+    port = quiet_port()
     text = toml(nodes, None, {"server": {"tcp": f"127.0.0.1:{port}"}, **tables})
     with folder() as place:
         async with (
@@ -254,7 +248,7 @@ async def test_without_a_token_there_is_no_service() -> None:
 
 
 async def test_the_token_may_be_a_credential() -> None:
-    port = free_port()
+    port = quiet_port()
     with folder() as place:
         await anyio.Path(place / "api-token").write_text(TOKEN + "\n")
         text = toml([], None, {"server": {"tcp": f"127.0.0.1:{port}"}})

@@ -16,6 +16,7 @@ from exo_supervisor.demo import ExoNode
 from exo_supervisor.demo.announce_a import AnnouncerA
 from exo_supervisor.demo.announce_b import GROUP, PORT, AnnouncerB, answer, enumeration, query, read
 from exo_supervisor.demo.links import links
+from tests.ports import quiet_port
 
 UDP = Path(__file__).parent.parent / "recordings/gen-a/cluster3/udp-received-by-supervisor.jsonl"
 RECORDED = [json.loads(line) for line in UDP.read_text().splitlines()]
@@ -31,13 +32,6 @@ def node_b(letter: str) -> ExoNode:
     node = ExoNode("B")
     node.node_id = "12D3KooW" + letter * 44
     return node
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("0.0.0.0", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def test_a_datagram_of_generation_a_is_the_recorded_one() -> None:
@@ -72,7 +66,7 @@ def test_the_interfaces_are_those_that_have_an_address() -> None:
 
 @pytest.mark.real_time
 async def test_generation_a_sends_from_a_fresh_port_of_the_interface_and_hears_others() -> None:
-    port = free_port()
+    port = quiet_port(socket.SOCK_DGRAM)
     announcer = AnnouncerA(node_a("one"), interfaces=["lo"], port=port, every=0.02)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         async with anyio.create_task_group() as tasks:

@@ -23,6 +23,7 @@ from exo_supervisor.discovery.raw import open_raw
 from exo_supervisor.discovery.throttle import MOST
 from tests.budget import EVER
 from tests.discovery.house import HOUSE
+from tests.ports import quiet_port
 
 UDP = Path(__file__).parent.parent / "recordings/gen-a/cluster3/udp-received-by-supervisor.jsonl"
 RECORDED = [json.loads(line) for line in UDP.read_text().splitlines()]
@@ -157,12 +158,6 @@ def may_open_raw() -> bool:
 needs_raw = pytest.mark.skipif(not may_open_raw(), reason="a raw socket needs CAP_NET_RAW")
 
 
-def free_port() -> int:
-    with datagram_socket() as taken:
-        port: int = taken.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def unprivileged() -> Iterator[None]:
     """Give up root, and with it CAP_NET_RAW, for the length of a test."""
@@ -191,7 +186,7 @@ async def test_an_exo_on_this_machine_is_found_and_still_finds_its_peers(
 ) -> None:
     """Whoever binds the port second is deaf, so only a listener that never binds is harmless."""
     send, inbox = anyio.create_memory_object_stream[Event](8)
-    port = free_port()
+    port = quiet_port(socket.SOCK_DGRAM)
     announcer = AnnouncerA(ExoNode("A"), interfaces=["lo"], port=port, every=0.05)
     broadcast = Broadcast(send, [52415], HOUSE, mode="raw", port=port)
     with send, inbox:
@@ -230,7 +225,7 @@ async def test_a_bound_port_leaves_an_exo_on_this_machine_deaf() -> None:
 @pytest.mark.real_time
 async def test_garbage_on_the_raw_port_is_counted_and_repeated_nowhere() -> None:
     send, inbox = anyio.create_memory_object_stream[Event](8)
-    port = free_port()
+    port = quiet_port(socket.SOCK_DGRAM)
     with send, inbox, datagram_socket() as sender, capture_logs() as logs:
         async with anyio.create_task_group() as tasks:
             await tasks.start(Broadcast(send, [52415], HOUSE, mode="raw", port=port).run)
@@ -250,7 +245,7 @@ async def test_only_the_interfaces_that_are_named_are_heard(
     mode: Literal["raw", "bind"], interface: str
 ) -> None:
     send, inbox = anyio.create_memory_object_stream[Event](8)
-    port = free_port()
+    port = quiet_port(socket.SOCK_DGRAM)
     broadcast = Broadcast(send, [52415], HOUSE, mode=mode, port=port, interfaces=[interface])
     heard: list[Event] = []
     with send, inbox, datagram_socket() as sender:

@@ -15,6 +15,7 @@ import pytest
 from exo_supervisor.host import sock_diag
 from exo_supervisor.host.owners import Listeners, Owners, read_listeners
 from exo_supervisor.host.sock_diag import read_listeners_at
+from tests.ports import quiet_port
 
 pytestmark = [
     pytest.mark.real_time,
@@ -33,7 +34,7 @@ def port() -> Iterator[int]:
     """Keep a port of both families for one test, at an address where nobody asks."""
     with socket.socket() as kept:
         kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        kept.bind(("127.0.0.9", 0))
+        kept.bind(("127.0.0.9", quiet_port()))
         yield kept.getsockname()[1]
 
 

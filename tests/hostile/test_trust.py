@@ -16,8 +16,8 @@ from exo_supervisor.app.border import ROOT, Border, Ip, user_ids
 from exo_supervisor.demo import Cloud, ExoNode
 from exo_supervisor.errors import StartError
 from exo_supervisor.host.owners import Listeners, Owners, read_listeners
-from tests.app.test_tcp import free_port
 from tests.app.world import CLOUD_MODEL, KEY, Json, in_process, started, until
+from tests.ports import quiet_port
 
 pytestmark = pytest.mark.real_time
 
@@ -40,7 +40,7 @@ async def only_by_us(url: str, asked: list[str]) -> bool:
 @asynccontextmanager
 async def exo_of(user: int, port: int = 0) -> AsyncGenerator[tuple[str, list[str]]]:
     """Run an Exo of another user; what it is asked is noted, a moment later."""
-    port, asked = port or free_port(), list[str]()
+    port, asked = port or quiet_port(), list[str]()
     async with (
         started(str(user), str(port), module="tests.hostile.other_user") as process,
         anyio.create_task_group() as tasks,
@@ -79,7 +79,7 @@ async def test_a_user_that_the_configuration_names_may_run_an_exo_here() -> None
 
 @as_root
 async def test_who_takes_the_port_of_an_exo_that_ended_gets_nothing() -> None:
-    port = free_port()
+    port = quiet_port()
     async with in_process(f"http://127.0.0.1:{port}") as world:
         async with ExoNode("C", pace=0.0, port=port):
             await world.ready()
