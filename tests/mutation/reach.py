@@ -1,7 +1,8 @@
 """Which tests reach which line of a room: measured once under coverage, and kept.
 
-A test file that changed is measured anew; where the code changed, the kept lines move along. What
-only helpers of tests or other rooms changed is not noticed: `--anew` measures everything again.
+A test file that changed is measured anew, and all where a module came or went; where the code of
+one changed, the kept lines move along. What only helpers of tests or other rooms changed is not
+noticed: `--anew` measures everything again.
 """
 
 import hashlib
@@ -75,8 +76,10 @@ def reach_of(room: str, *, anew: bool = False) -> Reach:
     if kept.exists() and not anew:
         reach = msgspec.msgpack.decode(kept.read_bytes(), type=Reach)
     sources = {name: path.read_text(encoding="utf-8") for name, path in modules_of([room]).items()}
+    if reach.sources.keys() != sources.keys():  # of a new module nobody knows whose tests reach it
+        reach = Reach()
     for module, text in reach.sources.items():
-        if text != sources.get(module, ""):
+        if text != sources[module]:
             for file in reach.files.values():
                 file.lines[module] = _moved(file.lines.get(module, {}), text, sources[module])
     reach.sources = sources

@@ -157,3 +157,10 @@ def test_a_mutant_is_noticed_by_who_passes_without_it(tmp_path: Path) -> None:
     )
     assert done.stdout.splitlines()[-1].split()[:4] == ["all", "14", "0", "0"]
     assert "test_broken fails without any mutant" in done.stderr
+    room, tests = tmp_path / "exo_supervisor/room", tmp_path / "tests/room/test_one.py"
+    (room / "one.py").rename(room / "two.py")
+    tests.write_text(tests.read_text(encoding="utf-8").replace("import one", "import two as one"))
+    again = subprocess.run(  # noqa: S603 - our own interpreter and words
+        words, cwd=tmp_path, env=home, capture_output=True, text=True, check=True
+    )
+    assert again.stdout.splitlines()[1].split()[:4] == ["room.two", "14", "0", "0"]
