@@ -227,3 +227,14 @@ def test_a_node_that_is_named_no_more_is_only_found() -> None:
     assert told(story.ask("t")) == ["refuse 503 no_target"], "found nodes get no prompt at all"
     change(story, structs.replace(LOCAL, trust="link"))
     assert told(story.ask("u", local_only=True)) == ["start a:1 m"]
+
+
+def test_a_model_that_was_loaded_on_demand_may_be_kept_from_now_on_and_the_other_way() -> None:
+    on_demand = ModelRule("chat", exo=(M,), on_demand=True)
+    kept = ModelRule("chat", exo=(M,), keep=True)
+    for before, after in ((on_demand, kept), (kept, on_demand)):
+        story = Story(structs.replace(LOCAL, models=(before,)))
+        change(story, structs.replace(LOCAL, models=(after,)))
+        row = story.machine.tables.reconciler.desired.row_of(M)
+        assert row is not None
+        assert row.keep is after.keep

@@ -136,6 +136,22 @@ def test_the_free_failover_goes_to_a_target_that_is_closed() -> None:
     assert story.state("b:1") == "half_open"
 
 
+@pytest.mark.parametrize("draw", [0.34, 0.4, 0.49, 0.6, 0.99])
+def test_the_free_failover_probes_nobody_while_another_is_closed(draw: float) -> None:
+    story = Story(LOCAL, "b:1")
+    for _ in range(3):
+        story.ask("r")
+        story.fail("r", Fault.CONNECT)
+    for node in ("a:1", "c:1"):
+        story.up(node)
+        story.read(node, "m")
+    story.wait(30.0)
+    story.ask("s", draw=draw)
+    assert told(story.fail("s", Fault.CONNECT))[0] in (
+        "start a:1 m /attempt_failed", "start c:1 m /attempt_failed",
+    )  # fmt: skip
+
+
 def test_the_first_choice_is_not_kept_from_the_probe_of_a_rested_breaker() -> None:
     """Or it would rest for as long as anybody else serves; others serve, too."""
     story = Story(LOCAL, "b:1")

@@ -43,6 +43,9 @@ def test_one_that_came_twice_is_dropped_and_without_one_there_is_none() -> None:
     assert read_trace({"tracestate": "a=1"}) is None
 
 
+LONGEST = f"a={'x' * 200},b={'x' * 200},c=".ljust(MAX_STATE, "x")
+
+
 @pytest.mark.parametrize(
     ("state", "kept"),
     [
@@ -53,6 +56,8 @@ def test_one_that_came_twice_is_dropped_and_without_one_there_is_none() -> None:
         (",".join(f"k{n}=1" for n in range(MAX_MEMBERS)),) * 2,
         (",".join(f"k{n}=1" for n in range(MAX_MEMBERS + 1)), ""),
         ("a=" + "x" * (MAX_STATE - 2), ""),
+        (LONGEST, LONGEST),
+        (LONGEST + "x", ""),
         ("a=" + "x" * MAX_STATE, ""),
         ("a=1,a=2", ""),
         ("A=1", ""),

@@ -51,7 +51,9 @@ class Reach(Struct):
         """Name the tests that run a mutant's statement; all of its module's if an import does."""
         imported = self.runs_at_import(mutant)
         found: set[str] = set()
-        for file in self.files.values():
+        for name, file in self.files.items():
+            if imported and name == own_tests(mutant.module):  # a type is read by no line of it
+                found.update(test for test, _ in file.tests)
             lines = file.lines.get(mutant.module, {})
             for line, reached in lines.items():
                 if imported or mutant.first <= line <= mutant.last:
@@ -67,6 +69,12 @@ class Reach(Struct):
             for file in self.files.values()
             for line in range(mutant.first, mutant.last + 1)
         )
+
+
+def own_tests(module: str) -> str:
+    """Name the test file that stands for a module."""
+    *folders, name = module.split(".")
+    return "/".join(["tests", *folders, f"test_{name}.py"])
 
 
 def reach_of(room: str, *, anew: bool = False) -> Reach:

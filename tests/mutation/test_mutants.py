@@ -110,13 +110,15 @@ def test_a_draw_takes_of_each_module_by_its_size_and_can_be_repeated() -> None:
 
 def test_the_nearest_and_fastest_tests_of_a_line_come_first() -> None:
     far, near, slow = "tests/b/test_z.py::f", "tests/r/test_m.py::f", "tests/b/test_z.py::g"
+    typed = "tests/r/test_m.py::t"
     lines = {"r.m": {1: [0, 1], 2: [1], 4: [IMPORT]}}
-    here = Measured("", [(near, 0.01)], {"r.m": {1: [0]}})
-    reach = Reach({}, {"z": Measured("", [(far, 0.01), (slow, 900.0)], lines), "m": here})
+    here = Measured("", [(near, 0.01), (typed, 0.01)], {"r.m": {1: [0]}})
+    files = {"tests/b/test_z.py": Measured("", [(far, 0.01), (slow, 900.0)], lines)}
+    reach = Reach({}, files | {"tests/r/test_m.py": here})
     assert [test for test, _ in order(ONE, reach).tests] == [near, far]
     assert reach.tests(TWO) == {slow}
     assert not reach.tests(THREE)
-    assert reach.tests(FOUR) == {far, near, slow}
+    assert reach.tests(FOUR) == {far, near, slow, typed}, "its own test may read what it declares"
     assert [reach.runs_at_import(each) for each in (ONE, FOUR)] == [False, True]
 
 

@@ -31,7 +31,7 @@ import pytest
 from msgspec import Struct
 
 from tests.mutation.mutants import Mutant, changed
-from tests.mutation.reach import Reach
+from tests.mutation.reach import Reach, own_tests
 from tests.mutation.room import OPTIONS, PACKAGE, modules_of
 
 Verdict = Literal["killed", "survived", "timeout", "unreached"]
@@ -51,9 +51,8 @@ class Order(Struct):
 def order(mutant: Mutant, reach: Reach) -> Order:
     """Choose the tests that reach a mutant: the nearest and the fastest first."""
     seconds = reach.seconds()
-    *folders, name = mutant.module.split(".")
-    own = "/".join(["tests", *folders, f"test_{name}.py"])
-    near = "/".join(["tests", *folders, ""])
+    own = own_tests(mutant.module)
+    near = own.rpartition("/")[0] + "/"
 
     def rank(test: str) -> tuple[int, str]:
         took = seconds[test]

@@ -719,6 +719,17 @@ def test_a_client_that_reads_nothing_is_gone_after_a_while() -> None:
     assert told.client.end == "abort"
     told.house.check_empty()
     assert [record.outcome for record in told.house.records] == ["abandoned"]
+    [done] = told.house.done
+    assert [tried.silence for tried in done.tried] == [0.0], "it was not its target's"
+
+
+def test_a_client_that_takes_no_end_is_gone_after_as_long_and_its_time_is_told() -> None:
+    told = ride((1.0, text("a")), (1.0, LONG_END), blocks={1: inf})
+    assert (told.fault, told.at, told.client.end) == (Fault.NONE, 2.0, "")
+    told.house.loop.run(SLOW_CLIENT + 1.0)
+    assert told.client.end == "abort"
+    [record] = told.house.records
+    assert (record.outcome, record.duration) == ("abandoned", 2.0 + SLOW_CLIENT)
 
 
 def test_a_slow_client_does_not_outlast_its_own_limit() -> None:

@@ -1,7 +1,7 @@
 """What keeps an answer from being read counts from when it began to."""
 
 from exo_supervisor.core.outcomes import Fault
-from exo_supervisor.serve.backpressure import Backpressure
+from exo_supervisor.serve.backpressure import MAX_KEPT_BYTES, Backpressure
 from exo_supervisor.serve.room import FREE_BYTES, Room
 from exo_supervisor.serve.timers import SLOW_CLIENT
 
@@ -29,3 +29,9 @@ def test_room_is_waited_for_from_the_first_read_on_for_which_there_was_none() ->
     assert pressure.overdue(0.5 + STALL, STALL) is None
     assert pressure.overdue(1.0 + STALL, STALL) is Fault.OVERLOADED
     pressure.close()
+
+
+def test_so_much_is_kept_back_and_not_a_byte_more() -> None:
+    pressure = Backpressure(Room(0), never)
+    assert pressure.keep(bytes(MAX_KEPT_BYTES - 1))
+    assert [pressure.keep(b"x"), pressure.keep(b"x")] == [True, False]

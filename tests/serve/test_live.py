@@ -2,6 +2,7 @@
 
 import pytest
 
+from exo_supervisor.core.names import RequestId
 from exo_supervisor.serve.exchange import Exchange, Order
 from exo_supervisor.serve.live import TICK, LiveRequests
 from tests.serve.virtual import Loop
@@ -59,3 +60,12 @@ def test_a_timer_that_rings_too_early_or_too_late_is_looked_at_as_of_its_instant
         LiveRequests(loop, lambda clock=clock: clock).look_at(looked, 101.0)
         loop.run(5.0)
         assert looked.at[0] == told
+
+
+def test_of_a_request_that_nobody_answers_yet_no_token_has_come() -> None:
+    loop = Loop()
+    live = LiveRequests(loop, loop.time)
+    live.add("waits", Looked())
+    for request in ("waits", "gone"):
+        assert live.reading(RequestId(request)) is None
+        assert live.tokens(RequestId(request)) == 0

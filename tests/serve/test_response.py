@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from math import inf
 
 import anyio
 import pytest
@@ -14,12 +15,13 @@ from exo_supervisor.http.server_connection import ServerConnection
 from exo_supervisor.serve.dispatch_head import DispatchHead
 from exo_supervisor.serve.heads import Served, harmless, served_lines
 from exo_supervisor.serve.listener import Begin
-from exo_supervisor.serve.response import PIECE, Response, in_pieces
+from exo_supervisor.serve.response import PIECE, SMALL, Response, in_pieces
 from exo_supervisor.wire.dialect import Reply
 from exo_supervisor.wire.openai.framing import FRAMING
 from exo_supervisor.wire.openai.inbound import read_chat
 from tests.demo.raw import exchanged, heard, replayed, taken_apart
 from tests.serve.listening import HOST, listening
+from tests.serve.virtual import Browser, Loop
 
 pytestmark = pytest.mark.real_time
 
@@ -68,6 +70,19 @@ class Talking:
 
 
 GONE: list[Talking] = []
+
+
+@pytest.mark.parametrize("size", [SMALL, SMALL + 1])
+def test_what_is_small_goes_out_with_its_end_and_what_is_not_as_it_is_taken(size: int) -> None:
+    """Of what is not small no end is told before the client has taken the rest."""
+    body = b"x" * size
+    for send in (
+        lambda response: response.send_whole([body[:1], body[1:]], SERVED),
+        lambda response: (response.commit(SERVED, REPLY), response.finish(body)),
+    ):
+        client = Browser(Loop(), blocks={0: inf})
+        send(Response(client, "req-1", FRAMING))
+        assert client.end == ("whole" if size == SMALL else "")
 
 
 def replying(talk: Talk) -> Begin:
@@ -211,6 +226,8 @@ async def test_a_large_json_answer_comes_whole_at_the_pace_of_its_client() -> No
 def test_pieces_are_neither_many_nor_large() -> None:
     pieces = list(in_pieces([b"a"] * 1000 + [b"b" * (3 * PIECE)]))
     assert list(map(len, pieces)) == [PIECE + 1000, PIECE, PIECE]
+    exact = [b"a" * (PIECE - 1), b"b"] * 2
+    assert list(map(len, in_pieces(exact))) == [PIECE, PIECE]
     assert list(in_pieces([])) == []
 
 

@@ -13,6 +13,7 @@ from exo_supervisor.core.names import Generation
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
 from exo_supervisor.serve.context import BeginEnergy
+from exo_supervisor.serve.usage import tokens_of
 from exo_supervisor.views.request_done import AttemptDone
 from tests.serve.test_attempt import STOP, Step, text
 from tests.serve.virtual import JSON, RESET, SSE, House, refusal, start
@@ -107,7 +108,9 @@ def test_a_prompt_that_was_taken_in_is_paid_for(steps: list[Step], fault: Fault)
     ],
 )
 def test_who_refused_or_said_nothing_is_owed_nothing(steps: list[Step]) -> None:
-    assert used(attempt(*steps)) == (None, None, False)
+    done = attempt(*steps)
+    assert used(done) == (None, None, False)
+    assert tokens_of(done) == 0
 
 
 def test_a_whole_answer_without_a_count_is_reckoned_by_its_size() -> None:

@@ -40,6 +40,12 @@ def test_all_rules_of_a_match_have_to_fit() -> None:
     assert not match.fits("gpt-4o")
 
 
+def test_one_of_several_matches_of_a_row_is_enough() -> None:
+    row = Priced((Match("equals", "a"), Match("equals", "b")), (Dated(CHEAP),))
+    prices = Prices({}, {"p": (row,)})
+    assert [prices.of("p", model, "2026-01-01") for model in "abc"] == [CHEAP, CHEAP, None]
+
+
 def test_the_newest_price_that_has_begun_holds() -> None:
     dates = Dated(DEAR, "2026-02-01"), Dated(CHEAP, "2026-06-01")
     prices = Prices(

@@ -92,6 +92,13 @@ def test_the_state_of_a_node_that_never_was_up_says_nothing() -> None:
     assert (house.rung(A), house.clusters()) == ("seen", {})
 
 
+def test_who_has_told_no_list_is_in_no_cluster_although_it_is_looked_at_anew() -> None:
+    house = House(A)
+    house.answer(A, "x", 1.0)
+    house.registry.retrust(A, 2.0)
+    assert (house.rung(A), house.clusters()) == ("identified", {})
+
+
 def test_generation_a_has_no_rungs_between() -> None:
     house = House(A)
     house.answer(A, generation="A")
@@ -155,6 +162,29 @@ def test_whose_word_a_forgotten_node_waited_for_is_forgotten_with_it() -> None:
     assert waits == {A: [B]}
     house.registry.forget(A, 7.0)
     assert waits == {}
+
+
+def test_whoever_was_waited_for_and_told_is_waited_for_no_more() -> None:
+    house = House(A, B)
+    house.answer(B, "y")
+    house.read(B, "y")
+    house.answer(A, "x", 5.0)
+    house.read(A, "x y", 6.0)
+    house.read(B, "x y", 7.0)
+    assert house.clusters() == {"b:1": "a:1 b:1"}
+    assert vars(house.registry.topology)["_waits"] == {}
+
+
+def test_no_two_groupings_go_by_one_version() -> None:
+    """Whoever has seen one asks by it whether anything has changed since."""
+    house, seen = House(A, B), [0]
+    for node, node_id in ((A, "x"), (B, "y"), (A, "z"), (B, "w")):
+        house.answer(node, node_id)
+        seen.append(house.registry.grouping_version)
+        house.read(node, node_id)
+        seen.append(house.registry.grouping_version)
+    assert seen == sorted(seen)
+    assert seen[-1] > 0
 
 
 def test_a_node_that_started_again_has_no_models() -> None:

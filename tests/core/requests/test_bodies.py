@@ -132,3 +132,19 @@ def test_the_largest_body_that_may_be_configured_finds_room_and_no_byte_more() -
     bodies.close(one)
     assert bodies.held == 0
     assert not Bodies().take(sender(1), LARGEST_BODY + SMALL_BODY + 1, 0.0)
+
+
+def test_what_is_given_back_in_part_leaves_the_rest_held() -> None:
+    shares = Shares(100)
+    assert shares.take(1, 40)
+    shares.give_back(1, 10)
+    assert not shares.take(1, 21), "half of all is 50, and 30 are held"
+    assert shares.take(1, 20)
+
+
+def test_who_holds_nothing_has_nothing_to_give_back() -> None:
+    shares = Shares(101)
+    shares.give_back(1, 0)
+    assert not shares.take(1, 51)
+    assert shares.take(1, 50)
+    assert not shares.take(2, 26), "half of what the other leaves"

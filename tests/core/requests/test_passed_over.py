@@ -101,7 +101,7 @@ def test_an_open_breaker_is_told_with_its_last_failure_and_its_rest() -> None:
     choice = chosen(story.ask("r"))
     assert choice.passed == (Passed("a:1", M, "breaker_open", "last connect", 10.0),)
     [opened] = [each.facts for each in story.said if each.name == "breaker_opened"]
-    assert opened["request_id"] == "z"
+    assert (opened["request_id"], opened["rest"]) == ("z", 10.0)
     assert opened["evidence"] == [
         {"fault": "connect", "status": None, "ago": 0.0, "request_id": name} for name in "xyz"
     ]
@@ -154,6 +154,17 @@ def test_who_waits_is_told_for_what() -> None:
     early.machine.dispatch.looked = False
     assert early.ask("r") == []
     assert chosen(early.tell(ProviderListed(provider=P, models=(X,)))).waited == "first_look"
+
+
+def test_who_was_busy_and_is_free_again_is_not_passed_over() -> None:
+    story = Story(LOCAL, "a:1", "b:1")
+    story.ask("x")
+    for _ in range(2):
+        story.fail("x", Fault.BUSY, retry_after=4.0)
+    assert story.ask("s") == []
+    story.leave("x")
+    choice = chosen(story.wait(9.0))
+    assert (choice.why, choice.passed) == ("fastest", ())
 
 
 def test_no_free_seat_is_why_a_request_goes_to_the_cloud() -> None:
