@@ -20,7 +20,7 @@ from exo_supervisor.client.calls import (
     read_view,
 )
 from exo_supervisor.client.chat import content_of
-from exo_supervisor.client.errors import CutError, NoAnswerError, RefusedError
+from exo_supervisor.client.errors import CutError, NoAnswerError
 from exo_supervisor.client.http import OK, Response
 from exo_supervisor.client.json_object import Fields
 
@@ -83,8 +83,7 @@ class AsyncClient(Caller):
                     yield body
                     body = b""
             if response.status != OK:
-                again = response.headers.get("retry-after", "")
-                raise RefusedError(response.status, body, again)
+                raise response.refused(body)
 
     async def _connect(self, until: float) -> ByteStream:
         tried: list[str] = []

@@ -66,6 +66,11 @@ class Response:
             raise CutError(f"{self._left} bytes are missing" if plain else "its end is missing")
         self.ended = True
 
+    def refused(self, body: bytes) -> RefusedError:
+        """Make an error of an answer that is none; `body` is all of it."""
+        again, name = (self.headers.get(key, "") for key in ("retry-after", "x-request-id"))
+        return RefusedError(self.status, body, again, name)
+
     def _begin(self, head: bytes) -> None:
         first, *lines = head.decode("latin-1").split("\r\n")
         version, _, rest = first.partition(" ")
@@ -220,8 +225,7 @@ def _answer(connection: socket, request: bytes, until: float) -> Answer:
             raise
     answer = Answer(connection, response, body, until)
     if response.status != OK:
-        again, request_id = answer.header("retry-after"), answer.header("x-request-id")
-        raise RefusedError(response.status, answer.whole(), again, request_id)
+        raise response.refused(answer.whole())
     return answer
 
 

@@ -96,6 +96,7 @@ async def _awaited(world: World, address: str) -> None:
     with pytest.raises(RefusedError) as refused:
         await client.chat("Hello", model=CLOUD_MODEL)
     assert (refused.value.status, refused.value.code) == (403, "privacy")
+    assert refused.value.request_id
     assert MODEL in [row["id"] for row in await client.models()]
     assert (await client.status())["ready"] is True
     assert (await client.place(MODEL))["id"] == MODEL
