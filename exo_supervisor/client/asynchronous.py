@@ -7,18 +7,8 @@ from typing import Self, TypeVar
 import anyio
 from anyio.abc import ByteStream
 
-from exo_supervisor.client import http
-from exo_supervisor.client.calls import (
-    Caller,
-    Completion,
-    Messages,
-    Streaming,
-    read_completion,
-    read_model,
-    read_models,
-    read_vectors,
-    read_view,
-)
+from exo_supervisor.client import calls, http
+from exo_supervisor.client.calls import Caller, Completion, Messages, Streaming
 from exo_supervisor.client.chat import content_of
 from exo_supervisor.client.errors import CutError, NoAnswerError
 from exo_supervisor.client.http import OK, Response
@@ -31,7 +21,7 @@ class AsyncClient(Caller):
     """Asks one service; it may be shared by tasks. Every call raises AnswerError, as `Client`'s."""
 
     async def chat(self, messages: Messages, *, model: str, **more: object) -> Completion:
-        return await self._ask(self.chat_request(messages, model, more), read_completion)
+        return await self._ask(self.chat_request(messages, model, more), calls.read_completion)
 
     def stream(self, messages: Messages, *, model: str, **more: object) -> "AsyncStream":
         return AsyncStream(self, self.stream_request(messages, model, more))
@@ -39,25 +29,25 @@ class AsyncClient(Caller):
     async def embeddings(
         self, texts: str | Sequence[str], *, model: str, **more: object
     ) -> list[list[float]]:
-        return await self._ask(self.embeddings_request(texts, model, more), read_vectors)
+        return await self._ask(self.embeddings_request(texts, model, more), calls.read_vectors)
 
     async def models(self) -> list[Fields]:
-        return await self._ask(self.get_request("/supervisor/models"), read_models)
+        return await self._ask(self.get_request("/supervisor/models"), calls.read_models)
 
     async def status(self) -> Fields:
         return await self.look("/supervisor/status")
 
     async def look(self, path: str) -> Fields:
-        return await self._ask(self.get_request(path), read_view)
+        return await self._ask(self.get_request(path), calls.read_view)
 
     async def place(self, name: str) -> Fields:
-        return await self._ask(self.order_request(name, "place"), read_model)
+        return await self._ask(self.order_request(name, "place"), calls.read_model)
 
     async def remove(self, name: str) -> Fields:
-        return await self._ask(self.order_request(name, "remove"), read_model)
+        return await self._ask(self.order_request(name, "remove"), calls.read_model)
 
     async def release(self, target: str) -> Fields:
-        return await self._ask(self.order_request(target, "auto", of="breakers"), read_view)
+        return await self._ask(self.order_request(target, "auto", of="breakers"), calls.read_view)
 
     async def _ask(self, request: bytes, read: Callable[[Response, bytes], T]) -> T:
         response, parts = Response(), list[bytes]()

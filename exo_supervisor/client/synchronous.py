@@ -4,18 +4,8 @@ from _socket import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Self, TypeVar
 
-from exo_supervisor.client import http
-from exo_supervisor.client.calls import (
-    Caller,
-    Completion,
-    Messages,
-    Streaming,
-    read_completion,
-    read_model,
-    read_models,
-    read_vectors,
-    read_view,
-)
+from exo_supervisor.client import calls, http
+from exo_supervisor.client.calls import Caller, Completion, Messages, Streaming
 from exo_supervisor.client.chat import content_of
 from exo_supervisor.client.errors import NoAnswerError
 from exo_supervisor.client.http import Answer, Response
@@ -32,7 +22,7 @@ class Client(Caller):
 
         The answer is whole, or it raises: RefusedError, CutError, NoAnswerError.
         """
-        return self._ask(self.chat_request(messages, model, more), read_completion)
+        return self._ask(self.chat_request(messages, model, more), calls.read_completion)
 
     def stream(self, messages: Messages, *, model: str, **more: object) -> "Stream":
         """Ask for a streamed answer, which is iterated over as text; asked once that begins."""
@@ -42,11 +32,11 @@ class Client(Caller):
         self, texts: str | Sequence[str], *, model: str, **more: object
     ) -> list[list[float]]:
         """Turn texts into vectors, in their order."""
-        return self._ask(self.embeddings_request(texts, model, more), read_vectors)
+        return self._ask(self.embeddings_request(texts, model, more), calls.read_vectors)
 
     def models(self) -> list[Fields]:
         """List what is known of each model: its `id`, its `state`, and `where` it is."""
-        return self._ask(self.get_request("/supervisor/models"), read_models)
+        return self._ask(self.get_request("/supervisor/models"), calls.read_models)
 
     def status(self) -> Fields:
         """Tell whether the service can serve, by what, and what to do if not."""
@@ -54,19 +44,19 @@ class Client(Caller):
 
     def look(self, path: str) -> Fields:
         """GET a view of the service's, such as `/supervisor/nodes`."""
-        return self._ask(self.get_request(path), read_view)
+        return self._ask(self.get_request(path), calls.read_view)
 
     def place(self, name: str) -> Fields:
         """Order a model to be placed on Exo; return its row, which goes on from there."""
-        return self._ask(self.order_request(name, "place"), read_model)
+        return self._ask(self.order_request(name, "place"), calls.read_model)
 
     def remove(self, name: str) -> Fields:
         """Order a model to be removed from Exo; its answers there end."""
-        return self._ask(self.order_request(name, "remove"), read_model)
+        return self._ask(self.order_request(name, "remove"), calls.read_model)
 
     def release(self, target: str) -> Fields:
         """Let a breaker that a person holds decide by itself again; return its row."""
-        return self._ask(self.order_request(target, "auto", of="breakers"), read_view)
+        return self._ask(self.order_request(target, "auto", of="breakers"), calls.read_view)
 
     def _ask(self, request: bytes, read: Callable[[Response, bytes], T]) -> T:
         answer = self.open(request)
