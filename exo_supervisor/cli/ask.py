@@ -14,7 +14,7 @@ from exo_supervisor.cli.term import cell, clean, note, on_terminal, raw, write
 from exo_supervisor.cli.waiting import Waiting
 from exo_supervisor.client.chat import Chat
 from exo_supervisor.client.errors import CutError
-from exo_supervisor.client.http import Answer
+from exo_supervisor.client.http import Answer, wishes
 from exo_supervisor.client.json_object import Fields
 
 AGAIN = "run it again; exo-supervisor why {id} tells what failed"
@@ -58,7 +58,8 @@ def _wanted(arguments: Arguments, model: str, messages: Sequence[Fields]) -> Fie
 def _carry(arguments: Arguments, wanted: Fields, reply: Chat, waiting: Waiting) -> float | None:
     """Send the request and write the answer; return when its first content came, if it did."""
     timeout = None  # the service's own timers end it
-    body, headers = json.dumps(wanted).encode(), _headers(arguments)
+    wished = wishes(arguments.privacy, arguments.route, arguments.deadline)
+    body, headers = json.dumps(wanted).encode(), {"content-type": "application/json", **wished}
     with asked(arguments, "POST", _CHAT, body=body, headers=headers, timeout=timeout) as answer:
         reply.served = {name: cell(answer.header(f"x-supervisor-{name}")) for name in _SERVED}
         reply.served["id"] = cell(answer.header(_ID))
@@ -68,16 +69,6 @@ def _carry(arguments: Arguments, wanted: Fields, reply: Chat, waiting: Waiting) 
         waiting.over()
         raw(whole)
     return None
-
-
-def _headers(arguments: Arguments) -> dict[str, str]:
-    asked = {
-        "privacy": arguments.privacy,
-        "route": arguments.route,
-        "deadline": None if arguments.deadline is None else str(arguments.deadline),
-    }
-    headers = {f"x-supervisor-{name}": value for name, value in asked.items() if value}
-    return {"content-type": "application/json", **headers}
 
 
 def _stream(answer: Answer, reply: Chat, waiting: Waiting) -> float | None:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from exo_supervisor.client.chat import Chat
 from exo_supervisor.client.errors import CutError
-from exo_supervisor.client.http import Address, Response, request
+from exo_supervisor.client.http import Address, Response, request, wishes
 from exo_supervisor.client.json_object import Fields, count, fields, objects, read_object
 from exo_supervisor.client.locate import address_of, socket_paths
 
@@ -73,8 +73,7 @@ class Caller:
             token = token or os.environ.get(TOKEN_VARIABLE)
         if token:
             self._headers["authorization"] = f"Bearer {token}"
-        wishes = {"privacy": privacy, "route": route, "deadline": deadline}
-        self._wishes = {f"x-supervisor-{name}": str(it) for name, it in wishes.items() if it}
+        self._wishes = wishes(privacy, route, deadline)
 
     def get_request(self, path: str) -> bytes:
         return request("GET", path, headers=self._headers)

@@ -258,6 +258,12 @@ def request(
     return "\r\n".join([*lines, "", ""]).encode("ascii") + (body or b"")
 
 
+def wishes(privacy: str | None, route: str | None, deadline: float | None) -> dict[str, str]:
+    """Write what is wished of a request as its headers."""
+    wished = {"privacy": privacy, "route": route, "deadline": deadline}
+    return {f"x-supervisor-{name}": str(wish) for name, wish in wished.items() if wish}
+
+
 def spelled(address: Address) -> str:
     """Write an address as people do."""
     return address if isinstance(address, str) else f"{address[0]}:{address[1]}"
