@@ -39,13 +39,10 @@ def _question(arguments: Arguments) -> str:
     """Join what is piped in and the words, a blank line between; or read one line that is typed."""
     words = " ".join(arguments.words)
     try:
-        piped = _piped(wanted=not words)
-    except UnicodeDecodeError as error:
-        raise misuse("the prompt is not UTF-8", _EXAMPLE) from error
-    text = "\n\n".join(part for part in (piped, words) if part.strip())
-    try:
+        parts = _piped(wanted=not words), words
+        text = "\n\n".join(part for part in parts if part.strip())
         text.encode()
-    except UnicodeEncodeError as error:
+    except UnicodeError as error:
         raise misuse("the prompt is not UTF-8", _EXAMPLE) from error
     if not text:
         raise misuse("the prompt is empty", _EXAMPLE)
