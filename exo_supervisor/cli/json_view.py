@@ -5,7 +5,7 @@ from typing import cast
 
 from exo_supervisor.cli.errors import VerbError
 from exo_supervisor.cli.term import cell
-from exo_supervisor.client.json_object import Fields
+from exo_supervisor.client.json_object import Fields, values
 
 _ENDLESS = 1e12
 
@@ -23,11 +23,6 @@ def parse_object(raw: bytes) -> Fields:
             hint="exo-supervisor status --socket PATH",
         )
     return cast("Fields", found)
-
-
-def values(value: object) -> list[object]:
-    """Take a list, empty where there is none."""
-    return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def texts(value: object) -> list[str]:

@@ -3,10 +3,10 @@
 from io import StringIO
 from typing import TextIO
 
-from exo_supervisor.cli.json_view import stamp, texts, values
+from exo_supervisor.cli.json_view import stamp, texts
 from exo_supervisor.cli.json_view import word as w
 from exo_supervisor.cli.term import SCREEN, WIDTH, moment, span, table, wrapped
-from exo_supervisor.client.json_object import Fields, count, fields, objects
+from exo_supervisor.client.json_object import Fields, count, fields, objects, values
 
 STUCK = 60.0
 """Seconds on one rung from which a node is called stuck there."""

@@ -19,10 +19,14 @@ def fields(value: object) -> Fields:
     return cast("Fields", value) if isinstance(value, dict) else {}
 
 
+def values(value: object) -> list[object]:
+    """Take a list, empty where there is none."""
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
 def objects(value: object) -> list[Fields]:
     """Take the objects of a list."""
-    values = cast("list[object]", value) if isinstance(value, list) else []
-    return [cast("Fields", each) for each in values if isinstance(each, dict)]
+    return [cast("Fields", each) for each in values(value) if isinstance(each, dict)]
 
 
 def count(value: object) -> int:
