@@ -6,7 +6,7 @@ import structlog
 from aiohttp import web
 
 from exo_supervisor.core.outcomes import BadRequestError, Refusal
-from exo_supervisor.errors import SupervisorError
+from exo_supervisor.errors import SupervisorError, why_failed
 from exo_supervisor.serve.clients import Clients
 from exo_supervisor.serve.control.authority import Authority
 from exo_supervisor.serve.control.plain import (
@@ -86,7 +86,7 @@ def _days(said: str | None) -> int | None:
 
 
 def _not_kept(what: str, fault: Exception) -> BadRequestError:
-    log.error("tokens_unwritable", why=type(fault).__name__)
+    log.error("tokens_unwritable", why=why_failed(fault))
     text = f"{what}: the state directory cannot be written; the log says why"
     return BadRequestError(Refusal(500, "internal", text))
 

@@ -23,7 +23,7 @@ class Office:
 
     async def _keep(self, content: bytes) -> None:
         if self.full:
-            raise OSError(28, f"no room for {len(content)} bytes")
+            raise OSError(28, "no room", len(content))
 
     async def ask(self, method: str, path: str) -> dict[str, object]:
         said = await self.house.ask(method, f"/supervisor/tokens{path}")
@@ -86,7 +86,7 @@ async def test_what_cannot_be_kept_is_told_and_so_is_a_full_table() -> None:
             assert said.error[:2] == (500, "internal")
             assert words in said.error[2]
     told = [(each["event"], each.get("why")) for each in lines]
-    assert told.count(("tokens_unwritable", "OSError")) == 2
+    assert told.count(("tokens_unwritable", "no room")) == 2
     office = Office(*(Token(f"{n}", "kids", f"{n:064x}", 0.0) for n in range(MAX_TOKENS)))
     assert (await office.house.post("/supervisor/tokens/kids/new")).error[:2] == (503, "overloaded")
 
