@@ -4,13 +4,16 @@ from collections.abc import Awaitable, Mapping
 from typing import Literal
 
 from exo_supervisor.core.network import Why, why_of
-from exo_supervisor.http.ask import TooLongError, ask
+from exo_supervisor.http.ask import Bounds, TooLongError, ask
 from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.faults import HttpError, NetworkFault
+from exo_supervisor.http.intake import MAX_GATHERED, Intake
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
 from exo_supervisor.wire.exo.identity import HttpAnswer
 
+FOUND_LONGEST, FOUND_GATHER = 16 * 2**20, 64 * 2**20
+"""Bytes of one answer, and of all that are under way, of nodes that no person named."""
 _PLAIN = {"", "identity"}
 _UNCODED = b"accept-encoding: identity\r\n"
 _Request = tuple[str, str, bytes | None]
@@ -28,10 +31,25 @@ _DETAILS: dict[Why, str] = {
 
 
 class Fetcher:
-    """The `Get` and the `Command` of this process: no redirects, no compression, never too much."""
+    """The `Get` and the `Command` of this process: no redirects, no compression, never too much.
 
-    def __init__(self, client: Client, proxy: Proxy | None = None) -> None:
+    No answer is longer than `longest` bytes, and all that are under way hold `gathers` at most.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        proxy: Proxy | None = None,
+        *,
+        longest: int = MAX_GATHERED,
+        gathers: int = MAX_GATHERED,
+    ) -> None:
         self._client, self._proxy = client, proxy
+        self._longest, self._intake = longest, Intake(gathers)
+
+    def gathered(self) -> int:
+        """Count the bytes of all answers so far."""
+        return self._intake.came
 
     def get(
         self,
@@ -61,13 +79,14 @@ class Fetcher:
         self, what: _Request, headers: Mapping[str, str], wait: float, limit: int
     ) -> HttpAnswer:
         method, url, data = what
+        limit = min(limit, self._longest)
         try:
             answer = await ask(
                 self._client,
                 method,
                 url,
                 seconds=wait,
-                limit=limit,
+                bounds=Bounds(limit, self._intake),
                 headers=encode_headers(headers) + _UNCODED if headers else _UNCODED,
                 body=data,
                 proxy=self._proxy,

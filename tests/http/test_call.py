@@ -5,11 +5,12 @@ import anyio.lowlevel
 import pytest
 from anyio.abc import SocketStream
 
-from exo_supervisor.http.ask import TooLongError, ask
+from exo_supervisor.http.ask import Bounds, TooLongError, ask
 from exo_supervisor.http.call import Call
 from exo_supervisor.http.client import Client
 from exo_supervisor.http.connection import LEAVE_BYTES
 from exo_supervisor.http.faults import HttpError, NetworkFault, Stage
+from exo_supervisor.http.intake import Intake
 from exo_supervisor.http.resolver import IpAddress
 from exo_supervisor.http.state import State
 from tests.http.serving import HEAD, Server, Talker, serving
@@ -249,14 +250,18 @@ async def test_a_small_answer_is_waited_for_whole() -> None:
 
     async with serving(Two()) as server, Client(idle=3.0) as client:
         for _ in range(2):
-            answer = await ask(client, "GET", server.url, seconds=FOREVER, limit=6)
+            answer = await ask(
+                client, "GET", server.url, seconds=FOREVER, bounds=Bounds(6, Intake())
+            )
             assert (answer.status, answer.headers["a"], answer.body) == (200, "b", b"from 1")
         assert client.statistics().reused == 1
         with pytest.raises(TooLongError):
-            await ask(client, "GET", server.url, seconds=FOREVER, limit=1)
+            await ask(client, "GET", server.url, seconds=FOREVER, bounds=Bounds(1, Intake()))
         assert client.statistics().open == 0, "what is too long is not read on"
         assert (
-            await ask(client, "POST", server.url, seconds=FOREVER, limit=9, body=b"{}")
+            await ask(
+                client, "POST", server.url, seconds=FOREVER, bounds=Bounds(9, Intake()), body=b"{}"
+            )
         ).status == 200
         assert server.asked[-1].endswith(b"content-length: 2\r\n\r\n{}")
 
@@ -271,13 +276,13 @@ async def test_who_waits_no_longer_closes_and_who_loses_is_told() -> None:
 
     async with serving(Talker(hang)) as server, Client(idle=3.0) as client:
         with anyio.move_on_after(0.05) as scope:
-            await ask(client, "GET", server.url, seconds=FOREVER, limit=9)
+            await ask(client, "GET", server.url, seconds=FOREVER, bounds=Bounds(9, Intake()))
         assert scope.cancelled_caught
         assert client.statistics().open == 0
         with pytest.raises(HttpError) as late:
-            await ask(client, "GET", server.url, seconds=0.05, limit=9)
+            await ask(client, "GET", server.url, seconds=0.05, bounds=Bounds(9, Intake()))
         assert late.value.fault is NetworkFault.TIMEOUT
         assert client.statistics().open == 0
     async with serving(Talker(leave)) as server, Client(idle=3.0) as client:
         with pytest.raises(HttpError):
-            await ask(client, "GET", server.url, seconds=FOREVER, limit=9)
+            await ask(client, "GET", server.url, seconds=FOREVER, bounds=Bounds(9, Intake()))
