@@ -36,13 +36,13 @@ from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.discovery.pins import PinWatch
-from exo_supervisor.fleet_io.fetch import Fetcher
-from exo_supervisor.fleet_io.health import Health
+from exo_supervisor.fleet_io.fetch import FOUND_GATHER, FOUND_LONGEST, Fetcher
+from exo_supervisor.fleet_io.health import Health, Reads
 from exo_supervisor.fleet_io.placer import Placer
 from exo_supervisor.fleet_io.poller import Tell
 from exo_supervisor.host import limits, systemd
+from exo_supervisor.http.client import Client
 from exo_supervisor.runtime.conductor import INBOX, Conductor
-from exo_supervisor.runtime.fetch import Get
 from exo_supervisor.runtime.loop import timing_of
 from exo_supervisor.runtime.policy_and_keys import PolicyAndKeys
 from exo_supervisor.runtime.restarts import Restarts
@@ -93,7 +93,7 @@ async def serve(
     house = open_house(border.not_local)
     async with nodes, clouds, house, send, receive:
         fetch, live = Fetcher(nodes), LiveRequests(get_running_loop(), monotonic)
-        health = _health(given, fetch.get, lambda event: conductor.hear(event), live)  # noqa: PLW0108 -- made below
+        health = _health(given, nodes, fetch, lambda event: conductor.hear(event), live)  # noqa: PLW0108 -- made below
         placer = Placer(fetch.get, fetch.command, send, random.random, jitter=given.waits.jitter)
         watch, instances = pin_watch(state, send, pins), instance_file(state)
         records = await open_records(given, current.policy, machine.catalog)
@@ -155,10 +155,13 @@ async def _books(
     return [watch]
 
 
-def _health(given: Inputs, get: Get, tell: Tell, live: LiveRequests) -> Health:
+def _health(given: Inputs, nodes: Client, fetch: Fetcher, tell: Tell, live: LiveRequests) -> Health:
+    """Let nodes that nobody named take a quarter of the memory that the others may."""
     every, timeout = given.config.health.interval, given.config.health.timeout
+    found = Fetcher(nodes, longest=FOUND_LONGEST, gathers=FOUND_GATHER)
     return Health(
-        get, tell, timing_of(get_running_loop()),
+        Reads(fetch.get, fetch.gathered), Reads(found.get, found.gathered),
+        tell, timing_of(get_running_loop()),
         interval=every, timeout=timeout, lived_at=live.lived_at,
     )  # fmt: skip
 

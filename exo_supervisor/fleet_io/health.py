@@ -4,14 +4,17 @@ A beat is one cheap GET: `/node_id` of generations B and C, `/healthcheck` of A.
 answers is found out at first, after every failure, and whenever the answer is not the usual one.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import anyio
 from anyio.abc import TaskGroup
 
 from exo_supervisor.core.effects import ReadPlacement, UnwatchNode, WatchNode
 from exo_supervisor.core.names import Address
-from exo_supervisor.fleet_io.poller import LivedAt, Poller, Tell
+from exo_supervisor.fleet_io.poller import Gates, LivedAt, Poller, Tell
 from exo_supervisor.fleet_io.probe import Prober
-from exo_supervisor.fleet_io.untrusted import UntrustedReads
+from exo_supervisor.fleet_io.turns import Turns
 from exo_supervisor.runtime.fetch import Get
 from exo_supervisor.runtime.timing import Timing
 
@@ -23,33 +26,42 @@ def _nobody_knows(_: Address) -> float | None:
     return None
 
 
+class Reads(NamedTuple):
+    """What some nodes are asked by, and how many bytes all that came by it had so far."""
+
+    get: Get
+    gathered: Callable[[], int]
+
+
 class Health:
     """Owns one poller a node, from WatchNode to UnwatchNode; the table of nodes is its bound.
 
-    `interval` is the beat, `timeout` is for one probe, `state_timeout` for one reading of a
-    cluster's placement; all in seconds. `tell` takes what was heard: most of a house's events are
-    these.
+    Who was only `found` is asked in another way than those that a person named, and takes no turn
+    of theirs.
+    `interval` is the beat, `timeout` is for one probe, in seconds. `tell` takes what was heard:
+    most of a house's events are these.
     """
 
     name = "health"
 
     def __init__(
         self,
-        get: Get,
+        named: Reads,
+        found: Reads,
         tell: Tell,
         timing: Timing,
         *,
         interval: float,
         timeout: float,
-        state_timeout: float = 5.0,
         lived_at: LivedAt = _nobody_knows,
         unproven_at_once: int = UNPROVEN_AT_ONCE,
     ) -> None:
-        self._get, self._tell, self._timing = get, tell, timing
-        self._interval, self._timeout, self._state_timeout = interval, timeout, state_timeout
+        self._named, self._found, self._tell, self._timing = named.get, found.get, tell, timing
+        self._interval, self._timeout = interval, timeout
         self._lived_at = lived_at
-        self._untrusted = UntrustedReads(get)
-        self._unproven = anyio.CapacityLimiter(unproven_at_once)
+        unproven = anyio.CapacityLimiter(unproven_at_once)
+        self._gates = Gates(None, Turns(timing, named.gathered))
+        self._gates_of_found = Gates(unproven, Turns(timing, found.gathered))
         self._pollers: dict[Address, Poller] = {}
         self._tasks: TaskGroup | None = None
 
@@ -61,6 +73,8 @@ class Health:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             try:
+                for gates in (self._gates, self._gates_of_found):
+                    tasks.start_soon(gates.turns.run)
                 for poller in self._pollers.values():
                     tasks.start_soon(poller.run)
                 await anyio.sleep_forever()
@@ -74,7 +88,7 @@ class Health:
         poller = Poller(
             effect.node,
             Prober(
-                self._get if effect.seeded else self._untrusted,
+                self._named if effect.seeded else self._found,
                 effect.url.rstrip("/"),
                 self._timeout,
                 self._timing.now,
@@ -82,8 +96,7 @@ class Health:
             self._tell,
             self._timing,
             interval=self._interval,
-            state_timeout=self._state_timeout,
-            turns=None if effect.seeded else self._unproven,
+            gates=self._gates if effect.seeded else self._gates_of_found,
             lived_at=self._lived_at,
         )
         self._pollers[effect.node] = poller

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Literal, NamedTuple
 
 import anyio
 from msgspec import structs
@@ -19,12 +20,15 @@ from exo_supervisor.core.fleet.nodes import MISSES
 from exo_supervisor.core.names import Address
 from exo_supervisor.fleet_io.probe import Found, Prober
 from exo_supervisor.fleet_io.read_state import read_capacity, read_cards_of, read_placement
+from exo_supervisor.fleet_io.turns import Turns
 from exo_supervisor.runtime.fetch import GetError
 from exo_supervisor.runtime.timing import Nap, Timing
 from exo_supervisor.wire.errors import WireError
 
 QUICK = 1.0
 """Seconds to the next look when a node has just gone or come back."""
+READING = 5.0
+"""Seconds for one reading of a placement, and of what comes with it."""
 SPARING = 20
 """How many times longer than a reading takes the node is left in peace after it.
 
@@ -40,6 +44,13 @@ Tell = Callable[[Event], None]
 """Takes an event at once."""
 
 
+class Gates(NamedTuple):
+    """What a poller passes: `looks` as long as its node is only somebody's word."""
+
+    looks: anyio.CapacityLimiter | None
+    turns: Turns
+
+
 class Poller:
     """One node's beat, and the readings between two beats."""
 
@@ -51,13 +62,13 @@ class Poller:
         timing: Timing,
         *,
         interval: float,
-        state_timeout: float,
-        turns: anyio.CapacityLimiter | None,
+        gates: Gates,
         lived_at: LivedAt,
     ) -> None:
         self._node, self._prober, self._tell = node, prober, tell
-        self._interval, self._state_timeout = interval, state_timeout
-        self._turns, self._silent = turns, 0
+        self._interval = interval
+        self._looks, self._turns, self._silent = gates.looks, gates.turns, 0
+        self._turn: Literal["asked", "come"] | None = None
         self._lived_at = lived_at
         self._clock, self._nap_until = timing.now, timing.nap
         self._misses: int | None = None
@@ -85,17 +96,29 @@ class Poller:
         if self._scope is not None:
             self._scope.cancel()
 
+    def take_turn(self) -> None:
+        """Take in that the reading that is wanted may begin; a probe under way goes first."""
+        self._turn = "come"
+        if self._nap is not None:
+            self._nap.wake()
+
     async def run(self) -> None:
         """Probe at once, then on the beat."""
-        due = self._clock()
         with anyio.CancelScope() as self._scope:
-            while not self._stopped:
-                async with self._turns or nullcontext():
-                    began = self._clock()
-                    event = await self._probe(began)
-                self._tell(event)
-                due = began + self._pause(event) - self._late(event, began - due)
-                await self._rest(due)
+            try:
+                await self._beat()
+            finally:
+                self._end_turn()
+
+    async def _beat(self) -> None:
+        due = self._clock()
+        while not self._stopped:
+            async with self._looks or nullcontext():
+                began = self._clock()
+                event = await self._probe(began)
+            self._tell(event)
+            due = began + self._pause(event) - self._late(event, began - due)
+            await self._rest(due)
 
     async def _probe(self, began: float) -> ProbeAnswered | ProbeFailed:
         try:
@@ -120,7 +143,7 @@ class Poller:
 
         A host that left in the midst of a reading is to be missed no later than any other.
         """
-        if isinstance(event, ProbeAnswered) or self._turns is not None:
+        if isinstance(event, ProbeAnswered) or self._looks is not None:
             return 0.0
         return min(late, self._interval)
 
@@ -132,13 +155,13 @@ class Poller:
         never answered and is only somebody's word is looked at ever more rarely.
         """
         if isinstance(event, ProbeAnswered):
-            self._turns = None
+            self._looks = None
             back = bool(self._misses)
             self._misses = 0
             return min(QUICK, self._interval) if back else self._interval
         if self._misses is None:
             self._silent += 1
-            beats = 1 if self._turns is None else 2 ** min(self._silent - 1, SLOWEST)
+            beats = 1 if self._looks is None else 2 ** min(self._silent - 1, SLOWEST)
             return self._interval * min(beats, SLOWEST)
         self._misses += 1
         self._refused = event.why != "timeout"
@@ -150,25 +173,37 @@ class Poller:
         await self._read(until)
         while self._clock() < until:
             if not await self._read(until):
-                wake = min(until, self._spared_until) if self._may_read() else until
-                self._nap = self._nap_until(wake)
+                spared = self._turn is None and self._may_read()
+                self._nap = self._nap_until(min(until, self._spared_until) if spared else until)
                 await self._nap.over()
 
     async def _read(self, beat: float) -> bool:
-        """Read the placement if it is wanted, then the rest of it, all within one timeout.
+        """Read the placement if it is wanted and its turn has come; say whether it was read.
 
         Not of a node that refused its last probe: whether it is gone has to be found out first. One
         that was only slow may be at work, and its state says on what; but it costs no `beat`.
         """
         began = self._clock()
-        if self._found is None or not self._may_read() or began < self._spared_until:
+        late = self._misses and began >= beat
+        if not self._may_read() or began < self._spared_until or late:
+            self._end_turn()
             return False
-        if self._misses and began >= beat:
+        if self._turn is None:
+            self._turn = "come" if self._turns.ask(self) else "asked"
+        if self._turn == "asked":
             return False
+        try:
+            until = began + READING
+            await self._read_until(min(until, beat) if self._misses else until, began)
+        finally:
+            self._end_turn()
+        return True
+
+    async def _read_until(self, until: float, began: float) -> None:
+        """Read the placement, then the rest of it, all within one timeout."""
+        if self._found is None:
+            return
         self._wanted = False
-        until = began + self._state_timeout
-        if self._misses:
-            until = min(until, beat)
         try:
             placement, capacity = await read_placement(
                 self._prober, self._node, self._found, until, disks=self._capacity
@@ -178,17 +213,16 @@ class Poller:
             if self._unread > 1:  # a single one may be the network's doing
                 self._spare(began)
             self._tell(PlacementFailed(node=self._node, why=fault.why))
-            return True
+            return
         except WireError:
             self._tell(PlacementFailed(node=self._node, why="bad_answer"))
-            return True
+            return
         self._unread = 0
         self._spare(began)
         self._tell(structs.replace(placement, asked_at=began))
         if self._capacity and self._found.state_paths:
             capacity = await read_capacity(self._prober, self._node, placement.listed, until)
         await self._finish_reading(capacity, until)
-        return True
 
     async def _finish_reading(self, capacity: CapacityRead | None, until: float) -> None:
         """Tell the capacity, and read the cards if they are wanted."""
@@ -200,6 +234,11 @@ class Poller:
 
     def _may_read(self) -> bool:
         return self._wanted and self._found is not None and not (self._misses and self._refused)
+
+    def _end_turn(self) -> None:
+        if self._turn is not None:
+            self._turn = None
+            self._turns.end(self)
 
     def _spare(self, began: float) -> None:
         """Leave the node in peace for so long that its state is no burden."""

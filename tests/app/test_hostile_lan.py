@@ -42,6 +42,7 @@ from exo_supervisor.runtime.conductor import Conductor
 from exo_supervisor.runtime.fetch import NO_HEADERS
 from exo_supervisor.wire.exo.identity import HttpAnswer
 from tests.discovery.house import on_links
+from tests.fleet_io.reads import reads
 from tests.runtime.fake_get import FakeGet
 from tests.runtime.timing import virtual
 
@@ -149,7 +150,7 @@ class House:
         with self._send, self._inbox:
             async with anyio.create_task_group() as tasks:
                 self._health = Health(
-                    self._border, self._conductor.hear, virtual(),
+                    *reads(self._border), self._conductor.hear, virtual(),
                     interval=5.0, timeout=2.0, unproven_at_once=self._at_once,
                 )  # fmt: skip
                 for each in (self._conductor, self._health, self._static, self.crawl):

@@ -23,6 +23,7 @@ from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.names import Address, InstanceId, ModelId, NodeId
 from exo_supervisor.fleet_io.health import UNPROVEN_AT_ONCE, Health
 from exo_supervisor.runtime.fetch import GetError
+from tests.fleet_io.reads import reads
 from tests.runtime.fake_get import FakeGet, noting, undated
 from tests.runtime.timing import virtual
 
@@ -106,7 +107,7 @@ async def polling(
     """Run health beside a listener that notes each event with its instant."""
     heard: list[tuple[float, Event]] = []
     async with anyio.create_task_group() as tasks:
-        health = Health(get, noting(heard), virtual(), interval=interval, timeout=2.0)
+        health = Health(*reads(get), noting(heard), virtual(), interval=interval, timeout=2.0)
         tasks.start_soon(health.run)
         await anyio.wait_all_tasks_blocked()
         yield health, heard
@@ -407,7 +408,7 @@ async def test_a_node_unwatched_and_watched_again_has_one_poller() -> None:
 async def test_what_is_watched_before_the_start_is_polled_and_survives_a_restart() -> None:
     get = node_of_c()
     heard: list[tuple[float, Event]] = []
-    health = Health(get, noting(heard), virtual(), interval=5.0, timeout=2.0)
+    health = Health(*reads(get), noting(heard), virtual(), interval=5.0, timeout=2.0)
     watch(health)
     health.read(ReadPlacement(node=NODE))
     for _ in range(2):
@@ -423,7 +424,7 @@ async def test_a_reading_tells_when_it_began_and_a_miss_when_the_node_was_seen_a
     began = anyio.current_time()
     async with send, inbox, anyio.create_task_group() as tasks:
         health = Health(
-            get, send.send_nowait, virtual(),
+            *reads(get), send.send_nowait, virtual(),
             interval=5.0, timeout=2.0, lived_at={NODE: 41.5}.get,
         )  # fmt: skip
         watch(health)
@@ -712,7 +713,7 @@ async def test_who_is_told_of_an_answer_may_want_a_reading_or_the_end_on_the_spo
             health.unwatch(UnwatchNode(node=NODE))
 
     async with anyio.create_task_group() as tasks:
-        health = Health(get, decide, virtual(), interval=5.0, timeout=2.0)
+        health = Health(*reads(get), decide, virtual(), interval=5.0, timeout=2.0)
         tasks.start_soon(health.run)
         watch(health)
         await anyio.sleep(20.0)

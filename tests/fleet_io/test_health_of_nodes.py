@@ -24,7 +24,7 @@ from exo_supervisor.demo import Disease, ExoNode, Generation
 from exo_supervisor.discovery.allowed_networks import AllowedNetworks
 from exo_supervisor.discovery.crawl import Crawl, CrawlPoint
 from exo_supervisor.fleet_io.fetch import Fetcher
-from exo_supervisor.fleet_io.health import Health
+from exo_supervisor.fleet_io.health import Health, Reads
 from exo_supervisor.http.client import Client
 from exo_supervisor.runtime.loop import timing_of
 
@@ -45,7 +45,9 @@ async def polling(node: ExoNode) -> AsyncGenerator[tuple[Health, Inbox]]:
         anyio.create_task_group() as tasks,
     ):
         timing = timing_of(asyncio.get_running_loop())
-        health = Health(Fetcher(session).get, send.send_nowait, timing, interval=0.05, timeout=1.0)
+        fetch = Fetcher(session)
+        reads = Reads(fetch.get, fetch.gathered)
+        health = Health(reads, reads, send.send_nowait, timing, interval=0.05, timeout=1.0)
         health.watch(WatchNode(node=Address(node.address), url=node.url))
         tasks.start_soon(health.run)
         with anyio.fail_after(60):
