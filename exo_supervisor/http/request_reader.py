@@ -88,7 +88,7 @@ class RequestReader:
     @property
     def target(self) -> bytes:
         """What a head is for that could not be taken; b"" where not even that can be told."""
-        line = (bytes(self._raw[: MAX_LINE_BYTES + 1]) or self.raw).partition(b"\r\n")[0]
+        line = (bytes(self._raw[: MAX_LINE_BYTES + 2]) or self.raw).partition(b"\r\n")[0]
         parts = line.split(b" ")
         known = len(line) <= MAX_LINE_BYTES and len(parts) == 3  # noqa: PLR2004 -- RFC 9112, 3
         return parts[1] if known else b""

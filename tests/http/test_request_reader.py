@@ -444,3 +444,17 @@ def test_what_a_bad_head_was_for_is_not_what_the_request_before_it_was_for(cut_a
     with pytest.raises(BadHeadError):
         read(reader, [bad[:cut_at], bad[cut_at:]])
     assert reader.target == b"/second"
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_first_line_that_is_too_long_tells_nothing_of_what_it_is_for(over: int) -> None:
+    """Neither of a head that never comes to its end, nor of one that is wrong."""
+    target = b"/".ljust(MAX_LINE_BYTES + over - len(b"POST  HTTP/1.1"), b"s")
+    begun = b"POST %b HTTP/1.1\r\na: b\r\n" % target
+    reader = reader_of()
+    assert reader.take_head(begun) == b""
+    assert reader.target == (b"" if over else target)
+    reader = reader_of()
+    with pytest.raises(BadHeadError):
+        read(reader, [begun + b"a b: c\r\n\r\n"])
+    assert reader.target == (b"" if over else target)

@@ -410,6 +410,22 @@ def test_a_broken_body_is_told_to_its_handler_whose_answer_is_the_last(name: str
             assert one.transport.done == ["eof"]
 
 
+@pytest.mark.parametrize("name", BAD_BODIES)
+def test_what_comes_behind_a_broken_body_is_not_read_while_its_answer_is_awaited(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = BAD_BODIES[name]
+    with Served() as one:
+        for at in range(len(whole)):
+            one.feed(whole[at : at + 1])
+            if len(one.asked) == 1 and not one.asked[0].calls:
+                told = one.asked[0].calls
+                monkeypatch.setattr(one.asked[0], "broken", lambda told=told: told.append("broken"))
+        one.feed(whole, whole)
+        assert one.asked[0].calls.count("broken") == 1
+        assert (len(one.asked), one.sent) == (1, b"")
+
+
 def test_a_broken_body_that_nobody_reads_ends_the_connection() -> None:
     with Served() as one:
         one.head_first = refuse

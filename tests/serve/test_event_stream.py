@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from socket import SO_RCVBUF, SOL_SOCKET
 from time import monotonic
@@ -178,11 +178,15 @@ async def test_one_who_never_reads_is_cut_and_its_place_is_free() -> None:
     feed = feed_of(most_listeners=2)
     async with (
         telling(feed, slow=0.05) as port,
-        await deaf(port, feed),
+        await deaf(port, feed) as client,
         await asks(port) as other,
     ):
         await until(other, b"event: now")
         await a_place(port)
+        came = b""
+        with suppress(anyio.BrokenResourceError):
+            came = await rest(client)
+        assert not came.endswith(b"0\r\n\r\n"), "it was told no end"
 
 
 async def test_one_who_reads_slowly_is_told_how_many_it_missed_and_goes_on_from_now() -> None:

@@ -179,6 +179,15 @@ def test_the_prompt_of_each_turn_begins_with_that_of_the_turn_before(at: int, ta
     assert len(now) > 50 * at
 
 
+@pytest.mark.parametrize("kind", [("text", "text"), ("thinking", "thinking")])
+def test_an_empty_block_takes_nothing_from_the_one_beside_it(kind: tuple[str, str]) -> None:
+    name, member = kind
+    said: list[Json] = [{"type": name, member: words} for words in ("", "so")]
+    for blocks in (said, said[::-1]):
+        [_, told, _] = messages(USER, {"role": "assistant", "content": blocks}, USER)
+        assert "so" in (told["content"], told.get("reasoning_content"))
+
+
 def test_keys_of_arguments_and_schemas_keep_the_order_of_the_client() -> None:
     """Row 4."""
     body = b'{"model":"m","max_tokens":1,"messages":[{"role":"assistant","content":[{"type":'

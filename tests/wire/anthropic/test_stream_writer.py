@@ -54,6 +54,14 @@ def blocks(*told: bytes) -> list[Json]:
     return message(*told)["content"]
 
 
+def test_what_nobody_has_counted_yet_is_told_as_nothing() -> None:
+    _, written = read(text("a", "stop"), DONE)
+    begun = json.loads(written.partition(b"data: ")[2].partition(b"\n")[0])
+    assert begun["type"] == "message_start"
+    counts = begun["message"]["usage"]
+    assert (counts["input_tokens"], counts["output_tokens"]) == (0, 0)
+
+
 def test_a_text_comes_as_it_is_written() -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
     told = message(text("Hel"), text("lo"), chunk({}, "stop"), chunk({}, usage=usage), DONE)

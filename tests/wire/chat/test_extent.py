@@ -20,6 +20,7 @@ HI = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
         ({"max_tokens": 900, "max_completion_tokens": 1}, 900, 1, ""),
         ({"max_tokens": 1, "max_completion_tokens": 900}, 900, 1, ""),
         ({"max_tokens": -1, "max_completion_tokens": 900}, 0, 1, ""),
+        ({"max_tokens": 0, "max_completion_tokens": 900}, 0, 1, ""),
         ({"n": -4}, 0, 1, ""),
         ({"n": 2, "best_of": 7.5}, 0, 8, ""),
         ({"best_of": "7"}, 0, 1, ""),

@@ -226,6 +226,7 @@ HERE = (
     (403, openai("Country, region, or territory not supported",
                  "unsupported_country_region_territory")),
     (403, None),
+    (451, None),
     (400, google(400, "User location is not supported for the API use.", "FAILED_PRECONDITION")),
     (400, openai("The response was filtered due to the prompt triggering the content management "
                  "policy.", "content_filter")),
