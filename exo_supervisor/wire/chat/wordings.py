@@ -173,7 +173,7 @@ _WAIT = (
 
 
 def about(status: int, words: str) -> About | None:
-    """Say what a refusal with a 4xx status speaks of; None where it is of the request alone."""
+    """Say what a refusal with a 4xx status speaks of; None where its words do not tell."""
     if _is_of_key(status, words):
         return About.KEY
     if _is_of_model(status, words):
@@ -182,7 +182,7 @@ def about(status: int, words: str) -> About | None:
         return About.LENGTH
     if spare_field(status, words):
         return About.SPARE
-    if status in {402, 403, 451} or re.search(_SMALLER, words) or _is_of_here(words):
+    if re.search(_SMALLER, words) or _is_of_here(words):
         return About.HERE
     return About.FIELD if status in {400, 404, 422} and re.search(_FIELD, words) else None
 
