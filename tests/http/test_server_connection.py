@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -410,6 +411,11 @@ def test_a_broken_body_is_told_to_its_handler_whose_answer_is_the_last(name: str
             assert one.transport.done == ["eof"]
 
 
+def told_of(asked: Asked) -> None:
+    """Be told of a broken body, and answer later."""
+    asked.calls.append("broken")
+
+
 @pytest.mark.parametrize("name", BAD_BODIES)
 def test_what_comes_behind_a_broken_body_is_not_read_while_its_answer_is_awaited(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -419,8 +425,7 @@ def test_what_comes_behind_a_broken_body_is_not_read_while_its_answer_is_awaited
         for at in range(len(whole)):
             one.feed(whole[at : at + 1])
             if len(one.asked) == 1 and not one.asked[0].calls:
-                told = one.asked[0].calls
-                monkeypatch.setattr(one.asked[0], "broken", lambda told=told: told.append("broken"))
+                monkeypatch.setattr(one.asked[0], "broken", partial(told_of, one.asked[0]))
         one.feed(whole, whole)
         assert one.asked[0].calls.count("broken") == 1
         assert (len(one.asked), one.sent) == (1, b"")

@@ -76,10 +76,11 @@ GONE: list[Talking] = []
 def test_what_is_small_goes_out_with_its_end_and_what_is_not_as_it_is_taken(size: int) -> None:
     """Of what is not small no end is told before the client has taken the rest."""
     body = b"x" * size
-    for send in (
+    sends: list[Talk] = [
         lambda response: response.send_whole([body[:1], body[1:]], SERVED),
         lambda response: (response.commit(SERVED, REPLY), response.finish(body)),
-    ):
+    ]
+    for send in sends:
         client = Browser(Loop(), blocks={0: inf})
         send(Response(client, "req-1", FRAMING))
         assert client.end == ("whole" if size == SMALL else "")

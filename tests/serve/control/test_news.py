@@ -44,6 +44,10 @@ async def test_at_the_end_of_all_a_write_that_waits_is_given_up() -> None:
         assert news.writing.cancel_called is closed
 
 
+def sees(_client: str, _uid: int | None) -> bool:
+    return True
+
+
 class Written:
     """What a listener was told, and when."""
 
@@ -61,7 +65,7 @@ async def test_silence_counts_from_the_last_word() -> None:
     stream: Any = EventStream(pulse, Authority(), silence=15.0)
     tell = getattr(stream, "_tell")  # noqa: B009 -- what is around it takes sockets
     news, began = News(feed), anyio.current_time()
-    with feed.listen(None, news.wake, lambda *_: True, "") as listener:
+    with feed.listen(None, news.wake, sees, ("office", None)) as listener:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(tell, written, listener, news)
             for _ in range(4):

@@ -81,7 +81,7 @@ def test_a_short_prompt_is_cut_out_as_a_whole(prompt: str) -> None:
 
 
 def test_the_name_of_a_member_is_cut_out_as_a_text_is() -> None:
-    wishes = fields("hi", tools=[{"function": {"parameters": {"properties": {WISH: {}}}}}])
+    wishes = fields("hi", tools=[{"function": {"parameters": {"properties": {WISH: 1}}}}])
     assert without_request(f"bad: {WISH} or so", wishes) == "bad: … or so"
 
 
