@@ -21,6 +21,22 @@ def test_a_client_that_does_not_read_is_waited_for_from_the_first_write_on() -> 
     assert not pressure.stops_reading
 
 
+def test_an_answer_that_is_all_here_waits_for_no_room_any_more() -> None:
+    room = Room(0)
+    pressure = Backpressure(room, never)
+    assert not pressure.fits(FREE_BYTES + 1, 1.0)
+    assert len(room) == 1
+    pressure.settle()
+    assert len(room) == 0
+    pressure.close()
+
+
+def test_what_is_kept_and_what_the_reader_holds_are_one_answer_together() -> None:
+    pressure = Backpressure(Room(9, reserve=9), never)
+    assert pressure.keep(b"kept")
+    assert [pressure.too_large(reader_holds) for reader_holds in (5, 6)] == [False, True]
+
+
 def test_room_is_waited_for_from_the_first_read_on_for_which_there_was_none() -> None:
     pressure = Backpressure(Room(0), never)
     assert pressure.fits(FREE_BYTES, 0.0)

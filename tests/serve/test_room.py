@@ -113,6 +113,16 @@ def test_a_turn_that_is_not_used_is_handed_on_and_what_was_taken_is_kept() -> No
     assert fast.fits(held(4))
 
 
+def test_an_answer_that_is_all_here_hands_its_turn_on_at_once_and_keeps_its_room() -> None:
+    room, told = Room(4 * STEP, reserve=3 * STEP), list[str]()
+    whole, waits = Share(room, never), Share(room, lambda: told.append("waits"))
+    assert whole.fits(held(2))
+    assert not waits.fits(held(2))
+    whole.settle()
+    assert told == ["waits"]
+    assert (whole.granted, room.left) == (2 * STEP, 0)
+
+
 class AnyHistory(sm.RuleBasedStateMachine):
     """Answers come, grow, shrink and end in any order."""
 
