@@ -179,7 +179,8 @@ def _dump(kind: int) -> bytes:
     """Ask the kernel for a whole table; it answers while it is read, so nothing here waits."""
     if not HAS_NETLINK:
         raise OSError(errno.EAFNOSUPPORT, NO_NETLINK)
-    question = struct.pack("=B15x", socket.AF_UNSPEC)
+    # As long as a struct ndmsg: of bytes beyond that the kernel complains in its log.
+    question = struct.pack("=B11x", socket.AF_UNSPEC)
     head = _HEADER.pack(_HEADER.size + len(question), kind, _REQUEST | _DUMP, 1, 0)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
         kernel.settimeout(0)
