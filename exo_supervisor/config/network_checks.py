@@ -43,7 +43,7 @@ def tcp_problem(text: str) -> Problem | None:
         return None
     host, _, port = text.rpartition(":")
     wanted = f"wants an IPv4 address of loopback and a port, got {shown(text)}", _TCP_EXAMPLE
-    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= _LAST_PORT):
+    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) <= _LAST_PORT:
         return wanted
     try:
         return None if ipaddress.IPv4Address(host).is_loopback else wanted

@@ -5,6 +5,7 @@ the private networks of our own links and to `ranges` only, as a stranger's word
 Nodes that a person named are not kept, for the configuration has them; nor is this machine's own.
 """
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import AddressValueError, IPv4Address
@@ -184,7 +185,7 @@ def _freshest(nodes: Iterable[Known], now: float) -> dict[Address, Known]:
 def _ip(address: Address) -> IPv4Address | None:
     """Take the IPv4 address out of `ip:port`; None if it is anything else."""
     host, _, port = address.partition(":")
-    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= _LAST_PORT):
+    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) <= _LAST_PORT:
         return None
     try:
         return IPv4Address(host)

@@ -184,6 +184,7 @@ async def test_what_is_elsewhere_or_has_a_name_is_not_kept() -> None:
         filed("10.0.0.2:52415", node_id="n" * 257),
         filed("10.0.0.2:0"),
         filed("10.0.0.2:65536"),
+        filed("10.0.0.2:0000065536"),
         filed("10.0.0.2"),
         filed("evil.test:52415"),
         filed("10.0.0.2:52415@evil.test"),

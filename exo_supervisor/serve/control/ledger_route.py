@@ -21,6 +21,9 @@ _DAY = 86_400
 _BYS = get_args(By)
 _AGO = re.compile(r"(\d{1,4})d\Z")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
+_ID = re.compile(r"[0-9]{1,19}\Z")
+_LAST_ID = 2**63 - 1
+"""The last that SQLite counts to."""
 
 
 class LedgerRoute:
@@ -58,7 +61,7 @@ class LedgerRoute:
         self, ledger: Books, asked: Mapping[str, str], since: int | None, until: int | None
     ) -> web.Response:
         target, after = asked.get("target", ""), asked.get("after", "0")
-        if not target or not after.isascii() or not after.isdigit() or int(after[:20]) >= 1 << 63:
+        if not target or _ID.match(after) is None or int(after) > _LAST_ID:
             text = "attempts are listed of one target=PROVIDER, after=ID, a number, for more"
             raise bad_request("bad_value", text, "target")
         found = await ledger.booked(target, since, until, int(after))

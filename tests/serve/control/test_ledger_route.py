@@ -106,8 +106,20 @@ async def test_single_attempts_are_for_who_gives_orders() -> None:
     assert (row["response_id"], row["cost"], row["reported_cost"]) == ("gen-1", "0.10", None)
     assert kept.asked[-1] == ("openrouter", 2, None, 5)
     assert (await got(Kept(), path, client=DEFAULT_CLIENT)).error[:2] == (403, "not_allowed")
-    for query in ("", "?target=", "?target=x&after=-1", f"?target=x&after={1 << 63}"):
+    for query in ("", "?target=", "?target=x&after=-1"):
         assert (await got(Kept(), f"/attempts{query}")).error[:2] == (400, "bad_value")
+
+
+LAST = (1 << 63) - 1
+"""SQLite counts no further."""
+
+
+@pytest.mark.parametrize("after", [str(LAST + 1), f"00{'9' * 19}", "0" * 5000, "\u0661"])
+async def test_an_id_that_no_ledger_counts_to_is_refused_however_it_is_written(after: str) -> None:
+    said = await got(Kept(), f"/attempts?target=x&after={after}")
+    assert said.error[:2] == (400, "bad_value")
+    assert (await got(kept := Kept(), f"/attempts?target=x&after={LAST}")).status == 200
+    assert kept.asked[-1] == ("x", None, None, LAST)
 
 
 async def test_status_tells_whether_anything_is_booked() -> None:
