@@ -62,7 +62,7 @@ class _Own:
 
     def __init__(self, nodes: list[Node], kin: Components, trust: Trust) -> None:
         self._kin, self._trust = kin, trust
-        self._nodes = {node.address: node for node in nodes if node.peer.knows_itself}
+        self._nodes = {node.address: node for node in nodes}
 
     def has(self, node: Node) -> bool:
         """Say whether one of them has a node in its cluster, and gives its address for its id.
