@@ -62,6 +62,14 @@ def test_requests_under_way_need_what_is_left() -> None:
     assert told(story.ask("d")) == ["start q x /busy"]
 
 
+def test_who_has_as_many_left_as_are_under_way_beside_one_is_asked_again() -> None:
+    story = Story(CLOUD)
+    for request in "abc":
+        story.ask(request)
+    story.begin("a", allowances=(Allowance("requests", 2, 60.0),))
+    assert told(story.ask("d")) == ["start p x"]
+
+
 def test_who_has_some_left_is_asked_again() -> None:
     story = Story(CLOUD)
     story.ask("r")

@@ -7,7 +7,7 @@ from exo_supervisor.core.books.account import Line
 from exo_supervisor.core.books.book import Dated, Match, Priced, Prices
 from exo_supervisor.core.books.budgets import Calendar, Payer, Spent
 from exo_supervisor.core.books.price import Price
-from exo_supervisor.core.effects import Effect, StartAttempt
+from exo_supervisor.core.effects import Effect, Refuse, StartAttempt
 from exo_supervisor.core.events import (
     AttemptSettled,
     CalendarRead,
@@ -201,6 +201,19 @@ def test_why_a_budget_has_nothing_for_a_request_is_told() -> None:
     story = house(runaway, "a:1")
     ask(story, "r", session=7)
     assert detail(story, "s", session=7) == {"1 of 1 requests of the session are spent"}
+
+
+def test_what_kept_a_request_from_a_cloud_before_it_waited_for_a_model_is_asked_anew() -> None:
+    rows = (ModelRule("chat", exo=(M,), cloud=((P, X),), keep=True),)
+    policy = structs.replace(ONE_CLOUD, models=rows, trust="link")
+    story = house(limited(policy, day=1))
+    story.up("a:1")
+    story.read("a:1")
+    story.wait(60.0)
+    assert ask(story) == []
+    story.tell(PolicyChanged(policy=structs.replace(policy, clouds=())))
+    said = refusal([each for each in story.wait(policy.load_wait) if isinstance(each, Refuse)])
+    assert (said.code, "(cloud_down, model_not_ready)" in said.message) == ("no_target", True)
 
 
 def test_a_forecast_refuses_nobody() -> None:

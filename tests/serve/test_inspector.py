@@ -248,6 +248,12 @@ def test_at_its_end_nothing_is_left(when: str) -> None:
     house.check_empty()
 
 
+def test_the_room_is_taken_to_its_last_byte_and_no_further() -> None:
+    inspection = Inspection(OTHER, None, 9, 0.0, max_bytes=10)
+    assert [inspection.make_room(size) for size in (6, 5, 4, 1)] == [True, False, True, False]
+    assert inspection.used == 10
+
+
 def test_a_long_body_is_cut_and_all_of_them_keep_to_their_bound() -> None:
     house, most, body = a_house(), 65_536, 2_048
     inspector = house.ingress.inspector

@@ -75,6 +75,10 @@ def test_each_token_costs_what_its_class_does(
     assert price.cost(used) == 1_000_000 + sum(of_prompt) + sum(of_answer)
 
 
+def test_what_costs_nothing_costs_nothing_at_most() -> None:
+    assert Price(input=0, output=0).most(100, 100) == 0
+
+
 def test_a_price_has_a_bound_to_the_last_pico_unit() -> None:
     assert msgspec.convert({"input": MOST, "output": 0}, Price).input == MOST
     for wrong in (MOST + 1, -1):

@@ -121,6 +121,15 @@ def test_an_election_is_seen_within_one_reading() -> None:
     assert (cluster_of(story).index, odd(story)) == (3, [])
 
 
+def test_who_told_of_the_new_session_first_does_not_lag_in_it() -> None:
+    story = house("a:1", "b:1", "c:1")
+    story.tells("b:1", ON_A, mates="a:1 c:1", index=-1)
+    story.tells("a:1", ON_A, mates="b:1 c:1", index=2)
+    assert odd(story) == ["cluster_re_elected"]
+    views = [node.view for node in story.machine.tables.registry.nodes.values()]
+    assert [view and view.behind for view in views] == [0, 0, None], "the third has yet to tell"
+
+
 def test_an_election_is_seen_even_if_the_others_do_not_answer() -> None:
     story = house("a:1", "b:1")
     story.tells("b:1", mates="a:1", index=-1)

@@ -175,6 +175,24 @@ def test_whoever_was_waited_for_and_told_is_waited_for_no_more() -> None:
     assert vars(house.registry.topology)["_waits"] == {}
 
 
+def test_a_tie_of_one_side_is_one_no_more_once_the_other_has_told_the_same() -> None:
+    house = House(A, B)
+    house.answer(A, "x")
+    house.answer(B, "y")
+    house.read(B)
+    house.read(A, "x y")
+    one_sided = vars(house.registry.topology)["_one_sided"]
+    assert list(one_sided) == [B]
+    house.read(B, "x y")
+    assert one_sided == {}
+
+
+def test_what_was_told_and_stands_now_is_known_once() -> None:
+    known = Known(lambda _: True, lambda: (M, N))
+    known.remember(A, (M,))
+    assert (list(known), len(known)) == ([M, N], 2)
+
+
 def test_no_two_groupings_go_by_one_version() -> None:
     """Whoever has seen one asks by it whether anything has changed since."""
     house, seen = House(A, B), [0]

@@ -141,3 +141,10 @@ def test_an_empty_table_names_nobody() -> None:
     unverified = Unverified()
     unverified.drop(REAL)
     assert unverified.evict_for(REAL, lambda _: True, 9.0) is None
+
+
+def test_who_was_refused_once_and_let_in_waits_its_time_when_it_comes_anew() -> None:
+    unverified, new = Unverified(1), Address("new:1")
+    unverified.add(Address("old:1"), 0.0)
+    places = [unverified.evict_for(new, lambda _: True, 1.0) for _ in range(3)]
+    assert places == [None, "old:1", None]

@@ -175,10 +175,16 @@ def test_where_it_does_not_fit_another_cluster_is_asked() -> None:
 
 def test_it_gives_up_loudly_and_hopes_anew_when_the_house_changes() -> None:
     house = House(KEPT, "a:1")
-    give_up(house)
+    house.fails(placed_at(house))
+    for failures in range(GIVES_UP - 1):
+        assert "placement_given_up" not in house.names()
+        (order,) = orders(house.wait(FIRST_PAUSE * 2.0**failures))
+        house.fails(order)
     (given_up,) = [said for said in house.said if said.name == "placement_given_up"]
     assert (given_up.level, given_up.facts["failures"]) == ("error", GIVES_UP)
     assert not orders(house.wait(3600.0))
+    house.read("a:1", index=200)
+    assert house.names().count("placement_given_up") == 1
     house.up("b:1")
     house.read("b:1", index=1)
     (order,) = orders(house.wait(WAITS.settle))

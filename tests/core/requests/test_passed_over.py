@@ -285,6 +285,7 @@ def test_a_move_of_traffic_tells_what_led_to_it() -> None:
     moved = [each.facts for each in story.said if each.name == "traffic_shifted"][-1]
     [row] = moved["evidence"]  # type: ignore[misc] - a list of rows
     assert row["reason"] == "breaker_open"
+    assert "ends" not in row, "an operator says no time"
 
 
 def test_a_forecast_changes_nothing_and_names_who_comes_later() -> None:
