@@ -132,6 +132,14 @@ def test_a_node_that_comes_back_may_be_probed_at_once() -> None:
     assert told(story.ask("r")) == ["start a:1 m"]
 
 
+def test_a_node_that_missed_one_check_and_is_back_may_be_probed_at_once() -> None:
+    story = Story(BOTH, "a:1")
+    trip(story)
+    story.miss("a:1")
+    story.up("a:1")
+    assert told(story.ask("r")) == ["start a:1 m"]
+
+
 def test_a_models_rest_is_never_cut_short_by_a_cheap_check() -> None:
     story = Story(BOTH, "a:1")
     for n in range(3):

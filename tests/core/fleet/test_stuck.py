@@ -3,6 +3,7 @@
 from exo_supervisor.core.effects import Announce
 from exo_supervisor.core.events import NodeSighted, ProbeFailed
 from exo_supervisor.core.fleet.placed import Placed
+from exo_supervisor.core.fleet.stuck import STUCK_MODEL, stuck_models
 from exo_supervisor.core.names import Address, NodeId
 from tests.core.story import LOCAL, M, Story
 
@@ -36,6 +37,15 @@ def test_a_model_that_does_not_get_on_is_named_once() -> None:
     assert said(story, "model_stuck") == [], "only once"
     story.read("a:1", "m")
     assert story.machine.tables.registry.clusters.popitem()[1].condition.pending == {}
+
+
+def test_a_model_is_named_at_the_very_end_of_its_time() -> None:
+    registry = Story(LOCAL, "a:1").machine.tables.registry
+    [cluster] = registry.clusters.values()
+    cluster.condition.wait({M: Placed(M, ready=False, why="loading")}, 10.0)
+    assert not list(stuck_models(registry, 9.9 + STUCK_MODEL))
+    [named] = stuck_models(registry, 10.0 + STUCK_MODEL)
+    assert (named.name, named.facts["for"]) == ("model_stuck", STUCK_MODEL)
 
 
 def test_a_node_that_does_not_get_on_is_named_once_a_rung() -> None:

@@ -86,7 +86,9 @@ def test_a_kept_model_is_placed_when_its_cluster_has_settled() -> None:
     assert not orders(house.wait(WAITS.restarted - 0.1))
     (order,) = orders(house.wait(0.1))
     assert (order.key, order.models, order.url) == (M, (M, N), "http://a:1")
-    assert "placement_started" in house.names()
+    [started] = [said for said in house.said if said.name == "placement_started"]
+    assert started.facts == {"model": M, "cluster": "a:1", "node": "a:1"}
+    house.said.clear()
     effects = house.settle(order, "accepted")
     assert [effect for effect in effects if isinstance(effect, ReadPlacement)]
     house.read("a:1", loading="m", index=101)

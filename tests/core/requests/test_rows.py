@@ -31,6 +31,8 @@ ROWS = Rows(RULES)
         ("*a", "ba", True),
         ("a*a", "a", False),
         ("a*a", "aa", True),
+        ("*a*", "a", True),
+        ("*a*", "abc", True),
         ("a*b*c", "a-b-c", True),
         ("a*b*c", "a-c-b", False),
         ("a*bb*b", "abb", False),
