@@ -36,7 +36,7 @@ from exo_supervisor.core.events import Event
 from exo_supervisor.core.machine import Machine
 from exo_supervisor.core.requests.admission import Gate
 from exo_supervisor.discovery.pins import PinWatch
-from exo_supervisor.fleet_io.fetch import FOUND_GATHER, FOUND_LONGEST, Fetcher
+from exo_supervisor.fleet_io.fetch import FOUND_ANSWER_BYTES, FOUND_GATHERED_BYTES, Fetcher
 from exo_supervisor.fleet_io.health import Health, Reads
 from exo_supervisor.fleet_io.placer import Placer
 from exo_supervisor.fleet_io.poller import Tell
@@ -158,9 +158,9 @@ async def _books(
 def _health(given: Inputs, nodes: Client, fetch: Fetcher, tell: Tell, live: LiveRequests) -> Health:
     """Let nodes that nobody named take a quarter of the memory that the others may."""
     every, timeout = given.config.health.interval, given.config.health.timeout
-    found = Fetcher(nodes, longest=FOUND_LONGEST, gathers=FOUND_GATHER)
+    found = Fetcher(nodes, longest=FOUND_ANSWER_BYTES, gathers=FOUND_GATHERED_BYTES)
     return Health(
-        Reads(fetch.get, fetch.gathered), Reads(found.get, found.gathered),
+        Reads(fetch.get, fetch.received), Reads(found.get, found.received),
         tell, timing_of(get_running_loop()),
         interval=every, timeout=timeout, lived_at=live.lived_at,
     )  # fmt: skip

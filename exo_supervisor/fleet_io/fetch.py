@@ -7,12 +7,12 @@ from exo_supervisor.core.network import Why, why_of
 from exo_supervisor.http.ask import Bounds, TooLongError, ask
 from exo_supervisor.http.client import Client, encode_headers
 from exo_supervisor.http.faults import HttpError, NetworkFault
-from exo_supervisor.http.intake import MAX_GATHERED, Intake
+from exo_supervisor.http.intake import MAX_GATHERED_BYTES, Intake
 from exo_supervisor.http.url import Proxy
 from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
 from exo_supervisor.wire.exo.identity import HttpAnswer
 
-FOUND_LONGEST, FOUND_GATHER = 16 * 2**20, 64 * 2**20
+FOUND_ANSWER_BYTES, FOUND_GATHERED_BYTES = 16 * 2**20, 64 * 2**20
 """Bytes of one answer, and of all that are under way, of nodes that no person named."""
 _PLAIN = {"", "identity"}
 _UNCODED = b"accept-encoding: identity\r\n"
@@ -41,15 +41,15 @@ class Fetcher:
         client: Client,
         proxy: Proxy | None = None,
         *,
-        longest: int = MAX_GATHERED,
-        gathers: int = MAX_GATHERED,
+        longest: int = MAX_GATHERED_BYTES,
+        gathers: int = MAX_GATHERED_BYTES,
     ) -> None:
         self._client, self._proxy = client, proxy
         self._longest, self._intake = longest, Intake(gathers)
 
-    def gathered(self) -> int:
-        """Count the bytes of all answers so far."""
-        return self._intake.came
+    def received(self) -> int:
+        """Count the bytes of all answers since the start."""
+        return self._intake.received
 
     def get(
         self,

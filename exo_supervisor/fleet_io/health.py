@@ -27,10 +27,10 @@ def _nobody_knows(_: Address) -> float | None:
 
 
 class Reads(NamedTuple):
-    """What some nodes are asked by, and how many bytes all that came by it had so far."""
+    """What some nodes are asked by, and how many bytes that has brought since the start."""
 
     get: Get
-    gathered: Callable[[], int]
+    received: Callable[[], int]
 
 
 class Health:
@@ -56,12 +56,12 @@ class Health:
         lived_at: LivedAt = _nobody_knows,
         unproven_at_once: int = UNPROVEN_AT_ONCE,
     ) -> None:
-        self._named, self._found, self._tell, self._timing = named.get, found.get, tell, timing
+        self._tell, self._timing = tell, timing
         self._interval, self._timeout = interval, timeout
         self._lived_at = lived_at
         unproven = anyio.CapacityLimiter(unproven_at_once)
-        self._gates = Gates(None, Turns(timing, named.gathered))
-        self._gates_of_found = Gates(unproven, Turns(timing, found.gathered))
+        self._named = named.get, Gates(None, Turns(timing, named.received))
+        self._found = found.get, Gates(unproven, Turns(timing, found.received))
         self._pollers: dict[Address, Poller] = {}
         self._tasks: TaskGroup | None = None
 
@@ -73,7 +73,7 @@ class Health:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             try:
-                for gates in (self._gates, self._gates_of_found):
+                for _, gates in (self._named, self._found):
                     tasks.start_soon(gates.turns.run)
                 for poller in self._pollers.values():
                     tasks.start_soon(poller.run)
@@ -85,18 +85,14 @@ class Health:
         """Begin to poll a node, at once; before `run`, as soon as that begins."""
         if effect.node in self._pollers:
             return
+        get, gates = self._named if effect.seeded else self._found
         poller = Poller(
             effect.node,
-            Prober(
-                self._named if effect.seeded else self._found,
-                effect.url.rstrip("/"),
-                self._timeout,
-                self._timing.now,
-            ),
+            Prober(get, effect.url.rstrip("/"), self._timeout, self._timing.now),
             self._tell,
             self._timing,
             interval=self._interval,
-            gates=self._gates if effect.seeded else self._gates_of_found,
+            gates=gates,
             lived_at=self._lived_at,
         )
         self._pollers[effect.node] = poller

@@ -183,9 +183,9 @@ class Poller:
         Not of a node that refused its last probe: whether it is gone has to be found out first. One
         that was only slow may be at work, and its state says on what; but it costs no `beat`.
         """
-        began = self._clock()
-        late = self._misses and began >= beat
-        if not self._may_read() or began < self._spared_until or late:
+        found, began = self._found, self._clock()
+        costs_a_beat = bool(self._misses) and began >= beat
+        if found is None or not self._may_read() or began < self._spared_until or costs_a_beat:
             self._end_turn()
             return False
         if self._turn is None:
@@ -194,19 +194,17 @@ class Poller:
             return False
         try:
             until = began + READING
-            await self._read_until(min(until, beat) if self._misses else until, began)
+            await self._read_state(found, began, min(until, beat) if self._misses else until)
         finally:
             self._end_turn()
         return True
 
-    async def _read_until(self, until: float, began: float) -> None:
+    async def _read_state(self, found: Found, began: float, until: float) -> None:
         """Read the placement, then the rest of it, all within one timeout."""
-        if self._found is None:
-            return
         self._wanted = False
         try:
             placement, capacity = await read_placement(
-                self._prober, self._node, self._found, until, disks=self._capacity
+                self._prober, self._node, found, until, disks=self._capacity
             )
         except GetError as fault:
             self._unread += 1
@@ -220,7 +218,7 @@ class Poller:
         self._unread = 0
         self._spare(began)
         self._tell(structs.replace(placement, asked_at=began))
-        if self._capacity and self._found.state_paths:
+        if self._capacity and found.state_paths:
             capacity = await read_capacity(self._prober, self._node, placement.listed, until)
         await self._finish_reading(capacity, until)
 

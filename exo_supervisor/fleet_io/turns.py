@@ -15,11 +15,12 @@ from exo_supervisor.runtime.timing import Timing
 
 AT_ONCE = 16
 """Turns at once: more than a home has nodes, so that none of those ever waits."""
-OLD = 2 * AT_ONCE
-"""Other turns that ended after which one is over that has not."""
-MOMENT, LITTLE = 0.1, 256 * 1024
-"""Seconds, and bytes that come in from all who read meanwhile: where it is fewer, we wait for them
-and they not for us. A radio link, or a host of many nodes, pauses for less."""
+OUTLASTED = 2 * AT_ONCE
+"""Other readings that end before one does, at most, before its turn is over."""
+MOMENT = 0.1
+"""Seconds that are looked back on; a radio link, or a host of many nodes, pauses for less."""
+LITTLE_BYTES = 256 * 1024
+"""What comes in of all readings in a moment where it is we who wait for them, not they for us."""
 
 
 class Reader(Protocol):
@@ -33,16 +34,17 @@ class Reader(Protocol):
 class Turns:
     """Owns who has a turn and who is in line for one, in the order in which they asked.
 
-    A reader gives its turn back, or leaves the line, by `end`. `gathered` counts the bytes that
+    A reader gives its turn back, or leaves the line, by `end`. `received` counts the bytes that
     came so far.
     """
 
-    def __init__(self, timing: Timing, gathered: Callable[[], int]) -> None:
-        self._timing, self._gathered = timing, gathered
+    def __init__(self, timing: Timing, received: Callable[[], int]) -> None:
+        self._timing, self._received = timing, received
         self._turns: dict[Reader, int] = {}
-        """Who has one, the oldest first, and after how many that ended it is over."""
+        """Who has one, and at which count of `_ended` it is over."""
         self._line: dict[Reader, None] = {}
         self._ended = 0
+        """How many ended by their reading while others were in line."""
         self._asked = anyio.Event()
 
     def __len__(self) -> int:
@@ -54,7 +56,7 @@ class Turns:
     def ask(self, reader: Reader) -> bool:
         """Say whether a reader may begin at once; if not, it is in line and is told when it may."""
         if len(self._turns) < AT_ONCE:  # so that nobody is in line
-            self._turns[reader] = self._ended + OLD
+            self._turns[reader] = self._ended + OUTLASTED
             return True
         self._line.setdefault(reader)
         self._asked.set()
@@ -74,9 +76,9 @@ class Turns:
             if not self._line:
                 self._asked = anyio.Event()
                 await self._asked.wait()
-            before = self._gathered()
+            before = self._received()
             await self._timing.nap(self._timing.now() + MOMENT).over()
-            if self._line and self._gathered() - before < LITTLE:
+            if self._line and self._received() - before < LITTLE_BYTES:
                 self._turns.clear()
                 self._call()
 
@@ -84,5 +86,5 @@ class Turns:
         while self._line and len(self._turns) < AT_ONCE:
             reader = next(iter(self._line))
             del self._line[reader]
-            self._turns[reader] = self._ended + OLD
+            self._turns[reader] = self._ended + OUTLASTED
             reader.take_turn()

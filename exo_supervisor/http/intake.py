@@ -2,9 +2,9 @@
 
 from typing import Final, Protocol
 
-MAX_GATHERED: Final = 256 * 2**20
+MAX_GATHERED_BYTES: Final = 256 * 2**20
 """Bytes of large answers that are held at once until they are whole."""
-SMALL: Final = 65_536
+SMALL_BYTES: Final = 65_536
 """Bytes of an answer that is not worth counting."""
 
 
@@ -23,19 +23,19 @@ class Intake:
     waits for memory, and who sends slowly, or without end, cannot keep it from the others.
     """
 
-    def __init__(self, most: int = MAX_GATHERED) -> None:
+    def __init__(self, most: int = MAX_GATHERED_BYTES) -> None:
         self._left = most
         self._held: dict[Gathering, int] = {}
-        self.came = 0
-        """Bytes of all answers, from the first one on."""
+        self.received = 0
+        """Bytes of all answers, whole or not, since the start."""
 
     def __len__(self) -> int:
         return len(self._held)
 
     def count(self, answer: Gathering, size: int, held: int) -> None:
         """Take in that a read brought so many bytes of an answer, which holds so many by now."""
-        self.came += size
-        if held <= SMALL:
+        self.received += size
+        if held <= SMALL_BYTES:
             return
         self._left -= held - self._held.get(answer, 0)
         self._held[answer] = held

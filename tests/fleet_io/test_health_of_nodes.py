@@ -46,7 +46,7 @@ async def polling(node: ExoNode) -> AsyncGenerator[tuple[Health, Inbox]]:
     ):
         timing = timing_of(asyncio.get_running_loop())
         fetch = Fetcher(session)
-        reads = Reads(fetch.get, fetch.gathered)
+        reads = Reads(fetch.get, fetch.received)
         health = Health(reads, reads, send.send_nowait, timing, interval=0.05, timeout=1.0)
         health.watch(WatchNode(node=Address(node.address), url=node.url))
         tasks.start_soon(health.run)

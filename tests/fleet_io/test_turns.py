@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from exo_supervisor.fleet_io.turns import AT_ONCE, LITTLE, MOMENT, OLD, Turns
+from exo_supervisor.fleet_io.turns import AT_ONCE, LITTLE_BYTES, MOMENT, OUTLASTED, Turns
 from tests.runtime.timing import virtual
 
 
@@ -47,7 +47,7 @@ async def line(flow: int = 0) -> AsyncGenerator[Line]:
 
 
 async def test_so_many_begin_at_once_and_the_others_as_those_end() -> None:
-    async with line(flow=LITTLE) as it:
+    async with line(flow=LITTLE_BYTES) as it:
         assert it.ask() == [True] * AT_ONCE + [False] * 3 * AT_ONCE
         for n, reader in enumerate(it.readers[:AT_ONCE]):
             await anyio.sleep(0.5)
@@ -56,7 +56,7 @@ async def test_so_many_begin_at_once_and_the_others_as_those_end() -> None:
 
 
 async def test_where_little_comes_in_a_turn_lasts_a_moment() -> None:
-    async with line(flow=LITTLE - 1) as it:
+    async with line(flow=LITTLE_BYTES - 1) as it:
         it.ask()
         await anyio.sleep(10.0)
         assert it.came() == [pytest.approx(MOMENT * k) for k in (1, 2, 3) for _ in range(AT_ONCE)]
@@ -64,21 +64,23 @@ async def test_where_little_comes_in_a_turn_lasts_a_moment() -> None:
 
 
 async def test_where_much_comes_in_no_turn_is_over_by_itself() -> None:
-    async with line(flow=LITTLE) as it:
+    async with line(flow=LITTLE_BYTES) as it:
         it.ask()
         await anyio.sleep(60.0)
         assert it.came() == [None] * 3 * AT_ONCE
 
 
 async def test_who_is_much_slower_than_the_others_holds_nobody_up_whatever_comes_in() -> None:
-    async with line(flow=LITTLE) as it:
+    async with line(flow=LITTLE_BYTES) as it:
         it.ask()
         quick = [it.readers[0], *it.readers[AT_ONCE:]]
-        for reader in quick[: OLD - 1]:
+        for reader in quick[: OUTLASTED - 1]:
             it.turns.end(reader)
-        assert it.came().count(0.0) == OLD - 1, "one after the other"
-        it.turns.end(quick[OLD - 1])
-        assert it.came().count(0.0) == OLD + AT_ONCE - 1, "the slow ones had theirs for too long"
+        assert it.came().count(0.0) == OUTLASTED - 1, "one after the other"
+        it.turns.end(quick[OUTLASTED - 1])
+        assert it.came().count(0.0) == OUTLASTED + AT_ONCE - 1, (
+            "the slow ones had theirs for too long"
+        )
 
 
 async def test_a_turn_lasts_while_nobody_waits() -> None:
@@ -97,7 +99,7 @@ async def test_no_turn_is_over_before_its_reading_where_nobody_waits_for_one() -
         del it.readers[AT_ONCE - 1 :]
         it.ask()
         quick = Reader()
-        for _ in range(2 * OLD):
+        for _ in range(2 * OUTLASTED):
             assert it.turns.ask(quick)
             it.turns.end(quick)
         assert it.turns.ask(quick)

@@ -1,6 +1,6 @@
 """Neighbours that send much and never come to an end hold a bounded room."""
 
-from exo_supervisor.fleet_io.fetch import FOUND_GATHER, FOUND_LONGEST
+from exo_supervisor.fleet_io.fetch import FOUND_ANSWER_BYTES, FOUND_GATHERED_BYTES
 from exo_supervisor.http.intake import Intake
 
 MIB = 2**20
@@ -21,10 +21,10 @@ class Dripping:
 
 
 def test_thirty_states_that_drip_take_64_mib_and_new_ones_get_in() -> None:
-    intake = Intake(FOUND_GATHER)
+    intake = Intake(FOUND_GATHERED_BYTES)
     dripping = [Dripping(intake) for _ in range(30)]
     for each in dripping:
-        for _ in range(FOUND_LONGEST // MIB):
+        for _ in range(FOUND_ANSWER_BYTES // MIB):
             each.grow()
-        assert each.held == FOUND_LONGEST == 16 * MIB, "the last one has all its room"
+        assert each.held == FOUND_ANSWER_BYTES == 16 * MIB, "the last one has all its room"
         assert sum(one.held for one in dripping) <= 64 * MIB

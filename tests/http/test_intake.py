@@ -7,10 +7,10 @@ from anyio.abc import SocketStream
 from exo_supervisor.http.ask import Bounds, ask
 from exo_supervisor.http.client import Client
 from exo_supervisor.http.faults import HttpError, NetworkFault
-from exo_supervisor.http.intake import SMALL, Intake
+from exo_supervisor.http.intake import SMALL_BYTES, Intake
 from tests.http.serving import Talker, serving
 
-LARGE = 4 * SMALL
+LARGE = 4 * SMALL_BYTES
 
 
 class Answer:
@@ -32,9 +32,9 @@ def test_the_answer_that_was_large_first_is_given_up_where_there_is_too_much() -
     intake = Intake(3 * LARGE)
     answers = [Answer(intake) for _ in range(3)]
     for answer in answers:
-        answer.read(SMALL)
+        answer.read(SMALL_BYTES)
     for answer in (answers[1], answers[0], answers[2]):
-        answer.read(LARGE - SMALL)
+        answer.read(LARGE - SMALL_BYTES)
     assert not any(answer.given_up for answer in answers), "there is room for just so much"
     answers[0].read(1)
     assert [answer.given_up for answer in answers] == [False, True, False]
@@ -58,10 +58,10 @@ def test_what_is_released_makes_room_and_small_answers_take_none() -> None:
         answer.read(LARGE)
         intake.release(answer)
         intake.release(answer)
-        Answer(intake).read(SMALL)
+        Answer(intake).read(SMALL_BYTES)
         assert not answer.given_up
     assert len(intake) == 0
-    assert intake.came == 5 * (LARGE + SMALL)
+    assert intake.received == 5 * (LARGE + SMALL_BYTES)
 
 
 @pytest.mark.real_time
@@ -96,7 +96,7 @@ async def test_servers_that_send_much_and_stall_hold_no_more_than_is_allowed() -
         for _ in range(10):
             tasks.start_soon(read)
         with anyio.fail_after(60):
-            while intake.came < 10 * LARGE:
+            while intake.received < 10 * LARGE:
                 await anyio.lowlevel.checkpoint()
             answer = await ask(client, "GET", telling.url, seconds=600.0,
                                bounds=Bounds(LARGE, intake))  # fmt: skip
