@@ -85,7 +85,7 @@ class Attempt:
         if after is None or lived_at is None or lived_at <= after:
             self._fail(effect.fault)
 
-    def let_go(self, *, whole: bool, unread: bool = False) -> None:
+    def let_go(self, *, whole: bool) -> None:
         """Leave a body that has said everything to its connection, or close it at work.
 
         It is the close that stops a target, Exo, too: its `POST /v1/cancel/{id}` ends the stream,
@@ -95,7 +95,7 @@ class Attempt:
         self.over = True
         if self._energy is not None:
             self.local_cost = self._energy()
-        self.relay.let_go(whole=whole, unread=unread)
+        self.relay.let_go(whole=whole)
         if (request := self._request) is not None:  # nothing more of it goes out
             self.given, self.connected = request.sent, request.connected
             self._request = None  # it knows us: both would be left to the garbage collector

@@ -39,7 +39,7 @@ class Backpressure:
         if self._blocked_at is not None:
             return Fault.CLIENT_LEFT if now >= self._blocked_at + SLOW_CLIENT else None
         if self._roomless_at is not None:
-            self._room.look(now)
+            self._room.look(now)  # which may be what gives this one its room
         late = self._roomless_at is not None and now >= self._roomless_at + stall
         return Fault.OVERLOADED if late else None
 

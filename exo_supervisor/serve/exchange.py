@@ -67,7 +67,7 @@ class Exchange:
         patience = context.head if chat.stream else operation.framing.blank_after
         self._keepalive_at = began + patience
         self._flushing_since: float | None = None
-        self._unread: Backpressure | None = None  # has the room of a whole answer
+        self._unread: Backpressure | None = None  # has the room of what the client has yet to read
         self._continuation: Continuation | None = None
         self._order: StartAttempt | Refuse | None = None
         self._reserved: StartAttempt | None = None
@@ -181,8 +181,8 @@ class Exchange:
             attempt.let_go(whole=False)
             self._failed(attempt, failure)
             return
-        self._unread = attempt.relay.pressure
-        attempt.let_go(whole=not reading.enough, unread=True)
+        self._unread = attempt.relay.hand_over()
+        attempt.let_go(whole=not reading.enough)
         done = self._tell_of(attempt, SERVED)
         if not self.streams:
             self.response.send_whole(reading.result(), attempt.relay.served())
@@ -206,8 +206,7 @@ class Exchange:
         self._end()
 
     def _failed(self, attempt: Attempt, failure: Failure) -> None:
-        hide = self._context.hide
-        failure = explained(failure, attempt.start.dialect, self._chat, hide)
+        failure = explained(failure, attempt.start.dialect, self._chat, self._context.hide)
         done = self._tell_of(attempt, failure)
         broken = broken_by(attempt, failure.fault, self._continuation)
         self._settle(attempt, failure, done)

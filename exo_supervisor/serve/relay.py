@@ -186,21 +186,23 @@ class Relay:
         """Say whether the client or the room stands in the way."""
         return self.pressure is not None and self.pressure.stops_reading
 
-    def let_go(self, *, whole: bool, unread: bool) -> None:
-        """Read no more: leave a body that has said everything to its connection, or close it.
+    def hand_over(self) -> Backpressure | None:
+        """Return what has the room of a whole answer, for the caller to close, if it takes any."""
+        pressure, self.pressure = self.pressure, None
+        if pressure is not None:
+            pressure.settle()
+        return pressure
 
-        What the client has to read yet keeps its room, until whoever has the pressure closes it.
-        """
+    def let_go(self, *, whole: bool) -> None:
+        """Read no more: leave a body that has said everything to its connection, or close it."""
         call, self.call = self.call, None
         if call is not None:
             if whole:
                 call.leave()
             else:
                 call.close()
-        if self.pressure is not None and not unread:
+        if self.pressure is not None:
             self.pressure.close()
-        elif self.pressure is not None:
-            self.pressure.settle()
 
     def _backpressure(self) -> Backpressure:
         if self.pressure is None:

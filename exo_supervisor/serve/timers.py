@@ -93,8 +93,9 @@ class Progress:
         """
         timers = self.start.timers
         if not TRAITS[self.start.generation].has_state:
-            read_since = self._read_since
-            return self.since + timers.stall if self.begun else read_since + timers.first_content
+            if self.begun:
+                return self.since + timers.stall
+            return self._read_since + timers.first_content
         most = timers.first_content_max
         if self._step and not self.begun:
             most = min(most, max(timers.first_content, STEP_PATIENCE * self._step))
