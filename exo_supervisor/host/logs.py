@@ -159,9 +159,8 @@ class _LibraryHandler(logging.Handler):
         facts: dict[str, object] = {"message": _NOT_A_TEMPLATE.split(template, 1)[0].strip()}
         if record.exc_info and record.exc_info[0]:
             facts["fault"] = record.exc_info[0].__qualname__
-        log = self._log.bind(logger=record.name, **facts)
-        grave = "critical" if record.levelno >= logging.CRITICAL else "error"
-        getattr(log, grave if record.levelno >= logging.ERROR else "warning")("library_warned")
+        level = min(record.levelno // 10 * 10, logging.CRITICAL)  # a library may have its own
+        self._log.bind(logger=record.name, **facts).log(level, "library_warned")
 
 
 def _borrow_library_logs() -> None:

@@ -226,6 +226,8 @@ def test_libraries_warnings_come_without_their_data() -> None:
         future = f"Task exception was never retrieved\nfuture: <Task exception={SECRET}>"
         logging.getLogger("asyncio").critical(future)
         logging.getLogger("zeroconf").error(ValueError(SECRET))
+        logging.getLogger("of its own").log(logging.WARNING + 5, "worse")
+        logging.getLogger("of its own").log(logging.CRITICAL + 10, "worst")
 
     text = printed(act)
     assert SECRET not in text
@@ -235,6 +237,8 @@ def test_libraries_warnings_come_without_their_data() -> None:
         ("aiohttp.server", "error", "Error handling request"),
         ("asyncio", "critical", "Task exception was never retrieved"),
         ("zeroconf", "error", "ValueError"),
+        ("of its own", "warning", "worse"),
+        ("of its own", "critical", "worst"),
     ]
     assert lines[1]["fault"] == "ValueError"
     assert {line["event"] for line in lines} == {"library_warned"}
