@@ -35,10 +35,13 @@ class _Lines(Gathered):
     _calls: Calls = field(default_factory=Calls, init=False)
     _finish: str = field(default="", init=False)
 
+    hold = Gathered.note
+    """Counts what is held of an answer, by a stream, too, which notes no event."""
+
     def hear(self, piece: Piece) -> tuple[bytes, bytes]:
         """Take a piece in, and return its text and its thought as JSON strings."""
         if calls := calls_of(piece):
-            Gathered.note(self, len(piece.raw))
+            self.hold(len(piece.raw))
         for told in calls:
             self._calls.add(told)
         self._finish = piece.finish or self._finish
@@ -87,7 +90,7 @@ class LineWriter(_Lines):
     __slots__ = ()
 
     def note(self, size: int) -> None:
-        """Count no event: what was written is gone; calls of tools are held, and counted."""
+        """Count no event: what was written is gone."""
 
     def take(self, piece: Piece, answer: Answer) -> bytes:
         """Write what is said; the end of the answer has a line of its own."""
