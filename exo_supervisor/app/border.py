@@ -76,7 +76,7 @@ def border_of(config: Config) -> Border:
     discovery = config.discovery
     ranges = [IPv4Network(each) for each in discovery.ranges]
     users = user_ids(discovery.loopback_users)
-    ask = sock_diag.read_listeners_at if sock_diag.ANSWERS else None
+    ask = sock_diag.read_listeners_at if sock_diag.HAS_NETLINK else None
     return Border(ranges, users, Owners(read_listeners, ask) if told_here() else None)
 
 

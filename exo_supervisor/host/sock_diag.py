@@ -10,8 +10,8 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-ANSWERS: Final = hasattr(socket, "AF_NETLINK")
-"""Whether this system has such a thing: Linux, which may refuse it all the same."""
+HAS_NETLINK: Final = hasattr(socket, "AF_NETLINK")
+"""Whether the kernel can be asked: Linux, which may refuse it all the same."""
 _SOCK_DIAG: Final = 4
 """NETLINK_SOCK_DIAG."""
 _BY_FAMILY, _ERROR, _DONE = 20, 2, 3
