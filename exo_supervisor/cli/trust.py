@@ -3,10 +3,9 @@
 from exo_supervisor.cli.errors import VerbError, misuse
 from exo_supervisor.cli.http import fetch, in_path, told
 from exo_supervisor.cli.json_view import parse_object, texts
-from exo_supervisor.cli.json_view import word as text
+from exo_supervisor.cli.json_view import word as w
 from exo_supervisor.cli.parse import Arguments
-from exo_supervisor.cli.term import cell, clean, note, say
-from exo_supervisor.cli.term import raw as put
+from exo_supervisor.cli.term import cell, clean, note, raw, say
 from exo_supervisor.client.json_object import Fields
 
 _WORDS = ("trust", "untrust")
@@ -24,16 +23,16 @@ def trust(arguments: Arguments) -> int:
             f"nodes {word} wants a node's address, or --all", f"exo-supervisor nodes {word} ADDRESS"
         )
     whom = f"{in_path(address, ':')}/" if address else ""
-    raw = fetch(arguments, f"/supervisor/nodes/{whom}{word}", "POST")
-    body = parse_object(raw)
+    answer = fetch(arguments, f"/supervisor/nodes/{whom}{word}", "POST")
+    body = parse_object(answer)
     if arguments.json:
-        put(raw)
+        raw(answer)
     else:
         _tell(word, address, body)
     if body.get("kept") is False:
         raise VerbError(
             "the state directory does not hold who is trusted now, and a restart loses it",
-            why=[text(body.get("why"))],
+            why=[w(body.get("why"))],
             hint=f"exo-supervisor nodes {word} {cell(address) or '--all'}",
         )
     return 0
