@@ -180,6 +180,7 @@ async def _finish_connect(plain: socket.socket, where: Where) -> None:
 
 
 async def _wait_writable(plain: socket.socket) -> None:
+    """Wait as anyio does, whose way costs more than all that is beside it here."""
     loop, writable = asyncio.get_running_loop(), asyncio.Event()
     loop.add_writer(plain, writable.set)
     try:
