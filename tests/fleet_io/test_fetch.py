@@ -13,9 +13,10 @@ from anyio.streams.stapled import MultiListener
 
 from exo_supervisor.fleet_io.fetch import Fetcher
 from exo_supervisor.http.client import Client
+from exo_supervisor.http.intake import SMALL_BYTES
 from exo_supervisor.runtime.fetch import GetError
 from exo_supervisor.wire.exo.identity import HttpAnswer
-from tests.budget import budget
+from tests.budget import EVER, budget
 
 pytestmark = pytest.mark.real_time
 
@@ -101,6 +102,37 @@ async def test_an_answer_is_an_answer_whatever_its_status(status: int) -> None:
     head = f"HTTP/1.1 {status} X\r\ncontent-length: 5\r\n\r\n".encode()
     async with serving(says(head, b"hello")) as url:
         assert await fetched(url) == HttpAnswer(status, b"hello")
+
+
+@pytest.mark.parametrize(("longest", "is_taken"), [(5, True), (4, False)])
+async def test_no_answer_is_longer_than_a_fetcher_takes_whatever_is_asked_for(
+    longest: int, *, is_taken: bool
+) -> None:
+    async with (
+        serving(says(b"HTTP/1.1 200 X\r\ncontent-length: 5\r\n\r\nhello")) as url,
+        Client(idle=3.0) as client,
+    ):
+        fetch = Fetcher(client, longest=longest)
+        told = ""
+        try:
+            await fetch.get(url, timeout=EVER, limit=1000)
+        except GetError as error:
+            told = error.detail
+    assert told == ("" if is_taken else "the answer is longer than 4 bytes")
+
+
+async def test_all_answers_of_a_fetcher_hold_no_more_than_it_gathers() -> None:
+    async def stall(stream: SocketStream) -> None:
+        head = b"HTTP/1.1 200 X\r\ncontent-length: 900000\r\n\r\n"
+        await stream.send(head + bytes(SMALL_BYTES + 1))
+        await anyio.sleep_forever()
+
+    async with serving(stall) as url, Client(idle=3.0) as client:
+        fetch = Fetcher(client, gathers=SMALL_BYTES)
+        with pytest.raises(GetError) as caught:
+            await fetch.get(url, timeout=EVER, limit=900_000)
+    assert (caught.value.why, caught.value.detail) == ("timeout", "slower than there is memory for")
+    assert fetch.received() == SMALL_BYTES + 1
 
 
 async def test_a_redirect_is_not_followed() -> None:

@@ -21,7 +21,7 @@ from exo_supervisor.core.events import (
 from exo_supervisor.core.fleet.capacity import Capacity
 from exo_supervisor.core.fleet.placed import Instance, Placed
 from exo_supervisor.core.names import Address, InstanceId, ModelId, NodeId
-from exo_supervisor.fleet_io.health import UNPROVEN_AT_ONCE, Health
+from exo_supervisor.fleet_io.health import UNPROVEN_AT_ONCE, Health, Reads
 from exo_supervisor.runtime.fetch import GetError
 from tests.fleet_io.reads import reads
 from tests.runtime.fake_get import FakeGet, noting, undated
@@ -126,6 +126,19 @@ async def watching(
 
 def watch(health: Health, *, seeded: bool = True) -> None:
     health.watch(WatchNode(node=NODE, url=URL, seeded=seeded))
+
+
+@pytest.mark.parametrize("seeded", [True, False])
+async def test_who_was_only_found_is_asked_by_what_is_bounded_for_them(*, seeded: bool) -> None:
+    named, found = node_of_c(), node_of_c()
+    async with anyio.create_task_group() as tasks:
+        both = Reads(named, lambda: 0), Reads(found, lambda: 0)
+        health = Health(*both, lambda _: None, virtual(), interval=5.0, timeout=2.0)
+        tasks.start_soon(health.run)
+        watch(health, seeded=seeded)
+        await anyio.sleep(1.0)
+        tasks.cancel_scope.cancel()
+    assert (bool(named.asked), bool(found.asked)) == (seeded, not seeded)
 
 
 async def test_a_node_of_c_is_asked_at_once_and_then_once_a_beat() -> None:
