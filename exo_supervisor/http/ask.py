@@ -1,4 +1,4 @@
-"""A small answer, waited for whole: what probes, lists and orders need."""
+"""An answer that is waited for whole: what probes, readings, lists and orders need."""
 
 import asyncio
 from typing import NamedTuple

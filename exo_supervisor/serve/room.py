@@ -10,9 +10,9 @@ banker, with the same claim for all). It cannot stand still:
 - then the turn, and room for the largest answer, is there for the first of those who wait.
 
 One that makes no use of its turn, since its target is slow, hands it on and keeps what it has, and
-so does one that is all here, until its client has read it. What that is, the reserve is short of,
-but it has taken little of it, or is soon read. Only where such answers hold the whole reserve does
-somebody wait in vain, and is told so after a stall.
+so does one that is all here, until its client has read it. The reserve is short of what they keep;
+that is little, or is soon read. Only where such answers hold all of it does somebody wait in vain,
+and is told so after a stall.
 """
 
 from collections.abc import Callable
