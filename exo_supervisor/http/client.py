@@ -209,11 +209,16 @@ class Client:
         self._connecting[call] = self._tasks.create_task(self._connect(call))
 
     def _stop_connecting(self, call: Call) -> None:
-        self._end_connecting(call).cancel()
-
-    def _end_connecting(self, call: Call) -> asyncio.Task[None]:
         call.stop_connecting = None
-        return self._connecting.pop(call)
+        self._connecting.pop(call).cancel()
+
+    def _end_connecting(self, call: Call) -> None:
+        """Take in that it ended by itself, even where it was stopped: a cancellation can be lost.
+
+        Up to anyio 4.15 the end of a race of addresses takes one of the same turn for its own.
+        """
+        call.stop_connecting = None
+        self._connecting.pop(call, None)
 
     def _refuse(self, call: Call) -> None:
         call.fail(HttpError(NetworkFault.RESET, Stage.CONNECT, "the client is closed"))

@@ -1,5 +1,8 @@
 """A request under way can be paused, left and given up at any moment, and only by its sender."""
 
+import asyncio
+from contextlib import suppress
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -230,6 +233,31 @@ async def test_giving_up_before_it_begins_to_connect_ends_that() -> None:
         assert (heard.calls, server.connections, client.statistics().open) == ([], 0, 0)
         client.close()
     assert (heard.calls, repr(call).endswith(" None>")) == ([], True)
+
+
+@pytest.mark.real_time
+async def test_connecting_that_goes_on_after_it_was_given_up_harms_nobody() -> None:
+    """A cancellation may be lost on its way, as it is where a race ends in that very moment."""
+    looks, on = anyio.Event(), anyio.Event()
+
+    async def why_not(_: IpAddress, __: int) -> str | None:
+        if not looks.is_set():
+            looks.set()
+            with suppress(asyncio.CancelledError):
+                await anyio.sleep_forever()
+            await on.wait()
+        return None
+
+    async with serving() as server, Client(idle=3.0, why_not=why_not) as client:
+        heard = Heard()
+        call = client.send(heard, "GET", server.url)
+        await looks.wait()
+        call.close()
+        on.set()
+        await server.closed.wait()
+        assert (heard.calls, server.asked, client.statistics().open) == ([], [], 0)
+        answer = await ask(client, "GET", server.url, seconds=FOREVER, bounds=Bounds(9, Intake()))
+        assert answer.body == b"from 2"
 
 
 @pytest.mark.real_time
