@@ -18,6 +18,7 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 READ_BYTES = 64 * 1024
 OK = 200
 _INTERIM = range(100, 200)
+_STATUS_DIGITS, _LENGTH_DIGITS = 3, 20
 _LINE_END = b"\r\n"
 _CLOSED = "the connection was closed"
 
@@ -75,7 +76,8 @@ class Response:
         first, *lines = head.decode("latin-1").split("\r\n")
         version, _, rest = first.partition(" ")
         status = rest.partition(" ")[0]
-        if not version.startswith("HTTP/1.") or not (status.isascii() and status.isdigit()):
+        known = version.startswith("HTTP/1.") and len(status) == _STATUS_DIGITS
+        if not known or not (status.isascii() and status.isdigit()):
             raise NoAnswerError("what answers there does not speak HTTP")
         if int(status) in _INTERIM:
             return
@@ -86,7 +88,8 @@ class Response:
         if self.headers.get("transfer-encoding", "").lower() == "chunked":
             self._body, self._left = self._dechunk, 0
         elif length.isascii() and length.isdigit():
-            self._left = int(length)
+            # More digits than Python reads are zeros, or more bytes than anybody has.
+            self._left = int(length.lstrip("0")[:_LENGTH_DIGITS] or "0")
 
     def _plain(self, data: bytes) -> bytes:
         if self._left is None:

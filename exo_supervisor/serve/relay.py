@@ -11,6 +11,7 @@ from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.events import ContentSeen
 from exo_supervisor.core.load.allowance import Allowance
 from exo_supervisor.core.outcomes import SERVED, Failure, Fault
+from exo_supervisor.http.head import read_length
 from exo_supervisor.http.headers import Headers
 from exo_supervisor.serve.backpressure import MAX_KEPT_BYTES, Backpressure
 from exo_supervisor.serve.crashes import guarded
@@ -235,7 +236,7 @@ class Relay:
             return 0
         length = self._whole.get("content-length")
         if length is not None:
-            return min(int(length), MAX_BODY_BYTES)
+            return min(read_length(length), MAX_BODY_BYTES)
         return MAX_BODY_BYTES if holds > UNTOLD_BYTES else 0
 
     def _pause(self) -> None:

@@ -44,6 +44,14 @@ def test_an_answer_that_ends_early_is_never_whole(raw: bytes, end: int) -> None:
         response.close()
 
 
+def test_numbers_of_any_length_are_read_or_refused() -> None:
+    zeros = b"0" * 4_400
+    response, body = read(PLAIN.replace(b"length: 5", b"length: %b5" % zeros))
+    assert (body, response.ended) == (b"hello", True)
+    with pytest.raises(NoAnswerError):
+        read(PLAIN.replace(b"200", b"2" * 4_400))
+
+
 def test_an_answer_without_a_length_ends_with_its_connection() -> None:
     response, body = read(ENDLESS)
     assert (body, response.ended) == (b"hello", False)

@@ -33,6 +33,10 @@ Story = tuple[bytes, bytes, dict[str, str], bytes]
 GOOD: dict[str, bytes] = {
     "a length": SHORT,
     "no body": HOST + b"\r\n",
+    "a length of more zeros than Python reads": HOST
+    + b"content-length: "
+    + b"0" * 4_400
+    + b"5\r\n\r\nhello",
     "a length of nothing": HOST + b"content-length: 0\r\n\r\n",
     "chunks": CHUNKED,
     "chunks that say more": CHUNKED.replace(b"2\r\n", b'2;a="b;c"\r\n'),

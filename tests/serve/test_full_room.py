@@ -131,6 +131,19 @@ def test_an_answer_that_says_how_long_it_is_has_room_for_all_of_it_or_reads_no_f
     house.check_empty()
 
 
+def test_a_length_of_more_zeros_than_python_reads_is_a_length() -> None:
+    text = b"x" * FREE_BYTES
+    said = b'{"choices":[{"message":{"content":"%b"},"finish_reason":"stop"}]}' % text
+    house = House(order)
+    client = house.chat(stream=False)
+    [call] = house.target.calls
+    call.says((200, {**JSON, "content-length": f"{len(said):04400}"}))
+    call.says(said)
+    call.says(b"")
+    assert (served([client]), text in client.body) == (1, True)
+    house.check_empty()
+
+
 def test_one_that_does_not_say_it_asks_for_the_most_once_it_is_large() -> None:
     house = House(order, order, room=Room(MAX_BODY_BYTES + 2**20, reserve=MAX_BODY_BYTES))
     house.chat(stream=False)
