@@ -20,7 +20,10 @@ OUTLASTED = 2 * AT_ONCE
 MOMENT = 0.1
 """Seconds that are looked back on; a radio link, or a host of many nodes, pauses for less."""
 LITTLE_BYTES = 256 * 1024
-"""What comes in of all readings in a moment where it is we who wait for them, not they for us."""
+"""What comes in of all readings in a moment where it is we who wait for them, not they for us.
+
+Hundreds that drip bring less, and one that is read over a radio link brings more.
+"""
 
 
 class Reader(Protocol):

@@ -5,7 +5,6 @@ To read a state costs the loop a moment of CPU here, as it does in life: virtual
 
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
-from math import inf
 
 import anyio
 import pytest
@@ -36,6 +35,8 @@ PARTS = 32
 LATENCY = 0.002
 THINKS = 0.1
 """Seconds that a node takes to write its state."""
+DRIP = 100
+"""Bytes that come each tenth of a second of a state that never comes to an end."""
 STATE = b'{"instances":{},"runners":{},"topology":{"nodes":["n1"],"connections":{}}}'
 MISSING = HttpAnswer(404, b"")
 
@@ -77,7 +78,10 @@ class Nodes:
         self.reading += 1
         self.most = max(self.most, self.reading)
         try:
-            await anyio.sleep(inf if drips else THINKS)
+            while drips:
+                await anyio.sleep(0.1)
+                self.came += DRIP
+            await anyio.sleep(THINKS)
             for _ in range(self._parts):
                 await anyio.sleep(0.0001)
                 clock.jump(self._cost / self._parts)
