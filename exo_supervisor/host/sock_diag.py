@@ -4,6 +4,7 @@ Its answer costs the same however many connections there are, where the tables i
 in full, a walk over all of them.
 """
 
+import errno
 import os
 import socket
 import struct
@@ -33,22 +34,27 @@ def read_listeners_at(port: int) -> list[tuple[bytes, int]]:
     The kernel answers while it is read, so nothing here waits.
     """
     here = port.to_bytes(2, "big")
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
-        kernel.settimeout(0)
-        found: list[tuple[bytes, int]] = []
-        for family, size in _SIZES.items():
-            question = _QUESTION.pack(family, socket.IPPROTO_TCP, 1 << _LISTEN, here)
-            head = _HEADER.pack(_HEADER.size + _QUESTION.size, _BY_FAMILY, _REQUEST | _DUMP, 1, 0)
-            kernel.send(head + question)
-            for body in _answers(kernel):
-                _, state, at, address, user = _SOCKET.unpack_from(body)
-                if (state, at) == (_LISTEN, here):
-                    found.append((address[:size], user))
-    return found
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
+            kernel.settimeout(0)
+            return [each for family in _SIZES for each in _ask(kernel, family, here)]
+    except struct.error:  # it is cut, or another kernel's than Linux's
+        raise OSError(errno.EBADMSG, os.strerror(errno.EBADMSG)) from None
+
+
+def _ask(kernel: socket.socket, family: int, here: bytes) -> Iterator[tuple[bytes, int]]:
+    """Ask one question; raises OSError and struct.error."""
+    question = _QUESTION.pack(family, socket.IPPROTO_TCP, 1 << _LISTEN, here)
+    head = _HEADER.pack(_HEADER.size + _QUESTION.size, _BY_FAMILY, _REQUEST | _DUMP, 1, 0)
+    kernel.send(head + question)
+    for body in _answers(kernel):
+        _, state, at, address, user = _SOCKET.unpack_from(body)
+        if (state, at) == (_LISTEN, here):
+            yield address[: _SIZES[family]], user
 
 
 def _answers(kernel: socket.socket) -> Iterator[bytes]:
-    """Read what one question is answered with, to its end; raises OSError if that is an error."""
+    """Read what a question is answered with, to its end; raises OSError if that is an error."""
     while True:
         part = kernel.recv(_AT_ONCE)
         at = 0

@@ -6,7 +6,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Address, ip_address
 
 import anyio
@@ -24,6 +24,10 @@ pytestmark = [
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="root alone can be somebody else")
 
 STRANGER = 54_321
+HEADER = 16
+"""Bytes of a struct nlmsghdr."""
+DONE = b"\x14\0\0\0\3".ljust(HEADER + 4, b"\0")
+"""An answer that names nobody."""
 HERE = ("127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1", "::ffff:127.0.0.2")
 EVERYWHERE = ("0.0.0.0", "::", "::ffff:0.0.0.0")
 ASKED = [ip_address(each) for each in HERE]
@@ -122,6 +126,31 @@ async def test_among_many_listeners_those_at_other_ports_are_not_told(port: int)
                 sockets.enter_context(listens(at, port))
         assert len(read_listeners_at(port)) == 600
         await told(port)
+
+
+@contextmanager
+def answering(monkeypatch: pytest.MonkeyPatch, *answers: bytes) -> Iterator[socket.socket]:
+    """Have another kernel answer; its end of the socket is given."""
+    ours, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def ask_it(*_: int) -> socket.socket:
+        return ours
+
+    with ours, kernel, monkeypatch.context() as patch:
+        for each in answers:
+            kernel.send(each)
+        patch.setattr(socket, "socket", ask_it)
+        yield kernel
+
+
+@pytest.mark.parametrize("answer", [b"\0", bytes(HEADER), DONE[:HEADER], DONE[:-1]])
+async def test_a_kernel_that_answers_otherwise_counts_as_one_that_refuses(
+    answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that stands in for Linux, say; or the answer is cut."""
+    owners = Owners(lambda: Listeners(set, {"0100007F:0050": {7}}), read_listeners_at)
+    with answering(monkeypatch, answer):
+        assert await owners(IPv4Address("127.0.0.1"), 80) == {7}
 
 
 async def test_who_is_refused_an_answer_reads_the_tables_from_then_on() -> None:
