@@ -21,7 +21,7 @@ _LISTEN: Final = 10
 """TCP_LISTEN; a question has a bit for each state."""
 
 _HEADER: Final = struct.Struct("=IHHII")  # length, type, flags, sequence, port
-_QUESTION: Final = struct.Struct("=BBxxI2s54x")  # family, protocol, states, local port, the rest
+_QUESTION: Final = struct.Struct("=BBxxI2s46x")  # family, protocol, states, local port, the rest
 _SOCKET: Final = struct.Struct("=BB2x2s2x16s40xI4x")  # family, state, local port, address, user
 _ERRNO: Final = struct.Struct("=i")
 _AT_ONCE: Final = 65_536

@@ -24,8 +24,8 @@ pytestmark = [
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="root alone can be somebody else")
 
 STRANGER = 54_321
-HEADER = 16
-"""Bytes of a struct nlmsghdr."""
+HEADER, QUESTION = 16, 56
+"""Bytes of a struct nlmsghdr and of a struct inet_diag_req_v2."""
 DONE = b"\x14\0\0\0\3".ljust(HEADER + 4, b"\0")
 """An answer that names nobody."""
 HERE = ("127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1", "::ffff:127.0.0.2")
@@ -141,6 +141,14 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: bytes) -> Iterator[sock
             kernel.send(each)
         patch.setattr(socket, "socket", ask_it)
         yield kernel
+
+
+async def test_the_kernel_is_asked_in_as_many_bytes_as_it_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with answering(monkeypatch, DONE, DONE) as kernel:
+        assert read_listeners_at(80) == []
+        assert [len(kernel.recv(1024)) for _ in range(2)] == [HEADER + QUESTION] * 2
 
 
 @pytest.mark.parametrize("answer", [b"\0", bytes(HEADER), DONE[:HEADER], DONE[:-1]])
