@@ -186,7 +186,7 @@ def _node(row: Fields) -> ExoNode:
     return ExoNode(
         address,
         host,
-        int(port) if port.isdigit() else 0,
+        int(port) if port.isdecimal() else 0,
         str(capacity.get("chip") or host),
         round(count(capacity.get("memory_total")) / _GIB, 1),
         status,

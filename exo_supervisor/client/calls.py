@@ -189,7 +189,7 @@ def read_served(headers: Mapping[str, str], later: Fields) -> Served:
     names = ("target", "attempts", "shift", "model")
     told = {name: headers.get(f"x-supervisor-{name}", "") for name in names}
     told |= {name: str(later[name]) for name in names if later.get(name) is not None}
-    attempts = int(told["attempts"]) if told["attempts"].isdigit() else 0
+    attempts = int(told["attempts"]) if told["attempts"].isdecimal() else 0
     name = headers.get("x-request-id", "")
     return Served(told["target"], attempts, told["shift"], told["model"], name)
 

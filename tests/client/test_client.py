@@ -19,6 +19,7 @@ from exo_supervisor.client import (
     NoAnswerError,
     RefusedError,
 )
+from exo_supervisor.client.calls import read_served
 from exo_supervisor.client.json_object import fields, objects
 from exo_supervisor.demo import ExoNode, text
 from exo_supervisor.demo.local import Local
@@ -34,6 +35,11 @@ TOKEN = "the-token-of-this-listener"
 def awaited(call: Callable[[], T]) -> Awaitable[T]:
     """Let a client that waits do so in a thread."""
     return to_thread.run_sync(call)
+
+
+@pytest.mark.parametrize(("said", "attempts"), [("2", 2), ("", 0), ("²", 0), ("-1", 0)])
+def test_attempts_that_are_no_number_are_none(said: str, attempts: int) -> None:
+    assert read_served({"x-supervisor-attempts": said}, {}).attempts == attempts
 
 
 async def test_both_clients_ask_for_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
