@@ -42,7 +42,9 @@ def read_listeners_at(port: int) -> list[tuple[bytes, int]]:
         raise OSError(errno.EBADMSG, os.strerror(errno.EBADMSG)) from None
 
 
-def _ask(kernel: socket.socket, family: int, here: bytes) -> Iterator[tuple[bytes, int]]:
+def _ask(
+    kernel: socket.socket, family: socket.AddressFamily, here: bytes
+) -> Iterator[tuple[bytes, int]]:
     """Ask one question; raises OSError and struct.error."""
     question = _QUESTION.pack(family, socket.IPPROTO_TCP, 1 << _LISTEN, here)
     head = _HEADER.pack(_HEADER.size + _QUESTION.size, _BY_FAMILY, _REQUEST | _DUMP, 1, 0)

@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Address, ip_address
 
@@ -129,7 +129,7 @@ async def test_among_many_listeners_those_at_other_ports_are_not_told(port: int)
 
 
 @contextmanager
-def answering(monkeypatch: pytest.MonkeyPatch, *answers: bytes) -> Iterator[socket.socket]:
+def answering(monkeypatch: pytest.MonkeyPatch, *answers: bytes) -> Generator[socket.socket]:
     """Have another kernel answer; its end of the socket is given."""
     ours, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
 
