@@ -14,7 +14,7 @@ from exo_supervisor.core.effects import ReadPlacement, UnwatchNode, WatchNode
 from exo_supervisor.core.names import Address
 from exo_supervisor.fleet_io.poller import Gates, LivedAt, Poller, Tell
 from exo_supervisor.fleet_io.probe import Prober
-from exo_supervisor.fleet_io.turns import Turns
+from exo_supervisor.fleet_io.turns import ANEW_AT_ONCE, ANEW_LITTLE_BYTES, Turns
 from exo_supervisor.runtime.fetch import Get
 from exo_supervisor.runtime.timing import Timing
 
@@ -31,6 +31,11 @@ class Reads(NamedTuple):
 
     get: Get
     received: Callable[[], int]
+
+
+def _turns(timing: Timing, reads: Reads) -> tuple[Turns, Turns]:
+    anew = Turns(timing, reads.received, ANEW_AT_ONCE, ANEW_LITTLE_BYTES)
+    return Turns(timing, reads.received), anew
 
 
 class Health:
@@ -60,8 +65,8 @@ class Health:
         self._interval, self._timeout = interval, timeout
         self._lived_at = lived_at
         unproven = anyio.CapacityLimiter(unproven_at_once)
-        self._named = named.get, Gates(None, Turns(timing, named.received))
-        self._found = found.get, Gates(unproven, Turns(timing, found.received))
+        self._named = named.get, Gates(None, *_turns(timing, named))
+        self._found = found.get, Gates(unproven, *_turns(timing, found))
         self._pollers: dict[Address, Poller] = {}
         self._tasks: TaskGroup | None = None
 
@@ -75,6 +80,7 @@ class Health:
             try:
                 for _, gates in (self._named, self._found):
                     tasks.start_soon(gates.turns.run)
+                    tasks.start_soon(gates.anew.run)
                 for poller in self._pollers.values():
                     tasks.start_soon(poller.run)
                 await anyio.sleep_forever()

@@ -45,10 +45,14 @@ Tell = Callable[[Event], None]
 
 
 class Gates(NamedTuple):
-    """What a poller passes: `looks` as long as its node is only somebody's word."""
+    """What a poller passes: `looks` as long as its node is only somebody's word.
+
+    `anew` are the turns of those that could not be read.
+    """
 
     looks: anyio.CapacityLimiter | None
     turns: Turns
+    anew: Turns
 
 
 class Poller:
@@ -67,7 +71,8 @@ class Poller:
     ) -> None:
         self._node, self._prober, self._tell = node, prober, tell
         self._interval = interval
-        self._looks, self._turns, self._silent = gates.looks, gates.turns, 0
+        self._gates, self._looks, self._silent = gates, gates.looks, 0
+        self._turns = gates.turns
         self._turn: Literal["asked", "come"] | None = None
         self._lived_at = lived_at
         self._clock, self._nap_until = timing.now, timing.nap
@@ -189,6 +194,7 @@ class Poller:
             self._end_turn()
             return False
         if self._turn is None:
+            self._turns = self._gates.anew if self._unread else self._gates.turns
             self._turn = "come" if self._turns.ask(self) else "asked"
         if self._turn == "asked":
             return False

@@ -4,6 +4,10 @@ A turn ends with its reading. Where others wait, one that lasts is over before, 
 is slow, reads on beside them and holds nobody up. How long it may last is not told by a clock: when
 our loop or the network is slow, more readings would make it slower still. A turn is over when many
 others have ended since it began, and all are when next to nothing comes in from anybody.
+
+Who could not be read may have been in the way of others, and they in its: what all of them tell may
+take longer over one link than a reading may. They are tried anew in a line of their own, fewer at a
+time, or the same would fail together for ever.
 """
 
 from collections.abc import Callable
@@ -24,6 +28,12 @@ LITTLE_BYTES = 256 * 1024
 
 Hundreds that drip bring less, and one that is read over a radio link brings more.
 """
+ANEW_AT_ONCE = 4
+ANEW_LITTLE_BYTES = 16 * 1024
+"""The same of those that could not be read: over a slow link, too, fewer then bring all they have.
+
+Where a moment brings less, not even a small state comes in time.
+"""
 
 
 class Reader(Protocol):
@@ -41,8 +51,15 @@ class Turns:
     came so far.
     """
 
-    def __init__(self, timing: Timing, received: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        timing: Timing,
+        received: Callable[[], int],
+        at_once: int = AT_ONCE,
+        little: int = LITTLE_BYTES,
+    ) -> None:
         self._timing, self._received = timing, received
+        self._at_once, self._little = at_once, little
         self._turns: dict[Reader, int] = {}
         """Who has one, and at which count of `_ended` it is over."""
         self._line: dict[Reader, None] = {}
@@ -58,7 +75,7 @@ class Turns:
 
     def ask(self, reader: Reader) -> bool:
         """Say whether a reader may begin at once; if not, it is in line and is told when it may."""
-        if len(self._turns) < AT_ONCE:  # so that nobody is in line
+        if len(self._turns) < self._at_once:  # so that nobody is in line
             self._turns[reader] = self._ended + OUTLASTED
             return True
         self._line.setdefault(reader)
@@ -81,12 +98,12 @@ class Turns:
                 await self._asked.wait()
             before = self._received()
             await self._timing.nap(self._timing.now() + MOMENT).over()
-            if self._line and self._received() - before < LITTLE_BYTES:
+            if self._line and self._received() - before < self._little:
                 self._turns.clear()
                 self._call()
 
     def _call(self) -> None:
-        while self._line and len(self._turns) < AT_ONCE:
+        while self._line and len(self._turns) < self._at_once:
             reader = next(iter(self._line))
             del self._line[reader]
             self._turns[reader] = self._ended + OUTLASTED

@@ -21,7 +21,7 @@ from exo_supervisor.core.events import (
 )
 from exo_supervisor.core.names import Address
 from exo_supervisor.fleet_io.health import Health, Reads
-from exo_supervisor.fleet_io.turns import AT_ONCE
+from exo_supervisor.fleet_io.turns import ANEW_AT_ONCE, AT_ONCE
 from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
 from exo_supervisor.wire.exo.identity import HttpAnswer
 from tests.runtime.timing import virtual
@@ -86,6 +86,29 @@ class Nodes:
                 await anyio.sleep(0.0001)
                 clock.jump(self._cost / self._parts)
                 self.came += SIZE // self._parts
+        finally:
+            self.reading -= 1
+        return HttpAnswer(200, STATE)
+
+
+class OnOneLink(Nodes):
+    """Nodes whose states all come over one link, which brings so many bytes a second."""
+
+    def __init__(self, rate: int) -> None:
+        super().__init__()
+        self._rate = rate
+
+    async def _tell(self, *, drips: bool) -> HttpAnswer:
+        assert not drips
+        self.reading += 1
+        self.most = max(self.most, self.reading)
+        try:
+            left = SIZE
+            while left > 0:
+                await anyio.sleep(0.02)
+                came = round(0.02 * self._rate / self.reading)
+                left -= came
+                self.came += came
         finally:
             self.reading -= 1
         return HttpAnswer(200, STATE)
@@ -173,6 +196,51 @@ async def test_nodes_that_drip_their_states_hold_nobody_up_for_long(
     assert house.count(ProbeFailed) == 0
     failed = {event.node for event in house.heard if isinstance(event, PlacementFailed)}
     assert failed == {address(n) for n in slow}, "each has had its time, and failed"
+
+
+@pytest.mark.parametrize("seeded", [True, False])
+@pytest.mark.parametrize(("many", "within"), [(8, 12.0), (12, 15.0), (30, 30.0)])
+async def test_those_that_were_in_each_others_way_are_read_anew_a_few_at_a_time(
+    many: int, within: float, *, seeded: bool
+) -> None:
+    """Their states take longer over the link together than a reading may take."""
+    nodes = OnOneLink(2_500_000)
+    async with watching(nodes, many=many + (not seeded), seeded=seeded) as house:
+        await anyio.sleep(5.5)
+        assert house.count(PlacementFailed) == many
+        nodes.most = 0
+        await anyio.sleep(55.0)
+    assert len(house.read) == many
+    assert max(house.read.values()) < within
+    assert house.count(PlacementFailed) == many, "none failed twice"
+    assert nodes.most == ANEW_AT_ONCE
+
+
+class Faltering(Nodes):
+    """The last node's first answer breaks off."""
+
+    last = 4 * AT_ONCE
+
+    async def __call__(
+        self,
+        url: str,
+        *,
+        timeout: float,  # noqa: ASYNC109 - see Get
+        limit: int,
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> HttpAnswer:
+        if url == f"http://{address(self.last)}/state":
+            self.last = 0
+            raise GetError("reset", "")
+        return await super().__call__(url, timeout=timeout, limit=limit, headers=headers)
+
+
+async def test_who_could_not_be_read_is_tried_anew_though_many_drip() -> None:
+    last = Faltering.last
+    async with watching(Faltering(range(last)), many=last + 1) as house:
+        await anyio.sleep(8.0)
+    assert house.heard.count(PlacementFailed(node=address(last), why="reset")) == 1
+    assert house.read[address(last)] < 7.0
 
 
 @pytest.mark.parametrize("seeded", [True, False])
