@@ -191,6 +191,7 @@ class Attempt:
         A process that was stopped, or swapped out, finds those and its timers due together.
         """
         self.relay.stamp(now)
+        self.relay.look_for_use(now)
         fault = self._overdue(now)
         if fault is None:
             return False

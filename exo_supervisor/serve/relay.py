@@ -17,7 +17,7 @@ from exo_supervisor.serve.backpressure import MAX_KEPT_BYTES, Backpressure
 from exo_supervisor.serve.crashes import guarded
 from exo_supervisor.serve.heads import Served
 from exo_supervisor.serve.interfaces import Call
-from exo_supervisor.serve.room import FREE_BYTES
+from exo_supervisor.serve.room import FREE_BYTES, GRANT_BYTES, IDLE
 from exo_supervisor.serve.timers import Progress
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES
@@ -38,9 +38,9 @@ class Relay:
     """
 
     __slots__ = (
-        "_allowances", "_head_after", "_owner", "_progress", "_progressed", "_start", "_vouched",
-        "_whole", "call", "committed", "lived_at", "pressure", "reading", "response", "tail",
-        "take_texts", "ttft",
+        "_allowances", "_came", "_came_at", "_head_after", "_owner", "_progress", "_progressed",
+        "_start", "_vouched", "_whole", "call", "committed", "lived_at", "pressure", "reading",
+        "response", "tail", "take_texts", "ttft",
     )  # fmt: skip
 
     def __init__(self, owner: "Exchange", start: StartAttempt, progress: Progress) -> None:
@@ -63,6 +63,8 @@ class Relay:
         self._allowances: tuple[Allowance, ...] = ()
         self._whole: Headers | None = None
         """The head of an answer that comes as one whole."""
+        self._came, self._came_at = -GRANT_BYTES, 0.0
+        """How much was held of it when it had last grown by a step, and when that was seen."""
         self._vouched = False
         self._progressed = 0
         """How far the answer was when that was looked at last."""
@@ -238,6 +240,17 @@ class Relay:
         if length is not None:
             return min(read_length(length), MAX_BODY_BYTES)
         return MAX_BODY_BYTES if holds > UNTOLD_BYTES else 0
+
+    def look_for_use(self, now: float) -> None:
+        """Give back what was asked for ahead, for good, where as much as nothing comes of it."""
+        reading = self.reading
+        if self._whole is None or self.pressure is None or reading is None:
+            return
+        if self.stops_reading() or reading.held >= self._came + GRANT_BYTES:
+            self._came, self._came_at = reading.held, now
+        elif now >= self._came_at + IDLE:
+            self._whole = None
+            self.pressure.fits(reading.held, now)
 
     def _pause(self) -> None:
         if self.call is not None:

@@ -8,11 +8,13 @@ import pytest
 from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
+from exo_supervisor.serve.live import TICK
 from exo_supervisor.serve.relay import UNTOLD_BYTES
 from exo_supervisor.serve.response import PIECE
 from exo_supervisor.serve.room import (
     FREE_BYTES,
     GRANT_BYTES,
+    IDLE,
     MAX_ANSWERS_BYTES,
     RESERVE_BYTES,
     Room,
@@ -142,6 +144,57 @@ def test_a_length_of_more_zeros_than_python_reads_is_a_length() -> None:
     call.says(b"")
     assert (served([client]), text in client.body) == (1, True)
     house.check_empty()
+
+
+def test_room_that_was_asked_for_ahead_and_is_not_used_is_given_back_for_good() -> None:
+    """A length says what will come; of a target that lies, or is slow, it says nothing."""
+    head = {**JSON, "content-length": str(FREE_BYTES + 4 * GRANT_BYTES)}
+    room = Room(9 * GRANT_BYTES, reserve=5 * GRANT_BYTES)
+    house = House(*repeat(order, 3), room=room)
+    for _ in range(3):
+        house.chat(stream=False)
+    idle, steady, other = house.target.calls
+    for call in (idle, steady):
+        call.says((200, head))
+        call.says(b"{" + b" " * FREE_BYTES)
+    other.says((200, SSE))
+    other.says(part(FREE_BYTES + 1))
+    assert [call.paused for call in house.target.calls] == [False, False, True]
+    house.loop.run(IDLE - TICK)
+    steady.says(b" " * GRANT_BYTES)
+    assert other.paused
+    house.loop.run(2 * TICK)
+    assert not other.paused
+    assert room.left == 3 * GRANT_BYTES, "the idle one and the other have a step each"
+    idle.says(b" ")
+    assert room.left == 3 * GRANT_BYTES, "it asks for what came, from now on"
+    idle.says(b" " * GRANT_BYTES)
+    assert room.left == 2 * GRANT_BYTES
+    house.loop.run(IDLE + TICK)
+    assert room.left == 4 * GRANT_BYTES, "nor does the steady one hold more, once it brings nothing"
+
+
+def test_who_waits_for_the_room_that_it_asked_for_ahead_has_its_time_from_then_on() -> None:
+    text = b"x" * (4 * GRANT_BYTES - FREE_BYTES)
+    said = b'{"choices":[{"message":{"content":"%b"},"finish_reason":"stop"}]}' % text
+    head = {**JSON, "content-length": str(len(said))}
+    house = House(*repeat(order, 2), room=Room(4 * GRANT_BYTES, reserve=4 * GRANT_BYTES))
+    clients = [house.chat(stream=False) for _ in range(2)]
+    first, second = house.target.calls
+    for call in (first, second):
+        call.says((200, head))
+        call.says(said[: FREE_BYTES + 1])
+    for at in range(FREE_BYTES + 1, len(said), GRANT_BYTES):
+        assert second.paused
+        house.loop.run(IDLE / 2)
+        first.says(said[at : at + GRANT_BYTES])
+    first.says(b"")
+    assert served(clients) == 1
+    assert not second.paused
+    house.loop.run(IDLE / 2)
+    assert house.room.left == 0, "all that it will take"
+    house.loop.run(IDLE)
+    assert house.room.left == 3 * GRANT_BYTES
 
 
 def test_one_that_does_not_say_it_asks_for_the_most_once_it_is_large() -> None:
