@@ -12,6 +12,7 @@ from exo_supervisor.client.json_object import Fields, count, fields, objects, re
 from exo_supervisor.client.locate import address_of, socket_paths
 
 TOKEN_VARIABLE = "EXO_SUPERVISOR_TOKEN"  # noqa: S105 - the variable's name
+_MAX_DIGITS = 18
 Messages = str | Sequence[Mapping[str, object]]
 """A question, or a conversation in OpenAI's words."""
 
@@ -189,7 +190,8 @@ def read_served(headers: Mapping[str, str], later: Fields) -> Served:
     names = ("target", "attempts", "shift", "model")
     told = {name: headers.get(f"x-supervisor-{name}", "") for name in names}
     told |= {name: str(later[name]) for name in names if later.get(name) is not None}
-    attempts = int(told["attempts"]) if told["attempts"].isdecimal() else 0
+    known = told["attempts"].isdecimal() and len(told["attempts"]) <= _MAX_DIGITS
+    attempts = int(told["attempts"]) if known else 0
     name = headers.get("x-request-id", "")
     return Served(told["target"], attempts, told["shift"], told["model"], name)
 

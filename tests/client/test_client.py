@@ -37,7 +37,10 @@ def awaited(call: Callable[[], T]) -> Awaitable[T]:
     return to_thread.run_sync(call)
 
 
-@pytest.mark.parametrize(("said", "attempts"), [("2", 2), ("", 0), ("²", 0), ("-1", 0)])
+@pytest.mark.parametrize(
+    ("said", "attempts"),
+    [("2", 2), ("", 0), ("²", 0), ("-1", 0), ("9" * 18, 10**18 - 1), ("9" * 4_400, 0)],
+)
 def test_attempts_that_are_no_number_are_none(said: str, attempts: int) -> None:
     assert read_served({"x-supervisor-attempts": said}, {}).attempts == attempts
 
