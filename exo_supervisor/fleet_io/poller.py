@@ -47,7 +47,7 @@ Tell = Callable[[Event], None]
 class Gates(NamedTuple):
     """What a poller passes: `looks` as long as its node is only somebody's word.
 
-    `anew` are the turns of those that could not be read.
+    `anew` are the turns of those that could not be read in time.
     """
 
     looks: anyio.CapacityLimiter | None
@@ -81,7 +81,7 @@ class Poller:
         self._found: Found | None = None
         self._wanted = False
         self._spared_until = 0.0
-        self._unread = 0
+        self._unread, self._overran = 0, False
         self._cards = self._capacity = False
         self._nap: Nap | None = None
         self._scope: anyio.CancelScope | None = None
@@ -194,7 +194,7 @@ class Poller:
             self._end_turn()
             return False
         if self._turn is None:
-            self._turns = self._gates.anew if self._unread else self._gates.turns
+            self._turns = self._gates.anew if self._overran else self._gates.turns
             self._turn = "come" if self._turns.ask(self) else "asked"
         if self._turn == "asked":
             return False
@@ -214,6 +214,7 @@ class Poller:
             )
         except GetError as fault:
             self._unread += 1
+            self._overran = fault.why == "timeout"
             if self._unread > 1:  # a single one may be the network's doing
                 self._spare(began)
             self._tell(PlacementFailed(node=self._node, why=fault.why))
@@ -221,7 +222,7 @@ class Poller:
         except WireError:
             self._tell(PlacementFailed(node=self._node, why="bad_answer"))
             return
-        self._unread = 0
+        self._unread, self._overran = 0, False
         self._spare(began)
         self._tell(structs.replace(placement, asked_at=began))
         if self._capacity and found.state_paths:

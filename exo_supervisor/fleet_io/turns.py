@@ -5,9 +5,9 @@ is slow, reads on beside them and holds nobody up. How long it may last is not t
 our loop or the network is slow, more readings would make it slower still. A turn is over when many
 others have ended since it began, and all are when next to nothing comes in from anybody.
 
-Who could not be read may have been in the way of others, and they in its: what all of them tell may
-take longer over one link than a reading may. They are tried anew in a line of their own, fewer at a
-time, or the same would fail together for ever.
+Who could not be read in time may have been in the way of others, and they in its: what all of them
+tell may take longer over one link than a reading may. They are tried anew in a line of their own,
+fewer at a time, or the same would fail together for ever.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ Hundreds that drip bring less, and one that is read over a radio link brings mor
 """
 ANEW_AT_ONCE = 4
 ANEW_LITTLE_BYTES = 16 * 1024
-"""The same of those that could not be read: over a slow link, too, fewer then bring all they have.
+"""The same of those that were late: over a slow link, too, fewer then bring all they have.
 
 Where a moment brings less, not even a small state comes in time.
 """

@@ -20,6 +20,7 @@ from exo_supervisor.core.events import (
     ProbeFailed,
 )
 from exo_supervisor.core.names import Address
+from exo_supervisor.core.network import Why
 from exo_supervisor.fleet_io.health import Health, Reads
 from exo_supervisor.fleet_io.turns import ANEW_AT_ONCE, AT_ONCE
 from exo_supervisor.runtime.fetch import NO_HEADERS, GetError
@@ -220,6 +221,7 @@ class Faltering(Nodes):
     """The last node's first answer breaks off."""
 
     last = 4 * AT_ONCE
+    why: Why = "timeout"
 
     async def __call__(
         self,
@@ -231,16 +233,22 @@ class Faltering(Nodes):
     ) -> HttpAnswer:
         if url == f"http://{address(self.last)}/state":
             self.last = 0
-            raise GetError("reset", "")
+            raise GetError(self.why, "")
         return await super().__call__(url, timeout=timeout, limit=limit, headers=headers)
 
 
-async def test_who_could_not_be_read_is_tried_anew_though_many_drip() -> None:
-    last = Faltering.last
-    async with watching(Faltering(range(last)), many=last + 1) as house:
+@pytest.mark.parametrize(("why", "within"), [("timeout", 7.0), ("reset", 5.3)])
+async def test_who_could_not_be_read_is_tried_anew_though_many_drip(
+    why: Why, within: float
+) -> None:
+    """Who was not late does not even wait for those that were."""
+    nodes = Faltering(range(Faltering.last))
+    nodes.why = why
+    last = address(nodes.last)
+    async with watching(nodes, many=nodes.last + 1) as house:
         await anyio.sleep(8.0)
-    assert house.heard.count(PlacementFailed(node=address(last), why="reset")) == 1
-    assert house.read[address(last)] < 7.0
+    assert house.heard.count(PlacementFailed(node=last, why=why)) == 1
+    assert house.read[last] < within
 
 
 @pytest.mark.parametrize("seeded", [True, False])
