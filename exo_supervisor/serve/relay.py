@@ -17,7 +17,7 @@ from exo_supervisor.serve.backpressure import MAX_KEPT_BYTES, Backpressure
 from exo_supervisor.serve.crashes import guarded
 from exo_supervisor.serve.heads import Served
 from exo_supervisor.serve.interfaces import Call
-from exo_supervisor.serve.room import FREE_BYTES, GRANT_BYTES, IDLE
+from exo_supervisor.serve.room import FREE_BYTES
 from exo_supervisor.serve.timers import Progress
 from exo_supervisor.wire.chat.reader import Reader
 from exo_supervisor.wire.chat.whole_body import MAX_BODY_BYTES
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 UNTOLD_BYTES: Final = 2**20
 """Bytes of an answer in one piece that does not say how long it is: one with more may be as long as
 any."""
+AHEAD_PARTS: Final = 8
+AHEAD_SECONDS: Final = 1.0
+"""Seconds in which one of so many parts of an answer has to come for which there is room ahead."""
 
 
 class Relay:
@@ -63,8 +66,8 @@ class Relay:
         self._allowances: tuple[Allowance, ...] = ()
         self._whole: Headers | None = None
         """The head of an answer that comes as one whole."""
-        self._came, self._came_at = -GRANT_BYTES, 0.0
-        """How much was held of it when it had last grown by a step, and when that was seen."""
+        self._came, self._came_at = -MAX_BODY_BYTES, 0.0
+        """How much was held when it had last grown by a part, and when that was seen."""
         self._vouched = False
         self._progressed = 0
         """How far the answer was when that was looked at last."""
@@ -242,15 +245,19 @@ class Relay:
         return MAX_BODY_BYTES if holds > UNTOLD_BYTES else 0
 
     def look_for_use(self, now: float) -> None:
-        """Give back what was asked for ahead, for good, where as much as nothing comes of it."""
+        """Give back what was asked for ahead, for good, where it would stand empty for long.
+
+        Others wait for it meanwhile, and a length that was told may be a lie.
+        """
         reading = self.reading
         if self._whole is None or self.pressure is None or reading is None:
             return
-        if self.stops_reading() or reading.held >= self._came + GRANT_BYTES:
-            self._came, self._came_at = reading.held, now
-        elif now >= self._came_at + IDLE:
+        held = reading.held
+        if self.stops_reading() or held >= self._came + self._expected(held) // AHEAD_PARTS:
+            self._came, self._came_at = held, now
+        elif now >= self._came_at + AHEAD_SECONDS:
             self._whole = None
-            self.pressure.fits(reading.held, now)
+            self.pressure.fits(held, now)
 
     def _pause(self) -> None:
         if self.call is not None:

@@ -28,8 +28,7 @@ FREE_BYTES: Final = 32 * 2**10
 GRANT_BYTES: Final = 64 * 2**10
 """Room is taken and given back in steps of this many bytes."""
 IDLE: Final = 2.0
-"""Seconds after which whoever has the turn, and takes no room meanwhile, hands it on; and after
-which one that has room ahead, and no step of it is filled meanwhile, gives it back."""
+"""Seconds after which whoever has the turn, and takes no room meanwhile, hands it on."""
 
 
 class Room:

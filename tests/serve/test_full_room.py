@@ -9,12 +9,11 @@ from exo_supervisor.core.effects import StartAttempt
 from exo_supervisor.core.names import RequestId
 from exo_supervisor.core.outcomes import Fault
 from exo_supervisor.serve.live import TICK
-from exo_supervisor.serve.relay import UNTOLD_BYTES
+from exo_supervisor.serve.relay import AHEAD_PARTS, AHEAD_SECONDS, UNTOLD_BYTES
 from exo_supervisor.serve.response import PIECE
 from exo_supervisor.serve.room import (
     FREE_BYTES,
     GRANT_BYTES,
-    IDLE,
     MAX_ANSWERS_BYTES,
     RESERVE_BYTES,
     Room,
@@ -146,31 +145,38 @@ def test_a_length_of_more_zeros_than_python_reads_is_a_length() -> None:
     house.check_empty()
 
 
-def test_room_that_was_asked_for_ahead_and_is_not_used_is_given_back_for_good() -> None:
+@pytest.mark.parametrize("comes", [0, 1])
+def test_room_that_was_asked_for_ahead_and_stands_empty_is_given_back_for_good(comes: int) -> None:
     """A length says what will come; of a target that lies, or is slow, it says nothing."""
-    head = {**JSON, "content-length": str(FREE_BYTES + 4 * GRANT_BYTES)}
-    room = Room(9 * GRANT_BYTES, reserve=5 * GRANT_BYTES)
+    size = FREE_BYTES + 4 * GRANT_BYTES
+    head = {**JSON, "content-length": str(size)}
+    room = Room(10 * GRANT_BYTES, reserve=5 * GRANT_BYTES)
     house = House(*repeat(order, 3), room=room)
     for _ in range(3):
         house.chat(stream=False)
-    idle, steady, other = house.target.calls
-    for call in (idle, steady):
+    slow, steady, other = house.target.calls
+    for call in (slow, steady):
         call.says((200, head))
         call.says(b"{" + b" " * FREE_BYTES)
     other.says((200, SSE))
-    other.says(part(FREE_BYTES + 1))
-    assert [call.paused for call in house.target.calls] == [False, False, True]
-    house.loop.run(IDLE - TICK)
-    steady.says(b" " * GRANT_BYTES)
-    assert other.paused
-    house.loop.run(2 * TICK)
-    assert not other.paused
-    assert room.left == 3 * GRANT_BYTES, "the idle one and the other have a step each"
-    idle.says(b" ")
-    assert room.left == 3 * GRANT_BYTES, "it asks for what came, from now on"
-    idle.says(b" " * GRANT_BYTES)
-    assert room.left == 2 * GRANT_BYTES
-    house.loop.run(IDLE + TICK)
+    other.says(part(FREE_BYTES + 2 * GRANT_BYTES))
+    house.loop.run(TICK)
+    for _ in range(4):
+        assert [call.paused for call in house.target.calls] == [False, False, True]
+        slow.says(b" " * (size // AHEAD_PARTS - 1 + comes))
+        steady.says(b" " * (size // AHEAD_PARTS))
+        house.loop.run(AHEAD_SECONDS)
+        if not comes:
+            break
+    assert other.paused is bool(comes)
+    if comes:
+        return
+    assert room.left == 2 * GRANT_BYTES, "the slow one has a step, and the other three"
+    slow.says(b" ")
+    assert room.left == 2 * GRANT_BYTES, "it asks for what came, from now on"
+    slow.says(b" " * GRANT_BYTES)
+    assert room.left == GRANT_BYTES
+    house.loop.run(AHEAD_SECONDS)
     assert room.left == 4 * GRANT_BYTES, "nor does the steady one hold more, once it brings nothing"
 
 
@@ -186,14 +192,14 @@ def test_who_waits_for_the_room_that_it_asked_for_ahead_has_its_time_from_then_o
         call.says(said[: FREE_BYTES + 1])
     for at in range(FREE_BYTES + 1, len(said), GRANT_BYTES):
         assert second.paused
-        house.loop.run(IDLE / 2)
+        house.loop.run(AHEAD_SECONDS - TICK)
         first.says(said[at : at + GRANT_BYTES])
     first.says(b"")
     assert served(clients) == 1
     assert not second.paused
-    house.loop.run(IDLE / 2)
+    house.loop.run(AHEAD_SECONDS - TICK)
     assert house.room.left == 0, "all that it will take"
-    house.loop.run(IDLE)
+    house.loop.run(2 * TICK)
     assert house.room.left == 3 * GRANT_BYTES
 
 
