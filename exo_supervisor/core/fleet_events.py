@@ -109,7 +109,7 @@ class FleetEvents:
         self._registry.vouch(event, now)
         return self.regrouped()
 
-    def bore(self, event: CapacityRead, now: float) -> list[Effect]:
+    def capacity(self, event: CapacityRead, now: float) -> list[Effect]:
         """Take in what machines have and bear, and how many ghosts a cluster's state names."""
         node = self._registry.nodes.get(event.node)
         if node is None or node.cluster is None:

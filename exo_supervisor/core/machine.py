@@ -130,8 +130,8 @@ class Machine:
             # What is heard: most of it changes nothing, and a large house must not cost its waiting
             # requests a look at every probe.
             ProbeAnswered: (fleet.answered, "if_changed"),
-            ProbeFailed: (self._miss, "if_changed"),
-            PlacementRead: (self._read, "if_changed"),
+            ProbeFailed: (self._probe_failed, "if_changed"),
+            PlacementRead: (self._placement_read, "if_changed"),
             PlacementFailed: (fleet.unread, "if_changed"),
             ProviderListed: (fleet.listed, "always"),
             ProviderFailed: (fleet.unlisted, "if_changed"),
@@ -139,13 +139,13 @@ class Machine:
             SourceHeard: (fleet.heard, "if_changed"),
             # What no request waits for.
             NodeSighted: (fleet.sighted, None),
-            NodesForgotten: (self._forget, None),
+            NodesForgotten: (self._nodes_forgotten, None),
             CardsRead: (fleet.cards, None),
-            CapacityRead: (fleet.bore, None),
+            CapacityRead: (fleet.capacity, None),
             PlacementChosen: (reconciler.chosen, None),
-            CalendarRead: (self._turn_page, None),
-            SpendingRead: (self._restore, None),
-            SpendingUnread: (self._miss_books, None),
+            CalendarRead: (self._calendar_read, None),
+            SpendingRead: (self._spending_read, None),
+            SpendingUnread: (self._spending_unread, None),
             # What changes where a request may go, whatever else it does.
             NodeTrusted: (self._trust, "always"),
             LinkSeen: (self._trust, "always"),
@@ -183,29 +183,29 @@ class Machine:
         """Take in whom a person trusts: it changes whose prompts may go where."""
         return [*self._pinning.take(event, now), *self._fleet_events.regrouped()]
 
-    def _turn_page(self, event: CalendarRead, _now: float) -> list[Effect]:
+    def _calendar_read(self, event: CalendarRead, _now: float) -> list[Effect]:
         self.tables.budgets.turn(event.calendar)
         return []
 
-    def _restore(self, event: SpendingRead, now: float) -> list[Effect]:
+    def _spending_read(self, event: SpendingRead, now: float) -> list[Effect]:
         self.tables.budgets.restore(event.span, event.paid, now)
         return []
 
-    def _miss_books(self, event: SpendingUnread, _now: float) -> list[Effect]:
+    def _spending_unread(self, event: SpendingUnread, _now: float) -> list[Effect]:
         self.tables.budgets.unread = event.why
         return []
 
-    def _forget(self, _event: NodesForgotten, now: float) -> list[Effect]:
+    def _nodes_forgotten(self, _event: NodesForgotten, now: float) -> list[Effect]:
         return self._fleet_events.forget_silent(now, 0.0)
 
-    def _read(self, event: PlacementRead, now: float) -> list[Effect]:
+    def _placement_read(self, event: PlacementRead, now: float) -> list[Effect]:
         """Take a state in: who serves what, which attempts it disowns, what has to be placed."""
         effects = self._fleet_events.read(event, now)
         self._rereading.schedule(now)
         effects += self.dispatch.stall_check.state_read(event, now)
         return effects + self.tables.reconciler.reconcile(now)
 
-    def _miss(self, event: ProbeFailed, now: float) -> list[Effect]:
+    def _probe_failed(self, event: ProbeFailed, now: float) -> list[Effect]:
         """Take a missed probe in; what waits at a node that is dead for certain ends."""
         node = self.tables.registry.nodes.get(event.node)
         if node is None:

@@ -74,7 +74,7 @@ def _fields(origin: Origin, headers: bytes, framing: bytes) -> bytes:
 _kept_route = lru_cache(maxsize=1024)(_route)
 
 
-async def _bar_nobody(_: IpAddress, __: int) -> str | None:
+async def _allow_all(_: IpAddress, __: int) -> str | None:
     return None
 
 
@@ -99,7 +99,7 @@ class Client:
     ) -> None:
         self._pool = Pool(idle, kept=kept, most_kept=most_kept)
         self._options = ConnectOptions(
-            Resolver(), why_not or _bar_nobody, tls or _trust, tcp_keepalive
+            Resolver(), why_not or _allow_all, tls or _trust, tcp_keepalive
         )
         # Not anyio's: a task within a scope would be a third of all that connecting costs.
         self._tasks: asyncio.TaskGroup | None = None
