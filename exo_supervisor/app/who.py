@@ -95,4 +95,4 @@ async def open_tokens(given: Inputs) -> Tokens:
     digests = {digest_of(secret.reveal()): name for secret, name in reversed(fixed)}
     path = given.state and given.state / TOKENS
     made = await read_file(path, "tokens", decode_tokens, ())
-    return Tokens(time, digests, made, writes_to(path))
+    return Tokens(time, digests, made, None if path is None else writes_to(path))

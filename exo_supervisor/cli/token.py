@@ -46,6 +46,8 @@ def _tell(word: str, body: Fields) -> None:
     if word == "new":
         say(w(body.get("token")))
         ends = f"until {w(body.get('expires'))}" if body.get("expires") else "until it is revoked"
+        if body.get("kept") is False:
+            ends += ", or the service restarts: it has no state directory, set HOME"
         note(f"it is shown this once, for client {clean(w(body.get('client')))}; it holds {ends}")
         note(f"undo: exo-supervisor token revoke {clean(w(body.get('id')))}")
         return

@@ -67,16 +67,20 @@ async def _keep_nothing(_: bytes) -> None:
 
 
 class Tokens:
-    """Owns them; `write` keeps those that were made, and may raise OSError or SupervisorError."""
+    """Owns them; `write` keeps those that were made, and may raise OSError or SupervisorError.
+
+    Without it they end with the process.
+    """
 
     def __init__(
         self,
         wall: Callable[[], float],
         fixed: Mapping[bytes, str] = MappingProxyType({}),
         made: Iterable[Token] = (),
-        write: Callable[[bytes], Awaitable[None]] = _keep_nothing,
+        write: Callable[[bytes], Awaitable[None]] | None = None,
     ) -> None:
-        self._wall, self._fixed, self._write = wall, fixed, write
+        self._wall, self._fixed, self._write = wall, fixed, write or _keep_nothing
+        self.survive_restart = write is not None
         self._made = {bytes.fromhex(each.sha256): each for each in made}
         self._ending: dict[bytes, Token] = {}  # they hold no more, but may still be in the file
         self._writing = anyio.Lock()

@@ -27,6 +27,7 @@ async def test_a_token_lives_from_new_to_revoke_and_across_a_restart(tmp_path: P
             assert made.code == 0
             assert text.startswith("exs_")
             assert "undo: exo-supervisor token revoke guests." in made.err
+            assert "restarts" not in made.err
             ways: list[tuple[str, dict[str, str]]] = [
                 (CHAT, bearer(text)), (CHAT, {"x-api-key": text}), (f"/t/{text}{CHAT}", {}),
             ]  # fmt: skip
@@ -54,6 +55,15 @@ async def test_a_token_lives_from_new_to_revoke_and_across_a_restart(tmp_path: P
             assert await world.lines("tokens_unreadable")
             assert (await tcp.get("/v1/models", headers=bearer(text))).status_code == 401
             assert (tmp_path / "tokens.json.unreadable").exists(), "nothing is lost"
+
+
+@pytest.mark.parametrize("days", [(), ("--days", "2")])
+async def test_a_token_that_nothing_keeps_is_said_to_end_so(days: tuple[str, ...]) -> None:
+    async with ExoNode("C") as node, house(*ROWS, node=node) as (world, _):
+        said = await run("token", "new", "guests", *days, "--socket", world.path)
+        assert said.code == 0
+        words = " ".join(said.err.split())  # lines end where the terminal does
+        assert "or the service restarts: it has no state directory" in words
 
 
 async def test_admins_alone_make_tokens() -> None:

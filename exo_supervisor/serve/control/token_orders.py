@@ -56,7 +56,8 @@ class TokenOrders:
         except (OSError, SupervisorError) as fault:
             raise _not_kept("no token was made", fault) from None
         log.info("token_made", id=token.id, client=client)
-        return as_json({"token": text, **_row(token)}, more=NOT_STORED)
+        kept = {} if self._tokens.survive_restart else {"kept": False}
+        return as_json({"token": text, **_row(token), **kept}, more=NOT_STORED)
 
     async def _revoke(self, name: str) -> web.Response:
         try:
